@@ -1,0 +1,148 @@
+"""Character classes and the small text operations every other module is built from.
+
+Source of the rules: content.md §1.
+"""
+
+import html
+import re
+import reprlib
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final, overload
+
+ASCII_WHITESPACE: Final = " \t\n\r\x0b\x0c"
+ZERO_WIDTH_OBSCURE: Final = "\u180e\u200b\u200c\u200d\u2060\ufeff\u2028\u2029"
+FULL_WIDTH_OBSCURE: Final = "\u00a0\u202f"
+ALL_WHITESPACE: Final = ASCII_WHITESPACE + ZERO_WIDTH_OBSCURE + FULL_WIDTH_OBSCURE
+
+_DELETE_OBSCURE: Final = dict.fromkeys(map(ord, ZERO_WIDTH_OBSCURE + FULL_WIDTH_OBSCURE))
+_DELETE_ALL_WHITESPACE: Final = dict.fromkeys(map(ord, ALL_WHITESPACE))
+_SPACE_OUT_OBSCURE: Final = dict.fromkeys(map(ord, ZERO_WIDTH_OBSCURE)) | dict.fromkeys(
+    map(ord, FULL_WIDTH_OBSCURE), " "
+)
+# The lookbehind and the possessive repeat keep a long run of spaces linear: the run is read once.
+_SPACE_BEFORE_PUNCTUATION: Final = re.compile(r"(?<![ \t])[ \t]++(?=[.,])")
+_MANY_LINE_FEEDS: Final = re.compile(r"\n{3,}")
+_TRUE_VALUES: Final = frozenset({"yes", "y", "true", "t", "1", "include", "show"})
+
+_ESCAPABLE: Final = re.compile(r"[<>]|&(?:#[0-9]++;|#[xX][0-9a-fA-F]++;|[^\t\n\x0c <&#;]{1,32}+;)?")
+_ESCAPED: Final = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "&amp;": "&amp;", "&nbsp;": "&nbsp;"}
+_REFERENCE: Final = re.compile(r"&(?:#[0-9]++;?|#[xX][0-9a-fA-F]++;?|[^\t\n\x0c <&#;]{1,32}+;?)")
+_LARGEST_CODE_POINT_DIGITS: Final = len("1114111")
+
+_GOV_UK: Final = re.compile(r"(?:^|(?<=\s))([#*^]?GOV\.)(?=UK(?![/?#]))", re.IGNORECASE)
+
+
+def normalise_whitespace(text: str) -> str:
+    """One trimmed line with single spaces; zero-width characters gone (content.md §1.2)."""
+    if not text.isascii():
+        text = text.translate(_SPACE_OUT_OBSCURE)
+    return " ".join(text.split())
+
+
+def normalise_lines(text: str) -> str:
+    """`normalise_whitespace` applied to each line, joined with line feeds (content.md §1.2)."""
+    return "\n".join(map(normalise_whitespace, text.splitlines()))
+
+
+def strip_obscure(text: str) -> str:
+    """Delete zero-width and no-break spaces anywhere, then trim ASCII whitespace (content.md §1.2)."""
+    if not text.isascii():
+        text = text.translate(_DELETE_OBSCURE)
+    return text.strip(ASCII_WHITESPACE)
+
+
+def remove_all_whitespace(text: str) -> str:
+    """Delete every "all whitespace" character (content.md §1.2)."""
+    return text.translate(_DELETE_ALL_WHITESPACE)
+
+
+def strip_all(text: str, extra: str = "") -> str:
+    """Trim "all whitespace" at both ends and, at the right-hand end, `extra` as well (content.md §1.2)."""
+    return text.lstrip(ALL_WHITESPACE).rstrip(ALL_WHITESPACE + extra)
+
+
+def tidy_punctuation(text: str) -> str:
+    """Delete spaces and tabs that stand directly before a comma or full stop (content.md §1.2)."""
+    return _SPACE_BEFORE_PUNCTUATION.sub("", text)
+
+
+def limit_blank_lines(text: str) -> str:
+    """Three or more line feeds in a row become two (content.md §1.2)."""
+    return _MANY_LINE_FEEDS.sub("\n\n", text) if "\n\n\n" in text else text
+
+
+def _decode_reference(reference: str) -> str:
+    # A number too long for int() is out of range whatever its digits, once leading zeros are gone.
+    if reference[1] == "#" and len(reference) > _LARGEST_CODE_POINT_DIGITS:
+        digits = reference[2:].rstrip(";").lstrip("xX0")
+        if len(digits) > _LARGEST_CODE_POINT_DIGITS:
+            return "\ufffd"
+        return html.unescape(f"&#{'x' if reference[2] in 'xX' else ''}{digits or '0'};")
+    return html.unescape(reference)
+
+
+def _escape_match(match: re.Match[str]) -> str:
+    found = match[0]
+    escaped = _ESCAPED.get(found)
+    return escaped if escaped is not None else html.escape(_decode_reference(found), quote=False)
+
+
+def escape_html(text: str) -> str:
+    """Escape `&`, `<` and `>`, tolerating character references already there (content.md §1.3).
+
+    References that end in a semicolon are decoded first; `&amp;` and `&nbsp;` survive as written.
+    Quotation marks are left alone, so the result is safe as element content, not inside an attribute.
+    """
+    return _ESCAPABLE.sub(_escape_match, text)
+
+
+def decode_entities(text: str) -> str:
+    """Decode every character reference, legacy names without a semicolon too (content.md §4.1 step 8)."""
+    if "&" not in text:
+        return text
+    return _REFERENCE.sub(lambda match: _decode_reference(match[0]), text)
+
+
+def unlink_govuk(text: str) -> str:
+    """Put a zero-width space into `GOV.UK` so that mail programs do not link it (content.md §1.4)."""
+    return _GOV_UK.sub("\\1\u200b", text)
+
+
+def sentence_list(items: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c` (content.md §1.6)."""
+    *head, last = items
+    return f"{', '.join(head)} and {last}" if head else last
+
+
+@overload
+def insensitive_key(key: str) -> str: ...
+@overload
+def insensitive_key(key: None) -> None: ...
+def insensitive_key(key: str | None) -> str | None:
+    """The form in which placeholder names, personalisation keys and headings are compared (content.md §1.7).
+
+    Spaces, underscores and hyphens are deleted and the rest lower-cased. None, the key of cells without a
+    heading, stays None.
+    """
+    if key is None:
+        return None
+    return key.replace(" ", "").replace("_", "").replace("-", "").lower()
+
+
+def is_true(text: str) -> bool:
+    """Whether a conditional's value, as text, shows its text (content.md §1.8)."""
+    return text.lower() in _TRUE_VALUES
+
+
+def text_of(value: object) -> str:
+    """A personalisation value as text: `True`, `12`, `2.5` (content.md §2.2)."""
+    if isinstance(value, str):
+        return value
+    try:
+        return str(value)
+    except ValueError:
+        # str() refuses integers beyond some thousands of digits; Decimal prints them.
+        return str(Decimal(value)) if isinstance(value, int) else reprlib.repr(value)
+    except RecursionError:
+        return reprlib.repr(value)
