@@ -1,0 +1,1 @@
+"""The whole platform on one machine: for development, demonstrations and tests."""

@@ -1,0 +1,1 @@
+"""Service management: who may send what, in whose name."""

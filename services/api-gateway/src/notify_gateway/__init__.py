@@ -1,0 +1,1 @@
+"""REST gateway of the notification platform."""

@@ -1,0 +1,1 @@
+"""Plumbing and content rules shared by the services of the notification platform."""

@@ -1,0 +1,1 @@
+"""Accepts messages and keeps their state."""

@@ -1,0 +1,1 @@
+"""Hands messages to providers and records their receipts."""
