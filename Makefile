@@ -38,3 +38,111 @@ setup: protos/gen/.built ## make the virtual environment and the stubs
 .PHONY: lock
 lock: $(VENV)/.packages ## pin requirements.in into requirements.txt, with hashes
 	$(BIN)/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --quiet requirements.in -o requirements.txt
+
+# --- running -----------------------------------------------------------------------------------------------------
+
+PORT ?= 6011
+
+.PHONY: run
+run: setup ## start the whole platform on this machine and send three demo messages (PORT=6011)
+	@$(BIN)/python -m notify_local run --port $(PORT)
+
+.PHONY: demo
+demo: setup ## send a text, an email and a letter through the platform that `make run` started
+	@$(BIN)/python -m notify_local demo
+
+CALL ?=
+DATA ?= {}
+.PHONY: rpc
+rpc: setup ## call one method: make rpc CALL=notify.admin.v1.ServicesService/GetService DATA='{"serviceId": "…"}'
+	@$(BIN)/python -m notify_local rpc '$(CALL)' --data '$(DATA)'
+
+.PHONY: certs
+certs: setup ## make the development certificates of the local stack, if they are missing
+	@$(BIN)/python -m notify_local certs
+
+# --- checks ------------------------------------------------------------------------------------------------------
+
+PYTHON_SOURCES := protos services deploy tests conftest.py
+# What a changed proto is compared with: the last commit that others have.
+PROTO_BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet HEAD)
+
+.PHONY: proto
+proto: setup ## lint, format-check and breaking-check the protos, then build the stubs
+	@$(BIN)/buf lint protos
+	@$(BIN)/buf format --diff --exit-code protos
+	@if [ -n "$(PROTO_BASE)" ]; then $(BIN)/buf breaking protos --against '.git#ref=$(PROTO_BASE),subdir=protos'; fi
+
+.PHONY: fmt
+fmt: setup ## format the code
+	@$(BIN)/ruff format --quiet $(PYTHON_SOURCES)
+	@$(BIN)/ruff check --quiet --fix $(PYTHON_SOURCES)
+	@$(BIN)/buf format --write protos
+
+.PHONY: lint
+lint: setup ## ruff and the import contracts
+	@$(BIN)/ruff format --check --quiet $(PYTHON_SOURCES)
+	@$(BIN)/ruff check --quiet $(PYTHON_SOURCES)
+	@$(BIN)/lint-imports --config pyproject.toml
+
+.PHONY: types
+types: setup ## mypy --strict over everything
+	@$(BIN)/mypy
+
+.PHONY: test-unit
+test-unit: setup ## tests that need nothing
+	@$(BIN)/pytest -q services -k 'unit or content'
+
+.PHONY: test-integration
+test-integration: setup ## tests of one service against real servers
+	@$(BIN)/pytest -q -n 2 --dist loadgroup services
+
+.PHONY: test-contract
+test-contract: setup ## tests of the contracts between the parts
+	@$(BIN)/pytest -q tests/contract
+
+.PHONY: test-e2e
+test-e2e: setup ## tests of the whole house, real processes
+	@$(BIN)/pytest -q tests/e2e tests/chaos tests/deploy
+
+.PHONY: test
+test: proto lint types ## all checks and all tests
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+.PHONY: cover
+cover: setup ## tests of the services with their coverage
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup --cov=services --cov-report=term:skip-covered services
+
+# --- measuring ---------------------------------------------------------------------------------------------------
+
+REQUESTS ?= 4000
+MESSAGES ?= 20000
+LETTERS ?= 200
+
+.PHONY: bench-accept
+bench-accept: setup ## requests accepted a second, beside a bare skeleton (REQUESTS=4000)
+	@$(BIN)/python tests/load/bench_accept.py --requests $(REQUESTS)
+
+.PHONY: bench-dispatch
+bench-dispatch: setup ## messages handed to a provider stub a second (MESSAGES=20000)
+	@$(BIN)/python services/providers/bench/bench_dispatch.py --messages $(MESSAGES)
+
+.PHONY: bench-render
+bench-render: setup ## letters typeset a second (LETTERS=200)
+	@$(BIN)/python services/letters/bench/bench_render.py --letters $(LETTERS)
+
+.PHONY: bench-content
+bench-content: setup ## texts, emails, numbers and spreadsheet rows a second on one core
+	@$(BIN)/python services/common/bench/bench_content.py
+
+# --- housekeeping ------------------------------------------------------------------------------------------------
+
+S ?=
+M ?=
+.PHONY: revision
+revision: setup ## an empty migration of a service: make revision S=admin M=add_something
+	@$(BIN)/python -m notify_common.db.revision '$(S)' '$(M)'
+
+.PHONY: clean
+clean: ## remove everything that make made, the local stack's data included
+	@rm -rf $(VENV) .run protos/gen .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,6 +1,6 @@
 """The servers under the platform, each from a wheel: PostgreSQL, Redis and an S3-compatible object store.
 
-One class a server with `start()`, `stop()` and an address; all state is below the folder that the caller names,
+One class a server with `start()`, `stop()` and an address; all state is below the folder the caller names,
 so that a second start finds it again (design.md §6). Used by the local stack and by tests alike.
 """
 
@@ -203,7 +203,7 @@ class Postgres:
     def stop(self) -> None:
         """See BackingServer."""
         if self._server is not None:
-            self._server.stop()
+            self._server.cleanup()
             self._server = None
 
 

@@ -1,0 +1,91 @@
+"""The bare skeleton that `make bench-accept` compares with: Flask, one gRPC hop, one insert, nothing else.
+
+Run as `python skeleton.py server --port P --database-url U` and `python skeleton.py gateway --port P --backend H:P`;
+no TLS, no checks, no template: the least that an accepted message could cost in this stack.
+"""
+
+import argparse
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import flask
+import granian
+import grpc
+import psycopg2
+import psycopg2.pool
+from granian.constants import Interfaces
+
+METHOD = "/skeleton.Skeleton/Accept"
+BACKEND_VARIABLE = "SKELETON_BACKEND"
+
+
+def serve_grpc(port: int, database_url: str) -> None:
+    """Serves METHOD: the request's bytes become one row."""
+    pool = psycopg2.pool.ThreadedConnectionPool(8, 8, database_url)
+
+    def accept(request: bytes, context: grpc.ServicerContext) -> bytes:
+        connection = pool.getconn()
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(
+                    "INSERT INTO skeleton (id, body) VALUES (%s, %s)", (str(uuid.uuid4()), request.decode())
+                )
+        finally:
+            pool.putconn(connection)
+        return request
+
+    handler = grpc.method_handlers_generic_handler(
+        "skeleton.Skeleton", {"Accept": grpc.unary_unary_rpc_method_handler(accept)}
+    )
+    server = grpc.server(ThreadPoolExecutor(8))
+    server.add_generic_rpc_handlers((handler,))
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    server.wait_for_termination()
+
+
+def create_app() -> flask.Flask:
+    """The skeleton's gateway: JSON in, one call, JSON out."""
+    import os
+
+    app = flask.Flask("skeleton")
+    calls: dict[int, Any] = {}
+
+    @app.post("/accept")
+    def accept() -> tuple[flask.Response, int]:
+        call = calls.get(os.getpid())
+        if call is None:
+            call = grpc.insecure_channel(os.environ[BACKEND_VARIABLE]).unary_unary(METHOD)
+            calls[os.getpid()] = call
+        body = flask.request.get_json()
+        call(str(body["phone_number"]).encode(), timeout=2)
+        return flask.jsonify(id=str(uuid.uuid4())), 201
+
+    return app
+
+
+def main() -> None:
+    """Command line entry."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=["server", "gateway"])
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--database-url", default="", help="for the server; the table is made if it is missing")
+    arguments = parser.parse_args()
+    if arguments.part == "gateway":
+        granian.Granian(
+            "skeleton:create_app",
+            port=arguments.port,
+            interface=Interfaces.WSGI,
+            factory=True,
+            blocking_threads=8,
+            log_enabled=False,
+        ).serve()
+        return
+    with psycopg2.connect(arguments.database_url) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS skeleton (id uuid PRIMARY KEY, body text NOT NULL)")
+    serve_grpc(arguments.port, arguments.database_url)
+
+
+if __name__ == "__main__":
+    main()
