@@ -1,0 +1,250 @@
+"""What Markdown becomes: HTML email, plain text and preheader (content.md §6); letters are in `letters`."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote
+
+from notify_content import markdown
+from notify_content.inline import Break, Html, Inline, InlineParser, Link, Url
+from notify_content.markdown import Block
+
+_STYLE: Final = {
+    "paragraph": "Margin: 0 0 20px 0; font-size: 19px; line-height: 25px; color: #0B0C0C;",
+    "heading 1": "Margin: 0 0 15px 0; padding: 10px 0 0 0; font-size: 27px; line-height: 35px; "
+    "font-weight: bold; color: #0B0C0C;",
+    "heading 2": "Margin: 0 0 15px 0; padding: 10px 0 0 0; font-size: 19px; line-height: 25px; "
+    "font-weight: bold; color: #0B0C0C;",
+    "rule": "border: 0; height: 1px; background: #B1B4B6; Margin: 30px 0 30px 0;",
+    "list": "Margin: 0 0 0 20px; padding: 0; list-style-type:",
+    "item": "Margin: 5px 0 5px; padding: 0 0 0 5px; font-size: 19px;line-height: 25px; color: #0B0C0C;",
+    "inset": "Margin: 0; border-left: 10px solid #B1B4B6;padding: 15px 0 0.1px 15px; font-size: 19px; "
+    "line-height: 25px;",
+    "link": "word-wrap: break-word; color: #1D70B8;",
+}
+_PARAGRAPH_START: Final = f'<p style="{_STYLE["paragraph"]}">'
+_HEADING_1_START: Final = f'<h2 style="{_STYLE["heading 1"]}">'
+_HEADING_2_START: Final = f'<h3 style="{_STYLE["heading 2"]}">'
+_RULE: Final = f'<hr style="{_STYLE["rule"]}">'
+_ITEM_START: Final = f'<li style="{_STYLE["item"]}">'
+_INSET_START: Final = f'<div style="Margin: 0 0 20px 0;"><blockquote style="{_STYLE["inset"]}">'
+_LIST_START: Final = (
+    '<table role="presentation" style="padding: 0 0 20px 0;"><tr>'
+    '<td style="font-family: Helvetica, Arial, sans-serif;">'
+)
+_LIST_END: Final = "</td></tr></table>"
+_UNORDERED_START: Final = f'{_LIST_START}<ul style="{_STYLE["list"]} disc;">'
+_ORDERED_START: Final = f'{_LIST_START}<ol style="{_STYLE["list"]} decimal;">'
+_LINK_START: Final = f'<a style="{_STYLE["link"]}" href="'
+
+_KNOWN_SCHEME: Final = re.compile(r"(?:https?|ftp|file|mailto|tel):", re.IGNORECASE)
+_URL_SAFE: Final = ":/?#=&;%"
+_UNFILLED_ADDRESS: Final = "span class='placeholder"
+
+COLUMNS: Final = 65
+"""Width of rules and underlines in plain text."""
+_PLAIN_RULE: Final = ("=-" * COLUMNS)[:COLUMNS]
+
+
+def href(address: str) -> str:
+    """A link's address, safe inside a double-quoted attribute (content.md §6.1 "Link addresses")."""
+    # The grammar takes the angle brackets off a highlighted placeholder that is the whole address.
+    if address.startswith(_UNFILLED_ADDRESS):
+        address = f"<{address}>"
+    if not _KNOWN_SCHEME.match(address):
+        address = f"http://{address}"
+    return quote(address, safe=_URL_SAFE, errors="replace")
+
+
+class Writer(ABC):
+    """Writes a text in the dialect as a string; use a new one for each text."""
+
+    break_text: str
+    """A hard line break, and a blank token."""
+
+    def __init__(self) -> None:
+        self._inline = InlineParser({}, {})
+        self._footnotes: dict[str, str] = {}
+        self._writers: dict[type, Callable[[Any], str]] = {
+            markdown.Blank: lambda _: self.break_text,
+            markdown.Rule: lambda _: self.rule(),
+            markdown.Verbatim: lambda block: block.text,
+            markdown.Heading: lambda block: self.heading(block.level, self._text(block.text)),
+            markdown.Paragraph: lambda block: self.paragraph(self._text(block.text)),
+            markdown.Lines: lambda block: self.paragraph(self._text("\n".join(block.lines))),
+            markdown.Inset: lambda block: self.inset(self._blocks(block.blocks)),
+            markdown.List: lambda block: self.list(block.ordered, [self._item(one) for one in block.items]),
+            markdown.Table: self._table,
+            markdown.RawBlock: lambda block: block.html,
+            markdown.Footnote: self._footnote,
+        }
+
+    def write(self, text: str) -> str:
+        """The whole text; footnotes that are referred to come last, in the order of their references."""
+        document = markdown.parse(text)
+        order = dict.fromkeys(document.footnotes, 0)
+        self._inline = InlineParser(document.links, order)
+        body = self._blocks(document.blocks)
+        if not order:
+            return body
+        used = sorted((key for key in self._footnotes if order[key]), key=order.__getitem__)
+        return body + "".join(self._footnotes[key] for key in used)
+
+    def _blocks(self, blocks: list[Block]) -> str:
+        writers = self._writers
+        return "".join([writers[type(block)](block) for block in blocks])
+
+    def _item(self, item: markdown.Item) -> str:
+        if item.loose:
+            return self.item(self._blocks(item.blocks))
+        return self.item(
+            "".join(
+                self._text("\n".join(block.lines))
+                if isinstance(block, markdown.Lines)
+                else self._blocks([block])
+                for block in item.blocks
+            )
+        )
+
+    def _table(self, table: markdown.Table) -> str:
+        if self._inline.footnotes:
+            for cell in table.cells:
+                self._inline.parse(cell)
+        return ""
+
+    def _footnote(self, footnote: markdown.Footnote) -> str:
+        self._inline.in_footnote = True
+        self._footnotes[footnote.key] = self._blocks(footnote.blocks)
+        self._inline.in_footnote = False
+        return ""
+
+    def _text(self, text: str) -> str:
+        nodes = self._inline.parse(text)
+        if len(nodes) == 1 and isinstance(nodes[0], str):
+            return nodes[0]
+        return self._nodes(nodes)
+
+    def _nodes(self, nodes: list[Inline]) -> str:
+        out = []
+        for node in nodes:
+            match node:
+                case str():
+                    out.append(node)
+                case Break():
+                    out.append(self.break_text)
+                case Url():
+                    out.append(self.url(node.address))
+                case Html():
+                    out.append(node.html)
+                case Link():
+                    out.append(self.link(node.address, node.title, self._nodes(node.children)))
+        return "".join(out)
+
+    @abstractmethod
+    def rule(self) -> str: ...
+
+    @abstractmethod
+    def heading(self, level: int, text: str) -> str: ...
+
+    @abstractmethod
+    def paragraph(self, text: str) -> str: ...
+
+    @abstractmethod
+    def inset(self, inside: str) -> str: ...
+
+    @abstractmethod
+    def list(self, ordered: bool, items: list[str]) -> str: ...
+
+    @abstractmethod
+    def item(self, text: str) -> str: ...
+
+    @abstractmethod
+    def url(self, address: str) -> str: ...
+
+    @abstractmethod
+    def link(self, address: str, title: str | None, text: str) -> str: ...
+
+
+class HtmlWriter(Writer):
+    """The HTML part of an email (content.md §6.1). The text has been through escape mode."""
+
+    break_text = "<br>"
+
+    def rule(self) -> str:
+        return _RULE
+
+    def heading(self, level: int, text: str) -> str:
+        match level:
+            case 1:
+                return f"{_HEADING_1_START}{text}</h2>"
+            case 2:
+                return f"{_HEADING_2_START}{text}</h3>"
+        return self.paragraph(text)
+
+    def paragraph(self, text: str) -> str:
+        return f"{_PARAGRAPH_START}{text}</p>" if text.strip() else ""
+
+    def inset(self, inside: str) -> str:
+        return f"{_INSET_START}{inside}</blockquote></div>"
+
+    def list(self, ordered: bool, items: list[str]) -> str:
+        if ordered:
+            return f"{_ORDERED_START}{''.join(items)}</ol>{_LIST_END}"
+        return f"{_UNORDERED_START}{''.join(items)}</ul>{_LIST_END}"
+
+    def item(self, text: str) -> str:
+        return f"{_ITEM_START}{text.strip()}</li>"
+
+    def url(self, address: str) -> str:
+        return f'{_LINK_START}{href(address)}">{address}</a>'
+
+    def link(self, address: str, title: str | None, text: str) -> str:
+        attribute = ' title="{}"'.format(title.replace('"', "&quot;")) if title else ""
+        return f'{_LINK_START}{href(address)}"{attribute}>{text or address}</a>'
+
+
+class PlainTextWriter(Writer):
+    """The plain-text part of an email, before typography and entity decoding (content.md §6.2)."""
+
+    break_text = "\n"
+
+    def rule(self) -> str:
+        return self.paragraph(_PLAIN_RULE)
+
+    def heading(self, level: int, text: str) -> str:
+        if level > 2:
+            return self.paragraph(text)
+        return f"\n\n\n{text}\n{('=' if level == 1 else '-') * COLUMNS}"
+
+    def paragraph(self, text: str) -> str:
+        return f"\n\n{text}" if text.strip() else ""
+
+    def inset(self, inside: str) -> str:
+        return inside
+
+    def list(self, ordered: bool, items: list[str]) -> str:
+        markers = (f"{number}." if ordered else "•" for number in range(1, len(items) + 1))
+        return "\n" + "".join(f"\n{marker} {item}" for marker, item in zip(markers, items, strict=True))
+
+    def item(self, text: str) -> str:
+        return text.strip()
+
+    def url(self, address: str) -> str:
+        return address
+
+    def link(self, address: str, title: str | None, text: str) -> str:
+        return f"{text}{f' ({title})' if title else ''}: {address}"
+
+
+class PreheaderWriter(PlainTextWriter):
+    """The hidden preview line of an email, before typography (content.md §6.3)."""
+
+    def rule(self) -> str:
+        return ""
+
+    def heading(self, level: int, text: str) -> str:
+        return self.paragraph(text)
+
+    def link(self, address: str, title: str | None, text: str) -> str:
+        return f"{text}{f' ({title})' if title else ''}"
