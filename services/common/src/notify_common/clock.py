@@ -1,0 +1,44 @@
+"""Time, read in one place so that tests can set it (design.md §5 habit 22)."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+
+def _system_now() -> datetime:
+    return datetime.now(UTC)
+
+
+_now: Callable[[], datetime] = _system_now
+
+
+def now() -> datetime:
+    """Returns the present as an aware datetime in UTC."""
+    return _now()
+
+
+def monotonic() -> float:
+    """Returns seconds on a clock that never goes back; only differences mean something."""
+    return time.monotonic()
+
+
+@contextmanager
+def set_for_tests(moment: datetime | Callable[[], datetime]) -> Iterator[None]:
+    """Makes `now()` return `moment` (aware), or what it returns when called, inside the `with` block.
+
+    `monotonic()` goes on: it measures real waiting.
+    """
+    global _now
+    before = _now
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise ValueError("the moment needs a timezone")
+        fixed = moment.astimezone(UTC)
+        _now = lambda: fixed  # noqa: E731 - a def per branch says no more
+    else:
+        _now = moment
+    try:
+        yield
+    finally:
+        _now = before

@@ -1,0 +1,79 @@
+"""What belongs to the message or request at hand: request id, trace, origin, deadline.
+
+Server interceptors, workers and the gateway set these once; logs, outgoing calls and rows read them, so that one
+grep for a request id follows a message through every process (design.md §2.8).
+"""
+
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from notify_common import clock
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""Id of the request that started it all; empty outside of one."""
+
+traceparent: ContextVar[str] = ContextVar("traceparent", default="")
+"""W3C trace context of the current span; empty outside of a request."""
+
+origin: ContextVar[str] = ContextVar("origin", default="")
+"""What made the work: `api`, `console`, a job; passed on, never decided by."""
+
+deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+"""Reading of `clock.monotonic()` by which the answer must be out; None means no limit."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ORIGIN = re.compile(r"[a-z0-9._-]{1,32}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def new_traceparent() -> str:
+    """Returns a trace context of a new trace, marked as sampled."""
+    return f"00-{secrets.randbits(128) or 1:032x}-{secrets.randbits(64) or 1:016x}-01"
+
+
+def enter(request: str | None, trace: str | None, made_by: str | None, until: float | None = None) -> None:
+    """Makes these the context of this thread from here on.
+
+    What came from outside is kept only in its proper form: a missing or malformed request id or trace context
+    is made anew, a malformed origin is dropped.
+    """
+    request_id.set(request if request and _REQUEST_ID.fullmatch(request) else secrets.token_hex(16))
+    traceparent.set(trace if trace and _TRACEPARENT.fullmatch(trace) else new_traceparent())
+    origin.set(made_by if made_by and _ORIGIN.fullmatch(made_by) else "")
+    deadline.set(until)
+
+
+@contextmanager
+def bind(
+    *,
+    request_id: str | None = None,
+    traceparent: str | None = None,
+    origin: str | None = None,
+    timeout: float | None = None,
+) -> Iterator[None]:
+    """Runs the `with` block in the context of a stored request, such as that of a claimed row.
+
+    Missing parts are made anew, as in `enter`. `timeout` (seconds) sets a deadline. The context before it comes
+    back at the end.
+    """
+    variables = (_request_id, _traceparent, _origin, deadline)
+    before = [variable.get() for variable in variables]
+    enter(request_id, traceparent, origin, None if timeout is None else clock.monotonic() + timeout)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.set(value)  # type: ignore[arg-type] # each value came out of its own variable
+
+
+def time_left() -> float | None:
+    """Returns the seconds that are left until the deadline, below zero when it has passed; None means no limit."""
+    until = deadline.get()
+    return None if until is None else until - clock.monotonic()
+
+
+# `bind` takes keywords of the same names.
+_request_id, _traceparent, _origin = request_id, traceparent, origin

@@ -1,0 +1,49 @@
+"""Identifiers: time-ordered UUIDs (design.md §2.9) and how they are read from requests."""
+
+import hashlib
+import re
+import secrets
+from uuid import UUID
+
+from notify_common import clock
+from notify_common.errors import FieldViolation, invalid_field
+
+_CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_VARIANT = 0b10 << 62
+
+
+def uuid7() -> UUID:
+    """Returns a new UUID version 7: 48 bits of milliseconds, then 74 random bits (RFC 9562 §5.7)."""
+    milliseconds = int(clock.now().timestamp() * 1000) & ((1 << 48) - 1)
+    random = secrets.randbits(74)
+    return UUID(int=milliseconds << 80 | 7 << 76 | (random >> 62) << 64 | _VARIANT | random & ((1 << 62) - 1))
+
+
+def uuid8(parent: UUID, *parts: str | int) -> UUID:
+    """Returns the UUID version 8 of the child that `parts` name within `parent`, always the same one.
+
+    The first 48 bits are the parent's (for a version 7 parent: its time), the rest a SHA-256 of parent and
+    parts, so that a redelivered chunk of a job makes the same ids again (design.md §2.9).
+    """
+    digest = hashlib.sha256(parent.bytes)
+    for part in parts:
+        text = str(part).encode()
+        digest.update(len(text).to_bytes(4) + text)
+    bits = int.from_bytes(digest.digest()[:10])
+    time_bits = parent.int >> 80
+    return UUID(int=time_bits << 80 | 8 << 76 | (bits >> 62 & 0xFFF) << 64 | _VARIANT | bits & ((1 << 62) - 1))
+
+
+def is_uuid(text: str) -> bool:
+    """Tells whether `text` is a UUID as the platform writes it: 36 characters, lower case, with hyphens."""
+    return _CANONICAL.fullmatch(text) is not None
+
+
+def parse_uuid(text: str, field: str) -> UUID:
+    """Returns the UUID written in `text`, the value of the request's `field`.
+
+    Raises NotifyError INVALID_FIELD where it is none, without repeating the text.
+    """
+    if not is_uuid(text):
+        raise invalid_field(FieldViolation(field, "is not a valid UUID"))
+    return UUID(text)

@@ -1,0 +1,165 @@
+"""Structured logs: one JSON object a line to standard output, with fixed keys (design.md §2.8).
+
+Lines carry ids, counts and names, never payloads: only keys of `KEYS` or with an ending of `ENDINGS` are
+written, whatever a caller passes; the names of others are listed under `dropped`, so that the mistake shows.
+"""
+
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import MutableMapping
+from datetime import datetime
+from typing import Any, Final, Protocol, cast
+
+import structlog
+
+from notify_common import clock, context
+
+KEYS: Final = frozenset(
+    {
+        "action", "attempt", "attempts", "caller", "channel", "check", "code", "command", "count", "cursor",
+        "environment", "error_type", "exit_status", "frames", "healthy", "http_method", "key_type", "lag", "level",
+        "listen", "logger", "message", "method", "migration", "mode", "name", "origin", "path", "peer", "pid", "port",
+        "provider", "queue", "queues", "reason", "reference", "revision", "route", "seconds", "service", "severity",
+        "signal", "size", "sqlstate", "state", "status", "table", "target", "task", "threads", "topic", "version",
+        "worker",
+    }
+)  # fmt: skip
+"""Keys that may be logged besides the fixed first ones; all hold names and numbers of ours."""
+
+ENDINGS: Final = ("_id", "_ids", "_count", "_ms", "_seconds", "_bytes", "_type", "_state", "_version", "_port")
+"""Endings of further keys that may be logged."""
+
+_MAX_TEXT = 300
+_MAX_ITEMS = 50
+_CAUSES = 5
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+class Logger(Protocol):
+    """What `get_logger` returns; `event` is a fixed phrase, facts go into `keys`."""
+
+    def debug(self, event: str, **keys: object) -> None:
+        """Says something that helps while developing."""
+
+    def info(self, event: str, **keys: object) -> None:
+        """Says what happened."""
+
+    def warning(self, event: str, **keys: object) -> None:
+        """Says that something is wrong and was dealt with."""
+
+    def error(self, event: str, **keys: object) -> None:
+        """Says that something failed and someone should look."""
+
+
+def configure_logging(service: str, level: str = "info") -> None:
+    """Writes this process's logs, and those of libraries from warnings up, as JSON lines to standard output.
+
+    `service` goes into every line; `level` is debug, info, warning or error.
+    """
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, _Renderer(service)],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers = [_LibraryHandler()]
+    root.setLevel(logging.WARNING)
+
+
+def get_logger() -> Logger:
+    """Returns the logger; cheap, but keep it in a module or object on hot paths."""
+    return cast(Logger, structlog.get_logger())
+
+
+def describe_exception(error: BaseException) -> dict[str, object]:
+    """Returns the keys that tell where and what kind an error was, without its text.
+
+    The text of an exception may hold a recipient or a password (`DETAIL: Key (recipient)=(…)`), so a line has
+    the types of the error and its causes, the database's SQLSTATE where there is one, and the innermost frames.
+    """
+    types: list[str] = []
+    sqlstate: str | None = None
+    cause: BaseException | None = error
+    while cause is not None and len(types) < _CAUSES:
+        types.append(f"{type(cause).__module__}.{type(cause).__qualname__}")
+        sqlstate = sqlstate or getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
+        cause = cause.__cause__ or cause.__context__
+    frames = [
+        f"{os.path.basename(os.path.dirname(frame.filename))}/{os.path.basename(frame.filename)}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)[-12:]
+    ]
+    keys: dict[str, object] = {"error_type": " < ".join(types), "frames": frames}
+    if sqlstate:
+        keys["sqlstate"] = sqlstate
+    return keys
+
+
+class _Renderer:
+    """The last processor: fixed keys first, then what may be logged, as one JSON line."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __call__(self, logger: object, name: str, event_dict: MutableMapping[str, Any]) -> bytes:
+        moment: datetime = clock.now()
+        line: dict[str, object] = {
+            "ts": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": event_dict.pop("level", name),
+            "event": _value(event_dict.pop("event", "")),
+            "service": self._service,
+        }
+        if request_id := event_dict.pop("request_id", "") or context.request_id.get():
+            line["request_id"] = _value(request_id)
+        if traceparent := context.traceparent.get():
+            line["trace_id"] = traceparent[3:35]
+        dropped = []
+        for key, value in event_dict.items():
+            if key in KEYS or key.endswith(ENDINGS):
+                if value is not None:
+                    line[key] = _value(value)
+            else:
+                dropped.append(key)
+        if dropped:
+            line["dropped"] = sorted(dropped)
+        return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+
+
+def _value(value: object) -> object:
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, str):
+        return value if len(value) <= _MAX_TEXT else value[:_MAX_TEXT] + "…"
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_value(item) for item in list(value)[:_MAX_ITEMS]]
+    if isinstance(value, dict | bytes | bytearray):
+        return f"<{type(value).__name__}>"
+    return _value(str(value))
+
+
+class _LibraryHandler(logging.Handler):
+    """Passes on what libraries log, in our form.
+
+    Only the fixed part of a record's message is kept (`"Retrying in %s seconds"`): its arguments and the text of
+    exceptions may hold payloads.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            keys: dict[str, object] = {"logger": record.name, "message": str(record.msg)}
+            if record.exc_info and record.exc_info[1] is not None:
+                keys |= describe_exception(record.exc_info[1])
+            log = get_logger()
+            if record.levelno >= logging.ERROR:
+                log.error("library message", **keys)
+            elif record.levelno >= logging.WARNING:
+                log.warning("library message", **keys)
+            else:
+                log.info("library message", **keys)
+        except Exception:  # logging must never raise into the code that logs
+            self.handleError(record)

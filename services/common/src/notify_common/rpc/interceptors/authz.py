@@ -1,0 +1,38 @@
+"""Fourth on a server: only callers on the allow-list come in (design.md D12, §2.8)."""
+
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+import grpc
+
+from notify_common.errors import NotifyError
+from notify_common.rpc import tls
+from notify_common.rpc.interceptors.base import Around, Method, ServerInterceptor
+
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+class AuthzInterceptor(ServerInterceptor):
+    """Compares the subject alternative names of the caller's certificate with the method's gRPC service's list.
+
+    A service without a list is closed to everyone.
+    """
+
+    def __init__(self, allowed: Mapping[str, Collection[str]], anyone: Collection[str] = ()) -> None:
+        """`allowed` is gRPC service -> names; services in `anyone` need no more than a certificate."""
+        super().__init__()
+        self._allowed = {service: frozenset(names) for service, names in allowed.items()}
+        self._anyone = frozenset(anyone)
+
+    def around(self, method: Method) -> Around | None:
+        """Guards every method of the services that are not open to anyone."""
+        if method.service in self._anyone:
+            return None
+        allowed = self._allowed.get(method.service, frozenset())
+
+        def guard(context: grpc.ServicerContext) -> AbstractContextManager[None]:
+            if allowed.isdisjoint(tls.caller_names(context)):
+                raise NotifyError("CALLER_NOT_ALLOWED", f"the caller may not call {method.service}")
+            return _NOTHING
+
+        return guard

@@ -1,0 +1,82 @@
+"""The frame of our server interceptors: one context manager a call, whatever kind of method it is."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+import grpc
+
+Behaviour = Callable[[Any, grpc.ServicerContext], Any]
+Around = Callable[[grpc.ServicerContext], AbstractContextManager[None]]
+
+
+class Method(NamedTuple):
+    """A method that is being served."""
+
+    path: str
+    """`/notify.admin.v1.UsersService/GetUser`."""
+    service: str
+    """`notify.admin.v1.UsersService`."""
+    name: str
+    """`GetUser`."""
+
+
+class ServerInterceptor(grpc.ServerInterceptor):
+    """Runs each call inside the context manager that `around` gives for its method.
+
+    For a method with a stream of answers the context manager stays open until the last one is sent. Wrapped
+    handlers are kept for each method, so that a call pays for the context manager alone.
+    """
+
+    def __init__(self) -> None:
+        self._wrapped: dict[str, tuple[grpc.RpcMethodHandler[Any, Any], grpc.RpcMethodHandler[Any, Any]]] = {}
+
+    def around(self, method: Method) -> Around | None:
+        """Returns what makes the context manager of one call of `method`; None leaves the method alone."""
+        raise NotImplementedError
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Called by gRPC for each call."""
+        handler = continuation(handler_call_details)
+        if handler is None:
+            return None
+        path = handler_call_details.method
+        kept = self._wrapped.get(path)
+        if kept is None or kept[0] is not handler:
+            service, _, name = path.lstrip("/").rpartition("/")
+            around = self.around(Method(path, service, name))
+            kept = self._wrapped[path] = (handler, handler if around is None else _wrap(handler, around))
+        return kept[1]
+
+
+def _wrap(handler: grpc.RpcMethodHandler[Any, Any], around: Around) -> grpc.RpcMethodHandler[Any, Any]:
+    deserializer, serializer = handler.request_deserializer, handler.response_serializer
+    if handler.response_streaming:
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                _many(handler.stream_stream, around), deserializer, serializer
+            )
+        return grpc.unary_stream_rpc_method_handler(_many(handler.unary_stream, around), deserializer, serializer)
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler(_one(handler.stream_unary, around), deserializer, serializer)
+    return grpc.unary_unary_rpc_method_handler(_one(handler.unary_unary, around), deserializer, serializer)
+
+
+def _one(behaviour: Behaviour, around: Around) -> Behaviour:
+    def one(request: Any, context: grpc.ServicerContext) -> Any:
+        with around(context):
+            return behaviour(request, context)
+
+    return one
+
+
+def _many(behaviour: Behaviour, around: Around) -> Callable[[Any, grpc.ServicerContext], Iterator[Any]]:
+    def many(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        with around(context):
+            yield from behaviour(request, context)
+
+    return many

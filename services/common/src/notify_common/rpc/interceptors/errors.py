@@ -1,0 +1,74 @@
+"""Outermost on a server: errors leave as `google.rpc.Status`, and only those that may (design.md §2.6)."""
+
+import secrets
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+import grpc
+from grpc_status import rpc_status
+
+from notify_common import context as call_context
+from notify_common.errors import NotifyError
+from notify_common.logging import describe_exception, get_logger
+from notify_common.rpc import status
+from notify_common.rpc.interceptors.base import Around, Method, ServerInterceptor
+
+
+class ErrorsInterceptor(ServerInterceptor):
+    """Turns a NotifyError into its status and everything else into INTERNAL with a random reference.
+
+    What an unexpected exception said stays here: the log line with the reference has its type and frames.
+    """
+
+    def __init__(self, domain: str) -> None:
+        """`domain` is `<context>.notify`, the domain of each ErrorInfo."""
+        super().__init__()
+        self._domain = domain
+
+    def around(self, method: Method) -> Around:
+        """Masks every method."""
+        domain = self._domain
+
+        def mask(context: grpc.ServicerContext) -> AbstractContextManager[None]:
+            return _Mask(domain, method, context)
+
+        return mask
+
+
+def as_notify_error(error: BaseException, context: grpc.ServicerContext) -> NotifyError | None:
+    """Returns the NotifyError that the caller of `context` may see for `error`, None if it must be masked."""
+    if isinstance(error, NotifyError):
+        return error
+    if isinstance(error, NotImplementedError) and context.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return NotifyError("UNIMPLEMENTED")  # a method of the generated base class that nobody wrote
+    if not context.is_active():
+        return NotifyError("CANCELLED")  # reading on from a caller that has left
+    return None
+
+
+class _Mask:
+    __slots__ = ("_context", "_domain", "_method")
+
+    def __init__(self, domain: str, method: Method, context: grpc.ServicerContext) -> None:
+        self._domain = domain
+        self._method = method
+        self._context = context
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or not isinstance(error, Exception):
+            return
+        shown = as_notify_error(error, self._context)
+        if shown is None:
+            reference = secrets.token_hex(8)
+            get_logger().error(
+                "internal error", reference=reference, method=self._method.path, **describe_exception(error)
+            )
+            shown = NotifyError("INTERNAL", f"internal error (ref {reference})")
+        answer = status.to_status(shown, self._domain, call_context.request_id.get())
+        # abort raises; `from None` would not help, as gRPC itself drops that exception.
+        self._context.abort_with_status(rpc_status.to_status(answer))

@@ -1,0 +1,90 @@
+"""Third on a server: metrics of every call, and a log line of those that matter (design.md §2.8)."""
+
+import itertools
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+import grpc
+
+from notify_common import clock
+from notify_common.logging import get_logger
+from notify_common.metrics import SERVER_HANDLED, SERVER_IN_FLIGHT, SERVER_SECONDS
+from notify_common.rpc import tls
+from notify_common.rpc.interceptors.base import Around, Method, ServerInterceptor
+from notify_common.rpc.interceptors.errors import as_notify_error
+
+_SLOW_SECONDS = 1.0
+
+
+class TelemetryInterceptor(ServerInterceptor):
+    """Counts and times each call; logs those that fail, those over a second, and every n-th of the others."""
+
+    def __init__(self, sample: int) -> None:
+        """`sample` is n."""
+        super().__init__()
+        self._sample = sample
+
+    def around(self, method: Method) -> Around:
+        """Watches every method."""
+        meter = _Meter(method, self._sample)
+
+        def watch(context: grpc.ServicerContext) -> AbstractContextManager[None]:
+            return _Watch(meter, context)
+
+        return watch
+
+
+class _Meter:
+    """What the calls of one method share."""
+
+    def __init__(self, method: Method, sample: int) -> None:
+        self.method = method
+        self.sample = sample
+        self.number = itertools.count()
+        self.ok = SERVER_HANDLED.labels(method.service, method.name, grpc.StatusCode.OK.name)
+        self.seconds = SERVER_SECONDS.labels(method.service, method.name)
+
+    def handled(self, code: grpc.StatusCode) -> None:
+        if code is grpc.StatusCode.OK:
+            self.ok.inc()
+        else:
+            SERVER_HANDLED.labels(self.method.service, self.method.name, code.name).inc()
+
+
+class _Watch:
+    __slots__ = ("_context", "_meter", "_started")
+
+    def __init__(self, meter: _Meter, context: grpc.ServicerContext) -> None:
+        self._meter = meter
+        self._context = context
+
+    def __enter__(self) -> None:
+        SERVER_IN_FLIGHT.inc()
+        self._started = clock.monotonic()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = clock.monotonic() - self._started
+        SERVER_IN_FLIGHT.dec()
+        meter = self._meter
+        code, reason = grpc.StatusCode.OK, None
+        if error is not None:
+            shown = as_notify_error(error, self._context)
+            if isinstance(error, GeneratorExit):
+                code, reason = grpc.StatusCode.CANCELLED, "CANCELLED"
+            elif shown is None:
+                code, reason = grpc.StatusCode.INTERNAL, "INTERNAL"
+            else:
+                code, reason = shown.code, shown.reason
+        meter.seconds.observe(seconds)
+        meter.handled(code)
+        if error is not None or seconds > _SLOW_SECONDS or next(meter.number) % meter.sample == 0:
+            get_logger().info(
+                "call served",
+                method=meter.method.path,
+                code=code.name,
+                reason=reason,
+                seconds=seconds,
+                caller=",".join(tls.caller_names(self._context)),
+            )

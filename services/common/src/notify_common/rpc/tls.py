@@ -1,0 +1,59 @@
+"""mTLS: both ends show a certificate of the platform's authority (design.md D12, §2.8)."""
+
+from pathlib import Path
+
+import grpc
+
+from notify_common.logging import describe_exception, get_logger
+from notify_common.settings import ServiceSettings
+
+OPERATOR = "operator"
+"""Name in the certificate of the person who runs the platform."""
+
+_SAN = "x509_subject_alternative_name"
+
+
+def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials:
+    """Returns credentials that demand a client certificate, and follow the files when certificates are renewed."""
+    files = _ServerFiles(settings)
+    return grpc.dynamic_ssl_server_credentials(
+        files.read(), files.read_if_changed, require_client_authentication=True
+    )
+
+
+def channel_credentials(settings: ServiceSettings) -> grpc.ChannelCredentials:
+    """Returns credentials of this service as a caller, as the files are now."""
+    return grpc.ssl_channel_credentials(
+        root_certificates=settings.tls_ca_file.read_bytes(),
+        private_key=settings.tls_key_file.read_bytes(),
+        certificate_chain=settings.tls_cert_file.read_bytes(),
+    )
+
+
+def caller_names(context: grpc.ServicerContext) -> tuple[str, ...]:
+    """Returns the subject alternative names of the caller's certificate; empty if it has none."""
+    if context.peer_identity_key() != _SAN:
+        return ()
+    return tuple(name.decode("utf-8", "replace") for name in context.peer_identities() or ())
+
+
+class _ServerFiles:
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._paths: tuple[Path, ...] = (settings.tls_key_file, settings.tls_cert_file, settings.tls_ca_file)
+        self._seen: tuple[int, ...] = ()
+
+    def read(self) -> grpc.ServerCertificateConfiguration:
+        self._seen = self._stamps()
+        key, certificate, authority = (path.read_bytes() for path in self._paths)
+        return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authority)
+
+    def read_if_changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """Runs at each handshake; None keeps the certificate in use, also while files are being replaced."""
+        try:
+            return self.read() if self._stamps() != self._seen else None
+        except OSError as error:
+            get_logger().warning("certificate not reloaded", **describe_exception(error))
+            return None
+
+    def _stamps(self) -> tuple[int, ...]:
+        return tuple(path.stat().st_mtime_ns for path in self._paths)

@@ -1,0 +1,156 @@
+"""Settings: declared, typed, ranged, read once from the environment (design.md §2.9).
+
+A service subclasses `ServiceSettings` (or `DatabaseSettings`) and sets its prefix:
+
+    class Settings(DatabaseSettings):
+        model_config = SettingsConfigDict(env_prefix="NOTIFY_ADMIN_")
+
+Every `SecretStr` field can be given by value (`NOTIFY_ADMIN_DATABASE_URL`) or by file
+(`NOTIFY_ADMIN_DATABASE_URL_FILE`, whose content is the value).
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+
+def _listen_address(text: str) -> str:
+    if text.startswith("unix:") and len(text) > len("unix:"):
+        return text
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("should be host:port, such as 127.0.0.1:0, or unix:/path")
+    return text
+
+
+def _readable_file(path: Path) -> Path:
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise ValueError("should name a file that this process can read")
+    return path
+
+
+ListenAddress = Annotated[str, AfterValidator(_listen_address)]
+"""`host:port` (port 0 takes a free one) or `unix:/path`."""
+
+ReadableFile = Annotated[Path, AfterValidator(_readable_file)]
+"""A file that exists and can be read."""
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """Reads `<PREFIX><FIELD>_FILE` for every secret field; the file's content without its last line break."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Returns the content of the field's file, if its variable is set. Raises SettingsError."""
+        variable = f"{self.config.get('env_prefix', '')}{field_name}".upper()
+        path = os.environ.get(f"{variable}_FILE")
+        if path is None or SecretStr not in (field.annotation, *get_args(field.annotation)):
+            return None, field_name, False
+        if variable in os.environ:
+            raise SettingsError(f"{variable} and {variable}_FILE are both set; set one")
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{variable}_FILE should name a readable text file ({type(error).__name__})") from None
+
+    def __call__(self) -> dict[str, Any]:
+        """Returns the values of all fields that come from files."""
+        values: dict[str, Any] = {}
+        for name, field in self.settings_cls.model_fields.items():
+            value, _, _ = self.get_field_value(field, name)
+            if value is not None:
+                values[name] = value
+        return values
+
+
+class ServiceSettings(BaseSettings):
+    """What every process of the platform is told."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    environment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")] = "local"
+    """Where it runs, such as `local`, `staging`, `production`."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least level that is logged."""
+    grpc_listen: ListenAddress = "127.0.0.1:0"
+    """Where the gRPC services are served."""
+    admin_listen: ListenAddress = "127.0.0.1:0"
+    """Where health (and reflection, if switched on) is served, apart from the calls."""
+    metrics_listen: ListenAddress = "127.0.0.1:0"
+    """Where Prometheus reads metrics over HTTP."""
+    tls_ca_file: ReadableFile
+    """The authority (PEM) that signed every certificate of the platform."""
+    tls_cert_file: ReadableFile
+    """This service's certificate chain (PEM); its first DNS name is the service's name."""
+    tls_key_file: ReadableFile
+    """The private key (PEM) of that certificate."""
+    allowed_callers: dict[str, list[str]] = {}
+    """Who may call: full gRPC service name -> names in the callers' certificates. Nobody else may."""
+    reflection_enabled: bool = False
+    """Whether the operator may ask the server for its protos."""
+    otlp_endpoint: str | None = None
+    """Where spans go, such as http://collector:4317; none are recorded without it."""
+    drain_seconds: Annotated[float, Field(ge=0, le=300)] = 5.0
+    """How long to go on as usual, marked as not serving, after being told to stop."""
+    stop_grace_seconds: Annotated[float, Field(ge=0, le=900)] = 20.0
+    """How long calls under way may take to end after that."""
+    grpc_threads: Annotated[int, Field(ge=1, le=64)] = 8
+    """Threads that serve calls."""
+    grpc_max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Calls that are served or wait for a thread at once; one more is refused."""
+    access_log_sample: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Of calls that went well and quickly, every n-th is logged; the others are only counted."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Values given in code win over the environment, which wins over secret files."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+class DatabaseSettings(ServiceSettings):
+    """What a process with a database is told besides."""
+
+    database_url: SecretStr
+    """postgresql://user:password@host/database; for `migrate` the owner's, otherwise the app role's."""
+    page_token_secret: Annotated[SecretStr, Field(min_length=32)]
+    """Signs page tokens; the same in all processes of a service."""
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load_settings(cls: type[S], **values: Any) -> S:
+    """Returns the settings of `cls` from the environment; `values` win over it.
+
+    Bad settings end the process with status 2 and one sentence a setting on standard error. No sentence repeats
+    a value.
+    """
+    try:
+        return cls(**values)
+    except ValidationError as error:
+        prefix = str(cls.model_config.get("env_prefix", ""))
+        lines = [_sentence(prefix, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
+    except SettingsError as error:
+        lines = [str(error)]
+    for line in lines:
+        sys.stderr.write(f"settings: {line}\n")
+    raise SystemExit(2)
+
+
+def _sentence(prefix: str, location: tuple[int | str, ...], kind: str, message: str) -> str:
+    name, *inner = [str(part) for part in location] or ["settings"]
+    variable = f"{prefix}{name}".upper() + "".join(f"[{part}]" for part in inner)
+    if kind == "missing":
+        return f"{variable} is required but not set"
+    return f"{variable}: {message.removeprefix('Value error, ')}"

@@ -1,0 +1,106 @@
+"""Tracing: one trace follows a message from the HTTP request to the provider call (design.md §2.8).
+
+The current span lives in `context.traceparent` alone, as the text that also travels in metadata and rows; so
+traces pass through processes that record nothing, and through queues. Spans are recorded once
+`configure_tracing` was given a place to send them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+    set_span_in_context,
+)
+
+from notify_common import context
+
+_provider: TracerProvider | None = None
+_tracer: Tracer | None = None
+
+
+def configure_tracing(service: str, endpoint: str | None, exporter: SpanExporter | None = None) -> None:
+    """Sends spans of this process to the OTLP collector at `endpoint`; does nothing without one.
+
+    Call it once, after any fork. `exporter` takes the place of the collector in tests and gets each span as it
+    ends.
+    """
+    global _provider, _tracer
+    if endpoint is None and exporter is None:
+        return
+    provider = TracerProvider(resource=Resource.create({"service.name": service}), shutdown_on_exit=True)
+    if exporter is not None:
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+    else:
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    _provider, _tracer = provider, provider.get_tracer("notify_common")
+
+
+def shutdown_tracing() -> None:
+    """Sends what is left and records no more."""
+    global _provider, _tracer
+    if _provider is not None:
+        _provider.shutdown()
+    _provider = _tracer = None
+
+
+def is_recording() -> bool:
+    """Tells whether spans are recorded, for callers that would rather not prepare one in vain."""
+    return _tracer is not None
+
+
+def current_traceparent() -> str:
+    """Returns the trace context to store in a row or header; a new trace begins where there is none."""
+    current = context.traceparent.get()
+    if not current:
+        current = context.new_traceparent()
+        context.traceparent.set(current)
+    return current
+
+
+@contextmanager
+def span(name: str, kind: SpanKind = SpanKind.INTERNAL, **ids: str) -> Iterator[None]:
+    """Records the `with` block as a span below the current one; `ids` become its attributes.
+
+    Attributes hold ids and names only, never content or recipients. An error marks the span with its type, not
+    with its text, which may hold either.
+    """
+    if _tracer is None:
+        yield
+        return
+    parent = context.traceparent.get()
+    started = _tracer.start_span(
+        name,
+        context=set_span_in_context(NonRecordingSpan(_parse(parent))) if parent else None,
+        kind=kind,
+        attributes={key: value for key, value in ids.items() if value},
+        record_exception=False,
+        set_status_on_exception=False,
+    )
+    spanned = started.get_span_context()
+    context.traceparent.set(
+        f"00-{spanned.trace_id:032x}-{spanned.span_id:016x}-{int(spanned.trace_flags):02x}"
+    )
+    try:
+        yield
+    except BaseException as error:
+        started.set_status(Status(StatusCode.ERROR, type(error).__name__))
+        raise
+    finally:
+        started.end()
+        context.traceparent.set(parent)
+
+
+def _parse(traceparent: str) -> SpanContext:
+    _, trace_id, span_id, flags = traceparent.split("-")
+    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
