@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROTOS := $(shell find protos/notify -name '*.proto' -o -name 'service_config.json' 2>/dev/null)
 DISTRIBUTIONS := protos services/common services/api-gateway services/notifications services/letters services/providers services/admin deploy/local
+SERVICES := common api-gateway notifications letters providers admin
 PROJECT_FILES := $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 
 .PHONY: help
@@ -87,7 +88,11 @@ lint: setup ## ruff and the import contracts
 
 .PHONY: types
 types: setup ## mypy --strict over everything
-	@$(BIN)/mypy
+	@$(BIN)/mypy --no-error-summary protos/build_protos.py services/*/src deploy/local/src tests
+	@for service in $(SERVICES); do \
+		echo "mypy services/$$service/tests"; \
+		(cd services/$$service && $(CURDIR)/$(BIN)/mypy --no-error-summary --config-file $(CURDIR)/pyproject.toml tests) || exit 1; \
+	done
 
 .PHONY: test-unit
 test-unit: setup ## tests that need nothing

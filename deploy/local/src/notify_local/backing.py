@@ -148,6 +148,15 @@ class ChildProcess:
             return
         self._process.wait(STOP_SECONDS)
 
+    def run_to_end(self, seconds: float = 120.0) -> None:
+        """Runs it until it ends by itself. Raises StartFailed unless it ended with status 0 within `seconds`."""
+        self.start()
+        if not self.wait(seconds):
+            self.kill()
+            raise StartFailed(f"{self.name} did not end within {seconds:.0f} s; its log is {self.log}")
+        if self.exit_status() != 0:
+            raise StartFailed(f"{self.name} ended with status {self.exit_status()}:\n{self.last_lines()}")
+
     def last_lines(self, count: int = 15) -> str:
         """The end of its log."""
         if not self.log.exists():
@@ -155,7 +164,7 @@ class ChildProcess:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
 
     def wait_ready(self, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
-        """Waits until `ready` holds. Raises StartFailed if the process ends or the time is up first."""
+        """Waits until `ready` holds. Raises StartFailed if the process ends or time is up first."""
         wait_until(lambda: not self.alive() or ready(), seconds)
         if not self.alive():
             raise StartFailed(

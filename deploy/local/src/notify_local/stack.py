@@ -1,0 +1,291 @@
+"""The whole platform as processes on this machine: which there are, how each is told things, in what order.
+
+The commands are those of design.md §2.12, the same as in production; everything is told by environment
+variables. Used by `make run` and by the tests that need the whole house.
+"""
+
+import os
+import secrets
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from cryptography.fernet import Fernet
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from notify_common.db.provisioning import provision
+
+from notify_local import edge
+from notify_local.backing import (
+    START_SECONDS,
+    BackingServer,
+    ChildProcess,
+    ObjectStore,
+    Postgres,
+    Redis,
+    free_ports,
+    port_is_free,
+)
+from notify_local.certificates import Certificate, ensure_certificates
+from notify_local.leftovers import Ledger
+
+CONTEXTS = ("admin", "providers", "letters", "notifications")
+"""Contexts with a database, in the order in which they may start: calls only go to earlier ones."""
+
+Progress = Callable[[str], None]
+"""Told in a few words what is being done now."""
+
+
+class PortTaken(Exception):
+    """The port that the gateway should listen on is in use."""
+
+
+@dataclass
+class Options:
+    """What may differ between stacks."""
+
+    run_folder: Path
+    """Where all state, logs and certificates are."""
+    port: int | None = None
+    """Where the platform is reached from outside; None takes a free port."""
+    with_edge: bool = False
+    """Whether Envoy stands in front of the gateway."""
+    console: bool = True
+    """Whether the inbox is switched on."""
+    extra_environment: Mapping[str, Mapping[str, str]] | None = None
+    """Process name -> variables that win over the stack's own."""
+    postgres_settings: Mapping[str, str] | None = None
+    """Settings of the PostgreSQL server."""
+
+
+class Stack:
+    """All processes of one platform: start, use, stop; each process can be killed and started again."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.folder = options.run_folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.ledger = Ledger(self.folder / "processes.json")
+        self.processes: dict[str, ChildProcess] = {}
+        self._ready: dict[str, Callable[[], bool]] = {}
+        self._backing: list[BackingServer] = []
+        self.certificates: dict[str, Certificate] = {}
+        self.app_urls: dict[str, str] = {}
+        self.grpc_targets: dict[str, str] = {}
+        self.postgres: Postgres | None = None
+        self.redis_url = ""
+        self.gateway_port = 0
+        self.port = 0
+
+    @property
+    def base_url(self) -> str:
+        """Where a client reaches the platform."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, progress: Progress = lambda text: None) -> None:
+        """Starts everything in order and returns when all is ready.
+
+        Raises PortTaken, StartFailed. Whatever was started by then is stopped again.
+        """
+        try:
+            self._start(progress)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, progress: Progress) -> None:
+        if self.options.port is not None and not port_is_free(self.options.port):
+            raise PortTaken(
+                f"port {self.options.port} of 127.0.0.1 is in use; name another one: make run PORT=…"
+            )
+        self.port = self.options.port or free_ports(1)[0]
+        progress("certificates")
+        self.certificates = ensure_certificates(self.folder / "certs")
+        ports = iter(free_ports(24))
+        progress("database, Redis and object store")
+        self.postgres = Postgres(self.folder / "postgres", self.options.postgres_settings)
+        redis = Redis(self.folder / "redis", next(ports))
+        objects = ObjectStore(self.folder / "objects", next(ports))
+        for server in (self.postgres, redis, objects):
+            self._backing.append(server)
+            server.start()
+        self.redis_url = redis.url
+        shared = self._secrets()
+        owner_urls: dict[str, str] = {}
+        for context in CONTEXTS:
+            provisioned = provision(self.postgres.url, context)
+            owner_urls[context], self.app_urls[context] = provisioned
+            self.grpc_targets[context] = f"127.0.0.1:{next(ports)}"
+        blobs = {
+            "BLOB_ENDPOINT": objects.url,
+            "BLOB_ACCESS_KEY": objects.access_key,
+            "BLOB_SECRET_KEY": objects.secret_key,
+            "BLOB_REGION": objects.region,
+        }
+        told: dict[str, dict[str, str]] = {
+            "admin": {"API_KEY_ENCRYPTION_KEYS": shared["api-key-encryption"]},
+            "providers": {"SANDBOX_ENABLED": "true"},
+            "letters": {"REDIS_URL": redis.url, **blobs},
+            "notifications": {"REDIS_URL": redis.url},
+        }
+        for context in CONTEXTS:
+            common = self._environment(context, shared["page-token"], told[context])
+            progress(f"{context}: migrations")
+            self._migrate(context, common | {f"NOTIFY_{context.upper()}_DATABASE_URL": owner_urls[context]})
+            progress(context)
+            self._add_grpc_process(
+                context, context, ["serve"], common, self.grpc_targets[context], f"127.0.0.1:{next(ports)}"
+            )
+            self._start_process(context)
+            for worker, command in _WORKERS[context].items():
+                self._add_grpc_process(
+                    worker, context, command, common, f"127.0.0.1:{next(ports)}", f"127.0.0.1:{next(ports)}"
+                )
+                self._start_process(worker)
+        self._start_gateway(next(ports), progress)
+
+    def _start_gateway(self, internal_port: int, progress: Progress) -> None:
+        progress("gateway")
+        self.gateway_port = internal_port if self.options.with_edge else self.port
+        environment = self._environment("gateway", "", {"CONSOLE_ENABLED": str(self.options.console).lower()})
+        command = [
+            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory"),
+            *("--host", "127.0.0.1", "--port", str(self.gateway_port), "--blocking-threads", "8"),
+            *("--workers", "1", "--no-ws", "--log-level", "warning", "notify_gateway.app:create_app"),
+        ]
+        self._add("api-gateway", command, environment, lambda: _http_answers(self.gateway_port))
+        self._start_process("api-gateway")
+        if self.options.with_edge:
+            progress("edge")
+            config = edge.write_config(self.folder / "edge.yaml", self.port, self.gateway_port)
+            self._add("edge", edge.command(config), os.environ, lambda: _http_answers(self.port))
+            self._start_process("edge")
+
+    def stop(self, progress: Progress = lambda text: None) -> None:
+        """Stops everything that was started, last one first; stopping twice is no error."""
+        for name, process in reversed(self.processes.items()):
+            progress(name)
+            process.signal(signal.SIGTERM)
+        for process in reversed(self.processes.values()):
+            process.stop()
+        while self._backing:
+            server = self._backing.pop()
+            progress(server.name)
+            server.stop()
+        self.ledger.clear()
+
+    def kill(self, name: str) -> None:
+        """Ends one process at once, as `kill -9` does."""
+        self.processes[name].kill()
+
+    def restart(self, name: str) -> None:
+        """Starts a process that has ended, and returns when it is ready. Raises StartFailed."""
+        self._start_process(name)
+
+    def ended(self) -> list[str]:
+        """Names of the processes that should run and do not."""
+        return [name for name, process in self.processes.items() if not process.alive()]
+
+    def _start_process(self, name: str) -> None:
+        process = self.processes[name]
+        process.start()
+        if process.pid is not None:
+            self.ledger.add(process.pid)
+        process.wait_ready(self._ready[name], START_SECONDS)
+
+    def _add(
+        self, name: str, command: list[str], environment: Mapping[str, str], ready: Callable[[], bool]
+    ) -> None:
+        extra = (self.options.extra_environment or {}).get(name, {})
+        log = self.folder / "logs" / f"{name}.log"
+        self.processes[name] = ChildProcess(name, command, log, {**environment, **extra})
+        self._ready[name] = ready
+
+    def _add_grpc_process(
+        self, name: str, context: str, command: list[str], common: dict[str, str], listen: str, admin: str
+    ) -> None:
+        prefix = f"NOTIFY_{context.upper()}_"
+        environment = common | {f"{prefix}GRPC_LISTEN": listen, f"{prefix}ADMIN_LISTEN": admin}
+        if command[0] == "celery":
+            full = [sys.executable, "-m", *command]
+        else:
+            full = [sys.executable, "-m", f"notify_{context}", *command]
+        self._add(name, full, environment, lambda: self._is_serving(admin))
+
+    def _environment(self, context: str, page_token_secret: str, told: Mapping[str, str]) -> dict[str, str]:
+        name = "api-gateway" if context == "gateway" else context
+        certificate = self.certificates[name]
+        settings = {
+            "TLS_CA_FILE": str(certificate.ca),
+            "TLS_CERT_FILE": str(certificate.cert),
+            "TLS_KEY_FILE": str(certificate.key),
+            "ENVIRONMENT": "local",
+            **{f"{target.upper()}_TARGET": address for target, address in self.grpc_targets.items()},
+            **told,
+        }
+        if context != "gateway":
+            settings |= {
+                "DATABASE_URL": self.app_urls[context],
+                "PAGE_TOKEN_SECRET": page_token_secret,
+                "REFLECTION_ENABLED": "true",
+                "DRAIN_SECONDS": "0",
+            }
+        return os.environ | {f"NOTIFY_{context.upper()}_{key}": value for key, value in settings.items()}
+
+    def _migrate(self, context: str, environment: Mapping[str, str]) -> None:
+        log = self.folder / "logs" / f"{context}-migrate.log"
+        process = ChildProcess(
+            f"{context} migrate", [sys.executable, "-m", f"notify_{context}", "migrate"], log, environment
+        )
+        process.run_to_end()
+
+    def _secrets(self) -> dict[str, str]:
+        folder = self.folder / "secrets"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        makers: dict[str, Callable[[], str]] = {
+            "page-token": lambda: secrets.token_urlsafe(48),
+            "api-key-encryption": lambda: Fernet.generate_key().decode(),
+        }
+        for name, make in makers.items():
+            if not (folder / name).exists():
+                (folder / name).write_text(make())
+        return {name: (folder / name).read_text() for name in makers}
+
+    def _is_serving(self, address: str) -> bool:
+        with self.operator_channel(address) as channel:
+            try:
+                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
+            except grpc.RpcError:
+                return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def operator_channel(self, address: str) -> grpc.Channel:
+        """A channel to `address` with the operator's certificate; close it after use."""
+        certificate = self.certificates["operator"]
+        credentials = grpc.ssl_channel_credentials(
+            certificate.ca.read_bytes(), certificate.key.read_bytes(), certificate.cert.read_bytes()
+        )
+        return grpc.secure_channel(address, credentials)
+
+
+_WORKERS: dict[str, dict[str, list[str]]] = {
+    "admin": {},
+    "providers": {"providers-work": ["work", "--queues", "dispatch,sandbox"]},
+    "letters": {
+        "letters-work": ["work", "--queues", "relay"],
+        "letters-celery": ["celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render,submit"],
+    },
+    "notifications": {"notifications-work": ["work", "--queues", "relay,feeds"]},
+}
+
+
+def _http_answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_status?simple=1", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
