@@ -1,0 +1,1 @@
+"""Providers: how a message is handed to each of them."""

@@ -1,0 +1,1 @@
+"""Rules of handing messages over: no I/O, no frameworks."""

@@ -1,0 +1,128 @@
+"""Messages as they are handed over: ready to send, nothing left to render."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+SMS, EMAIL, LETTER = "sms", "email", "letter"
+CHANNELS = (SMS, EMAIL, LETTER)
+TEST_KEY = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class SmsContent:
+    """A text message. `phone_number` is digits with country code, no plus."""
+
+    phone_number: str
+    sender: str
+    body: str
+    international: bool = False
+    phone_number_as_typed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EmailContent:
+    """An email. `reply_to_address` and `unsubscribe_url` may be empty."""
+
+    to_address: str
+    from_name: str
+    from_address: str
+    subject: str
+    plain_body: str
+    html_body: str
+    reply_to_address: str = ""
+    unsubscribe_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrintContent:
+    """A letter for the printer; its PDF lies in the blob store under `pdf_key`."""
+
+    pdf_key: str
+    address_lines: tuple[str, ...]
+    postage: str
+    reference: str
+    sheet_count: int
+
+
+Content = SmsContent | EmailContent | PrintContent
+
+
+@dataclass(frozen=True, slots=True)
+class NewDispatch:
+    """A message handed over to this context. `id` is the notification's and the only key it is known by."""
+
+    id: UUID
+    service_id: UUID
+    key_type: str
+    content: Content
+    request_id: str
+    traceparent: str
+
+    @property
+    def channel(self) -> str:
+        """The channel that its content is for."""
+        return channel_of(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message about to be handed to a provider.
+
+    Attributes:
+        repeat: an earlier call for it ended without an answer, so that the provider may have it already.
+        start_before: reading of the monotonic clock after which the call must not be begun any more, because
+            another worker may by then have taken the message over.
+    """
+
+    id: UUID
+    service_id: UUID
+    key_type: str
+    content: Content
+    attempt: int
+    repeat: bool
+    start_before: float
+    request_id: str
+    traceparent: str
+
+    @property
+    def channel(self) -> str:
+        """The channel that its content is for."""
+        return channel_of(self.content)
+
+
+def channel_of(content: Content) -> str:
+    """Returns the channel that content is for."""
+    match content:
+        case SmsContent():
+            return SMS
+        case EmailContent():
+            return EMAIL
+        case PrintContent():
+            return LETTER
+
+
+def recipient_of(content: Content) -> str:
+    """Returns who a message is for: number, email address, or the address lines joined by commas."""
+    match content:
+        case SmsContent():
+            return content.phone_number
+        case EmailContent():
+            return content.to_address
+        case PrintContent():
+            return ", ".join(content.address_lines)
+
+
+def content_to_json(content: Content) -> dict[str, Any]:
+    """Returns content as the object that is stored; `content_from_json` reads it."""
+    return asdict(content)
+
+
+def content_from_json(channel: str, stored: Mapping[str, Any]) -> Content:
+    """Returns the content that `content_to_json` made for a message of this channel."""
+    if channel == SMS:
+        return SmsContent(**stored)
+    if channel == EMAIL:
+        return EmailContent(**stored)
+    return PrintContent(**{**stored, "address_lines": tuple(stored["address_lines"])})

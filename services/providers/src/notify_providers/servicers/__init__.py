@@ -1,0 +1,1 @@
+"""gRPC services of this context: protos to values and back."""

@@ -1,0 +1,1 @@
+"""Tables of this context and its statements, each for up to 500 rows at once."""

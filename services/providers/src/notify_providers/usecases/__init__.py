@@ -1,0 +1,1 @@
+"""What this context does, one transaction each unless the docstring says otherwise."""
