@@ -31,7 +31,9 @@ def uuid8(parent: UUID, *parts: str | int) -> UUID:
         digest.update(len(text).to_bytes(4) + text)
     bits = int.from_bytes(digest.digest()[:10])
     time_bits = parent.int >> 80
-    return UUID(int=time_bits << 80 | 8 << 76 | (bits >> 62 & 0xFFF) << 64 | _VARIANT | bits & ((1 << 62) - 1))
+    return UUID(
+        int=time_bits << 80 | 8 << 76 | (bits >> 62 & 0xFFF) << 64 | _VARIANT | bits & ((1 << 62) - 1)
+    )
 
 
 def is_uuid(text: str) -> bool:

@@ -29,7 +29,18 @@ KEYS: Final = frozenset(
 )  # fmt: skip
 """Keys that may be logged besides the fixed first ones; all hold names and numbers of ours."""
 
-ENDINGS: Final = ("_id", "_ids", "_count", "_ms", "_seconds", "_bytes", "_type", "_state", "_version", "_port")
+ENDINGS: Final = (
+    "_id",
+    "_ids",
+    "_count",
+    "_ms",
+    "_seconds",
+    "_bytes",
+    "_type",
+    "_state",
+    "_version",
+    "_port",
+)
 """Endings of further keys that may be logged."""
 
 _MAX_TEXT = 300

@@ -25,7 +25,10 @@ CLIENT_HANDLED = Counter(
     "grpc_client_handled_total", "Calls made to their end.", ["grpc_service", "grpc_method", "grpc_code"]
 )
 CLIENT_SECONDS = Histogram(
-    "grpc_client_handling_seconds", "Time until a call ended.", ["grpc_service", "grpc_method"], buckets=_BUCKETS
+    "grpc_client_handling_seconds",
+    "Time until a call ended.",
+    ["grpc_service", "grpc_method"],
+    buckets=_BUCKETS,
 )
 CLIENT_IN_FLIGHT = Gauge("grpc_client_in_flight", "Calls that wait for their end.")
 

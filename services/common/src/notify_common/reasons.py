@@ -21,7 +21,9 @@ class Reason:
 
 REASONS: Final[Mapping[str, Reason]] = {
     # --- the wire: raised by notify_common itself, or made from a status that carries no reason
-    "INTERNAL": Reason(StatusCode.INTERNAL, "A fault of ours; the message holds the reference to the log line."),
+    "INTERNAL": Reason(
+        StatusCode.INTERNAL, "A fault of ours; the message holds the reference to the log line."
+    ),
     "UNAVAILABLE": Reason(StatusCode.UNAVAILABLE, "The service can't be reached or is stopping."),
     "OVERLOADED": Reason(StatusCode.RESOURCE_EXHAUSTED, "The service has as many calls as it takes at once."),
     "DEADLINE_EXCEEDED": Reason(StatusCode.DEADLINE_EXCEEDED, "The call's time is used up."),
@@ -31,9 +33,12 @@ REASONS: Final[Mapping[str, Reason]] = {
         StatusCode.PERMISSION_DENIED, "The caller's certificate is not on the allow-list of the gRPC service."
     ),
     # --- every context
-    "INVALID_FIELD": Reason(StatusCode.INVALID_ARGUMENT, "Fields of the request break a rule; violations name them."),
+    "INVALID_FIELD": Reason(
+        StatusCode.INVALID_ARGUMENT, "Fields of the request break a rule; violations name them."
+    ),
     "PAGE_TOKEN_INVALID": Reason(
-        StatusCode.INVALID_ARGUMENT, "The page token was changed, or belongs to other filters or another list."
+        StatusCode.INVALID_ARGUMENT,
+        "The page token was changed, or belongs to other filters or another list.",
     ),
     "STALE_VERSION": Reason(StatusCode.ABORTED, "The resource changed since the version that was named."),
     "REQUEST_ID_REUSED": Reason(
@@ -41,22 +46,30 @@ REASONS: Final[Mapping[str, Reason]] = {
     ),
     # --- admin
     "SERVICE_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "No service has this id."),
-    "TEMPLATE_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "The service has no such template, or not this version."),
+    "TEMPLATE_NOT_FOUND": Reason(
+        StatusCode.NOT_FOUND, "The service has no such template, or not this version."
+    ),
     "TEMPLATE_ARCHIVED": Reason(StatusCode.FAILED_PRECONDITION, "The template is archived."),
     "API_KEY_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "The service has no such API key."),
     "USER_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "No user has this id."),
     "SENDER_NOT_FOUND": Reason(
         StatusCode.NOT_FOUND, "The service has no such text sender, reply-to address or letter contact."
     ),
-    "DEFAULT_SENDER": Reason(StatusCode.FAILED_PRECONDITION, "The default of several senders can't be archived."),
+    "DEFAULT_SENDER": Reason(
+        StatusCode.FAILED_PRECONDITION, "The default of several senders can't be archived."
+    ),
     "NAME_TAKEN": Reason(StatusCode.ALREADY_EXISTS, "Another resource has this name."),
     # --- notifications
     "NOTIFICATION_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "The service has no such notification."),
     "TEMPLATE_WRONG_CHANNEL": Reason(StatusCode.INVALID_ARGUMENT, "The template is of another channel."),
     "CHANNEL_NOT_ALLOWED": Reason(StatusCode.PERMISSION_DENIED, "The service may not send on this channel."),
     "MISSING_PERSONALISATION": Reason(StatusCode.INVALID_ARGUMENT, "Placeholders have no value."),
-    "MESSAGE_EMPTY": Reason(StatusCode.INVALID_ARGUMENT, "Nothing is left of the message once it is filled in."),
-    "MESSAGE_TOO_LONG": Reason(StatusCode.INVALID_ARGUMENT, "The filled-in message is longer than its channel takes."),
+    "MESSAGE_EMPTY": Reason(
+        StatusCode.INVALID_ARGUMENT, "Nothing is left of the message once it is filled in."
+    ),
+    "MESSAGE_TOO_LONG": Reason(
+        StatusCode.INVALID_ARGUMENT, "The filled-in message is longer than its channel takes."
+    ),
     "RECIPIENT_INVALID": Reason(
         StatusCode.INVALID_ARGUMENT, "Not a phone number or email address that can be written to."
     ),
@@ -69,8 +82,12 @@ REASONS: Final[Mapping[str, Reason]] = {
     "LETTERS_NOT_ALLOWED_FOR_KEY": Reason(StatusCode.PERMISSION_DENIED, "Team keys send no letters."),
     "ADDRESS_INVALID": Reason(StatusCode.INVALID_ARGUMENT, "Not a postal address that a letter can go to."),
     "QR_CODE_TOO_LONG": Reason(StatusCode.INVALID_ARGUMENT, "The content of a QR code is over its limit."),
-    "RATE_LIMITED": Reason(StatusCode.RESOURCE_EXHAUSTED, "More requests in a minute than the service may make."),
-    "DAILY_LIMIT_REACHED": Reason(StatusCode.RESOURCE_EXHAUSTED, "More messages today than the service may send."),
+    "RATE_LIMITED": Reason(
+        StatusCode.RESOURCE_EXHAUSTED, "More requests in a minute than the service may make."
+    ),
+    "DAILY_LIMIT_REACHED": Reason(
+        StatusCode.RESOURCE_EXHAUSTED, "More messages today than the service may send."
+    ),
     # --- letters
     "LETTER_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "The service has no such letter."),
     "PDF_NOT_READY": Reason(StatusCode.FAILED_PRECONDITION, "The PDF is not made yet, or never will be."),
@@ -79,12 +96,16 @@ REASONS: Final[Mapping[str, Reason]] = {
     # --- providers
     "DISPATCH_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "The service has no such dispatch."),
     "NOT_IN_DOUBT": Reason(StatusCode.FAILED_PRECONDITION, "Only a dispatch in doubt can be decided."),
-    "COUNT_MISMATCH": Reason(StatusCode.INVALID_ARGUMENT, "A print batch held more or fewer letters than it said."),
+    "COUNT_MISMATCH": Reason(
+        StatusCode.INVALID_ARGUMENT, "A print batch held more or fewer letters than it said."
+    ),
     "RECEIPT_INVALID": Reason(StatusCode.INVALID_ARGUMENT, "The receipt can't be read."),
     "SANDBOX_MESSAGE_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "The sandbox keeps no such message."),
     "PROVIDER_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "No provider has this name."),
     # --- api-gateway
     "TOKEN_MISSING": Reason(StatusCode.UNAUTHENTICATED, "The HTTP request carries no token."),
-    "TOKEN_INVALID": Reason(StatusCode.UNAUTHENTICATED, "The token can't be read, is expired, or is signed by another key."),
+    "TOKEN_INVALID": Reason(
+        StatusCode.UNAUTHENTICATED, "The token can't be read, is expired, or is signed by another key."
+    ),
     "KEY_REVOKED": Reason(StatusCode.UNAUTHENTICATED, "The API key that signed the token is revoked."),
 }

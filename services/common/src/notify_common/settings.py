@@ -55,7 +55,9 @@ class SecretFiles(PydanticBaseSettingsSource):
         try:
             return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{variable}_FILE should name a readable text file ({type(error).__name__})") from None
+            raise SettingsError(
+                f"{variable}_FILE should name a readable text file ({type(error).__name__})"
+            ) from None
 
     def __call__(self) -> dict[str, Any]:
         """Returns the values of all fields that come from files."""
@@ -140,7 +142,9 @@ def load_settings(cls: type[S], **values: Any) -> S:
         return cls(**values)
     except ValidationError as error:
         prefix = str(cls.model_config.get("env_prefix", ""))
-        lines = [_sentence(prefix, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
+        lines = [
+            _sentence(prefix, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()
+        ]
     except SettingsError as error:
         lines = [str(error)]
     for line in lines:

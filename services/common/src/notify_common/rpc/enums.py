@@ -32,7 +32,9 @@ def is_specified(enum: EnumTypeWrapper, value: int) -> bool:
 @cache
 def _texts(enum: EnumTypeWrapper) -> dict[int, str]:
     name = enum.DESCRIPTOR.name
-    prefix = "".join(f"_{letter}" if letter.isupper() else letter for letter in name).lstrip("_").upper() + "_"
+    prefix = (
+        "".join(f"_{letter}" if letter.isupper() else letter for letter in name).lstrip("_").upper() + "_"
+    )
     return {
         value.number: value.name.removeprefix(prefix).lower().replace("_", "-")
         for value in enum.DESCRIPTOR.values

@@ -94,7 +94,9 @@ def _without_details(code: grpc.StatusCode) -> NotifyError:
 
 def _violations(error: NotifyError) -> Message:
     room = _MAX_DETAILS_BYTES
-    message: error_details_pb2.BadRequest | error_details_pb2.QuotaFailure | error_details_pb2.PreconditionFailure
+    message: (
+        error_details_pb2.BadRequest | error_details_pb2.QuotaFailure | error_details_pb2.PreconditionFailure
+    )
     if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         message = error_details_pb2.QuotaFailure()
     elif error.code is grpc.StatusCode.FAILED_PRECONDITION:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import grpc
 
 Behaviour = Callable[[Any, grpc.ServicerContext], Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # a type with parameters for the checker alone
 Around = Callable[[grpc.ServicerContext], AbstractContextManager[None]]
 
 
@@ -29,7 +30,7 @@ class ServerInterceptor(grpc.ServerInterceptor):
     """
 
     def __init__(self) -> None:
-        self._wrapped: dict[str, tuple[grpc.RpcMethodHandler[Any, Any], grpc.RpcMethodHandler[Any, Any]]] = {}
+        self._wrapped: dict[str, tuple["Handler", "Handler"]] = {}
 
     def around(self, method: Method) -> Around | None:
         """Returns what makes the context manager of one call of `method`; None leaves the method alone."""
@@ -37,9 +38,9 @@ class ServerInterceptor(grpc.ServerInterceptor):
 
     def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        continuation: Callable[[grpc.HandlerCallDetails], "Handler | None"],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> "Handler | None":
         """Called by gRPC for each call."""
         handler = continuation(handler_call_details)
         if handler is None:
@@ -53,16 +54,20 @@ class ServerInterceptor(grpc.ServerInterceptor):
         return kept[1]
 
 
-def _wrap(handler: grpc.RpcMethodHandler[Any, Any], around: Around) -> grpc.RpcMethodHandler[Any, Any]:
+def _wrap(handler: "Handler", around: Around) -> "Handler":
     deserializer, serializer = handler.request_deserializer, handler.response_serializer
     if handler.response_streaming:
         if handler.request_streaming:
             return grpc.stream_stream_rpc_method_handler(
                 _many(handler.stream_stream, around), deserializer, serializer
             )
-        return grpc.unary_stream_rpc_method_handler(_many(handler.unary_stream, around), deserializer, serializer)
+        return grpc.unary_stream_rpc_method_handler(
+            _many(handler.unary_stream, around), deserializer, serializer
+        )
     if handler.request_streaming:
-        return grpc.stream_unary_rpc_method_handler(_one(handler.stream_unary, around), deserializer, serializer)
+        return grpc.stream_unary_rpc_method_handler(
+            _one(handler.stream_unary, around), deserializer, serializer
+        )
     return grpc.unary_unary_rpc_method_handler(_one(handler.unary_unary, around), deserializer, serializer)
 
 

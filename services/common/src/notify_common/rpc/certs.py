@@ -1,0 +1,56 @@
+"""Throw-away certificates for the local stack and the tests; production brings its own (design.md §6).
+
+Each certificate bears its service's name, and `localhost` and 127.0.0.1 besides, so that tools such as grpcurl
+can call a server by its address. The operator's bears its name alone.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+
+from notify_common.rpc.tls import OPERATOR
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """Where one certificate, its key, and its authority are (PEM)."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+def ensure_certificates(folder: Path, names: Iterable[str]) -> dict[str, CertificateFiles]:
+    """Returns the files of a certificate for each name, all by one authority that lives in `folder`.
+
+    What is there already is kept, so a second call changes nothing. Keys are readable by their owner alone.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    authority_cert, authority_key = folder / "ca.pem", folder / "ca.key"
+    if authority_cert.exists() and authority_key.exists():
+        authority = trustme.CA.from_pem(authority_cert.read_bytes(), authority_key.read_bytes())
+    else:
+        authority = trustme.CA(organization_name="Throw-away authority")
+        _write(authority_key, authority.private_key_pem.bytes())
+        _write(authority_cert, authority.cert_pem.bytes())
+    return {name: _ensure(folder, authority, authority_cert, name) for name in names}
+
+
+def _ensure(folder: Path, authority: trustme.CA, authority_cert: Path, name: str) -> CertificateFiles:
+    files = CertificateFiles(ca=authority_cert, cert=folder / f"{name}.pem", key=folder / f"{name}.key")
+    if not (files.cert.exists() and files.key.exists()):
+        names = (name,) if name == OPERATOR else (name, "localhost", "127.0.0.1")
+        leaf = authority.issue_cert(*names)
+        _write(files.key, leaf.private_key_pem.bytes())
+        _write(files.cert, b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+    return files
+
+
+def _write(path: Path, content: bytes) -> None:
+    scratch = path.with_suffix(f"{path.suffix}.{os.getpid()}")
+    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    scratch.replace(path)

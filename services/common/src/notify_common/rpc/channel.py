@@ -1,0 +1,62 @@
+"""Channels to other services: mTLS, retries, balancing, keepalive, and our call rules (design.md §2.7, §4.3)."""
+
+import os
+import sys
+import threading
+
+import grpc
+
+from notify_common.rpc.interceptors.client import ClientChannel
+from notify_common.rpc.options import channel_options
+from notify_common.rpc.tls import channel_credentials
+from notify_common.settings import ServiceSettings
+
+
+class Channels:
+    """The channels of this process, one for each service and target, made when first asked for.
+
+    A channel does not survive a fork, so channels belong to a process id: a child gets its own. Stubs hold
+    channels; make them after the fork too.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._channels: dict[tuple[int, str, str], ClientChannel] = {}
+
+    def get(self, context: str, target: str) -> ClientChannel:
+        """Returns the channel to the service `context` (`admin`, `letters`, …) at `target`.
+
+        `target` is a gRPC target such as `dns:///notifications:6012`, whose addresses are used in turn, or
+        `unix:/path`. The server's certificate must bear the name `context`. Raises RuntimeError during an
+        import: what is made then is shared by every process that is forked later.
+        """
+        key = (os.getpid(), context, target)
+        channel = self._channels.get(key)
+        if channel is not None:
+            return channel
+        _refuse_at_import()
+        with self._lock:
+            channel = self._channels.get(key)
+            if channel is None:
+                channel = ClientChannel(
+                    grpc.secure_channel(
+                        target, channel_credentials(self._settings), options=channel_options(context)
+                    )
+                )
+                self._channels[key] = channel
+            return channel
+
+    def close(self) -> None:
+        """Closes the channels that this process made; calls under way end with CANCELLED."""
+        with self._lock:
+            for key in [key for key in self._channels if key[0] == os.getpid()]:
+                self._channels.pop(key).close()
+
+
+def _refuse_at_import() -> None:
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            raise RuntimeError("no channel may be made while a module is imported; make it in bootstrap")
+        frame = frame.f_back  # type: ignore[assignment] # None ends the loop

@@ -1,0 +1,194 @@
+"""The gRPC server of a service, and the small one beside it for health and reflection (design.md §2.8, §4.2)."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent import futures
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from notify_common.logging import get_logger
+from notify_common.metrics import SERVER_POOL_WAIT
+from notify_common.rpc.health import Check, Health
+from notify_common.rpc.interceptors.authz import AuthzInterceptor
+from notify_common.rpc.interceptors.context import ContextInterceptor
+from notify_common.rpc.interceptors.deadline import DeadlineInterceptor
+from notify_common.rpc.interceptors.errors import ErrorsInterceptor
+from notify_common.rpc.interceptors.telemetry import TelemetryInterceptor
+from notify_common.rpc.options import server_options
+from notify_common.rpc.tls import OPERATOR, server_credentials
+from notify_common.settings import ServiceSettings
+
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_ADMIN_THREADS = 2
+_ADMIN_CONCURRENT = 16
+
+
+class BootError(Exception):
+    """The process can't start; the message is one sentence for the person who started it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A servicer and how it is added: `Registration(add_UsersServiceServicer_to_server, servicer, full_name)`."""
+
+    add: Callable[[Any, grpc.Server], None]
+    servicer: object
+    full_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The ports that were taken; None for a unix socket."""
+
+    grpc: int | None
+    admin: int | None
+
+
+class AdminServer:
+    """Health on a port and threads of its own, so that it answers while the service is saturated.
+
+    Any certificate of the authority may ask for health; reflection is for the operator, if it is switched on.
+    A worker, which serves no calls, has this server alone.
+    """
+
+    def __init__(
+        self,
+        context: str,
+        settings: ServiceSettings,
+        checks: Mapping[str, Check],
+        services: Sequence[str] = (),
+        check_interval: float = 5.0,
+    ) -> None:
+        """`context` names the process in errors; `services` are the full names that health speaks for."""
+        self._settings = settings
+        self.health = Health(checks, services, check_interval)
+        self._server = _build(context, settings, {}, _ADMIN_THREADS, _ADMIN_CONCURRENT)
+        add_admin_services(self._server, settings, self.health, services)
+
+    def start(self) -> int | None:
+        """Runs the checks and listens. Returns the port. Raises BootError where the address is taken."""
+        port = _bind(self._server, self._settings.admin_listen, self._settings, "admin_listen")
+        self.health.start()
+        self._server.start()
+        return port
+
+    def stop(self, grace: float = 0.0) -> None:
+        """Says NOT_SERVING and ends, after `grace` seconds at the latest."""
+        self.health.enter_shutdown()
+        self._server.stop(grace).wait()
+
+
+class Server:
+    """Serves gRPC services over mTLS to the callers on the allow-list."""
+
+    def __init__(
+        self,
+        context: str,
+        settings: ServiceSettings,
+        registrations: Iterable[Registration],
+        checks: Mapping[str, Check],
+        check_interval: float = 5.0,
+    ) -> None:
+        """Builds everything but listens nowhere yet.
+
+        `context` (`admin`, `letters`, …) names the service in errors. `checks` decide its health. Raises
+        BootError when the allow-list names a gRPC service that is not among the registrations.
+        """
+        registrations = list(registrations)
+        names = [registration.full_name for registration in registrations]
+        unknown = sorted(set(settings.allowed_callers) - set(names))
+        if unknown:
+            raise BootError(f"allowed_callers names {', '.join(unknown)}, which this process does not serve")
+        self._settings = settings
+        self._admin = AdminServer(context, settings, checks, names, check_interval)
+        self._server = _build(
+            context, settings, settings.allowed_callers, settings.grpc_threads, settings.grpc_max_concurrent
+        )
+        for registration in registrations:
+            registration.add(registration.servicer, self._server)
+        add_admin_services(self._server, settings, self._admin.health, names)
+
+    def start(self) -> Bound:
+        """Listens and serves. Returns the ports. Raises BootError where an address is taken."""
+        port = _bind(self._server, self._settings.grpc_listen, self._settings, "grpc_listen")
+        self._server.start()
+        bound = Bound(grpc=port, admin=self._admin.start())
+        get_logger().info(
+            "serving", listen=self._settings.grpc_listen, port=bound.grpc, admin_port=bound.admin
+        )
+        return bound
+
+    def run_until(self, stop: threading.Event) -> None:
+        """Serves until `stop` is set; then says NOT_SERVING, serves on for the drain time, and stops in grace."""
+        stop.wait()
+        get_logger().info("stopping")
+        self._admin.health.enter_shutdown()
+        time.sleep(self._settings.drain_seconds)
+        self.stop(self._settings.stop_grace_seconds)
+
+    def stop(self, grace: float = 0.0) -> None:
+        """Takes no new calls, waits up to `grace` seconds for those under way, and stops."""
+        self._admin.health.enter_shutdown()
+        self._server.stop(grace).wait()
+        self._admin.stop()
+        get_logger().info("stopped")
+
+
+def add_admin_services(
+    server: grpc.Server, settings: ServiceSettings, health: Health, services: Sequence[str]
+) -> None:
+    """Adds health, and reflection of `services` if it is switched on, to a server."""
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    if settings.reflection_enabled:
+        reflection.enable_server_reflection((*services, HEALTH, reflection.SERVICE_NAME), server)
+
+
+def _build(
+    context: str,
+    settings: ServiceSettings,
+    allowed: Mapping[str, Sequence[str]],
+    threads: int,
+    max_concurrent: int,
+) -> grpc.Server:
+    """Returns a server with our interceptors, outermost first, and no services."""
+    return grpc.server(
+        TimedThreadPool(max_workers=threads, thread_name_prefix="grpc"),
+        interceptors=(
+            ErrorsInterceptor(f"{context}.notify"),
+            ContextInterceptor(),
+            TelemetryInterceptor(settings.access_log_sample),
+            AuthzInterceptor({**allowed, reflection.SERVICE_NAME: (OPERATOR,)}, anyone=(HEALTH,)),
+            DeadlineInterceptor(),
+        ),
+        options=server_options(),
+        maximum_concurrent_rpcs=max_concurrent,
+    )
+
+
+def _bind(server: grpc.Server, listen: str, settings: ServiceSettings, setting: str) -> int | None:
+    try:
+        port = server.add_secure_port(listen, server_credentials(settings))
+    except (RuntimeError, ValueError):
+        raise BootError(
+            f"{listen} can't be listened on: it is taken or not an address here; set {setting}"
+        ) from None
+    return None if listen.startswith("unix:") else port
+
+
+class TimedThreadPool(futures.ThreadPoolExecutor):
+    """A pool that measures how long each call waited for a thread."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> futures.Future[Any]:
+        """As of ThreadPoolExecutor."""
+        queued = time.monotonic()
+
+        def run() -> Any:
+            SERVER_POOL_WAIT.observe(time.monotonic() - queued)
+            return fn(*args, **kwargs)
+
+        return super().submit(run)

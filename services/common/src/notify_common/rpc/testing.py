@@ -1,0 +1,96 @@
+"""A real server on a unix socket, in the test's process, with mTLS and every interceptor (design.md §2.10)."""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from notify_common.rpc.certs import CertificateFiles, ensure_certificates
+from notify_common.rpc.channel import Channels
+from notify_common.rpc.health import Check
+from notify_common.rpc.interceptors.client import ClientChannel
+from notify_common.rpc.server import Registration, Server
+from notify_common.rpc.tls import OPERATOR
+from notify_common.settings import ServiceSettings
+
+NAMES = ("api-gateway", "notifications", "letters", "providers", "admin", OPERATOR)
+
+
+class InProcessServer:
+    """Serves `registrations` as the service `context` while the `with` block runs.
+
+        with InProcessServer("admin", [Registration(add, servicer, full_name)]) as server:
+            stub = UsersServiceStub(server.channel("api-gateway"))
+
+    Unless `allowed_callers` is given, every caller of `NAMES` may call every service. Further settings of
+    ServiceSettings are keywords.
+    """
+
+    def __init__(
+        self,
+        context: str,
+        registrations: Iterable[Registration],
+        *,
+        allowed_callers: Mapping[str, Iterable[str]] | None = None,
+        checks: Mapping[str, Check] | None = None,
+        check_interval: float = 5.0,
+        **settings: Any,
+    ) -> None:
+        registrations = list(registrations)
+        if allowed_callers is None:
+            allowed_callers = {registration.full_name: NAMES for registration in registrations}
+        # The path of a unix socket has at most 107 bytes, so not below pytest's long folders.
+        self._folder = Path(tempfile.mkdtemp(prefix="notify-"))
+        self._context = context
+        self._channels: list[Channels] = []
+        self.settings = tls_settings(
+            context,
+            **{
+                "grpc_listen": f"unix:{self._folder}/grpc",
+                "admin_listen": f"unix:{self._folder}/admin",
+                "allowed_callers": {service: list(names) for service, names in allowed_callers.items()},
+                "drain_seconds": 0,
+                **settings,
+            },
+        )
+        self.server = Server(context, self.settings, registrations, checks or {}, check_interval)
+
+    @property
+    def target(self) -> str:
+        """Where the services are."""
+        return self.settings.grpc_listen
+
+    @property
+    def admin_target(self) -> str:
+        """Where health and reflection are."""
+        return self.settings.admin_listen
+
+    def channel(self, caller: str = "api-gateway", target: str | None = None) -> ClientChannel:
+        """Returns a channel of `caller` to the services, or to `target`."""
+        channels = Channels(tls_settings(caller))
+        self._channels.append(channels)
+        return channels.get(self._context, target or self.target)
+
+    def __enter__(self) -> "InProcessServer":
+        self.server.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for channels in self._channels:
+            channels.close()
+        self.server.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@cache
+def certificates() -> dict[str, CertificateFiles]:
+    """Returns certificates of all NAMES, made once a process."""
+    return ensure_certificates(Path(tempfile.mkdtemp(prefix="notify-certs-")), NAMES)
+
+
+def tls_settings(name: str, **values: Any) -> ServiceSettings:
+    """Returns settings with the certificate of `name`; `values` are further settings."""
+    files = certificates()[name]
+    return ServiceSettings(tls_ca_file=files.ca, tls_cert_file=files.cert, tls_key_file=files.key, **values)
