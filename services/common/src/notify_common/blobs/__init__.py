@@ -1,0 +1,1 @@
+"""Blobs: objects in any S3-compatible store."""

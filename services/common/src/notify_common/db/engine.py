@@ -1,0 +1,79 @@
+"""Connections to a context's own database."""
+
+import os
+import weakref
+
+import sqlalchemy as sa
+from sqlalchemy import Engine
+from sqlalchemy.engine import URL, make_url
+
+IDLE_IN_TRANSACTION_MS = 60_000
+
+
+def postgres_url(url: str) -> URL:
+    """Return `url` for the driver that the platform uses; `postgres://` and `postgresql://` are both taken.
+
+    Raises:
+        ValueError: it is not the URL of a PostgreSQL database.
+    """
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError:
+        raise ValueError("not a database URL") from None
+    if parsed.get_backend_name() not in ("postgres", "postgresql"):
+        raise ValueError(f"not a PostgreSQL URL: its scheme is {parsed.drivername}")
+    return parsed.set(drivername="postgresql+psycopg2")
+
+
+def create_engine(
+    url: str,
+    pool_size: int = 8,
+    statement_timeout_ms: int = 5000,
+    application_name: str = "notify",
+) -> Engine:
+    """Return an engine whose connections are limited in number and in the time that a statement may take.
+
+    Nothing connects before the first use. A forked child starts with an empty pool and leaves its parent's
+    connections alone (design.md §4.3). Take one thread's share each: `pool_size` is the number of threads
+    that use the database at once; one more waits up to 5 s for a connection.
+
+    Args:
+        url: `postgresql://user@host/database`.
+        pool_size: connections kept, which is also the most ever open.
+        statement_timeout_ms: PostgreSQL cancels a statement after this long.
+        application_name: shown in `pg_stat_activity`.
+
+    Raises:
+        ValueError: `url` is no PostgreSQL URL.
+    """
+    options = " ".join(
+        f"-c {name}={value}"
+        for name, value in {
+            "statement_timeout": statement_timeout_ms,
+            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_MS,
+            "timezone": "UTC",
+            "jit": "off",  # statements here are short; compiling them costs more than it saves
+        }.items()
+    )
+    engine = sa.create_engine(
+        postgres_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={"options": options, "application_name": application_name, "connect_timeout": 5},
+    )
+    _forget_connections_after_fork(engine)
+    return engine
+
+
+def _forget_connections_after_fork(engine: Engine) -> None:
+    reference = weakref.ref(engine)
+
+    def forget() -> None:
+        living = reference()
+        if living is not None:
+            living.dispose(close=False)
+
+    os.register_at_fork(after_in_child=forget)

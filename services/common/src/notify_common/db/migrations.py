@@ -1,0 +1,111 @@
+"""Migrations of one context's schema with Alembic (design.md §2.9).
+
+A service ships `migrations/` inside its package: `versions/0001_snake_case.py`, … and an `env.py` that is
+
+    from notify_common.db.migrations import run_environment
+    from notify_admin.store.tables import metadata
+
+    run_environment(metadata)
+"""
+
+import importlib.resources
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import alembic.autogenerate
+import alembic.command
+import alembic.context
+import alembic.runtime.migration
+import sqlalchemy as sa
+from alembic.config import Config
+from sqlalchemy import Connection, MetaData
+
+from notify_common.db.engine import postgres_url
+
+LOCK_WAIT_MS = 60_000
+TABLE_LOCK_WAIT_MS = 2_000
+_ADVISORY_KEY = 0x6E6F74696679  # "notify": one migration at a time in a database
+
+
+def migrate(package: str, url: str, app_role: str | None = None) -> None:
+    """Bring the database to the newest schema of `package`; doing it again changes nothing.
+
+    Two may run at once: the second waits for the first, up to a minute. A statement that can't get its table
+    lock in 2 s fails, and its migration with it, rather than queueing everyone behind it.
+
+    Args:
+        package: importable name of the service, such as `notify_admin`.
+        url: connects as the owner role.
+        app_role: role that the service runs as; it gets the rights to read and write rows, none to change
+            the schema.
+    """
+    with _locked_connection(url) as connection:
+        alembic.command.upgrade(_config(package, connection), "head")
+        if app_role is not None:
+            _grant(connection, app_role)
+
+
+def revision(package: str, url: str, message: str) -> None:
+    """Write the next migration from the difference between the models and the database at `url`."""
+    with _locked_connection(url) as connection:
+        config = _config(package, connection)
+        number = len(list((_location(package) / "versions").glob("[0-9]*.py"))) + 1
+        alembic.command.revision(config, message=message, autogenerate=True, rev_id=f"{number:04d}")
+
+
+def schema_differences(metadata: MetaData, url: str) -> list[Any]:
+    """Return what Alembic would change to make the database equal the models: empty when they agree."""
+    engine = sa.create_engine(postgres_url(url), poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        context = alembic.runtime.migration.MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": False}
+        )
+        return list(alembic.autogenerate.compare_metadata(context, metadata))
+
+
+def run_environment(metadata: MetaData) -> None:
+    """Body of every service's `env.py`: run the migrations on the connection that `migrate` made."""
+    connection: Connection = alembic.context.config.attributes["connection"]
+    alembic.context.configure(
+        connection=connection, target_metadata=metadata, compare_type=True, transaction_per_migration=True
+    )
+    with alembic.context.begin_transaction():
+        alembic.context.run_migrations()
+    connection.commit()
+
+
+def _location(package: str) -> Path:
+    return Path(str(importlib.resources.files(package))) / "migrations"
+
+
+def _config(package: str, connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_location(package)).replace("%", "%%"))
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _locked_connection(url: str) -> Iterator[Connection]:
+    engine = sa.create_engine(postgres_url(url), poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"SET lock_timeout = {LOCK_WAIT_MS}")
+        connection.execute(sa.select(sa.func.pg_advisory_lock(_ADVISORY_KEY)))
+        connection.exec_driver_sql(f"SET lock_timeout = {TABLE_LOCK_WAIT_MS}")
+        connection.commit()
+        yield connection
+
+
+def _grant(connection: Connection, app_role: str) -> None:
+    role = connection.dialect.identifier_preparer.quote(app_role)
+    for statement in (
+        f"GRANT USAGE ON SCHEMA public TO {role}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
+        f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
+    ):
+        connection.exec_driver_sql(statement)
+    connection.commit()

@@ -1,0 +1,108 @@
+"""The side of a feed that wants the news (design.md §3.4)."""
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import sqlalchemy as sa
+from prometheus_client import Gauge
+from sqlalchemy import Column, Connection, MetaData, Table
+from sqlalchemy.dialects.postgresql import insert
+
+from notify_common import clock
+from notify_common.db.unit_of_work import UnitOfWork
+
+Event = TypeVar("Event")
+
+_LAG = Gauge(
+    "notify_feed_lag_seconds", "Seconds since the consumer last saw the end of the feed.", ["consumer"]
+)
+
+
+def cursors_table(metadata: MetaData) -> Table:
+    """Where a context keeps how far it has read each feed."""
+    return Table(
+        "feed_cursors",
+        metadata,
+        Column("consumer", sa.Text, primary_key=True),
+        Column("cursor", sa.Text, nullable=False),
+        Column("update_time", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    )
+
+
+class FeedConsumer(Generic[Event]):
+    """Reads a feed and applies each event once.
+
+    The effects and the new cursor commit together, and the cursor is written only if it still is the one that
+    the events were read from: a crash before the commit leaves both undone, a crash after it leaves both
+    done, and of two consumers of one name one finds the cursor moved and applies nothing.
+
+    Args:
+        name: of the cursor; consumers that share it share the work.
+        uow: of the context that consumes.
+        cursors: the table of `cursors_table`.
+        fetch: takes a cursor, returns the events after it and the next cursor; called with no transaction
+            open.
+        apply: makes the effects of events within the transaction it is given; must make no call to elsewhere.
+        start: cursor of a consumer that has none yet; empty for the oldest kept event.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        uow: UnitOfWork,
+        cursors: Table,
+        fetch: Callable[[str], tuple[Sequence[Event], str]],
+        apply: Callable[[Connection, Sequence[Event]], None],
+        start: str = "",
+    ) -> None:
+        self.name = name
+        self._uow = uow
+        self._cursors = cursors
+        self._fetch = fetch
+        self._apply = apply
+        self._start = start
+        self._cursor: str | None = None
+        self._caught_up_at = clock.monotonic()
+        _LAG.labels(name).set_function(self.lag_seconds)
+
+    def step(self) -> int:
+        """Read and apply one page; returns how many events were applied, 0 when there was nothing new.
+
+        Raises whatever `fetch` or `apply` raise, with nothing applied.
+        """
+        if self._cursor is None:
+            self._cursor = self._load_cursor()
+        events, next_cursor = self._fetch(self._cursor)
+        if next_cursor == self._cursor:
+            self._caught_up_at = clock.monotonic()
+            return 0
+        applied = self._advance(events, next_cursor)
+        # after a lost race the cursor in memory is wrong, after a failure it may be
+        self._cursor = next_cursor if applied else None
+        return len(events) if applied else 0
+
+    def lag_seconds(self) -> float:
+        """Seconds since this consumer last saw the end of the feed."""
+        return clock.monotonic() - self._caught_up_at
+
+    def _load_cursor(self) -> str:
+        c = self._cursors.c
+        with self._uow.begin() as conn:
+            first = insert(self._cursors).values(consumer=self.name, cursor=self._start)
+            conn.execute(first.on_conflict_do_nothing())
+            return str(conn.execute(sa.select(c.cursor).where(c.consumer == self.name)).scalar_one())
+
+    def _advance(self, events: Sequence[Event], next_cursor: str) -> bool:
+        c = self._cursors.c
+        moved = (
+            sa.update(self._cursors)
+            .values(cursor=next_cursor, update_time=sa.func.now())
+            .where(c.consumer == self.name, c.cursor == self._cursor)
+        )
+        with self._uow.begin() as conn:
+            # first of all: its row lock makes a second consumer wait here and then find the cursor moved
+            if conn.execute(moved).rowcount == 0:
+                return False
+            if events:
+                self._apply(conn, events)
+        return True

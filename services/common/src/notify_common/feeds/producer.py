@@ -1,0 +1,101 @@
+"""The side of a feed that has the news (design.md §3.4).
+
+A serial number is handed out before its transaction commits, so a reader that remembers the highest number
+skips what commits late. Events here are ordered by (transaction id, serial number), and a reader sees only
+transactions older than every one still open: nothing can appear behind its cursor any more. The price: a
+long transaction in the producer's database delays the feed.
+"""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Column, Connection, MetaData, Row, Table
+from sqlalchemy.types import UserDefinedType
+
+from notify_common.errors import FieldViolation, invalid_field
+
+MAX_PAGE = 500
+LATEST = "latest"
+_CURSOR = re.compile(r"(\d{1,19})\.(\d{1,19})", re.ASCII)
+
+
+class Xid8(UserDefinedType[str]):
+    """PostgreSQL's 64-bit transaction id, as decimal text."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """The type's name in SQL."""
+        return "xid8"
+
+
+def feed_table(name: str, metadata: MetaData, *columns: Column[Any]) -> Table:
+    """A table of events: `columns`, and the `tx`, `seq` and `create_time` that the database fills in.
+
+    Insert an event in the transaction that makes it true; never update one.
+    """
+    return Table(
+        name,
+        metadata,
+        Column("tx", Xid8, primary_key=True, server_default=sa.text("pg_current_xact_id()")),
+        Column("seq", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+        Column("create_time", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        *columns,
+    )
+
+
+def read_feed(
+    conn: Connection, table: Table, cursor: str, limit: int = MAX_PAGE
+) -> tuple[list[Row[Any]], str]:
+    """Return up to `limit` (0 means 500, the most) events after `cursor`, oldest first, and the next cursor.
+
+    A reader that goes on from the cursor it got misses none and sees none twice. `cursor` is empty for the
+    oldest kept event, or `latest` for no events and the cursor of now.
+
+    Raises:
+        NotifyError: INVALID_FIELD, the cursor is none of ours.
+    """
+    if cursor == LATEST:
+        return [], latest_cursor(conn, table)
+    tx, seq = _parse(cursor)
+    after = sa.tuple_(table.c.tx, table.c.seq) > sa.tuple_(sa.cast(tx, Xid8), sa.cast(seq, sa.BigInteger))
+    settled = table.c.tx < sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot())
+    rows = conn.execute(
+        sa.select(table)
+        .where(after, settled)
+        .order_by(table.c.tx, table.c.seq)
+        .limit(min(limit, MAX_PAGE) if limit > 0 else MAX_PAGE)
+    ).all()
+    return list(rows), f"{rows[-1].tx}.{rows[-1].seq}" if rows else cursor
+
+
+def latest_cursor(conn: Connection, table: Table) -> str:
+    """The cursor after all events that can be read now: what commits later comes after it."""
+    xmin = conn.execute(sa.select(sa.cast(sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot()), sa.Text)))
+    return f"{xmin.scalar_one()}.0"
+
+
+def trim_feed(conn: Connection, table: Table, keep: timedelta, limit: int = 5000) -> int:
+    """Delete up to `limit` events older than `keep` and return how many; call it until it returns 0.
+
+    A consumer that was away for longer than `keep` has missed events.
+    """
+    old = (
+        sa.select(table.c.tx, table.c.seq)
+        .where(table.c.create_time < sa.func.now() - keep)
+        .order_by(table.c.tx, table.c.seq)
+        .limit(limit)
+        .subquery()
+    )
+    return conn.execute(sa.delete(table).where(table.c.tx == old.c.tx, table.c.seq == old.c.seq)).rowcount
+
+
+def _parse(cursor: str) -> tuple[str, int]:
+    if cursor == "":
+        return "0", 0
+    match = _CURSOR.fullmatch(cursor)
+    if match is None or int(match[2]) >= 2**63:
+        raise invalid_field(FieldViolation("cursor", "is not a cursor of this feed"))
+    return match[1], int(match[2])

@@ -1,0 +1,1 @@
+"""Leased rows: tables that are work queues (design.md §3.3)."""
