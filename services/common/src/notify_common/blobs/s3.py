@@ -187,8 +187,7 @@ class BlobStore:
         try:
             self._client.create_bucket(
                 Bucket=self.bucket,
-                CreateBucketConfiguration={"LocationConstraint": self._region},  # type:
-                    ignore[typeddict-item]
+                CreateBucketConfiguration={"LocationConstraint": self._region},  # type: ignore[typeddict-item]
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":

@@ -105,7 +105,10 @@ class Queue:
         return sorted(rows, key=lambda row: row.due_at)
 
     def finish(self, conn: Connection, rows: Sequence[Row[Any]]) -> int:
-        """Delete the rows that are still ours and return how many. Call it in the transaction of the effect."""
+        """Delete the rows that are still ours and return how many they were.
+
+        Call it in the transaction of the effect.
+        """
         if not rows:
             return 0
         held = self._held(rows)
