@@ -1,4 +1,4 @@
-"""Inline constructs of the Markdown dialect (content.md §5.6): from the text of a block to a list of nodes."""
+"""Inline constructs of the Markdown dialect (content.md §5.6): a block's text as a list of nodes."""
 
 import re
 from bisect import bisect_left

@@ -1,8 +1,8 @@
 """Block constructs of the Markdown dialect of emails and letters (content.md §5.1–5.5).
 
-`parse` reads a text into a `Document`; what becomes of it is in `markdown_output`. A position is an index into
-the text being read; every construct is recognised at a position without copying what follows, and lookups that
-reach far ahead are remembered, so that reading is linear in the text.
+`parse` reads a text into a `Document`; what becomes of it is in `markdown_output`. A position is an index
+into the text being read; every construct is recognised at a position without copying what follows, and
+lookups that reach far ahead are remembered, so that reading is linear in the text.
 """
 
 import re
@@ -10,6 +10,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from notify_content.inline import Target, reference_key
@@ -410,7 +411,7 @@ class _Parser:
         else:
             starts = [match.start() for match in _ITEM.finditer(text) if len(match[1]) == indent]
             bounds = [-1, *starts, len(text)]
-            texts = [text[start + 1 : end] for start, end in zip(bounds, bounds[1:], strict=False)]
+            texts = [text[start + 1 : end] for start, end in pairwise(bounds)]
         items = []
         blank_before = False
         for index, item in enumerate(texts):

@@ -87,7 +87,7 @@ def value_text(value: object, lists: Lists) -> str:
 
 
 class Personalisation:
-    """Values supplied for one message, keyed insensitively; when keys collide the later wins (content.md §1.7).
+    """Values supplied for one message, keyed insensitively; of colliding keys the last wins (content.md §1.7).
 
     Build it once per message and hand it to every render of that message. False when nothing was supplied.
     """
@@ -231,5 +231,16 @@ def compile_content(content: str) -> CompiledContent:
 
 
 def filled_in(body: CompiledContent, values: Values) -> str:
-    """An email's or letter's "content with placeholders filled in", as the API reports it (content.md §2.5)."""
+    """An email's or letter's body as the API reports it, with placeholders filled in (content.md §2.5)."""
     return body.render(values, lists=Lists.BULLETS, gaps=Gaps.HTML).strip()
+
+
+def is_empty_message(body: CompiledContent, values: Values) -> bool:
+    """Whether an email or letter says nothing: no body, or one made of placeholders that fill to nothing.
+
+    Source: content.md §2.5. Text messages have their own test.
+    """
+    content = body.content
+    if not content:
+        return True
+    return content.startswith("((") and content.endswith("))") and not filled_in(body, values)

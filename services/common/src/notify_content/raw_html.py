@@ -12,8 +12,41 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 INLINE_TAGS: Final = frozenset(
-    "a em strong small s cite q dfn abbr data time code var samp kbd sub sup i b u mark ruby rt rp bdi bdo "
-    "span br wbr ins del img font".split()
+    {
+        "a",
+        "em",
+        "strong",
+        "small",
+        "s",
+        "cite",
+        "q",
+        "dfn",
+        "abbr",
+        "data",
+        "time",
+        "code",
+        "var",
+        "samp",
+        "kbd",
+        "sub",
+        "sup",
+        "i",
+        "b",
+        "u",
+        "mark",
+        "ruby",
+        "rt",
+        "rp",
+        "bdi",
+        "bdo",
+        "span",
+        "br",
+        "wbr",
+        "ins",
+        "del",
+        "img",
+        "font",
+    }
 )
 
 _NAME: Final = re.compile(r"<(\w++)(?!:/|[^\w\s@]*+@)")
@@ -78,10 +111,9 @@ class RawHtml:
         if text.startswith("<!--", start):
             comment = _first_from(self._block_comment_ends, start + 4)
             return None if comment is None else self._printed_with_blank_lines(position, comment + 3)
-        if not self.starts_block(start):
-            return None
         name = _NAME.match(text, start)
-        assert name is not None
+        if name is None or name[1] in INLINE_TAGS:
+            return None
         attributes_end = self._skip_attributes(name.end())
         if text.startswith(">", attributes_end):
             closer = _first_from(self._block_closers.get(name[1], ()), attributes_end + 1)

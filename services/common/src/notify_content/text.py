@@ -64,7 +64,9 @@ def strip_all(text: str, extra: str = "") -> str:
 
 def tidy_punctuation(text: str) -> str:
     """Delete spaces and tabs that stand directly before a comma or full stop (content.md §1.2)."""
-    return _SPACE_BEFORE_PUNCTUATION.sub("", text)
+    if " ." in text or " ," in text or "\t." in text or "\t," in text:
+        return _SPACE_BEFORE_PUNCTUATION.sub("", text)
+    return text
 
 
 def limit_blank_lines(text: str) -> str:
@@ -94,7 +96,9 @@ def escape_html(text: str) -> str:
     References that end in a semicolon are decoded first; `&amp;` and `&nbsp;` survive as written.
     Quotation marks are left alone, so the result is safe as element content, not inside an attribute.
     """
-    return _ESCAPABLE.sub(_escape_match, text)
+    if "&" in text or "<" in text or ">" in text:
+        return _ESCAPABLE.sub(_escape_match, text)
+    return text
 
 
 def decode_entities(text: str) -> str:
@@ -106,7 +110,7 @@ def decode_entities(text: str) -> str:
 
 def unlink_govuk(text: str) -> str:
     """Put a zero-width space into `GOV.UK` so that mail programs do not link it (content.md §1.4)."""
-    return _GOV_UK.sub("\\1\u200b", text)
+    return _GOV_UK.sub("\\1\u200b", text) if "gov.uk" in text.lower() else text
 
 
 def sentence_list(items: Iterable[str]) -> str:

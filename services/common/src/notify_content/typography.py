@@ -5,7 +5,7 @@ from typing import Final
 
 from notify_content.text import tidy_punctuation
 
-_TAG: Final = re.compile(r"<[^>]*>")
+_TAG: Final = re.compile(r"(<[^>]*>)")
 _COMMENT: Final = re.compile(r"<!--.*?--\s*>", re.DOTALL)
 _COMMENT_END: Final = re.compile(r"--\s*>")
 _SKIPPED_TAG: Final = re.compile(r"<(/?)(pre|samp|code|tt|kbd|script|style|math|a)", re.IGNORECASE)
@@ -44,6 +44,7 @@ _DECODED: Final = (
 )
 
 _EMAIL_ADDRESS: Final = re.compile(r"(?:^|\s)\S+@\S+(?:\s|$)", re.MULTILINE)
+_SPACED_DASH: Final = re.compile(r"[-–—]\s")
 _DASH: Final = re.compile(r"(?<!\s)\s++[-–—]{1,3}\s++")
 _STRAIGHT: Final = str.maketrans("‘’", "''")
 
@@ -63,26 +64,32 @@ def smart_quotes(text: str) -> str:
     out: list[str] = []
     open_elements: list[str] = []
     before = ""
-    for run, is_tag in _tokens(text):
-        if is_tag:
-            out.append(run)
-            skipped = _SKIPPED_TAG.match(run)
-            if not skipped:
-                continue
-            name = skipped[2].lower()
-            if not skipped[1]:
-                open_elements.append(name)
-            elif open_elements and open_elements[-1] == name:
-                open_elements.pop()
-        else:
+    for run, tag in _runs(text):
+        if run:
             out.append(run if open_elements or not _QUOTABLE.search(run) else _curl(run, before))
             before = run[-1]
+        if not tag:
+            continue
+        out.append(tag)
+        skipped = _SKIPPED_TAG.match(tag)
+        if not skipped:
+            continue
+        name = skipped[2].lower()
+        if not skipped[1]:
+            open_elements.append(name)
+        elif open_elements and open_elements[-1] == name:
+            open_elements.pop()
     return "".join(out)
 
 
-def _tokens(text: str) -> list[tuple[str, bool]]:
-    """Text runs and tags in order, with whether each is a tag. A `<` that no `>` follows is text."""
-    tokens = []
+def _runs(text: str) -> list[tuple[str, str]]:
+    """Text runs in order, each with the tag that ends it. A `<` that no `>` follows is text."""
+    if "<!--" not in text:
+        # After the last `>` no tag ends, and a search for the end of one would read the rest over and over.
+        end = text.rfind(">") + 1
+        pieces = _TAG.split(text[:end])
+        return [*zip(pieces[::2], pieces[1::2], strict=False), (pieces[-1] + text[end:], "")]
+    runs = []
     end = 0
     # Looked up once: a search for the end of each comment that has none would read the text over and over.
     last_comment_end = max((match.start() for match in _COMMENT_END.finditer(text)), default=-1)
@@ -91,16 +98,12 @@ def _tokens(text: str) -> list[tuple[str, bool]]:
         match = match or _TAG.match(text, start)
         if match is None:
             break
-        if start > end:
-            tokens.append((text[end:start], False))
-        tag = match[0]
+        runs.append((text[end:start], match[0]))
         # Two hyphens inside a comment make its text count.
-        is_text = tag.startswith("<!--") and "--" in tag[4:].rstrip(">").rstrip().rstrip("-")
-        tokens.append((tag, not is_text))
+        if match[0].startswith("<!--") and "--" in match[0][4:].rstrip(">").rstrip().rstrip("-"):
+            runs[-1:] = [(text[end:start], ""), (match[0], "")]
         end = match.end()
-    if end < len(text):
-        tokens.append((text[end:], False))
-    return tokens
+    return [*runs, (text[end:], "")]
 
 
 def _curl(run: str, before: str) -> str:
@@ -139,6 +142,5 @@ def _straighten_in_addresses(text: str) -> str:
 
 
 def _dashes(text: str) -> str:
-    if "-" not in text and "–" not in text and "—" not in text:
-        return text
-    return _DASH.sub(" – ", text)
+    # Most hyphens are inside words and style attributes: only one before whitespace is worth the longer look.
+    return _DASH.sub(" – ", text) if _SPACED_DASH.search(text) else text

@@ -55,11 +55,7 @@ def _kind(path: Path, cases: list[dict[str, Any]]) -> str:
     ]
     if not named and not fitting:
         raise UnknownVectors(f"{path}: no known kind of vectors")
-    return (
-        max(named, key=len)
-        if named
-        else max(fitting, key=lambda kind: len(CHECKERS[kind].input_fields))
-    )
+    return max(named, key=len) if named else max(fitting, key=lambda kind: len(CHECKERS[kind].input_fields))
 
 
 def _canonical(value: object) -> str:
@@ -73,9 +69,7 @@ def _differing(expected: object, got: object) -> tuple[object, object]:
     fields = [
         key
         for key in expected | got
-        if key not in got
-        or key not in expected
-        or _canonical(expected[key]) != _canonical(got[key])
+        if key not in got or key not in expected or _canonical(expected[key]) != _canonical(got[key])
     ]
     return (
         {key: expected[key] for key in fields if key in expected},
@@ -97,7 +91,8 @@ def run(path: Path) -> Iterator[Failure | None]:
     for name, case_input, expected in questions:
         try:
             got = checker.actual(case_input)
-        except Exception as error:  # noqa: BLE001 - whatever a checker raises is that case's failure
+        except Exception as error:
+            # Whatever a checker raises is that case's failure.
             yield Failure(name, expected, f"{type(error).__name__}: {error}")
             continue
         if _canonical(expected) == _canonical(got):
@@ -106,10 +101,14 @@ def run(path: Path) -> Iterator[Failure | None]:
             yield Failure(name, *_differing(expected, got))
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
 def main(arguments: list[str]) -> int:
     """The command; returns its exit code."""
     if not arguments:
-        print("usage: python -m notify_content.vectors FILE...", file=sys.stderr)
+        sys.stderr.write("usage: python -m notify_content.vectors FILE...\n")
         return 2
     passed = failed = 0
     for argument in arguments:
@@ -119,13 +118,13 @@ def main(arguments: list[str]) -> int:
                     passed += 1
                     continue
                 failed += 1
-                print(f"{argument}: {failure.name}")
-                print(f"  expected {json.dumps(failure.expected)}")
-                print(f"  got      {json.dumps(failure.got, default=repr)}")
+                _say(f"{argument}: {failure.name}")
+                _say(f"  expected {json.dumps(failure.expected)}")
+                _say(f"  got      {json.dumps(failure.got, default=repr)}")
         except (UnknownVectors, OSError) as error:
-            print(error, file=sys.stderr)
+            sys.stderr.write(f"{error}\n")
             return 2
-    print(f"{passed} passed, {failed} failed")
+    _say(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
 

@@ -22,10 +22,6 @@ def actual(case_input: dict[str, Any]) -> dict[str, Any]:
         ),
     }
     if case_input.get("redact"):
-        answer["rendered_html_redacted"] = content.render(
-            values, escape=True, gaps=Gaps.HTML_REDACTED
-        )
-        answer["rendered_plain_redacted"] = content.render(
-            values, gaps=Gaps.PLAIN_REDACTED
-        )
+        answer["rendered_html_redacted"] = content.render(values, escape=True, gaps=Gaps.HTML_REDACTED)
+        answer["rendered_plain_redacted"] = content.render(values, gaps=Gaps.PLAIN_REDACTED)
     return answer
