@@ -6,7 +6,7 @@ its outcome is recorded; an open attempt whose lease has run out is one whose pr
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,9 +20,13 @@ MAX_RETRIES = 48
 """Tries after the first one; then the message is given up (public-api.md §4.2)."""
 
 NOT_STARTED = "not_started"
-NO_PROVIDER = "no_provider"
-UNANSWERED = frozenset({"timeout", "connection_lost"})
-"""Reasons of attempts whose call may have reached the provider although no answer came back."""
+"""Reason of an attempt whose call was never made, because it would have begun too late."""
+PROCESS_DIED = "process_died"
+"""Reason of an attempt that nobody ended."""
+RELEASED = "released"
+"""Reason of such an attempt once a person has decided that its message is sent again."""
+UNANSWERED = frozenset({"timeout", "connection_lost", "bad_answer"})
+"""Reasons of attempts whose call may have reached the provider although no proper answer came back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +92,12 @@ def after_call(result: CallResult, channel: str, interval: float, draw: random.R
         return Next(SENT)
     if result.outcome == REFUSED:
         return Next(FAILED)
+    if result.reason == NOT_STARTED:
+        return Next(QUEUED, 0.0)
     return after_failed_try(channel, result.attempt, interval, draw)
 
 
-def must_hold(earlier: Sequence[EarlierAttempt], rules: dict[str, str]) -> bool:
+def must_hold(earlier: Sequence[EarlierAttempt], rules: Mapping[str, str]) -> bool:
     """Tells whether a dispatch waits for a person: the process of its last attempt died during the call, and
     the rule of that provider is `hold`.
 
@@ -99,11 +105,14 @@ def must_hold(earlier: Sequence[EarlierAttempt], rules: dict[str, str]) -> bool:
         earlier: its attempts, first one first.
         rules: `unknown_outcome_rule` by provider name.
     """
-    return bool(earlier) and earlier[-1].outcome == UNKNOWN and rules.get(earlier[-1].provider, HOLD) == HOLD
+    if not earlier:
+        return False
+    last = earlier[-1]
+    return last.outcome == UNKNOWN and last.reason == PROCESS_DIED and rules.get(last.provider, HOLD) == HOLD
 
 
 def may_be_repeat(earlier: Sequence[EarlierAttempt], provider: str) -> bool:
-    """Tells whether `provider` may have the message already: an earlier call to it ended without an answer."""
+    """Tells whether `provider` may have the message already: a call to it ended without an answer."""
     return any(
         attempt.provider == provider
         and (attempt.outcome == UNKNOWN or (attempt.outcome == RETRYABLE and attempt.reason in UNANSWERED))

@@ -59,7 +59,7 @@ def script(content: Content, key_type: str, attempt: int) -> Script:
         key_type: type of the key that sent it.
         attempt: which try to hand it over this is, from 1.
     """
-    receipts = (_test_key_outcome(content),) if key_type == TEST_KEY else (DELIVERED,)
+    receipts: tuple[str, ...] = (_test_key_outcome(content),) if key_type == TEST_KEY else (DELIVERED,)
     if isinstance(content, SmsContent) and content.international:
         receipts = ()  # of the countries that promise no delivery reports
     match _fault(content):

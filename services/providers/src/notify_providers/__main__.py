@@ -1,0 +1,71 @@
+"""`python -m notify_providers serve | work | migrate | check-config`."""
+
+import argparse
+import threading
+
+from notify_common import main
+from notify_common.db import migrations
+from notify_common.leases.worker import WorkerGroup
+from notify_common.rpc.server import AdminServer, Server
+
+from notify_providers import bootstrap
+from notify_providers.settings import Settings
+
+
+def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Serves the gRPC services until told to stop."""
+    parts = bootstrap.parts_for_server(settings)
+    server = Server("providers", settings, bootstrap.registrations(parts), {"database": parts.uow.check})
+    server.start()
+    server.run_until(stop)
+    parts.close()
+
+
+def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Runs the workers of the named queues until told to stop; calls under way are recorded first."""
+    parts = bootstrap.parts_for_workers(settings)
+    group = WorkerGroup([worker for queue in arguments.queues for worker in bootstrap.workers(parts, queue)])
+    admin = AdminServer("providers", settings, {"database": parts.uow.check, "workers": group.healthy})
+    group.start()
+    admin.start()
+    stop.wait()
+    admin.health.enter_shutdown()
+    group.stop()
+    parts.close()
+    admin.stop()
+
+
+def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Brings the database to the newest schema."""
+    migrations.migrate("notify_providers", settings.database_url.get_secret_value(), settings.app_role)
+
+
+def _queues(text: str) -> list[str]:
+    queues = [queue.strip() for queue in text.split(",")]
+    unknown = sorted(set(queues) - set(bootstrap.QUEUES))
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"no such queue: {', '.join(unknown)}; there are {', '.join(bootstrap.QUEUES)}"
+        )
+    return list(dict.fromkeys(queues))
+
+
+def _work_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--queues",
+        type=_queues,
+        default=list(bootstrap.QUEUES),
+        help=f"comma-separated, of {', '.join(bootstrap.QUEUES)}; all by default",
+    )
+
+
+if __name__ == "__main__":
+    main.run(
+        "providers",
+        Settings,
+        [
+            main.Command("serve", "serve the gRPC services", serve),
+            main.Command("work", "hand messages over and do the other queues' work", work, _work_arguments),
+            main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
+        ],
+    )

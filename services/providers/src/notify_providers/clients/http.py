@@ -1,0 +1,190 @@
+"""HTTP calls to providers, many at once, from one thread.
+
+On libcurl: about 16 µs of CPU a call on the machine that this was chosen on, where aiohttp took 107,
+http.client 179 and urllib3 332 (2 shared cores, Python 3.11, keep-alive, 64 connections, 6,000 POSTs).
+"""
+
+import io
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+import certifi
+import pycurl
+from notify_common import clock
+
+MAX_ANSWER_BYTES = 65_536
+_POLL_SECONDS = 0.005
+_IDLE_SECONDS = 0.5
+_CONNECT_MS = 3_000
+
+NOT_STARTED = "not_started"
+UNREACHABLE = "unreachable"
+TIMEOUT = "timeout"
+CONNECTION_LOST = "connection_lost"
+BAD_ANSWER = "bad_answer"
+
+# Errors after which the provider can't have read the request.
+_NOTHING_SENT = frozenset(
+    {
+        pycurl.E_UNSUPPORTED_PROTOCOL,
+        pycurl.E_URL_MALFORMAT,
+        pycurl.E_COULDNT_RESOLVE_PROXY,
+        pycurl.E_COULDNT_RESOLVE_HOST,
+        pycurl.E_COULDNT_CONNECT,
+        pycurl.E_SSL_CONNECT_ERROR,
+        pycurl.E_PEER_FAILED_VERIFICATION,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A POST to make once.
+
+    Attributes:
+        start_before: reading of the monotonic clock after which it must not be begun.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    start_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """How a request ended: a status and a body, or a word on why there is neither.
+
+    Attributes:
+        status: 0 if no complete answer came.
+        failure: `not_started` and `unreachable`: the far end has not seen the request; `timeout`,
+            `connection_lost`, `bad_answer`: it may have. Empty if an answer came.
+    """
+
+    status: int
+    body: bytes
+    failure: str
+
+
+Done = Callable[[HttpAnswer], None]
+
+
+class HttpCaller:
+    """Makes requests concurrently, each at most once, over connections that are kept open.
+
+    Every request ends in one call of its `done`, from the caller's own thread, within `timeout` of its
+    beginning. A request is never repeated here: libcurl would send one again whose kept-open connection broke
+    before an answer, which a provider could take for two; since its body can't be rewound, it fails instead.
+    """
+
+    def __init__(self, connections: int, timeout: float) -> None:
+        """`connections` is the most that are open at once, `timeout` the seconds for a whole call."""
+        self._timeout_ms = int(timeout * 1000)
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, connections)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, connections)
+        self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
+        self._idle: list[pycurl.Curl] = []
+        self._waiting: SimpleQueue[tuple[HttpRequest, Done]] = SimpleQueue()
+        self._active: dict[pycurl.Curl, tuple[Done, bytearray]] = {}
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="http-caller", daemon=True)
+        self._thread.start()
+
+    def call(self, request: HttpRequest, done: Done) -> None:
+        """Begins a request; `done` gets its answer."""
+        self._waiting.put((request, done))
+
+    def close(self) -> None:
+        """Returns when every request has ended."""
+        self._closing.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while self._active or not (self._closing.is_set() and self._waiting.empty()):
+            self._take_waiting()
+            if not self._active:
+                continue
+            self._multi.perform()
+            if not self._finish_ended():
+                self._multi.select(_POLL_SECONDS)
+        self._multi.close()
+
+    def _take_waiting(self) -> None:
+        """Begins what waits; waits itself while nothing is under way."""
+        try:
+            if not self._active:
+                self._begin(*self._waiting.get(timeout=_IDLE_SECONDS))
+            while True:
+                self._begin(*self._waiting.get_nowait())
+        except Empty:
+            return
+
+    def _begin(self, request: HttpRequest, done: Done) -> None:
+        if clock.monotonic() > request.start_before:
+            done(HttpAnswer(0, b"", NOT_STARTED))
+            return
+        curl = self._idle.pop() if self._idle else self._new_handle()
+        answer = bytearray()
+
+        def write(data: bytes) -> int:
+            if len(answer) + len(data) > MAX_ANSWER_BYTES:
+                return -1
+            answer.extend(data)
+            return len(data)
+
+        curl.setopt(pycurl.URL, request.url)
+        curl.setopt(
+            pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in request.headers.items()] + ["Expect:"]
+        )
+        curl.setopt(pycurl.POSTFIELDSIZE, len(request.body))
+        curl.setopt(pycurl.READFUNCTION, io.BytesIO(request.body).read)
+        curl.setopt(pycurl.WRITEFUNCTION, write)
+        self._active[curl] = (done, answer)
+        self._multi.add_handle(curl)
+
+    def _new_handle(self) -> pycurl.Curl:
+        curl = pycurl.Curl()
+        curl.setopt(pycurl.POST, 1)
+        curl.setopt(pycurl.NOSIGNAL, 1)
+        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        curl.setopt(pycurl.CAINFO, certifi.where())
+        curl.setopt(pycurl.TIMEOUT_MS, self._timeout_ms)
+        curl.setopt(pycurl.CONNECTTIMEOUT_MS, min(_CONNECT_MS, self._timeout_ms))
+        curl.setopt(pycurl.TCP_NODELAY, 1)
+        curl.setopt(pycurl.TCP_KEEPALIVE, 1)
+        curl.setopt(pycurl.TCP_KEEPIDLE, 4)
+        curl.setopt(pycurl.TCP_KEEPINTVL, 2)
+        return curl
+
+    def _finish_ended(self) -> int:
+        """Reports on requests that have ended; returns how many."""
+        finished = 0
+        while True:
+            remaining, ok, failed = self._multi.info_read()
+            for curl in ok:
+                self._finish(curl, curl.getinfo(pycurl.RESPONSE_CODE), "")
+            for curl, code, _ in failed:
+                self._finish(curl, 0, self._word(curl, code))
+            finished += len(ok) + len(failed)
+            if not remaining:
+                return finished
+
+    def _finish(self, curl: pycurl.Curl, status: int, failure: str) -> None:
+        self._multi.remove_handle(curl)
+        done, body = self._active.pop(curl)
+        self._idle.append(curl)
+        done(HttpAnswer(status, b"" if failure else bytes(body), failure))
+
+    @staticmethod
+    def _word(curl: pycurl.Curl, code: int) -> str:
+        if code in _NOTHING_SENT:
+            return UNREACHABLE
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            return TIMEOUT if curl.getinfo(pycurl.PRETRANSFER_TIME) > 0 else UNREACHABLE
+        if code == pycurl.E_WRITE_ERROR:
+            return BAD_ANSWER
+        return CONNECTION_LOST

@@ -1,0 +1,174 @@
+"""Between the protos of this context and plain values."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.timestamp_pb2 import Timestamp
+from notify.common.v1 import common_pb2
+from notify.providers.v1 import dispatch_pb2
+from notify_common.rpc import enums
+from notify_common.rpc.validate import Checker
+from sqlalchemy import Row
+
+from notify_providers.domain.message import Content, EmailContent, NewDispatch, PrintContent, SmsContent
+
+MAX_TEXT = 100_000
+MAX_EMAIL_BODY = 2_500_000
+MAX_WORD = 1_000
+_ADDRESS_LINES = (3, 7)
+_EMPTY = SmsContent("", "", "")
+
+
+def new_dispatch(check: Checker, field: str, message: dispatch_pb2.Dispatch, *, printed: bool) -> NewDispatch:
+    """Reads a dispatch to take over; what is wrong with it is noted in `check` below `field`.
+
+    Args:
+        printed: whether it must be a letter; if not, it must be a text or an email.
+    """
+    allowed = ("print",) if printed else ("sms", "email")
+    kind = message.WhichOneof("content")
+    content: Content = _EMPTY
+    if kind is None:
+        check.fail(f"{field}.content", "is required")
+    elif kind not in allowed:
+        check.fail(f"{field}.{kind}", f"should be {' or '.join(allowed)} here")
+    elif kind == "sms":
+        content = _sms(check, f"{field}.sms", message.sms)
+    elif kind == "email":
+        content = _email(check, f"{field}.email", message.email)
+    else:
+        content = _print(check, f"{field}.print", message.print)
+    return NewDispatch(
+        id=check.uuid(f"{field}.id", message.id),
+        service_id=check.uuid(f"{field}.service_id", message.service_id),
+        key_type=check.enum(f"{field}.key_type", common_pb2.KeyType, message.key_type),
+        content=content,
+        request_id=check.text(f"{field}.origin_request_id", message.origin_request_id, 128),
+        traceparent=check.text(f"{field}.traceparent", message.traceparent, 128),
+    )
+
+
+def _sms(check: Checker, field: str, sms: dispatch_pb2.SmsContent) -> SmsContent:
+    number = check.required(f"{field}.phone_number", sms.phone_number, 32)
+    if number and not (number.isascii() and number.isdigit()):
+        check.fail(f"{field}.phone_number", "should be digits with country code")
+    return SmsContent(
+        phone_number=number,
+        sender=check.required(f"{field}.sender", sms.sender, MAX_WORD),
+        body=check.required(f"{field}.body", sms.body, MAX_TEXT),
+        international=sms.international,
+        phone_number_as_typed=check.text(
+            f"{field}.phone_number_as_typed", sms.phone_number_as_typed, MAX_WORD
+        ),
+    )
+
+
+def _email(check: Checker, field: str, email: dispatch_pb2.EmailContent) -> EmailContent:
+    return EmailContent(
+        to_address=check.required(f"{field}.to_address", email.to_address, MAX_WORD),
+        from_name=check.required(f"{field}.from_name", email.from_name, MAX_WORD),
+        from_address=check.required(f"{field}.from_address", email.from_address, MAX_WORD),
+        subject=check.required(f"{field}.subject", email.subject, MAX_TEXT),
+        plain_body=check.required(f"{field}.plain_body", email.plain_body, MAX_EMAIL_BODY),
+        html_body=check.required(f"{field}.html_body", email.html_body, MAX_EMAIL_BODY),
+        reply_to_address=check.text(f"{field}.reply_to_address", email.reply_to_address, MAX_WORD),
+        unsubscribe_url=check.text(f"{field}.unsubscribe_url", email.unsubscribe_url, MAX_TEXT),
+    )
+
+
+def _print(check: Checker, field: str, letter: dispatch_pb2.PrintContent) -> PrintContent:
+    check.size(f"{field}.address_lines", letter.address_lines, *_ADDRESS_LINES)
+    return PrintContent(
+        pdf_key=check.required(f"{field}.pdf_key", letter.pdf_key, MAX_WORD),
+        address_lines=tuple(
+            check.required(f"{field}.address_lines[{place}]", line, MAX_WORD)
+            for place, line in enumerate(letter.address_lines[: _ADDRESS_LINES[1]])
+        ),
+        postage=check.enum(f"{field}.postage", common_pb2.Postage, letter.postage),
+        reference=check.required(f"{field}.reference", letter.reference, 16),
+        sheet_count=check.number(f"{field}.sheet_count", letter.sheet_count, 1, 1_000),
+    )
+
+
+def content_to_proto(content: Content, target: dispatch_pb2.Dispatch) -> None:
+    """Sets the content of a dispatch."""
+    match content:
+        case SmsContent():
+            target.sms.phone_number = content.phone_number
+            target.sms.sender = content.sender
+            target.sms.body = content.body
+            target.sms.international = content.international
+            target.sms.phone_number_as_typed = content.phone_number_as_typed
+        case EmailContent():
+            target.email.to_address = content.to_address
+            target.email.from_name = content.from_name
+            target.email.from_address = content.from_address
+            target.email.reply_to_address = content.reply_to_address
+            target.email.subject = content.subject
+            target.email.plain_body = content.plain_body
+            target.email.html_body = content.html_body
+            target.email.unsubscribe_url = content.unsubscribe_url
+        case PrintContent():
+            target.print.pdf_key = content.pdf_key
+            target.print.address_lines.extend(content.address_lines)
+            target.print.postage = enum_value(common_pb2.Postage, content.postage)
+            target.print.reference = content.reference
+            target.print.sheet_count = content.sheet_count
+
+
+def dispatch_to_proto(row: Row[Any]) -> dispatch_pb2.Dispatch:
+    """Returns a stored dispatch without its content."""
+    return dispatch_pb2.Dispatch(
+        id=str(row.id),
+        service_id=str(row.service_id),
+        key_type=enum_value(common_pb2.KeyType, row.key_type),
+        origin_request_id=row.request_id or "",
+        traceparent=row.traceparent or "",
+        state=enum_value(dispatch_pb2.Dispatch.State, row.state),
+        create_time=timestamp(row.create_time),
+    )
+
+
+def attempt_to_proto(row: Row[Any]) -> dispatch_pb2.Attempt:
+    """Returns an attempt; one under way has neither outcome nor end."""
+    return dispatch_pb2.Attempt(
+        number=row.number,
+        provider=row.provider,
+        start_time=timestamp(row.start_time),
+        end_time=timestamp(row.end_time) if row.end_time else None,
+        outcome=enum_value(dispatch_pb2.Attempt.Outcome, row.outcome) if row.outcome else None,
+        reason=row.reason,
+    )
+
+
+def receipt_to_proto(row: Row[Any]) -> dispatch_pb2.Receipt:
+    """Returns a receipt; its status has the provider's detail behind a slash, where there is one."""
+    return dispatch_pb2.Receipt(
+        provider=row.provider,
+        status=f"{row.status}/{row.detail}" if row.detail else row.status,
+        receive_time=timestamp(row.receive_time),
+    )
+
+
+def enum_value(enum: EnumTypeWrapper, text: str) -> Any:
+    """Returns the value of an enum whose text is stored; Any, since each field wants its own enum's type."""
+    return enums.from_text(enum, text)
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    """Returns a moment as a timestamp."""
+    result = Timestamp()
+    result.FromDatetime(moment)
+    return result
+
+
+def position_of(moment: datetime, id: UUID) -> tuple[str, str]:
+    """Returns the position of a row in a list that is ordered by a time, then its id, for a page token."""
+    return moment.isoformat(), str(id)
+
+
+def read_position(position: tuple[str, ...] | None) -> tuple[datetime, UUID] | None:
+    """Reads what `position_of` made; None stays None."""
+    return None if position is None else (datetime.fromisoformat(position[0]), UUID(position[1]))

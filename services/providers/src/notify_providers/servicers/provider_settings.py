@@ -1,0 +1,80 @@
+"""ProviderSettingsService."""
+
+import grpc
+from notify.common.v1 import common_pb2
+from notify.providers.v1 import provider_settings_service_pb2 as pb
+from notify.providers.v1.provider_settings_service_pb2_grpc import ProviderSettingsServiceServicer
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.rpc.masks import check_mask
+from notify_common.rpc.paging import Pager, page_size
+from notify_common.rpc.validate import validating
+
+from notify_providers.domain.routing import Provider
+from notify_providers.servicers import convert
+from notify_providers.usecases.settings import list_providers, update_provider
+
+SERVICE = pb.DESCRIPTOR.services_by_name["ProviderSettingsService"].full_name
+_CHANGEABLE = ("active", "priority", "unknown_outcome_rule")
+_FILTERS = {"list": "providers"}
+
+
+class ProviderSettingsServicer(ProviderSettingsServiceServicer):
+    """Converts and calls use cases; the proto says what each method does."""
+
+    def __init__(self, uow: UnitOfWork, pager: Pager) -> None:
+        self._uow = uow
+        self._pager = pager
+
+    def ListProviders(
+        self, request: pb.ListProvidersRequest, context: grpc.ServicerContext
+    ) -> pb.ListProvidersResponse:
+        """A handful in all, paged like every list."""
+        size = page_size(request.page_size)
+        after = self._pager.decode(request.page_token, _FILTERS)
+        rest = [p for p in list_providers(self._uow) if after is None or (p.channel, p.name) > after]
+        token = ""
+        if len(rest) > size:
+            token = self._pager.encode((rest[size - 1].channel, rest[size - 1].name), _FILTERS)
+        return pb.ListProvidersResponse(providers=map(_to_proto, rest[:size]), next_page_token=token)
+
+    def UpdateProvider(
+        self, request: pb.UpdateProviderRequest, context: grpc.ServicerContext
+    ) -> pb.UpdateProviderResponse:
+        """Masked, under an optimistic lock."""
+        fields = check_mask(request.update_mask, _CHANGEABLE)
+        given = request.provider
+        with validating() as check:
+            name = check.required("provider.name", given.name, 64)
+            version = check.number("provider.version", given.version, 1, 2**31 - 1)
+            priority = check.number("provider.priority", given.priority, 0, 100)
+            rule = ""
+            if "unknown_outcome_rule" in fields:
+                rule = check.enum(
+                    "provider.unknown_outcome_rule",
+                    pb.Provider.UnknownOutcomeRule,
+                    given.unknown_outcome_rule,
+                )
+        wanted = Provider(
+            name=name,
+            channel="",
+            active=given.active,
+            priority=priority,
+            supports_international=False,
+            unknown_outcome_rule=rule,
+            version=version,
+        )
+        return pb.UpdateProviderResponse(provider=_to_proto(update_provider(self._uow, wanted, fields)))
+
+
+def _to_proto(provider: Provider) -> pb.Provider:
+    return pb.Provider(
+        name=provider.name,
+        channel=convert.enum_value(common_pb2.Channel, provider.channel),
+        active=provider.active,
+        priority=provider.priority,
+        supports_international=provider.supports_international,
+        unknown_outcome_rule=convert.enum_value(
+            pb.Provider.UnknownOutcomeRule, provider.unknown_outcome_rule
+        ),
+        version=provider.version,
+    )

@@ -1,0 +1,71 @@
+"""Settings of the providers service; the variables begin with NOTIFY_PROVIDERS_."""
+
+from typing import Annotated, Self
+
+from notify_common.settings import DatabaseSettings
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+_SERVICE = "notify.providers.v1"
+_SANDBOX_ENVIRONMENTS = ("local", "staging")
+_ALLOWED_CALLERS = {
+    f"{_SERVICE}.DispatchService": ["notifications", "letters", "api-gateway", "operator"],
+    f"{_SERVICE}.ReceiptsService": ["api-gateway", "notifications", "letters", "operator"],
+    f"{_SERVICE}.ProviderSettingsService": ["api-gateway", "operator"],
+    f"{_SERVICE}.SandboxService": ["api-gateway", "operator"],
+}
+
+
+class Settings(DatabaseSettings):
+    """What the providers service is told."""
+
+    model_config = SettingsConfigDict(env_prefix="NOTIFY_PROVIDERS_")
+
+    allowed_callers: dict[str, list[str]] = _ALLOWED_CALLERS
+    app_role: str | None = None
+    """Role that the service runs as; `migrate` grants it what it needs."""
+
+    dispatch_window: Annotated[int, Field(ge=1, le=500)] = 256
+    """Provider calls of one channel that a worker keeps under way at once."""
+    provider_timeout_seconds: Annotated[float, Field(ge=0.1, le=30)] = 10.0
+    """Longest time for one provider call."""
+    retry_interval_seconds: Annotated[float, Field(ge=0, le=3600)] = 300.0
+    """Time between two tries to hand a message over."""
+
+    mmg_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    """Where MMG takes messages; MMG is used once this and its key are set."""
+    mmg_api_key: SecretStr | None = None
+    """MMG's key, as it goes behind `Basic`."""
+    mmg_receipt_url: SecretStr | None = None
+    """Where MMG shall report to, with credentials; without it MMG's own settings decide."""
+
+    sandbox_live_messages: bool | None = None
+    """Whether the sandbox takes messages of live and team keys, which then reach nobody. By default it does
+    in the environments `local` and `staging`; elsewhere it can't. Those of test keys it takes anywhere."""
+    sandbox_receipt_delay_seconds: Annotated[float, Field(ge=0, le=3600)] = 1.0
+    """Time from taking a message to its receipt."""
+    sandbox_keep_count: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    """The newest messages that the sandbox keeps."""
+    sandbox_keep_days: Annotated[float, Field(gt=0, le=365)] = 7.0
+    """How long it keeps them."""
+    event_keep_days: Annotated[float, Field(ge=1, le=365)] = 30.0
+    """How long delivery events are kept; a consumer that was away for longer has missed some."""
+    unmatched_keep_days: Annotated[float, Field(gt=0, le=365)] = 7.0
+    """How long receipts are kept whose dispatch can't be told."""
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if (self.mmg_url is None) != (self.mmg_api_key is None):
+            raise ValueError("mmg_url and mmg_api_key should be set together")
+        if self.sandbox_live_messages and self.environment not in _SANDBOX_ENVIRONMENTS:
+            raise ValueError(
+                f"sandbox_live_messages should only be on in {' and '.join(_SANDBOX_ENVIRONMENTS)}"
+            )
+        return self
+
+    @property
+    def sandbox_is_live(self) -> bool:
+        """Whether the sandbox takes messages of live and team keys."""
+        if self.sandbox_live_messages is None:
+            return self.environment in _SANDBOX_ENVIRONMENTS
+        return self.sandbox_live_messages

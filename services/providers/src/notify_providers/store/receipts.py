@@ -1,0 +1,128 @@
+"""Statements on receipts, matched and unmatched."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, Table
+from sqlalchemy.dialects.postgresql import insert
+
+from notify_providers.domain.receipts import Receipt
+from notify_providers.store.arrays import unnest, unnest_rows
+from notify_providers.store.tables import receipts, unmatched_receipts
+
+Sameness = tuple[str, str, str, datetime | None]
+"""Provider, reference, status and provider time: receipts that agree in these are one."""
+
+
+def sameness(receipt: Receipt) -> Sameness:
+    """Returns what makes a receipt the same as another."""
+    return receipt.provider, receipt.reference, receipt.status, receipt.provider_time
+
+
+def insert_matched(conn: Connection, new: Sequence[Receipt]) -> set[Sameness]:
+    """Inserts receipts and returns those that were new."""
+    return _insert(conn, receipts, new)
+
+
+def insert_unmatched(conn: Connection, new: Sequence[Receipt]) -> set[Sameness]:
+    """Keeps receipts until their dispatch can be told; returns those that were new."""
+    return _insert(conn, unmatched_receipts, new)
+
+
+def take_unmatched(conn: Connection, called: Sequence[tuple[UUID, str]]) -> list[Receipt]:
+    """Removes the unmatched receipts of these (dispatch id, provider); returns them, first one first."""
+    joined = unnest_rows("joined", {"dispatch_id": sa.Uuid(), "provider": sa.Text()}, called)
+    rows = conn.execute(
+        sa.delete(unmatched_receipts)
+        .where(
+            unmatched_receipts.c.dispatch_id == joined.c.dispatch_id,
+            unmatched_receipts.c.provider == joined.c.provider,
+        )
+        .returning(*unmatched_receipts.c)
+    ).all()
+    return [
+        Receipt(
+            provider=row.provider,
+            dispatch_id=row.dispatch_id,
+            reference=row.reference,
+            status=row.status,
+            detail=row.detail,
+            kind=row.kind,
+            provider_time=row.provider_time,
+            second_copy=row.second_copy,
+        )
+        for row in sorted(rows, key=lambda row: row.id)
+    ]
+
+
+def trim_unmatched(conn: Connection, keep_days: float, limit: int = 5000) -> int:
+    """Deletes up to `limit` unmatched receipts older than `keep_days`; returns how many."""
+    old = (
+        sa.select(unmatched_receipts.c.id)
+        .where(unmatched_receipts.c.receive_time < sa.func.now() - timedelta(days=keep_days))
+        .limit(limit)
+    )
+    return conn.execute(sa.delete(unmatched_receipts).where(unmatched_receipts.c.id.in_(old))).rowcount
+
+
+def list_receipts(conn: Connection, dispatch_id: UUID, limit: int) -> Sequence[Row[Any]]:
+    """Returns the receipts of a dispatch, first one first."""
+    return conn.execute(
+        sa.select(receipts).where(receipts.c.dispatch_id == dispatch_id).order_by(receipts.c.id).limit(limit)
+    ).all()
+
+
+def known(conn: Connection, candidates: Sequence[Receipt]) -> set[Sameness]:
+    """Returns which receipts are recorded already."""
+    wanted = unnest("wanted", id=(sa.Uuid(), [receipt.dispatch_id for receipt in candidates]))
+    rows = conn.execute(
+        sa.select(
+            receipts.c.provider, receipts.c.reference, receipts.c.status, receipts.c.provider_time
+        ).where(receipts.c.dispatch_id == wanted.c.id)
+    )
+    return {(row.provider, row.reference, row.status, row.provider_time) for row in rows}
+
+
+def _insert(conn: Connection, table: Table, new: Sequence[Receipt]) -> set[Sameness]:
+    if not new:
+        return set()
+    types = {
+        "place": sa.Integer(),
+        "dispatch_id": sa.Uuid(),
+        "provider": sa.Text(),
+        "reference": sa.Text(),
+        "status": sa.Text(),
+        "detail": sa.Text(),
+        "kind": sa.Text(),
+        "second_copy": sa.Boolean(),
+        "provider_time": sa.DateTime(timezone=True),
+    }
+    rows = unnest_rows(
+        "new",
+        types,
+        [
+            (
+                place,
+                r.dispatch_id,
+                r.provider,
+                r.reference,
+                r.status,
+                r.detail,
+                r.kind,
+                r.second_copy,
+                r.provider_time,
+            )
+            for place, r in enumerate(new)
+        ],
+    )
+    columns = [rows.c[name] for name in types if name != "place"]
+    inserted = conn.execute(
+        insert(table)
+        .from_select([column.key for column in columns], sa.select(*columns).order_by(rows.c.place))
+        .on_conflict_do_nothing()
+        .returning(table.c.provider, table.c.reference, table.c.status, table.c.provider_time)
+    )
+    return {(row.provider, row.reference, row.status, row.provider_time) for row in inserted}

@@ -1,0 +1,156 @@
+"""Statements on the messages that the sandbox keeps and the receipts it owes."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+from sqlalchemy.dialects.postgresql import insert
+
+from notify_providers.domain.message import Message, content_to_json, recipient_of
+from notify_providers.store.arrays import unnest_rows
+from notify_providers.store.tables import sandbox_messages, sandbox_receipt_queue, sandbox_receipts
+
+_SECOND: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 second'", sa.Interval)
+
+
+@dataclass(frozen=True, slots=True)
+class OwedReceipt:
+    """A receipt that the sandbox will issue `delay` seconds from now."""
+
+    message_id: UUID
+    number: int
+    provider: str
+    body: str
+    delay: float
+    request_id: str
+    traceparent: str
+
+
+def keep(conn: Connection, messages: Sequence[Message], summaries: Sequence[str]) -> set[UUID]:
+    """Keeps messages once per id and returns the ids that were new.
+
+    A message that is here already and comes again in a call that does not say it may be a repeat is a second
+    copy, and counted; one that says so is the same hand-over again, and changes nothing.
+    """
+    rows = unnest_rows(
+        "new",
+        {
+            "id": sa.Uuid(),
+            "service_id": sa.Uuid(),
+            "key_type": sa.Text(),
+            "channel": sa.Text(),
+            "recipient": sa.Text(),
+            "recipient_search": sa.Text(),
+            "summary": sa.Text(),
+            "content": sa.Text(),
+            "request_id": sa.Text(),
+            "traceparent": sa.Text(),
+        },
+        [
+            (
+                m.id,
+                m.service_id,
+                m.key_type,
+                m.channel,
+                recipient_of(m.content),
+                searchable(recipient_of(m.content)),
+                summary,
+                json.dumps(content_to_json(m.content), ensure_ascii=False),
+                m.request_id,
+                m.traceparent,
+            )
+            for m, summary in zip(messages, summaries, strict=True)
+        ],
+    )
+    columns = [
+        sa.cast(column, sandbox_messages.c.content.type) if column.key == "content" else column
+        for column in rows.c
+    ]
+    statement = insert(sandbox_messages).from_select(
+        [column.key for column in rows.c], sa.select(*columns).order_by(rows.c.id)
+    )
+    inserted = conn.execute(statement.on_conflict_do_nothing().returning(sandbox_messages.c.id)).scalars()
+    new = set(inserted)
+    copies = [m.id for m in messages if m.id not in new and not m.repeat]
+    if copies:
+        conn.execute(
+            sa.update(sandbox_messages)
+            .values(copy_count=sandbox_messages.c.copy_count + 1)
+            .where(sandbox_messages.c.id.in_(copies))
+        )
+    return new
+
+
+def owe(conn: Connection, owed: Sequence[OwedReceipt]) -> None:
+    """Queues receipts."""
+    if not owed:
+        return
+    rows = unnest_rows(
+        "new",
+        {
+            "message_id": sa.Uuid(),
+            "number": sa.Integer(),
+            "provider": sa.Text(),
+            "body": sa.Text(),
+            "delay": sa.Float(),
+            "request_id": sa.Text(),
+            "traceparent": sa.Text(),
+        },
+        [(o.message_id, o.number, o.provider, o.body, o.delay, o.request_id, o.traceparent) for o in owed],
+    )
+    names = ["message_id", "number", "provider", "body", "due_at", "request_id", "traceparent"]
+    columns = [
+        (sa.func.now() + rows.c.delay * _SECOND) if name == "due_at" else rows.c[name] for name in names
+    ]
+    conn.execute(insert(sandbox_receipts).from_select(names, sa.select(*columns)).on_conflict_do_nothing())
+
+
+def claim_owed(conn: Connection, limit: int) -> list[Row[Any]]:
+    """Leases up to `limit` receipts that are due."""
+    return sandbox_receipt_queue.claim(conn, limit)
+
+
+def finish_owed(conn: Connection, rows: Sequence[Row[Any]]) -> int:
+    """Removes issued receipts that are still leased by us; returns how many."""
+    return sandbox_receipt_queue.finish(conn, rows)
+
+
+def get(conn: Connection, message_id: UUID) -> Row[Any] | None:
+    """Returns a kept message."""
+    return conn.execute(sa.select(sandbox_messages).where(sandbox_messages.c.id == message_id)).one_or_none()
+
+
+def list_newest(
+    conn: Connection, recipient_contains: str, before: tuple[datetime, UUID] | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Returns kept messages without their content, newest first, from behind `before` on."""
+    t = sandbox_messages
+    statement = sa.select(*(column for column in t.c if column.key != "content"))
+    wanted = searchable(recipient_contains)
+    if wanted:
+        statement = statement.where(sa.func.strpos(t.c.recipient_search, wanted) > 0)
+    if before is not None:
+        statement = statement.where(
+            sa.tuple_(t.c.receive_time, t.c.id) < sa.tuple_(sa.literal(before[0]), sa.literal(before[1]))
+        )
+    return conn.execute(statement.order_by(t.c.receive_time.desc(), t.c.id.desc()).limit(limit)).all()
+
+
+def trim(conn: Connection, keep_count: int, keep_days: float, limit: int = 5000) -> int:
+    """Deletes up to `limit` messages beyond the newest `keep_count` or older than `keep_days`."""
+    t = sandbox_messages
+    newest = (
+        sa.select(t.c.id).order_by(t.c.receive_time.desc(), t.c.id.desc()).offset(keep_count).limit(limit)
+    )
+    old = sa.select(t.c.id).where(t.c.receive_time < sa.func.now() - timedelta(days=keep_days)).limit(limit)
+    return conn.execute(sa.delete(t).where(sa.or_(t.c.id.in_(newest), t.c.id.in_(old)))).rowcount
+
+
+def searchable(text: str) -> str:
+    """Returns a recipient or a part of one in the form that is searched: lower case, without spaces."""
+    return "".join(text.lower().split())

@@ -1,0 +1,154 @@
+"""The tables of the providers context (design.md §3.1)."""
+
+import sqlalchemy as sa
+from notify_common.feeds.producer import feed_table
+from notify_common.leases.table import Queue, due_index, lease_columns
+from sqlalchemy import Column, Index, MetaData, Table, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+_instant = sa.DateTime(timezone=True)
+
+
+def _receipt_columns() -> list[Column[object]]:
+    return [
+        Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+        Column("dispatch_id", sa.Uuid, nullable=False),
+        Column("provider", sa.Text, nullable=False),
+        Column("reference", sa.Text, nullable=False),
+        Column("status", sa.Text, nullable=False),
+        Column("detail", sa.Text, nullable=False),
+        Column("kind", sa.Text, nullable=False),
+        Column("second_copy", sa.Boolean, nullable=False),
+        Column("provider_time", _instant),
+        Column("receive_time", _instant, nullable=False, server_default=sa.func.now()),
+    ]
+
+
+dispatches = Table(
+    "dispatches",
+    metadata,
+    Column("id", sa.Uuid, primary_key=True),
+    Column("service_id", sa.Uuid, nullable=False),
+    Column("key_type", sa.Text, nullable=False),
+    Column("channel", sa.Text, nullable=False),
+    Column("state", sa.Text, nullable=False, server_default="queued"),
+    # null once nothing will be sent any more: what was sent is the sender's to keep
+    Column("content", JSONB(none_as_null=True)),
+    Column("create_time", _instant, nullable=False, server_default=sa.func.now()),
+    *lease_columns(),
+)
+due_index(dispatches, fair_by="channel")
+Index(
+    "ix_dispatches_held",
+    dispatches.c.state,
+    dispatches.c.create_time,
+    dispatches.c.id,
+    postgresql_where=dispatches.c.state.in_(["failed", "in-doubt"]),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("dispatch_id", sa.Uuid, primary_key=True),
+    Column("number", sa.Integer, primary_key=True),
+    Column("provider", sa.Text, nullable=False),
+    Column("start_time", _instant, nullable=False, server_default=sa.func.now()),
+    # null while the call is under way
+    Column("end_time", _instant),
+    Column("outcome", sa.Text),
+    Column("reason", sa.Text, nullable=False, server_default=""),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    *_receipt_columns(),
+    UniqueConstraint(
+        "provider",
+        "reference",
+        "status",
+        "provider_time",
+        name="uq_receipts_same",
+        postgresql_nulls_not_distinct=True,
+    ),
+)
+Index("ix_receipts_dispatch_id", receipts.c.dispatch_id)
+
+unmatched_receipts = Table(
+    "unmatched_receipts",
+    metadata,
+    *_receipt_columns(),
+    UniqueConstraint(
+        "provider",
+        "reference",
+        "status",
+        "provider_time",
+        name="uq_unmatched_receipts_same",
+        postgresql_nulls_not_distinct=True,
+    ),
+)
+Index("ix_unmatched_receipts_dispatch_id", unmatched_receipts.c.dispatch_id)
+Index("ix_unmatched_receipts_receive_time", unmatched_receipts.c.receive_time)
+
+provider_settings = Table(
+    "provider_settings",
+    metadata,
+    Column("name", sa.Text, primary_key=True),
+    Column("channel", sa.Text, nullable=False),
+    Column("active", sa.Boolean, nullable=False),
+    Column("priority", sa.Integer, nullable=False),
+    Column("supports_international", sa.Boolean, nullable=False),
+    Column("unknown_outcome_rule", sa.Text, nullable=False),
+    Column("version", sa.Integer, nullable=False, server_default="1"),
+)
+
+delivery_events = feed_table(
+    "delivery_events",
+    metadata,
+    Column("dispatch_id", sa.Uuid, nullable=False),
+    Column("channel", sa.Text, nullable=False),
+    Column("kind", sa.Text, nullable=False),
+    # empty if none was called
+    Column("provider", sa.Text, nullable=False),
+    Column("event_time", _instant, nullable=False, server_default=sa.func.now()),
+)
+Index("ix_delivery_events_create_time", delivery_events.c.create_time)
+
+sandbox_messages = Table(
+    "sandbox_messages",
+    metadata,
+    Column("id", sa.Uuid, primary_key=True),
+    Column("service_id", sa.Uuid, nullable=False),
+    Column("key_type", sa.Text, nullable=False),
+    Column("channel", sa.Text, nullable=False),
+    Column("recipient", sa.Text, nullable=False),
+    # lower case, without spaces
+    Column("recipient_search", sa.Text, nullable=False),
+    Column("summary", sa.Text, nullable=False),
+    Column("content", JSONB, nullable=False),
+    Column("copy_count", sa.Integer, nullable=False, server_default="1"),
+    Column("receive_time", _instant, nullable=False, server_default=sa.func.now()),
+    Column("request_id", sa.Text, nullable=False),
+    Column("traceparent", sa.Text, nullable=False),
+)
+Index("ix_sandbox_messages_newest", sandbox_messages.c.receive_time.desc(), sandbox_messages.c.id.desc())
+
+sandbox_receipts = Table(
+    "sandbox_receipts",
+    metadata,
+    Column("message_id", sa.Uuid, primary_key=True),
+    Column("number", sa.Integer, primary_key=True),
+    Column("provider", sa.Text, nullable=False),
+    Column("body", sa.Text, nullable=False),
+    *lease_columns(),
+)
+due_index(sandbox_receipts)
+
+LEASE_SECONDS = 60.0
+"""How long a claimed dispatch is left alone: well above the longest provider call and its recording."""
+
+# The tries of a dispatch are counted by its own rules; only one that keeps killing workers is parked.
+dispatch_queue = Queue(dispatches, ["id"], LEASE_SECONDS, max_attempts=100)
+sandbox_receipt_queue = Queue(sandbox_receipts, ["message_id", "number"], 30)

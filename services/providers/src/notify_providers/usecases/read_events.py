@@ -1,0 +1,33 @@
+"""The feed of delivery events."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.feeds.producer import trim_feed
+from sqlalchemy import Row
+
+from notify_providers.store import dispatches, receipts
+from notify_providers.store.tables import delivery_events
+
+
+def list_events(
+    uow: UnitOfWork, cursor: str, limit: int, channels: Sequence[str]
+) -> tuple[list[Row[Any]], str]:
+    """Returns at most `limit` (0: 500) events after a cursor, oldest first, and the cursor to go on from.
+
+    With `channels`, events of others are left out: a page may be empty although its cursor moved on.
+
+    Raises:
+        NotifyError: INVALID_FIELD, the cursor is none of this feed.
+    """
+    with uow.autocommit() as conn:
+        return dispatches.list_events(conn, cursor, limit, channels)
+
+
+def trim_history(uow: UnitOfWork, event_days: float, unmatched_days: float) -> int:
+    """Deletes a bounded number of events and unmatched receipts that are older than these days."""
+    with uow.begin() as conn:
+        events = trim_feed(conn, delivery_events, timedelta(days=event_days))
+        return events + receipts.trim_unmatched(conn, unmatched_days)

@@ -1,0 +1,311 @@
+"""Handing due messages to providers: the step of the dispatch worker (design.md §3.5 step 8, §3.10)."""
+
+import random
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+from uuid import UUID
+
+from notify_common import clock
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.logging import get_logger
+from prometheus_client import Counter, Gauge, Histogram
+from sqlalchemy import Connection, Row
+
+from notify_providers.clients.base import ProviderClient
+from notify_providers.domain.dispatch import (
+    ACCEPTED,
+    FAILED,
+    IN_DOUBT,
+    MAX_RETRIES,
+    QUEUED,
+    SENT,
+    CallResult,
+    EarlierAttempt,
+    Next,
+    after_call,
+    after_failed_try,
+    may_be_repeat,
+    must_hold,
+)
+from notify_providers.domain.message import Message, SmsContent, content_from_json
+from notify_providers.domain.receipts import SENT as SENT_EVENT
+from notify_providers.domain.receipts import TECHNICAL_FAILURE
+from notify_providers.domain.routing import Provider, choose_provider
+from notify_providers.store import dispatches, providers
+from notify_providers.store.dispatches import Change, Event
+from notify_providers.store.tables import LEASE_SECONDS
+from notify_providers.usecases.record_receipt import apply_matched, join_unmatched
+
+_CALLS = Counter("notify_provider_calls_total", "Provider calls that ended.", ["provider", "outcome"])
+_SECONDS = Histogram("notify_provider_call_seconds", "Time from the mark to the answer.", ["provider"])
+_IN_FLIGHT = Gauge("notify_provider_calls_in_flight", "Provider calls under way.", ["channel"])
+_HELD = Counter("notify_dispatches_held_total", "Dispatches that wait for a person.", ["channel"])
+
+MAX_BATCH = 500
+_LOOK_EVERY_SECONDS = 0.025
+_GATHER_SECONDS = 0.005
+_RECORDING_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call under way."""
+
+    row: Row[Any]
+    provider: str
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What to do with claimed rows."""
+
+    calls: dict[str, list[Message]]
+    changes: list[Change]
+    events: list[Event]
+
+
+class Sender:
+    """Keeps up to `window` provider calls of one channel under way. One thread calls `step` again and again.
+
+    A step has two transactions and no call inside of either. One records the outcomes that have come in, up
+    to 500, and their delivery events. The other claims due dispatches, as many as the window has room for,
+    and marks an attempt for each; once it has committed, all those calls begin at once, so that a mark without an
+    outcome is a call that was under way or about to be. A slow call delays nobody but itself.
+
+    Idempotency key of a call: the dispatch's id, which providers get as their reference. If the process dies,
+    the lease runs out and the next claim closes the open attempt as unknown; a receipt that came meanwhile,
+    or else the provider's rule, says whether it is sent again or held in doubt. An outcome that comes after
+    the lease was lost still counts if it is `accepted`.
+    """
+
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        channel: str,
+        clients: Mapping[str, ProviderClient],
+        live: AbstractSet[str],
+        *,
+        window: int,
+        call_seconds: float,
+        retry_interval: float,
+        draw: random.Random | None = None,
+    ) -> None:
+        """Args:
+        clients: by provider name.
+        live: names of those that take messages of live and team keys here.
+        window: most calls under way, which is also the most that a process death leaves open.
+        call_seconds: longest time that a call may take; below the lease by more than 20 s.
+        retry_interval: seconds between tries.
+        """
+        self.channel = channel
+        self._uow = uow
+        self._clients = clients
+        self._live = live
+        self._window = window
+        self._start_seconds = LEASE_SECONDS - call_seconds - _RECORDING_SECONDS
+        if self._start_seconds <= 0:
+            raise ValueError("calls may take longer than their lease lasts")
+        self._interval = retry_interval
+        self._draw = draw or random.Random()
+        self._under_way: dict[UUID, _Call] = {}
+        self._reported: SimpleQueue[tuple[CallResult, float]] = SimpleQueue()
+        self._ended: list[CallResult] = []
+
+    def step(self) -> int:
+        """Starts due calls and records ended ones; returns how many of either there were.
+
+        Returns 0 only when nothing is due and no call is under way; otherwise it waits for news.
+        """
+        while True:
+            handled = self._record_ended() + self._start_due()
+            _IN_FLIGHT.labels(self.channel).set(len(self._under_way))
+            if handled or not self._under_way:
+                return handled
+
+    def drain(self, seconds: float) -> bool:
+        """Records the outcomes of calls under way and starts no more; returns whether all ended in time."""
+        deadline = clock.monotonic() + seconds
+        while self._under_way and clock.monotonic() < deadline:
+            self._record_ended()
+        return not self._under_way
+
+    # --- claim, mark, call
+
+    def _start_due(self) -> int:
+        room = self._window - len(self._under_way)
+        if room * 4 < self._window:
+            return 0
+        claimed_at = clock.monotonic()
+        with self._uow.begin() as conn:
+            rows = dispatches.claim_due(conn, self.channel, min(room, MAX_BATCH))
+            if not rows:
+                return 0
+            plan = self._plan(conn, rows, claimed_at + self._start_seconds)
+            dispatches.change_states(conn, plan.changes)
+            dispatches.append_events(conn, plan.events)
+            dispatches.insert_attempts(
+                conn, [(m.id, m.attempt, name) for name, batch in plan.calls.items() for m in batch]
+            )
+        by_id = {row.id: row for row in rows}
+        for name, messages in plan.calls.items():
+            now = clock.monotonic()
+            self._under_way |= {m.id: _Call(by_id[m.id], name, now) for m in messages}
+            try:
+                self._clients[name].send(messages, self._report)
+            except Exception:
+                # Nobody will report on these: they come up again when their leases end.
+                for message in messages:
+                    self._under_way.pop(message.id, None)
+                raise
+        return len(rows)
+
+    def _plan(self, conn: Connection, rows: Sequence[Row[Any]], start_before: float) -> _Plan:
+        settings = providers.list_all(conn)
+        again = [row for row in rows if row.attempt > 1]
+        history = self._history(conn, again) if again else {}
+        proven = self._apply_early_receipts(conn, again, history) if history else set()
+        plan = _Plan({}, [], [])
+        for row in rows:
+            if row.id not in proven:
+                self._plan_one(plan, row, history.get(row.id, []), settings, start_before)
+        return plan
+
+    def _plan_one(
+        self,
+        plan: _Plan,
+        row: Row[Any],
+        earlier: Sequence[EarlierAttempt],
+        settings: Sequence[Provider],
+        start_before: float,
+    ) -> None:
+        if must_hold(earlier, {p.name: p.unknown_outcome_rule for p in settings}):
+            _HELD.labels(self.channel).inc()
+            get_logger().warning("dispatch in doubt", dispatch_id=str(row.id), request_id=row.request_id)
+            plan.changes.append(Change(row.id, IN_DOUBT, None, keeps_content=True))
+            return
+        content = content_from_json(row.channel, row.content)
+        provider = None
+        if row.attempt <= MAX_RETRIES + 1:
+            provider = choose_provider(
+                settings,
+                channel=row.channel,
+                key_type=row.key_type,
+                international=isinstance(content, SmsContent) and content.international,
+                available=self._live,
+                draw=self._draw,
+            )
+        if provider is None or provider.name not in self._clients:
+            following = after_failed_try(row.channel, row.attempt, self._interval, self._draw)
+            self._log_failure(row, "", "no_provider", following)
+            self._follow(plan.changes, plan.events, row, following, earlier[-1].provider if earlier else "")
+            return
+        message = Message(
+            id=row.id,
+            service_id=row.service_id,
+            key_type=row.key_type,
+            content=content,
+            attempt=row.attempt,
+            repeat=may_be_repeat(earlier, provider.name),
+            start_before=start_before,
+            request_id=row.request_id or "",
+            traceparent=row.traceparent or "",
+        )
+        plan.calls.setdefault(provider.name, []).append(message)
+
+    def _history(self, conn: Connection, again: Sequence[Row[Any]]) -> dict[UUID, list[EarlierAttempt]]:
+        ids = [row.id for row in again]
+        dispatches.close_open_attempts(conn, ids)
+        return dispatches.earlier_attempts(conn, ids)
+
+    def _apply_early_receipts(
+        self, conn: Connection, again: Sequence[Row[Any]], history: Mapping[UUID, Sequence[EarlierAttempt]]
+    ) -> set[UUID]:
+        """Counts dispatches as sent whose process died but whose provider has reported on them."""
+        locked = {row.id: row for row in again}
+        called = {(id, attempt.provider) for id, earlier in history.items() for attempt in earlier}
+        early = join_unmatched(conn, locked, called)
+        return {receipt.dispatch_id for receipt in apply_matched(conn, locked, early)} if early else set()
+
+    # --- outcomes
+
+    def _report(self, result: CallResult) -> None:
+        self._reported.put((result, clock.monotonic()))
+
+    def _record_ended(self) -> int:
+        if self._under_way and not self._ended:
+            self._gather()
+        if not self._ended:
+            return 0
+        batch = self._ended[:MAX_BATCH]
+        with self._uow.begin() as conn:
+            self._record(conn, batch)
+        # Only now: a batch that could not be recorded is tried again by the next step.
+        self._ended = self._ended[MAX_BATCH:]
+        for result in batch:
+            del self._under_way[result.dispatch_id]
+        return len(batch)
+
+    def _gather(self) -> None:
+        """Waits a moment for a first outcome, then a shorter one for more to record together."""
+        until = None
+        while len(self._ended) < min(len(self._under_way), MAX_BATCH):
+            wait = _LOOK_EVERY_SECONDS if until is None else max(0.0, until - clock.monotonic())
+            try:
+                result, at = self._reported.get(timeout=wait)
+            except Empty:
+                return
+            until = until or clock.monotonic() + _GATHER_SECONDS
+            call = self._under_way.get(result.dispatch_id)
+            if call is None:
+                continue
+            _CALLS.labels(call.provider, result.outcome).inc()
+            _SECONDS.labels(call.provider).observe(at - call.started)
+            self._ended.append(result)
+
+    def _record(self, conn: Connection, results: Sequence[CallResult]) -> None:
+        calls = {result.dispatch_id: self._under_way[result.dispatch_id] for result in results}
+        locked = dispatches.lock(conn, list(calls))
+        early = join_unmatched(conn, locked, [(id, call.provider) for id, call in calls.items()])
+        proven = {receipt.dispatch_id for receipt in early}
+        changes: list[Change] = []
+        events: list[Event] = []
+        for result in results:
+            row = locked.get(result.dispatch_id)
+            if row is None or row.state not in (QUEUED, IN_DOUBT):
+                continue
+            call = calls[row.id]
+            if result.outcome == ACCEPTED or row.id in proven:
+                self._follow(changes, events, row, Next(SENT), call.provider)
+            elif row.lease_token == call.row.lease_token:
+                following = after_call(result, row.channel, self._interval, self._draw)
+                self._log_failure(call.row, call.provider, result.reason, following)
+                self._follow(changes, events, row, following, call.provider)
+        dispatches.change_states(conn, changes)
+        dispatches.end_attempts(conn, results)
+        dispatches.append_events(conn, events)
+        if early:
+            apply_matched(conn, dispatches.lock(conn, list(proven)), early)
+
+    def _follow(
+        self, changes: list[Change], events: list[Event], row: Row[Any], following: Next, provider: str
+    ) -> None:
+        changes.append(Change(row.id, following.state, following.delay, following.state == QUEUED))
+        if following.state == SENT:
+            events.append(Event(row.id, row.channel, SENT_EVENT, provider))
+        elif following.state == FAILED:
+            events.append(Event(row.id, row.channel, TECHNICAL_FAILURE, provider))
+
+    def _log_failure(self, row: Row[Any], provider: str, reason: str, following: Next) -> None:
+        get_logger().warning(
+            "hand-over failed",
+            dispatch_id=str(row.id),
+            request_id=row.request_id,
+            provider=provider,
+            reason=reason,
+            attempt=row.attempt,
+            state=following.state,
+        )

@@ -1,0 +1,32 @@
+"""Deleting what is kept for a time only."""
+
+from notify_common import clock
+from notify_common.db.unit_of_work import UnitOfWork
+
+from notify_providers.settings import Settings
+from notify_providers.usecases.read_events import trim_history
+from notify_providers.usecases.sandbox import trim_messages
+
+_EVERY_SECONDS = 60.0
+
+
+class Housekeeper:
+    """Trims the sandbox, the feed and unmatched receipts, in bounded bites, once a minute.
+
+    Doing it again, or twice at once, changes nothing.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._due = float("-inf")
+
+    def step(self, uow: UnitOfWork) -> int:
+        """Does one round if it is time and returns how many rows it deleted; more than none asks for more."""
+        if clock.monotonic() < self._due:
+            return 0
+        settings = self._settings
+        deleted = trim_messages(uow, settings.sandbox_keep_count, settings.sandbox_keep_days)
+        deleted += trim_history(uow, settings.event_keep_days, settings.unmatched_keep_days)
+        if not deleted:
+            self._due = clock.monotonic() + _EVERY_SECONDS
+        return deleted
