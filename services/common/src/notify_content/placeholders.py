@@ -87,7 +87,7 @@ def value_text(value: object, lists: Lists) -> str:
 
 
 class Personalisation:
-    """Values supplied for one message, keyed insensitively; of colliding keys the last wins (content.md §1.7).
+    """Values supplied for one message, keyed insensitively, the last of colliding ones (content.md §1.7).
 
     Build it once per message and hand it to every render of that message. False when nothing was supplied.
     """

@@ -53,7 +53,7 @@ class SmsMessage(NamedTuple):
 
     @property
     def characters_past_boundary(self) -> int:
-        """Size beyond the last boundary between parts; all of it while there is one part (content.md §3.4)."""
+        """Size beyond the last boundary between parts; all of it for one part (content.md §3.4)."""
         first, rest = (_UNICODE_FIRST, _UNICODE_REST) if self.is_unicode else (_GSM_FIRST, _GSM_REST)
         fragments = self.fragment_count
         if fragments == 1:
