@@ -1,0 +1,76 @@
+"""`python -m notify_notifications serve | work | migrate | check-config`."""
+
+import argparse
+import threading
+
+from notify_common import main
+from notify_common.db import migrations
+from notify_common.leases.worker import WorkerGroup
+from notify_common.rpc.server import AdminServer, Server
+
+from notify_notifications import bootstrap
+from notify_notifications.settings import Settings
+
+
+def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Serve NotificationsService until told to stop."""
+    parts = bootstrap.parts_for_server(settings)
+    server = Server("notifications", settings, [bootstrap.registration(parts)], parts.checks())
+    parts.snapshots.poller.start()
+    server.start()
+    server.run_until(stop)
+    parts.snapshots.poller.stop()
+    parts.close()
+
+
+def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Run the workers of the queues named until told to stop."""
+    parts = bootstrap.parts_for_workers(settings)
+    group = WorkerGroup([worker for queue in arguments.queues for worker in bootstrap.workers(parts, queue)])
+    group.start()
+    admin = AdminServer("notifications", settings, {**parts.checks(), "workers": group.healthy})
+    parts.snapshots.poller.start()
+    admin.start()
+    stop.wait()
+    group.stop()
+    parts.snapshots.poller.stop()
+    admin.stop()
+    parts.close()
+
+
+def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Bring the database to the newest schema."""
+    migrations.migrate("notify_notifications", settings.database_url.get_secret_value(), settings.app_role)
+
+
+def _queues(text: str) -> list[str]:
+    queues = [queue.strip() for queue in text.split(",")]
+    unknown = sorted(set(queues) - set(bootstrap.QUEUES))
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"no such queue: {', '.join(unknown)}; there are {', '.join(bootstrap.QUEUES)}"
+        )
+    return list(dict.fromkeys(queues))
+
+
+def _work_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--queues",
+        type=_queues,
+        default=list(bootstrap.QUEUES),
+        help=f"comma-separated, of {', '.join(bootstrap.QUEUES)}; all by default",
+    )
+
+
+if __name__ == "__main__":
+    main.run(
+        "notifications",
+        Settings,
+        [
+            main.Command("serve", "serve NotificationsService", serve),
+            main.Command(
+                "work", "hand messages over and apply what is reported of them", work, _work_arguments
+            ),
+            main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
+        ],
+    )

@@ -1,0 +1,169 @@
+"""Builds the parts of a process from its settings; nothing here runs at import."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import redis
+from notify.notifications.v1.notifications_service_pb2_grpc import add_NotificationsServiceServicer_to_server
+from notify_common.db.engine import create_engine
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.feeds.consumer import FeedConsumer
+from notify_common.leases.worker import Worker
+from notify_common.rpc.channel import Channels
+from notify_common.rpc.paging import Pager
+from notify_common.rpc.server import Registration
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from notify_notifications.clients.events import DeliveryEvents, LetterEvents
+from notify_notifications.clients.letters import LettersClient
+from notify_notifications.clients.providers import ProvidersClient
+from notify_notifications.clients.snapshots import Snapshots
+from notify_notifications.servicers.notifications import SERVICE, NotificationsServicer
+from notify_notifications.settings import Settings
+from notify_notifications.store.acceptance import AcceptanceStore
+from notify_notifications.store.counters import CounterStore
+from notify_notifications.store.limits import LimitStore
+from notify_notifications.store.notifications import NotificationStore
+from notify_notifications.store.tables import feed_cursors, outbox_queue
+from notify_notifications.usecases.hand_over import letter_relay, message_relay
+from notify_notifications.usecases.limits import Limits
+from notify_notifications.usecases.preview_template import PreviewTemplate
+from notify_notifications.usecases.read_notifications import ReadNotifications
+from notify_notifications.usecases.record_events import record_events
+from notify_notifications.usecases.send_email import SendEmail
+from notify_notifications.usecases.send_letter import SendLetter
+from notify_notifications.usecases.send_sms import SendSms
+from notify_notifications.usecases.sending import Acceptance
+from notify_notifications.workers.housekeeping import Housekeeper
+
+QUEUES: Final = ("relay", "feeds", "housekeeping")
+"""What `work --queues` takes."""
+
+_WORKER_CONNECTIONS: Final = 6
+_HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
+
+
+@dataclass
+class Parts:
+    """The parts that both commands use, each made when first asked for."""
+
+    settings: Settings
+    connections: int
+
+    @cached_property
+    def uow(self) -> UnitOfWork:
+        """The database."""
+        url = self.settings.database_url.get_secret_value()
+        return UnitOfWork(create_engine(url, self.connections, application_name="notify-notifications"))
+
+    @cached_property
+    def channels(self) -> Channels:
+        """Channels to the other services."""
+        return Channels(self.settings)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """Services and templates."""
+        return Snapshots(self.channels.get("admin", self.settings.admin_target))
+
+    @cached_property
+    def limit_store(self) -> LimitStore:
+        """Redis."""
+        timeout = self.settings.redis_timeout_seconds
+        client = redis.Redis.from_url(
+            self.settings.redis_url.get_secret_value(),
+            decode_responses=True,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            # a check that fails is skipped; trying again would only make the sender wait
+            retry=Retry(NoBackoff(), 0),
+        )
+        return LimitStore(client)
+
+    @cached_property
+    def counters(self) -> CounterStore:
+        """The day's counters."""
+        return CounterStore(self.uow)
+
+    def checks(self) -> Mapping[str, Callable[[], bool]]:
+        """What health depends on."""
+        return {"database": self.uow.check}
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.channels.close()
+        self.uow.engine.dispose()
+
+
+def parts_for_server(settings: Settings) -> Parts:
+    """Parts of the process that serves calls."""
+    return Parts(settings, connections=settings.grpc_threads)
+
+
+def parts_for_workers(settings: Settings) -> Parts:
+    """Parts of a process that runs workers."""
+    return Parts(settings, connections=_WORKER_CONNECTIONS)
+
+
+def registration(parts: Parts) -> Registration:
+    """The servicer of NotificationsService."""
+    settings = parts.settings
+    limits = Limits(parts.limit_store, parts.counters)
+    acceptance = Acceptance(parts.snapshots, AcceptanceStore(settings.database_url.get_secret_value()))
+    servicer = NotificationsServicer(
+        send_sms=SendSms(acceptance, limits, settings.default_sms_sender),
+        send_email=SendEmail(acceptance, limits, settings.email_domain),
+        send_letter=SendLetter(acceptance, limits),
+        acceptance=acceptance,
+        limits=limits,
+        read=ReadNotifications(NotificationStore(parts.uow), parts.snapshots),
+        preview=PreviewTemplate(parts.snapshots),
+        pager=Pager(settings.page_token_secret.get_secret_value().encode()),
+    )
+    return Registration(add_NotificationsServiceServicer_to_server, servicer, SERVICE)
+
+
+def workers(parts: Parts, queue: str) -> list[Worker]:
+    """The workers of one of QUEUES."""
+    match queue:
+        case "relay":
+            return relay_workers(parts)
+        case "feeds":
+            return feed_workers(parts)
+        case _:
+            housekeeper = Housekeeper(parts.uow, parts.counters, parts.limit_store)
+            return [
+                Worker(
+                    "housekeeping",
+                    parts.uow,
+                    housekeeper.step,
+                    longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS,
+                )
+            ]
+
+
+def relay_workers(parts: Parts) -> list[Worker]:
+    """One worker a destination, so that neither waits for the other."""
+    settings = parts.settings
+    providers = ProvidersClient(parts.channels.get("providers", settings.providers_target))
+    letters = LettersClient(parts.channels.get("letters", settings.letters_target))
+    messages = message_relay(parts.snapshots, providers, settings.email_domain)
+    return [
+        Worker("relay-messages", parts.uow, messages.step, queue=outbox_queue),
+        Worker("relay-letters", parts.uow, letter_relay(letters).step),
+    ]
+
+
+def feed_workers(parts: Parts) -> list[Worker]:
+    """One worker a feed."""
+    settings = parts.settings
+    delivery = DeliveryEvents(parts.channels.get("providers", settings.providers_target))
+    letters = LetterEvents(parts.channels.get("letters", settings.letters_target))
+    consumers = [
+        FeedConsumer("delivery-events", parts.uow, feed_cursors, delivery.fetch, record_events),
+        FeedConsumer("letter-events", parts.uow, feed_cursors, letters.fetch, record_events),
+    ]
+    return [Worker(one.name, parts.uow, lambda uow, one=one: one.step()) for one in consumers]  # type: ignore[misc]

@@ -1,0 +1,1 @@
+"""Outgoing calls and what is cached of their answers."""

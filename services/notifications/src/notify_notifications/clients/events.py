@@ -1,0 +1,78 @@
+"""What providers and letters report, as events (design.md §3.4)."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Final
+
+import grpc
+from notify.letters.v1 import letters_service_pb2 as letters_pb
+from notify.letters.v1 import letters_service_pb2_grpc as letters_grpc
+from notify.providers.v1 import receipts_service_pb2 as receipts_pb
+from notify.providers.v1 import receipts_service_pb2_grpc as receipts_grpc
+
+from notify_notifications.domain.notification import Event, Happening
+
+_PAGE: Final = 500
+_DELIVERY = receipts_pb.DeliveryEvent
+_LETTER = letters_pb.LetterEvent
+
+_DELIVERY_HAPPENINGS: Final = {
+    _DELIVERY.KIND_SENT: Happening.SENT,
+    _DELIVERY.KIND_PENDING: Happening.PENDING,
+    _DELIVERY.KIND_DELIVERED: Happening.DELIVERED,
+    _DELIVERY.KIND_TEMPORARY_FAILURE: Happening.TEMPORARY_FAILURE,
+    _DELIVERY.KIND_PERMANENT_FAILURE: Happening.PERMANENT_FAILURE,
+    _DELIVERY.KIND_TECHNICAL_FAILURE: Happening.TECHNICAL_FAILURE,
+}
+_LETTER_HAPPENINGS: Final = {
+    _LETTER.KIND_READY: Happening.LETTER_READY,
+    _LETTER.KIND_VALIDATION_FAILED: Happening.LETTER_VALIDATION_FAILED,
+    _LETTER.KIND_TECHNICAL_FAILURE: Happening.LETTER_TECHNICAL_FAILURE,
+}
+
+
+class DeliveryEvents:
+    """The feed of providers. Kinds of a newer version that this one does not know are passed over."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._stub = receipts_grpc.ReceiptsServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+
+    def fetch(self, cursor: str) -> tuple[Sequence[Event], str]:
+        """Up to 500 events after `cursor`, and the next cursor. Raises NotifyError."""
+        request = receipts_pb.ListDeliveryEventsRequest(cursor=cursor, page_size=_PAGE)
+        response = self._stub.ListDeliveryEvents(request)
+        events = [
+            Event(
+                notification_id=event.dispatch_id,
+                happening=_DELIVERY_HAPPENINGS[event.kind],
+                time=event.event_time.ToDatetime(UTC),
+                provider=event.provider,
+            )
+            for event in response.events
+            if event.kind in _DELIVERY_HAPPENINGS
+        ]
+        return events, response.next_cursor
+
+
+class LetterEvents:
+    """The feed of letters. Kinds of a newer version that this one does not know are passed over."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._stub = letters_grpc.LettersServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+
+    def fetch(self, cursor: str) -> tuple[Sequence[Event], str]:
+        """Up to 500 events after `cursor`, and the next cursor. Raises NotifyError."""
+        response = self._stub.ListLetterEvents(
+            letters_pb.ListLetterEventsRequest(cursor=cursor, page_size=_PAGE)
+        )
+        events = [
+            Event(
+                notification_id=event.letter_id,
+                happening=_LETTER_HAPPENINGS[event.kind],
+                time=event.event_time.ToDatetime(UTC),
+                sheet_count=event.sheet_count,
+            )
+            for event in response.events
+            if event.kind in _LETTER_HAPPENINGS
+        ]
+        return events, response.next_cursor

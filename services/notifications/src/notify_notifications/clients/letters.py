@@ -1,0 +1,46 @@
+"""Handing letters to the letters context."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+from notify.common.v1 import common_pb2
+from notify.letters.v1 import letter_pb2, letters_service_pb2
+from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
+from notify_common.rpc import enums
+from sqlalchemy import Row
+
+from notify_notifications.clients import personalisation
+from notify_notifications.store.notifications import Notification
+
+
+class LettersClient:
+    """Calls LettersService."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._stub = LettersServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+
+    def batch_create(self, letters: Sequence[letter_pb2.Letter]) -> None:
+        """Hand over, all or none; those handed over before are ignored there. Raises NotifyError."""
+        self._stub.BatchCreateLetters(letters_service_pb2.BatchCreateLettersRequest(letters=letters))
+
+    @staticmethod
+    def letter(
+        notification: Notification, row: Row[Any], address_lines: Sequence[str], reference: str
+    ) -> letter_pb2.Letter:
+        """A letter as LettersService takes it."""
+        letter = letter_pb2.Letter(
+            id=notification.id,
+            service_id=notification.service_id,
+            key_type=enums.from_text(common_pb2.KeyType, notification.key_type),  # type: ignore[arg-type]
+            template_id=notification.template_id,
+            template_version=notification.template_version,
+            personalisation=personalisation.to_proto(notification.personalisation),
+            address_lines=address_lines,
+            postage=enums.from_text(common_pb2.Postage, notification.postage or ""),  # type: ignore[arg-type]
+            reference=reference,
+            origin_request_id=row.request_id or "",
+            traceparent=row.traceparent or "",
+        )
+        letter.create_time.FromDatetime(notification.create_time)
+        return letter

@@ -1,0 +1,34 @@
+"""Personalisation as the protos carry it, to and from pairs."""
+
+from collections.abc import Iterable
+
+from notify.common.v1 import common_pb2
+
+from notify_notifications.domain.personalisation import Pairs
+
+
+def from_proto(fields: Iterable[common_pb2.PersonalisationField]) -> Pairs:
+    """The pairs in the order of the fields."""
+    pairs: Pairs = []
+    for field in fields:
+        match field.WhichOneof("value"):
+            case "text":
+                pairs.append((field.key, field.text))
+            case "list":
+                pairs.append((field.key, list(field.list.items)))
+            case _:
+                pairs.append((field.key, None))
+    return pairs
+
+
+def to_proto(pairs: Pairs) -> list[common_pb2.PersonalisationField]:
+    """The fields in the order of the pairs."""
+    fields = []
+    for key, value in pairs:
+        field = common_pb2.PersonalisationField(key=key)
+        if isinstance(value, str):
+            field.text = value
+        elif value is not None:
+            field.list.CopyFrom(common_pb2.TextList(items=value))
+        fields.append(field)
+    return fields

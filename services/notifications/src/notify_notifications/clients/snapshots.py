@@ -1,0 +1,183 @@
+"""Services and templates as admin has them, cached in this process (design.md §3.2).
+
+A change is seen within about a second, at the latest after a minute; while admin does not answer, what is
+known goes on being used for a quarter of an hour. A template's numbered versions never change and stay until
+they are pushed out by others.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC
+from typing import Final, NamedTuple
+
+import grpc
+from notify.admin.v1 import config_feed_service_pb2 as pb
+from notify.admin.v1 import config_feed_service_pb2_grpc as pb_grpc
+from notify.admin.v1 import service_pb2, snapshot_pb2, template_pb2
+from notify.common.v1 import common_pb2
+from notify_common.rpc import enums
+from notify_common.snapshots.cache import ConfigFeedPoller, SnapshotCache
+from notify_content.emails import EmailTemplate
+from notify_content.sms import SmsTemplate
+
+from notify_notifications.domain.notification import Channel
+from notify_notifications.domain.service import ReplyTo, Service, SmsSender, shown_sms_sender
+from notify_notifications.domain.template import LetterWording, Template
+
+CURRENT: Final = 0
+"""Version that stands for whichever is current."""
+
+_MOST_KEYS: Final = 100
+_MOST_SERVICES: Final = 5_000
+_MOST_TEMPLATES: Final = 2_000
+
+
+class TemplateKey(NamedTuple):
+    """A template of a service at a version."""
+
+    service_id: str
+    template_id: str
+    version: int
+
+
+class Snapshots:
+    """What sending needs to know of services and templates. Safe to share between threads."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._stub = pb_grpc.ConfigFeedServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+        self._services: SnapshotCache[str, Service] = SnapshotCache(
+            "services", self._load_services, max_entries=_MOST_SERVICES
+        )
+        self._templates: SnapshotCache[TemplateKey, Template] = SnapshotCache(
+            "templates",
+            self._load_templates,
+            max_entries=_MOST_TEMPLATES,
+            immutable=lambda key: key.version != CURRENT,
+        )
+        self.poller = ConfigFeedPoller("config", self._list_changes, self._on_change, self._forget_all)
+
+    def service(self, service_id: str) -> Service | None:
+        """The service, archived or not; None if there is none of this id."""
+        return self._services.get(service_id)
+
+    def template(self, service_id: str, template_id: str, version: int = CURRENT) -> Template | None:
+        """The template, archived and hidden ones too; None if the service has none of this id or version."""
+        return self._templates.get(TemplateKey(service_id, template_id, version))
+
+    def template_versions(self, keys: Iterable[TemplateKey]) -> dict[TemplateKey, Template | None]:
+        """Templates by key, those that are not cached read in as few calls as possible."""
+        return self._templates.get_many(keys)
+
+    def _load_services(self, ids: Sequence[str]) -> dict[str, Service | None]:
+        keys = [snapshot_pb2.SnapshotKey(service_id=service_id) for service_id in ids]
+        snapshots = self._get(keys)
+        return {
+            service_id: _service(snapshot.service) if snapshot.HasField("service") else None
+            for service_id, snapshot in zip(ids, snapshots, strict=True)
+        }
+
+    def _load_templates(self, keys: Sequence[TemplateKey]) -> dict[TemplateKey, Template | None]:
+        snapshots = self._get(
+            snapshot_pb2.SnapshotKey(
+                template_version=snapshot_pb2.TemplateVersionKey(
+                    service_id=key.service_id, template_id=key.template_id, version=key.version
+                )
+            )
+            for key in keys
+        )
+        return {
+            key: _template(snapshot.template) if snapshot.HasField("template") else None
+            for key, snapshot in zip(keys, snapshots, strict=True)
+        }
+
+    def _get(self, keys: Iterable[snapshot_pb2.SnapshotKey]) -> list[snapshot_pb2.Snapshot]:
+        waiting = list(keys)
+        found: list[snapshot_pb2.Snapshot] = []
+        for start in range(0, len(waiting), _MOST_KEYS):
+            request = pb.GetSnapshotsRequest(keys=waiting[start : start + _MOST_KEYS])
+            found.extend(self._stub.GetSnapshots(request).snapshots)
+        return found
+
+    def _list_changes(self, cursor: str) -> tuple[Sequence[pb.ConfigChange], str]:
+        response = self._stub.ListConfigChanges(pb.ListConfigChangesRequest(cursor=cursor))
+        return response.changes, response.next_cursor
+
+    def _forget_all(self) -> None:
+        self._services.clear()
+        self._templates.clear()
+
+    def _on_change(self, change: pb.ConfigChange) -> None:
+        match change.kind:
+            case pb.ConfigChange.KIND_SERVICE:
+                self._services.evict(change.service_id)
+            case pb.ConfigChange.KIND_TEMPLATE:
+                self._templates.evict(TemplateKey(change.service_id, change.template_id, CURRENT))
+
+
+def _service(snapshot: snapshot_pb2.ServiceSnapshot) -> Service:
+    service = snapshot.service
+    return Service(
+        id=service.id,
+        name=service.name,
+        active=service.active,
+        restricted=service.restricted,
+        permissions=frozenset(service.permissions),
+        rate_limit_per_minute=service.limits.rate_limit_per_minute,
+        daily_limits=_daily_limits(service.limits),
+        prefix_sms=service.prefix_sms,
+        email_local_part=service.email_sender_local_part,
+        email_from_name=service.custom_email_sender_name or service.name,
+        sms_senders={
+            sender.id: SmsSender(sender.id, shown_sms_sender(sender.sender), sender.is_default)
+            for sender in snapshot.sms_senders
+        },
+        reply_tos={
+            address.id: ReplyTo(address.id, address.email_address, address.is_default)
+            for address in snapshot.reply_to_addresses
+        },
+        member_email_addresses=tuple(snapshot.member_email_addresses),
+        member_mobile_numbers=tuple(snapshot.member_mobile_numbers),
+        guest_email_addresses=tuple(service.guest_list.email_addresses),
+        guest_phone_numbers=tuple(service.guest_list.phone_numbers),
+    )
+
+
+def _daily_limits(limits: service_pb2.ServiceLimits) -> dict[str, int]:
+    return {
+        "sms": limits.sms_per_day,
+        "email": limits.email_per_day,
+        "letter": limits.letter_per_day,
+        "international_sms": limits.international_sms_per_day,
+    }
+
+
+def _template(template: template_pb2.Template) -> Template:
+    channel = Channel(enums.to_text(common_pb2.Channel, template.channel))
+    made = template.update_time if template.HasField("update_time") else template.create_time
+    return Template(
+        id=template.id,
+        service_id=template.service_id,
+        channel=channel,
+        version=template.version,
+        archived=template.archived,
+        hidden=template.hidden,
+        postage=enums.to_text(common_pb2.Postage, template.postage) if template.postage else None,
+        make_time=made.ToDatetime(UTC),
+        wording=_wording(channel, template),
+    )
+
+
+def _wording(
+    channel: Channel, template: template_pb2.Template
+) -> SmsTemplate | EmailTemplate | LetterWording:
+    match channel:
+        case Channel.SMS:
+            return SmsTemplate(template.content)
+        case Channel.EMAIL:
+            return EmailTemplate(template.subject, template.content)
+        case Channel.LETTER:
+            return LetterWording(
+                template.letter_contact_block,
+                template.subject,
+                template.content,
+                (template.welsh_subject, template.welsh_content),
+            )

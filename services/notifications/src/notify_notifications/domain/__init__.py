@@ -1,0 +1,1 @@
+"""Rules about notifications: pure functions of plain values."""

@@ -1,0 +1,37 @@
+"""How much a service may send (public-api.md §8.1, §8.2)."""
+
+import math
+from typing import Final
+
+from notify_notifications.domain.notification import Channel, KeyType
+from notify_notifications.domain.service import Service
+
+INTERNATIONAL_SMS: Final = "international_sms"
+"""Name of the extra counter of texts to numbers outside country code 44."""
+
+LIVE_DAILY_LIMITS: Final = {"sms": 250_000, "email": 250_000, "letter": 20_000, INTERNATIONAL_SMS: 100}
+"""Default daily limits of a live service, which also hold for the test keys of a trial service."""
+
+_LARGEST_BUCKET: Final = 1000
+
+
+def bucket_size(rate_per_minute: int) -> int:
+    """Tokens that the bucket of a service and key type holds at most."""
+    return min(math.ceil(rate_per_minute / 3) + 1, _LARGEST_BUCKET)
+
+
+def tokens_taken(channel: Channel) -> int:
+    """Tokens that one request takes: a templated letter is checked twice (public-api.md §8.1)."""
+    return 2 if channel is Channel.LETTER else 1
+
+
+def daily_limit(service: Service, key_type: KeyType, counter: str) -> int:
+    """The most that `counter` (a channel's name or INTERNATIONAL_SMS) may reach in one UTC day."""
+    if key_type is KeyType.TEST and service.restricted:
+        return LIVE_DAILY_LIMITS[counter]
+    return service.daily_limits[counter]
+
+
+def is_counted(key_type: KeyType) -> bool:
+    """Whether messages of this key type add to the day's counters; those of test keys don't."""
+    return key_type is not KeyType.TEST

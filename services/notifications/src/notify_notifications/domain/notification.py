@@ -1,0 +1,154 @@
+"""The life of a notification: states that only move forward (public-api.md §4.2, pipeline.md §2.1)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from notify_notifications.domain.destinations import promises_receipts
+
+
+class Channel(StrEnum):
+    """The way a message travels."""
+
+    SMS = "sms"
+    EMAIL = "email"
+    LETTER = "letter"
+
+
+class KeyType(StrEnum):
+    """Type of the API key that sent a message (public-api.md §5.1)."""
+
+    NORMAL = "normal"
+    TEAM = "team"
+    TEST = "test"
+
+
+class State(StrEnum):
+    """Where a notification stands, in the words that clients see and the database stores."""
+
+    CREATED = "created"
+    SENDING = "sending"
+    SENT = "sent"
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    PERMANENT_FAILURE = "permanent-failure"
+    TEMPORARY_FAILURE = "temporary-failure"
+    TECHNICAL_FAILURE = "technical-failure"
+    CANCELLED = "cancelled"
+    VALIDATION_FAILED = "validation-failed"
+
+
+_RANKS: Final = {State.CREATED: 0, State.SENDING: 1, State.SENT: 1, State.PENDING: 2}
+_FINAL_RANK: Final = 3
+
+
+def rank(state: State) -> int:
+    """How far along a state is; a notification's rank never falls, and at the highest its state is final."""
+    return _RANKS.get(state, _FINAL_RANK)
+
+
+def is_final(state: State) -> bool:
+    """Whether nothing changes this state any more."""
+    return rank(state) == _FINAL_RANK
+
+
+class Happening(StrEnum):
+    """What a later context reports of a message."""
+
+    SENT = "sent"
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    TEMPORARY_FAILURE = "temporary-failure"
+    PERMANENT_FAILURE = "permanent-failure"
+    TECHNICAL_FAILURE = "technical-failure"
+    LETTER_READY = "letter-ready"
+    LETTER_VALIDATION_FAILED = "letter-validation-failed"
+    LETTER_TECHNICAL_FAILURE = "letter-technical-failure"
+
+
+_STATE_AFTER: Final = {
+    Happening.PENDING: State.PENDING,
+    Happening.DELIVERED: State.DELIVERED,
+    Happening.TEMPORARY_FAILURE: State.TEMPORARY_FAILURE,
+    Happening.PERMANENT_FAILURE: State.PERMANENT_FAILURE,
+    Happening.TECHNICAL_FAILURE: State.TECHNICAL_FAILURE,
+    Happening.LETTER_VALIDATION_FAILED: State.VALIDATION_FAILED,
+    Happening.LETTER_TECHNICAL_FAILURE: State.TECHNICAL_FAILURE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to one message."""
+
+    notification_id: str
+    happening: Happening
+    time: datetime
+    provider: str = ""
+    """Name of the provider; empty if none was called."""
+    sheet_count: int = 0
+    """Letters: sheets of paper of the PDF that was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The part of a notification that events change, with the facts that decide how."""
+
+    id: str
+    channel: Channel
+    key_type: KeyType
+    state: State
+    international: bool
+    """Texts: whether it is billed as one to another country. Other channels: false."""
+    phone_prefix: str
+    """Texts: billing prefix of the destination. Other channels: empty."""
+    sent_time: datetime | None
+    update_time: datetime | None
+    provider: str
+    sheet_count: int | None
+
+
+def advance(progress: Progress, events: Iterable[Event]) -> Progress:
+    """Where a message stands after `events`, taken in the order given.
+
+    Repeating an event changes nothing, and none moves a message back: after a final state only facts that
+    were still missing (when it was sent, by whom, how many sheets) are filled in.
+    """
+    for event in events:
+        progress = _after(progress, event)
+    return progress
+
+
+def _after(progress: Progress, event: Event) -> Progress:
+    progress = _with_facts(progress, event)
+    state = _next_state(progress, event.happening)
+    if state is None or rank(state) <= rank(progress.state):
+        return progress
+    return replace(progress, state=state, update_time=event.time)
+
+
+def _with_facts(progress: Progress, event: Event) -> Progress:
+    match event.happening:
+        case Happening.SENT if progress.sent_time is None:
+            return replace(progress, sent_time=event.time, provider=event.provider)
+        case Happening.LETTER_READY if progress.sheet_count is None:
+            # letters of test keys are not printed, so nothing is billed (pipeline.md §2.7)
+            sheets = 0 if progress.key_type is KeyType.TEST else event.sheet_count
+            return replace(progress, sheet_count=sheets)
+        case _:
+            return progress
+
+
+def _next_state(progress: Progress, happening: Happening) -> State | None:
+    match happening:
+        case Happening.SENT:
+            return State.SENT if progress.international else State.SENDING
+        case Happening.LETTER_READY:
+            return State.DELIVERED if progress.key_type is KeyType.TEST else None
+        case Happening.TECHNICAL_FAILURE if progress.sent_time is None:
+            return State.TECHNICAL_FAILURE  # no provider took it
+    if progress.international and not promises_receipts(progress.phone_prefix):
+        return None  # what such countries report is not worth believing: it stays `sent` (public-api.md §4.2)
+    return _STATE_AFTER[happening]

@@ -1,0 +1,291 @@
+"""Notifications after they were accepted: reads, hand-over, events; in bulk by arrays (design.md §3.6)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from notify_common.db.unit_of_work import UnitOfWork
+from sqlalchemy import Connection, Row, Select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from notify_notifications.domain.cost import Billable
+from notify_notifications.domain.notification import Channel, KeyType, Progress, State
+from notify_notifications.domain.personalisation import Pairs
+from notify_notifications.store.tables import letter_rates, notifications, sms_rates
+
+_n = notifications.c
+
+_SMS_RATE: Final = (
+    sa.select(sms_rates.c.rate_micropounds)
+    .where(_n.channel == "sms", sms_rates.c.valid_from <= _n.create_time)
+    .order_by(sms_rates.c.valid_from.desc())
+    .limit(1)
+    .correlate(notifications)
+    .scalar_subquery()
+    .label("sms_rate")
+)
+_LETTER_RATE: Final = (
+    sa.select(letter_rates.c.rate_micropounds)
+    .where(
+        letter_rates.c.postage == _n.postage,
+        letter_rates.c.sheet_count == _n.sheet_count,
+        letter_rates.c.valid_from <= _n.create_time,
+    )
+    .order_by(letter_rates.c.valid_from.desc())
+    .limit(1)
+    .correlate(notifications)
+    .scalar_subquery()
+    .label("letter_rate")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A notification as stored, with the rates that its cost follows from."""
+
+    id: str
+    service_id: str
+    channel: Channel
+    key_type: KeyType
+    reference: str | None = field(repr=False)
+    recipient: str = field(repr=False)
+    normalised_recipient: str = field(repr=False)
+    sender: str
+    state: State
+    template_id: str
+    template_version: int
+    personalisation: Pairs = field(repr=False)
+    unsubscribe_url: str = field(repr=False)
+    postage: str | None
+    create_time: datetime
+    hand_over_time: datetime | None
+    sent_time: datetime | None
+    update_time: datetime | None
+    provider: str
+    international: bool
+    billable: Billable
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which notifications of a service a list shows; empty lists mean all."""
+
+    key_type: str
+    channels: Sequence[str] = ()
+    states: Sequence[str] = ()
+    reference: str | None = field(default=None, repr=False)
+
+
+class NotificationStore:
+    """Reads of single notifications and of lists."""
+
+    def __init__(self, uow: UnitOfWork) -> None:
+        self._uow = uow
+
+    def get(self, service_id: str, notification_id: str) -> Notification | None:
+        """The notification, if the service has it."""
+        query = _whole().where(_n.id == notification_id, _n.service_id == service_id)
+        with self._uow.autocommit() as conn:
+            row = conn.execute(query).first()
+        return None if row is None else _notification(row)
+
+    def page(
+        self, service_id: str, filters: Filters, before: tuple[datetime, str] | None, limit: int
+    ) -> list[Notification]:
+        """Up to `limit` notifications, newest first, after the position (create time, id) in that order."""
+        query = _whole().where(_n.service_id == service_id, _n.key_type == filters.key_type)
+        if filters.channels:
+            query = query.where(_n.channel.in_(filters.channels))
+        if filters.states:
+            query = query.where(_n.state.in_(filters.states))
+        if filters.reference is not None:
+            query = query.where(_n.reference == filters.reference)
+        if before is not None:
+            query = query.where(sa.tuple_(_n.create_time, _n.id) < sa.tuple_(*map(sa.literal, before)))
+        query = query.order_by(_n.create_time.desc(), _n.id.desc()).limit(limit)
+        with self._uow.autocommit() as conn:
+            return [_notification(row) for row in conn.execute(query)]
+
+    def position(self, service_id: str, notification_id: str) -> tuple[datetime, str] | None:
+        """Where a notification of the service stands in lists, or None if there is none."""
+        query = sa.select(_n.create_time, sa.cast(_n.id, sa.Text)).where(
+            _n.id == notification_id, _n.service_id == service_id
+        )
+        with self._uow.autocommit() as conn:
+            row = conn.execute(query).first()
+        return None if row is None else (row[0], row[1])
+
+
+def by_ids(conn: Connection, ids: Sequence[str]) -> dict[str, Notification]:
+    """Notifications by id; those that don't exist are left out."""
+    query = _whole().where(_n.id == sa.any_(_uuids(ids)))
+    return {row.id: _notification(row) for row in conn.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A notification that the next context took."""
+
+    id: str
+    fragment_count: int | None
+    """Texts: fragments that it is billed as."""
+
+
+def mark_handed_over(conn: Connection, handed: Sequence[HandedOver]) -> None:
+    """Set the time of the hand-over and the fragments; doing it again keeps the first time."""
+    given = _unnest(
+        id=(sa.Uuid, [one.id for one in handed]),
+        fragment_count=(sa.Integer, [one.fragment_count for one in handed]),
+    )
+    # locked in the order of ids, as everywhere, so that the consumers of events never wait in a circle
+    locked = _locked([one.id for one in handed])
+    conn.execute(
+        sa.update(notifications)
+        .values(
+            hand_over_time=sa.func.coalesce(_n.hand_over_time, sa.func.now()),
+            fragment_count=sa.func.coalesce(_n.fragment_count, given.c.fragment_count),
+        )
+        .where(_n.id == given.c.id, _n.id == locked.c.id)
+    )
+
+
+def lock_progress(conn: Connection, ids: Sequence[str]) -> dict[str, Progress]:
+    """Where notifications stand, locked until the transaction ends; those that don't exist are left out."""
+    query = (
+        sa.select(
+            sa.cast(_n.id, sa.Text).label("id"),
+            _n.channel,
+            _n.key_type,
+            _n.state,
+            _n.international,
+            _n.phone_prefix,
+            _n.sent_time,
+            _n.update_time,
+            _n.provider,
+            _n.sheet_count,
+        )
+        .where(_n.id == sa.any_(_uuids(ids)))
+        .order_by(_n.id)
+        .with_for_update()
+    )
+    return {
+        row.id: Progress(
+            row.id,
+            Channel(row.channel),
+            KeyType(row.key_type),
+            State(row.state),
+            row.international,
+            row.phone_prefix,
+            row.sent_time,
+            row.update_time,
+            row.provider,
+            row.sheet_count,
+        )
+        for row in conn.execute(query)
+    }
+
+
+def save_progress(conn: Connection, progress: Sequence[Progress]) -> None:
+    """Write back what events changed, in one statement."""
+    if not progress:
+        return
+    given = _unnest(
+        id=(sa.Uuid, [one.id for one in progress]),
+        state=(sa.Text, [one.state for one in progress]),
+        sent_time=(sa.DateTime(timezone=True), [one.sent_time for one in progress]),
+        update_time=(sa.DateTime(timezone=True), [one.update_time for one in progress]),
+        provider=(sa.Text, [one.provider for one in progress]),
+        sheet_count=(sa.Integer, [one.sheet_count for one in progress]),
+    )
+    names = ("state", "sent_time", "update_time", "provider", "sheet_count")
+    changes = {name: given.c[name] for name in names}
+    conn.execute(sa.update(notifications).values(changes).where(_n.id == given.c.id))
+
+
+def _whole() -> Select[Any]:
+    return sa.select(
+        sa.cast(_n.id, sa.Text).label("id"),
+        sa.cast(_n.service_id, sa.Text).label("service_id"),
+        sa.cast(_n.template_id, sa.Text).label("template_id"),
+        *(
+            column
+            for column in notifications.c
+            if column.name not in ("id", "service_id", "template_id", "api_key_id", "content_hash")
+        ),
+        _SMS_RATE,
+        _LETTER_RATE,
+    )
+
+
+def _notification(row: Row[Any]) -> Notification:
+    channel, key_type, state = Channel(row.channel), KeyType(row.key_type), State(row.state)
+    return Notification(
+        id=row.id,
+        service_id=row.service_id,
+        channel=channel,
+        key_type=key_type,
+        reference=row.reference,
+        recipient=row.recipient,
+        normalised_recipient=row.normalised_recipient,
+        sender=row.sender,
+        state=state,
+        template_id=row.template_id,
+        template_version=row.template_version,
+        personalisation=[(key, value) for key, value in row.personalisation],
+        unsubscribe_url=row.unsubscribe_url,
+        postage=row.postage,
+        create_time=row.create_time,
+        hand_over_time=row.hand_over_time,
+        sent_time=row.sent_time,
+        update_time=row.update_time,
+        provider=row.provider,
+        international=row.international,
+        billable=Billable(
+            channel=channel,
+            key_type=key_type,
+            state=state,
+            fragment_count=row.fragment_count,
+            rate_multiplier=row.rate_multiplier,
+            sms_rate_micropounds=row.sms_rate,
+            sheet_count=row.sheet_count,
+            letter_rate_micropounds=row.letter_rate,
+        ),
+    )
+
+
+def _uuids(ids: Sequence[str]) -> Any:
+    return sa.cast(sa.bindparam(None, list(ids), type_=ARRAY(sa.Text)), ARRAY(sa.Uuid))
+
+
+def _locked(ids: Sequence[str]) -> Any:
+    return (
+        sa.select(_n.id).where(_n.id == sa.any_(_uuids(ids))).order_by(_n.id).with_for_update().cte("locked")
+    )
+
+
+def _unnest(**columns: tuple[Any, Sequence[object]]) -> Any:
+    """The arrays, each with its element type, as the columns of a table."""
+    arrays = [
+        sa.cast(
+            sa.bindparam(
+                None, [None if item is None else _plain(item) for item in items], type_=ARRAY(_sent(kind))
+            ),
+            ARRAY(kind),
+        )
+        for kind, items in columns.values()
+    ]
+    typed = [
+        sa.column(name, kind() if isinstance(kind, type) else kind) for name, (kind, _) in columns.items()
+    ]
+    return sa.func.unnest(*arrays).table_valued(*typed, name="given").render_derived()
+
+
+def _sent(kind: Any) -> Any:
+    """UUIDs travel as text: that is what they are in this service's values."""
+    return sa.Text if kind is sa.Uuid else kind
+
+
+def _plain(item: object) -> object:
+    return str(item) if isinstance(item, State) else item

@@ -1,0 +1,113 @@
+"""Tables of the notifications context (design.md §3.1)."""
+
+import sqlalchemy as sa
+from notify_common.feeds.consumer import cursors_table
+from notify_common.leases.table import Queue, due_index, lease_columns
+from sqlalchemy import Column, Index, MetaData, Table
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+_INSTANT = sa.DateTime(timezone=True)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    # a version 7 UUID: time-ordered, so that the table can be range-partitioned on it (design.md §2.9)
+    Column("id", sa.Uuid, primary_key=True),
+    Column("service_id", sa.Uuid, nullable=False),
+    Column("api_key_id", sa.Uuid, nullable=False),
+    Column("key_type", sa.Text, nullable=False),
+    Column("channel", sa.Text, nullable=False),
+    Column("template_id", sa.Uuid, nullable=False),
+    Column("template_version", sa.Integer, nullable=False),
+    Column("reference", sa.Text),
+    Column("recipient", sa.Text, nullable=False),  # as the client wrote it, trimmed; letters: empty
+    Column("normalised_recipient", sa.Text, nullable=False),  # as providers take it; letters: empty
+    Column(
+        "sender", sa.Text, nullable=False
+    ),  # texts: the sender shown; emails: the reply-to address; else empty
+    Column("personalisation", JSONB, nullable=False),  # [[key, value], …] in the client's order
+    Column("unsubscribe_url", sa.Text, nullable=False),
+    Column("content_hash", sa.LargeBinary, nullable=False),  # tells a repeated request from a different one
+    Column("state", sa.Text, nullable=False),
+    Column("create_time", _INSTANT, nullable=False),
+    Column("hand_over_time", _INSTANT),
+    Column("sent_time", _INSTANT),
+    Column("update_time", _INSTANT),
+    Column("provider", sa.Text, nullable=False, server_default=""),
+    Column("international", sa.Boolean, nullable=False),
+    Column("phone_prefix", sa.Text, nullable=False),  # texts: billing prefix; else empty
+    Column("rate_multiplier", sa.Integer, nullable=False),  # texts: factor of the destination; else 0
+    Column("fragment_count", sa.Integer),  # texts: known from the hand-over on
+    Column("postage", sa.Text),  # letters only
+    Column("sheet_count", sa.Integer),  # letters: known once the PDF is made
+)
+Index(
+    "ix_notifications_listed",
+    notifications.c.service_id,
+    notifications.c.key_type,
+    notifications.c.create_time.desc(),
+    notifications.c.id.desc(),
+)
+Index(
+    "ix_notifications_reference",
+    notifications.c.service_id,
+    notifications.c.reference,
+    notifications.c.create_time.desc(),
+    notifications.c.id.desc(),
+    postgresql_where=notifications.c.reference.is_not(None),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("notification_id", sa.Uuid, primary_key=True),
+    Column("destination", sa.Text, nullable=False),  # `providers` or `letters`
+    *lease_columns(),
+    # a busy queue: its dead rows must go before they slow the claims down
+    postgresql_with={"autovacuum_vacuum_scale_factor": "0.01", "autovacuum_vacuum_threshold": "1000"},
+)
+due_index(outbox, fair_by="destination")
+
+service_day_counters = Table(
+    "service_day_counters",
+    metadata,
+    Column("service_id", sa.Uuid, primary_key=True),
+    Column("day", sa.Date, primary_key=True),  # UTC
+    Column("counter", sa.Text, primary_key=True),  # `sms`, `email`, `letter`, `international_sms`
+    Column("shard", sa.SmallInteger, primary_key=True),  # so that accepting threads don't queue for one row
+    Column("count", sa.Integer, nullable=False),
+    postgresql_with={"fillfactor": "50"},  # room for updates beside the row
+)
+Index("ix_service_day_counters_day", service_day_counters.c.day)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("service_id", sa.Uuid, primary_key=True),
+    Column("key_hash", sa.LargeBinary, primary_key=True),  # of the client's key, which may hold anything
+    Column("notification_id", sa.Uuid, nullable=False),
+    Column("create_time", _INSTANT, nullable=False),
+)
+Index("ix_idempotency_keys_create_time", idempotency_keys.c.create_time)
+
+sms_rates = Table(
+    "sms_rates",
+    metadata,
+    Column("valid_from", _INSTANT, primary_key=True),
+    Column("rate_micropounds", sa.BigInteger, nullable=False),  # of one fragment
+)
+
+letter_rates = Table(
+    "letter_rates",
+    metadata,
+    Column("postage", sa.Text, primary_key=True),
+    Column("sheet_count", sa.Integer, primary_key=True),
+    Column("valid_from", _INSTANT, primary_key=True),
+    Column("rate_micropounds", sa.BigInteger, nullable=False),  # of the whole letter
+)
+
+feed_cursors = cursors_table(metadata)
+
+outbox_queue = Queue(outbox, ["notification_id"], lease_seconds=30)

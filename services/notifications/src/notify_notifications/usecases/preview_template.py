@@ -1,0 +1,48 @@
+"""Filling in a template without sending it (public-api.md §3.5)."""
+
+from dataclasses import dataclass, field
+
+from notify_common.errors import NotifyError
+from notify_content.emails import EmailTemplate
+from notify_content.placeholders import Personalisation
+
+from notify_notifications.clients.snapshots import Snapshots
+from notify_notifications.domain.personalisation import Pairs
+from notify_notifications.domain.template import LetterWording, Template
+from notify_notifications.usecases.read_notifications import wording
+from notify_notifications.usecases.sending import missing_personalisation
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A filled-in template."""
+
+    template: Template
+    subject: str = field(repr=False)
+    body: str = field(repr=False)
+    html: str = field(repr=False)
+    """Emails: the rendered body as an HTML fragment. Others: empty."""
+
+
+class PreviewTemplate:
+    """Fills in templates; archived ones too."""
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
+
+    def preview(self, service_id: str, template_id: str, pairs: Pairs) -> Preview:
+        """The current version, filled in. Raises NotifyError TEMPLATE_NOT_FOUND, MISSING_PERSONALISATION."""
+        template = self._snapshots.template(service_id, template_id)
+        if template is None or template.hidden:
+            raise NotifyError("TEMPLATE_NOT_FOUND", "Template not found")
+        values = Personalisation(dict(pairs))
+        content = template.wording
+        if isinstance(content, LetterWording):
+            missing = content.missing_in_any_language(values)
+        else:
+            missing = content.missing(values)
+        if missing:
+            raise missing_personalisation(missing)
+        subject, body = wording(template, values)
+        html = content.render(values).html_body if isinstance(content, EmailTemplate) else ""
+        return Preview(template, subject, body, html)

@@ -1,0 +1,111 @@
+"""Reading notifications back (public-api.md §3.1, §3.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from notify_common.errors import NotifyError
+from notify_content.emails import EmailTemplate
+from notify_content.letter_timings import timings
+from notify_content.placeholders import Personalisation
+from notify_content.sms import SmsTemplate
+from notify_content.text import insensitive_key, text_of
+
+from notify_notifications.clients.snapshots import Snapshots, TemplateKey
+from notify_notifications.domain.cost import Cost, cost
+from notify_notifications.domain.notification import Channel
+from notify_notifications.domain.template import Template
+from notify_notifications.store.notifications import Filters, Notification, NotificationStore
+
+_SHOWN_ADDRESS_KEYS = {
+    insensitive_key(key): key for key in (*(f"address_line_{number}" for number in range(1, 7)), "postcode")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationView:
+    """A notification with what follows from its template and the rates."""
+
+    notification: Notification
+    subject: str = field(repr=False)
+    """Empty for texts."""
+    body: str = field(repr=False)
+    address: dict[str, str] = field(repr=False)
+    """Letters: `address_line_1` … `address_line_6`, `postcode`, where given."""
+    cost: Cost | None
+    """None while it is not known."""
+    estimated_delivery_time: datetime | None
+    """Letters only."""
+
+
+class ReadNotifications:
+    """Reads notifications of a service, filled in anew from the template version they were accepted with."""
+
+    def __init__(self, store: NotificationStore, snapshots: Snapshots) -> None:
+        self._store = store
+        self._snapshots = snapshots
+
+    def get(self, service_id: str, notification_id: str) -> NotificationView:
+        """One notification. Raises NotifyError NOTIFICATION_NOT_FOUND, for another service's too."""
+        found = self._store.get(service_id, notification_id)
+        if found is None:
+            raise NotifyError("NOTIFICATION_NOT_FOUND")
+        return self._views([found])[0]
+
+    def page(
+        self, service_id: str, filters: Filters, before: tuple[datetime, str] | None, limit: int
+    ) -> tuple[list[NotificationView], bool]:
+        """Up to `limit` notifications, newest first, older than the position; and whether there are more."""
+        found = self._store.page(service_id, filters, before, limit + 1)
+        return self._views(found[:limit]), len(found) > limit
+
+    def position(self, service_id: str, notification_id: str) -> tuple[datetime, str] | None:
+        """Where a notification stands in lists, or None if the service has none of this id."""
+        return self._store.position(service_id, notification_id)
+
+    def _views(self, found: Sequence[Notification]) -> list[NotificationView]:
+        keys = {TemplateKey(one.service_id, one.template_id, one.template_version) for one in found}
+        templates = self._snapshots.template_versions(keys)
+        return [
+            _view(one, templates[TemplateKey(one.service_id, one.template_id, one.template_version)])
+            for one in found
+        ]
+
+
+def _view(notification: Notification, template: Template | None) -> NotificationView:
+    if template is None:
+        raise NotifyError("TEMPLATE_NOT_FOUND")
+    values = Personalisation(dict(notification.personalisation))
+    subject, body = wording(template, values)
+    is_letter = notification.channel is Channel.LETTER
+    estimated = None
+    if is_letter and notification.postage is not None:
+        estimated = timings(notification.create_time, notification.postage).earliest_delivery
+    return NotificationView(
+        notification=notification,
+        subject=subject,
+        body=body,
+        address=_address(values) if is_letter else {},
+        cost=cost(notification.billable),
+        estimated_delivery_time=estimated,
+    )
+
+
+def wording(template: Template, values: Personalisation) -> tuple[str, str]:
+    """Subject (empty for texts) and body, as the public API shows them."""
+    match template.wording:
+        case SmsTemplate() as sms:
+            return "", sms.render(values).content
+        case EmailTemplate() as email:
+            message = email.render(values)
+            return message.subject, message.content
+        case letter:
+            return letter.subject(values), letter.content(values)
+
+
+def _address(values: Personalisation) -> dict[str, str]:
+    return {
+        shown: text_of(values.values[key])
+        for key, shown in _SHOWN_ADDRESS_KEYS.items()
+        if values.values.get(key) is not None
+    }

@@ -1,0 +1,87 @@
+"""Accepting a letter from a template (public-api.md §2.6)."""
+
+from dataclasses import dataclass, field
+
+from notify_common.errors import NotifyError
+from notify_content.placeholders import Personalisation
+from notify_content.postal_address import InvalidPostalAddress, PostalAddress
+
+from notify_notifications.domain.notification import Channel
+from notify_notifications.domain.personalisation import address_values
+from notify_notifications.domain.recipients import letter_refusal
+from notify_notifications.domain.template import LetterWording, Template
+from notify_notifications.usecases.limits import Limits
+from notify_notifications.usecases.sending import Acceptance, Command, Details, values_for
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedLetter:
+    """The accepted letter."""
+
+    notification_id: str
+    subject: str = field(repr=False)
+    """HTML-escaped."""
+    body: str = field(repr=False)
+    template_version: int
+
+
+class SendLetter:
+    """Accepts letters; made once a process."""
+
+    def __init__(self, acceptance: Acceptance, limits: Limits) -> None:
+        self._acceptance = acceptance
+        self._limits = limits
+
+    def send(self, command: Command) -> AcceptedLetter:
+        """Check and store a letter, once per request id and idempotency key (public-api.md §2.1).
+
+        Raises:
+            NotifyError: SERVICE_NOT_FOUND, RATE_LIMITED, DAILY_LIMIT_REACHED, CHANNEL_NOT_ALLOWED,
+                TEMPLATE_*, MISSING_PERSONALISATION, MESSAGE_EMPTY, LETTERS_NOT_ALLOWED_FOR_KEY,
+                ADDRESS_INVALID, REQUEST_ID_REUSED.
+        """
+        try:
+            return self._accept(command)
+        except NotifyError as refusal:
+            earlier, template = self._acceptance.repeated(command, refusal)
+            values = Personalisation(dict(command.personalisation))
+            return _answer(earlier.notification_id, template, values)
+
+    def _accept(self, command: Command) -> AcceptedLetter:
+        key_type = command.sender.key_type
+        service = self._acceptance.service(command.sender.service_id)
+        with self._limits.admit(service, key_type, Channel.LETTER) as quota:
+            template = self._acceptance.template(service, command.template_id, Channel.LETTER)
+            values = values_for(template, command.personalisation)
+            if _wording(template).is_empty(values):
+                raise NotifyError("MESSAGE_EMPTY", "Your message is empty.")
+            refusal = letter_refusal(service, key_type)
+            if refusal is not None:
+                raise NotifyError("LETTERS_NOT_ALLOWED_FOR_KEY", refusal)
+            address = PostalAddress.from_personalisation(address_values(command.personalisation))
+            try:
+                address.check(allow_international="international_letters" in service.permissions)
+            except InvalidPostalAddress as error:
+                raise NotifyError("ADDRESS_INVALID", error.api_message) from None
+            details = Details(
+                template_version=template.version,
+                recipient="",
+                normalised_recipient="",
+                sender="",
+                personalisation=command.personalisation,
+                postage=address.postage_zone if address.international else template.postage,
+            )
+            earlier = self._acceptance.store(command, Channel.LETTER, details, quota)
+            if earlier is None:
+                return _answer(command.request_id, template, values)
+        return _answer(earlier.notification_id, self._acceptance.version(command, earlier), values)
+
+
+def _wording(template: Template) -> LetterWording:
+    assert isinstance(template.wording, LetterWording)  # noqa: S101 - the channel was checked
+    return template.wording
+
+
+def _answer(notification_id: str, template: Template, values: Personalisation) -> AcceptedLetter:
+    wording = _wording(template)
+    return AcceptedLetter(notification_id, wording.subject(values), wording.content(values), template.version)

@@ -1,0 +1,95 @@
+"""What must be done now and then: tidying away, and setting Redis right."""
+
+from datetime import timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from notify_common import clock
+from notify_common.db.unit_of_work import UnitOfWork
+from redis.exceptions import RedisError
+
+from notify_notifications.store.acceptance import IDEMPOTENCY_KEY_LIFETIME
+from notify_notifications.store.counters import CounterStore
+from notify_notifications.store.limits import LimitStore, counter_key
+from notify_notifications.store.tables import idempotency_keys
+
+EVERY_SECONDS: Final = 60.0
+COUNTERS_KEPT: Final = timedelta(days=35)
+_PAGE: Final = 500
+_KEYS_AT_ONCE: Final = 5000
+
+
+class Housekeeper:
+    """Deletes expired idempotency keys and old counters, and corrects the counters in Redis."""
+
+    def __init__(self, uow: UnitOfWork, counters: CounterStore, limits: LimitStore) -> None:
+        self._uow = uow
+        self._counters = counters
+        self._limits = limits
+        self._due_at = 0.0
+        self._surplus: dict[str, int] = {}
+
+    def step(self, uow: UnitOfWork) -> int:
+        """Do what is due; returns 0 so that the worker waits between rounds."""
+        if clock.monotonic() < self._due_at:
+            return 0
+        self._due_at = clock.monotonic() + EVERY_SECONDS
+        self.forget_expired_keys()
+        self._counters.delete_before((clock.now() - COUNTERS_KEPT).date())
+        self.reconcile()
+        return 0
+
+    def forget_expired_keys(self) -> int:
+        """Delete idempotency keys whose 24 hours are over, 5,000 a transaction; returns how many."""
+        k = idempotency_keys.c
+        expired = (
+            sa.select(k.service_id, k.key_hash)
+            .where(k.create_time <= clock.now() - IDEMPOTENCY_KEY_LIFETIME)
+            .limit(_KEYS_AT_ONCE)
+            .subquery()
+        )
+        statement = sa.delete(idempotency_keys).where(
+            k.service_id == expired.c.service_id, k.key_hash == expired.c.key_hash
+        )
+        total = 0
+        while True:
+            with self._uow.begin() as conn:
+                deleted = conn.execute(statement).rowcount
+            total += deleted
+            if deleted < _KEYS_AT_ONCE:
+                return total
+
+    def reconcile(self) -> int:
+        """Correct today's counters in Redis by those in the database; returns how many were corrected.
+
+        Redis runs ahead by the messages being stored at this moment, for good by those whose process died in
+        between. Only what was seen in this round and in the one before it, a minute apart, is such a surplus.
+        """
+        day = clock.now().date()
+        surplus: dict[str, int] = {}
+        after = ("", "")
+        while page := self._counters.page(day, after, _PAGE):
+            stored = {counter_key(service, counter, day): count for service, counter, count in page}
+            try:
+                values = self._limits.values(list(stored))
+            except RedisError:
+                return 0
+            for (key, count), value in zip(stored.items(), values, strict=True):
+                if value is not None and value != count:
+                    surplus[key] = value - count
+            after = page[-1][:2]
+        corrections = {
+            key: -_smaller(now, self._surplus[key])
+            for key, now in surplus.items()
+            if key in self._surplus and (now > 0) == (self._surplus[key] > 0)
+        }
+        try:
+            self._limits.correct(corrections)
+        except RedisError:
+            return 0
+        self._surplus = {key: amount + corrections.get(key, 0) for key, amount in surplus.items()}
+        return len(corrections)
+
+
+def _smaller(one: int, other: int) -> int:
+    return one if abs(one) < abs(other) else other

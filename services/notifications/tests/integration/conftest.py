@@ -1,0 +1,167 @@
+"""The service as it is, on unix sockets, with its real database and Redis; its neighbours are fakes."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import sqlalchemy as sa
+from notify.admin.v1.config_feed_service_pb2_grpc import add_ConfigFeedServiceServicer_to_server
+from notify.letters.v1.letters_service_pb2_grpc import add_LettersServiceServicer_to_server
+from notify.notifications.v1 import notification_pb2
+from notify.notifications.v1 import notifications_service_pb2 as pb
+from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
+from notify.providers.v1.dispatch_service_pb2_grpc import add_DispatchServiceServicer_to_server
+from notify.providers.v1.receipts_service_pb2_grpc import add_ReceiptsServiceServicer_to_server
+from notify_common.db.testing import FreshDatabase
+from notify_common.leases.worker import Worker
+from notify_common.rpc.server import Registration
+from notify_common.rpc.testing import InProcessServer, certificates
+from notify_local.backing import Redis
+from notify_notifications import bootstrap
+from notify_notifications.bootstrap import Parts
+from notify_notifications.settings import Settings
+
+from .neighbours import FakeAdmin, FakeLetters, FakeProviders
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    with tempfile.TemporaryDirectory(prefix="notify-redis-") as folder:
+        server = Redis(Path(folder), durable=False)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@dataclass
+class House:
+    """The service under test and what is around it."""
+
+    admin: FakeAdmin
+    providers: FakeProviders
+    letters: FakeLetters
+    parts: Parts
+    stub: Any
+    redis: "redis.Redis"
+    relays: dict[str, Worker]
+    feeds: dict[str, Worker]
+
+    def relay(self) -> int:
+        """Hand over what is due; returns how many outbox rows were claimed."""
+        return sum(self.step(worker) for worker in self.relays.values())
+
+    def apply_events(self) -> int:
+        """Apply what neighbours report; returns how many events were new."""
+        return sum(self.step(worker) for worker in self.feeds.values())
+
+    def step(self, worker: Worker) -> int:
+        return worker._claim_and_do(self.parts.uow)
+
+    def rows(self, statement: str, **parameters: Any) -> list[Any]:
+        with self.parts.uow.begin() as conn:
+            return list(conn.execute(sa.text(statement), parameters).all())
+
+    def execute(self, statement: str, **parameters: Any) -> None:
+        with self.parts.uow.begin() as conn:
+            conn.execute(sa.text(statement), parameters)
+
+    def counts(self) -> tuple[int, int, int]:
+        """Rows of notifications, of the outbox, and messages counted today."""
+        return tuple(  # type: ignore[return-value]
+            self.rows(f"SELECT {what} FROM {table}")[0][0]
+            for what, table in (
+                ("count(*)", "notifications"),
+                ("count(*)", "outbox"),
+                ("coalesce(sum(count), 0)", "service_day_counters"),
+            )
+        )
+
+    def get(self, service_id: str, notification_id: str) -> notification_pb2.Notification:
+        request = pb.GetNotificationRequest(service_id=service_id, notification_id=notification_id)
+        return self.stub.GetNotification(request).notification
+
+    def state(self, service_id: str, notification_id: str) -> str:
+        state = self.get(service_id, notification_id).state
+        return notification_pb2.Notification.State.Name(state).removeprefix("STATE_").lower()
+
+
+@pytest.fixture(scope="module")
+def town(module_database: FreshDatabase, redis_server: Redis) -> Iterator[House]:
+    with ExitStack() as stack:
+        admin, providers, letters = FakeAdmin(), FakeProviders(), FakeLetters()
+        neighbours = {
+            "admin": [
+                Registration(
+                    add_ConfigFeedServiceServicer_to_server, admin, "notify.admin.v1.ConfigFeedService"
+                )
+            ],
+            "providers": [
+                Registration(
+                    add_DispatchServiceServicer_to_server, providers, "notify.providers.v1.DispatchService"
+                ),
+                Registration(
+                    add_ReceiptsServiceServicer_to_server, providers, "notify.providers.v1.ReceiptsService"
+                ),
+            ],
+            "letters": [
+                Registration(
+                    add_LettersServiceServicer_to_server, letters, "notify.letters.v1.LettersService"
+                )
+            ],
+        }
+        targets = {
+            f"{name}_target": stack.enter_context(InProcessServer(name, registrations)).target
+            for name, registrations in neighbours.items()
+        }
+        files = certificates()["notifications"]
+        settings = Settings(
+            tls_ca_file=files.ca,
+            tls_cert_file=files.cert,
+            tls_key_file=files.key,
+            database_url=module_database("notify_notifications"),
+            page_token_secret="x" * 32,
+            redis_url=redis_server.url,
+            redis_timeout_seconds=1,
+            **targets,
+        )
+        parts = bootstrap.parts_for_server(settings)
+        stack.callback(parts.close)
+        server = stack.enter_context(
+            InProcessServer("notifications", [bootstrap.registration(parts)], grpc_threads=8)
+        )
+        relays, feeds = bootstrap.relay_workers(parts), bootstrap.feed_workers(parts)
+        yield House(
+            admin=admin,
+            providers=providers,
+            letters=letters,
+            parts=parts,
+            stub=NotificationsServiceStub(server.channel("api-gateway")),
+            redis=redis.Redis.from_url(redis_server.url, decode_responses=True),
+            relays={worker.name: worker for worker in relays},
+            feeds={worker.name: worker for worker in feeds},
+        )
+
+
+@pytest.fixture
+def house(town: House) -> Iterator[House]:
+    """The town, emptied of what the test before left."""
+    yield town
+    for table in ("notifications", "outbox", "service_day_counters", "idempotency_keys", "feed_cursors"):
+        town.execute(f"DELETE FROM {table}")
+    town.redis.flushdb()
+    town.admin.away = town.providers.away = False
+    town.providers.refuse = lambda dispatch: False
+    town.providers.after_commit = lambda: None
+    for kept in (town.providers.dispatches, town.providers.calls, town.providers.events):
+        kept.clear()
+    town.providers.duplicates = 0
+    town.letters.letters.clear()
+    town.letters.events.clear()
+    town.feeds.update({worker.name: worker for worker in bootstrap.feed_workers(town.parts)})
