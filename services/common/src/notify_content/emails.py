@@ -18,6 +18,7 @@ from notify_content.placeholders import (
     is_empty_message,
     unique_names,
 )
+from notify_content.precompiled import Precompiled
 from notify_content.text import decode_entities, escape_html, normalise_whitespace, unlink_govuk
 from notify_content.typography import typography
 
@@ -30,13 +31,21 @@ _PREHEADER_LENGTH: Final = 256
 class EmailTemplate:
     """An email template, compiled once; immutable and safe to share between threads."""
 
-    __slots__ = ("body", "placeholders", "subject")
-
     def __init__(self, subject: str, body: str) -> None:
         self.subject = compile_content(subject)
         self.body = compile_content(body)
         self.placeholders = unique_names((*self.subject.placeholders, *self.body.placeholders))
         """Unique placeholder names: the subject's, then the body's (content.md §2.1)."""
+
+    @cached_property
+    def html(self) -> Precompiled:
+        """The HTML part as far as it does not depend on a recipient's values."""
+        return Precompiled(self.body.parts(escape=True), write_html, escape=True)
+
+    @cached_property
+    def plain_text(self) -> Precompiled:
+        """The plain-text part as far as it does not depend on a recipient's values."""
+        return Precompiled(self.body.parts(escape=False), write_plain_text, escape=False)
 
     def missing(self, values: Values) -> list[str]:
         """Placeholders whose value is absent or None, in order (content.md §2.2)."""
@@ -90,26 +99,32 @@ class EmailMessage:
     @cached_property
     def html_body(self) -> str:
         """The HTML part, without the page around it (content.md §4.1, §6.1)."""
-        return typography(HtmlWriter().write(self._markdown(escape=True, unsubscribe=True)))
+        return self._precompiled(self._template.html, escape=True) or write_html(
+            self._filled_in(escape=True, unsubscribe=True)
+        )
 
     @cached_property
     def plain_text(self) -> str:
         """The plain-text part (content.md §4.1, §6.2)."""
-        text = PlainTextWriter().write(self._markdown(escape=False, unsubscribe=True))
-        return decode_entities(typography(text)).lstrip() + "\n"
+        return self._precompiled(self._template.plain_text, escape=False) or write_plain_text(
+            self._filled_in(escape=False, unsubscribe=True)
+        )
 
     @cached_property
     def preheader(self) -> str:
         """The hidden preview line, HTML-escaped, without the ellipsis the page adds (content.md §4.3)."""
-        text = typography(PreheaderWriter().write(self._markdown(escape=True, unsubscribe=False)))
+        text = typography(PreheaderWriter().write(_markdown(self._filled_in(escape=True, unsubscribe=False))))
         return " ".join(text.split())[:_PREHEADER_LENGTH].strip()
 
     def _subject(self, *, escape: bool) -> str:
         subject = self._template.subject.render(self._values, escape=escape, gaps=Gaps.HTML)
         return normalise_whitespace(typography(subject))
 
-    def _markdown(self, *, escape: bool, unsubscribe: bool) -> str:
-        """Steps 1 to 5 of content.md §4.1."""
+    def _precompiled(self, part: Precompiled, *, escape: bool) -> str | None:
+        return None if self._unsubscribe_link else part.render(self._values.by_key(escape=escape))
+
+    def _filled_in(self, *, escape: bool, unsubscribe: bool) -> str:
+        """Steps 1 and 2 of content.md §4.1."""
         body = self._template.body
         after = ""
         if unsubscribe and self._unsubscribe_link:
@@ -119,8 +134,23 @@ class EmailMessage:
                 # The link may hold placeholders, and it is part of the template.
                 body = compile_content(body.content + _unsubscribe_block(self._unsubscribe_link))
                 after = ""
-        text = body.render(self._values, escape=escape, lists=Lists.BULLETS, gaps=Gaps.HTML) + after
-        return unlink_govuk(text).replace("\u2028", "").replace("\u3164", "") + "\n"
+        return body.render(self._values, escape=escape, lists=Lists.BULLETS, gaps=Gaps.HTML) + after
+
+
+def write_html(filled_in_body: str) -> str:
+    """The HTML part of a body filled in in escape mode: steps 3 to 7 of content.md §4.1."""
+    return typography(HtmlWriter().write(_markdown(filled_in_body)))
+
+
+def write_plain_text(filled_in_body: str) -> str:
+    """The plain-text part of a body filled in in passthrough mode: steps 3 to 9 of content.md §4.1."""
+    text = typography(PlainTextWriter().write(_markdown(filled_in_body)))
+    return decode_entities(text).lstrip() + "\n"
+
+
+def _markdown(filled_in_body: str) -> str:
+    """Steps 3 to 5 of content.md §4.1."""
+    return unlink_govuk(filled_in_body).replace("\u2028", "").replace("\u3164", "") + "\n"
 
 
 def _unsubscribe_block(link: str) -> str:

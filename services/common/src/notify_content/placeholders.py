@@ -106,9 +106,10 @@ class Personalisation:
         """`values` itself when it is one already, otherwise a new one."""
         return values if isinstance(values, Personalisation) else cls(values)
 
-    @property
-    def escaped_key_values(self) -> dict[str, object]:
-        """The values under their HTML-escaped keys, as escape mode looks them up (content.md §2.3)."""
+    def by_key(self, *, escape: bool) -> dict[str, object]:
+        """The values by the keys a mode looks them up by, HTML-escaped in escape mode (content.md §2.3)."""
+        if not escape:
+            return self.values
         if self._escaped is None:
             self._escaped = {
                 insensitive_key(escape_html(name)): value for name, value in self._supplied.items()
@@ -128,14 +129,14 @@ Values = Mapping[str, object] | Personalisation | None
 
 
 @dataclass(frozen=True)
-class _Parts:
+class Parts:
     """Content cut at its placeholders: literal, placeholder, literal, …, literal."""
 
     literals: tuple[str, ...]
     placeholders: tuple[Placeholder, ...]
 
     @classmethod
-    def cut(cls, content: str) -> "_Parts":
+    def cut(cls, content: str) -> "Parts":
         pieces = _PLACEHOLDER.split(content)
         return cls(tuple(pieces[::2]), tuple(map(_read_placeholder, pieces[1::2])))
 
@@ -157,12 +158,16 @@ class CompiledContent:
         return unique_names(placeholder.name for placeholder in self._parts.placeholders)
 
     @cached_property
-    def _parts(self) -> _Parts:
-        return _Parts.cut(self.content)
+    def _parts(self) -> Parts:
+        return Parts.cut(self.content)
 
     @cached_property
-    def _escaped_parts(self) -> _Parts:
-        return _Parts.cut(escape_html(self.content))
+    def _escaped_parts(self) -> Parts:
+        return Parts.cut(escape_html(self.content))
+
+    def parts(self, *, escape: bool) -> Parts:
+        """The content of a mode, HTML-escaped in escape mode (content.md §2.3), cut at its placeholders."""
+        return self._escaped_parts if escape else self._parts
 
     def missing(self, values: Values) -> list[str]:
         """Placeholders whose value is absent or None, in placeholder order (content.md §2.2)."""
@@ -186,11 +191,10 @@ class CompiledContent:
 
         With `escape` the template and each value are HTML-escaped; without it nothing is.
         """
-        parts = self._escaped_parts if escape else self._parts
+        parts = self.parts(escape=escape)
         if not parts.placeholders:
             return parts.literals[0]
-        personalisation = Personalisation.of(values)
-        supplied = personalisation.escaped_key_values if escape else personalisation.values
+        supplied = Personalisation.of(values).by_key(escape=escape)
         literals = iter(parts.literals)
         out = [next(literals)]
         for placeholder, literal in zip(parts.placeholders, literals, strict=True):
