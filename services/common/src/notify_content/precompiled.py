@@ -2,8 +2,8 @@
 
 A job writes one template for many recipients, and most values are a name, a date, a number: they neither are
 Markdown nor change what is around them. For these the body is written once with a mark in place of each
-value, and a recipient's values then replace the marks in what came out. `Precompiled.render` answers only when
-that is certain to give what writing the filled-in body would give, and None otherwise. It is certain because
+value, and a recipient's values then replace the marks in what came out. `Precompiled.render` answers only
+when that is certain to give what writing the filled-in body would give, and None otherwise. It is certain because
 
 - a mark is a letter, and a value (`_INERT`) is words of letters, digits and currency signs with single
   separators inside, so both begin and end in ink and hold nothing that begins, ends or escapes a construct;
@@ -119,7 +119,7 @@ class Precompiled:
         marked = "".join(text)
         if _JOINING.search(marked) or not all(_stands_apart(marked, mark) for mark in keys):
             return None
-        return _cut(self._write(marked), marked, keys)
+        return _cut(self._write(marked), marked, keys, has_tags=self._escape)
 
 
 def _stands_apart(text: str, mark: str) -> bool:
@@ -127,7 +127,7 @@ def _stands_apart(text: str, mark: str) -> bool:
     return bool(_BEFORE.match(text[max(0, at - 1) : at]) and _AFTER.match(text, at + 1))
 
 
-def _cut(output: str, marked: str, keys: Mapping[str, str]) -> _Written | None:
+def _cut(output: str, marked: str, keys: Mapping[str, str], *, has_tags: bool) -> _Written | None:
     """`output` cut at its marks; None unless each of them is there once."""
     if any(output.count(mark) != 1 for mark in keys):
         return None
@@ -136,8 +136,8 @@ def _cut(output: str, marked: str, keys: Mapping[str, str]) -> _Written | None:
     end = 0
     for at, mark in sorted((output.index(mark), mark) for mark in keys):
         line = marked[: marked.index(mark)].rpartition("\n")[2]
-        in_tag = output.rfind("<", 0, at) > output.rfind(">", 0, at)
-        in_link = output.rfind("<a ", 0, at) > output.rfind("</a>", 0, at)
+        in_tag = has_tags and output.rfind("<", 0, at) > output.rfind(">", 0, at)
+        in_link = has_tags and output.rfind("<a ", 0, at) > output.rfind("</a>", 0, at)
         slots.append(_Slot(keys[mark], not _LETTER.search(line), not in_tag and not in_link))
         pieces.append(output[end:at])
         end = at + 1
