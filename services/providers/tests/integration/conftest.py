@@ -1,8 +1,10 @@
 """Fixtures: a database of each test's own, and the services over it."""
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,15 +12,16 @@ import sqlalchemy as sa
 from notify_common.db.engine import create_engine
 from notify_common.db.testing import FreshDatabase
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.ids import uuid7
 from notify_common.rpc.testing import InProcessServer, certificates
 from notify_local.backing import wait_until
 from notify_providers import bootstrap
-from notify_providers.domain.message import EmailContent, NewDispatch, PrintContent, SmsContent
+from notify_providers.domain.message import NewDispatch
 from notify_providers.settings import Settings
+from notify_providers.usecases.batch_dispatch import batch_dispatch
 from pydantic import SecretStr
 
-SERVICE_ID = UUID("5d3c1a2e-0f4b-4c6d-8e7f-9a0b1c2d3e4f")
+from .fake_mmg import FakeMmg
+
 PAGE_SECRET = "a-page-token-secret-for-tests-only"
 WAIT_SECONDS = 20.0
 
@@ -55,12 +58,16 @@ class House:
         """The workers of some queues, to be stepped by hand."""
         return Workers(parts, queues or ("dispatch", "sandbox"))
 
-    def rows(self, sql: str, **values: object) -> list[sa.Row[tuple[object, ...]]]:
+    def take_over(self, *new: NewDispatch) -> None:
+        """Messages as the relay hands them over."""
+        assert batch_dispatch(self.uow, new) == (len(new), 0)
+
+    def rows(self, sql: str, **values: object) -> list[Any]:
         """What a query finds."""
         with self.uow.begin() as conn:
-            return list(conn.execute(sa.text(sql), values).all())
+            return list(conn.execute(sa.text(sql), values))
 
-    def value(self, sql: str, **values: object) -> object:
+    def value(self, sql: str, **values: object) -> Any:
         """The one value that a query finds."""
         return self.rows(sql, **values)[0][0]
 
@@ -80,7 +87,21 @@ class House:
         rows = self.rows(
             "SELECT kind FROM delivery_events WHERE dispatch_id = :id ORDER BY tx, seq", id=dispatch_id
         )
-        return [str(kind) for (kind,) in rows]
+        return [kind for (kind,) in rows]
+
+    def attempts(self, dispatch_id: UUID) -> list[tuple[str | None, str]]:
+        """Outcome and reason of the attempts of a dispatch, first one first."""
+        rows = self.rows(
+            "SELECT outcome, reason FROM attempts WHERE dispatch_id = :id ORDER BY number", id=dispatch_id
+        )
+        return [(outcome, reason) for outcome, reason in rows]
+
+    @contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """Nobody writes to a table in the block."""
+        with self.uow.begin() as conn:
+            conn.execute(sa.text(f"LOCK TABLE {table} IN EXCLUSIVE MODE"))
+            yield
 
     def expire_leases(self) -> None:
         """What a minute does to the rows of a worker that died."""
@@ -103,6 +124,25 @@ class Workers:
     def settle(self) -> None:
         """Steps until there is nothing to do."""
         assert wait_until(lambda: self.step() == 0, WAIT_SECONDS, interval=0)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Their threads run in the block."""
+        stop = threading.Event()
+        threads = [threading.Thread(target=worker.run, args=(stop,)) for worker in self._workers]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(WAIT_SECONDS)
+
+
+def eventually(condition: Any) -> None:
+    """Waits until a condition holds."""
+    assert wait_until(condition, WAIT_SECONDS, interval=0.01)
 
 
 @pytest.fixture
@@ -127,51 +167,8 @@ def server(house: House) -> Iterator[InProcessServer]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder for logs of child processes."""
-    return tmp_path
-
-
-def sms(number: str = "447700900123", key_type: str = "normal", **values: object) -> NewDispatch:
-    """A text to take over."""
-    content = SmsContent(phone_number=number, sender="GOVUK", body="Hello", phone_number_as_typed=number)
-    return _new(content, key_type, **values)
-
-
-def email(address: str = "someone@example.com", key_type: str = "normal", **values: object) -> NewDispatch:
-    """An email to take over."""
-    content = EmailContent(
-        to_address=address,
-        from_name="Service",
-        from_address="service@example.com",
-        subject="Subject",
-        plain_body="Hello",
-        html_body="<p>Hello</p>",
-    )
-    return _new(content, key_type, **values)
-
-
-def letter(first_line: str = "A Person", key_type: str = "normal", **values: object) -> NewDispatch:
-    """A letter to take over."""
-    content = PrintContent(
-        pdf_key="letters/1.pdf",
-        address_lines=(first_line, "1 Street", "SW1A 1AA"),
-        postage="second",
-        reference="0123456789ABCDEF",
-        sheet_count=1,
-    )
-    return _new(content, key_type, **values)
-
-
-def _new(content: SmsContent | EmailContent | PrintContent, key_type: str, **values: object) -> NewDispatch:
-    return NewDispatch(
-        id=values.get("id") or uuid7(),  # type: ignore[arg-type]
-        service_id=SERVICE_ID,
-        key_type=key_type,
-        content=content,
-        request_id="request-1",
-        traceparent="00-0123456789abcdef0123456789abcdef-0123456789abcdef-01",
-    )
-
-
-Make = Callable[..., NewDispatch]
+def mmg() -> Iterator[FakeMmg]:
+    """A stand-in for MMG over HTTP."""
+    fake = FakeMmg()
+    yield fake
+    fake.close()

@@ -70,9 +70,6 @@ class DispatchServicer(DispatchServiceServicer):
         with validating() as check:
             if letter_count < 0:
                 check.fail("header", "is required")
-        if not context.is_active():
-            # The caller hung up: the stream ends, but not because the batch is complete.
-            context.abort(grpc.StatusCode.CANCELLED, "cancelled")
         accepted, duplicate = submit_print_batch(self._uow, letter_count, letters)
         return pb.SubmitPrintBatchResponse(accepted_count=accepted, duplicate_count=duplicate)
 

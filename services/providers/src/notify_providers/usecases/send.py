@@ -73,8 +73,8 @@ class Sender:
 
     A step has two transactions and no call inside of either. One records the outcomes that have come in, up
     to 500, and their delivery events. The other claims due dispatches, as many as the window has room for,
-    and marks an attempt for each; once it has committed, all those calls begin at once, so that a mark without
-    an outcome is a call that was under way or about to be. A slow call delays nobody but itself.
+    and marks an attempt for each; once it has committed, all those calls begin at once, so that a mark
+    without an outcome is a call that was under way or about to be. A slow call delays nobody but itself.
 
     Idempotency key of a call: the dispatch's id, which providers get as their reference. If the process dies,
     the lease runs out and the next claim closes the open attempt as unknown; a receipt that came meanwhile,

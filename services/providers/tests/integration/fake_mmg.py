@@ -1,0 +1,114 @@
+"""A stand-in for MMG: a real HTTP server that does wrong on demand."""
+
+import json
+import socket
+import struct
+import threading
+from collections import defaultdict, deque
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+OK, ERROR, BAD_REQUEST, GARBAGE, RESET, CLOSE, HANG, HUGE = (
+    "ok",
+    "error",
+    "bad-request",
+    "garbage",
+    "reset",
+    "close",
+    "hang",
+    "huge",
+)
+
+
+class FakeMmg:
+    """Takes messages. What it does with the next call for a number can be scripted; otherwise it takes it."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.authorizations: list[str | None] = []
+        self._scripts: defaultdict[str, deque[str]] = defaultdict(deque)
+        self._hanging = 0
+        self._released = threading.Event()
+        self._lock = threading.Lock()
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                fake._serve(self, json.loads(body))
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 512
+            daemon_threads = True
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Where it takes messages."""
+        return f"http://127.0.0.1:{self._server.server_port}/jsonv2a/api.php"
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Settings that make a process use it for texts, and nothing else."""
+        return {"mmg_url": self.url, "mmg_api_key": "key", "sandbox_live_messages": False}
+
+    @property
+    def ids(self) -> list[str]:
+        """Our ids of the messages of all calls, in their order."""
+        return [message["cid"] for message in self.messages]
+
+    @property
+    def hanging(self) -> int:
+        """Calls that are waiting for `release`."""
+        return self._hanging
+
+    def script(self, number: str, *behaviours: str) -> None:
+        """What the next calls for a number meet."""
+        self._scripts[number].extend(behaviours)
+
+    def release(self) -> None:
+        """Answers the calls that hang."""
+        self._released.set()
+
+    def close(self) -> None:
+        """Ends it."""
+        self.release()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _serve(self, handler: BaseHTTPRequestHandler, message: dict[str, Any]) -> None:
+        with self._lock:
+            self.messages.append(message)
+            self.authorizations.append(handler.headers["Authorization"])
+            script = self._scripts[message["MSISDN"]]
+            behaviour = script.popleft() if script else OK
+            self._hanging += behaviour == HANG
+        if behaviour == HANG:
+            self._released.wait(60)
+            with self._lock:
+                self._hanging -= 1
+        elif behaviour == RESET:
+            handler.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"Refe')
+            handler.wfile.flush()
+            linger = struct.pack("ii", 1, 0)  # closing sends a reset
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        if behaviour in (RESET, CLOSE):
+            handler.close_connection = True
+            handler.connection.close()
+            return
+        status = {ERROR: 500, BAD_REQUEST: 400}.get(behaviour, 200)
+        answer = {GARBAGE: b"<html>OK</html>", HUGE: b" " * 200_000}.get(behaviour, b'{"Reference":"1"}')
+        try:
+            handler.send_response(status)
+            handler.send_header("Content-Length", str(len(answer)))
+            handler.end_headers()
+            handler.wfile.write(answer)
+        except OSError:
+            handler.close_connection = True

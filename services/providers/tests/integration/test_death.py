@@ -1,0 +1,193 @@
+"""Workers that die in the middle: nothing is lost or doubled unseen, doubts are listed (design.md §3.10)."""
+
+import os
+import sys
+from pathlib import Path
+
+from notify.providers.v1 import dispatch_pb2
+from notify.providers.v1 import dispatch_service_pb2 as pb
+from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
+from notify_common.rpc.testing import InProcessServer, certificates
+from notify_local.backing import ChildProcess
+from notify_providers.domain.message import NewDispatch
+
+from . import fake_mmg
+from .conftest import PAGE_SECRET, House, eventually
+from .fake_mmg import FakeMmg
+from .messages import SERVICE_ID, sms
+from .test_receipts import record
+
+COUNT = 40
+
+
+def worker_process(house: House, folder: Path, **settings: object) -> ChildProcess:
+    """A worker as it is deployed."""
+    files = certificates()["providers"]
+    values: dict[str, object] = {
+        "database_url": house.url,
+        "page_token_secret": PAGE_SECRET,
+        "tls_ca_file": files.ca,
+        "tls_cert_file": files.cert,
+        "tls_key_file": files.key,
+        "sandbox_receipt_delay_seconds": 0,
+        **settings,
+    }
+    environment = {f"NOTIFY_PROVIDERS_{name.upper()}": str(value) for name, value in values.items()}
+    command = [sys.executable, "-m", "notify_providers", "work", "--queues", "dispatch,sandbox"]
+    return ChildProcess("worker", command, folder / "worker.log", {**os.environ, **environment})
+
+
+def die(process: ChildProcess) -> None:
+    """kill -9."""
+    assert process.alive(), process.last_lines()
+    process.kill()
+
+
+def test_death_between_the_mark_and_the_call_loses_nothing(house: House, tmp_path: Path) -> None:
+    messages = [sms() for _ in range(COUNT)]
+    house.take_over(*messages)
+    process = worker_process(house, tmp_path)
+    with house.locked("sandbox_messages"):
+        process.start()
+        eventually(lambda: house.value("SELECT count(*) FROM attempts") == COUNT)
+        die(process)
+    assert house.states() == {"queued": COUNT}
+    recover(house, [("unknown", "process_died"), ("accepted", "")], messages[0])
+
+
+def test_death_between_the_call_and_its_record_doubles_nothing(house: House, tmp_path: Path) -> None:
+    messages = [sms() for _ in range(COUNT)]
+    house.take_over(*messages)
+    process = worker_process(house, tmp_path, sandbox_receipt_delay_seconds=3600)
+    with house.locked("delivery_events"):
+        process.start()
+        eventually(lambda: house.value("SELECT count(*) FROM sandbox_messages") == COUNT)
+        die(process)
+    assert house.states() == {"queued": COUNT}
+    house.run("UPDATE sandbox_receipts SET due_at = now()")
+    house.run("UPDATE dispatches SET leased_until = now() + interval '1 hour'")
+    recover(house, [("unknown", "process_died"), ("accepted", "")], messages[0])
+
+
+def recover(house: House, attempts: list[tuple[str | None, str]], sample: NewDispatch) -> None:
+    """A minute later another worker comes."""
+    house.expire_leases()
+    house.workers(house.parts(), "dispatch").settle()
+    assert house.states() == {"sent": COUNT}
+    house.workers(house.parts(), "sandbox").settle()
+    copies = house.rows("SELECT copy_count, count(*) FROM sandbox_messages GROUP BY 1")
+    assert copies == [(1, COUNT)]
+    kinds = house.rows(
+        "SELECT kind, count(*), count(DISTINCT dispatch_id) FROM delivery_events GROUP BY 1 ORDER BY 1"
+    )
+    assert kinds == [("delivered", COUNT, COUNT), ("sent", COUNT, COUNT)]
+    assert house.attempts(sample.id) == attempts
+
+
+def test_repeated_deaths_under_load_lose_and_double_nothing(house: House, tmp_path: Path) -> None:
+    total = 2_000
+    for _ in range(total // 500):
+        house.take_over(*(sms() for _ in range(500)))
+    for share in (0, 1, 2, 3):
+        process = worker_process(house, tmp_path, dispatch_window=50)
+        process.start()
+        wanted = 1 + share * total // 5
+        eventually(lambda wanted=wanted: house.states().get("sent", 0) >= wanted)
+        die(process)
+        house.expire_leases()
+    process = worker_process(house, tmp_path)
+    process.start()
+    delivered = "SELECT count(*) FROM delivery_events WHERE kind = 'delivered'"
+    eventually(lambda: house.value(delivered) == total)
+    process.stop()
+    assert process.exit_status() == 0
+    assert house.states() == {"sent": total}
+    assert house.rows("SELECT copy_count, count(*) FROM sandbox_messages GROUP BY 1") == [(1, total)]
+    assert house.rows("SELECT kind, count(*) FROM delivery_events GROUP BY 1 ORDER BY 1") == [
+        ("delivered", total),
+        ("sent", total),
+    ]
+
+
+def test_calls_under_way_at_a_death_are_held_listed_and_resolved(
+    house: House, mmg: FakeMmg, server: InProcessServer, tmp_path: Path
+) -> None:
+    hanging = [sms("447700900001") for _ in range(3)]
+    quick = [sms("447700900002") for _ in range(20)]
+    mmg.script("447700900001", *[fake_mmg.HANG] * 3)
+    house.take_over(*quick, *hanging)
+    settings = {**mmg.settings, "provider_timeout_seconds": 30}
+    process = worker_process(house, tmp_path, **settings)
+    process.start()
+    eventually(lambda: mmg.hanging == 3 and house.states() == {"sent": 20, "queued": 3})
+    die(process)
+    mmg.release()
+    later = [sms("447700900003") for _ in range(5)]
+    house.take_over(*later)
+
+    house.workers(house.parts(**mmg.settings)).settle()
+    assert house.states() == {"sent": 25, "queued": 3}, "the leases still last"
+    house.expire_leases()
+    house.workers(house.parts(**mmg.settings)).settle()
+    assert house.states() == {"sent": 25, "in-doubt": 3}
+    assert len(mmg.ids) == len(set(mmg.ids)) == 28
+
+    stub = DispatchServiceStub(server.channel("operator"))  # type: ignore[no-untyped-call]
+    listed = stub.ListDispatches(pb.ListDispatchesRequest(state=dispatch_pb2.Dispatch.STATE_IN_DOUBT))
+    ids = [str(message.id) for message in hanging]
+    assert sorted(dispatch.id for dispatch in listed.dispatches) == sorted(ids)
+    for dispatch_id, resolution in zip(
+        ids,
+        (
+            pb.ResolveDispatchRequest.RESOLUTION_MARK_SENT,
+            pb.ResolveDispatchRequest.RESOLUTION_RETRY,
+            pb.ResolveDispatchRequest.RESOLUTION_RETRY,
+        ),
+        strict=True,
+    ):
+        stub.ResolveDispatch(
+            pb.ResolveDispatchRequest(
+                service_id=str(SERVICE_ID), dispatch_id=dispatch_id, resolution=resolution
+            )
+        )
+    house.workers(house.parts(**mmg.settings)).settle()
+    assert house.states() == {"sent": 28}
+    assert [mmg.ids.count(dispatch_id) for dispatch_id in ids] == [1, 2, 2]
+    assert all(house.kinds(message.id) == ["sent"] for message in hanging)
+    assert house.attempts(hanging[0].id) == [("unknown", "process_died")]
+    assert house.attempts(hanging[1].id) == [("unknown", "released"), ("accepted", "")]
+
+
+def test_a_receipt_settles_what_the_death_of_a_worker_left_open(
+    house: House, mmg: FakeMmg, server: InProcessServer, tmp_path: Path
+) -> None:
+    message = sms()
+    mmg.script("447700900123", fake_mmg.HANG)
+    house.take_over(message)
+    process = worker_process(house, tmp_path, **{**mmg.settings, "provider_timeout_seconds": 30})
+    process.start()
+    eventually(lambda: mmg.hanging == 1)
+    die(process)
+    assert record(server, message.id, status="3")
+    house.expire_leases()
+    house.workers(house.parts(**mmg.settings)).settle()
+    assert house.states() == {"sent": 1}
+    assert house.kinds(message.id) == ["sent", "delivered"]
+    assert mmg.ids == [str(message.id)]
+
+
+def test_an_outcome_that_comes_after_the_lease_was_lost_still_counts(house: House, mmg: FakeMmg) -> None:
+    message = sms()
+    mmg.script("447700900123", fake_mmg.HANG)
+    house.take_over(message)
+    slow = house.parts(**mmg.settings)
+    with house.workers(slow).running():
+        eventually(lambda: mmg.hanging == 1)
+        house.expire_leases()
+        house.workers(house.parts(**mmg.settings)).settle()
+        assert house.states() == {"in-doubt": 1}
+        mmg.release()
+        eventually(lambda: house.states() == {"sent": 1})
+    assert house.kinds(message.id) == ["sent"]
+    assert house.attempts(message.id) == [("accepted", "")]
+    assert mmg.ids == [str(message.id)]

@@ -1,0 +1,80 @@
+"""The schema, the commands and the boot errors."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from notify_common.db.migrations import schema_differences
+from notify_common.rpc.testing import certificates
+from notify_providers.store.tables import metadata
+
+from .conftest import PAGE_SECRET, House
+from .messages import sms
+
+
+def test_the_models_are_the_schema(house: House) -> None:
+    assert schema_differences(metadata, house.url) == []
+
+
+def command(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    """Runs a command of the service."""
+    files = certificates()["providers"]
+    values: dict[str, object] = {
+        "database_url": "postgresql://nobody@127.0.0.1:1/nothing",
+        "page_token_secret": PAGE_SECRET,
+        "tls_ca_file": files.ca,
+        "tls_cert_file": files.cert,
+        "tls_key_file": files.key,
+        **settings,
+    }
+    environment = {f"NOTIFY_PROVIDERS_{name.upper()}": str(value) for name, value in values.items()}
+    return subprocess.run(
+        [sys.executable, "-m", "notify_providers", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_good_settings_are_said_to_be_complete() -> None:
+    assert command("check-config").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"mmg_url": "https://example.com"}, "mmg_url and mmg_api_key should be set together"),
+        ({"mmg_url": "ftp://x", "mmg_api_key": "k"}, "NOTIFY_PROVIDERS_MMG_URL"),
+        ({"environment": "production", "sandbox_live_messages": "true"}, "sandbox_live_messages"),
+        ({"dispatch_window": "0"}, "NOTIFY_PROVIDERS_DISPATCH_WINDOW"),
+        ({"provider_timeout_seconds": "45"}, "NOTIFY_PROVIDERS_PROVIDER_TIMEOUT_SECONDS"),
+    ],
+)
+def test_bad_settings_are_one_clear_sentence(settings: dict[str, object], words: str) -> None:
+    done = command("check-config", **settings)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_queue_is_one_clear_sentence() -> None:
+    done = command("work", "--queues", "dispatch,nonsense")
+    assert done.returncode == 2
+    assert "no such queue: nonsense; there are dispatch, sandbox, housekeeping" in done.stderr
+
+
+def test_housekeeping_keeps_the_newest_and_deletes_the_rest(house: House) -> None:
+    for _ in range(5):
+        house.take_over(sms())
+        house.workers(house.parts()).settle()
+    newest = house.rows("SELECT id FROM sandbox_messages ORDER BY receive_time DESC LIMIT 2")
+    house.run("UPDATE delivery_events SET create_time = now() - interval '40 days' WHERE kind = 'sent'")
+    house.workers(house.parts(sandbox_keep_count=2), "housekeeping").settle()
+    assert house.rows("SELECT id FROM sandbox_messages ORDER BY receive_time DESC") == newest
+    assert house.rows("SELECT kind, count(*) FROM delivery_events GROUP BY 1") == [("delivered", 5)]
+    house.run("UPDATE sandbox_messages SET receive_time = now() - interval '8 days'")
+    house.workers(house.parts(), "housekeeping").settle()
+    assert house.value("SELECT count(*) FROM sandbox_messages") == 0

@@ -1,0 +1,220 @@
+"""Receipts: repeated, reordered, early, of nobody; and the feed of delivery events (design.md §3.8)."""
+
+import json
+from uuid import UUID
+
+import pytest
+from notify.common.v1 import common_pb2
+from notify.providers.v1 import receipts_service_pb2 as pb
+from notify.providers.v1.receipts_service_pb2_grpc import ReceiptsServiceStub
+from notify_common.errors import NotifyError
+from notify_common.ids import uuid7
+from notify_common.rpc.testing import InProcessServer
+
+from . import fake_mmg
+from .conftest import House, eventually
+from .fake_mmg import FakeMmg
+from .messages import email, letter, sms
+
+
+def record(
+    server: InProcessServer, dispatch_id: UUID, status: object, detail: object = None, time: str = ""
+) -> bool:
+    """What the gateway does with a receipt of MMG; returns whether it was new."""
+    fields = {"CID": str(dispatch_id), "status": status, "substatus": detail, "deliverytime": time}
+    return record_body(server, "mmg", json.dumps(fields).encode())
+
+
+def record_body(server: InProcessServer, provider: str, body: bytes) -> bool:
+    """As `record`, of any provider and with any body."""
+    stub = ReceiptsServiceStub(server.channel())  # type: ignore[no-untyped-call]
+    return bool(stub.RecordReceipt(pb.RecordReceiptRequest(provider=provider, body=body)).new_receipt)
+
+
+def sent_through_mmg(house: House, mmg: FakeMmg) -> UUID:
+    """A text that MMG has taken."""
+    message = sms()
+    house.take_over(message)
+    house.workers(house.parts(**mmg.settings)).settle()
+    assert house.kinds(message.id) == ["sent"]
+    return message.id
+
+
+def test_a_repeated_receipt_changes_nothing(house: House, mmg: FakeMmg, server: InProcessServer) -> None:
+    id = sent_through_mmg(house, mmg)
+    assert record(server, id, "3", "5", "2026-11-24 10:00:00")
+    assert not record(server, id, "3", "5", "2026-11-24 10:00:00")
+    assert not record(server, id, 3, 5, "2026-11-24T10:00:00+00:00"), "the same in other words"
+    assert house.kinds(id) == ["sent", "delivered"]
+
+
+def test_a_repeated_receipt_without_a_time_changes_nothing(
+    house: House, mmg: FakeMmg, server: InProcessServer
+) -> None:
+    id = sent_through_mmg(house, mmg)
+    assert [record(server, id, "2"), record(server, id, "2", time="soon")] == [True, False]
+    assert house.kinds(id) == ["sent", "permanent-failure"]
+
+
+def test_receipts_that_differ_are_all_news_in_the_order_they_came(
+    house: House, mmg: FakeMmg, server: InProcessServer
+) -> None:
+    id = sent_through_mmg(house, mmg)
+    for status in ("3", "4", "9"):
+        record(server, id, status)
+    assert house.kinds(id) == ["sent", "delivered", "temporary-failure", "technical-failure"]
+
+
+def test_a_receipt_that_overtakes_the_answer_waits_for_it(
+    house: House, mmg: FakeMmg, server: InProcessServer
+) -> None:
+    message = sms()
+    mmg.script("447700900123", fake_mmg.HANG)
+    house.take_over(message)
+    with house.workers(house.parts(**mmg.settings)).running():
+        eventually(lambda: mmg.hanging == 1)
+        assert record(server, message.id, "3")
+        assert not record(server, message.id, "3")
+        assert house.kinds(message.id) == []
+        mmg.release()
+        eventually(lambda: house.states() == {"sent": 1})
+    assert house.kinds(message.id) == ["sent", "delivered"]
+    assert not record(server, message.id, "3")
+    assert house.value("SELECT count(*) FROM unmatched_receipts") == 0
+
+
+def test_a_receipt_proves_a_hand_over_whose_answer_was_lost(
+    house: House, mmg: FakeMmg, server: InProcessServer
+) -> None:
+    message = sms()
+    mmg.script("447700900123", fake_mmg.CLOSE, fake_mmg.CLOSE)
+    house.take_over(message)
+    house.workers(house.parts(**mmg.settings, retry_interval_seconds=300)).settle()
+    assert house.states() == {"queued": 1}
+    assert record(server, message.id, "3")
+    assert house.states() == {"sent": 1}
+    assert house.kinds(message.id) == ["sent", "delivered"]
+    house.workers(house.parts(**mmg.settings)).settle()
+    assert len(mmg.ids) == 2, "it is not sent again"
+
+
+def test_a_receipt_that_overtakes_a_failing_call_proves_it_too(
+    house: House, mmg: FakeMmg, server: InProcessServer
+) -> None:
+    message = sms()
+    mmg.script("447700900123", fake_mmg.HANG)
+    house.take_over(message)
+    parts = house.parts(**mmg.settings, provider_timeout_seconds=1)
+    with house.workers(parts).running():
+        eventually(lambda: mmg.hanging == 1)
+        assert record(server, message.id, "3")
+        eventually(lambda: house.states() == {"sent": 1})
+    assert house.kinds(message.id) == ["sent", "delivered"]
+    assert mmg.ids == [str(message.id)]
+
+
+def test_a_receipt_of_a_provider_that_was_never_called_proves_nothing(
+    house: House, mmg: FakeMmg, server: InProcessServer
+) -> None:
+    message = sms()
+    house.take_over(message)
+    assert record(server, message.id, "3")
+    assert house.states() == {"queued": 1}
+    house.workers(house.parts()).settle()
+    assert house.kinds(message.id) == ["sent", "delivered"]
+    assert house.rows("SELECT provider FROM delivery_events GROUP BY 1") == [("sandbox-sms",)]
+
+
+def test_a_receipt_of_an_unknown_message_is_kept_apart(house: House, server: InProcessServer) -> None:
+    unknown = uuid7()
+    assert record(server, unknown, "3")
+    assert not record(server, unknown, "3")
+    assert house.value("SELECT count(*) FROM unmatched_receipts") == 1
+    assert house.kinds(unknown) == []
+
+
+def test_a_turned_away_second_copy_is_no_news(house: House, mmg: FakeMmg, server: InProcessServer) -> None:
+    message = sms()
+    mmg.script("447700900123", fake_mmg.CLOSE)
+    house.take_over(message)
+    house.workers(house.parts(**mmg.settings)).settle()
+    assert record(server, message.id, "5", "23")
+    assert record(server, message.id, "3", "5")
+    assert house.kinds(message.id) == ["sent", "delivered"]
+
+
+@pytest.mark.parametrize(
+    ("body", "missing"),
+    [
+        (b"", None),
+        (b"{", None),
+        (b"[]", None),
+        (b"[" * 60_000, None),
+        (b'{"status": "3"}', "CID"),
+        (b'{"CID": "", "status": ""}', "status,CID"),
+        (b'{"CID": {"a": 1}, "status": true}', "status,CID"),
+        (b'{"CID": "not-an-id", "status": "3"}', ""),
+        (b"x" * 70_000, None),
+        (b"\xff\xfe", None),
+    ],
+)
+def test_a_receipt_that_can_not_be_read_is_refused_and_leaves_nothing(
+    house: House, server: InProcessServer, body: bytes, missing: str | None
+) -> None:
+    with pytest.raises(NotifyError) as caught:
+        record_body(server, "mmg", body)
+    assert caught.value.reason in ("RECEIPT_INVALID", "INVALID_FIELD")
+    if missing:
+        assert caught.value.metadata["missing"] == missing
+    assert "not-an-id" not in caught.value.message
+    assert house.value("SELECT count(*) FROM receipts") == 0
+    assert house.value("SELECT count(*) FROM unmatched_receipts") == 0
+
+
+def test_a_receipt_of_a_provider_that_sends_none_is_refused(server: InProcessServer) -> None:
+    with pytest.raises(NotifyError) as caught:
+        record_body(server, "pigeon", b"{}")
+    assert caught.value.reason == "PROVIDER_NOT_FOUND"
+
+
+def test_the_sandbox_can_repeat_and_mix_its_receipts(house: House) -> None:
+    repeated, mixed, none = (
+        email("repeated-receipt@sandbox.notify"),
+        email("mixed-receipts@sandbox.notify"),
+        email("no-receipt@sandbox.notify"),
+    )
+    house.take_over(repeated, mixed, none)
+    house.workers(house.parts()).settle()
+    assert house.kinds(repeated.id) == ["sent", "delivered"]
+    assert house.kinds(mixed.id) == ["sent", "delivered", "pending"]
+    assert house.kinds(none.id) == ["sent"]
+
+
+def test_the_feed_is_read_in_pages_and_by_channel(house: House, server: InProcessServer) -> None:
+    texts, letters = [sms() for _ in range(4)], [letter() for _ in range(3)]
+    house.take_over(*texts, *letters)
+    house.workers(house.parts()).settle()
+    stub = ReceiptsServiceStub(server.channel("notifications"))  # type: ignore[no-untyped-call]
+
+    def read(page_size: int, *channels: common_pb2.Channel) -> list[pb.DeliveryEvent]:
+        events: list[pb.DeliveryEvent] = []
+        cursor = ""
+        while True:
+            page = stub.ListDeliveryEvents(
+                pb.ListDeliveryEventsRequest(cursor=cursor, page_size=page_size, channels=channels)
+            )
+            if page.next_cursor == cursor:
+                return events
+            assert len(page.events) <= page_size
+            events += page.events
+            cursor = page.next_cursor
+
+    assert len(read(3)) == 14
+    only = read(3, common_pb2.CHANNEL_LETTER)
+    assert {event.dispatch_id for event in only} == {str(one.id) for one in letters}
+    assert {event.channel for event in only} == {common_pb2.CHANNEL_LETTER}
+    assert {event.kind for event in only} == {pb.DeliveryEvent.KIND_SENT, pb.DeliveryEvent.KIND_DELIVERED}
+    assert {event.provider for event in only} == {"sandbox-print"}
+    with pytest.raises(NotifyError) as caught:
+        stub.ListDeliveryEvents(pb.ListDeliveryEventsRequest(cursor="nonsense"))
+    assert caught.value.reason == "INVALID_FIELD"

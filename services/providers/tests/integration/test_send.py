@@ -1,0 +1,207 @@
+"""Handing messages over: provider calls that go well and wrong, tries, routing."""
+
+import json
+
+import pytest
+from notify_providers.domain.dispatch import MAX_RETRIES
+
+from . import fake_mmg
+from .conftest import House, eventually
+from .fake_mmg import FakeMmg
+from .messages import email, letter, sms
+
+
+def test_every_channel_goes_through_its_sandbox_and_comes_back_delivered(house: House) -> None:
+    messages = [sms(), email(), letter()]
+    house.take_over(*messages)
+    house.workers(house.parts()).settle()
+    for message in messages:
+        assert house.kinds(message.id) == ["sent", "delivered"]
+        assert house.attempts(message.id) == [("accepted", "")]
+    providers = house.rows("SELECT provider FROM delivery_events GROUP BY 1 ORDER BY 1")
+    assert [name for (name,) in providers] == ["sandbox-email", "sandbox-print", "sandbox-sms"]
+    assert house.value("SELECT max(copy_count) FROM sandbox_messages") == 1
+
+
+def test_content_is_forgotten_once_it_is_sent_or_given_up(house: House) -> None:
+    house.take_over(sms(), sms("447700900901"))
+    house.workers(house.parts()).settle()
+    assert house.states() == {"sent": 1, "failed": 1}
+    assert house.value("SELECT count(content) FROM dispatches") == 0
+
+
+def test_mmg_gets_what_its_protocol_asks_for(house: House, mmg: FakeMmg) -> None:
+    message = sms()
+    house.take_over(message)
+    parts = house.parts(**mmg.settings, mmg_receipt_url="https://user:secret@example.com/mmg")
+    house.workers(parts).settle()
+    assert mmg.messages == [
+        {
+            "reqType": "BULK",
+            "MSISDN": "447700900123",
+            "msg": "Hello",
+            "sender": "GOVUK",
+            "cid": str(message.id),
+            "multi": True,
+            "delurl": "https://user:secret@example.com/mmg",
+        }
+    ]
+    assert mmg.authorizations == ["Basic key"]
+    assert house.kinds(message.id) == ["sent"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (fake_mmg.ERROR, "http_500"),
+        (fake_mmg.BAD_REQUEST, "http_400"),
+        (fake_mmg.GARBAGE, "bad_answer"),
+        (fake_mmg.RESET, "connection_lost"),
+        (fake_mmg.CLOSE, "connection_lost"),
+        (fake_mmg.HANG, "timeout"),
+    ],
+)
+def test_a_failed_call_is_tried_again(house: House, mmg: FakeMmg, behaviour: str, reason: str) -> None:
+    message = sms()
+    mmg.script("447700900123", behaviour)
+    house.take_over(message)
+    house.workers(house.parts(**mmg.settings, provider_timeout_seconds=0.3)).settle()
+    assert house.attempts(message.id) == [("retryable", reason), ("accepted", "")]
+    assert house.kinds(message.id) == ["sent"]
+    assert mmg.ids == [str(message.id)] * 2
+
+
+def test_a_provider_that_can_not_be_reached_is_tried_again(house: House, mmg: FakeMmg) -> None:
+    message = sms()
+    house.take_over(message)
+    mmg.close()
+    house.run("UPDATE dispatches SET attempt = :n", n=MAX_RETRIES - 1)
+    house.workers(house.parts(**mmg.settings)).settle()
+    assert house.attempts(message.id) == [("retryable", "unreachable")] * 2
+    assert house.kinds(message.id) == ["technical-failure"]
+
+
+def test_the_second_try_of_a_text_is_at_once_and_the_third_waits(house: House, mmg: FakeMmg) -> None:
+    message = sms()
+    mmg.script("447700900123", fake_mmg.ERROR, fake_mmg.ERROR)
+    house.take_over(message)
+    house.workers(house.parts(**mmg.settings, retry_interval_seconds=300)).settle()
+    assert len(mmg.ids) == 2
+    wait = house.value("SELECT extract(epoch FROM due_at - now()) FROM dispatches")
+    assert 290 < wait <= 330
+    assert house.states() == {"queued": 1}
+    assert house.kinds(message.id) == []
+
+
+def test_after_48_retries_a_message_is_given_up(house: House) -> None:
+    message = email("down@sandbox.notify")
+    house.take_over(message)
+    house.workers(house.parts()).settle()
+    assert house.attempts(message.id) == [("retryable", "timeout")] * (MAX_RETRIES + 1)
+    assert house.states() == {"failed": 1}
+    assert house.kinds(message.id) == ["technical-failure"]
+
+
+def test_a_refused_message_is_not_tried_again(house: House) -> None:
+    message = letter("Sandbox Refused")
+    house.take_over(message)
+    house.workers(house.parts()).settle()
+    assert house.attempts(message.id) == [("refused", "refused")]
+    assert house.kinds(message.id) == ["technical-failure"]
+
+
+def test_a_message_that_no_provider_takes_waits_and_is_then_given_up(house: House) -> None:
+    message = email()
+    house.take_over(message)
+    parts = house.parts(sandbox_live_messages=False)
+    house.workers(parts).settle()
+    assert house.attempts(message.id) == []
+    assert house.rows("SELECT kind, provider FROM delivery_events") == [("technical-failure", "")]
+
+
+def test_messages_of_test_keys_go_to_the_sandbox_even_where_it_takes_no_others(
+    house: House, mmg: FakeMmg
+) -> None:
+    message = sms("447700900002", key_type="test")
+    house.take_over(message)
+    house.workers(house.parts(**mmg.settings, environment="production")).settle()
+    assert house.kinds(message.id) == ["sent", "permanent-failure"]
+    assert mmg.messages == []
+
+
+def test_a_lost_answer_leaves_one_copy(house: House) -> None:
+    message = sms("447700900902")
+    house.take_over(message)
+    house.workers(house.parts(sandbox_receipt_delay_seconds=3600), "dispatch").settle()
+    assert house.attempts(message.id) == [("retryable", "timeout"), ("accepted", "")]
+    assert house.value("SELECT copy_count FROM sandbox_messages") == 1
+    assert house.kinds(message.id) == ["sent"]
+
+
+def test_a_second_hand_over_that_does_not_say_so_is_counted(house: House) -> None:
+    message = sms()
+    house.take_over(message)
+    house.workers(house.parts(), "dispatch").settle()
+    content = json.dumps({"phone_number": "447700900123", "sender": "GOVUK", "body": "Hello"})
+    house.run(
+        "UPDATE dispatches SET state = 'queued', due_at = now(), content = CAST(:content AS jsonb)",
+        content=content,
+    )
+    house.workers(house.parts(), "dispatch").settle()
+    assert house.value("SELECT copy_count FROM sandbox_messages") == 2
+
+
+def test_a_slow_call_holds_up_no_other(house: House, mmg: FakeMmg) -> None:
+    slow = sms("447700900001")
+    mmg.script("447700900001", fake_mmg.HANG)
+    house.take_over(slow)
+    parts = house.parts(**mmg.settings)
+    with house.workers(parts).running():
+        eventually(lambda: mmg.hanging == 1)
+        quick = [sms() for _ in range(5)]
+        house.take_over(*quick)
+        eventually(lambda: house.states() == {"queued": 1, "sent": 5})
+        mmg.release()
+        eventually(lambda: house.states() == {"sent": 6})
+
+
+def test_outcomes_outlive_a_database_that_fails_while_they_are_recorded(house: House, mmg: FakeMmg) -> None:
+    message = sms()
+    house.take_over(message)
+    parts = house.parts(**mmg.settings)
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    with house.workers(parts).running():
+        with house.locked("delivery_events"):
+            eventually(lambda: house.value(waiting) == 1)
+            house.run(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+        eventually(lambda: house.states() == {"sent": 1})
+    assert house.kinds(message.id) == ["sent"]
+    assert mmg.ids == [str(message.id)]
+
+
+def test_two_workers_share_the_work_and_send_nothing_twice(house: House, mmg: FakeMmg) -> None:
+    messages = [sms() for _ in range(300)]
+    house.take_over(*messages)
+    first, second = house.parts(**mmg.settings), house.parts(**mmg.settings)
+    with house.workers(first).running(), house.workers(second).running():
+        eventually(lambda: house.states() == {"sent": 300})
+    assert sorted(mmg.ids) == sorted(str(message.id) for message in messages)
+
+
+def test_a_worker_that_is_told_to_stop_records_the_calls_under_way(house: House, mmg: FakeMmg) -> None:
+    message = sms()
+    mmg.script("447700900123", fake_mmg.HANG)
+    house.take_over(message)
+    parts = house.parts(**mmg.settings)
+    house.workers(parts).step()
+    eventually(lambda: mmg.hanging == 1)
+    mmg.release()
+    parts.close()
+    assert house.attempts(message.id) == [("accepted", "")]
+    assert house.kinds(message.id) == ["sent"]

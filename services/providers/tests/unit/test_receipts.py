@@ -1,0 +1,117 @@
+"""What MMG and the sandbox report (public-api.md §9.2)."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from notify_providers.domain.receipts import InvalidReceipt, Receipt, parse_receipt
+
+ID = "7d1a6b1e-3c40-4a3f-9d51-0f1b0a1c2d3e"
+
+
+def mmg(**fields: Any) -> Receipt:
+    """Reads a receipt of MMG."""
+    return parse_receipt("mmg", json.dumps({"CID": ID, "status": "3", **fields}).encode())
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ("2", "permanent-failure"),
+        ("3", "delivered"),
+        (3, "delivered"),
+        ("4", "temporary-failure"),
+        ("5", "permanent-failure"),
+        ("0", "technical-failure"),
+        ("delivered", "technical-failure"),
+    ],
+)
+def test_each_status_of_mmg_has_its_kind(status: str | int, kind: str) -> None:
+    assert mmg(status=status).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("written", "time"),
+    [
+        ("2026-01-05 16:01:07", datetime(2026, 1, 5, 16, 1, 7, tzinfo=UTC)),
+        ("2026-07-05 16:01:07", datetime(2026, 7, 5, 15, 1, 7, tzinfo=UTC)),
+        ("2026-07-05T16:01:07+00:00", datetime(2026, 7, 5, 16, 1, 7, tzinfo=UTC)),
+        ("2026-07-05T16:01:07Z", datetime(2026, 7, 5, 16, 1, 7, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("yesterday", None),
+        ("", None),
+        (1467730867, None),
+        (None, None),
+    ],
+)
+def test_times_are_london_time_unless_they_say_otherwise(written: Any, time: datetime | None) -> None:
+    assert mmg(deliverytime=written).provider_time == time
+
+
+def test_only_a_duplicate_id_is_about_a_second_copy() -> None:
+    assert mmg(status="5", substatus=23).second_copy
+    assert not mmg(status="5", substatus="24").second_copy
+    assert not mmg(status="2", substatus="23").second_copy
+
+
+def test_an_id_in_upper_case_is_the_same_id() -> None:
+    assert mmg(CID=ID.upper()).reference == ID
+
+
+@pytest.mark.parametrize(
+    ("fields", "missing"),
+    [
+        ({}, ("status", "CID")),
+        ({"status": "3"}, ("CID",)),
+        ({"CID": ID, "status": None}, ("status",)),
+        ({"CID": ID, "status": " "}, ("status",)),
+        ({"CID": ID, "status": "3\0"}, ()),
+    ],
+)
+def test_missing_fields_are_named(fields: dict[str, Any], missing: tuple[str, ...]) -> None:
+    body = json.dumps(fields).encode()
+    if not missing:
+        assert parse_receipt("mmg", body).status == "3"
+        return
+    with pytest.raises(InvalidReceipt) as caught:
+        parse_receipt("mmg", body)
+    assert caught.value.missing == missing
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ("delivered", "delivered"),
+        ("pending", "pending"),
+        ("temporary-failure", "temporary-failure"),
+        ("permanent-failure", "permanent-failure"),
+        ("sent", "technical-failure"),
+    ],
+)
+def test_the_sandbox_speaks_our_words(status: str, kind: str) -> None:
+    body = json.dumps({"reference": ID, "status": status, "time": "2026-01-01T00:00:00+00:00"}).encode()
+    receipt = parse_receipt("sandbox-email", body)
+    assert (receipt.kind, receipt.provider) == (kind, "sandbox-email")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["CID", "status", "x"]), inner),
+    )
+)
+def test_any_json_is_read_or_refused(value: Any) -> None:
+    for provider in ("mmg", "sandbox-sms"):
+        try:
+            parse_receipt(provider, json.dumps(value).encode())
+        except InvalidReceipt:
+            continue
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    with pytest.raises(InvalidReceipt):
+        parse_receipt("mmg", body)
