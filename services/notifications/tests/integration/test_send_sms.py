@@ -1,15 +1,30 @@
 """Accepting texts through gRPC, against the real database and Redis (public-api.md §2.1, §2.3)."""
 
+from typing import Any
+
+import pytest
+from notify_common.errors import NotifyError
+
 from .conftest import House
 from .neighbours import new_id
 from .requests import sms
 
 
+def refused(house: House, request: Any) -> NotifyError:
+    """The error that sending raises; nothing may be stored or counted by it."""
+    before = house.counts()
+    with pytest.raises(NotifyError) as raised:
+        house.stub.SendSms(request)
+    assert house.counts() == before
+    return raised.value
+
+
 def test_a_text_is_stored_and_queued_with_its_counter(house: House) -> None:
     service = house.admin.add_service()
     template = house.admin.add_template(service, "sms", "Hello ((name)), see (( other ))")
+    values = [("NAME", "Ann"), ("other", ["a", "b"]), ("extra", None)]
 
-    request = sms(service, template, [("NAME", "Ann"), ("other", ["a", "b"])], reference="r1")
+    request = sms(service, template, values, reference="", phone_number=" 07700 900123 ")
     response = house.stub.SendSms(request)
 
     assert response.notification_id == request.request_id
@@ -17,5 +32,205 @@ def test_a_text_is_stored_and_queued_with_its_counter(house: House) -> None:
     assert response.from_number == "TESTGOV"
     assert response.template_version == 1
     assert house.counts() == (1, 1, 1)
-    assert house.state(service, response.notification_id) == "created"
-    assert new_id() != response.notification_id
+    notification = house.get(service, request.request_id)
+    assert notification.recipient == "07700 900123"
+    assert notification.HasField("reference")
+    assert notification.reference == ""
+    assert house.rows("SELECT personalisation FROM notifications")[0][0] == [list(pair) for pair in values]
+
+
+def test_a_repeated_request_gets_the_first_answer(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "one ((x))")
+    request = sms(service, template, [("x", "1")])
+    first = house.stub.SendSms(request)
+    house.admin.change_template(service, template, content="two ((x))")
+    house.parts.snapshots._forget_all()
+
+    request.sender.api_key_id = new_id()
+    assert house.stub.SendSms(request) == first
+    assert first.body == "one 1"
+    assert house.counts() == (1, 1, 1)
+
+
+def test_a_request_id_with_other_content_is_refused(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "one ((x))")
+    request = sms(service, template, [("x", "1")])
+    house.stub.SendSms(request)
+    other = sms(service, template, [("x", "2")], request_id=request.request_id)
+    assert refused(house, other).reason == "REQUEST_ID_REUSED"
+
+
+def test_an_idempotency_key_holds_for_a_day(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "one ((x))")
+
+    def keyed(value: str, service_id: str = service, template_id: str = template) -> Any:
+        return sms(service_id, template_id, [("x", value)], idempotency_key="ann@example.com")
+
+    first = house.stub.SendSms(keyed("1"))
+    assert house.stub.SendSms(keyed("1")) == first
+    assert refused(house, keyed("2")).reason == "REQUEST_ID_REUSED"
+    other = house.admin.add_service()
+    house.stub.SendSms(keyed("2", other, house.admin.add_template(other, "sms", "one ((x))")))
+    assert house.counts() == (2, 2, 2)
+    assert b"ann@" not in house.rows("SELECT key_hash FROM idempotency_keys")[0][0]
+
+    house.execute("UPDATE idempotency_keys SET create_time = now() - interval '25 hours'")
+    assert house.stub.SendSms(keyed("2")).notification_id != first.notification_id
+    assert house.counts() == (3, 3, 3)
+
+
+def test_a_repeat_gets_its_answer_although_the_limit_is_used_up(house: House) -> None:
+    service = house.admin.add_service(limits={"sms_per_day": 1})
+    template = house.admin.add_template(service, "sms", "one")
+    request = sms(service, template, idempotency_key="k")
+    first = house.stub.SendSms(request)
+    request.request_id = new_id()
+    assert house.stub.SendSms(request) == first
+    assert refused(house, sms(service, template)).reason == "DAILY_LIMIT_REACHED"
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+def test_of_the_same_request_at_once_one_is_stored(house: House, keyed: bool) -> None:
+    from .neighbours import at_once
+
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "one")
+    first = sms(service, template, idempotency_key="k" if keyed else "")
+
+    def send() -> Any:
+        request = type(first)()
+        request.CopyFrom(first)
+        if keyed:
+            request.request_id = new_id()
+        return house.stub.SendSms(request)
+
+    answers = at_once(*[send] * 8)
+    assert len({answer.notification_id for answer in answers}) == 1
+    assert house.counts() == (1, 1, 1)
+
+
+def test_simulated_numbers_are_checked_but_not_stored(house: House) -> None:
+    service = house.admin.add_service(limits={"sms_per_day": 1})
+    template = house.admin.add_template(service, "sms", "Hi ((name))")
+    for number in ("07700 900000", "+447700900111", "447700900222"):
+        response = house.stub.SendSms(sms(service, template, [("name", "A")], phone_number=number))
+        assert response.body == "Hi A"
+    assert house.counts() == (0, 0, 0)
+    missing = sms(service, template, phone_number="07700900000")
+    assert refused(house, missing).reason == "MISSING_PERSONALISATION"
+    house.stub.SendSms(sms(service, template, [("name", "A")]))
+
+
+def test_checks_in_order_with_the_contract_s_words(house: House) -> None:
+    service = house.admin.add_service(permissions=["sms"])
+    archived = house.admin.add_template(service, "sms", "x", archived=True)
+    hidden = house.admin.add_template(service, "sms", "x", hidden=True)
+    letter = house.admin.add_template(service, "letter", "x", "s")
+    named = house.admin.add_template(service, "sms", "((name)) ((a-b))")
+    plain = house.admin.add_template(service, "sms", "x")
+    bare = house.admin.add_service(permissions=[])
+    unknown = new_id()
+    for request, reason, message in [
+        (sms(new_id(), plain), "SERVICE_NOT_FOUND", None),
+        (
+            sms(bare, plain, phone_number="x"),
+            "RECIPIENT_INVALID",
+            "phone_number Must not contain letters or symbols",
+        ),
+        (sms(bare, plain), "CHANNEL_NOT_ALLOWED", "Service is not allowed to send text messages"),
+        (sms(service, unknown), "TEMPLATE_NOT_FOUND", "Template not found"),
+        (sms(service, hidden), "TEMPLATE_NOT_FOUND", "Template not found"),
+        (
+            sms(service, letter),
+            "TEMPLATE_WRONG_CHANNEL",
+            "letter template is not suitable for sms notification",
+        ),
+        (sms(service, archived), "TEMPLATE_ARCHIVED", "Template has been deleted"),
+        (
+            sms(service, named, [("Name", None)], sms_sender_id=unknown),
+            "MISSING_PERSONALISATION",
+            "Missing personalisation: name, a-b",
+        ),
+        (sms(service, named, [("name", ""), ("ab", "")]), "MESSAGE_EMPTY", "Your message is empty."),
+        (
+            sms(service, plain, sms_sender_id=unknown, phone_number="+14155552671"),
+            "SENDER_NOT_FOUND",
+            f"sms_sender_id {unknown} does not exist in database for service id {service}",
+        ),
+        (
+            sms(service, plain, key_type="team", phone_number="+14155552671"),
+            "RECIPIENT_NOT_ALLOWED",
+            "Can’t send to this recipient using a team-only API key",
+        ),
+        (
+            sms(service, plain, phone_number="+14155552671"),
+            "INTERNATIONAL_NOT_ALLOWED",
+            "Cannot send to international mobile numbers",
+        ),
+        (sms(service, plain, phone_number="02079460123"), "RECIPIENT_INVALID", "Not a UK mobile number"),
+        (
+            sms(service, named, [("name", "a" * 910), ("a_b", "b" * 8)]),
+            "MESSAGE_TOO_LONG",
+            "Your message is too long. Text messages cannot be longer than 918 characters. "
+            "Your message is 919 characters long.",
+        ),
+    ]:
+        error = refused(house, request)
+        assert error.reason == reason
+        assert message is None or error.message == message
+    assert house.redis.get(next(iter(house.redis.keys(f"{service}-sms-*-count")))) == "0"
+
+
+def test_malformed_fields_are_named_all_at_once(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "x")
+    request = sms(service, template, [("a", "x\0y")], request_id=service.upper(), reference="r" * 1001)
+    request.sender.ClearField("key_type")
+    request.sms_sender_id = "nope"
+    request.idempotency_key = "k" * 256
+    error = refused(house, request)
+    assert error.reason == "INVALID_FIELD"
+    assert {violation.field for violation in error.violations} == {
+        "request_id",
+        "sender.key_type",
+        "reference",
+        "personalisation",
+        "sms_sender_id",
+        "idempotency_key",
+    }
+    assert refused(house, type(request)()).reason == "INVALID_FIELD"
+    old = sms(service, template, request_id="12345678-1234-4234-8234-123456789abc")
+    assert [violation.field for violation in refused(house, old).violations] == ["request_id"]
+
+
+def test_a_value_of_a_megabyte_is_too_long_and_not_stored(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "((x))")
+    error = refused(house, sms(service, template, [("x", "é" * 500_000)]))
+    assert error.reason == "MESSAGE_TOO_LONG"
+    assert "500000 characters" in error.message
+
+
+def test_a_trial_service_reaches_its_team_and_a_test_key_anyone(house: House) -> None:
+    service = house.admin.add_service(restricted=True)
+    template = house.admin.add_template(service, "sms", "x")
+    house.stub.SendSms(sms(service, template))
+    error = refused(house, sms(service, template, phone_number="07700900456"))
+    assert error.message.startswith("Can’t send to this recipient when service is in trial mode – see https")
+    house.stub.SendSms(sms(service, template, phone_number="07700900456", key_type="test"))
+    assert house.counts() == (2, 2, 1)
+
+
+def test_admin_away_is_unavailable_for_the_unknown_and_stale_for_the_known(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "x")
+    house.stub.SendSms(sms(service, template))
+    house.admin.away = True
+    house.stub.SendSms(sms(service, template))
+    with pytest.raises(NotifyError) as raised:
+        house.stub.SendSms(sms(new_id(), template))
+    assert raised.value.reason in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
+    assert house.counts() == (2, 2, 2)

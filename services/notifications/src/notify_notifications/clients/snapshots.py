@@ -17,6 +17,7 @@ from notify.common.v1 import common_pb2
 from notify_common.rpc import enums
 from notify_common.snapshots.cache import ConfigFeedPoller, SnapshotCache
 from notify_content.emails import EmailTemplate
+from notify_content.letters import LetterTemplate
 from notify_content.sms import SmsTemplate
 
 from notify_notifications.domain.notification import Channel
@@ -175,9 +176,10 @@ def _wording(
         case Channel.EMAIL:
             return EmailTemplate(template.subject, template.content)
         case Channel.LETTER:
+            contact = template.letter_contact_block
+            english = LetterTemplate(template.subject, template.content, contact)
+            if not template.welsh_content:
+                return LetterWording(english)
             return LetterWording(
-                template.letter_contact_block,
-                template.subject,
-                template.content,
-                (template.welsh_subject, template.welsh_content),
+                english, LetterTemplate(template.welsh_subject, template.welsh_content, contact)
             )

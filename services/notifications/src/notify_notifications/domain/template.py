@@ -4,14 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from notify_content.emails import EmailTemplate
-from notify_content.placeholders import (
-    Gaps,
-    Values,
-    compile_content,
-    filled_in,
-    missing,
-    unique_names,
-)
+from notify_content.letters import LetterContent, LetterTemplate
+from notify_content.placeholders import Gaps, Values, missing, unique_names
 from notify_content.sms import SmsTemplate
 from notify_content.text import normalise_whitespace
 from notify_content.typography import typography
@@ -19,53 +13,31 @@ from notify_content.typography import typography
 from notify_notifications.domain.notification import Channel
 
 
+@dataclass(frozen=True, slots=True)
 class LetterWording:
-    """What a letter says, as far as the API reports it; the letters context typesets the whole.
+    """A letter in English, and in Welsh before it where the template has both."""
 
-    Args:
-        contact_block: the sender's block, or empty.
-        subject: of the English letter.
-        body: of the English letter.
-        welsh: subject and body of the Welsh letter before it; both empty for letters in English only.
-    """
-
-    __slots__ = ("_body", "_subject", "placeholders", "welsh_placeholders")
-
-    def __init__(
-        self, contact_block: str, subject: str, body: str, welsh: tuple[str, str] = ("", "")
-    ) -> None:
-        self._subject = compile_content(subject)
-        self._body = compile_content(body)
-        contact_names = compile_content(contact_block).placeholders
-        self.placeholders = unique_names(
-            (*contact_names, *self._subject.placeholders, *self._body.placeholders)
-        )
-        """Names that sending needs: contact block, subject, body (public-api.md §2.2)."""
-        self.welsh_placeholders = unique_names(
-            name for text in welsh for name in compile_content(text).placeholders
-        )
-        """Names in the Welsh text, which previews need as well (public-api.md §2.6)."""
+    english: LetterTemplate
+    welsh: LetterTemplate | None = None
 
     def missing(self, values: Values) -> list[str]:
-        """Placeholders of the English letter whose value is absent or None, in order."""
-        return missing(self.placeholders, values)
+        """Placeholders of the English letter without a value: what sending needs (public-api.md §2.6)."""
+        return self.english.missing(values)
 
     def missing_in_any_language(self, values: Values) -> list[str]:
-        """Placeholders of either language whose value is absent or None, the English ones first."""
-        return missing(unique_names((*self.placeholders, *self.welsh_placeholders)), values)
+        """Placeholders of either language without a value, which previews need (content.md §2.1)."""
+        welsh = self.welsh.placeholders if self.welsh else ()
+        return missing(unique_names((*welsh, *self.english.placeholders)), values)
 
     def subject(self, values: Values) -> str:
-        """The subject, HTML-escaped (content.md §7.2)."""
-        return normalise_whitespace(typography(self._subject.render(values, escape=True, gaps=Gaps.HTML)))
+        """The English subject as the public API shows it: HTML-escaped (content.md §7.2)."""
+        return normalise_whitespace(
+            typography(self.english.subject.render(values, escape=True, gaps=Gaps.HTML))
+        )
 
-    def content(self, values: Values) -> str:
-        """The body with placeholders filled in (content.md §2.5)."""
-        return filled_in(self._body, values)
-
-    def is_empty(self, values: Values) -> bool:
-        """Whether the body says nothing (content.md §2.5)."""
-        body = self._body.content
-        return not body or (body.startswith("((") and body.endswith("))") and not self.content(values))
+    def render(self, values: Values) -> LetterContent:
+        """The words of the English letter."""
+        return self.english.render(values)
 
 
 @dataclass(frozen=True, slots=True)

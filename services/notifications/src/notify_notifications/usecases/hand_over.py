@@ -17,6 +17,7 @@ from notify_common import clock, context
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
+from notify_content.email_page import EmailBranding, render_page
 from notify_content.emails import EmailTemplate
 from notify_content.placeholders import Personalisation
 from notify_content.postal_address import PostalAddress
@@ -54,6 +55,9 @@ _OUTAGES: Final = frozenset(
 )
 # One message may be at fault for all that travelled with it.
 _BLAMED_ON_A_MESSAGE: Final = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL})
+
+_BRANDING: Final = EmailBranding()
+"""How every email is dressed: the GOV.UK banner, no brand of the service's own."""
 
 _log = get_logger()
 
@@ -240,7 +244,7 @@ class MessagePreparer:
             from_address=f"{service.email_local_part}@{self._email_domain}",
             subject=message.subject,
             plain_body=message.plain_text,
-            html_body=message.html_body,
+            html_body=render_page(message, _BRANDING),
         )
         return dispatch, HandedOver(notification.id, None)
 

@@ -108,8 +108,6 @@ class Quota:
 
     def _decide(self, verdict: Verdict, counter: str, limit: int) -> None:
         if verdict is Verdict.DAILY_LIMIT_REACHED:
-            # a limit that is reached half-way gives back what came before it
-            self.__exit__(None, None, None)
             raise NotifyError(
                 "DAILY_LIMIT_REACHED",
                 f"Exceeded send limits ({counter}: {limit}) for today",

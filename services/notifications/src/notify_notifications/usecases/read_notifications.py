@@ -100,7 +100,7 @@ def wording(template: Template, values: Personalisation) -> tuple[str, str]:
             message = email.render(values)
             return message.subject, message.content
         case letter:
-            return letter.subject(values), letter.content(values)
+            return letter.subject(values), letter.render(values).content
 
 
 def _address(values: Personalisation) -> dict[str, str]:

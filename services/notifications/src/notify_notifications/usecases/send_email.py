@@ -133,7 +133,8 @@ def _parse(text: str) -> EmailAddress:
     try:
         return email_address.parse(text)
     except email_address.InvalidEmailAddress as error:
-        raise NotifyError("RECIPIENT_INVALID", error.message, metadata={"stage": "schema"}) from None
+        message = f"email_address {error.message}"
+        raise NotifyError("RECIPIENT_INVALID", message, metadata={"stage": "schema"}) from None
 
 
 def _reply_to(service: Service, email_reply_to_id: str) -> str:

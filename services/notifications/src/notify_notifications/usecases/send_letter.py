@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from notify_common.errors import NotifyError
+from notify_content.letters import QR_CODE_MAX_BYTES, LetterContent, QrCodeTooLong
 from notify_content.placeholders import Personalisation
 from notify_content.postal_address import InvalidPostalAddress, PostalAddress
 
@@ -37,8 +38,8 @@ class SendLetter:
 
         Raises:
             NotifyError: SERVICE_NOT_FOUND, RATE_LIMITED, DAILY_LIMIT_REACHED, CHANNEL_NOT_ALLOWED,
-                TEMPLATE_*, MISSING_PERSONALISATION, MESSAGE_EMPTY, LETTERS_NOT_ALLOWED_FOR_KEY,
-                ADDRESS_INVALID, REQUEST_ID_REUSED.
+                TEMPLATE_*, QR_CODE_TOO_LONG, MISSING_PERSONALISATION, MESSAGE_EMPTY,
+                LETTERS_NOT_ALLOWED_FOR_KEY, ADDRESS_INVALID, REQUEST_ID_REUSED.
         """
         try:
             return self._accept(command)
@@ -52,8 +53,10 @@ class SendLetter:
         service = self._acceptance.service(command.sender.service_id)
         with self._limits.admit(service, key_type, Channel.LETTER) as quota:
             template = self._acceptance.template(service, command.template_id, Channel.LETTER)
+            letter = _wording(template).render(Personalisation(dict(command.personalisation)))
+            _check_qr_codes(letter)
             values = values_for(template, command.personalisation)
-            if _wording(template).is_empty(values):
+            if letter.is_empty:
                 raise NotifyError("MESSAGE_EMPTY", "Your message is empty.")
             refusal = letter_refusal(service, key_type)
             if refusal is not None:
@@ -82,6 +85,20 @@ def _wording(template: Template) -> LetterWording:
     return template.wording
 
 
+def _check_qr_codes(letter: LetterContent) -> None:
+    if not letter.qr_code_too_long:
+        return
+    try:
+        _ = letter.blocks
+    except QrCodeTooLong as error:
+        raise NotifyError(
+            "QR_CODE_TOO_LONG",
+            metadata={"num_bytes": str(error.num_bytes), "max_bytes": str(QR_CODE_MAX_BYTES)},
+        ) from None
+
+
 def _answer(notification_id: str, template: Template, values: Personalisation) -> AcceptedLetter:
     wording = _wording(template)
-    return AcceptedLetter(notification_id, wording.subject(values), wording.content(values), template.version)
+    return AcceptedLetter(
+        notification_id, wording.subject(values), wording.render(values).content, template.version
+    )

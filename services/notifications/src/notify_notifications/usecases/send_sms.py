@@ -127,7 +127,8 @@ def _parse(text: str) -> PhoneNumber:
     try:
         return phone.parse(text, allow_international=True, allow_uk_landline=True)
     except phone.InvalidPhoneNumber as error:
-        raise NotifyError("RECIPIENT_INVALID", error.api_message, metadata={"stage": "schema"}) from None
+        message = f"phone_number {error.api_message}"
+        raise NotifyError("RECIPIENT_INVALID", message, metadata={"stage": "schema"}) from None
 
 
 def _check_recipient(service: Service, command: SmsCommand, number: PhoneNumber) -> None:

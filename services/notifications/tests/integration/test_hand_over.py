@@ -1,0 +1,215 @@
+"""The relay: nothing lost, nothing doubled, one bad message holds up no other (design.md §3.5, §3.10)."""
+
+import re
+
+import pytest
+import sqlalchemy as sa
+from notify.common.v1 import common_pb2
+from notify_common.errors import NotifyError
+from notify_notifications.usecases import hand_over
+
+from .conftest import House
+from .neighbours import at_once
+from .requests import ADDRESS, email, letter, sms
+
+
+def send_texts(house: House, count: int, **service: object) -> tuple[str, list[str]]:
+    service_id = house.admin.add_service(**service)
+    template = house.admin.add_template(service_id, "sms", "Hi ((x))")
+    requests = [sms(service_id, template, [("x", str(number))]) for number in range(count)]
+    for request in requests:
+        house.stub.SendSms(request)
+    return service_id, [request.request_id for request in requests]
+
+
+def make_due(house: House) -> None:
+    house.execute("UPDATE outbox SET due_at = now(), leased_until = NULL")
+
+
+def test_a_text_is_handed_over_as_it_will_be_sent(house: House) -> None:
+    service = house.admin.add_service(prefix_sms=True)
+    template = house.admin.add_template(service, "sms", "Hi ((x))")
+    request = sms(service, template, [("x", "ü€" * 80)], phone_number="+33 6 12 34 56 78", key_type="test")
+    house.stub.SendSms(request)
+    assert not house.get(service, request.request_id).HasField("cost")
+
+    assert house.relay() == 1
+    dispatch = house.providers.dispatches[request.request_id]
+    assert dispatch.sms.phone_number == "33612345678"
+    assert dispatch.sms.phone_number_as_typed == "+33 6 12 34 56 78"
+    assert dispatch.sms.international
+    assert dispatch.sms.sender == "TESTGOV"
+    assert dispatch.sms.body == "Pigeons: Hi " + "ü€" * 80
+    assert dispatch.service_id == service
+    assert dispatch.key_type == common_pb2.KEY_TYPE_TEST
+    assert dispatch.origin_request_id
+    assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", dispatch.traceparent)
+    assert house.counts()[1] == 0
+    assert house.get(service, request.request_id).HasField("hand_over_time")
+    assert house.rows("SELECT fragment_count FROM notifications")[0][0] == 2
+    assert house.relay() == 0
+
+
+def test_an_email_is_handed_over_as_a_page_and_as_text(house: House) -> None:
+    service = house.admin.add_service(custom_email_sender_name="The Pigeons")
+    snapshot = house.admin.services[service]
+    snapshot.reply_to_addresses.add(id=service, email_address="reply@example.gov.uk", is_default=True)
+    template = house.admin.add_template(service, "email", "# Hello\n\n((x))", "For ((x))")
+    request = email(service, template, [("x", "<b>")], one_click_unsubscribe_url="https://example.gov.uk/u")
+    house.stub.SendEmail(request)
+    house.relay()
+    content = house.providers.dispatches[request.request_id].email
+    assert content.to_address == "Reader@example.com"
+    assert (content.from_name, content.from_address) == (
+        "The Pigeons",
+        "pigeons@notifications.example.gov.uk",
+    )
+    assert content.reply_to_address == "reply@example.gov.uk"
+    assert content.subject == "For <b>"
+    assert "<b>" in content.plain_body
+    assert "&lt;b&gt;" in content.html_body
+    assert content.html_body.lower().startswith("<!doctype html")
+    assert content.unsubscribe_url == "https://example.gov.uk/u"
+
+
+def test_a_letter_is_handed_over_with_its_address_and_reference(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "letter", "Dear ((x))", "s")
+    values = [*ADDRESS, ("x", ["a", "b"]), ("extra", None)]
+    request = letter(service, template, values)
+    house.stub.SendLetter(request)
+    house.relay()
+    handed = house.letters.letters[request.request_id]
+    assert list(handed.address_lines) == ["Ann Other", "1 Example Street", "SW1A 1AA"]
+    assert handed.personalisation == request.personalisation
+    assert handed.postage == common_pb2.POSTAGE_SECOND
+    assert re.fullmatch("[A-Z0-9]{16}", handed.reference)
+    assert handed.reference == hand_over.print_reference(request.request_id)
+    assert (handed.template_id, handed.template_version) == (template, 1)
+    assert handed.create_time == house.get(service, request.request_id).create_time
+    assert house.counts()[1] == 0
+    assert not house.providers.dispatches
+
+
+def test_a_relay_that_dies_after_the_hand_over_hands_over_again_and_nothing_doubles(house: House) -> None:
+    service, (notification, *_) = send_texts(house, 3)
+
+    def die() -> None:
+        # the lease ends while the answer is on its way: as if the process had died and another taken over
+        house.providers.after_commit = lambda: None
+        house.execute("UPDATE outbox SET leased_until = now() - interval '1 second', lease_token = NULL")
+
+    house.providers.after_commit = die
+    house.relay()
+    assert len(house.providers.dispatches) == 3
+    assert house.counts()[1] == 3
+    assert house.relay() == 3
+    assert len(house.providers.dispatches) == 3
+    assert house.providers.duplicates == 3
+    assert house.counts()[1] == 0
+    assert house.get(service, notification).HasField("hand_over_time")
+
+
+def test_a_failed_commit_after_the_hand_over_leaves_the_rows_to_be_handed_over_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_texts(house, 2)
+    mark = hand_over.mark_handed_over
+    monkeypatch.setattr(
+        hand_over, "mark_handed_over", lambda conn, handed: conn.execute(sa.text("SELECT 1/0"))
+    )
+    with pytest.raises(sa.exc.DataError):
+        house.relay()
+    monkeypatch.setattr(hand_over, "mark_handed_over", mark)
+    assert house.counts()[1] == 2
+    make_due(house)
+    house.relay()
+    assert (len(house.providers.dispatches), house.providers.duplicates) == (2, 2)
+    assert house.counts()[1] == 0
+
+
+def test_while_providers_is_away_rows_wait_without_using_up_attempts(house: House) -> None:
+    send_texts(house, 3)
+    house.providers.away = True
+    for _ in range(3):
+        with pytest.raises(NotifyError):
+            house.relay()
+    assert {tuple(row) for row in house.rows("SELECT attempt, parked_at FROM outbox")} == {(0, None)}
+    house.providers.away = False
+    assert house.relay() == 3
+    assert len(house.providers.dispatches) == 3
+
+
+def test_while_admin_is_away_rows_wait_too(house: House) -> None:
+    send_texts(house, 1)
+    house.parts.snapshots._services.clear()
+    house.admin.away = True
+    with pytest.raises(NotifyError):
+        house.relay()
+    house.admin.away = False
+    assert house.relay() == 1
+    assert len(house.providers.dispatches) == 1
+
+
+def test_a_message_that_providers_refuse_backs_off_alone(house: House) -> None:
+    _, ids = send_texts(house, 9)
+    house.providers.refuse = lambda dispatch: dispatch.id == ids[4]
+    house.relay()
+    assert sorted(house.providers.dispatches) == sorted(set(ids) - {ids[4]})
+    (left,) = house.rows("SELECT notification_id::text, attempt, due_at > now(), leased_until FROM outbox")
+    assert tuple(left) == (ids[4], 1, True, None)
+    for _ in range(25):
+        make_due(house)
+        house.relay()
+    (parked,) = house.rows("SELECT parked_at IS NOT NULL, park_reason FROM outbox")
+    assert tuple(parked) == (True, "INVALID_FIELD")
+
+
+def test_a_message_that_can_t_be_made_ready_backs_off_alone(house: House) -> None:
+    _, ids = send_texts(house, 3)
+    house.execute("UPDATE notifications SET template_version = 7 WHERE id = CAST(:id AS uuid)", id=ids[1])
+    house.relay()
+    assert sorted(house.providers.dispatches) == sorted([ids[0], ids[2]])
+    assert house.rows("SELECT notification_id::text, attempt FROM outbox")[0] == (ids[1], 1)
+
+
+def test_messages_of_an_archived_service_end_as_technical_failures(house: House) -> None:
+    service, (notification,) = send_texts(house, 1)
+    house.admin.services[service].service.active = False
+    house.parts.snapshots._services.clear()
+    house.relay()
+    assert not house.providers.dispatches
+    assert house.counts()[1] == 0
+    assert house.state(service, notification) == "technical_failure"
+
+
+def test_big_messages_travel_in_several_batches(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "email", "((x))", "s")
+    requests = [email(service, template, [("x", "word " * 100_000)]) for _ in range(8)]
+    for request in requests:
+        house.stub.SendEmail(request)
+    house.relay()
+    assert len(house.providers.dispatches) == 8
+    assert len(house.providers.calls) > 1
+    for call in house.providers.calls:
+        size = sum(house.providers.dispatches[id_].ByteSize() for id_ in call)
+        assert size <= hand_over.MOST_BYTES or len(call) == 1
+
+
+def test_a_message_too_large_for_the_wire_ends_as_a_technical_failure(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "email", "((x))", "s")
+    request = email(service, template, [("x", "<" * 1_900_000)])
+    house.stub.SendEmail(request)
+    house.relay()
+    assert house.counts()[1] == 0
+    assert house.state(service, request.request_id) == "technical_failure"
+
+
+def test_two_relays_share_the_rows(house: House) -> None:
+    send_texts(house, 40)
+    claimed = at_once(house.relay, house.relay)
+    assert sum(claimed) == 40
+    assert house.providers.duplicates == 0
+    assert len(house.providers.dispatches) == 40

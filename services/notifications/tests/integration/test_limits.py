@@ -1,0 +1,155 @@
+"""Rate and daily limits in a real Redis (public-api.md §8.1, §8.2)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+from notify.common.v1 import common_pb2
+from notify.notifications.v1 import notifications_service_pb2 as pb
+from notify_common import clock
+from notify_common.errors import NotifyError
+from notify_local.backing import free_ports
+from notify_notifications.store.limits import LimitStore, counter_key
+from notify_notifications.workers.housekeeping import Housekeeper
+
+from .conftest import House
+from .neighbours import at_once
+from .requests import ADDRESS, letter, sender, sms
+
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+@contextmanager
+def refusal(reason: str) -> Iterator[list[NotifyError]]:
+    caught: list[NotifyError] = []
+    with pytest.raises(NotifyError) as raised:
+        yield caught
+    caught.append(raised.value)
+    assert raised.value.reason == reason
+
+
+def test_the_bucket_empties_and_fills_up_again(house: House) -> None:
+    service = house.admin.add_service(limits={"rate_limit_per_minute": 6})
+    template = house.admin.add_template(service, "sms", "x")
+    with clock.set_for_tests(NOON):
+        for _ in range(2):  # three tokens, of which one must be left
+            house.stub.SendSms(sms(service, template))
+        with refusal("RATE_LIMITED") as caught:
+            house.stub.SendSms(sms(service, template))
+        assert caught[0].message == "Exceeded rate limit for key type LIVE of 6 requests per 60 seconds"
+        house.stub.SendSms(sms(service, template, key_type="test"))
+    with clock.set_for_tests(NOON + timedelta(seconds=19)), refusal("RATE_LIMITED"):
+        house.stub.SendSms(sms(service, template))
+    with clock.set_for_tests(NOON + timedelta(seconds=30)):
+        house.stub.SendSms(sms(service, template))
+
+
+def test_a_letter_takes_two_tokens(house: House) -> None:
+    service = house.admin.add_service(limits={"rate_limit_per_minute": 12})
+    template = house.admin.add_template(service, "letter", "x", "s")
+    with clock.set_for_tests(NOON):
+        for _ in range(2):
+            house.stub.SendLetter(letter(service, template, ADDRESS))
+        with refusal("RATE_LIMITED"):
+            house.stub.SendLetter(letter(service, template, ADDRESS))
+
+
+def test_refused_requests_use_up_the_rate_but_not_the_day(house: House) -> None:
+    service = house.admin.add_service(limits={"rate_limit_per_minute": 6, "sms_per_day": 1})
+    count = pb.CountRefusedRequestRequest(sender=sender(service), channel=common_pb2.CHANNEL_SMS)
+    with clock.set_for_tests(NOON):
+        for _ in range(2):
+            house.stub.CountRefusedRequest(count)
+        with refusal("RATE_LIMITED"):
+            house.stub.CountRefusedRequest(count)
+    zero = house.admin.add_service(limits={"sms_per_day": 0})
+    count.sender.service_id = zero
+    with refusal("DAILY_LIMIT_REACHED") as caught:
+        house.stub.CountRefusedRequest(count)
+    assert caught[0].message == "Exceeded send limits (sms: 0) for today"
+    with refusal("INVALID_FIELD"):
+        house.stub.CountRefusedRequest(pb.CountRefusedRequestRequest(sender=sender(service)))
+
+
+def test_the_day_s_limit_holds_for_exactly_as_many_at_once(house: House) -> None:
+    service = house.admin.add_service(limits={"sms_per_day": 5})
+    template = house.admin.add_template(service, "sms", "x")
+    answers = at_once(*[lambda: house.stub.SendSms(sms(service, template))] * 12)
+    errors = [answer for answer in answers if isinstance(answer, NotifyError)]
+    assert {error.reason for error in errors} == {"DAILY_LIMIT_REACHED"}
+    assert len(errors) == 7
+    assert house.counts() == (5, 5, 5)
+
+
+def test_the_limit_of_other_countries_gives_the_other_place_back(house: House) -> None:
+    service = house.admin.add_service(limits={"international_sms_per_day": 1, "sms_per_day": 3})
+    template = house.admin.add_template(service, "sms", "x")
+    house.stub.SendSms(sms(service, template, phone_number="+33612345678"))
+    with refusal("DAILY_LIMIT_REACHED") as caught:
+        house.stub.SendSms(sms(service, template, phone_number="+33612345678"))
+    assert caught[0].message == "Exceeded send limits (international_sms: 1) for today"
+    # a number of a crown dependency has country code 44
+    house.stub.SendSms(sms(service, template, phone_number="07797 712345"))
+    house.stub.SendSms(sms(service, template))
+    with refusal("DAILY_LIMIT_REACHED"):
+        house.stub.SendSms(sms(service, template))
+
+
+def test_a_redis_that_forgot_is_told_by_the_database(house: House) -> None:
+    service = house.admin.add_service(limits={"sms_per_day": 2})
+    template = house.admin.add_template(service, "sms", "x")
+    for _ in range(2):
+        house.stub.SendSms(sms(service, template))
+    house.redis.flushdb()
+    with refusal("DAILY_LIMIT_REACHED"):
+        house.stub.SendSms(sms(service, template))
+
+
+def test_reconciling_takes_back_what_a_dead_process_held(house: House) -> None:
+    service = house.admin.add_service(limits={"sms_per_day": 2})
+    template = house.admin.add_template(service, "sms", "x")
+    house.stub.SendSms(sms(service, template))
+    key = counter_key(service, "sms", clock.now().date())
+    house.redis.incr(key)
+    with refusal("DAILY_LIMIT_REACHED"):
+        house.stub.SendSms(sms(service, template))
+    housekeeper = Housekeeper(house.parts.uow, house.parts.counters, house.parts.limit_store)
+    assert housekeeper.reconcile() == 0  # it may be a message being stored right now
+    assert housekeeper.reconcile() == 1
+    assert house.redis.get(key) == "1"
+    assert housekeeper.reconcile() == 0
+    house.stub.SendSms(sms(service, template))
+
+
+def test_a_redis_that_is_away_lets_everything_pass(house: House) -> None:
+    port = free_ports(1)[0]
+    store = LimitStore(redis.Redis(port=port, decode_responses=True))
+    for _ in range(3):
+        verdict = store.admit(
+            "s",
+            "normal",
+            "sms",
+            size=2,
+            rate_per_minute=1,
+            tokens=1,
+            day=clock.now().date(),
+            daily_limit=0,
+            counted=True,
+            count_so_far=lambda: 0,
+        )
+        assert verdict.name == "SKIPPED"
+
+
+def test_expired_idempotency_keys_are_deleted(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "x")
+    for key in ("old", "new"):
+        house.stub.SendSms(sms(service, template, idempotency_key=key))
+    house.execute(
+        "UPDATE idempotency_keys SET create_time = now() - interval '25 hours' WHERE key_hash = sha256('old')"
+    )
+    housekeeper = Housekeeper(house.parts.uow, house.parts.counters, house.parts.limit_store)
+    assert housekeeper.forget_expired_keys() == 1
+    assert len(house.rows("SELECT 1 FROM idempotency_keys")) == 1

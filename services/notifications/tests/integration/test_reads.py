@@ -1,0 +1,123 @@
+"""Reading notifications back (public-api.md §3.1, §3.2)."""
+
+import pytest
+from notify.common.v1 import common_pb2
+from notify.notifications.v1 import notification_pb2
+from notify.notifications.v1 import notifications_service_pb2 as pb
+from notify_common.errors import NotifyError
+
+from .conftest import House
+from .neighbours import new_id
+from .requests import email, letter, sms
+
+NORMAL = common_pb2.KEY_TYPE_NORMAL
+
+
+def listed(house: House, service: str, **filters: object) -> pb.ListNotificationsResponse:
+    given = {"key_type": NORMAL} | filters
+    return house.stub.ListNotifications(pb.ListNotificationsRequest(service_id=service, **given))
+
+
+def ids(response: pb.ListNotificationsResponse) -> list[str]:
+    return [notification.id for notification in response.notifications]
+
+
+@pytest.fixture
+def sent(house: House) -> tuple[str, list[str]]:
+    """A service with a text, an email and a letter of a live key, and a text of a test key, oldest first."""
+    service = house.admin.add_service()
+    text = house.admin.add_template(service, "sms", "x")
+    requests = [
+        sms(service, text, reference="r"),
+        email(service, house.admin.add_template(service, "email", "x", "s"), reference=""),
+        letter(service, house.admin.add_template(service, "letter", "x", "s")),
+    ]
+    for request, send in zip(
+        requests, (house.stub.SendSms, house.stub.SendEmail, house.stub.SendLetter), strict=True
+    ):
+        send(request)
+    house.stub.SendSms(sms(service, text, key_type="test"))
+    return service, [request.request_id for request in requests]
+
+
+def test_filters(house: House, sent: tuple[str, list[str]]) -> None:
+    service, (text, mail, post) = sent
+    state = notification_pb2.Notification
+    assert ids(listed(house, service)) == [post, mail, text]
+    assert ids(listed(house, service, key_type=common_pb2.KEY_TYPE_TEAM)) == []
+    assert len(ids(listed(house, service, key_type=common_pb2.KEY_TYPE_TEST))) == 1
+    channels = [common_pb2.CHANNEL_SMS, common_pb2.CHANNEL_LETTER]
+    assert ids(listed(house, service, channels=channels)) == [post, text]
+    assert ids(listed(house, service, reference="r")) == [text]
+    assert ids(listed(house, service, reference="")) == [mail]
+    house.providers.tell(mail, "sent", "delivered")
+    house.apply_events()
+    assert ids(listed(house, service, states=[state.STATE_DELIVERED])) == [mail]
+    assert ids(listed(house, service, states=[state.STATE_CREATED, state.STATE_SENDING])) == [post, text]
+    assert ids(listed(house, new_id())) == []
+
+
+def test_older_than(house: House, sent: tuple[str, list[str]]) -> None:
+    service, (text, mail, post) = sent
+    assert ids(listed(house, service, older_than_id=post)) == [mail, text]
+    assert ids(listed(house, service, older_than_id=text)) == []
+    assert ids(listed(house, service, older_than_id=new_id())) == []
+    other = house.admin.add_service()
+    assert ids(listed(house, other, older_than_id=post)) == []
+
+
+def test_pages(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "x")
+    requests = [sms(service, template, request_id=new_id()) for _ in range(7)]
+    for request in requests:
+        house.stub.SendSms(request)
+    # of the same microsecond, so that the id decides
+    house.execute("UPDATE notifications SET create_time = '2026-11-24T09:00:00Z'")
+    seen: list[str] = []
+    token = ""
+    while True:
+        page = listed(house, service, page_size=3, page_token=token)
+        seen += ids(page)
+        token = page.next_page_token
+        if not token:
+            break
+    assert seen == sorted((request.request_id for request in requests), reverse=True)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"key_type": 0},
+        {"key_type": 99},
+        {"channels": [0]},
+        {"states": [77]},
+        {"older_than_id": "x"},
+        {"page_size": -1},
+        {"page_token": "rubbish"},
+        {"reference": "a\0b"},
+    ],
+)
+def test_bad_lists_are_invalid(house: House, wrong: dict[str, object]) -> None:
+    with pytest.raises(NotifyError) as raised:
+        listed(house, new_id(), **wrong)
+    assert raised.value.reason in ("INVALID_FIELD", "PAGE_TOKEN_INVALID")
+
+
+def test_a_page_token_belongs_to_its_filters(house: House, sent: tuple[str, list[str]]) -> None:
+    service, _ = sent
+    token = listed(house, service, page_size=1).next_page_token
+    with pytest.raises(NotifyError) as raised:
+        listed(house, service, page_size=1, page_token=token, reference="r")
+    assert raised.value.reason == "PAGE_TOKEN_INVALID"
+
+
+def test_another_service_s_notification_is_not_found(house: House, sent: tuple[str, list[str]]) -> None:
+    _, (text, _, _) = sent
+    for service, notification in ((house.admin.add_service(), text), (new_id(), new_id())):
+        with pytest.raises(NotifyError) as raised:
+            house.get(service, notification)
+        assert raised.value.reason == "NOTIFICATION_NOT_FOUND"
+    with pytest.raises(NotifyError) as raised:
+        house.get("", "x")
+    assert {violation.field for violation in raised.value.violations} == {"service_id", "notification_id"}

@@ -1,0 +1,177 @@
+"""Accepting emails and letters through gRPC (public-api.md §2.4, §2.6), and previews (§3.5)."""
+
+import pytest
+from notify.common.v1 import common_pb2
+from notify.notifications.v1 import notifications_service_pb2 as pb
+from notify_common.errors import NotifyError
+
+from .conftest import House
+from .neighbours import new_id
+from .requests import ADDRESS, email, fields, letter
+
+
+def test_an_email_answers_its_wording(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "email", "Dear ((name))\n\n((list))", "For  ((name))")
+    request = email(
+        service,
+        template,
+        [("name", "a_b"), ("list", ["x", "y"])],
+        one_click_unsubscribe_url="https://example.gov.uk/u",
+        sanitise_content_for=["NAME"],
+    )
+    response = house.stub.SendEmail(request)
+    assert response.subject == r"For a\_b"
+    assert response.body == "Dear a\\_b\n\n\n\n* x\n* y"
+    assert response.from_address == "pigeons@notifications.example.gov.uk"
+    assert [(f.key, f.unsanitised, f.sanitised) for f in response.sanitised_fields] == [
+        ("name", "a_b", r"a\_b")
+    ]
+    assert house.stub.SendEmail(request) == response
+    assert house.counts() == (1, 1, 1)
+    stored = house.get(service, request.request_id)
+    assert stored.recipient == "Reader@example.com"
+    assert (stored.subject, stored.body) == (response.subject, response.body)
+    assert stored.one_click_unsubscribe_url == "https://example.gov.uk/u"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "message"),
+    [
+        ({"email_address": "nobody"}, "RECIPIENT_INVALID", "email_address Not a valid email address"),
+        ({"email_address": "a\0b@example.com"}, "INVALID_FIELD", None),
+        ({"one_click_unsubscribe_url": "http://x"}, "INVALID_FIELD", None),
+        ({"values": []}, "MISSING_PERSONALISATION", "Missing personalisation: name"),
+        ({"email_reply_to_id": "00000000-0000-7000-8000-000000000000"}, "SENDER_NOT_FOUND", None),
+        ({"key_type": "team"}, "RECIPIENT_NOT_ALLOWED", None),
+        (
+            {"values": [("name", "é" * 1_000_001)]},
+            "MESSAGE_TOO_LONG",
+            "Your message is too long. Emails cannot be longer than 2000000 bytes. "
+            "Your message is 2000007 bytes.",
+        ),
+        ({"values": [("name", "x")], "template": "empty"}, "MESSAGE_EMPTY", "Your message is empty."),
+    ],
+)
+def test_a_bad_email_is_refused_and_not_stored(
+    house: House, changes: dict[str, object], reason: str, message: str | None
+) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "email", "Dear ((name))", "s")
+    values = changes.pop("values", [("name", "Ann")])
+    if changes.pop("template", None):
+        template = house.admin.add_template(service, "email", "((no??x))((no??y))", "s")
+        values = [("no", "no")]
+    with pytest.raises(NotifyError) as raised:
+        house.stub.SendEmail(email(service, template, values, **changes))
+    assert raised.value.reason == reason
+    assert message is None or raised.value.message == message
+    assert house.counts() == (0, 0, 0)
+
+
+def test_simulated_addresses_are_not_stored(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "email", "x", "s")
+    address = "Simulate-Delivered-2@notifications.service.gov.uk"
+    assert house.stub.SendEmail(email(service, template, email_address=address)).body == "x"
+    assert house.counts() == (0, 0, 0)
+
+
+def test_a_letter_is_stored_with_its_postage(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "letter", "Dear ((name))", "On <b> ((name))")
+    at_home = letter(service, template, [*ADDRESS, ("name", "<i>")])
+    abroad = letter(
+        service,
+        template,
+        [
+            ("address_line_1", "A\n1 Rue"),
+            ("address_line_2", "Paris"),
+            ("address_line_3", "France"),
+            ("name", "B"),
+        ],
+    )
+    response = house.stub.SendLetter(at_home)
+    assert (response.subject, response.body) == ("On &lt;b&gt; &lt;i&gt;", "Dear <i>")
+    assert house.stub.SendLetter(at_home) == response
+    house.stub.SendLetter(abroad)
+    stored = house.get(service, at_home.request_id)
+    assert stored.postage == common_pb2.POSTAGE_SECOND
+    assert stored.address == dict(ADDRESS)
+    assert stored.recipient == ""
+    assert stored.HasField("estimated_delivery_time")
+    assert house.get(service, abroad.request_id).postage == common_pb2.POSTAGE_EUROPE
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "message"),
+    [
+        ({"key_type": "team"}, "LETTERS_NOT_ALLOWED_FOR_KEY", "Cannot send letters with a team api key"),
+        ({"values": []}, "ADDRESS_INVALID", "Address must be at least 3 lines"),
+        # only keys spelt exactly so make up the address
+        (
+            {"values": [("Address Line 1", "A"), *ADDRESS[1:]]},
+            "ADDRESS_INVALID",
+            "Address must be at least 3 lines",
+        ),
+        (
+            {"values": [*ADDRESS, ("address_line_7", "")]},
+            "ADDRESS_INVALID",
+            "Address must be at least 3 lines",
+        ),
+    ],
+)
+def test_a_bad_letter_is_refused(house: House, changes: dict[str, object], reason: str, message: str) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "letter", "x", "s")
+    values = changes.pop("values", ADDRESS)
+    with pytest.raises(NotifyError) as raised:
+        house.stub.SendLetter(letter(service, template, values, **changes))
+    assert (raised.value.reason, raised.value.message) == (reason, message)
+    assert house.counts() == (0, 0, 0)
+
+
+def test_trial_services_send_no_letters_but_with_test_keys(house: House) -> None:
+    service = house.admin.add_service(restricted=True)
+    template = house.admin.add_template(service, "letter", "x", "s")
+    with pytest.raises(NotifyError, match="Cannot send letters when service is in trial mode"):
+        house.stub.SendLetter(letter(service, template))
+    house.stub.SendLetter(letter(service, template, key_type="test"))
+
+
+def test_a_qr_code_that_is_too_long(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "letter", "qr: ((x))", "s")
+    house.stub.SendLetter(letter(service, template, [*ADDRESS, ("x", "a" * 504)]))
+    with pytest.raises(NotifyError) as raised:
+        house.stub.SendLetter(letter(service, template, [*ADDRESS, ("x", "a" * 505)]))
+    assert raised.value.reason == "QR_CODE_TOO_LONG"
+    assert raised.value.metadata == {"num_bytes": "505", "max_bytes": "504"}
+
+
+def preview(service: str, template: str, values: list[tuple[str, object]]) -> pb.PreviewTemplateRequest:
+    return pb.PreviewTemplateRequest(service_id=service, template_id=template, personalisation=fields(values))
+
+
+def test_previews(house: House) -> None:
+    service = house.admin.add_service()
+    text = house.admin.add_template(service, "sms", "old ((x))", archived=True)
+    mail = house.admin.add_template(service, "email", "Dear ((x))", "For ((x))")
+    welsh = house.admin.add_template(
+        service, "letter", "English ((x))", "s <b>", welsh_subject="Pwnc", welsh_content="Cymraeg ((enw))"
+    )
+    answer = house.stub.PreviewTemplate(preview(service, text, [("X", "1")]))
+    assert (answer.channel, answer.body, answer.html) == (common_pb2.CHANNEL_SMS, "old 1", "")
+    answer = house.stub.PreviewTemplate(preview(service, mail, [("x", "<b>")]))
+    assert answer.subject == "For <b>"
+    assert "Dear &lt;b&gt;" in answer.html
+    assert answer.HasField("create_time")
+    with pytest.raises(NotifyError, match="Missing personalisation: enw"):
+        house.stub.PreviewTemplate(preview(service, welsh, [("x", "1")]))
+    answer = house.stub.PreviewTemplate(preview(service, welsh, [("x", "1"), ("enw", "2")]))
+    assert (answer.subject, answer.body) == ("s &lt;b&gt;", "English 1")
+    assert answer.postage == common_pb2.POSTAGE_SECOND
+    with pytest.raises(NotifyError) as raised:
+        house.stub.PreviewTemplate(preview(service, new_id(), []))
+    assert raised.value.reason == "TEMPLATE_NOT_FOUND"
+    assert house.counts() == (0, 0, 0)

@@ -1,0 +1,127 @@
+"""The state machine: whatever the order and however often events come, it goes forward only."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from notify_notifications.domain.notification import (
+    Channel,
+    Event,
+    Happening,
+    KeyType,
+    Progress,
+    State,
+    advance,
+    is_final,
+    rank,
+)
+
+START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+UK = {"international": False, "phone_prefix": "44"}
+FRANCE = {"international": True, "phone_prefix": "33"}
+AMERICA = {"international": True, "phone_prefix": "1"}
+
+
+def created(**changes: object) -> Progress:
+    sms = Progress("n", Channel.SMS, KeyType.NORMAL, State.CREATED, False, "44", None, None, "", None)
+    return replace(sms, **changes)  # type: ignore[arg-type]
+
+
+def events(*happenings: Happening) -> list[Event]:
+    return [
+        Event("n", happening, START + timedelta(seconds=index), "mmg", 2)
+        for index, happening in enumerate(happenings)
+    ]
+
+
+histories = st.lists(st.sampled_from(list(Happening)), max_size=8)
+destinations = st.sampled_from([UK, FRANCE, AMERICA])
+key_types = st.sampled_from(list(KeyType))
+
+
+@given(histories, destinations, key_types)
+def test_no_event_moves_a_message_back(
+    history: list[Happening], destination: dict[str, object], key_type: KeyType
+) -> None:
+    progress = created(key_type=key_type, **destination)
+    for event in events(*history):
+        after = advance(progress, [event])
+        assert rank(after.state) >= rank(progress.state)
+        if is_final(progress.state):
+            assert after.state is progress.state
+        progress = after
+
+
+@given(histories, destinations, st.data())
+def test_order_and_repeats_don_t_decide_whether_the_end_is_reached(
+    history: list[Happening], destination: dict[str, object], data: st.DataObject
+) -> None:
+    # what a technical failure means depends on whether a provider had taken the message before
+    history = [one for one in history if one is not Happening.TECHNICAL_FAILURE]
+    shuffled = data.draw(st.permutations(history + history))
+    straight = advance(created(**destination), events(*history))
+    crooked = advance(created(**destination), events(*shuffled))
+    assert rank(crooked.state) == rank(straight.state)
+    assert (crooked.sent_time is None) == (straight.sent_time is None)
+
+
+@given(histories, destinations)
+def test_applying_a_page_again_changes_nothing(
+    history: list[Happening], destination: dict[str, object]
+) -> None:
+    page = events(*history)
+    once = advance(created(**destination), page)
+    twice = advance(once, page)
+    assert twice.state is once.state
+    assert is_final(once.state) is False or twice == once
+
+
+@pytest.mark.parametrize(
+    ("destination", "history", "state"),
+    [
+        (UK, [Happening.SENT], State.SENDING),
+        (UK, [Happening.SENT, Happening.PENDING], State.PENDING),
+        (UK, [Happening.PENDING, Happening.SENT], State.PENDING),
+        (UK, [Happening.SENT, Happening.DELIVERED, Happening.TEMPORARY_FAILURE], State.DELIVERED),
+        (UK, [Happening.DELIVERED, Happening.SENT], State.DELIVERED),
+        (UK, [Happening.TECHNICAL_FAILURE], State.TECHNICAL_FAILURE),
+        (FRANCE, [Happening.SENT], State.SENT),
+        (FRANCE, [Happening.SENT, Happening.DELIVERED], State.DELIVERED),
+        (AMERICA, [Happening.SENT, Happening.DELIVERED], State.SENT),
+        (AMERICA, [Happening.DELIVERED, Happening.SENT], State.SENT),
+        (AMERICA, [Happening.SENT, Happening.TECHNICAL_FAILURE], State.SENT),
+        (AMERICA, [Happening.TECHNICAL_FAILURE], State.TECHNICAL_FAILURE),
+    ],
+)
+def test_texts(destination: dict[str, object], history: list[Happening], state: State) -> None:
+    assert advance(created(**destination), events(*history)).state is state
+
+
+def test_the_first_final_receipt_sets_the_time_of_the_last_change() -> None:
+    progress = advance(created(), events(Happening.SENT, Happening.DELIVERED, Happening.DELIVERED))
+    assert progress.sent_time == START
+    assert progress.update_time == START + timedelta(seconds=1)
+    assert progress.provider == "mmg"
+
+
+@pytest.mark.parametrize(
+    ("key_type", "state", "sheets"),
+    [(KeyType.NORMAL, State.CREATED, 2), (KeyType.TEST, State.DELIVERED, 0)],
+)
+def test_a_finished_pdf(key_type: KeyType, state: State, sheets: int) -> None:
+    letter = created(channel=Channel.LETTER, key_type=key_type, phone_prefix="")
+    progress = advance(letter, events(Happening.LETTER_READY))
+    assert (progress.state, progress.sheet_count) == (state, sheets)
+
+
+@pytest.mark.parametrize(
+    ("happening", "state"),
+    [
+        (Happening.LETTER_VALIDATION_FAILED, State.VALIDATION_FAILED),
+        (Happening.LETTER_TECHNICAL_FAILURE, State.TECHNICAL_FAILURE),
+    ],
+)
+def test_a_failed_pdf(happening: Happening, state: State) -> None:
+    assert advance(created(channel=Channel.LETTER, phone_prefix=""), events(happening)).state is state
