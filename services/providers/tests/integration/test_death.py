@@ -191,3 +191,19 @@ def test_an_outcome_that_comes_after_the_lease_was_lost_still_counts(house: Hous
     assert house.kinds(message.id) == ["sent"]
     assert house.attempts(message.id) == [("accepted", "")]
     assert mmg.ids == [str(message.id)]
+
+
+def test_a_failure_that_comes_after_the_lease_was_lost_decides_nothing(house: House, mmg: FakeMmg) -> None:
+    message = sms()
+    mmg.script("447700900123", fake_mmg.HANG)
+    house.take_over(message)
+    slow = house.parts(**mmg.settings, provider_timeout_seconds=1)
+    with house.workers(slow).running():
+        eventually(lambda: mmg.hanging == 1)
+        house.expire_leases()
+        house.workers(house.parts(**mmg.settings)).settle()
+        assert house.states() == {"in-doubt": 1}
+        eventually(lambda: house.attempts(message.id) == [("retryable", "timeout")])
+    house.workers(house.parts(**mmg.settings)).settle()
+    assert house.states() == {"in-doubt": 1}
+    assert mmg.ids == [str(message.id)]

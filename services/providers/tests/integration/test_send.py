@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from notify_common import context, tracing
 from notify_providers.domain.dispatch import MAX_RETRIES
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from . import fake_mmg
 from .conftest import House, eventually
 from .fake_mmg import FakeMmg
-from .messages import email, letter, sms
+from .messages import TRACEPARENT, email, letter, sms
 
 
 def test_every_channel_goes_through_its_sandbox_and_comes_back_delivered(house: House) -> None:
@@ -205,3 +207,23 @@ def test_a_worker_that_is_told_to_stop_records_the_calls_under_way(house: House,
     parts.close()
     assert house.attempts(message.id) == [("accepted", "")]
     assert house.kinds(message.id) == ["sent"]
+
+
+def test_a_provider_call_is_a_span_of_the_message_s_trace(house: House, mmg: FakeMmg) -> None:
+    exporter = InMemorySpanExporter()
+    tracing.configure_tracing("providers", None, exporter)
+    try:
+        messages = [sms(), sms()]
+        house.take_over(*messages)
+        house.workers(house.parts(**mmg.settings)).settle()
+    finally:
+        tracing.shutdown_tracing()
+    spans = exporter.get_finished_spans()
+    assert [span.name for span in spans] == ["provider call"] * 2
+    assert {span.attributes["dispatch_id"] for span in spans if span.attributes} == {
+        str(message.id) for message in messages
+    }
+    for span in spans:
+        assert span.parent is not None
+        assert f"00-{span.parent.trace_id:032x}-{span.parent.span_id:016x}-01" == TRACEPARENT
+    assert context.traceparent.get() == ""

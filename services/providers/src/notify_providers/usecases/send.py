@@ -1,16 +1,19 @@
 """Handing due messages to providers: the step of the dispatch worker (design.md §3.5 step 8, §3.10)."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
+from contextvars import copy_context
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import UUID
 
-from notify_common import clock
+from notify_common import clock, context, tracing
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.logging import get_logger
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import Connection, Row
 
@@ -52,11 +55,12 @@ _RECORDING_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call under way."""
+    """A call under way. `end_span` ends its span, where spans are recorded."""
 
     row: Row[Any]
     provider: str
     started: float
+    end_span: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ class Sender:
         by_id = {row.id: row for row in rows}
         for name, messages in plan.calls.items():
             now = clock.monotonic()
-            self._under_way |= {m.id: _Call(by_id[m.id], name, now) for m in messages}
+            self._under_way |= {m.id: _Call(by_id[m.id], name, now, _begin_span(m, name)) for m in messages}
             try:
                 self._clients[name].send(messages, self._report)
             except Exception:
@@ -264,6 +268,7 @@ class Sender:
                 continue
             _CALLS.labels(call.provider, result.outcome).inc()
             _SECONDS.labels(call.provider).observe(at - call.started)
+            call.end_span()
             self._ended.append(result)
 
     def _record(self, conn: Connection, results: Sequence[CallResult]) -> None:
@@ -309,3 +314,23 @@ class Sender:
             attempt=row.attempt,
             state=following.state,
         )
+
+
+def _begin_span(message: Message, provider: str) -> Callable[[], None]:
+    """Begins the span of a call in the message's own trace; returns what ends it."""
+    if not tracing.is_recording():
+        return _no_span
+    own = copy_context()  # calls overlap, so each has a context of its own
+    stack = ExitStack()
+
+    def begin() -> None:
+        stack.enter_context(context.bind(request_id=message.request_id, traceparent=message.traceparent))
+        ids = {"dispatch_id": str(message.id), "provider": provider}
+        stack.enter_context(tracing.span("provider call", SpanKind.CLIENT, **ids))
+
+    own.run(begin)
+    return lambda: own.run(stack.close)
+
+
+def _no_span() -> None:
+    return None
