@@ -8,7 +8,7 @@ from notify_content import country_names
 from notify_content.charsets import UNENCODABLE, ascii_fold
 
 _DIGIT: Final = re.compile(r"\d")
-_KEY_CHARACTERS: Final = str.maketrans({"&": "and", "+": "and"} | dict.fromkeys(" _-'’,.()"))  # noqa: RUF001
+_KEY_CHARACTERS: Final = str.maketrans({"&": "and", "+": "and"} | dict.fromkeys(" _-'’,.()"))
 # Names are listed with their article where they have one; people leave it out.
 _ARTICLES: Final = ("", "the ", "yr ", "y ")
 

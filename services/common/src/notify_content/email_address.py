@@ -13,9 +13,7 @@ _MAX_LABEL_LENGTH: Final = 63
 
 _SHAPE: Final = re.compile(r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@([^@\s.][^@\s]+)")
 _LABEL: Final = re.compile(r"[a-z0-9]+(?:--?[a-z0-9]+)*", re.IGNORECASE | re.ASCII)
-_LAST_LABEL: Final = re.compile(
-    r"[a-z]{2,63}|xn--[a-z0-9-]*[a-z0-9]", re.IGNORECASE | re.ASCII
-)
+_LAST_LABEL: Final = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]*[a-z0-9]", re.IGNORECASE | re.ASCII)
 
 
 class InvalidEmailAddress(ValueError):
@@ -59,7 +57,7 @@ def _is_valid_domain(domain: str) -> bool:
     labels = ascii_domain.split(".")
     return (
         len(ascii_domain) <= _MAX_DOMAIN_LENGTH
-        and len(labels) >= 2  # noqa: PLR2004
+        and len(labels) >= 2
         and all(len(label) <= _MAX_LABEL_LENGTH and _LABEL.fullmatch(label) for label in labels)
         and _LAST_LABEL.fullmatch(labels[-1]) is not None
     )

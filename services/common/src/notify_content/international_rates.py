@@ -26,8 +26,9 @@ RATE_MULTIPLIERS: dict[str, int] = {
 }
 """Rate multiplier of a fragment by billing prefix. A prefix that is absent cannot be sent to."""
 
-NUMERIC_SENDER_PREFIXES: frozenset[str] = frozenset(
+_NUMERIC_SENDER = (
     "1 27 32 36 51 52 53 54 55 56 57 58 60 64 81 82 86 98 218 350 359 373 377 502 507 590 593 598 855 856 "
-    "886 961 963 976 977 1242 1246 1664 1684 1809 1829 1849".split()
+    "886 961 963 976 977 1242 1246 1664 1684 1809 1829 1849"
 )
+NUMERIC_SENDER_PREFIXES: frozenset[str] = frozenset(_NUMERIC_SENDER.split())
 """Billing prefixes where alphanumeric senders are refused, so that a numeric sender is needed."""

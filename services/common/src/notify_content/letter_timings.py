@@ -54,9 +54,7 @@ def is_printing_day(day: date, holidays: Holidays = bank_holidays.ENGLAND_AND_WA
     return day.weekday() < _SATURDAY and day not in holidays
 
 
-def is_delivery_day(
-    day: date, postage: str, holidays: Holidays = bank_holidays.ENGLAND_AND_WALES
-) -> bool:
+def is_delivery_day(day: date, postage: str, holidays: Holidays = bank_holidays.ENGLAND_AND_WALES) -> bool:
     """Monday to Friday, for first class Monday to Saturday, except bank holidays."""
     last = _SUNDAY if postage == FIRST_CLASS else _SATURDAY
     return day.weekday() < last and day not in holidays

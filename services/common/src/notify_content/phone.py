@@ -46,13 +46,13 @@ _LANDLINE_TYPES: Final = frozenset(
 # (user wording, public API wording) by code; content.md §8.6. The hyphen in one of them is as published.
 _MESSAGES: Final = {
     "invalid_number": (
-        "Number is not valid – double check the phone number you entered",  # noqa: RUF001
-        "Number is not valid – double check the phone number you entered",  # noqa: RUF001
+        "Number is not valid – double check the phone number you entered",
+        "Number is not valid – double check the phone number you entered",
     ),
     "too_long": ("Mobile number is too long", "Too many digits"),
     "too_short": ("Mobile number is too short", "Not enough digits"),
     "not_a_uk_mobile": (
-        "This does not look like a UK mobile number – double check the mobile number you entered",  # noqa: RUF001
+        "This does not look like a UK mobile number – double check the mobile number you entered",
         "Not a UK mobile number",
     ),
     "unknown_character": (
@@ -141,10 +141,30 @@ def parse_service_contact_number(number: str) -> PhoneNumber:
     return _facts(parsed)
 
 
+def normalise(number: str) -> str:
+    """E.164 without the plus of any number that parses, whether or not a service may send to it.
+
+    Raises InvalidPhoneNumber for a number that does not parse (content.md §8.2).
+    """
+    plain = _plain_uk_mobile(number)
+    return plain.normalised if plain else _e164(_parse(number, _check_plan))
+
+
+def is_foreign(number: str) -> bool:
+    """Whether the text parses as a number whose country code is not 44 (content.md §11.6)."""
+    if _plain_uk_mobile(number):
+        return False
+    try:
+        return _parse(number, _check_plan).country_code != _UK_CODE
+    except InvalidPhoneNumber:
+        return False
+
+
 def _gb_mobile_pattern() -> str:
+    plan = PhoneMetadata.metadata_for_region(_UK_REGION)
+    assert plan is not None and plan.mobile is not None  # noqa: S101 - every copy of the library has them
     # Digits 71-75 and 77-79 leave out the types libphonenumber tries before mobile: 70 personal, 76 pager.
-    metadata = PhoneMetadata.metadata_for_region(_UK_REGION)
-    return rf"(?:0|\+44|0044|44|)(?=7[1-57-9])({metadata.mobile.national_number_pattern})"
+    return rf"(?:0|\+44|0044|44|)(?=7[1-57-9])({plan.mobile.national_number_pattern})"
 
 
 _PLAIN_UK_MOBILE: Final = re.compile(_gb_mobile_pattern(), re.ASCII)
@@ -161,7 +181,7 @@ def _plain_uk_mobile(number: str) -> PhoneNumber | None:
 
 
 def _parse(number: str, check: Callable[[_Parsed, str], _Parsed]) -> _Parsed:
-    """Two attempts at one number; the second, on a repaired string, stands with its error (content.md §8.2)."""
+    """Two attempts at one number; the second, on a repaired text, stands with its error (content.md §8.2)."""
     try:
         return _attempt(number, check)
     except InvalidPhoneNumber:
@@ -227,8 +247,12 @@ def _check_permission(parsed: _Parsed, allow_international: bool, allow_uk_landl
 
 
 def _is_tv_number(parsed: _Parsed) -> bool:
-    """Meant for the numbers reserved for drama; the rest of the digits are not looked at (content.md §8.4)."""
+    """Meant for numbers reserved for drama; the rest of the digits are not looked at (content.md §8.4)."""
     return _TV_NUMBER.match(str(parsed.national_number)) is not None
+
+
+def _e164(parsed: _Parsed) -> str:
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
 
 
 def _billing_prefix(parsed: _Parsed, normalised: str) -> str:
@@ -240,7 +264,7 @@ def _billing_prefix(parsed: _Parsed, normalised: str) -> str:
 
 def _facts(parsed: _Parsed) -> PhoneNumber:
     is_uk = parsed.country_code == _UK_CODE
-    normalised = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
+    normalised = _e164(parsed)
     prefix = _billing_prefix(parsed, normalised)
     # A UK short number belongs to no region; like a TV number it is domestic.
     region = phonenumbers.region_code_for_number(parsed) or (_UK_REGION if is_uk else None)

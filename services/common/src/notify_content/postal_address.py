@@ -1,7 +1,7 @@
 """Postal addresses: lines, country, postcode, BFPO number and checks (content.md §10)."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -20,10 +20,10 @@ _POSTCODE_KEY: Final = "postcode"
 _NAMED_LINES: Final = MAX_LINES - 1
 
 _POSTCODE_AREAS: Final = (
-    "AB AL B BA BB BD BF BH BL BN BR BS BT BX CA CB CF CH CM CO CR CT CV CW DA DD DE DG DH DL DN DT DY E EC EH "
-    "EN EX FK FY G GL GU GY HA HD HG HP HR HS HU HX IG IM IP IV JE KA KT KW KY L GIR LA LD LE LL LN LS LU M ME "
-    "MK ML N NE NG NN NP NR NW OL OX PA PE PH PL PO PR RG RH RM S SA SE SG SK SL SM SN SO SP SR SS ST SW SY TA "
-    "TD TF TN TQ TR TS TW UB W WA WC WD WF WN WR WS WV YO ZE"
+    "AB AL B BA BB BD BF BH BL BN BR BS BT BX CA CB CF CH CM CO CR CT CV CW DA DD DE DG DH DL DN DT DY E "
+    "EC EH EN EX FK FY G GL GU GY HA HD HG HP HR HS HU HX IG IM IP IV JE KA KT KW KY L GIR LA LD LE LL LN "
+    "LS LU M ME MK ML N NE NG NN NP NR NW OL OX PA PE PH PL PO PR RG RH RM S SA SE SG SK SL SM SN SO SP "
+    "SR SS ST SW SY TA TD TF TN TQ TR TS TW UB W WA WC WD WF WN WR WS WV YO ZE"
 )
 _POSTCODE: Final = re.compile(
     rf"(?:{_POSTCODE_AREAS.replace(' ', '|')})[0-9][0-9A-Z]?[0-9][ABD-HJLNP-UW-Z]{{2}}"
@@ -184,7 +184,7 @@ class PostalAddress:
     def lines_1_and_2_have_alphanumerics(self) -> bool:
         """Whether both are there with an ASCII letter or digit."""
         first_two = self.normalised_lines[:2]
-        return len(first_two) == 2 and all(map(_ALPHANUMERIC.search, first_two))  # noqa: PLR2004
+        return len(first_two) == 2 and all(map(_ALPHANUMERIC.search, first_two))
 
     @property
     def has_invalid_country_for_bfpo_address(self) -> bool:
@@ -201,7 +201,7 @@ class PostalAddress:
         return "nfa" in lowered or any(map(_NO_FIXED_ABODE.search, lowered))
 
     def has_valid_last_line(self, *, allow_international: bool) -> bool:
-        """A UK postcode, a BFPO number in no foreign country, or a foreign country if letters may go there."""
+        """A UK postcode, a BFPO number at home, or a foreign country if letters may go there."""
         if self.international:
             return allow_international and self.bfpo_number is None
         return self.postcode is not None or self.bfpo_number is not None
@@ -245,11 +245,11 @@ def _take_bfpo_number(lines: list[str]) -> tuple[list[str], int | None]:
     return [line for line, match in zip(lines, matches, strict=True) if match is None], number
 
 
-def _take_country(lines: Sequence[str]) -> tuple[Sequence[str], Country]:
+def _take_country(lines: list[str]) -> tuple[list[str], Country]:
     """The lines above the country and the country; all lines and the United Kingdom if none is named.
 
-    As many lines are cut from the end as name the United Kingdom, wherever they stand below a foreign country:
-    a line that names none may be cut in the place of one that does (content.md §10.3).
+    As many lines are cut from the end as name the United Kingdom, wherever they stand below a foreign
+    country: a line that names none may be cut in the place of one that does (content.md §10.3).
     """
     country = countries.lookup(lines[-1]) if lines else None
     if country is None:
