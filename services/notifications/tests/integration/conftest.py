@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
 from notify.providers.v1.dispatch_service_pb2_grpc import add_DispatchServiceServicer_to_server
 from notify.providers.v1.receipts_service_pb2_grpc import add_ReceiptsServiceServicer_to_server
+from notify_common.db.engine import postgres_url
 from notify_common.db.testing import FreshDatabase
 from notify_common.leases.worker import Worker
 from notify_common.rpc.server import Registration
@@ -25,6 +26,8 @@ from notify_local.backing import Redis
 from notify_notifications import bootstrap
 from notify_notifications.bootstrap import Parts
 from notify_notifications.settings import Settings
+from pydantic import SecretStr
+from sqlalchemy.engine import make_url
 
 from .neighbours import FakeAdmin, FakeLetters, FakeProviders
 
@@ -50,6 +53,7 @@ class House:
     parts: Parts
     stub: Any
     redis: "redis.Redis"
+    superuser: sa.Engine
     relays: dict[str, Worker]
     feeds: dict[str, Worker]
 
@@ -72,20 +76,35 @@ class House:
         with self.parts.uow.begin() as conn:
             conn.execute(sa.text(statement), parameters)
 
+    @contextmanager
+    def failing_updates(self) -> Iterator[None]:
+        """The database refuses every change to a notification inside the block."""
+        with self.superuser.begin() as conn:
+            conn.exec_driver_sql(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE EXCEPTION 'no change now'; END $$"
+            )
+            conn.exec_driver_sql(
+                "CREATE TRIGGER refuse BEFORE UPDATE ON notifications FOR EACH ROW EXECUTE FUNCTION refuse()"
+            )
+        try:
+            yield
+        finally:
+            with self.superuser.begin() as conn:
+                conn.exec_driver_sql("DROP FUNCTION refuse CASCADE")
+
     def counts(self) -> tuple[int, int, int]:
         """Rows of notifications, of the outbox, and messages counted today."""
-        return tuple(  # type: ignore[return-value]
-            self.rows(f"SELECT {what} FROM {table}")[0][0]
-            for what, table in (
-                ("count(*)", "notifications"),
-                ("count(*)", "outbox"),
-                ("coalesce(sum(count), 0)", "service_day_counters"),
-            )
+        (counts,) = self.rows(
+            "SELECT (SELECT count(*) FROM notifications), (SELECT count(*) FROM outbox), "
+            "(SELECT coalesce(sum(count), 0) FROM service_day_counters)"
         )
+        return counts[0], counts[1], counts[2]
 
     def get(self, service_id: str, notification_id: str) -> notification_pb2.Notification:
         request = pb.GetNotificationRequest(service_id=service_id, notification_id=notification_id)
-        return self.stub.GetNotification(request).notification
+        response: pb.GetNotificationResponse = self.stub.GetNotification(request)
+        return response.notification
 
     def state(self, service_id: str, notification_id: str) -> str:
         state = self.get(service_id, notification_id).state
@@ -93,7 +112,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def town(module_database: FreshDatabase, redis_server: Redis) -> Iterator[House]:
+def town(database_server: str, module_database: FreshDatabase, redis_server: Redis) -> Iterator[House]:
     with ExitStack() as stack:
         admin, providers, letters = FakeAdmin(), FakeProviders(), FakeLetters()
         neighbours = {
@@ -116,18 +135,19 @@ def town(module_database: FreshDatabase, redis_server: Redis) -> Iterator[House]
                 )
             ],
         }
-        targets = {
+        targets: dict[str, Any] = {
             f"{name}_target": stack.enter_context(InProcessServer(name, registrations)).target
             for name, registrations in neighbours.items()
         }
+        url = module_database("notify_notifications")
         files = certificates()["notifications"]
         settings = Settings(
             tls_ca_file=files.ca,
             tls_cert_file=files.cert,
             tls_key_file=files.key,
-            database_url=module_database("notify_notifications"),
-            page_token_secret="x" * 32,
-            redis_url=redis_server.url,
+            database_url=SecretStr(url),
+            page_token_secret=SecretStr("x" * 32),
+            redis_url=SecretStr(redis_server.url),
             redis_timeout_seconds=1,
             **targets,
         )
@@ -136,14 +156,18 @@ def town(module_database: FreshDatabase, redis_server: Redis) -> Iterator[House]
         server = stack.enter_context(
             InProcessServer("notifications", [bootstrap.registration(parts)], grpc_threads=8)
         )
+        superuser = sa.create_engine(
+            postgres_url(database_server).set(database=make_url(url).database), poolclass=sa.NullPool
+        )
         relays, feeds = bootstrap.relay_workers(parts), bootstrap.feed_workers(parts)
         yield House(
             admin=admin,
             providers=providers,
             letters=letters,
             parts=parts,
-            stub=NotificationsServiceStub(server.channel("api-gateway")),
+            stub=NotificationsServiceStub(server.channel("api-gateway")),  # type: ignore[no-untyped-call]
             redis=redis.Redis.from_url(redis_server.url, decode_responses=True),
+            superuser=superuser,
             relays={worker.name: worker for worker in relays},
             feeds={worker.name: worker for worker in feeds},
         )

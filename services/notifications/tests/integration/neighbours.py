@@ -44,7 +44,7 @@ class FakeAdmin(config_feed_service_pb2_grpc.ConfigFeedServiceServicer):
 
     def add_service(self, **fields: Any) -> str:
         service_id = new_id()
-        limits = {
+        limits: dict[str, int] = {
             "rate_limit_per_minute": 3000,
             "sms_per_day": 1000,
             "email_per_day": 1000,
@@ -58,7 +58,7 @@ class FakeAdmin(config_feed_service_pb2_grpc.ConfigFeedServiceServicer):
             member_email_addresses=["Member@example.gov.uk"],
             member_mobile_numbers=["07700 900123"],
         )
-        values = {"name": "Pigeons", "active": True, "permissions": PERMISSIONS} | fields
+        values: dict[str, Any] = {"name": "Pigeons", "active": True, "permissions": PERMISSIONS} | fields
         snapshot.service.CopyFrom(
             service_pb2.Service(
                 id=service_id,
@@ -77,7 +77,7 @@ class FakeAdmin(config_feed_service_pb2_grpc.ConfigFeedServiceServicer):
         template = template_pb2.Template(
             id=template_id,
             service_id=service_id,
-            channel=common_pb2.Channel.Value(f"CHANNEL_{channel.upper()}"),
+            channel=f"CHANNEL_{channel.upper()}",
             subject=subject,
             content=content,
             version=1,
@@ -168,7 +168,7 @@ class FakeProviders(
             self.events.append(
                 receipts_service_pb2.DeliveryEvent(
                     dispatch_id=notification_id,
-                    kind=receipts_service_pb2.DeliveryEvent.Kind.Value(f"KIND_{kind.upper()}"),
+                    kind=f"KIND_{kind.upper()}",
                     provider=provider,
                     event_time=timestamp(),
                 )
@@ -200,7 +200,7 @@ class FakeLetters(letters_service_pb2_grpc.LettersServiceServicer):
         self.events.append(
             letters_service_pb2.LetterEvent(
                 letter_id=notification_id,
-                kind=letters_service_pb2.LetterEvent.Kind.Value(f"KIND_{kind.upper()}"),
+                kind=f"KIND_{kind.upper()}",
                 event_time=timestamp(),
                 page_count=2 * sheets,
                 sheet_count=sheets,

@@ -1,5 +1,7 @@
 """Reading notifications back (public-api.md §3.1, §3.2)."""
 
+from typing import Any
+
 import pytest
 from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notification_pb2
@@ -13,9 +15,11 @@ from .requests import email, letter, sms
 NORMAL = common_pb2.KEY_TYPE_NORMAL
 
 
-def listed(house: House, service: str, **filters: object) -> pb.ListNotificationsResponse:
-    given = {"key_type": NORMAL} | filters
-    return house.stub.ListNotifications(pb.ListNotificationsRequest(service_id=service, **given))
+def listed(house: House, service: str, **filters: Any) -> pb.ListNotificationsResponse:
+    given: dict[str, Any] = {"key_type": NORMAL} | filters
+    request = pb.ListNotificationsRequest(service_id=service, **given)
+    response: pb.ListNotificationsResponse = house.stub.ListNotifications(request)
+    return response
 
 
 def ids(response: pb.ListNotificationsResponse) -> list[str]:
@@ -27,7 +31,7 @@ def sent(house: House) -> tuple[str, list[str]]:
     """A service with a text, an email and a letter of a live key, and a text of a test key, oldest first."""
     service = house.admin.add_service()
     text = house.admin.add_template(service, "sms", "x")
-    requests = [
+    requests: list[Any] = [
         sms(service, text, reference="r"),
         email(service, house.admin.add_template(service, "email", "x", "s"), reference=""),
         letter(service, house.admin.add_template(service, "letter", "x", "s")),

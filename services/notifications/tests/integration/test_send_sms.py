@@ -6,7 +6,7 @@ import pytest
 from notify_common.errors import NotifyError
 
 from .conftest import House
-from .neighbours import new_id
+from .neighbours import at_once, new_id
 from .requests import sms
 
 
@@ -94,8 +94,6 @@ def test_a_repeat_gets_its_answer_although_the_limit_is_used_up(house: House) ->
 
 @pytest.mark.parametrize("keyed", [False, True])
 def test_of_the_same_request_at_once_one_is_stored(house: House, keyed: bool) -> None:
-    from .neighbours import at_once
-
     service = house.admin.add_service()
     template = house.admin.add_template(service, "sms", "one")
     first = sms(service, template, idempotency_key="k" if keyed else "")

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from notify_common.feeds.consumer import cursors_table
-from notify_common.leases.table import Queue, due_index, lease_columns
+from notify_common.leases.table import Queue, lease_columns
 from sqlalchemy import Column, Index, MetaData, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -68,7 +68,12 @@ outbox = Table(
     # a busy queue: its dead rows must go before they slow the claims down
     postgresql_with={"autovacuum_vacuum_scale_factor": "0.01", "autovacuum_vacuum_threshold": "1000"},
 )
-due_index(outbox, fair_by="destination")
+Index(
+    "ix_outbox_destination_due",
+    outbox.c.destination,
+    outbox.c.due_at,
+    postgresql_where=sa.and_(outbox.c.due_at.is_not(None), outbox.c.parked_at.is_(None)),
+)
 
 service_day_counters = Table(
     "service_day_counters",

@@ -137,15 +137,14 @@ def _check_recipient(service: Service, command: SmsCommand, number: PhoneNumber)
     refusal = recipients.refusal(service, key_type, number.normalised, service.team_phone_numbers)
     if refusal is not None:
         raise NotifyError("RECIPIENT_NOT_ALLOWED", refusal)
+    if not number.is_uk:
+        if "international_sms" not in service.permissions:
+            raise NotifyError("INTERNATIONAL_NOT_ALLOWED", "Cannot send to international mobile numbers")
+        return
+    # no number in the 07 range is a landline, which spares most texts a second look
+    if "sms_to_uk_landlines" in service.permissions or number.normalised.startswith("447"):
+        return
     try:
-        phone.parse(
-            command.phone_number,
-            allow_international="international_sms" in service.permissions,
-            allow_uk_landline="sms_to_uk_landlines" in service.permissions,
-        )
+        phone.parse(command.phone_number, allow_international=True)
     except phone.InvalidPhoneNumber as error:
-        if number.is_uk:
-            raise NotifyError("RECIPIENT_INVALID", error.api_message, metadata={"stage": "service"}) from None
-        raise NotifyError(
-            "INTERNATIONAL_NOT_ALLOWED", "Cannot send to international mobile numbers"
-        ) from None
+        raise NotifyError("RECIPIENT_INVALID", error.api_message, metadata={"stage": "service"}) from None
