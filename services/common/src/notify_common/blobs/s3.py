@@ -140,18 +140,15 @@ class BlobStore:
         if not 0 <= start < end:
             raise ValueError("not a range of bytes")
         try:
-            answer = self._reading(
-                key,
-                lambda: self._client.get_object(
-                    Bucket=self.bucket, Key=key, Range=f"bytes={start}-{end - 1}"
-                ),
-            )
+            return self._read_range(key, start, end)
         except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 416:
-                raise ValueError("the range begins after the end of the object") from None
-            raise
-        with answer["Body"] as body:
-            return body.read()
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (400, 416):
+                raise
+        # not every store cuts a range that reaches beyond the end of the object
+        size = self.head(key).size
+        if start >= size:
+            raise ValueError("the range begins after the end of the object")
+        return self._read_range(key, start, min(end, size))
 
     def open(self, key: str) -> BinaryIO:
         """Return the object as a stream to read and close. Raises BlobNotFound."""
@@ -182,6 +179,14 @@ class BlobStore:
         """Whether the bucket can be reached; for health checks."""
         self._client.head_bucket(Bucket=self.bucket)
         return True
+
+    def _read_range(self, key: str, start: int, end: int) -> bytes:
+        bounds = f"bytes={start}-{end - 1}"
+        answer = self._reading(
+            key, lambda: self._client.get_object(Bucket=self.bucket, Key=key, Range=bounds)
+        )
+        with answer["Body"] as body:
+            return body.read()
 
     def _create_bucket(self) -> None:
         try:

@@ -47,14 +47,6 @@ def migrate(package: str, url: str, app_role: str | None = None) -> None:
             _grant(connection, app_role)
 
 
-def revision(package: str, url: str, message: str) -> None:
-    """Write the next migration from the difference between the models and the database at `url`."""
-    with _locked_connection(url) as connection:
-        config = _config(package, connection)
-        number = len(list((_location(package) / "versions").glob("[0-9]*.py"))) + 1
-        alembic.command.revision(config, message=message, autogenerate=True, rev_id=f"{number:04d}")
-
-
 def schema_differences(metadata: MetaData, url: str) -> list[Any]:
     """Return what Alembic would change to make the database equal the models: empty when they agree."""
     engine = sa.create_engine(postgres_url(url), poolclass=sa.NullPool)

@@ -3,7 +3,7 @@
 A serial number is handed out before its transaction commits, so a reader that remembers the highest number
 skips what commits late. Events here are ordered by (transaction id, serial number), and a reader sees only
 transactions older than every one still open: nothing can appear behind its cursor any more. The price: a
-long transaction in the producer's database delays the feed.
+long writing transaction anywhere on the producer's server delays the feed.
 """
 
 import re

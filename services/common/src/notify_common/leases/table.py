@@ -35,12 +35,10 @@ def lease_columns() -> list[Column[Any]]:
     ]
 
 
-def due_index(table: Table, fair_by: str | None = None) -> Index:
-    """The index that claims run on: waiting rows only, by `due_at` (after `fair_by`, where one is used)."""
-    columns = [table.c[fair_by], table.c.due_at] if fair_by else [table.c.due_at]
-    name = f"ix_{table.name}_{fair_by}_due" if fair_by else f"ix_{table.name}_due"
+def due_index(table: Table) -> Index:
+    """The index that claims run on: waiting rows only, by `due_at`."""
     waiting = sa.and_(table.c.due_at.is_not(None), table.c.parked_at.is_(None))
-    return Index(name, *columns, postgresql_where=waiting)
+    return Index(f"ix_{table.name}_due", table.c.due_at, postgresql_where=waiting)
 
 
 class Queue:

@@ -1,0 +1,345 @@
+"""Feeds between two databases: nothing is lost, nothing is applied twice."""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from notify_common.db.engine import create_engine
+from notify_common.db.testing import FreshDatabase
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.errors import NotifyError
+from notify_common.feeds.consumer import FeedConsumer, cursors_table
+from notify_common.feeds.producer import feed_table, latest_cursor, read_feed, trim_feed
+
+producer_tables = sa.MetaData()
+news = feed_table("news", producer_tables, sa.Column("body", sa.Integer, nullable=False))
+
+consumer_tables = sa.MetaData()
+cursors = cursors_table(consumer_tables)
+applied = sa.Table("applied", consumer_tables, sa.Column("body", sa.Integer, nullable=False))
+
+
+@pytest.fixture
+def producer(fresh_database: FreshDatabase) -> UnitOfWork:
+    engine = create_engine(fresh_database(), pool_size=10)
+    producer_tables.create_all(engine)
+    return UnitOfWork(engine)
+
+
+@pytest.fixture
+def consumer(fresh_database: FreshDatabase) -> UnitOfWork:
+    engine = create_engine(fresh_database(), pool_size=4)
+    consumer_tables.create_all(engine)
+    return UnitOfWork(engine)
+
+
+def append(uow: UnitOfWork, *bodies: int, wait: bool = True) -> None:
+    with uow.begin() as conn:
+        conn.execute(sa.insert(news), [{"body": body} for body in bodies])
+    if wait:
+        settle(uow)
+
+
+def settle(uow: UnitOfWork) -> None:
+    """Wait until all committed events can be read: other tests' transactions on the server hold them back."""
+    pause = threading.Event()
+    unsettled = sa.select(sa.func.count()).where(
+        news.c.tx >= sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot())
+    )
+    for _ in range(2000):
+        with uow.begin() as conn:
+            if conn.execute(unsettled).scalar_one() == 0:
+                return
+        pause.wait(0.005)
+    raise AssertionError("a transaction stayed open for ten seconds")
+
+
+def read(uow: UnitOfWork, cursor: str, limit: int = 500) -> tuple[list[int], str]:
+    with uow.begin() as conn:
+        rows, next_cursor = read_feed(conn, news, cursor, limit)
+    return [row.body for row in rows], next_cursor
+
+
+# --- producer
+
+
+def test_reads_pages_in_order_and_stays_at_the_end(producer: UnitOfWork) -> None:
+    append(producer, 1, 2, 3)
+    append(producer, 4)
+    first, cursor = read(producer, "", 3)
+    second, cursor = read(producer, cursor, 3)
+    assert (first, second) == ([1, 2, 3], [4])
+    assert read(producer, cursor) == ([], cursor)
+
+
+def test_events_of_one_transaction_may_be_split_over_pages(producer: UnitOfWork) -> None:
+    append(producer, *range(10))
+    got, cursor = [], ""
+    for _ in range(5):
+        page, cursor = read(producer, cursor, 2)
+        got += page
+    assert got == list(range(10))
+
+
+def test_number_below_one_and_above_500_means_500(producer: UnitOfWork) -> None:
+    append(producer, *range(600))
+    for limit in (0, -1, 501, 10_000):
+        assert len(read(producer, "", limit)[0]) == 500
+
+
+def test_latest_gives_only_a_cursor_after_which_everything_new_comes(producer: UnitOfWork) -> None:
+    append(producer, 1)
+    nothing, cursor = read(producer, "latest")
+    append(producer, 2)
+    assert nothing == []
+    assert read(producer, cursor)[0] == [2]
+
+
+def test_latest_misses_nothing_that_was_written_before_and_commits_after(producer: UnitOfWork) -> None:
+    with producer.begin() as late:
+        late.execute(sa.insert(news).values(body=1))
+        append(producer, 2, wait=False)
+        with producer.begin() as conn:
+            cursor = latest_cursor(conn, news)
+    settle(producer)
+    assert sorted(read(producer, cursor)[0]) == [1, 2]
+
+
+def test_event_that_commits_late_holds_back_what_came_after_it(producer: UnitOfWork) -> None:
+    with producer.begin() as late:
+        late.execute(sa.insert(news).values(body=1))
+        append(producer, 2, wait=False)
+        bodies, cursor = read(producer, "")
+        assert bodies == []
+    settle(producer)
+    assert read(producer, cursor)[0] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["x", "1", "1.", ".1", "1.2.3", "-1.0", "1.0 ", "1.٣", "99999999999999999999.0", "1.9223372036854775808"],
+)
+def test_refuses_what_is_no_cursor(producer: UnitOfWork, cursor: str) -> None:
+    with pytest.raises(NotifyError) as caught:
+        read(producer, cursor)
+    assert caught.value.reason == "INVALID_FIELD"
+    assert caught.value.violations[0].field == "cursor"
+
+
+def test_trims_only_what_is_old(producer: UnitOfWork) -> None:
+    with producer.begin() as conn:
+        conn.execute(sa.insert(news).values(body=1, create_time=sa.func.now() - timedelta(days=8)))
+    append(producer, 2)
+    with producer.begin() as conn:
+        assert trim_feed(conn, news, timedelta(days=7)) == 1
+        assert trim_feed(conn, news, timedelta(days=7)) == 0
+    assert read(producer, "")[0] == [2]
+
+
+def test_reads_a_range_of_the_index(producer: UnitOfWork) -> None:
+    with producer.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.exec_driver_sql("INSERT INTO news (body) SELECT n FROM generate_series(1, 20000) n")
+        conn.exec_driver_sql("ANALYZE news")
+        plan = "\n".join(
+            conn.exec_driver_sql(
+                "EXPLAIN SELECT * FROM news WHERE (tx, seq) > ('1'::xid8, 0::bigint)"
+                " AND tx < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY tx, seq LIMIT 500"
+            ).scalars()
+        )
+    assert "news_pkey" in plan
+    assert "Sort" not in plan
+
+
+WRITERS, EVENTS_EACH = 6, 200
+
+
+def write_side_by_side(producer: UnitOfWork, reading: "threading.Event") -> None:
+    """Six writers commit their events in another order than the serial numbers were given out in."""
+    start = threading.Barrier(WRITERS)
+
+    def write(writer: int) -> None:
+        start.wait()
+        for number in range(EVENTS_EACH):
+            with producer.begin() as conn:
+                conn.execute(sa.insert(news).values(body=writer * EVENTS_EACH + number))
+                # odd writers hold their number for a while before they commit
+                if writer % 2:
+                    conn.exec_driver_sql("SELECT pg_sleep(0.002)")
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for future in [pool.submit(write, writer) for writer in range(WRITERS)]:
+            future.result()
+    settle(producer)
+    reading.set()
+
+
+def test_serial_cursor_loses_events_and_the_feed_loses_and_repeats_none(producer: UnitOfWork) -> None:
+    written = threading.Event()
+    by_serial: list[int] = []
+    by_feed: list[int] = []
+
+    def read_by_serial() -> None:
+        highest = 0
+        while True:
+            last_round = written.is_set()
+            with producer.begin() as conn:
+                after = sa.select(news.c.seq, news.c.body).where(news.c.seq > highest)
+                rows = conn.execute(after.order_by(news.c.seq)).all()
+            if rows:
+                highest = rows[-1].seq
+                by_serial.extend(row.body for row in rows)
+            elif last_round:
+                return
+
+    def read_by_feed() -> None:
+        cursor = ""
+        while True:
+            last_round = written.is_set()
+            bodies, cursor = read(producer, cursor)
+            by_feed.extend(bodies)
+            if not bodies and last_round:
+                return
+
+    readers = [threading.Thread(target=target) for target in (read_by_serial, read_by_feed)]
+    for reader in readers:
+        reader.start()
+    write_side_by_side(producer, written)
+    for reader in readers:
+        reader.join()
+
+    everything = set(range(WRITERS * EVENTS_EACH))
+    assert len(by_serial) < len(everything), "a serial cursor lost nothing: this test shows nothing"
+    assert set(by_feed) == everything
+    assert len(by_feed) == len(everything)
+
+
+# --- consumer
+
+
+class Interrupted(Exception):
+    """Stands for the death of the process."""
+
+
+def make_consumer(
+    producer: UnitOfWork, consumer: UnitOfWork, *, die: str = "", limit: int = 500, start: str = ""
+) -> FeedConsumer[int]:
+    def apply(conn: sa.Connection, events: Sequence[int]) -> None:
+        conn.execute(sa.insert(applied), [{"body": event} for event in events])
+        if die == "before commit":
+            raise Interrupted
+
+    return FeedConsumer("news", consumer, cursors, lambda cursor: read(producer, cursor, limit), apply, start)
+
+
+def applied_bodies(consumer: UnitOfWork) -> list[int]:
+    with consumer.begin() as conn:
+        return list(conn.execute(sa.select(applied.c.body)).scalars())
+
+
+def drain(feed: FeedConsumer[Any]) -> int:
+    total = 0
+    while count := feed.step():
+        total += count
+    return total
+
+
+def test_applies_everything_once_page_by_page(producer: UnitOfWork, consumer: UnitOfWork) -> None:
+    append(producer, *range(25))
+    feed = make_consumer(producer, consumer, limit=10)
+    assert [feed.step() for _ in range(4)] == [10, 10, 5, 0]
+    append(producer, 25)
+    assert feed.step() == 1
+    assert sorted(applied_bodies(consumer)) == list(range(26))
+
+
+def test_crash_before_the_commit_applies_once(producer: UnitOfWork, consumer: UnitOfWork) -> None:
+    append(producer, 1, 2)
+    with pytest.raises(Interrupted):
+        make_consumer(producer, consumer, die="before commit").step()
+    assert applied_bodies(consumer) == []
+    assert drain(make_consumer(producer, consumer)) == 2
+    assert sorted(applied_bodies(consumer)) == [1, 2]
+
+
+def test_crash_after_the_commit_applies_once(producer: UnitOfWork, consumer: UnitOfWork) -> None:
+    append(producer, 1, 2)
+    assert make_consumer(producer, consumer).step() == 2
+    assert drain(make_consumer(producer, consumer)) == 0
+    assert sorted(applied_bodies(consumer)) == [1, 2]
+
+
+def test_consumer_that_failed_goes_on_where_it_was(producer: UnitOfWork, consumer: UnitOfWork) -> None:
+    append(producer, 1)
+    fails = [True]
+
+    def apply(conn: sa.Connection, events: Sequence[int]) -> None:
+        if fails.pop():
+            raise Interrupted
+        conn.execute(sa.insert(applied), [{"body": event} for event in events])
+
+    feed: FeedConsumer[int] = FeedConsumer("news", consumer, cursors, lambda c: read(producer, c), apply)
+    with pytest.raises(Interrupted):
+        feed.step()
+    fails.append(False)
+    assert feed.step() == 1
+    assert applied_bodies(consumer) == [1]
+
+
+def test_two_consumers_of_one_name_apply_nothing_twice(producer: UnitOfWork, consumer: UnitOfWork) -> None:
+    append(producer, *range(1000))
+    start = threading.Barrier(2)
+
+    def run() -> int:
+        feed = make_consumer(producer, consumer, limit=7)
+        start.wait()
+        total, idle = 0, 0
+        while idle < 3:
+            count = feed.step()
+            total += count
+            idle = 0 if count else idle + 1
+        return total
+
+    with ThreadPoolExecutor(2) as pool:
+        totals = [future.result() for future in [pool.submit(run), pool.submit(run)]]
+    drain(make_consumer(producer, consumer))
+    counts = Counter(applied_bodies(consumer))
+    assert set(counts) == set(range(1000))
+    assert set(counts.values()) == {1}
+    assert sum(totals) <= 1000
+
+
+def test_who_lost_the_race_applies_nothing(producer: UnitOfWork, consumer: UnitOfWork) -> None:
+    append(producer, 1)
+    slow = make_consumer(producer, consumer)
+    slow.step()
+    quick = make_consumer(producer, consumer)
+    append(producer, 2)
+    assert quick.step() == 1
+    assert slow.step() == 0
+    append(producer, 3)
+    assert slow.step() == 1
+    assert sorted(applied_bodies(consumer)) == [1, 2, 3]
+
+
+def test_starts_where_it_was_told_and_only_the_first_time(producer: UnitOfWork, consumer: UnitOfWork) -> None:
+    append(producer, 1)
+    assert drain(make_consumer(producer, consumer, start="latest")) == 0
+    append(producer, 2)
+    assert drain(make_consumer(producer, consumer, start="latest")) == 1
+    assert applied_bodies(consumer) == [2]
+
+
+def test_consumers_of_other_names_have_cursors_of_their_own(
+    producer: UnitOfWork, consumer: UnitOfWork
+) -> None:
+    append(producer, 1)
+    for name in ("one", "other"):
+        feed: FeedConsumer[int] = FeedConsumer(
+            name, consumer, cursors, lambda c: read(producer, c), lambda conn, events: None
+        )
+        assert feed.step() == 1
