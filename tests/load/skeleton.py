@@ -70,7 +70,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=["server", "gateway"])
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--database-url", default="", help="for the server; the table is made if it is missing")
+    parser.add_argument(
+        "--database-url", default="", help="for the server; the table is made if it is missing"
+    )
     arguments = parser.parse_args()
     if arguments.part == "gateway":
         granian.Granian(

@@ -149,7 +149,7 @@ class ChildProcess:
         self._process.wait(STOP_SECONDS)
 
     def run_to_end(self, seconds: float = 120.0) -> None:
-        """Runs it until it ends by itself. Raises StartFailed unless it ended with status 0 within `seconds`."""
+        """Runs it to its own end. Raises StartFailed unless that is status 0 within `seconds`."""
         self.start()
         if not self.wait(seconds):
             self.kill()

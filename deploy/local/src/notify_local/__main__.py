@@ -1,0 +1,250 @@
+"""Command line of the local stack: `python -m notify_local run | demo | rpc | certs`."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import grpc
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from notify_local.backing import StartFailed
+from notify_local.certificates import ensure_certificates
+from notify_local.demo import DemoFailed, DemoFile, send_demo_messages
+from notify_local.seed import Seeded, seed
+from notify_local.stack import Options, PortTaken, Stack
+
+DEFAULT_RUN_FOLDER = Path(".run")
+ADMIN_CLIENT_ID = "notify-admin"
+ADMIN_SECRET = "dev-notify-secret-key"  # noqa: S105 - the admin web app's own default for development
+STEPS = 15
+"""How many things a start reports, for the bar's length."""
+
+console = Console(highlight=False)
+
+
+class _Reporter:
+    """Shows the steps of a start: a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar = (
+            Progress(
+                TextColumn("starting {task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                console=console,
+                transient=True,
+            )
+            if console.is_terminal
+            else None
+        )
+        self._task = self._bar.add_task("", total=STEPS) if self._bar else None
+
+    def __enter__(self) -> "_Reporter":
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def step(self, text: str) -> None:
+        """Says what is being done now."""
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, advance=1, description=text)
+        else:
+            console.print(f"starting {text}")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Starts everything, sends the demo messages and stays until it is told to stop."""
+    run_folder = arguments.run_folder.resolve()
+    stack = Stack(Options(run_folder, port=arguments.port, with_edge=True))
+    other = stack.ledger.running_stack()
+    if other is not None:
+        console.print(
+            f"run: the platform runs already, as process {other}; stop that one first (Ctrl-C there)"
+        )
+        return 1
+    left = stack.ledger.end_leftovers()
+    if left:
+        console.print(f"ended {left} processes that an earlier run left behind")
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: _interrupt(stopping))
+    started = time.monotonic()
+    try:
+        with _Reporter() as reporter:
+            stack.start(reporter.step)
+        seeded = seed(stack)
+        demo = _write_demo_file(stack, seeded)
+        console.print("sending a text, an email and a letter with the official Python client …")
+        send_demo_messages(demo, lambda text: console.print(f"  {text}"))
+        _say_where_to_look(stack, demo, time.monotonic() - started)
+        return _stay(stack, stopping)
+    except KeyboardInterrupt:
+        return 0
+    except (PortTaken, StartFailed, DemoFailed) as error:
+        console.print(f"run: {error}", markup=False)
+        return 1
+    except grpc.RpcError as error:
+        console.print(f"run: seeding failed: {error}", markup=False)
+        return 1
+    finally:
+        console.print("stopping …")
+        stack.stop()
+
+
+def _interrupt(stopping: threading.Event) -> None:
+    if not stopping.is_set():
+        stopping.set()
+        raise KeyboardInterrupt
+
+
+def _stay(stack: Stack, stopping: threading.Event) -> int:
+    told: set[str] = set()
+    while not stopping.wait(1.0):
+        for name in set(stack.ended()) - told:
+            told.add(name)
+            console.print(
+                f"{name} ended with status {stack.processes[name].exit_status()}; see {stack.processes[name].log}",
+                markup=False,
+            )
+    return 0
+
+
+def _write_demo_file(stack: Stack, seeded: Seeded) -> DemoFile:
+    operator = stack.certificates["operator"]
+    content = {
+        "base_url": stack.base_url,
+        "admin_client_id": ADMIN_CLIENT_ID,
+        "admin_secret": ADMIN_SECRET,
+        "service_id": seeded.service_id,
+        "api_keys": seeded.api_keys,
+        "templates": seeded.templates,
+        "grpc": stack.grpc_targets,
+        "certs": {"ca": str(operator.ca), "cert": str(operator.cert), "key": str(operator.key)},
+    }
+    path = stack.folder / "demo.json"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file, indent=2)
+    return DemoFile(content)
+
+
+def _say_where_to_look(stack: Stack, demo: DemoFile, seconds: float) -> None:
+    console.print(
+        f"""
+The platform is up, {seconds:.0f} s after the start.
+
+  Inbox      {stack.base_url}/console/
+  REST API   {stack.base_url}/v2/notifications
+  Service    {demo.content["service_id"]} (Demo service)
+  Live key   {demo.content["api_keys"]["normal"]}
+  Team key   {demo.content["api_keys"]["team"]}
+  Test key   {demo.content["api_keys"]["test"]}
+  Scripts    {stack.folder / "demo.json"}
+  Logs       {stack.folder / "logs"}
+
+  make demo                                              sends three more messages
+  make rpc CALL=notify.admin.v1.ServicesService/ListServices   calls a method
+  Ctrl-C                                                 stops everything; the data stays""",
+        markup=False,
+    )
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Sends the demo messages through a platform that runs."""
+    try:
+        demo_file = DemoFile.read(arguments.run_folder)
+        send_demo_messages(demo_file, lambda text: console.print(f"  {text}"))
+    except DemoFailed as error:
+        console.print(f"demo: {error}", markup=False)
+        return 1
+    console.print(f"look at them: {demo_file.content['base_url']}/console/")
+    return 0
+
+
+def rpc(arguments: argparse.Namespace) -> int:
+    """Calls one method with grpcurl and the operator's certificate; `list` and `describe` work too."""
+    try:
+        content = DemoFile.read(arguments.run_folder).content
+    except DemoFailed as error:
+        console.print(f"rpc: {error}", markup=False)
+        return 1
+    context = _context_of(arguments.call)
+    if context not in content["grpc"]:
+        names = ", ".join(sorted(content["grpc"]))
+        console.print(
+            f"rpc: {arguments.call!r} names no context; say notify.<context>.v1.<Service>/<Method> "
+            f"with one of {names}, or a context alone to list its services",
+            markup=False,
+        )
+        return 1
+    command = [
+        str(Path(sysconfig.get_path("scripts")) / "grpcurl"),
+        *(
+            "-cacert",
+            content["certs"]["ca"],
+            "-cert",
+            content["certs"]["cert"],
+            "-key",
+            content["certs"]["key"],
+        ),
+    ]
+    if "/" in arguments.call:
+        command += ["-d", arguments.data, content["grpc"][context], arguments.call]
+    elif arguments.call == context:
+        command += [content["grpc"][context], "list"]
+    else:
+        command += [content["grpc"][context], "describe", arguments.call]
+    return subprocess.run(command, check=False).returncode  # noqa: S603 - a developer's own call
+
+
+def _context_of(call: str) -> str:
+    parts = call.split(".")
+    return parts[1] if parts[0] == "notify" and len(parts) > 1 else call
+
+
+def certs(arguments: argparse.Namespace) -> int:
+    """Makes the certificates that are missing."""
+    for name, certificate in ensure_certificates(arguments.run_folder / "certs").items():
+        console.print(f"{name}: {certificate.cert}")
+    return 0
+
+
+def main() -> int:
+    """Command line entry; returns the exit status."""
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+    parser = argparse.ArgumentParser(prog="notify_local", description=__doc__)
+    parser.add_argument(
+        "--run-folder", type=Path, default=DEFAULT_RUN_FOLDER, help="state, logs, certificates"
+    )
+    commands = parser.add_subparsers(required=True)
+    run_parser = commands.add_parser("run", help="start the platform and stay until Ctrl-C")
+    run_parser.add_argument("--port", type=int, default=6011, help="where the platform is reached (6011)")
+    run_parser.set_defaults(command=run)
+    demo_parser = commands.add_parser("demo", help="send a text, an email and a letter")
+    demo_parser.set_defaults(command=demo)
+    rpc_parser = commands.add_parser("rpc", help="call a gRPC method with the operator's certificate")
+    rpc_parser.add_argument("call", help="notify.<context>.v1.<Service>/<Method>, a service, or a context")
+    rpc_parser.add_argument("--data", default="{}", help="the request as JSON")
+    rpc_parser.set_defaults(command=rpc)
+    certs_parser = commands.add_parser("certs", help="make the development certificates")
+    certs_parser.set_defaults(command=certs)
+    arguments = parser.parse_args()
+    return int(arguments.command(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

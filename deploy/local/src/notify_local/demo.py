@@ -1,0 +1,114 @@
+"""Sends a text, an email and a letter with the official Python client and follows each to its delivery."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from notifications_python_client.notifications import NotificationsAPIClient
+from notify.letters.v1 import print_runs_service_pb2, print_runs_service_pb2_grpc
+
+DELIVERY_SECONDS = 60.0
+LETTER_DELIVERED = "received"
+"""The public word for a delivered letter (public-api.md §4.1)."""
+
+PERSONALISATION = {"name": "Amala", "date": "1 December 2026 at 1:15pm", "needs parking": "yes"}
+ADDRESS = {
+    "address_line_1": "Amala Bird",
+    "address_line_2": "123 High Street",
+    "address_line_3": "Richmond upon Thames",
+    "address_line_4": "SW14 6BF",
+}
+
+
+class DemoFailed(Exception):
+    """A demo message was not delivered; the text says which, and in what state it is."""
+
+
+@dataclass(frozen=True)
+class DemoFile:
+    """What `.run/demo.json` tells scripts (design.md §6)."""
+
+    content: dict[str, Any]
+
+    @classmethod
+    def read(cls, run_folder: Path) -> "DemoFile":
+        """Reads the file. Raises DemoFailed where no stack has run."""
+        path = run_folder / "demo.json"
+        try:
+            return cls(json.loads(path.read_text()))
+        except (OSError, ValueError) as error:
+            raise DemoFailed(f"{path} is not there: start the platform first, with `make run`") from error
+
+    def channel(self, context: str) -> grpc.Channel:
+        """A channel to a context with the operator's certificate; close it after use."""
+        certs = {name: Path(path).read_bytes() for name, path in self.content["certs"].items()}
+        credentials = grpc.ssl_channel_credentials(certs["ca"], certs["key"], certs["cert"])
+        return grpc.secure_channel(self.content["grpc"][context], credentials)
+
+
+def send_demo_messages(demo: DemoFile, tell: Callable[[str], None]) -> dict[str, str]:
+    """Sends the three messages, waits until each is delivered, and returns channel -> notification id.
+
+    The letter needs a print run, which is started by hand here, as an operator would. Raises DemoFailed.
+    """
+    client = NotificationsAPIClient(demo.content["api_keys"]["normal"], base_url=demo.content["base_url"])
+    templates = demo.content["templates"]
+    ids = {
+        "sms": client.send_sms_notification(
+            phone_number="+447900900123", template_id=templates["sms"], personalisation=PERSONALISATION
+        )["id"],
+        "email": client.send_email_notification(
+            email_address="amala@example.gov.uk",
+            template_id=templates["email"],
+            personalisation=PERSONALISATION,
+        )["id"],
+        "letter": client.send_letter_notification(
+            template_id=templates["letter"], personalisation={**PERSONALISATION, **ADDRESS}
+        )["id"],
+    }
+    _wait_for_pdf(client, ids["letter"])
+    with demo.channel("letters") as channel:
+        print_runs_service_pb2_grpc.PrintRunsServiceStub(channel).StartPrintRun(
+            print_runs_service_pb2.StartPrintRunRequest(request_id=str(uuid.uuid4())), timeout=10
+        )
+    for channel_name, notification_id in ids.items():
+        wanted = LETTER_DELIVERED if channel_name == "letter" else "delivered"
+        _wait_for_status(client, channel_name, notification_id, wanted)
+        tell(f"{channel_name}: {wanted} ({notification_id})")
+    return ids
+
+
+def _wait_for_pdf(client: NotificationsAPIClient, notification_id: str) -> None:
+    def ready() -> bool:
+        return bool(client.get_notification_by_id(notification_id)["is_cost_data_ready"])
+
+    if not _until(ready):
+        raise DemoFailed(f"the letter {notification_id} was not typeset within {DELIVERY_SECONDS:.0f} s")
+
+
+def _wait_for_status(client: NotificationsAPIClient, channel: str, notification_id: str, wanted: str) -> None:
+    seen = ""
+
+    def arrived() -> bool:
+        nonlocal seen
+        seen = str(client.get_notification_by_id(notification_id)["status"])
+        return seen == wanted
+
+    if not _until(arrived):
+        raise DemoFailed(
+            f"the {channel} {notification_id} is {seen}, not {wanted}, after {DELIVERY_SECONDS:.0f} s"
+        )
+
+
+def _until(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + DELIVERY_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
