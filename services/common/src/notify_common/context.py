@@ -1,7 +1,7 @@
 """What belongs to the message or request at hand: request id, trace, origin, deadline.
 
-Server interceptors, workers and the gateway set these once; logs, outgoing calls and rows read them, so that one
-grep for a request id follows a message through every process (design.md §2.8).
+Server interceptors, workers and the gateway set these once; logs, outgoing calls and rows read them, so that
+one grep for a request id follows a message through every process (design.md §2.8).
 """
 
 import re
@@ -56,21 +56,24 @@ def bind(
 ) -> Iterator[None]:
     """Runs the `with` block in the context of a stored request, such as that of a claimed row.
 
-    Missing parts are made anew, as in `enter`. `timeout` (seconds) sets a deadline. The context before it comes
-    back at the end.
+    Missing parts are made anew, as in `enter`. `timeout` (seconds) sets a deadline. The context before it
+    comes back at the end.
     """
-    variables = (_request_id, _traceparent, _origin, deadline)
-    before = [variable.get() for variable in variables]
+    before = (_request_id.get(), _traceparent.get(), _origin.get(), deadline.get())
     enter(request_id, traceparent, origin, None if timeout is None else clock.monotonic() + timeout)
     try:
         yield
     finally:
-        for variable, value in zip(variables, before, strict=True):
-            variable.set(value)  # type: ignore[arg-type] # each value came out of its own variable
+        _request_id.set(before[0])
+        _traceparent.set(before[1])
+        _origin.set(before[2])
+        deadline.set(before[3])
 
 
 def time_left() -> float | None:
-    """Returns the seconds that are left until the deadline, below zero when it has passed; None means no limit."""
+    """Returns the seconds that are left until the deadline, below zero when it has passed; None means no
+    limit.
+    """
     until = deadline.get()
     return None if until is None else until - clock.monotonic()
 

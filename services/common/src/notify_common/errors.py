@@ -28,8 +28,8 @@ class FieldViolation:
 class NotifyError(Exception):
     """An error that its receiver may see, told apart by `reason`.
 
-    On a server it becomes a `google.rpc.Status`; on a client every failed call is one of these again, with the
-    same reason, code, message, violations, metadata and retry time.
+    On a server it becomes a `google.rpc.Status`; on a client every failed call is one of these again, with
+    the same reason, code, message, violations, metadata and retry time.
     """
 
     def __init__(
@@ -45,8 +45,9 @@ class NotifyError(Exception):
         """Makes an error of `reason`, whose gRPC code the table of reasons gives.
 
         `message` may be shown to people: no recipient, no personalisation, no key. `metadata` holds the facts
-        that the gateway needs to word its answer. `retry_after` says when another try makes sense. `code` is for
-        reasons that came over the wire from a newer service; without it an unknown reason raises ValueError.
+        that the gateway needs to word its answer. `retry_after` says when another try makes sense. `code` is
+        for reasons that came over the wire from a newer service; without it an unknown reason raises
+        ValueError.
         """
         if code is None:
             known = REASONS.get(reason)

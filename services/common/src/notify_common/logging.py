@@ -20,11 +20,11 @@ from notify_common import clock, context
 KEYS: Final = frozenset(
     {
         "action", "attempt", "attempts", "caller", "channel", "check", "code", "command", "count", "cursor",
-        "environment", "error_type", "exit_status", "frames", "healthy", "http_method", "key_type", "lag", "level",
-        "listen", "logger", "message", "method", "migration", "mode", "name", "origin", "path", "peer", "pid", "port",
-        "provider", "queue", "queues", "reason", "reference", "revision", "route", "seconds", "service", "severity",
-        "signal", "size", "sqlstate", "state", "status", "table", "target", "task", "threads", "topic", "version",
-        "worker",
+        "environment", "error_type", "exit_status", "frames", "healthy", "http_method", "key_type", "lag",
+        "level", "listen", "logger", "message", "method", "migration", "mode", "name", "origin", "path",
+        "peer", "pid", "port", "provider", "queue", "queues", "reason", "reference", "revision", "route",
+        "seconds", "service", "severity", "signal", "size", "sqlstate", "state", "status", "table",
+        "target", "task", "threads", "topic", "version", "worker",
     }
 )  # fmt: skip
 """Keys that may be logged besides the fixed first ones; all hold names and numbers of ours."""
@@ -46,6 +46,7 @@ ENDINGS: Final = (
 _MAX_TEXT = 300
 _MAX_ITEMS = 50
 _CAUSES = 5
+_FRAMES = 12
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -90,7 +91,8 @@ def describe_exception(error: BaseException) -> dict[str, object]:
     """Returns the keys that tell where and what kind an error was, without its text.
 
     The text of an exception may hold a recipient or a password (`DETAIL: Key (recipient)=(…)`), so a line has
-    the types of the error and its causes, the database's SQLSTATE where there is one, and the innermost frames.
+    the types of the error and its causes, the database's SQLSTATE where there is one, and the innermost
+    frames.
     """
     types: list[str] = []
     sqlstate: str | None = None
@@ -99,10 +101,10 @@ def describe_exception(error: BaseException) -> dict[str, object]:
         types.append(f"{type(cause).__module__}.{type(cause).__qualname__}")
         sqlstate = sqlstate or getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
         cause = cause.__cause__ or cause.__context__
-    frames = [
-        f"{os.path.basename(os.path.dirname(frame.filename))}/{os.path.basename(frame.filename)}:{frame.lineno} {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)[-12:]
-    ]
+    frames = []
+    for frame in traceback.extract_tb(error.__traceback__)[-_FRAMES:]:
+        folder, file = os.path.split(frame.filename)
+        frames.append(f"{os.path.basename(folder)}/{file}:{frame.lineno} {frame.name}")
     keys: dict[str, object] = {"error_type": " < ".join(types), "frames": frames}
     if sqlstate:
         keys["sqlstate"] = sqlstate
@@ -156,8 +158,8 @@ def _value(value: object) -> object:
 class _LibraryHandler(logging.Handler):
     """Passes on what libraries log, in our form.
 
-    Only the fixed part of a record's message is kept (`"Retrying in %s seconds"`): its arguments and the text of
-    exceptions may hold payloads.
+    Only the fixed part of a record's message is kept (`"Retrying in %s seconds"`): its arguments and the text
+    of exceptions may hold payloads.
     """
 
     def emit(self, record: logging.LogRecord) -> None:

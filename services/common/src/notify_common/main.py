@@ -37,8 +37,8 @@ def run(
 ) -> NoReturn:
     """Runs the command that `arguments` (by default the process's) name, and ends the process.
 
-    Exit status: 0 done, 1 failed, 2 bad arguments or settings. `check-config` reads the settings, says what is
-    wrong with them and does nothing else. SIGTERM and SIGINT stop a command, SIGUSR1 shows its stacks.
+    Exit status: 0 done, 1 failed, 2 bad arguments or settings. `check-config` reads the settings, says what
+    is wrong with them and does nothing else. SIGTERM and SIGINT stop a command, SIGUSR1 shows its stacks.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m notify_{service.removeprefix('api-').replace('-', '_')}",

@@ -1,7 +1,7 @@
 """The table of error reasons: every `NotifyError` names one of these (design.md §2.6).
 
-A reason is stable: callers and the gateway's error table decide by it, never by the message. Add a reason under
-the heading of the context that raises it; the gateway's table needs a row for it too.
+A reason is stable: callers and the gateway's error table decide by it, never by the message. Add a reason
+under the heading of the context that raises it; the gateway's table needs a row for it too.
 """
 
 from collections.abc import Mapping

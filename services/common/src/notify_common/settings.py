@@ -135,8 +135,8 @@ S = TypeVar("S", bound=BaseSettings)
 def load_settings(cls: type[S], **values: Any) -> S:
     """Returns the settings of `cls` from the environment; `values` win over it.
 
-    Bad settings end the process with status 2 and one sentence a setting on standard error. No sentence repeats
-    a value.
+    Bad settings end the process with status 2 and one sentence a setting on standard error. No sentence
+    repeats a value.
     """
     try:
         return cls(**values)

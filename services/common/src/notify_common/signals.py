@@ -12,8 +12,8 @@ _stop = threading.Event()
 def install() -> threading.Event:
     """Makes SIGTERM and SIGINT set the returned event, and SIGUSR1 write all stacks to standard error.
 
-    Handlers do nothing else: the main thread waits on the event (design.md §4.3). Call it from the main thread;
-    every call returns the same event.
+    Handlers do nothing else: the main thread waits on the event (design.md §4.3). Call it from the main
+    thread; every call returns the same event.
     """
 
     def stop(signum: int, frame: FrameType | None) -> None:

@@ -32,8 +32,8 @@ _tracer: Tracer | None = None
 def configure_tracing(service: str, endpoint: str | None, exporter: SpanExporter | None = None) -> None:
     """Sends spans of this process to the OTLP collector at `endpoint`; does nothing without one.
 
-    Call it once, after any fork. `exporter` takes the place of the collector in tests and gets each span as it
-    ends.
+    Call it once, after any fork. `exporter` takes the place of the collector in tests and gets each span as
+    it ends.
     """
     global _provider, _tracer
     if endpoint is None and exporter is None:
@@ -72,8 +72,8 @@ def current_traceparent() -> str:
 def span(name: str, kind: SpanKind = SpanKind.INTERNAL, **ids: str) -> Iterator[None]:
     """Records the `with` block as a span below the current one; `ids` become its attributes.
 
-    Attributes hold ids and names only, never content or recipients. An error marks the span with its type, not
-    with its text, which may hold either.
+    Attributes hold ids and names only, never content or recipients. An error marks the span with its type,
+    not with its text, which may hold either.
     """
     if _tracer is None:
         yield

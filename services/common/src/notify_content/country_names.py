@@ -1,7 +1,8 @@
 """Every country an envelope may name, with the keys that lead to it (content.md Appendix C).
 
 Each zone's table has one entry for each canonical name, the name printed on the envelope: the name, a colon,
-and its keys parted by commas, on as many indented lines as they need. Keys are formed as `countries.key` does.
+and its keys parted by commas, on as many indented lines as they need. `countries.key` says how keys are
+formed.
 """
 
 UNITED_KINGDOM = """

@@ -221,8 +221,8 @@ class RowRange(NamedTuple):
 class RowRanges:
     """Ranges of a file's rows, to be iterated once; made by `split_chunks`.
 
-    A range comes out as soon as its rows have gone by. When all have, `headers` holds the headings every range
-    must be read with (content.md §11.1 "Column positions") and `row_count` the number of rows.
+    A range comes out as soon as its rows have gone by. When all have, `headers` holds the headings that every
+    range must be read with (content.md §11.1 "Column positions") and `row_count` the number of rows.
     """
 
     def __init__(self, rows: CsvRows, rows_per_chunk: int) -> None:

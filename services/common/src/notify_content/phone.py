@@ -7,7 +7,7 @@ without it; the answer is the one libphonenumber gives.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberType, ValidationResult
@@ -95,7 +95,8 @@ class PhoneNumber:
     """A number that can be sent to, with its derived facts (content.md §8.4)."""
 
     normalised: str
-    """E.164 without the plus: `447400123456`."""
+    """E.164 without the plus: `447400123456`. To be read again it needs its plus, without which the digits of some
+    foreign numbers are a UK number."""
     human_readable: str
     """National format for country code 44, international format otherwise."""
     is_uk: bool
@@ -144,6 +145,7 @@ def parse_service_contact_number(number: str) -> PhoneNumber:
 def normalise(number: str) -> str:
     """E.164 without the plus of any number that parses, whether or not a service may send to it.
 
+    With the plus put back it normalises to itself.
     Raises InvalidPhoneNumber for a number that does not parse (content.md §8.2).
     """
     plain = _plain_uk_mobile(number)
@@ -161,8 +163,7 @@ def is_foreign(number: str) -> bool:
 
 
 def _gb_mobile_pattern() -> str:
-    plan = PhoneMetadata.metadata_for_region(_UK_REGION)
-    assert plan is not None and plan.mobile is not None  # noqa: S101 - every copy of the library has them
+    plan: Any = PhoneMetadata.metadata_for_region(_UK_REGION)
     # Digits 71-75 and 77-79 leave out the types libphonenumber tries before mobile: 70 personal, 76 pager.
     return rf"(?:0|\+44|0044|44|)(?=7[1-57-9])({plan.mobile.national_number_pattern})"
 

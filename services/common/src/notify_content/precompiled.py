@@ -3,7 +3,8 @@
 A job writes one template for many recipients, and most values are a name, a date, a number: they neither are
 Markdown nor change what is around them. For these the body is written once with a mark in place of each
 value, and a recipient's values then replace the marks in what came out. `Precompiled.render` answers only
-when that is certain to give what writing the filled-in body would give, and None otherwise. It is certain because
+when that is certain to give what writing the filled-in body would give, and None otherwise. It is certain
+because
 
 - a mark is a letter, and a value (`_INERT`) is words of letters, digits and currency signs with single
   separators inside, so both begin and end in ink and hold nothing that begins, ends or escapes a construct;

@@ -263,8 +263,8 @@ class RecipientRows:
     """The rows of a file, or of a range of one, one by one: an iterator of RecipientRow.
 
     Without `headers` the stream is a whole file that starts with its heading row, whose headings are taken as
-    they stand. With `headers`, from `csv_stream.split_chunks`, it is the bytes of one range and `first_row` the
-    index of its first row. At most `max_rows` rows of a file are read; `row_count` counts all that went by.
+    they stand. With `headers`, from `csv_stream.split_chunks`, it is the bytes of one range and `first_row`
+    the index of its first row. At most `max_rows` rows of a file are read; `row_count` counts all that pass.
 
     Iterating raises InvalidCsv.
     """

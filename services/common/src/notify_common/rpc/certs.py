@@ -1,7 +1,7 @@
 """Throw-away certificates for the local stack and the tests; production brings its own (design.md §6).
 
-Each certificate bears its service's name, and `localhost` and 127.0.0.1 besides, so that tools such as grpcurl
-can call a server by its address. The operator's bears its name alone.
+Each certificate bears its service's name, and `localhost` and 127.0.0.1 besides, so that tools such as
+grpcurl can call a server by its address. The operator's bears its name alone.
 """
 
 import os

@@ -46,8 +46,8 @@ class HealthServicer(health.HealthServicer):
 class Health:
     """Runs the checks each `interval` seconds; all must pass for SERVING.
 
-    A check that raises has failed. When a check hangs, so that three intervals pass without a result, the process
-    counts as not serving.
+    A check that raises has failed. When a check hangs, so that three intervals pass without a result, the
+    process counts as not serving.
     """
 
     def __init__(self, checks: Mapping[str, Check], services: Iterable[str], interval: float = 5.0) -> None:

@@ -31,8 +31,8 @@ class Pager:
     def encode(self, position: tuple[str, ...], filters: Mapping[str, object]) -> str:
         """Returns the token that says "go on behind `position`" for a list with these `filters`.
 
-        `filters` holds everything that decides which rows are listed, the list's own name included; its values
-        are compared as JSON, so lists must come in a fixed order.
+        `filters` holds everything that decides which rows are listed, the list's own name included; its
+        values are compared as JSON, so lists must come in a fixed order.
         """
         token = page_token_pb2.PageToken(filters_hash=_hash(filters), position=position)
         payload = token.SerializeToString(deterministic=True)

@@ -34,7 +34,9 @@ class BootError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A servicer and how it is added: `Registration(add_UsersServiceServicer_to_server, servicer, full_name)`."""
+    """A servicer and how it is added: `Registration(add_UsersServiceServicer_to_server, servicer,
+    full_name)`.
+    """
 
     add: Callable[[Any, grpc.Server], None]
     servicer: object
@@ -124,7 +126,9 @@ class Server:
         return bound
 
     def run_until(self, stop: threading.Event) -> None:
-        """Serves until `stop` is set; then says NOT_SERVING, serves on for the drain time, and stops in grace."""
+        """Serves until `stop` is set; then says NOT_SERVING, serves on for the drain time, and stops in
+        grace.
+        """
         stop.wait()
         get_logger().info("stopping")
         self._admin.health.enter_shutdown()

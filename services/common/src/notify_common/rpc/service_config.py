@@ -1,8 +1,8 @@
 """The service configs: timeouts and retry policies of every method, as data.
 
 `notify/<context>/v1/service_config.json` is in gRPC's own service config format. Channels take it whole, for
-retries and load balancing; its timeouts are applied by our client interceptor, because a server sees no deadline
-that gRPC takes from it (design.md §2.7).
+retries and load balancing; its timeouts are applied by our client interceptor, because a server sees no
+deadline that gRPC takes from it (design.md §2.7).
 """
 
 import json

@@ -5,7 +5,7 @@ from datetime import timedelta
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped] # no stubs exist
 from grpc_status import rpc_status
 
 from notify_common.errors import FieldViolation, NotifyError
@@ -29,9 +29,9 @@ _REASON_BY_CODE = {
 def to_status(error: NotifyError, domain: str, request_id: str) -> status_pb2.Status:
     """Returns the `google.rpc.Status` of `error`: ErrorInfo first, then what else it knows.
 
-    `domain` is `<context>.notify`. Violations travel as BadRequest, for RESOURCE_EXHAUSTED as QuotaFailure and
-    for FAILED_PRECONDITION as PreconditionFailure. Long texts are cut and violations past about 12 KiB left out,
-    because the whole of it travels in the trailers, whose size is limited.
+    `domain` is `<context>.notify`. Violations travel as BadRequest, for RESOURCE_EXHAUSTED as QuotaFailure
+    and for FAILED_PRECONDITION as PreconditionFailure. Long texts are cut and violations past about 12 KiB
+    left out, because the whole of it travels in the trailers, whose size is limited.
     """
     status = status_pb2.Status(code=error.code.value[0], message=_cut(error.message, _MAX_MESSAGE_BYTES))
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=domain)
@@ -52,8 +52,8 @@ def to_status(error: NotifyError, domain: str, request_id: str) -> status_pb2.St
 def to_error(call: grpc.RpcError) -> NotifyError:
     """Returns the NotifyError that a failed call stands for.
 
-    A status without ErrorInfo (the other end can't be reached, is overloaded, or is no service of ours) gets the
-    reason that belongs to its code. Details that can't be read count as missing.
+    A status without ErrorInfo (the other end can't be reached, is overloaded, or is no service of ours) gets
+    the reason that belongs to its code. Details that can't be read count as missing.
     """
     code = call.code() if isinstance(call, grpc.Call) else grpc.StatusCode.UNKNOWN
     try:
@@ -94,9 +94,7 @@ def _without_details(code: grpc.StatusCode) -> NotifyError:
 
 def _violations(error: NotifyError) -> Message:
     room = _MAX_DETAILS_BYTES
-    message: (
-        error_details_pb2.BadRequest | error_details_pb2.QuotaFailure | error_details_pb2.PreconditionFailure
-    )
+    message: Message
     if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         message = error_details_pb2.QuotaFailure()
     elif error.code is grpc.StatusCode.FAILED_PRECONDITION:

@@ -14,7 +14,9 @@ _SAN = "x509_subject_alternative_name"
 
 
 def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials:
-    """Returns credentials that demand a client certificate, and follow the files when certificates are renewed."""
+    """Returns credentials that demand a client certificate, and follow the files when certificates are
+    renewed.
+    """
     files = _ServerFiles(settings)
     return grpc.dynamic_ssl_server_credentials(
         files.read(), files.read_if_changed, require_client_authentication=True

@@ -13,7 +13,8 @@ _NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 class AuthzInterceptor(ServerInterceptor):
-    """Compares the subject alternative names of the caller's certificate with the method's gRPC service's list.
+    """Compares the subject alternative names of the caller's certificate with the method's gRPC service's
+    list.
 
     A service without a list is closed to everyone.
     """

@@ -30,7 +30,7 @@ class ServerInterceptor(grpc.ServerInterceptor):
     """
 
     def __init__(self) -> None:
-        self._wrapped: dict[str, tuple["Handler", "Handler"]] = {}
+        self._wrapped: dict[str, tuple[Handler, Handler]] = {}
 
     def around(self, method: Method) -> Around | None:
         """Returns what makes the context manager of one call of `method`; None leaves the method alone."""
@@ -55,20 +55,17 @@ class ServerInterceptor(grpc.ServerInterceptor):
 
 
 def _wrap(handler: "Handler", around: Around) -> "Handler":
-    deserializer, serializer = handler.request_deserializer, handler.response_serializer
-    if handler.response_streaming:
-        if handler.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(
-                _many(handler.stream_stream, around), deserializer, serializer
-            )
-        return grpc.unary_stream_rpc_method_handler(
-            _many(handler.unary_stream, around), deserializer, serializer
-        )
-    if handler.request_streaming:
-        return grpc.stream_unary_rpc_method_handler(
-            _one(handler.stream_unary, around), deserializer, serializer
-        )
-    return grpc.unary_unary_rpc_method_handler(_one(handler.unary_unary, around), deserializer, serializer)
+    kind = ("stream" if handler.request_streaming else "unary") + (
+        "_stream" if handler.response_streaming else "_unary"
+    )
+    behaviour: Behaviour = getattr(handler, kind)
+    make = getattr(grpc, f"{kind}_rpc_method_handler")
+    wrapped: Handler = make(
+        _many(behaviour, around) if handler.response_streaming else _one(behaviour, around),
+        handler.request_deserializer,
+        handler.response_serializer,
+    )
+    return wrapped
 
 
 def _one(behaviour: Behaviour, around: Around) -> Behaviour:

@@ -1,7 +1,7 @@
 """What stands around every call on a client: context, deadline, errors, metrics (design.md §2.8).
 
-A thin channel around grpc's own, not a chain of `grpc.*ClientInterceptor`: those put a second call object and a
-details tuple around each call, on the path that every message takes.
+A thin channel around grpc's own, not a chain of `grpc.*ClientInterceptor`: those put a second call object and
+a details tuple around each call, on the path that every message takes.
 """
 
 import contextvars
