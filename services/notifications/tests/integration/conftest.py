@@ -165,7 +165,7 @@ def town(database_server: str, module_database: FreshDatabase, redis_server: Red
             providers=providers,
             letters=letters,
             parts=parts,
-            stub=NotificationsServiceStub(server.channel("api-gateway")),  # type: ignore[no-untyped-call]
+            stub=NotificationsServiceStub(server.channel("api-gateway")),
             redis=redis.Redis.from_url(redis_server.url, decode_responses=True),
             superuser=superuser,
             relays={worker.name: worker for worker in relays},

@@ -89,6 +89,18 @@ def test_pages(house: House) -> None:
     assert seen == sorted((request.request_id for request in requests), reverse=True)
 
 
+def test_a_page_of_long_emails_is_cut_to_what_the_wire_takes(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "email", "((x))", "s")
+    for _ in range(4):
+        house.stub.SendEmail(email(service, template, [("x", "x" * 1_500_000)]))
+    first = listed(house, service)
+    assert len(first.notifications) == 2
+    second = listed(house, service, page_token=first.next_page_token)
+    assert len(second.notifications) == 2
+    assert not second.next_page_token
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -110,6 +110,20 @@ def test_of_the_same_request_at_once_one_is_stored(house: House, keyed: bool) ->
     assert house.counts() == (1, 1, 1)
 
 
+def test_a_database_that_closed_its_connections_is_connected_to_again(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "one")
+    at_once(*[lambda: house.stub.SendSms(sms(service, template))] * 8)
+    with house.superuser.connect() as conn:
+        conn.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name LIKE 'notify-notifications%%' AND datname = current_database()"
+        )
+    answers = at_once(*[lambda: house.stub.SendSms(sms(service, template))] * 8)
+    assert [answer for answer in answers if isinstance(answer, Exception)] == []
+    assert house.counts() == (16, 16, 16)
+
+
 def test_simulated_numbers_are_checked_but_not_stored(house: House) -> None:
     service = house.admin.add_service(limits={"sms_per_day": 1})
     template = house.admin.add_template(service, "sms", "Hi ((name))")

@@ -35,7 +35,7 @@ class DeliveryEvents:
     """The feed of providers. Kinds of a newer version that this one does not know are passed over."""
 
     def __init__(self, channel: grpc.Channel) -> None:
-        self._stub = receipts_grpc.ReceiptsServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+        self._stub = receipts_grpc.ReceiptsServiceStub(channel)
 
     def fetch(self, cursor: str) -> tuple[Sequence[Event], str]:
         """Up to 500 events after `cursor`, and the next cursor. Raises NotifyError."""
@@ -58,7 +58,7 @@ class LetterEvents:
     """The feed of letters. Kinds of a newer version that this one does not know are passed over."""
 
     def __init__(self, channel: grpc.Channel) -> None:
-        self._stub = letters_grpc.LettersServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+        self._stub = letters_grpc.LettersServiceStub(channel)
 
     def fetch(self, cursor: str) -> tuple[Sequence[Event], str]:
         """Up to 500 events after `cursor`, and the next cursor. Raises NotifyError."""

@@ -18,7 +18,7 @@ class LettersClient:
     """Calls LettersService."""
 
     def __init__(self, channel: grpc.Channel) -> None:
-        self._stub = LettersServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+        self._stub = LettersServiceStub(channel)
 
     def batch_create(self, letters: Sequence[letter_pb2.Letter]) -> None:
         """Hand over, all or none; those handed over before are ignored there. Raises NotifyError."""

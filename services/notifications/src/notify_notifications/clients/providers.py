@@ -17,7 +17,7 @@ class ProvidersClient:
     """Calls DispatchService."""
 
     def __init__(self, channel: grpc.Channel) -> None:
-        self._stub = DispatchServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+        self._stub = DispatchServiceStub(channel)
 
     def batch_dispatch(self, dispatches: Sequence[dispatch_pb2.Dispatch]) -> None:
         """Hand over, all or none; those handed over before are ignored there. Raises NotifyError."""

@@ -44,7 +44,7 @@ class Snapshots:
     """What sending needs to know of services and templates. Safe to share between threads."""
 
     def __init__(self, channel: grpc.Channel) -> None:
-        self._stub = pb_grpc.ConfigFeedServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+        self._stub = pb_grpc.ConfigFeedServiceStub(channel)
         self._services: SnapshotCache[str, Service] = SnapshotCache(
             "services", self._load_services, max_entries=_MOST_SERVICES
         )

@@ -76,29 +76,39 @@ _TYPES: Final = (
     "uuid, uuid, uuid, text, text, uuid, int, text, text, text, text, jsonb, text, bytea, timestamptz, "
     "boolean, text, int, text, "  # NewNotification
     "text, text, text, "  # HandOver
-    "date, text[], smallint, bytea"  # day, counters, shard, hash of the idempotency key
+    "date, text[], smallint, bytea, timestamptz"  # day, counters, shard, key's hash, time from which it holds
 )
-_PARAMETERS: Final = 26
+_PARAMETERS: Final = 27
 
+# Repeats are no errors here: PostgreSQL would log the failed statement with the message in it.
 _ACCEPT: Final = """
-WITH stored AS (
+WITH keyed AS (
+    INSERT INTO idempotency_keys AS earlier (service_id, key_hash, notification_id, create_time)
+    SELECT $2, $26, $1, $15 WHERE $26 IS NOT NULL
+    ON CONFLICT (service_id, key_hash) DO UPDATE
+    SET notification_id = excluded.notification_id, create_time = excluded.create_time
+    WHERE earlier.create_time <= $27
+    RETURNING key_hash
+), stored AS (
     INSERT INTO notifications (
         id, service_id, api_key_id, key_type, channel, template_id, template_version, reference, recipient,
         normalised_recipient, sender, personalisation, unsubscribe_url, content_hash, create_time,
         international, phone_prefix, rate_multiplier, postage, state
     )
-    VALUES (
+    SELECT
         $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 'created'
-    )
+    WHERE $26 IS NULL OR EXISTS (SELECT FROM keyed)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
 ), queued AS (
-    INSERT INTO outbox (notification_id, destination, request_id, traceparent) VALUES ($1, $20, $21, $22)
-), keyed AS (
-    INSERT INTO idempotency_keys (service_id, key_hash, notification_id, create_time)
-    SELECT $2, $26, $1, $15 WHERE $26 IS NOT NULL
+    INSERT INTO outbox (notification_id, destination, request_id, traceparent)
+    SELECT id, $20, $21, $22 FROM stored
+), counted AS (
+    INSERT INTO service_day_counters AS counters (service_id, day, counter, shard, count)
+    SELECT $2, $23, counter, $25, 1 FROM stored, unnest($24) AS counter
+    ON CONFLICT (service_id, day, counter, shard) DO UPDATE SET count = counters.count + 1
 )
-INSERT INTO service_day_counters AS counters (service_id, day, counter, shard, count)
-SELECT $2, $23, counter, $25, 1 FROM unnest($24) AS counter
-ON CONFLICT (service_id, day, counter, shard) DO UPDATE SET count = counters.count + 1
+SELECT count(*) FROM stored
 """
 _PREPARE: Final = f"PREPARE accept_notification ({_TYPES}) AS {_ACCEPT}"
 _EXECUTE: Final = f"EXECUTE accept_notification ({', '.join(['%s'] * _PARAMETERS)})"
@@ -111,10 +121,6 @@ WHERE id = %(id)s OR id = (
 )
 ORDER BY id = %(id)s DESC
 LIMIT 1
-"""
-_FORGET_EXPIRED: Final = """
-DELETE FROM idempotency_keys
-WHERE service_id = %(service_id)s AND key_hash = %(key_hash)s AND create_time <= %(oldest)s
 """
 
 
@@ -148,31 +154,27 @@ class AcceptanceStore:
             counters: names of the counters of `day` that it adds one to; empty for test keys.
             idempotency_key: as the client gave it; empty for none.
         """
-        parameters = (*new, *hand_over, day, counters, self._shard, _hash(idempotency_key))
-        try:
-            self._run(_EXECUTE, parameters)
-        except psycopg2.errors.UniqueViolation:
-            earlier = self.find_earlier(new.id, new.service_id, idempotency_key)
-            if earlier is not None:
-                return earlier
-            # the lifetime of the key is over, its row just not tidied away yet
-            self._run(_FORGET_EXPIRED, self._key(new.id, new.service_id, idempotency_key))
-            self._run(_EXECUTE, parameters)
-        return None
+        oldest = new.create_time - IDEMPOTENCY_KEY_LIFETIME
+        key_hash = _hash(idempotency_key)
+        parameters = (*new, *hand_over, day, counters, self._shard, key_hash, oldest)
+        (stored,) = self._run(_EXECUTE, parameters).fetchone() or (0,)
+        if stored:
+            return None
+        earlier = self.find_earlier(new.id, new.service_id, idempotency_key)
+        if earlier is None:
+            raise RuntimeError("the message that an idempotency key stands for is gone")
+        return earlier
 
     def find_earlier(self, notification_id: str, service_id: str, idempotency_key: str) -> Earlier | None:
         """What a request with this id, or with this idempotency key in the last 24 hours, stored; or None."""
-        cursor = self._run(_EARLIER, self._key(notification_id, service_id, idempotency_key))
-        row = cursor.fetchone()
-        return None if row is None else Earlier(row[0], bytes(row[1]), row[2], row[3])
-
-    def _key(self, notification_id: str, service_id: str, idempotency_key: str) -> dict[str, object]:
-        return {
+        parameters = {
             "id": notification_id,
             "service_id": service_id,
             "key_hash": _hash(idempotency_key),
             "oldest": clock.now() - IDEMPOTENCY_KEY_LIFETIME,
         }
+        row = self._run(_EARLIER, parameters).fetchone()
+        return None if row is None else Earlier(row[0], bytes(row[1]), row[2], row[3])
 
     def _run(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> Cursor:
         """Run a statement on this thread's connection, on a new one if the database closed it.
@@ -185,7 +187,7 @@ class AcceptanceStore:
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             if not self._connection_lost():
                 raise
-            _log.warning("database connection lost, opening another", error=type(error).__name__)
+            _log.warning("database connection lost, opening another", error_type=type(error).__name__)
             self._local.cursor = None
             cursor = self._cursor()
             cursor.execute(statement, parameters)

@@ -213,7 +213,7 @@ class LimitStore:
         except RedisError as error:
             self._silent_until = time.monotonic() + _PAUSE_SECONDS
             _SKIPPED.inc()
-            _log.warning("limits are not checked: Redis does not answer", error=type(error).__name__)
+            _log.warning("limits are not checked: Redis does not answer", error_type=type(error).__name__)
             return Verdict.SKIPPED
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from notify_common.errors import NotifyError
 from notify_content.emails import EmailTemplate
@@ -17,7 +18,10 @@ from notify_notifications.domain.notification import Channel
 from notify_notifications.domain.template import Template
 from notify_notifications.store.notifications import Filters, Notification, NotificationStore
 
-_SHOWN_ADDRESS_KEYS = {
+MOST_TEXT_BYTES: Final = 3 * 1024 * 1024
+"""Size of the texts of one page; gRPC takes 4 MiB at once."""
+
+_SHOWN_ADDRESS_KEYS: Final = {
     insensitive_key(key): key for key in (*(f"address_line_{number}" for number in range(1, 7)), "postcode")
 }
 
@@ -55,9 +59,18 @@ class ReadNotifications:
     def page(
         self, service_id: str, filters: Filters, before: tuple[datetime, str] | None, limit: int
     ) -> tuple[list[NotificationView], bool]:
-        """Up to `limit` notifications, newest first, older than the position; and whether there are more."""
+        """Up to `limit` notifications, newest first, older than the position; and whether there are more.
+
+        Fewer than `limit` where their texts would not fit into one answer.
+        """
         found = self._store.page(service_id, filters, before, limit + 1)
-        return self._views(found[:limit]), len(found) > limit
+        views = self._views(found[:limit])
+        size = 0
+        for count, view in enumerate(views):
+            size += len(view.body.encode()) + len(view.subject.encode())
+            if count and size > MOST_TEXT_BYTES:
+                return views[:count], True
+        return views, len(found) > limit
 
     def position(self, service_id: str, notification_id: str) -> tuple[datetime, str] | None:
         """Where a notification stands in lists, or None if the service has none of this id."""
