@@ -39,7 +39,12 @@ dispatches = Table(
     Column("create_time", _instant, nullable=False, server_default=sa.func.now()),
     *lease_columns(),
 )
-due_index(dispatches, fair_by="channel")
+Index(
+    "ix_dispatches_channel_due",
+    dispatches.c.channel,
+    dispatches.c.due_at,
+    postgresql_where=sa.and_(dispatches.c.due_at.is_not(None), dispatches.c.parked_at.is_(None)),
+)
 Index(
     "ix_dispatches_held",
     dispatches.c.state,
