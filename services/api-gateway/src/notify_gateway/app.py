@@ -1,0 +1,58 @@
+"""The gateway as a WSGI application (design.md §2.1): `granian --interface wsgi --factory notify_gateway.app:create_app`."""
+
+import atexit
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from notify_common.logging import configure_logging
+from notify_common.settings import load_settings
+from notify_common.tracing import configure_tracing, shutdown_tracing
+from notify_gateway import middleware
+from notify_gateway.auth import Authenticator
+from notify_gateway.callbacks import mmg
+from notify_gateway.clients import Clients
+from notify_gateway.public import notifications, sending, status, templates
+from notify_gateway.settings import GatewaySettings
+from notify_gateway.snapshots import Snapshots
+
+NAME = "api-gateway"
+
+
+def create_app(settings: GatewaySettings | None = None) -> Flask:
+    """Returns the application; without `settings` they are read from the environment.
+
+    Nothing is connected to before the first request that needs it, so a server may fork afterwards. Bad
+    settings end the process with one sentence each.
+    """
+    if settings is None:
+        settings = load_settings(GatewaySettings)
+        configure_logging(NAME, settings.log_level)
+        configure_tracing(NAME, settings.otlp_endpoint)
+        atexit.register(shutdown_tracing)
+    clients = Clients(settings)
+    snapshots = Snapshots(clients, settings.auth_stale_seconds)
+    authenticator = Authenticator(snapshots)
+
+    app = Flask("notify_gateway", static_folder=None, template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.url_map.strict_slashes = True
+    app.url_map.redirect_defaults = False
+    app.url_map.merge_slashes = False
+    middleware.install(app, settings.access_log_sample)
+    app.register_blueprint(sending.blueprint(authenticator, clients, settings.admin_base_url))
+    app.register_blueprint(notifications.blueprint(authenticator, clients))
+    app.register_blueprint(templates.blueprint(authenticator, clients))
+    app.register_blueprint(status.blueprint(settings))
+    app.register_blueprint(mmg.blueprint(clients))
+    if settings.trusted_proxy_count:
+        hops = settings.trusted_proxy_count
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=hops, x_host=hops)  # type: ignore[method-assign] # Flask's documented way
+
+    def close() -> None:
+        snapshots.close()
+        clients.close()
+
+    app.extensions["close"] = close
+    atexit.register(close)
+    return app

@@ -1,0 +1,150 @@
+"""Tokens of services, verified in memory (public-api.md §1.2, §1.3, appendix D)."""
+
+import binascii
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, NoReturn
+from uuid import UUID
+
+import jwt
+
+from notify_common import clock
+from notify_common.errors import NotifyError
+from notify_gateway.snapshots import ApiKey, ServiceFacts, Snapshots
+
+LEEWAY_SECONDS: Final = 30
+"""How far a token's times may be from ours, both ways, inclusive."""
+
+_ALGORITHM: Final = "HS256"
+_SCHEME: Final = "Bearer "
+_CACHED_TOKENS: Final = 1024
+_LONGEST_CACHED_TOKEN: Final = 2048
+_MALFORMED: Final = (
+    "Invalid token: make sure your API token matches the example at "
+    "https://docs.notifications.service.gov.uk/rest-api.html#authorisation-header"
+)
+_CLOCK: Final = "Error: Your system clock must be accurate to within 30 seconds"
+
+_jws = jwt.PyJWS()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request, in the name of a verified token."""
+
+    service: ServiceFacts
+    api_key_id: str
+    """UUID, lower case."""
+    key_type: int
+    """A `notify.common.v1.KeyType`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    algorithm: object
+    claims: dict[str, Any]
+
+
+class Authenticator:
+    """Turns an Authorization header into a caller."""
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
+
+    def authenticate(self, header: str | None) -> Caller:
+        """Returns the caller whose token the Authorization header holds.
+
+        Raises NotifyError TOKEN_MISSING, TOKEN_INVALID or KEY_REVOKED with the contract's sentence, checked in
+        the contract's order (public-api.md §1.3); UNAVAILABLE and the like where the service is not known by
+        heart and admin can't be asked.
+        """
+        text = _bearer_text(header)
+        token = _parse(text) if len(text) <= _LONGEST_CACHED_TOKEN else _parse.__wrapped__(text)
+        service = self._snapshots.service(_service_id(token.claims))
+        if service is None:
+            _refuse("Invalid token: service not found")
+        keys = self._snapshots.keys(service.id)
+        if not keys:
+            _refuse("Invalid token: service has no API keys")
+        if not service.active:
+            _refuse("Invalid token: service is archived")
+        if token.algorithm != _ALGORITHM:
+            _refuse("Invalid token: algorithm used is not HS256")
+        key = _signing_key(text, keys)
+        if key is None or "iat" not in token.claims:
+            _refuse("Invalid token: API key not found")
+        _check_claims(token.claims, int(clock.now().timestamp()))
+        if key.revoked:
+            raise NotifyError("KEY_REVOKED", "Invalid token: API key revoked")
+        return Caller(service, key.id, key.key_type)
+
+
+def _bearer_text(header: str | None) -> str:
+    # Servers differ in whether they strip a header's value; the answer must not.
+    value = (header or "").strip()
+    if not value:
+        raise NotifyError("TOKEN_MISSING", "Unauthorized: authentication token must be provided")
+    if value[: len(_SCHEME)].title() != _SCHEME:
+        raise NotifyError("TOKEN_MISSING", "Unauthorized: authentication bearer scheme must be used")
+    return value[len(_SCHEME) :]
+
+
+# Official clients make the same token all through a second: reading one and checking its signature depend on
+# the text and the secret alone, so both are remembered. Everything that time or a revocation can change is
+# checked on every request.
+@lru_cache(maxsize=_CACHED_TOKENS)
+def _parse(text: str) -> _Token:
+    try:
+        decoded = jwt.decode_complete(text, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        _refuse(_MALFORMED)
+    return _Token(decoded["header"].get("alg"), decoded["payload"])
+
+
+@lru_cache(maxsize=_CACHED_TOKENS)
+def _is_signed_with(text: str, secret: str) -> bool:
+    try:
+        _jws.decode_complete(text, secret.encode(), algorithms=[_ALGORITHM])
+    except (jwt.PyJWTError, binascii.Error):
+        return False
+    return True
+
+
+def _signing_key(text: str, keys: tuple[ApiKey, ...]) -> ApiKey | None:
+    check = _is_signed_with if len(text) <= _LONGEST_CACHED_TOKEN else _is_signed_with.__wrapped__
+    return next((key for key in keys if check(text, key.secret)), None)
+
+
+def _service_id(claims: dict[str, Any]) -> str:
+    if "iss" not in claims:
+        _refuse("Invalid token: iss field not provided")
+    try:
+        return str(UUID(claims["iss"]))
+    except (ValueError, TypeError, AttributeError):
+        _refuse("Invalid token: service id is not the right data type")
+
+
+def _check_claims(claims: dict[str, Any], now: int) -> None:
+    """Raises NotifyError TOKEN_INVALID unless every registered claim is acceptable (rows 11 and 12 of §1.3)."""
+    issued = _whole_seconds(claims["iat"], _CLOCK)
+    if not now - LEEWAY_SECONDS <= issued <= now + LEEWAY_SECONDS:
+        _refuse(_CLOCK)
+    if "nbf" in claims and _whole_seconds(claims["nbf"], _MALFORMED) > now + LEEWAY_SECONDS:
+        _refuse(_CLOCK)
+    if "exp" in claims and _whole_seconds(claims["exp"], _MALFORMED) <= now - LEEWAY_SECONDS:
+        _refuse(_MALFORMED)
+    if claims.get("aud"):
+        _refuse(_MALFORMED)
+    if not all(isinstance(claims.get(name, ""), str) for name in ("sub", "jti")):
+        _refuse(_MALFORMED)
+
+
+def _whole_seconds(value: Any, otherwise: str) -> int:
+    try:
+        return int(value)
+    except (ValueError, TypeError, OverflowError):
+        _refuse(otherwise)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise NotifyError("TOKEN_INVALID", message)

@@ -1,0 +1,1 @@
+"""Receipts of providers: wrapped and passed on, never read here."""

@@ -1,0 +1,84 @@
+"""Stubs of the services behind the gateway, made on first use in each process (design.md §4.3)."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from notify.admin.v1.api_keys_service_pb2_grpc import ApiKeyVerificationServiceStub
+from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
+from notify.admin.v1.templates_service_pb2_grpc import TemplatesServiceStub
+from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
+from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
+from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
+from notify.providers.v1.receipts_service_pb2_grpc import ReceiptsServiceStub
+from notify.providers.v1.sandbox_service_pb2_grpc import SandboxServiceStub
+from notify_common.rpc.channel import Channels
+from notify_gateway.settings import GatewaySettings
+
+
+class Clients:
+    """One stub a gRPC service and process. Every call of a stub fails with NotifyError alone."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._channels = Channels(settings)
+        self._targets = {
+            "admin": settings.admin_target,
+            "notifications": settings.notifications_target,
+            "letters": settings.letters_target,
+            "providers": settings.providers_target,
+        }
+        self._stubs: dict[tuple[int, Callable[[grpc.Channel], Any]], Any] = {}
+
+    def _stub(self, make: Callable[[grpc.Channel], Any], context: str) -> Any:
+        key = (os.getpid(), make)
+        stub = self._stubs.get(key)
+        if stub is None:
+            stub = self._stubs[key] = make(self._channels.get(context, self._targets[context]))
+        return stub
+
+    @property
+    def notifications(self) -> NotificationsServiceStub:
+        """Accepts messages and tells where they stand."""
+        return self._stub(NotificationsServiceStub, "notifications")
+
+    @property
+    def config_feed(self) -> ConfigFeedServiceStub:
+        """Snapshots of services and the news of their changes."""
+        return self._stub(ConfigFeedServiceStub, "admin")
+
+    @property
+    def key_verification(self) -> ApiKeyVerificationServiceStub:
+        """Secrets of API keys."""
+        return self._stub(ApiKeyVerificationServiceStub, "admin")
+
+    @property
+    def templates(self) -> TemplatesServiceStub:
+        """Templates and their versions."""
+        return self._stub(TemplatesServiceStub, "admin")
+
+    @property
+    def letters(self) -> LettersServiceStub:
+        """PDFs and page images of letters."""
+        return self._stub(LettersServiceStub, "letters")
+
+    @property
+    def dispatches(self) -> DispatchServiceStub:
+        """Attempts and receipts of a message."""
+        return self._stub(DispatchServiceStub, "providers")
+
+    @property
+    def receipts(self) -> ReceiptsServiceStub:
+        """Takes what providers report."""
+        return self._stub(ReceiptsServiceStub, "providers")
+
+    @property
+    def sandbox(self) -> SandboxServiceStub:
+        """Messages that the sandbox providers keep."""
+        return self._stub(SandboxServiceStub, "providers")
+
+    def close(self) -> None:
+        """Closes this process's channels; calls under way end with CANCELLED."""
+        self._stubs.clear()
+        self._channels.close()

@@ -1,0 +1,135 @@
+"""What stands around every request: context, headers of every answer, errors, metrics, log line."""
+
+import itertools
+import secrets
+from typing import Final
+
+from flask import Flask, Request, Response, g, request
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter, Histogram
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from notify_common import clock, context, tracing
+from notify_common.errors import NotifyError
+from notify_common.logging import describe_exception, get_logger
+from notify_gateway import errors
+from notify_gateway.errors import ApiError
+
+BUDGET_SECONDS: Final = 10.0
+"""Time in which a request is answered, all calls to services included (design.md §2.7)."""
+
+READS: Final = "reading"
+"""Key of `g` that is set where reasons are answered as on routes that read."""
+
+_SLOW_SECONDS: Final = 1.0
+_COMMON_HEADERS: Final = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "SAMEORIGIN"),
+    ("X-Permitted-Cross-Domain-Policies", "none"),
+    ("Strict-Transport-Security", "max-age=31536000; includeSubDomains; preload"),
+)
+_API_HEADERS: Final = (
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Allow-Headers", "Content-Type,Authorization"),
+    ("Access-Control-Allow-Methods", "GET,PUT,POST,DELETE"),
+    ("Cache-Control", "no-store, no-cache, private, must-revalidate"),
+)
+_TRACE_HEADERS: Final = ("X-B3-TraceId", "X-Amz-Cf-Id", "X-Amzn-Trace-Id")
+
+_HANDLED = Counter("http_requests_total", "Requests answered.", ["method", "route", "status"])
+_SECONDS = Histogram("http_request_seconds", "Time to answer a request.", ["method", "route"])
+
+
+def install(app: Flask, log_sample: int) -> None:
+    """Puts everything around the routes of `app`; of good and quick requests every `log_sample`-th is logged."""
+    counter = itertools.count()
+
+    @app.before_request
+    def begin() -> None:
+        g.started = clock.monotonic()
+        headers = request.headers
+        context.enter(
+            headers.get("X-Request-Id"), headers.get("traceparent"), "api", g.started + BUDGET_SECONDS
+        )
+        if tracing.is_recording():
+            g.span = tracing.span(f"{request.method} {_route(request)}", SpanKind.SERVER)
+            g.span.__enter__()
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        _add_headers(response)
+        route = _route(request)
+        seconds = clock.monotonic() - g.started
+        _HANDLED.labels(request.method, route, response.status_code).inc()
+        _SECONDS.labels(request.method, route).observe(seconds)
+        failed = response.status_code >= 500
+        if failed or seconds >= _SLOW_SECONDS or next(counter) % log_sample == 0:
+            caller = g.get("caller")
+            get_logger().info(
+                "request answered",
+                http_method=request.method,
+                route=route,
+                status=response.status_code,
+                seconds=seconds,
+                service_id=caller.service.id if caller is not None else None,
+            )
+        return response
+
+    @app.teardown_request
+    def end(error: BaseException | None) -> None:
+        span = g.pop("span", None)
+        if span is not None:
+            span.__exit__(None, None, None)
+
+    @app.errorhandler(ApiError)
+    def on_api_error(error: ApiError) -> Response:
+        return errors.api_error_response(error)
+
+    @app.errorhandler(NotifyError)
+    def on_notify_error(error: NotifyError) -> Response:
+        if errors.row_of(error).status >= 500:
+            get_logger().error("request failed", route=_route(request), reason=error.reason)
+        return errors.notify_error_response(error, v2=_is_v2(request), reading=g.get(READS, False))
+
+    @app.errorhandler(RequestEntityTooLarge)
+    def on_too_large(error: RequestEntityTooLarge) -> Response:
+        return errors.legacy_response(413, errors.too_large_text(request.max_content_length or 0))
+
+    @app.errorhandler(HTTPException)
+    def on_http_error(error: HTTPException) -> Response:
+        response = errors.legacy_response(error.code or 500, error.description)
+        for name, value in error.get_headers():
+            if name in ("Allow", "WWW-Authenticate", "Retry-After"):
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def on_fault(error: Exception) -> Response:
+        get_logger().error("request failed", route=_route(request), **describe_exception(error))
+        if _is_v2(request):
+            entry = {"error": type(error).__name__, "message": errors.INTERNAL}
+            return errors.api_error_response(ApiError(500, [entry]))
+        return errors.legacy_response(500, errors.INTERNAL)
+
+
+def _add_headers(response: Response) -> None:
+    headers = response.headers
+    for name, value in _COMMON_HEADERS:
+        headers[name] = value
+    if request.blueprint != "console":
+        # Nothing but the API is for other sites to read.
+        for name, value in _API_HEADERS:
+            headers[name] = value
+    asked = request.headers
+    headers["X-B3-TraceId"] = next(
+        (asked[name] for name in _TRACE_HEADERS if name in asked), None
+    ) or secrets.token_hex(16)
+    headers["X-B3-SpanId"] = asked.get("X-B3-SpanId") or f"self-{secrets.token_hex(8)}"
+
+
+def _route(asked: Request) -> str:
+    return asked.url_rule.rule if asked.url_rule is not None else "unknown"
+
+
+def _is_v2(asked: Request) -> bool:
+    return asked.blueprint is not None and asked.blueprint.startswith("v2")

@@ -1,0 +1,1 @@
+"""Protos to the JSON of the contract, nothing else."""

@@ -1,0 +1,1 @@
+"""The v2 API that services use, one resource a file."""

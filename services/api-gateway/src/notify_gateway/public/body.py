@@ -1,0 +1,52 @@
+"""Request bodies: bytes to JSON, hostile ones included (public-api.md §1.7)."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from notify_gateway.errors import INVALID_JSON, bad_request, validation_error
+
+
+def parse_json(body: bytes) -> Any:
+    """Returns what the JSON text in `body` says; a falsy value is an empty object.
+
+    The content type does not matter. Raises ApiError: BadRequestError where it is no JSON text that can be
+    stored and passed on (broken encoding, half of a surrogate pair, deeper or with longer numbers than Python
+    reads), ValidationError where a string holds a NUL character, which no database keeps.
+    """
+    try:
+        text = body.decode(json.detect_encoding(body))
+        value = json.loads(text)
+        if "\\u" in text:
+            _check_strings(value, text)
+    except (ValueError, RecursionError):
+        raise bad_request(INVALID_JSON) from None
+    return value or {}
+
+
+def _check_strings(value: Any, text: str) -> None:
+    # Escapes alone can write what the decoder of the text would have refused.
+    lowered = text.lower()
+    if "\\ud" in lowered:
+        json.dumps(value, ensure_ascii=False).encode()
+    if "\\u0000" in lowered and isinstance(value, dict):
+        fields = [name for name, item in value.items() if _has_nul(name) or _has_nul(item)]
+        if fields:
+            names = [name.replace("\0", "") for name in fields]
+            raise validation_error(*(f"{name} must not contain NUL characters" for name in names))
+
+
+def _has_nul(value: Any) -> bool:
+    return any("\0" in text for text in _texts(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)

@@ -1,0 +1,57 @@
+"""Files in personalisation (public-api.md §2.5): what may stand in the object with the key `file`."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from notify_gateway.errors import validation_error
+
+_KEYS: Final = frozenset({"file", "filename", "confirm_email_before_download", "retention_period", "is_csv"})
+_WEEKS: Final = re.compile(r"\s*([0-9]{1,2})\s+weeks?\s*", re.IGNORECASE)
+_LONGEST_WEEKS: Final = 78
+
+
+def files_in(personalisation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Returns the values that are files, in order."""
+    return [value for value in personalisation.values() if isinstance(value, dict) and "file" in value]
+
+
+def check_structure(files: Iterable[Mapping[str, Any]]) -> None:
+    """Raises ApiError with every structural fault of the first file that has one."""
+    for file in files:
+        messages = list(_faults(file))
+        if messages:
+            raise validation_error(*messages)
+
+
+def _faults(file: Mapping[str, Any]) -> Iterable[str]:
+    if not isinstance(file["file"], str):
+        yield f"file {file['file']!r} is not of type string".replace("'", "")
+    filename = file.get("filename")
+    if filename is not None and (not isinstance(filename, str) or "." not in filename):
+        yield "filename `filename` must end with a file extension. For example, filename.csv"
+    confirm = file.get("confirm_email_before_download")
+    if confirm is not None and not isinstance(confirm, bool):
+        yield (
+            "confirm_email_before_download Unsupported value for confirm_email_before_download: "
+            f"{confirm}. Use a boolean true or false value."
+        )
+    period = file.get("retention_period")
+    if period is not None and not _is_retention_period(period):
+        yield (
+            f"retention_period Unsupported value for retention_period: {period}. "
+            f"Supported periods are from 1 to {_LONGEST_WEEKS} weeks."
+        )
+    is_csv = file.get("is_csv")
+    if is_csv is not None and not isinstance(is_csv, bool):
+        yield f"is_csv Unsupported value for is_csv: {is_csv}. Use a boolean true or false value."
+    if "is_csv" in file and "filename" in file:
+        yield "Do not set a value for `is_csv` if `filename` is set."
+    if unknown := sorted(file.keys() - _KEYS):
+        verb = "was" if len(unknown) == 1 else "were"
+        yield f"Additional properties are not allowed ({', '.join(unknown)} {verb} unexpected)"
+
+
+def _is_retention_period(value: object) -> bool:
+    match = _WEEKS.fullmatch(value) if isinstance(value, str) else None
+    return match is not None and 1 <= int(match[1]) <= _LONGEST_WEEKS

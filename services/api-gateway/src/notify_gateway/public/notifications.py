@@ -1,0 +1,141 @@
+"""GET /v2/notifications…: reading (public-api.md §3.1 to §3.3)."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, request
+
+from notify.common.v1.common_pb2 import Channel
+from notify.letters.v1.letters_service_pb2 import DownloadPdfRequest
+from notify.notifications.v1.notification_pb2 import Notification
+from notify.notifications.v1.notifications_service_pb2 import (
+    GetNotificationRequest,
+    ListNotificationsRequest,
+    ListNotificationsResponse,
+)
+from notify_common.errors import NotifyError
+from notify_common.rpc import enums
+from notify_gateway.auth import Authenticator
+from notify_gateway.clients import Clients
+from notify_gateway.errors import bad_request, data_error, json_response
+from notify_gateway.presenters import notifications as presenter
+from notify_gateway.public import schemas, v2
+from notify_gateway.public.schemas import canonical_uuid
+
+PAGE_SIZE: Final = 250
+
+_FIRST_VALUE_ONLY: Final = ("reference", "older_than", "include_jobs")
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
+    """Returns the routes that read notifications."""
+    routes = v2.blueprint("notifications", authenticator, reading=True)
+
+    @routes.get("/v2/notifications")
+    def list_notifications() -> Response:
+        return _list(clients)
+
+    @routes.get("/v2/notifications/<notification_id>")
+    def get_notification(notification_id: str) -> Response:
+        found = _find(clients, notification_id)
+        return json_response(presenter.notification(found, request.host_url))
+
+    @routes.get("/v2/notifications/<notification_id>/pdf")
+    def get_pdf(notification_id: str) -> Response:
+        return _pdf(clients, notification_id)
+
+    return routes
+
+
+def _find(clients: Clients, notification_id: str) -> Notification:
+    checked = v2.checked_id(schemas.NOTIFICATION_ID, "notification_id", notification_id)
+    response = clients.notifications.GetNotification(
+        GetNotificationRequest(service_id=v2.caller().service.id, notification_id=checked)
+    )
+    return response.notification
+
+
+def _list(clients: Clients) -> Response:
+    query: dict[str, list[str]] = request.args.to_dict(flat=False)
+    values: dict[str, Any] = {
+        name: given[0] if name in _FIRST_VALUE_ONLY else given for name, given in query.items()
+    }
+    schemas.LIST_NOTIFICATIONS.check(values)
+    if "\0" in values.get("reference", ""):
+        raise data_error()
+    page = _page(clients, values)
+    links = {"current": _url(query)}
+    notifications = [presenter.notification(found, request.host_url) for found in page.notifications]
+    if notifications:
+        links["next"] = _url(_after(query, notifications[-1]["id"]))
+    return json_response({"notifications": notifications, "links": links})
+
+
+def _page(clients: Clients, values: dict[str, Any]) -> ListNotificationsResponse:
+    states = presenter.states_of(values.get("status", []))
+    if "status" in values and not states:
+        return ListNotificationsResponse()
+    caller = v2.caller()
+    message = ListNotificationsRequest(
+        service_id=caller.service.id,
+        key_type=caller.key_type,
+        channels=[enums.from_text(Channel, name) for name in dict.fromkeys(values.get("template_type", []))],
+        states=states,
+        reference=values.get("reference"),
+        older_than_id=canonical_uuid(values["older_than"]) if "older_than" in values else "",
+        page_size=PAGE_SIZE,
+    )
+    return clients.notifications.ListNotifications(message)
+
+
+def _after(query: dict[str, list[str]], last_id: str) -> dict[str, list[str]]:
+    """Returns the query of the next page: `older_than` in its place, or at the end.
+
+    Official clients take the first UUID of the link, so `older_than` goes in front where a filter holds one.
+    """
+    others = {name: values for name, values in query.items() if name != "older_than"}
+    if any(_UUID.search(value) for values in others.values() for value in values):
+        return {"older_than": [last_id], **others}
+    return query | {"older_than": [last_id]}
+
+
+def _url(query: dict[str, list[str]]) -> str:
+    text = urlencode(query, doseq=True)
+    return f"{request.host_url}v2/notifications" + (f"?{text}" if text else "")
+
+
+def _pdf(clients: Clients, notification_id: str) -> Response:
+    found = _find(clients, notification_id)
+    if found.channel != Channel.CHANNEL_LETTER:
+        raise bad_request("Notification is not a letter")
+    if found.state == Notification.STATE_TECHNICAL_FAILURE:
+        raise bad_request("PDF not available for letters in status technical-failure")
+    try:
+        return pdf_response(clients, found.service_id, found.id)
+    except NotifyError as error:
+        if error.reason == "LETTER_NOT_FOUND":
+            # Accepted, but not handed over yet.
+            raise NotifyError("PDF_NOT_READY") from None
+        raise
+
+
+def pdf_response(clients: Clients, service_id: str, letter_id: str) -> Response:
+    """Returns the PDF of a letter, passed on in the chunks it comes in.
+
+    Raises NotifyError PDF_NOT_READY, LETTER_NOT_FOUND. A stream that breaks later cuts the connection off
+    before the Content-Length is reached, so that no client takes a part for the whole.
+    """
+    parts = clients.letters.DownloadPdf(DownloadPdfRequest(service_id=service_id, letter_id=letter_id))
+    first = next(parts)
+
+    def chunks() -> Iterator[bytes]:
+        for part in parts:
+            yield part.chunk
+
+    response = Response(chunks(), mimetype="application/pdf")
+    response.content_length = first.metadata.size_bytes
+    response.call_on_close(parts.close)
+    return response

@@ -1,0 +1,284 @@
+"""Is a request valid, and if not, in which words (public-api.md §1.7, §2.2 to §2.7, §3.2, §3.6)?
+
+Each kind of request is described once, as a JSON Schema (draft 7). `jsonschema` words the errors, but it takes
+hundreds of microseconds; so `Schema.check` first asks a predicate compiled from the same schema, which knows
+no words, and only what it rejects is handed to `jsonschema`.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any, Final
+from uuid import UUID
+
+from jsonschema import Draft7Validator, FormatChecker, ValidationError
+from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped] # ships no type information
+
+from notify_common import clock, ids
+from notify_content import email_address, phone
+from notify_gateway.errors import validation_error
+
+Json = Any
+Predicate = Callable[[Json], bool]
+
+_SCHEDULE_LIMIT: Final = timedelta(hours=24)
+
+
+class _Refused(ValueError):
+    """A value that breaks a format; the text is the contract's."""
+
+
+def canonical_uuid(text: str) -> str:
+    """Returns a UUID in any spelling that the contract takes as 36 lower-case characters. Raises ValueError."""
+    return text if ids.is_uuid(text) else str(UUID(text))
+
+
+def _check_uuid(value: str) -> None:
+    canonical_uuid(value)
+
+
+def _check_https_url(value: str) -> None:
+    if not value.startswith("https") or not validate_rfc3986(value, rule="URI"):
+        raise _Refused
+
+
+def _check_phone_number(value: str) -> None:
+    try:
+        phone.parse(value, allow_international=True, allow_uk_landline=True)
+    except phone.InvalidPhoneNumber as error:
+        raise _Refused(error.api_message) from None
+
+
+def _check_email_address(value: str) -> None:
+    try:
+        email_address.parse(value)
+    except email_address.InvalidEmailAddress as error:
+        raise _Refused(error.message) from None
+
+
+def _check_schedule(value: str) -> None:
+    try:
+        # Any offset is discarded: the contract takes what stands there as UTC.
+        moment = datetime.fromisoformat(value).replace(tzinfo=UTC)
+    except ValueError:
+        raise _Refused(
+            "datetime format is invalid. It must be a valid ISO8601 date time format, "
+            "https://en.wikipedia.org/wiki/ISO_8601"
+        ) from None
+    now = clock.now()
+    if moment < now:
+        raise _Refused("datetime can not be in the past")
+    if moment > now + _SCHEDULE_LIMIT:
+        raise _Refused("datetime can only be 24 hours in the future")
+
+
+def _check_postage(value: str) -> None:
+    if value not in ("first", "second", "economy"):
+        raise _Refused("invalid. It must be either first, second or economy.")
+
+
+_FORMATS: Final[Mapping[str, Callable[[str], None]]] = {
+    "uuid": _check_uuid,
+    "https_url": _check_https_url,
+    "phone_number": _check_phone_number,
+    "email_address": _check_email_address,
+    "schedule": _check_schedule,
+    "postage": _check_postage,
+}
+
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "object": (dict,),
+    "array": (list,),
+    "null": (type(None),),
+}
+
+
+def _format_checker() -> FormatChecker:
+    checker = FormatChecker(formats=())
+    for name, check in _FORMATS.items():
+
+        def passes(value: object, check: Callable[[str], None] = check) -> bool:
+            if isinstance(value, str):
+                check(value)
+            return True
+
+        checker.checks(name, raises=ValueError)(passes)
+    return checker
+
+
+_CHECKER: Final = _format_checker()
+
+
+class Schema:
+    """A kind of request. Only the keywords that `_predicate` reads may be used."""
+
+    def __init__(self, schema: Mapping[str, Json]) -> None:
+        """`wording` in a property's schema takes the place of every message about that property."""
+        self._schema = schema
+        self._is_valid = _predicate(schema)
+
+    def check(self, value: Json) -> None:
+        """Raises ApiError with a ValidationError for each thing wrong with `value`, in the contract's order."""
+        if not self._is_valid(value):
+            raise validation_error(*self.messages(value))
+
+    def is_valid(self, value: Json) -> bool:
+        """Tells whether `value` is valid; agrees with `messages` being empty."""
+        return self._is_valid(value)
+
+    def messages(self, value: Json) -> list[str]:
+        """Returns the contract's sentence for each thing wrong with `value`; slow."""
+        return [_sentence(error) for error in self._validator.iter_errors(value)]
+
+    @cached_property
+    def _validator(self) -> Draft7Validator:
+        return Draft7Validator(self._schema, format_checker=_CHECKER)
+
+
+def _sentence(error: ValidationError) -> str:
+    where = [str(part) for part in error.path][:1]
+    if isinstance(error.schema, Mapping) and "wording" in error.schema:
+        return " ".join([*where, error.schema["wording"]])
+    text = str(error.cause) if error.cause else error.message
+    return " ".join([*where, text.replace("'", "")])
+
+
+def _predicate(schema: Mapping[str, Json]) -> Predicate:
+    """Compiles a schema to a function that tells whether a value is valid."""
+    checks: list[Predicate] = []
+    allowed = schema.get("type")
+    if allowed is not None:
+        names = [allowed] if isinstance(allowed, str) else allowed
+        types = tuple(kind for name in names for kind in _TYPES[name])
+        checks.append(lambda value: isinstance(value, types))
+    if "enum" in schema:
+        values = schema["enum"]
+        checks.append(lambda value: value in values)
+    if "format" in schema:
+        checks.append(_format_predicate(_FORMATS[schema["format"]]))
+    if "maxLength" in schema:
+        longest = schema["maxLength"]
+        checks.append(lambda value: not isinstance(value, str) or len(value) <= longest)
+    if "items" in schema:
+        item_is_valid = _predicate(schema["items"])
+        checks.append(lambda value: not isinstance(value, list) or all(map(item_is_valid, value)))
+    if "properties" in schema:
+        checks.append(_object_predicate(schema))
+    if len(checks) == 1:
+        return checks[0]
+    return lambda value: all(check(value) for check in checks)
+
+
+def _format_predicate(check: Callable[[str], None]) -> Predicate:
+    def is_valid(value: Json) -> bool:
+        if isinstance(value, str):
+            try:
+                check(value)
+            except ValueError:
+                return False
+        return True
+
+    return is_valid
+
+
+def _object_predicate(schema: Mapping[str, Json]) -> Predicate:
+    properties = {name: _predicate(inner) for name, inner in schema["properties"].items()}
+    required = frozenset(schema.get("required", ()))
+    closed = schema.get("additionalProperties", True) is False
+
+    def is_valid(value: Json) -> bool:
+        if not isinstance(value, dict):
+            return True
+        if not required <= value.keys():
+            return False
+        for name, item in value.items():
+            item_is_valid = properties.get(name)
+            if item_is_valid is None:
+                if closed:
+                    return False
+            elif not item_is_valid(item):
+                return False
+        return True
+
+    return is_valid
+
+
+_UUID: Final = {"type": "string", "format": "uuid", "wording": "is not a valid UUID"}
+_STRING: Final = {"type": "string"}
+_REFERENCE: Final = {"type": "string", "maxLength": 1000}
+_OBJECT: Final = {"type": "object"}
+_SCHEDULE: Final = {"type": ["string", "null"], "format": "schedule"}
+
+
+def _request(properties: Mapping[str, Json], *required: str, closed: bool = True) -> Schema:
+    # The order of the keywords, and of the properties, is the order of the messages.
+    schema: dict[str, Json] = {"type": "object", "properties": properties, "required": list(required)}
+    return Schema(schema | {"additionalProperties": False} if closed else schema)
+
+
+SEND_SMS: Final = _request(
+    {
+        "reference": _REFERENCE,
+        "phone_number": {"type": "string", "format": "phone_number"},
+        "template_id": _UUID,
+        "personalisation": _OBJECT,
+        "scheduled_for": _SCHEDULE,
+        "sms_sender_id": _UUID,
+    },
+    "phone_number",
+    "template_id",
+)
+
+SEND_EMAIL: Final = _request(
+    {
+        "reference": _REFERENCE,
+        "email_address": {"type": "string", "format": "email_address"},
+        "template_id": _UUID,
+        "personalisation": _OBJECT,
+        "scheduled_for": _SCHEDULE,
+        "email_reply_to_id": _UUID,
+        "one_click_unsubscribe_url": {
+            "type": "string",
+            "format": "https_url",
+            "wording": "is not a valid https url",
+        },
+        "sanitise_content_for": {"type": ["array", "null"], "items": _STRING},
+    },
+    "email_address",
+    "template_id",
+)
+
+SEND_LETTER: Final = _request(
+    {"reference": _REFERENCE, "template_id": _UUID, "personalisation": _OBJECT},
+    "template_id",
+    "personalisation",
+)
+
+SEND_PRECOMPILED_LETTER: Final = _request(
+    {"reference": _STRING, "content": _STRING, "postage": {"type": "string", "format": "postage"}},
+    "reference",
+    "content",
+)
+
+CHANNELS: Final = ("sms", "email", "letter")
+STATUSES: Final = (
+    *("cancelled", "created", "sending", "sent", "delivered", "pending", "failed", "technical-failure"),
+    *("temporary-failure", "permanent-failure", "pending-virus-check", "validation-failed"),
+    *("virus-scan-failed", "returned-letter", "accepted", "received"),
+)
+
+LIST_NOTIFICATIONS: Final = _request(
+    {
+        "reference": _STRING,
+        "status": {"type": "array", "items": {"enum": list(STATUSES)}},
+        "template_type": {"type": "array", "items": {"enum": list(CHANNELS)}},
+        "include_jobs": {"enum": ["true", "True"]},
+        "older_than": _UUID,
+    }
+)
+
+NOTIFICATION_ID: Final = _request({"notification_id": _UUID}, "notification_id")
+TEMPLATE_ID: Final = _request({"id": _UUID}, "id")
+PREVIEW_TEMPLATE: Final = _request({"id": _UUID, "personalisation": _OBJECT}, "id", closed=False)
+LIST_TEMPLATES: Final = _request({"type": {"enum": list(CHANNELS)}})

@@ -1,0 +1,217 @@
+"""POST /v2/notifications/…: sending (public-api.md §2)."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn
+
+from flask import Blueprint, Response, abort, request
+
+from notify.common.v1.common_pb2 import Channel, KeyType
+from notify.notifications.v1.notifications_service_pb2 import (
+    CountRefusedRequestRequest,
+    SendEmailRequest,
+    SendLetterRequest,
+    Sender,
+    SendSmsRequest,
+)
+from notify_common.errors import NotifyError
+from notify_common.ids import uuid7
+from notify_common.logging import get_logger
+from notify_common.rpc import enums
+from notify_gateway.auth import Authenticator, Caller
+from notify_gateway.clients import Clients
+from notify_gateway.errors import INVALID_JSON, ApiError, bad_request, json_response, row_of
+from notify_gateway.presenters import notifications as presenter
+from notify_gateway.public import schemas, v2
+from notify_gateway.public.body import parse_json
+from notify_gateway.public.files import check_structure, files_in
+from notify_gateway.public.personalisation import to_fields
+from notify_gateway.public.schemas import Schema, canonical_uuid
+
+_MESSAGE_BYTES: Final = 4 * 1024 * 1024 - 64 * 1024
+"""Largest request that services take, with room for what is around it (design.md §4.3)."""
+
+_CHANNEL_NOUNS: Final = {
+    Channel.CHANNEL_SMS: "text messages",
+    Channel.CHANNEL_EMAIL: "emails",
+    Channel.CHANNEL_LETTER: "letters",
+}
+
+Form = Mapping[str, Any]
+SendRequest = SendSmsRequest | SendEmailRequest | SendLetterRequest
+
+
+def blueprint(authenticator: Authenticator, clients: Clients, admin_base_url: str) -> Blueprint:
+    """Returns the routes that send."""
+    routes = v2.blueprint("sending", authenticator, reading=False)
+    sending = _Sending(clients, admin_base_url)
+
+    @routes.post("/v2/notifications/sms")
+    def send_sms() -> Response:
+        return sending.sms(v2.caller())
+
+    @routes.post("/v2/notifications/email")
+    def send_email() -> Response:
+        return sending.email(v2.caller())
+
+    @routes.post("/v2/notifications/letter")
+    def send_letter() -> Response:
+        return sending.letter(v2.caller())
+
+    @routes.post("/v2/notifications/<channel>")
+    def send_by_unknown_channel(channel: str) -> NoReturn:
+        abort(404)
+
+    return routes
+
+
+class _Sending:
+    """One method a channel: read, check, one call, answer."""
+
+    def __init__(self, clients: Clients, admin_base_url: str) -> None:
+        self._clients = clients
+        self._admin_base_url = admin_base_url
+
+    def sms(self, caller: Caller) -> Response:
+        form = self._form(caller, Channel.CHANNEL_SMS, lambda form: schemas.SEND_SMS)
+        template_id = canonical_uuid(form["template_id"])
+        message = SendSmsRequest(
+            request_id=str(uuid7()),
+            sender=_sender(caller),
+            template_id=template_id,
+            phone_number=form["phone_number"],
+            reference=form.get("reference"),
+            sms_sender_id=_optional_uuid(form, "sms_sender_id"),
+            idempotency_key=request.headers.get("Idempotency-Key", ""),
+        )
+        self._personalise(message, form, caller, Channel.CHANNEL_SMS)
+        response = self._clients.notifications.SendSms(message)
+        body = presenter.sent_sms(response, form, caller.service.id, template_id, request.host_url)
+        return json_response(body, 201)
+
+    def email(self, caller: Caller) -> Response:
+        form = self._form(caller, Channel.CHANNEL_EMAIL, lambda form: schemas.SEND_EMAIL)
+        template_id = canonical_uuid(form["template_id"])
+        message = SendEmailRequest(
+            request_id=str(uuid7()),
+            sender=_sender(caller),
+            template_id=template_id,
+            email_address=form["email_address"],
+            reference=form.get("reference"),
+            email_reply_to_id=_optional_uuid(form, "email_reply_to_id"),
+            one_click_unsubscribe_url=form.get("one_click_unsubscribe_url", ""),
+            sanitise_content_for=form.get("sanitise_content_for"),
+            idempotency_key=request.headers.get("Idempotency-Key", ""),
+        )
+        self._personalise(message, form, caller, Channel.CHANNEL_EMAIL)
+        response = self._clients.notifications.SendEmail(message)
+        body = presenter.sent_email(response, form, caller.service.id, template_id, request.host_url)
+        return json_response(body, 201)
+
+    def letter(self, caller: Caller) -> Response:
+        form = self._form(caller, Channel.CHANNEL_LETTER, _letter_schema)
+        if "content" in form:
+            self._refuse_precompiled(form, caller)
+        template_id = canonical_uuid(form["template_id"])
+        message = SendLetterRequest(
+            request_id=str(uuid7()),
+            sender=_sender(caller),
+            template_id=template_id,
+            reference=form.get("reference"),
+            idempotency_key=request.headers.get("Idempotency-Key", ""),
+        )
+        self._personalise(message, form, caller, Channel.CHANNEL_LETTER)
+        response = self._clients.notifications.SendLetter(message)
+        body = presenter.sent_letter(response, form, caller.service.id, template_id, request.host_url)
+        return json_response(body, 201)
+
+    def _form(self, caller: Caller, channel: Channel, schema_of: Callable[[Any], Schema]) -> Form:
+        """Returns the body as JSON, once it is valid. Raises ApiError; a passed limit wins over that."""
+        try:
+            form = parse_json(v2.read_body(request))
+            schema_of(form).check(form)
+        except ApiError as refusal:
+            self._refuse(refusal, caller, channel)
+        except RecursionError:
+            self._refuse(bad_request(INVALID_JSON), caller, channel)
+        return form  # type: ignore[no-any-return] # the schema says that it is an object
+
+    def _personalise(self, message: SendRequest, form: Form, caller: Caller, channel: Channel) -> None:
+        """Puts the personalisation into `message`. Raises ApiError for files and what is too large to pass on."""
+        personalisation = form.get("personalisation")
+        if not personalisation:
+            return
+        if files := files_in(personalisation):
+            self._refuse_files(files, caller, channel)
+        message.personalisation.extend(to_fields(personalisation))
+        # Text that passes the schema is at most this much smaller as JSON than on the wire.
+        if (request.content_length or _MESSAGE_BYTES) >= _MESSAGE_BYTES // 4:
+            if message.ByteSize() > _MESSAGE_BYTES:
+                self._refuse(v2.too_large(_MESSAGE_BYTES), caller, channel)
+
+    def _refuse(self, refusal: ApiError, caller: Caller, channel: Channel) -> NoReturn:
+        """Raises `refusal`, or the limit that the request passed: refused requests count (public-api.md §2.1).
+
+        Where the count can't be asked for, the refusal stands: it is true whatever the count is.
+        """
+        self._count(caller, channel)
+        raise refusal
+
+    def _count(self, caller: Caller, channel: Channel) -> None:
+        count = CountRefusedRequestRequest(sender=_sender(caller), channel=channel)
+        try:
+            self._clients.notifications.CountRefusedRequest(count)
+        except NotifyError as error:
+            if row_of(error).status == 429:
+                raise
+            get_logger().warning("refused request not counted", reason=error.reason)
+
+    def _refuse_files(self, files: list[Mapping[str, Any]], caller: Caller, channel: Channel) -> NoReturn:
+        """Raises why files can't be sent (public-api.md §2.5): no service has contact details for them."""
+        self._count(caller, channel)
+        _check_permission(caller, channel)
+        if channel != Channel.CHANNEL_EMAIL:
+            raise bad_request("Can only send a file by email")
+        check_structure(files)
+        page = f"{self._admin_base_url}/services/{caller.service.id}/service-settings/send-files-by-email"
+        raise bad_request(
+            f"Send files by email has not been set up - add contact details for your service at {page}"
+        )
+
+    def _refuse_precompiled(self, form: Form, caller: Caller) -> NoReturn:
+        """Raises what is wrong with a precompiled letter (public-api.md §2.7), or that none is taken."""
+        self._count(caller, Channel.CHANNEL_LETTER)
+        _check_permission(caller, Channel.CHANNEL_LETTER)
+        if caller.key_type == KeyType.KEY_TYPE_TEAM:
+            raise bad_request("Cannot send letters with a team api key", 403)
+        if caller.service.restricted and caller.key_type != KeyType.KEY_TYPE_TEST:
+            raise bad_request("Cannot send letters when service is in trial mode", 403)
+        try:
+            base64.b64decode(form["content"])
+        except (binascii.Error, ValueError):
+            raise bad_request("Cannot decode letter content (invalid base64 encoding)") from None
+        # Nothing is accepted that never goes out: a PDF of unknown origin is not printed unscanned.
+        raise bad_request("This platform does not accept precompiled letters yet")
+
+
+def _letter_schema(form: Any) -> Schema:
+    precompiled = isinstance(form, dict) and "content" in form
+    return schemas.SEND_PRECOMPILED_LETTER if precompiled else schemas.SEND_LETTER
+
+
+def _check_permission(caller: Caller, channel: Channel) -> None:
+    if enums.to_text(Channel, channel) not in caller.service.permissions:
+        raise bad_request(f"Service is not allowed to send {_CHANNEL_NOUNS[channel]}")
+
+
+def _sender(caller: Caller) -> Sender:
+    return Sender(
+        service_id=caller.service.id,
+        api_key_id=caller.api_key_id,
+        key_type=caller.key_type,
+    )
+
+
+def _optional_uuid(form: Form, name: str) -> str:
+    return canonical_uuid(form[name]) if name in form else ""

@@ -1,0 +1,48 @@
+"""What the gateway is told, read from `NOTIFY_GATEWAY_…` variables (design.md §2.9)."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from notify_common.settings import ServiceSettings
+
+CONSOLE_ENVIRONMENTS = frozenset({"local", "staging"})
+"""Where the inbox may be switched on: it shows every message to whoever can reach it."""
+
+
+class GatewaySettings(ServiceSettings):
+    """Settings of the gateway; every target is a gRPC target such as `dns:///admin:6013` or `unix:/path`."""
+
+    model_config = SettingsConfigDict(env_prefix="NOTIFY_GATEWAY_")
+
+    admin_target: str
+    """Where the admin service is."""
+    notifications_target: str
+    """Where the notifications service is."""
+    letters_target: str
+    """Where the letters service is."""
+    providers_target: str
+    """Where the providers service is."""
+    console_enabled: bool = False
+    """Whether the inbox is served at /console/; only in the environments `local` and `staging`."""
+    max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 10 * 1024 * 1024
+    """Largest request body that is read; a longer one is refused with 413."""
+    trusted_proxy_count: Annotated[int, Field(ge=0, le=5)] = 0
+    """Proxies in front whose X-Forwarded-Proto and X-Forwarded-Host are believed when URLs are made."""
+    admin_base_url: str = "http://localhost:6012"
+    """Where people administer their services; appears in one error message, without a slash at the end."""
+    auth_stale_seconds: Annotated[float, Field(ge=0, le=3600)] = 300.0
+    """How old keys may be that are used on while the admin service does not answer."""
+    metrics_token: SecretStr | None = None
+    """Bearer token that GET /metrics asks for; without it the route is open."""
+    git_commit: str = "unknown"
+    """Commit that this process was built from, as GET /_status shows it."""
+    build_time: str = "unknown"
+    """When it was built, as GET /_status shows it."""
+
+    @model_validator(mode="after")
+    def _console_stays_inside(self) -> Self:
+        if self.console_enabled and self.environment not in CONSOLE_ENVIRONMENTS:
+            raise ValueError("the console may be switched on in the environments local and staging only")
+        return self
