@@ -53,7 +53,7 @@ class MetricsServer:
 
 
 def serve_metrics(listen: str) -> MetricsServer:
-    """Serves metrics at `listen` (`host:port`, port 0 takes a free one). Raises OSError where that is taken."""
+    """Serves metrics at `listen` (`host:port`, port 0 takes a free one). Raises OSError if taken."""
     host, _, port = listen.rpartition(":")
     server, thread = prometheus_client.start_http_server(int(port), addr=host.strip("[]"))
     return MetricsServer(server, thread.join)

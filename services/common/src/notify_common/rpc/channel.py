@@ -1,4 +1,4 @@
-"""Channels to other services: mTLS, retries, balancing, keepalive, and our call rules (design.md §2.7, §4.3)."""
+"""Channels to other services: mTLS, retries, balancing, our call rules (design.md §2.7, §4.3)."""
 
 import os
 import sys

@@ -4,10 +4,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 
 import grpc
-from grpc_health.v1 import health, health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from notify_common import clock
-from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
 
 Check = Callable[[], bool]
@@ -17,65 +16,45 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _STALE_INTERVALS = 3
 
 
-class HealthServicer(health.HealthServicer):
-    """`Check` alone: a watch would hold a thread for its whole life (design.md §4.3)."""
-
-    def __init__(self, is_fresh: Callable[[], bool]) -> None:
-        super().__init__(experimental_non_blocking=False)
-        self._is_fresh = is_fresh
-
-    def Check(
-        self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext
-    ) -> health_pb2.HealthCheckResponse:
-        """Returns the status of a gRPC service, or of the whole process for an empty name."""
-        response: health_pb2.HealthCheckResponse = super().Check(request, context)
-        if response.status == _SERVING and not self._is_fresh():
-            return health_pb2.HealthCheckResponse(status=_NOT_SERVING)
-        return response
-
-    def Watch(
-        self,
-        request: health_pb2.HealthCheckRequest,
-        context: grpc.ServicerContext,
-        send_response_callback: object = None,
-    ) -> None:
-        """Raises NotifyError UNIMPLEMENTED."""
-        raise NotifyError("UNIMPLEMENTED", "use Check")
-
-
-class Health:
+class Health(health_pb2_grpc.HealthServicer):
     """Runs the checks each `interval` seconds; all must pass for SERVING.
 
     A check that raises has failed. When a check hangs, so that three intervals pass without a result, the
-    process counts as not serving.
+    process counts as not serving. `Watch` is unimplemented on purpose: it would hold a thread for its whole
+    life (design.md §4.3).
     """
 
     def __init__(self, checks: Mapping[str, Check], services: Iterable[str], interval: float = 5.0) -> None:
         """`checks` is name -> function; `services` the full names of the gRPC services that it speaks for."""
         self._checks = dict(checks)
-        self._names = ("", *services)
+        self._names = frozenset(("", *services))
         self._interval = interval
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
         self._failing: frozenset[str] | None = None
         self._finished = clock.monotonic()
-        self.servicer = HealthServicer(self._is_fresh)
-        for name in self._names:
-            self.servicer.set(name, _NOT_SERVING)
+
+    def Check(
+        self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext
+    ) -> health_pb2.HealthCheckResponse:
+        """Returns the status of a gRPC service, or of the whole process for an empty name."""
+        if request.service not in self._names:
+            context.set_code(grpc.StatusCode.NOT_FOUND)
+            return health_pb2.HealthCheckResponse()
+        return health_pb2.HealthCheckResponse(status=_SERVING if self.is_serving() else _NOT_SERVING)
+
+    def is_serving(self) -> bool:
+        """Tells whether the last checks all passed, are fresh, and nobody asked the process to stop."""
+        fresh = clock.monotonic() - self._finished < _STALE_INTERVALS * self._interval
+        return fresh and self._failing == frozenset() and not self._stop.is_set()
 
     def start(self) -> None:
         """Runs the checks once, then again in a thread of its own."""
         self._run_checks()
-        self._thread = threading.Thread(target=self._run, name="health", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, name="health", daemon=True).start()
 
     def enter_shutdown(self) -> None:
-        """Says NOT_SERVING from here on."""
+        """Says NOT_SERVING from here on and ends the checks."""
         self._stop.set()
-        self.servicer.enter_graceful_shutdown()
-
-    def _is_fresh(self) -> bool:
-        return clock.monotonic() - self._finished < _STALE_INTERVALS * self._interval
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):
@@ -83,16 +62,12 @@ class Health:
 
     def _run_checks(self) -> None:
         failing = frozenset(name for name, check in self._checks.items() if not _passes(name, check))
-        self._finished = clock.monotonic()
-        if failing == self._failing:
-            return
-        if failing:
+        if failing and failing != self._failing:
             get_logger().warning("not healthy", check=sorted(failing))
-        elif self._failing:
+        elif self._failing and not failing:
             get_logger().info("healthy again")
         self._failing = failing
-        for name in self._names:
-            self.servicer.set(name, _NOT_SERVING if failing else _SERVING)
+        self._finished = clock.monotonic()
 
 
 def _passes(name: str, check: Check) -> bool:

@@ -32,7 +32,7 @@ def server_options() -> Options:
 
 
 def channel_options(context: str) -> Options:
-    """Returns the options of a channel to `context`, whose certificate bears that name wherever it listens."""
+    """Returns the options of a channel to `context`, whose certificate bears that name."""
     return (
         ("grpc.ssl_target_name_override", context),
         ("grpc.service_config", service_config.text(context)),

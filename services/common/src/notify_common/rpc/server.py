@@ -1,4 +1,4 @@
-"""The gRPC server of a service, and the small one beside it for health and reflection (design.md §2.8, §4.2)."""
+"""The gRPC server of a service, and the small one for health and reflection (design.md §2.8, §4.2)."""
 
 import threading
 import time
@@ -147,7 +147,7 @@ def add_admin_services(
     server: grpc.Server, settings: ServiceSettings, health: Health, services: Sequence[str]
 ) -> None:
     """Adds health, and reflection of `services` if it is switched on, to a server."""
-    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if settings.reflection_enabled:
         reflection.enable_server_reflection((*services, HEALTH, reflection.SERVICE_NAME), server)
 
@@ -162,13 +162,13 @@ def _build(
     """Returns a server with our interceptors, outermost first, and no services."""
     return grpc.server(
         TimedThreadPool(max_workers=threads, thread_name_prefix="grpc"),
-        interceptors=(
+        interceptors=[
             ErrorsInterceptor(f"{context}.notify"),
             ContextInterceptor(),
             TelemetryInterceptor(settings.access_log_sample),
             AuthzInterceptor({**allowed, reflection.SERVICE_NAME: (OPERATOR,)}, anyone=(HEALTH,)),
             DeadlineInterceptor(),
-        ),
+        ],
         options=server_options(),
         maximum_concurrent_rpcs=max_concurrent,
     )

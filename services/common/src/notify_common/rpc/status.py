@@ -1,6 +1,7 @@
 """`NotifyError` to `google.rpc.Status` and back (design.md §2.6)."""
 
 from datetime import timedelta
+from typing import Any
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -92,9 +93,9 @@ def _without_details(code: grpc.StatusCode) -> NotifyError:
     return NotifyError(reason, REASONS[reason].doc, code=code)
 
 
-def _violations(error: NotifyError) -> Message:
+def _violations(error: NotifyError) -> Any:
     room = _MAX_DETAILS_BYTES
-    message: Message
+    message: Any
     if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         message = error_details_pb2.QuotaFailure()
     elif error.code is grpc.StatusCode.FAILED_PRECONDITION:

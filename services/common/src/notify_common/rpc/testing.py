@@ -1,4 +1,4 @@
-"""A real server on a unix socket, in the test's process, with mTLS and every interceptor (design.md §2.10)."""
+"""A real server in the test's process, with mTLS and every interceptor (design.md §2.10)."""
 
 import shutil
 import tempfile

@@ -19,7 +19,9 @@ def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials:
     """
     files = _ServerFiles(settings)
     return grpc.dynamic_ssl_server_credentials(
-        files.read(), files.read_if_changed, require_client_authentication=True
+        files.read(),
+        files.read_if_changed,  # type: ignore[arg-type] # the stubs forget that None means no change
+        require_client_authentication=True,
     )
 
 

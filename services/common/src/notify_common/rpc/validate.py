@@ -99,7 +99,7 @@ class Checker:
             return datetime.min.replace(tzinfo=UTC)
 
     def message(self, field: str, message: Message, name: str | None = None) -> None:
-        """A message that must be there: the field `name` (by default the last part of `field`) of `message`."""
+        """A message that must be there: the field `name` (by default the last of `field`) of `message`."""
         if not message.HasField(name or field.rpartition(".")[2]):
             self.fail(field, "is required")
 
@@ -118,7 +118,7 @@ class Checker:
 
 @contextmanager
 def validating() -> Iterator[Checker]:
-    """Gives a Checker and raises NotifyError INVALID_FIELD with all its violations at the end of the block."""
+    """Gives a Checker and raises INVALID_FIELD with all its violations at the end of the block."""
     checker = Checker()
     yield checker
     if checker.violations:

@@ -25,7 +25,7 @@ class DeadlineInterceptor(ServerInterceptor):
     """
 
     def around(self, method: Method) -> Around:
-        """Sets the deadline of every method. Raises LookupError for one without a line in a service config."""
+        """Limits every method. Raises LookupError for one without a line in a service config."""
         own = service_config.timeout(method.path)
 
         def limit(context: grpc.ServicerContext) -> AbstractContextManager[None]:

@@ -39,11 +39,16 @@ def as_notify_error(error: BaseException, context: grpc.ServicerContext) -> Noti
     """Returns the NotifyError that the caller of `context` may see for `error`, None if it must be masked."""
     if isinstance(error, NotifyError):
         return error
-    if isinstance(error, NotImplementedError) and context.code() is grpc.StatusCode.UNIMPLEMENTED:
+    if isinstance(error, NotImplementedError) and _code(context) is grpc.StatusCode.UNIMPLEMENTED:
         return NotifyError("UNIMPLEMENTED")  # a method of the generated base class that nobody wrote
     if not context.is_active():
         return NotifyError("CANCELLED")  # reading on from a caller that has left
     return None
+
+
+def _code(context: grpc.ServicerContext) -> grpc.StatusCode | None:
+    code: grpc.StatusCode | None = context.code()  # type: ignore[attr-defined] # the stubs lack it
+    return code
 
 
 class _Mask:
