@@ -132,7 +132,7 @@ def test_calls_under_way_at_a_death_are_held_listed_and_resolved(
     assert house.states() == {"sent": 25, "in-doubt": 3}
     assert len(mmg.ids) == len(set(mmg.ids)) == 28
 
-    stub = DispatchServiceStub(server.channel("operator"))  # type: ignore[no-untyped-call]
+    stub = DispatchServiceStub(server.channel("operator"))
     listed = stub.ListDispatches(pb.ListDispatchesRequest(state=dispatch_pb2.Dispatch.STATE_IN_DOUBT))
     ids = [str(message.id) for message in hanging]
     assert sorted(dispatch.id for dispatch in listed.dispatches) == sorted(ids)
@@ -180,7 +180,7 @@ def test_an_outcome_that_comes_after_the_lease_was_lost_still_counts(house: Hous
     message = sms()
     mmg.script("447700900123", fake_mmg.HANG)
     house.take_over(message)
-    slow = house.parts(**mmg.settings)
+    slow = house.parts(**mmg.settings, dispatch_window=1)  # no room to claim it again itself
     with house.workers(slow).running():
         eventually(lambda: mmg.hanging == 1)
         house.expire_leases()
@@ -197,7 +197,7 @@ def test_a_failure_that_comes_after_the_lease_was_lost_decides_nothing(house: Ho
     message = sms()
     mmg.script("447700900123", fake_mmg.HANG)
     house.take_over(message)
-    slow = house.parts(**mmg.settings, provider_timeout_seconds=1)
+    slow = house.parts(**mmg.settings, provider_timeout_seconds=1, dispatch_window=1)
     with house.workers(slow).running():
         eventually(lambda: mmg.hanging == 1)
         house.expire_leases()
@@ -207,3 +207,19 @@ def test_a_failure_that_comes_after_the_lease_was_lost_decides_nothing(house: Ho
     house.workers(house.parts(**mmg.settings)).settle()
     assert house.states() == {"in-doubt": 1}
     assert mmg.ids == [str(message.id)]
+
+
+def test_a_worker_does_not_begin_a_call_again_that_it_is_still_making(house: House, mmg: FakeMmg) -> None:
+    message = sms()
+    mmg.script("447700900123", fake_mmg.HANG)
+    house.run("UPDATE provider_settings SET unknown_outcome_rule = 'retry'")
+    house.take_over(message)
+    with house.workers(house.parts(**mmg.settings)).running():
+        eventually(lambda: mmg.hanging == 1)
+        house.expire_leases()
+        eventually(lambda: house.value("SELECT attempt FROM dispatches") == 2)
+        mmg.release()
+        eventually(lambda: house.states() == {"sent": 1})
+    assert mmg.ids == [str(message.id)]
+    assert house.attempts(message.id) == [("accepted", "")]
+    assert house.kinds(message.id) == ["sent"]

@@ -24,7 +24,7 @@ from .messages import OTHER_SERVICE_ID, SERVICE_ID, email, letter, letter_proto,
 @pytest.fixture
 def stub(server: InProcessServer) -> DispatchServiceStub:
     """DispatchService as the relay calls it."""
-    return DispatchServiceStub(server.channel("notifications"))  # type: ignore[no-untyped-call]
+    return DispatchServiceStub(server.channel("notifications"))
 
 
 def test_a_repeated_batch_is_taken_over_once(house: House, stub: DispatchServiceStub) -> None:
@@ -40,7 +40,7 @@ def test_a_repeated_batch_is_taken_over_once(house: House, stub: DispatchService
 
 
 def test_what_was_taken_over_is_what_the_sandbox_shows(house: House, server: InProcessServer) -> None:
-    stub = DispatchServiceStub(server.channel("notifications"))  # type: ignore[no-untyped-call]
+    stub = DispatchServiceStub(server.channel("notifications"))
     text = sms_proto("447700900456")
     mail = dispatch_pb2.Dispatch(
         id=str(uuid7()),
@@ -63,7 +63,7 @@ def test_what_was_taken_over_is_what_the_sandbox_shows(house: House, server: InP
     post = letter_proto()
     stub.SubmitPrintBatch(iter([header(1), chunk(post)]))
     house.workers(house.parts()).settle()
-    sandbox = SandboxServiceStub(server.channel())  # type: ignore[no-untyped-call]
+    sandbox = SandboxServiceStub(server.channel())
     for handed in (text, mail, post):
         message = sandbox.GetSandboxMessage(sandbox_pb.GetSandboxMessageRequest(message_id=handed.id)).message
         assert message.dispatch == handed
@@ -248,7 +248,7 @@ def test_dispatches_in_a_state_are_listed_in_pages(house: House, stub: DispatchS
 def test_the_sandbox_lists_newest_first_and_is_searched_by_recipient(
     house: House, server: InProcessServer
 ) -> None:
-    sandbox = SandboxServiceStub(server.channel())  # type: ignore[no-untyped-call]
+    sandbox = SandboxServiceStub(server.channel())
     workers = house.workers(house.parts())
     for message in (sms("447700900456"), email("Ann.Other@Example.com"), letter("Zoë 100% Person"), sms()):
         house.take_over(message)
@@ -287,7 +287,7 @@ def test_the_sandbox_lists_newest_first_and_is_searched_by_recipient(
 
 
 def test_providers_are_listed_and_changed_under_a_lock(house: House, server: InProcessServer) -> None:
-    stub = ProviderSettingsServiceStub(server.channel("operator"))  # type: ignore[no-untyped-call]
+    stub = ProviderSettingsServiceStub(server.channel("operator"))
     listed = list(stub.ListProviders(settings_pb.ListProvidersRequest(page_size=3)).providers)
     token = stub.ListProviders(settings_pb.ListProvidersRequest(page_size=3)).next_page_token
     listed += stub.ListProviders(settings_pb.ListProvidersRequest(page_size=3, page_token=token)).providers
@@ -320,7 +320,7 @@ def test_providers_are_listed_and_changed_under_a_lock(house: House, server: InP
 def test_a_wrong_change_of_a_provider_is_refused(
     house: House, server: InProcessServer, provider: dict[str, object], paths: list[str], reason: str
 ) -> None:
-    stub = ProviderSettingsServiceStub(server.channel("operator"))  # type: ignore[no-untyped-call]
+    stub = ProviderSettingsServiceStub(server.channel("operator"))
     request = settings_pb.UpdateProviderRequest(
         provider=settings_pb.Provider(**provider),  # type: ignore[arg-type]
         update_mask={"paths": paths},

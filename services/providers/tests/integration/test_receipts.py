@@ -28,7 +28,7 @@ def record(
 
 def record_body(server: InProcessServer, provider: str, body: bytes) -> bool:
     """As `record`, of any provider and with any body."""
-    stub = ReceiptsServiceStub(server.channel())  # type: ignore[no-untyped-call]
+    stub = ReceiptsServiceStub(server.channel())
     return bool(stub.RecordReceipt(pb.RecordReceiptRequest(provider=provider, body=body)).new_receipt)
 
 
@@ -196,7 +196,7 @@ def test_the_feed_is_read_in_pages_and_by_channel(house: House, server: InProces
     texts, letters = [sms() for _ in range(4)], [letter() for _ in range(3)]
     house.take_over(*texts, *letters)
     house.workers(house.parts()).settle()
-    stub = ReceiptsServiceStub(server.channel("notifications"))  # type: ignore[no-untyped-call]
+    stub = ReceiptsServiceStub(server.channel("notifications"))
 
     def read(page_size: int, *channels: common_pb2.Channel) -> list[pb.DeliveryEvent]:
         events: list[pb.DeliveryEvent] = []

@@ -145,7 +145,9 @@ class Sender:
             return 0
         claimed_at = clock.monotonic()
         with self._uow.begin() as conn:
-            rows = dispatches.claim_due(conn, self.channel, min(room, MAX_BATCH))
+            claimed = dispatches.claim_due(conn, self.channel, min(room, MAX_BATCH))
+            # A lease that ran out under a call of our own: the new one gives that call time to be recorded.
+            rows = [row for row in claimed if row.id not in self._under_way]
             if not rows:
                 return 0
             plan = self._plan(conn, rows, claimed_at + self._start_seconds)
