@@ -19,10 +19,11 @@ from notify.providers.v1.dispatch_service_pb2_grpc import add_DispatchServiceSer
 from notify.providers.v1.receipts_service_pb2_grpc import add_ReceiptsServiceServicer_to_server
 from notify_common.db.engine import postgres_url
 from notify_common.db.testing import FreshDatabase
+from notify_common.errors import NotifyError
 from notify_common.leases.worker import Worker
 from notify_common.rpc.server import Registration
 from notify_common.rpc.testing import InProcessServer, certificates
-from notify_local.backing import Redis
+from notify_local.backing import Redis, wait_until
 from notify_notifications import bootstrap
 from notify_notifications.bootstrap import Parts
 from notify_notifications.settings import Settings
@@ -30,6 +31,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from .neighbours import FakeAdmin, FakeLetters, FakeProviders
+from .requests import sms
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +103,12 @@ class House:
         )
         return counts[0], counts[1], counts[2]
 
+    def empty(self) -> None:
+        """Forget every message."""
+        for table in ("notifications", "outbox", "service_day_counters", "idempotency_keys", "feed_cursors"):
+            self.execute(f"DELETE FROM {table}")
+        self.redis.flushdb()
+
     def get(self, service_id: str, notification_id: str) -> notification_pb2.Notification:
         request = pb.GetNotificationRequest(service_id=service_id, notification_id=notification_id)
         response: pb.GetNotificationResponse = self.stub.GetNotification(request)
@@ -160,7 +168,7 @@ def town(database_server: str, module_database: FreshDatabase, redis_server: Red
             postgres_url(database_server).set(database=make_url(url).database), poolclass=sa.NullPool
         )
         relays, feeds = bootstrap.relay_workers(parts), bootstrap.feed_workers(parts)
-        yield House(
+        house = House(
             admin=admin,
             providers=providers,
             letters=letters,
@@ -171,15 +179,26 @@ def town(database_server: str, module_database: FreshDatabase, redis_server: Red
             relays={worker.name: worker for worker in relays},
             feeds={worker.name: worker for worker in feeds},
         )
+        # connections are made here, so that on a busy machine no test pays for them out of its deadline
+        assert wait_until(lambda: is_answering(house), 30)
+        yield house
+
+
+def is_answering(house: House) -> bool:
+    service = house.admin.add_service()
+    try:
+        house.stub.SendSms(sms(service, house.admin.add_template(service, "sms", "x")))
+    except NotifyError:
+        return False
+    house.empty()
+    return True
 
 
 @pytest.fixture
 def house(town: House) -> Iterator[House]:
     """The town, emptied of what the test before left."""
     yield town
-    for table in ("notifications", "outbox", "service_day_counters", "idempotency_keys", "feed_cursors"):
-        town.execute(f"DELETE FROM {table}")
-    town.redis.flushdb()
+    town.empty()
     town.admin.away = town.providers.away = False
     town.providers.refuse = lambda dispatch: False
     town.providers.after_commit = lambda: None

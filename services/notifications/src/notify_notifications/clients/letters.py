@@ -1,17 +1,15 @@
 """Handing letters to the letters context."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import grpc
 from notify.common.v1 import common_pb2
 from notify.letters.v1 import letter_pb2, letters_service_pb2
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify_common.rpc import enums
-from sqlalchemy import Row
 
 from notify_notifications.clients import personalisation
-from notify_notifications.store.notifications import Notification
+from notify_notifications.domain.record import Notification, Origin
 
 
 class LettersClient:
@@ -26,7 +24,7 @@ class LettersClient:
 
     @staticmethod
     def letter(
-        notification: Notification, row: Row[Any], address_lines: Sequence[str], reference: str
+        notification: Notification, origin: Origin, address_lines: Sequence[str], reference: str
     ) -> letter_pb2.Letter:
         """A letter as LettersService takes it."""
         letter = letter_pb2.Letter(
@@ -39,8 +37,8 @@ class LettersClient:
             address_lines=address_lines,
             postage=enums.from_text(common_pb2.Postage, notification.postage or ""),  # type: ignore[arg-type]
             reference=reference,
-            origin_request_id=row.request_id or "",
-            traceparent=row.traceparent or "",
+            origin_request_id=origin.request_id,
+            traceparent=origin.traceparent,
         )
         letter.create_time.FromDatetime(notification.create_time)
         return letter

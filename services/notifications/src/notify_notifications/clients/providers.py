@@ -1,16 +1,14 @@
 """Handing texts and emails to the providers context."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import grpc
 from notify.common.v1 import common_pb2
 from notify.providers.v1 import dispatch_pb2, dispatch_service_pb2
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify_common.rpc import enums
-from sqlalchemy import Row
 
-from notify_notifications.store.notifications import Notification
+from notify_notifications.domain.record import Notification, Origin
 
 
 class ProvidersClient:
@@ -24,9 +22,9 @@ class ProvidersClient:
         self._stub.BatchDispatch(dispatch_service_pb2.BatchDispatchRequest(dispatches=dispatches))
 
     @staticmethod
-    def sms(notification: Notification, row: Row[Any], body: str) -> dispatch_pb2.Dispatch:
+    def sms(notification: Notification, origin: Origin, body: str) -> dispatch_pb2.Dispatch:
         """A text as DispatchService takes it."""
-        dispatch = _dispatch(notification, row)
+        dispatch = _dispatch(notification, origin)
         dispatch.sms.phone_number = notification.normalised_recipient
         dispatch.sms.sender = notification.sender
         dispatch.sms.body = body
@@ -37,7 +35,7 @@ class ProvidersClient:
     @staticmethod
     def email(
         notification: Notification,
-        row: Row[Any],
+        origin: Origin,
         *,
         from_name: str,
         from_address: str,
@@ -46,7 +44,7 @@ class ProvidersClient:
         html_body: str,
     ) -> dispatch_pb2.Dispatch:
         """An email as DispatchService takes it."""
-        dispatch = _dispatch(notification, row)
+        dispatch = _dispatch(notification, origin)
         # case kept: scripted outcomes of test keys go by it (public-api.md §5.4)
         dispatch.email.to_address = notification.recipient
         dispatch.email.from_name = from_name
@@ -59,11 +57,11 @@ class ProvidersClient:
         return dispatch
 
 
-def _dispatch(notification: Notification, row: Row[Any]) -> dispatch_pb2.Dispatch:
+def _dispatch(notification: Notification, origin: Origin) -> dispatch_pb2.Dispatch:
     return dispatch_pb2.Dispatch(
         id=notification.id,
         service_id=notification.service_id,
         key_type=enums.from_text(common_pb2.KeyType, notification.key_type),  # type: ignore[arg-type]
-        origin_request_id=row.request_id or "",
-        traceparent=row.traceparent or "",
+        origin_request_id=origin.request_id,
+        traceparent=origin.traceparent,
     )

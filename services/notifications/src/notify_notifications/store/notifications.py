@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from notify_notifications.domain.cost import Billable
 from notify_notifications.domain.notification import Channel, KeyType, Progress, State
-from notify_notifications.domain.personalisation import Pairs
+from notify_notifications.domain.record import Notification
 from notify_notifications.store.tables import letter_rates, notifications, sms_rates
 
 _n = notifications.c
@@ -39,33 +39,6 @@ _LETTER_RATE: Final = (
     .scalar_subquery()
     .label("letter_rate")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Notification:
-    """A notification as stored, with the rates that its cost follows from."""
-
-    id: str
-    service_id: str
-    channel: Channel
-    key_type: KeyType
-    reference: str | None = field(repr=False)
-    recipient: str = field(repr=False)
-    normalised_recipient: str = field(repr=False)
-    sender: str
-    state: State
-    template_id: str
-    template_version: int
-    personalisation: Pairs = field(repr=False)
-    unsubscribe_url: str = field(repr=False)
-    postage: str | None
-    create_time: datetime
-    hand_over_time: datetime | None
-    sent_time: datetime | None
-    update_time: datetime | None
-    provider: str
-    international: bool
-    billable: Billable
 
 
 @dataclass(frozen=True, slots=True)

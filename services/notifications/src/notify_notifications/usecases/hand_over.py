@@ -29,9 +29,10 @@ from notify_notifications.clients.providers import ProvidersClient
 from notify_notifications.clients.snapshots import CURRENT, Snapshots, TemplateKey
 from notify_notifications.domain.notification import Event, Happening
 from notify_notifications.domain.personalisation import address_values
+from notify_notifications.domain.record import Notification, Origin
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
-from notify_notifications.store.notifications import HandedOver, Notification, by_ids, mark_handed_over
+from notify_notifications.store.notifications import HandedOver, by_ids, mark_handed_over
 from notify_notifications.store.tables import outbox_queue
 from notify_notifications.usecases.record_events import record_events
 from notify_notifications.usecases.sending import LETTERS, PROVIDERS
@@ -81,7 +82,7 @@ class Relay:
 
     Args:
         destination: PROVIDERS or LETTERS.
-        prepare: makes a notification ready; given its outbox row too. What it raises concerns that message
+        prepare: makes a notification ready. What it raises concerns that message
             alone, unless it is an outage.
         send: hands messages over, all or none, each once per id.
     """
@@ -89,7 +90,7 @@ class Relay:
     def __init__(
         self,
         destination: str,
-        prepare: Callable[[Notification, Row[Any]], tuple[Message, HandedOver]],
+        prepare: Callable[[Notification, Origin], tuple[Message, HandedOver]],
         send: Callable[[Sequence[Any]], None],
     ) -> None:
         self._destination = destination
@@ -148,7 +149,9 @@ class Relay:
         try:
             if notification is None:
                 raise Undeliverable("the notification is gone")
-            message, handed_over = self._prepare(notification, row)
+            message, handed_over = self._prepare(
+                notification, Origin(row.request_id or "", row.traceparent or "")
+            )
             size = message.ByteSize()
             if size > LARGEST_MESSAGE_BYTES:
                 raise Undeliverable("the message is too large to be handed over")
@@ -211,7 +214,7 @@ class MessagePreparer:
         self._snapshots = snapshots
         self._email_domain = email_domain
 
-    def prepare(self, notification: Notification, row: Row[Any]) -> tuple[Message, HandedOver]:
+    def prepare(self, notification: Notification, origin: Origin) -> tuple[Message, HandedOver]:
         """The message as providers take it. Raises Undeliverable if its service was archived meanwhile."""
         service = self._snapshots.service(notification.service_id)
         if service is None or not service.active:
@@ -221,10 +224,10 @@ class MessagePreparer:
         match template.wording:
             case SmsTemplate() as sms:
                 message = sms.render(values, service.name if service.prefix_sms else None)
-                dispatch = ProvidersClient.sms(notification, row, message.content)
+                dispatch = ProvidersClient.sms(notification, origin, message.content)
                 return dispatch, HandedOver(notification.id, message.fragment_count)
             case EmailTemplate() as email:
-                return self._email(service, notification, row, email, values)
+                return self._email(service, notification, origin, email, values)
             case _:
                 raise Undeliverable("a letter is not handed to providers")
 
@@ -232,14 +235,14 @@ class MessagePreparer:
         self,
         service: Service,
         notification: Notification,
-        row: Row[Any],
+        origin: Origin,
         template: EmailTemplate,
         values: Personalisation,
     ) -> tuple[Message, HandedOver]:
         message = template.render(values)
         dispatch = ProvidersClient.email(
             notification,
-            row,
+            origin,
             from_name=service.email_from_name,
             from_address=f"{service.email_local_part}@{self._email_domain}",
             subject=message.subject,
@@ -252,11 +255,11 @@ class MessagePreparer:
 class LetterPreparer:
     """Makes letters ready for the letters context."""
 
-    def prepare(self, notification: Notification, row: Row[Any]) -> tuple[Message, HandedOver]:
+    def prepare(self, notification: Notification, origin: Origin) -> tuple[Message, HandedOver]:
         """The letter as the letters context takes it."""
         address = PostalAddress.from_personalisation(address_values(notification.personalisation))
         letter = LettersClient.letter(
-            notification, row, address.normalised_lines, print_reference(notification.id)
+            notification, origin, address.normalised_lines, print_reference(notification.id)
         )
         return letter, HandedOver(notification.id, None)
 

@@ -15,8 +15,9 @@ from notify_content.text import insensitive_key, text_of
 from notify_notifications.clients.snapshots import Snapshots, TemplateKey
 from notify_notifications.domain.cost import Cost, cost
 from notify_notifications.domain.notification import Channel
+from notify_notifications.domain.record import Notification
 from notify_notifications.domain.template import Template
-from notify_notifications.store.notifications import Filters, Notification, NotificationStore
+from notify_notifications.store.notifications import Filters, NotificationStore
 
 MOST_TEXT_BYTES: Final = 3 * 1024 * 1024
 """Size of the texts of one page; gRPC takes 4 MiB at once."""

@@ -1,0 +1,43 @@
+"""A notification as it is kept, with what follows it from context to context."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from notify_notifications.domain.cost import Billable
+from notify_notifications.domain.notification import Channel, KeyType, State
+from notify_notifications.domain.personalisation import Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A notification as stored, with the rates that its cost follows from."""
+
+    id: str
+    service_id: str
+    channel: Channel
+    key_type: KeyType
+    reference: str | None = field(repr=False)
+    recipient: str = field(repr=False)
+    normalised_recipient: str = field(repr=False)
+    sender: str
+    state: State
+    template_id: str
+    template_version: int
+    personalisation: Pairs = field(repr=False)
+    unsubscribe_url: str = field(repr=False)
+    postage: str | None
+    create_time: datetime
+    hand_over_time: datetime | None
+    sent_time: datetime | None
+    update_time: datetime | None
+    provider: str
+    international: bool
+    billable: Billable
+
+
+class Origin(NamedTuple):
+    """The request that a message came with; both may be empty."""
+
+    request_id: str
+    traceparent: str
