@@ -1,17 +1,21 @@
-"""The gateway as a WSGI application (design.md §2.1): `granian --interface wsgi --factory notify_gateway.app:create_app`."""
+"""The gateway as a WSGI application (design.md §2.12):
+
+granian --interface wsgi --factory notify_gateway.app:create_app
+"""
 
 import atexit
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
-
 from notify_common.logging import configure_logging
 from notify_common.settings import load_settings
 from notify_common.tracing import configure_tracing, shutdown_tracing
+from werkzeug.middleware.proxy_fix import ProxyFix
+
 from notify_gateway import middleware
 from notify_gateway.auth import Authenticator
 from notify_gateway.callbacks import mmg
 from notify_gateway.clients import Clients
+from notify_gateway.console import inbox
 from notify_gateway.public import notifications, sending, status, templates
 from notify_gateway.settings import GatewaySettings
 from notify_gateway.snapshots import Snapshots
@@ -45,6 +49,8 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     app.register_blueprint(templates.blueprint(authenticator, clients))
     app.register_blueprint(status.blueprint(settings))
     app.register_blueprint(mmg.blueprint(clients))
+    if settings.console_enabled:
+        app.register_blueprint(inbox.blueprint(clients))
     if settings.trusted_proxy_count:
         hops = settings.trusted_proxy_count
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=hops, x_host=hops)  # type: ignore[method-assign] # Flask's documented way

@@ -7,9 +7,10 @@ from typing import Any, Final, NoReturn
 from uuid import UUID
 
 import jwt
-
+from notify.common.v1.common_pb2 import KeyType
 from notify_common import clock
 from notify_common.errors import NotifyError
+
 from notify_gateway.snapshots import ApiKey, ServiceFacts, Snapshots
 
 LEEWAY_SECONDS: Final = 30
@@ -35,8 +36,7 @@ class Caller:
     service: ServiceFacts
     api_key_id: str
     """UUID, lower case."""
-    key_type: int
-    """A `notify.common.v1.KeyType`."""
+    key_type: KeyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class Authenticator:
     def authenticate(self, header: str | None) -> Caller:
         """Returns the caller whose token the Authorization header holds.
 
-        Raises NotifyError TOKEN_MISSING, TOKEN_INVALID or KEY_REVOKED with the contract's sentence, checked in
-        the contract's order (public-api.md §1.3); UNAVAILABLE and the like where the service is not known by
-        heart and admin can't be asked.
+        Raises NotifyError TOKEN_MISSING, TOKEN_INVALID or KEY_REVOKED with the contract's sentence, checked
+        in the contract's order (public-api.md §1.3); UNAVAILABLE and the like where the service is not known
+        by heart and admin can't be asked.
         """
         text = _bearer_text(header)
         token = _parse(text) if len(text) <= _LONGEST_CACHED_TOKEN else _parse.__wrapped__(text)
@@ -125,7 +125,7 @@ def _service_id(claims: dict[str, Any]) -> str:
 
 
 def _check_claims(claims: dict[str, Any], now: int) -> None:
-    """Raises NotifyError TOKEN_INVALID unless every registered claim is acceptable (rows 11 and 12 of §1.3)."""
+    """Raises NotifyError TOKEN_INVALID unless every registered claim is acceptable (§1.3 rows 11, 12)."""
     issued = _whole_seconds(claims["iat"], _CLOCK)
     if not now - LEEWAY_SECONDS <= issued <= now + LEEWAY_SECONDS:
         _refuse(_CLOCK)

@@ -2,10 +2,9 @@
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import grpc
-
 from notify.admin.v1.api_keys_service_pb2_grpc import ApiKeyVerificationServiceStub
 from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
 from notify.admin.v1.templates_service_pb2_grpc import TemplatesServiceStub
@@ -15,6 +14,7 @@ from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify.providers.v1.receipts_service_pb2_grpc import ReceiptsServiceStub
 from notify.providers.v1.sandbox_service_pb2_grpc import SandboxServiceStub
 from notify_common.rpc.channel import Channels
+
 from notify_gateway.settings import GatewaySettings
 
 
@@ -41,42 +41,42 @@ class Clients:
     @property
     def notifications(self) -> NotificationsServiceStub:
         """Accepts messages and tells where they stand."""
-        return self._stub(NotificationsServiceStub, "notifications")
+        return cast(NotificationsServiceStub, self._stub(NotificationsServiceStub, "notifications"))
 
     @property
     def config_feed(self) -> ConfigFeedServiceStub:
         """Snapshots of services and the news of their changes."""
-        return self._stub(ConfigFeedServiceStub, "admin")
+        return cast(ConfigFeedServiceStub, self._stub(ConfigFeedServiceStub, "admin"))
 
     @property
     def key_verification(self) -> ApiKeyVerificationServiceStub:
         """Secrets of API keys."""
-        return self._stub(ApiKeyVerificationServiceStub, "admin")
+        return cast(ApiKeyVerificationServiceStub, self._stub(ApiKeyVerificationServiceStub, "admin"))
 
     @property
     def templates(self) -> TemplatesServiceStub:
         """Templates and their versions."""
-        return self._stub(TemplatesServiceStub, "admin")
+        return cast(TemplatesServiceStub, self._stub(TemplatesServiceStub, "admin"))
 
     @property
     def letters(self) -> LettersServiceStub:
         """PDFs and page images of letters."""
-        return self._stub(LettersServiceStub, "letters")
+        return cast(LettersServiceStub, self._stub(LettersServiceStub, "letters"))
 
     @property
     def dispatches(self) -> DispatchServiceStub:
         """Attempts and receipts of a message."""
-        return self._stub(DispatchServiceStub, "providers")
+        return cast(DispatchServiceStub, self._stub(DispatchServiceStub, "providers"))
 
     @property
     def receipts(self) -> ReceiptsServiceStub:
         """Takes what providers report."""
-        return self._stub(ReceiptsServiceStub, "providers")
+        return cast(ReceiptsServiceStub, self._stub(ReceiptsServiceStub, "providers"))
 
     @property
     def sandbox(self) -> SandboxServiceStub:
         """Messages that the sandbox providers keep."""
-        return self._stub(SandboxServiceStub, "providers")
+        return cast(SandboxServiceStub, self._stub(SandboxServiceStub, "providers"))
 
     def close(self) -> None:
         """Closes this process's channels; calls under way end with CANCELLED."""

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from flask import Response
-
 from notify_common.errors import NotifyError
 
 INVALID_JSON: Final = "Invalid JSON supplied in POST data"
@@ -86,6 +85,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "REQUEST_ID_REUSED": Row(409, "ConflictError"),
     # admin
     "SERVICE_NOT_FOUND": _NO_RESULT,
+    "SERVICE_ARCHIVED": Row(400, "BadRequestError"),
     "TEMPLATE_NOT_FOUND": Row(400, "BadRequestError", "Template not found"),
     "TEMPLATE_ARCHIVED": Row(400, "BadRequestError", "Template has been deleted"),
     "API_KEY_NOT_FOUND": _NO_RESULT,
@@ -93,6 +93,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "SENDER_NOT_FOUND": Row(400, "BadRequestError"),
     "DEFAULT_SENDER": Row(400, "BadRequestError"),
     "NAME_TAKEN": Row(400, "BadRequestError"),
+    "TOO_MANY": Row(400, "BadRequestError"),
     # notifications
     "NOTIFICATION_NOT_FOUND": _NO_RESULT,
     "TEMPLATE_WRONG_CHANNEL": Row(400, "BadRequestError"),

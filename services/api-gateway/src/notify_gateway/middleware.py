@@ -5,13 +5,13 @@ import secrets
 from typing import Final
 
 from flask import Flask, Request, Response, g, request
+from notify_common import clock, context, tracing
+from notify_common.errors import NotifyError
+from notify_common.logging import describe_exception, get_logger
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Histogram
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from notify_common import clock, context, tracing
-from notify_common.errors import NotifyError
-from notify_common.logging import describe_exception, get_logger
 from notify_gateway import errors
 from notify_gateway.errors import ApiError
 
@@ -41,7 +41,7 @@ _SECONDS = Histogram("http_request_seconds", "Time to answer a request.", ["meth
 
 
 def install(app: Flask, log_sample: int) -> None:
-    """Puts everything around the routes of `app`; of good and quick requests every `log_sample`-th is logged."""
+    """Puts everything around the routes of `app`; every `log_sample`-th good and quick request is logged."""
     counter = itertools.count()
 
     @app.before_request

@@ -2,10 +2,9 @@
 
 from typing import Annotated, Self
 
+from notify_common.settings import ServiceSettings
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
-
-from notify_common.settings import ServiceSettings
 
 CONSOLE_ENVIRONMENTS = frozenset({"local", "staging"})
 """Where the inbox may be switched on: it shows every message to whoever can reach it."""

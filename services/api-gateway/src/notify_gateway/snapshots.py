@@ -17,7 +17,9 @@ from notify.admin.v1.config_feed_service_pb2 import (
     ListConfigChangesRequest,
 )
 from notify.admin.v1.snapshot_pb2 import SnapshotKey
+from notify.common.v1.common_pb2 import KeyType
 from notify_common.snapshots.cache import ConfigFeedPoller, SnapshotCache
+
 from notify_gateway.clients import Clients
 
 _MAX_SERVICES = 10_000
@@ -46,8 +48,7 @@ class ApiKey:
 
     id: str
     """UUID, lower case."""
-    key_type: int
-    """A `notify.common.v1.KeyType`."""
+    key_type: KeyType
     secret: str
     """Signs tokens; 36 ASCII characters."""
     revoked: bool

@@ -4,10 +4,10 @@ import json
 from typing import Any, Final
 
 from flask import Blueprint, Response, abort, request
-
 from notify.providers.v1.receipts_service_pb2 import RecordReceiptRequest
 from notify_common.errors import NotifyError
 from notify_common.logging import get_logger
+
 from notify_gateway.clients import Clients
 from notify_gateway.errors import json_response, legacy_response
 

@@ -11,6 +11,7 @@ from notify.notifications.v1.notifications_service_pb2 import (
     SendSmsResponse,
 )
 from notify_common.rpc import enums
+
 from notify_gateway.presenters import timestamps
 
 State = Notification.State
@@ -34,16 +35,25 @@ _COMPLETED: Final = frozenset(
 )
 _ADDRESS_FIELDS: Final = {f"line_{n}": f"address_line_{n}" for n in range(1, 7)} | {"postcode": "postcode"}
 
-_FAILED: Final = (
-    Notification.STATE_TECHNICAL_FAILURE,
-    Notification.STATE_TEMPORARY_FAILURE,
-    Notification.STATE_PERMANENT_FAILURE,
-    Notification.STATE_VALIDATION_FAILED,
-)
 _STATES_OF: Final[Mapping[str, tuple[State, ...]]] = {
+    "cancelled": (Notification.STATE_CANCELLED,),
+    "created": (Notification.STATE_CREATED,),
+    "sending": (Notification.STATE_SENDING,),
+    "sent": (Notification.STATE_SENT,),
+    "delivered": (Notification.STATE_DELIVERED,),
+    "pending": (Notification.STATE_PENDING,),
+    "technical-failure": (Notification.STATE_TECHNICAL_FAILURE,),
+    "temporary-failure": (Notification.STATE_TEMPORARY_FAILURE,),
+    "permanent-failure": (Notification.STATE_PERMANENT_FAILURE,),
+    "validation-failed": (Notification.STATE_VALIDATION_FAILED,),
+    "failed": (
+        Notification.STATE_TECHNICAL_FAILURE,
+        Notification.STATE_TEMPORARY_FAILURE,
+        Notification.STATE_PERMANENT_FAILURE,
+        Notification.STATE_VALIDATION_FAILED,
+    ),
     "accepted": (Notification.STATE_CREATED, Notification.STATE_SENDING),
     "received": (Notification.STATE_DELIVERED,),
-    "failed": _FAILED,
     # Scanned and returned letters do not exist on this platform, so nothing is ever found by these.
     "pending-virus-check": (),
     "virus-scan-failed": (),
@@ -56,12 +66,7 @@ def states_of(statuses: list[str]) -> list[State]:
 
     Empty when nothing can have such a status.
     """
-    states: dict[State, None] = {}
-    for status in statuses:
-        known = _STATES_OF.get(status)
-        found = known if known is not None else (State(enums.from_text(State, status)),)  # type: ignore[arg-type] # the enum's wrapper
-        states.update(dict.fromkeys(found))
-    return list(states)
+    return list(dict.fromkeys(state for status in statuses for state in _STATES_OF[status]))
 
 
 def sent_sms(
@@ -122,7 +127,7 @@ def _sent(
 def notification(found: Notification, root: str) -> dict[str, Any]:
     """Returns one notification. `root` is the API's base URL with a slash at the end."""
     channel = enums.to_text(Channel, found.channel)
-    state = enums.to_text(State, found.state)  # type: ignore[arg-type] # the enum's wrapper
+    state = enums.to_text(State, found.state)
     is_letter = found.channel == Channel.CHANNEL_LETTER
     is_sms = found.channel == Channel.CHANNEL_SMS
     body: dict[str, Any] = {

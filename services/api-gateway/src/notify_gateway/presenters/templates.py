@@ -7,6 +7,7 @@ from notify.common.v1.common_pb2 import Channel, Postage
 from notify.notifications.v1.notifications_service_pb2 import PreviewTemplateResponse
 from notify_common.rpc import enums
 from notify_content.placeholders import compile_content, unique_names
+
 from notify_gateway.presenters import timestamps
 
 

@@ -6,17 +6,17 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
-
 from notify.common.v1.common_pb2 import Channel
 from notify.letters.v1.letters_service_pb2 import DownloadPdfRequest
 from notify.notifications.v1.notification_pb2 import Notification
 from notify.notifications.v1.notifications_service_pb2 import (
     GetNotificationRequest,
+    GetNotificationResponse,
     ListNotificationsRequest,
     ListNotificationsResponse,
 )
 from notify_common.errors import NotifyError
-from notify_common.rpc import enums
+
 from notify_gateway.auth import Authenticator
 from notify_gateway.clients import Clients
 from notify_gateway.errors import bad_request, data_error, json_response
@@ -52,7 +52,7 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
 
 def _find(clients: Clients, notification_id: str) -> Notification:
     checked = v2.checked_id(schemas.NOTIFICATION_ID, "notification_id", notification_id)
-    response = clients.notifications.GetNotification(
+    response: GetNotificationResponse = clients.notifications.GetNotification(
         GetNotificationRequest(service_id=v2.caller().service.id, notification_id=checked)
     )
     return response.notification
@@ -82,13 +82,14 @@ def _page(clients: Clients, values: dict[str, Any]) -> ListNotificationsResponse
     message = ListNotificationsRequest(
         service_id=caller.service.id,
         key_type=caller.key_type,
-        channels=[enums.from_text(Channel, name) for name in dict.fromkeys(values.get("template_type", []))],
+        channels=[schemas.CHANNELS[name] for name in dict.fromkeys(values.get("template_type", []))],
         states=states,
         reference=values.get("reference"),
         older_than_id=canonical_uuid(values["older_than"]) if "older_than" in values else "",
         page_size=PAGE_SIZE,
     )
-    return clients.notifications.ListNotifications(message)
+    page: ListNotificationsResponse = clients.notifications.ListNotifications(message)
+    return page
 
 
 def _after(query: dict[str, list[str]], last_id: str) -> dict[str, list[str]]:

@@ -1,8 +1,8 @@
 """Is a request valid, and if not, in which words (public-api.md §1.7, §2.2 to §2.7, §3.2, §3.6)?
 
-Each kind of request is described once, as a JSON Schema (draft 7). `jsonschema` words the errors, but it takes
-hundreds of microseconds; so `Schema.check` first asks a predicate compiled from the same schema, which knows
-no words, and only what it rejects is handed to `jsonschema`.
+Each kind of request is described once, as a JSON Schema (draft 7). `jsonschema` words the errors, but it
+takes hundreds of microseconds; so `Schema.check` first asks a predicate compiled from the same schema, which
+knows no words, and only what it rejects is handed to `jsonschema`.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,10 +12,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from jsonschema import Draft7Validator, FormatChecker, ValidationError
-from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped] # ships no type information
-
+from notify.common.v1.common_pb2 import Channel
 from notify_common import clock, ids
 from notify_content import email_address, phone
+from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped] # ships no type information
+
 from notify_gateway.errors import validation_error
 
 Json = Any
@@ -29,7 +30,7 @@ class _Refused(ValueError):
 
 
 def canonical_uuid(text: str) -> str:
-    """Returns a UUID in any spelling that the contract takes as 36 lower-case characters. Raises ValueError."""
+    """Returns a UUID in any spelling that the contract takes as the platform writes it. Raises ValueError."""
     return text if ids.is_uuid(text) else str(UUID(text))
 
 
@@ -119,7 +120,7 @@ class Schema:
         self._is_valid = _predicate(schema)
 
     def check(self, value: Json) -> None:
-        """Raises ApiError with a ValidationError for each thing wrong with `value`, in the contract's order."""
+        """Raises ApiError with a ValidationError for each thing wrong, in the contract's order."""
         if not self._is_valid(value):
             raise validation_error(*self.messages(value))
 
@@ -261,7 +262,11 @@ SEND_PRECOMPILED_LETTER: Final = _request(
     "content",
 )
 
-CHANNELS: Final = ("sms", "email", "letter")
+CHANNELS: Final[Mapping[str, Channel]] = {
+    "sms": Channel.CHANNEL_SMS,
+    "email": Channel.CHANNEL_EMAIL,
+    "letter": Channel.CHANNEL_LETTER,
+}
 STATUSES: Final = (
     *("cancelled", "created", "sending", "sent", "delivered", "pending", "failed", "technical-failure"),
     *("temporary-failure", "permanent-failure", "pending-virus-check", "validation-failed"),

@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from flask import Blueprint, Response, abort, request
-
 from notify.common.v1.common_pb2 import Channel, KeyType
 from notify.notifications.v1.notifications_service_pb2 import (
     CountRefusedRequestRequest,
     SendEmailRequest,
-    SendLetterRequest,
     Sender,
+    SendLetterRequest,
     SendSmsRequest,
 )
 from notify_common.errors import NotifyError
 from notify_common.ids import uuid7
 from notify_common.logging import get_logger
 from notify_common.rpc import enums
+
 from notify_gateway.auth import Authenticator, Caller
 from notify_gateway.clients import Clients
 from notify_gateway.errors import INVALID_JSON, ApiError, bad_request, json_response, row_of
@@ -138,20 +138,20 @@ class _Sending:
         return form  # type: ignore[no-any-return] # the schema says that it is an object
 
     def _personalise(self, message: SendRequest, form: Form, caller: Caller, channel: Channel) -> None:
-        """Puts the personalisation into `message`. Raises ApiError for files and what is too large to pass on."""
+        """Puts the personalisation into `message`. Raises ApiError for files and what is too large."""
         personalisation = form.get("personalisation")
         if not personalisation:
             return
         if files := files_in(personalisation):
             self._refuse_files(files, caller, channel)
         message.personalisation.extend(to_fields(personalisation))
-        # Text that passes the schema is at most this much smaller as JSON than on the wire.
-        if (request.content_length or _MESSAGE_BYTES) >= _MESSAGE_BYTES // 4:
-            if message.ByteSize() > _MESSAGE_BYTES:
-                self._refuse(v2.too_large(_MESSAGE_BYTES), caller, channel)
+        # A value may take a few times the room on the wire that it took as JSON: `[1,1,1]` does.
+        may_be_too_large = (request.content_length or _MESSAGE_BYTES) >= _MESSAGE_BYTES // 4
+        if may_be_too_large and message.ByteSize() > _MESSAGE_BYTES:
+            self._refuse(v2.too_large(_MESSAGE_BYTES), caller, channel)
 
     def _refuse(self, refusal: ApiError, caller: Caller, channel: Channel) -> NoReturn:
-        """Raises `refusal`, or the limit that the request passed: refused requests count (public-api.md §2.1).
+        """Raises `refusal`, or the limit that it passed: refused requests count (public-api.md §2.1).
 
         Where the count can't be asked for, the refusal stands: it is true whatever the count is.
         """

@@ -3,12 +3,11 @@
 from typing import Final
 
 from flask import Blueprint, Response, request
-
 from notify.admin.v1.template_pb2 import Template
 from notify.admin.v1.templates_service_pb2 import GetTemplateRequest, ListTemplatesRequest
 from notify.common.v1.common_pb2 import Channel
 from notify.notifications.v1.notifications_service_pb2 import PreviewTemplateRequest
-from notify_common.rpc import enums
+
 from notify_gateway.auth import Authenticator
 from notify_gateway.clients import Clients
 from notify_gateway.errors import INVALID_JSON, bad_request, data_error, json_response, no_result_found
@@ -69,9 +68,7 @@ def _preview(clients: Clients, template_id: str) -> Response:
         raise bad_request(INVALID_JSON) from None
     checked = canonical_uuid(template_id)
     response = clients.notifications.PreviewTemplate(
-        PreviewTemplateRequest(
-            service_id=v2.caller().service.id, template_id=checked, personalisation=fields
-        )
+        PreviewTemplateRequest(service_id=v2.caller().service.id, template_id=checked, personalisation=fields)
     )
     return json_response(presenter.preview(response, checked))
 
@@ -81,7 +78,7 @@ def _list(clients: Clients) -> list[Template]:
     wanted = request.args.get("type")
     message = ListTemplatesRequest(
         service_id=v2.caller().service.id,
-        channel=enums.from_text(Channel, wanted) if wanted else Channel.CHANNEL_UNSPECIFIED,
+        channel=schemas.CHANNELS[wanted] if wanted else Channel.CHANNEL_UNSPECIFIED,
         page_size=_PAGE_SIZE,
     )
     found: list[Template] = []

@@ -1,0 +1,177 @@
+"""The inbox: what the sandbox providers hold, for people who try the platform out (design.md §6).
+
+Read-only, without a token, and therefore served in the environments `local` and `staging` alone. Everything
+shown is escaped; an email's HTML is served as a page of its own that the browser runs no script of.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+from flask import Blueprint, Response, make_response, render_template, request, url_for
+from notify.letters.v1.letters_service_pb2 import GetLetterRequest, GetPageImageRequest
+from notify.notifications.v1.notifications_service_pb2 import GetNotificationRequest
+from notify.providers.v1.dispatch_service_pb2 import GetDispatchRequest
+from notify.providers.v1.sandbox_service_pb2 import (
+    GetSandboxMessageRequest,
+    ListSandboxMessagesRequest,
+    SandboxMessage,
+)
+from notify_common.errors import NotifyError
+from notify_common.logging import get_logger
+
+from notify_gateway.clients import Clients
+from notify_gateway.console import views
+from notify_gateway.errors import row_of
+from notify_gateway.public.notifications import pdf_response
+
+PAGE_SIZE: Final = 25
+
+_LONGEST_SEARCH: Final = 200
+_PAGE_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_EMAIL_POLICY: Final = (
+    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+    "img-src data:; form-action 'none'; frame-ancestors 'self'"
+)
+_PLAIN_POLICY: Final = "frame-ancestors 'none'"
+_HEAD: Final = re.compile(r"<head(\s[^>]*)?>", re.IGNORECASE)
+
+
+def blueprint(clients: Clients) -> Blueprint:
+    """Returns the pages, below /console/."""
+    pages = Blueprint(
+        "console",
+        __name__,
+        url_prefix="/console",
+        static_folder="static",
+        template_folder="templates",
+    )
+
+    @pages.get("/")
+    def inbox() -> str:
+        return _inbox(clients)
+
+    @pages.get("/messages/<uuid:message_id>")
+    def message(message_id: UUID) -> str:
+        return _message(clients, str(message_id))
+
+    @pages.get("/messages/<uuid:message_id>/email")
+    def email(message_id: UUID) -> Response:
+        return _email(clients, str(message_id))
+
+    @pages.get("/messages/<uuid:message_id>/pages/<int:number>.png")
+    def page_image(message_id: UUID, number: int) -> Response:
+        return _page_image(clients, str(message_id), number)
+
+    @pages.get("/messages/<uuid:message_id>/letter.pdf")
+    def letter(message_id: UUID) -> Response:
+        found = _find(clients, str(message_id))
+        return pdf_response(clients, found.service_id, found.id)
+
+    @pages.after_request
+    def protect(response: Response) -> Response:
+        policy = _PAGE_POLICY if response.mimetype == "text/html" else _PLAIN_POLICY
+        response.headers.setdefault("Content-Security-Policy", policy)
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    @pages.errorhandler(NotifyError)
+    def on_error(error: NotifyError) -> tuple[str, int]:
+        status = row_of(error, reading=True).status
+        if status >= 500:
+            get_logger().error("page not shown", reason=error.reason)
+        return render_template("console/error.html", missing=status in (400, 404)), max(status, 404)
+
+    return pages
+
+
+def _inbox(clients: Clients) -> str:
+    search = request.args.get("q", "").replace("\0", "").strip()[:_LONGEST_SEARCH]
+    wanted = ListSandboxMessagesRequest(
+        recipient_contains=search, page_size=PAGE_SIZE, page_token=request.args.get("page", "")
+    )
+    try:
+        response = clients.sandbox.ListSandboxMessages(wanted)
+    except NotifyError as error:
+        if error.reason != "PAGE_TOKEN_INVALID":
+            raise
+        wanted.page_token = ""
+        response = clients.sandbox.ListSandboxMessages(wanted)
+    older = None
+    if response.next_page_token:
+        older = url_for(".inbox", q=search or None, page=response.next_page_token)
+    return render_template(
+        "console/inbox.html",
+        days=views.by_day(response.messages),
+        search=search,
+        first_page=not wanted.page_token,
+        older=older,
+    )
+
+
+def _find(clients: Clients, message_id: str) -> SandboxMessage:
+    response = clients.sandbox.GetSandboxMessage(GetSandboxMessageRequest(message_id=message_id))
+    found: SandboxMessage = response.message
+    return found
+
+
+def _if_any(ask: Callable[[], Any]) -> Any | None:
+    """Returns an answer, or None where it can't be had: a page shows what is known."""
+    try:
+        return ask()
+    except NotifyError as error:
+        if row_of(error, reading=True).status >= 500:
+            get_logger().warning("part of a page left out", reason=error.reason)
+        return None
+
+
+def _message(clients: Clients, message_id: str) -> str:
+    found = _find(clients, message_id)
+    ids = {"service_id": found.service_id}
+    notification = _if_any(
+        lambda: (
+            clients.notifications.GetNotification(
+                GetNotificationRequest(notification_id=message_id, **ids)
+            ).notification
+        )
+    )
+    dispatch = _if_any(
+        lambda: clients.dispatches.GetDispatch(GetDispatchRequest(dispatch_id=message_id, **ids))
+    )
+    letter = None
+    if found.dispatch.WhichOneof("content") == "print":
+        letter = _if_any(
+            lambda: clients.letters.GetLetter(GetLetterRequest(letter_id=message_id, **ids)).letter
+        )
+    return render_template(
+        "console/message.html",
+        message=views.message(found, letter),
+        timeline=views.timeline(notification, dispatch),
+    )
+
+
+def _email(clients: Clients, message_id: str) -> Response:
+    found = _find(clients, message_id)
+    if found.dispatch.WhichOneof("content") != "email":
+        raise NotifyError("SANDBOX_MESSAGE_NOT_FOUND")
+    # Links open beside the inbox, never in its place.
+    html = _HEAD.sub(lambda head: head[0] + '<base target="_blank">', found.dispatch.email.html_body, count=1)
+    response = make_response(html)
+    response.headers["Content-Security-Policy"] = _EMAIL_POLICY
+    return response
+
+
+def _page_image(clients: Clients, message_id: str, number: int) -> Response:
+    if not 1 <= number < 1000:
+        raise NotifyError("PAGE_NOT_FOUND")
+    found = _find(clients, message_id)
+    image = clients.letters.GetPageImage(
+        GetPageImageRequest(service_id=found.service_id, letter_id=found.id, page_number=number)
+    )
+    return Response(image.png, mimetype="image/png")
