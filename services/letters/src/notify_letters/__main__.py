@@ -1,0 +1,73 @@
+"""`python -m notify_letters serve | work | migrate | check-config`; Celery workers are in `celery_app`."""
+
+import argparse
+import threading
+
+from notify_common import main
+from notify_common.db import migrations
+from notify_common.leases.worker import WorkerGroup
+from notify_common.rpc.server import AdminServer, Server
+
+from notify_letters import bootstrap
+from notify_letters.celery_app import app
+from notify_letters.clients.broker import Broker
+from notify_letters.settings import Settings
+
+
+def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Serve LettersService and PrintRunsService until told to stop."""
+    parts = bootstrap.parts_for_server(settings)
+    server = Server("letters", settings, bootstrap.registrations(parts), parts.checks())
+    server.start()
+    server.run_until(stop)
+    parts.close()
+
+
+def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Run the relay until told to stop."""
+    parts = bootstrap.parts_for_relay(settings)
+    group = WorkerGroup(bootstrap.relay_workers(parts, Broker(app)))
+    group.start()
+    admin = AdminServer("letters", settings, {**parts.checks(), "workers": group.healthy})
+    admin.start()
+    stop.wait()
+    group.stop()
+    admin.stop()
+    parts.close()
+
+
+def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Bring the database to the newest schema, and make the bucket unless it is there."""
+    migrations.migrate("notify_letters", settings.database_url.get_secret_value(), settings.app_role)
+    bootstrap.parts_for_relay(settings).blobs.ensure_bucket()
+
+
+def _queues(text: str) -> list[str]:
+    queues = [queue.strip() for queue in text.split(",")]
+    unknown = sorted(set(queues) - set(bootstrap.QUEUES))
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"no such queue: {', '.join(unknown)}; there are {', '.join(bootstrap.QUEUES)}"
+        )
+    return queues
+
+
+def _work_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--queues",
+        type=_queues,
+        default=list(bootstrap.QUEUES),
+        help=f"comma-separated, of {', '.join(bootstrap.QUEUES)}; all by default",
+    )
+
+
+if __name__ == "__main__":
+    main.run(
+        "letters",
+        Settings,
+        [
+            main.Command("serve", "serve LettersService and PrintRunsService", serve),
+            main.Command("work", "send the tasks of due batches to Celery", work, _work_arguments),
+            main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
+        ],
+    )

@@ -1,0 +1,57 @@
+"""The Celery application: `celery -A notify_letters.celery_app worker -Q render`, `-Q submit`, and `… beat`.
+
+Connections, channels and clients are made in each of the worker's processes after the fork (design.md §4.3).
+The worker itself, which forks again whenever a process dies, has nothing but its connection to the broker,
+and so no health port: it shows that it is alive by the file `NOTIFY_LETTERS_WORKER_HEARTBEAT_FILE`, which
+appears when it takes tasks, is touched every 2 s while it is connected, and is removed at its end.
+"""
+
+from typing import Any
+
+from celery import Celery
+from celery.signals import (
+    heartbeat_sent,
+    setup_logging,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
+)
+from notify_common.logging import configure_logging
+from notify_common.tracing import configure_tracing, shutdown_tracing
+
+from notify_letters.tasks import runtime
+
+app = Celery("notify_letters")
+app.config_from_object("notify_letters.celery_config")
+
+
+@setup_logging.connect
+def _set_up_logging(**_: Any) -> None:
+    configure_logging("letters", runtime.settings().log_level)
+
+
+@worker_process_init.connect
+def _enter_process(**_: Any) -> None:
+    settings = runtime.settings()
+    configure_tracing("letters", settings.otlp_endpoint)
+    runtime.enter(settings)
+
+
+@worker_process_shutdown.connect
+def _leave_process(**_: Any) -> None:
+    runtime.leave()
+    shutdown_tracing()
+
+
+@heartbeat_sent.connect
+def _beat(**_: Any) -> None:
+    path = runtime.settings().worker_heartbeat_file
+    if path is not None:
+        path.touch()
+
+
+@worker_shutdown.connect
+def _end(**_: Any) -> None:
+    path = runtime.settings().worker_heartbeat_file
+    if path is not None:
+        path.unlink(missing_ok=True)

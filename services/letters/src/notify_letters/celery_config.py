@@ -1,0 +1,55 @@
+"""Celery's configuration, read by Celery when it first needs it (design.md §3.3).
+
+Tasks carry ids of batches only. A batch's row decides whether there is anything to do, so every message may
+be lost, late or doubled.
+"""
+
+from celery.schedules import crontab
+from notify_common.settings import load_settings
+
+from notify_letters.clients.broker import RENDER, RENDER_BATCH, START_DAILY_PRINT_RUN, SUBMIT, SUBMIT_BATCH
+from notify_letters.settings import Settings
+
+settings = load_settings(Settings)
+
+broker_url = settings.redis_url.get_secret_value()
+broker_connection_retry_on_startup = True
+# a message that was taken and not acknowledged is delivered again after this long: above the longest task
+broker_transport_options = {"visibility_timeout": 3600}
+
+include = [
+    "notify_letters.tasks.render",
+    "notify_letters.tasks.submit",
+    "notify_letters.tasks.daily_print_run",
+]
+task_routes = {
+    RENDER_BATCH: {"queue": RENDER},
+    SUBMIT_BATCH: {"queue": SUBMIT},
+    START_DAILY_PRINT_RUN: {"queue": SUBMIT},
+}
+task_default_queue = SUBMIT
+task_serializer = "json"
+accept_content = ["json"]
+
+task_acks_late = True
+task_reject_on_worker_lost = True
+task_ignore_result = True
+task_store_errors_even_if_ignored = False
+worker_prefetch_multiplier = 1
+worker_concurrency = settings.worker_processes
+worker_hijack_root_logger = False
+worker_send_task_events = False
+worker_enable_remote_control = True
+
+timezone = "UTC"
+enable_utc = True
+beat_schedule_filename = str(settings.beat_schedule_file)
+# 17:50 in London is 16:50 UTC in summer and 17:50 in winter: the task acts in one of them (pipeline.md §4.7)
+beat_schedule = {
+    "start-daily-print-run": {
+        "task": START_DAILY_PRINT_RUN,
+        "schedule": crontab(hour="16,17", minute="50"),
+        # one that could not be sent in time is of no use any more
+        "options": {"expires": 3600},
+    }
+}

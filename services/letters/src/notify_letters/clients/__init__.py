@@ -1,0 +1,1 @@
+"""Calls to other contexts, and the way to Celery's workers."""

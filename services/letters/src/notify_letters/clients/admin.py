@@ -1,0 +1,46 @@
+"""Template versions from admin."""
+
+from collections.abc import Sequence
+
+from notify.admin.v1 import config_feed_service_pb2 as pb
+from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
+from notify.admin.v1.snapshot_pb2 import SnapshotKey, TemplateVersionKey
+
+from notify_letters.domain.template import TemplateKey, TemplateVersion
+
+
+class AdminClient:
+    """Reads snapshots; template versions never change, so nothing here follows the change feed."""
+
+    def __init__(self, stub: ConfigFeedServiceStub) -> None:
+        self._stub = stub
+
+    def template_versions(self, keys: Sequence[TemplateKey]) -> dict[TemplateKey, TemplateVersion | None]:
+        """Read up to 100 template versions in one call; None where there is no such version.
+
+        Raises:
+            NotifyError: admin can't be reached.
+        """
+        request = pb.GetSnapshotsRequest(
+            keys=[
+                SnapshotKey(
+                    template_version=TemplateVersionKey(
+                        service_id=str(key.service_id), template_id=str(key.template_id), version=key.version
+                    )
+                )
+                for key in keys
+            ]
+        )
+        answer = self._stub.GetSnapshots(request)
+        return {
+            key: TemplateVersion(
+                subject=snapshot.template.subject,
+                content=snapshot.template.content,
+                welsh_subject=snapshot.template.welsh_subject,
+                welsh_content=snapshot.template.welsh_content,
+                contact_block=snapshot.template.letter_contact_block,
+            )
+            if snapshot.HasField("template")
+            else None
+            for key, snapshot in zip(keys, answer.snapshots, strict=True)
+        }

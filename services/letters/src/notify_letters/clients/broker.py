@@ -1,0 +1,43 @@
+"""The way to Celery's workers."""
+
+from uuid import UUID
+
+from celery import Celery
+from kombu.exceptions import ChannelError
+
+RENDER = "render"
+"""The queue of `RENDER_BATCH`."""
+SUBMIT = "submit"
+"""The queue of `SUBMIT_BATCH` and `START_DAILY_PRINT_RUN`."""
+
+RENDER_BATCH = "render_batch"
+SUBMIT_BATCH = "submit_batch"
+START_DAILY_PRINT_RUN = "start_daily_print_run"
+
+
+class Broker:
+    """Sends tasks that carry the id of a batch and nothing else."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def waiting(self, queue: str) -> int:
+        """How many tasks of a queue no worker has taken yet.
+
+        Raises:
+            kombu.exceptions.OperationalError: the broker can't be reached.
+        """
+        with self._app.connection_for_write() as connection:
+            try:
+                declared = connection.default_channel.queue_declare(queue, passive=True)  # type: ignore[attr-defined]
+            except ChannelError:
+                return 0  # an empty queue does not exist
+            return int(declared.message_count)
+
+    def send(self, task: str, queue: str, batch_id: UUID) -> None:
+        """Put a task into a queue; one try, since whoever sends has the batch's row to try again from.
+
+        Raises:
+            kombu.exceptions.OperationalError: the broker can't be reached.
+        """
+        self._app.send_task(task, args=[str(batch_id)], queue=queue, retry=False, ignore_result=True)

@@ -1,0 +1,1 @@
+"""Pure rules of letters and print runs."""

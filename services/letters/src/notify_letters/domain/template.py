@@ -1,0 +1,27 @@
+"""A letter template at one version."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+
+class TemplateKey(NamedTuple):
+    """Names a template version, which never changes."""
+
+    service_id: UUID
+    template_id: UUID
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateVersion:
+    """The wording of a letter: sources with placeholders."""
+
+    subject: str
+    content: str
+    welsh_subject: str
+    """Empty for letters in English only."""
+    welsh_content: str
+    """Empty for letters in English only."""
+    contact_block: str
+    """Lines separated by line feeds; empty for none. May hold placeholders."""

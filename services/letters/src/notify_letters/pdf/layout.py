@@ -1,0 +1,118 @@
+"""What stands on a letter, as the data that `letter.typ` typesets (content.md §7)."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import segno
+from notify_content.letters import Language, LetterTemplate, QrCodeTooLong, format_date
+
+from notify_letters.domain.letter import PersonalisationValue
+from notify_letters.domain.template import TemplateVersion
+
+Letter = dict[str, Any]
+"""JSON: `address_lines`, and `parts`, one a language, each with `language` (`en` or `cy`), `date`, `subject`,
+`blocks` and `contact_block` as `notify_content.letters.LetterContent.to_dict` has them. Texts have places
+where a word too long for a line may be broken; QR codes have the `svg` to draw."""
+
+_LONDON: Final = ZoneInfo("Europe/London")
+_CODES: Final = {Language.ENGLISH: "en", Language.WELSH: "cy"}
+_SPACES: Final = re.compile(r"[ \t\n\r]+")
+# a word of this length can be as wide as the body, when it is all capitals
+_LONG_WORD: Final = re.compile(r"[^\s\u200b]{30,}")
+# where to break it: after punctuation of addresses, else after so many letters
+_BREAK_AFTER: Final = re.compile(r"[/.?&=_\u2011]|[^/.?&=_\u2011]{20}")
+_ZERO_WIDTH_SPACE: Final = "\u200b"
+
+
+class ContentInvalid(Exception):
+    """The letter's content can't be laid out. The text says why, without any of the content."""
+
+
+class LetterLayout:
+    """A template version, compiled once for many letters; safe to share between threads.
+
+    A template with a Welsh subject or content gives Welsh first, with the first page's furniture, then
+    English (content.md §7.1).
+    """
+
+    def __init__(self, version: TemplateVersion) -> None:
+        english = LetterTemplate(version.subject, version.content, version.contact_block)
+        self._parts = [(Language.ENGLISH, english)]
+        if version.welsh_subject or version.welsh_content:
+            welsh = LetterTemplate(version.welsh_subject, version.welsh_content, version.contact_block)
+            self._parts.insert(0, (Language.WELSH, welsh))
+
+    def letter(
+        self,
+        personalisation: Mapping[str, PersonalisationValue],
+        address_lines: Sequence[str],
+        create_time: datetime,
+    ) -> Letter:
+        """Fill the template in for one letter.
+
+        Args:
+            personalisation: in the client's order.
+            address_lines: as printed, 3 to 7.
+            create_time: whose London date is printed.
+
+        Raises:
+            ContentInvalid: a QR code has more data than fits.
+        """
+        day = create_time.astimezone(_LONDON).date()
+        return {
+            "address_lines": list(address_lines),
+            "parts": [_part(language, template, personalisation, day) for language, template in self._parts],
+        }
+
+
+def _part(
+    language: Language,
+    template: LetterTemplate,
+    personalisation: Mapping[str, PersonalisationValue],
+    day: date,
+) -> dict[str, Any]:
+    try:
+        content = template.render(personalisation).to_dict()
+    except QrCodeTooLong as error:
+        raise ContentInvalid(str(error)) from None
+    _prepare(content)
+    return {"language": _CODES[language], "date": format_date(day, language), **content}
+
+
+def _prepare(node: Any) -> None:
+    """Collapse spaces as HTML does, break long words and draw QR codes, in place, at whatever depth."""
+    if isinstance(node, dict):
+        if node.get("type") == "qr_code":
+            node["svg"] = _qr_svg(node["data"])
+        for value in node.values():
+            _prepare(value)
+    elif isinstance(node, list):
+        at_start = True
+        for one in node:
+            if isinstance(one, dict) and one.get("type") == "text":
+                text = _SPACES.sub(" ", one["text"])
+                one["text"] = _LONG_WORD.sub(_breakable, text.lstrip(" ") if at_start else text)
+                at_start = at_start and not one["text"]
+            else:
+                at_start = True
+                _prepare(one)
+
+
+def _breakable(word: re.Match[str]) -> str:
+    return _BREAK_AFTER.sub(rf"\g<0>{_ZERO_WIDTH_SPACE}", word[0])
+
+
+@lru_cache(maxsize=64)
+def _qr_svg(data: str) -> str:
+    """A QR code without a quiet zone, error correction M, never a micro code (content.md §7.4).
+
+    The last ones are kept: most templates have one that is the same in every letter.
+    """
+    out = io.BytesIO()
+    segno.make(data, error="m", micro=False, boost_error=False).save(out, kind="svg", border=0, xmldecl=False)
+    return out.getvalue().decode()

@@ -1,0 +1,57 @@
+"""Typesetting with typst (design.md D11)."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import typst
+
+from notify_letters.pdf.layout import Letter
+from notify_letters.pdf.pages import count_pages
+
+_TEMPLATE: Final = Path(__file__).with_name("letter.typ")
+
+
+class Pdf(NamedTuple):
+    """A typeset letter."""
+
+    content: bytes
+    page_count: int
+
+
+class TypesettingFailed(Exception):
+    """typst refused the letter. The text is typst's own and may quote the letter: never log it."""
+
+
+class Typesetter:
+    """Typesets letters one at a time; make one a process, since it keeps fonts and the template compiled.
+
+    The letter is handed over as JSON, which `letter.typ` only ever puts out as text: whatever it holds can't
+    become typst code, read a file or load a package. Only typst's built-in fonts are used, so that a letter
+    looks the same on every machine: Libertinus Serif, which covers Latin, Greek and Cyrillic.
+    """
+
+    def __init__(self) -> None:
+        self._compiler = typst.Compiler(_TEMPLATE, root=_TEMPLATE.parent, ignore_system_fonts=True)
+
+    def typeset(self, letter: Letter, create_time: datetime) -> Pdf:
+        """Typeset a letter into a tagged PDF.
+
+        Args:
+            create_time: stands in the PDF's metadata in place of now, so that the same letter gives the same
+            bytes.
+
+        Raises:
+            TypesettingFailed
+        """
+        try:
+            content = self._compiler.compile(
+                format="pdf",
+                sys_inputs={"letter": json.dumps(letter)},
+                timestamp=int(create_time.timestamp()),
+            )
+        except typst.TypstError as error:
+            raise TypesettingFailed(str(error)) from None
+        assert isinstance(content, bytes)  # noqa: S101 - a PDF is one file, unlike pages as pictures
+        return Pdf(content, count_pages(content))

@@ -1,0 +1,1 @@
+"""gRPC servicers: proto to use case and back."""

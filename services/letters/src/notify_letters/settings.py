@@ -1,0 +1,54 @@
+"""Settings of the letters processes, from `NOTIFY_LETTERS_…` (design.md §2.9)."""
+
+from pathlib import Path
+from typing import Annotated
+
+from notify_common.settings import DatabaseSettings
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Settings(DatabaseSettings):
+    """Environment variables of all letters processes."""
+
+    model_config = SettingsConfigDict(env_prefix="NOTIFY_LETTERS_")
+
+    allowed_callers: dict[str, list[str]] = Field(
+        default={
+            "notify.letters.v1.LettersService": ["notifications", "api-gateway", "operator"],
+            "notify.letters.v1.PrintRunsService": ["api-gateway", "operator"],
+        }
+    )
+    """Who may call: full gRPC service name -> names in the callers' certificates. Nobody else may."""
+    app_role: str | None = None
+    """`migrate`: the role that the service runs as, which gets its rights."""
+    admin_target: str
+    """gRPC target of admin, such as dns:///admin:6101."""
+    providers_target: str
+    """gRPC target of providers."""
+    redis_url: SecretStr
+    """redis://host:port/database or redis+socket:///path: Celery's broker."""
+    blob_endpoint: str | None = None
+    """URL of an S3-compatible store; without one it is Amazon's."""
+    blob_region: str = "eu-west-2"
+    """Its region."""
+    blob_bucket: str = "notify-letters"
+    """The bucket that holds the PDFs."""
+    blob_access_key: str
+    """Id of the credentials."""
+    blob_secret_key: SecretStr
+    """Secret of the credentials."""
+    lease_seconds: Seconds = 30
+    """How long a task has a batch for itself without a sign of life; after it another task may take over."""
+    resend_seconds: Seconds = 300
+    """How long a task may wait in the broker before the relay sends it again, in case it was lost."""
+    max_waiting_tasks: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """The relay lets at most this many tasks of a queue wait in the broker; the rest wait in the database."""
+    worker_processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes of one Celery worker."""
+    worker_heartbeat_file: Path | None = None
+    """A file that a Celery worker touches every 2 s while it is connected, and removes at its end."""
+    beat_schedule_file: Path = Path("celerybeat-schedule")
+    """Where Celery's beat keeps the times of its last runs."""

@@ -1,0 +1,1 @@
+"""What the letters context does, one transaction each."""

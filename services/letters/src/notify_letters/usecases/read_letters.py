@@ -1,0 +1,77 @@
+"""Read letters, their PDFs and what happened to them."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from notify_common.blobs.s3 import BlobStore
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.errors import NotifyError
+from notify_common.feeds.producer import read_feed
+from sqlalchemy import Row
+
+from notify_letters.domain.letter import PDF_STATES, pdf_key
+from notify_letters.pdf.pages import page_png
+from notify_letters.store import letters
+from notify_letters.store.tables import letter_events
+
+CHUNK_BYTES = 256 * 1024
+
+
+class PdfDownload(NamedTuple):
+    """A PDF on its way out."""
+
+    size_bytes: int
+    page_count: int
+    chunks: Iterator[bytes]
+
+
+def get_letter(uow: UnitOfWork, service_id: UUID, letter_id: UUID) -> Row[Any]:
+    """A service's letter.
+
+    Raises:
+        NotifyError: LETTER_NOT_FOUND.
+    """
+    with uow.autocommit() as conn:
+        letter = letters.get(conn, service_id, letter_id)
+    if letter is None:
+        raise NotifyError("LETTER_NOT_FOUND")
+    return letter
+
+
+def download_pdf(uow: UnitOfWork, blobs: BlobStore, service_id: UUID, letter_id: UUID) -> PdfDownload:
+    """A letter's PDF in chunks of at most 256 KiB. No transaction is open while they are read.
+
+    Raises:
+        NotifyError: LETTER_NOT_FOUND; PDF_NOT_READY.
+    """
+    letter = _with_pdf(uow, service_id, letter_id)
+    key = pdf_key(letter_id)
+    return PdfDownload(blobs.head(key).size, letter.page_count, blobs.iter_chunks(key, CHUNK_BYTES))
+
+
+def get_page_image(
+    uow: UnitOfWork, blobs: BlobStore, service_id: UUID, letter_id: UUID, page_number: int
+) -> tuple[bytes, int]:
+    """One page of a letter, from 1, as a PNG about 1,000 pixels wide, and the number of pages.
+
+    Raises:
+        NotifyError: LETTER_NOT_FOUND; PDF_NOT_READY; PAGE_NOT_FOUND.
+    """
+    letter = _with_pdf(uow, service_id, letter_id)
+    if not 1 <= page_number <= letter.page_count:
+        raise NotifyError("PAGE_NOT_FOUND", f"The letter has {letter.page_count} pages.")
+    return page_png(blobs.get(pdf_key(letter_id)), page_number), letter.page_count
+
+
+def list_letter_events(uow: UnitOfWork, cursor: str, limit: int) -> tuple[list[Row[Any]], str]:
+    """Events after a cursor, oldest first, and where to go on (design.md §3.4)."""
+    with uow.autocommit() as conn:
+        return read_feed(conn, letter_events, cursor, limit)
+
+
+def _with_pdf(uow: UnitOfWork, service_id: UUID, letter_id: UUID) -> Row[Any]:
+    letter = get_letter(uow, service_id, letter_id)
+    if letter.state not in PDF_STATES:
+        raise NotifyError("PDF_NOT_READY")
+    return letter

@@ -1,0 +1,55 @@
+"""From batch rows to Celery: the relay (design.md §3.3)."""
+
+from datetime import timedelta
+
+from notify_common.db.unit_of_work import UnitOfWork
+from sqlalchemy import Table
+
+from notify_letters.clients.broker import Broker
+from notify_letters.store import batches
+
+SEND_AT_ONCE = 100
+
+
+class Relay:
+    """Sends the tasks of one table's due batches.
+
+    Idempotency key: the batch's id. Dying between the commit and the send delays a batch by `resend_after`,
+    as does a task that the broker loses; a task sent twice finds the batch leased or done. Only so many tasks
+    wait in the broker at once, so that its memory is bounded and a backlog is not sent again and again.
+    """
+
+    def __init__(
+        self, table: Table, task: str, queue: str, broker: Broker, resend_after: timedelta, max_waiting: int
+    ) -> None:
+        self._table = table
+        self._task = task
+        self._queue = queue
+        self._broker = broker
+        self._resend_after = resend_after
+        self._max_waiting = max_waiting
+
+    def __call__(self, uow: UnitOfWork) -> int:
+        """Send up to 100 tasks and return how many.
+
+        Raises:
+            kombu.exceptions.OperationalError: the broker can't be reached; what was not sent is due again.
+        """
+        with uow.autocommit() as conn:
+            if not batches.any_to_enqueue(conn, self._table):
+                return 0
+        room = min(SEND_AT_ONCE, self._max_waiting - self._broker.waiting(self._queue))
+        if room <= 0:
+            return 0
+        with uow.begin() as conn:
+            batch_ids = batches.take_to_enqueue(conn, self._table, room, self._resend_after)
+        sent = 0
+        try:
+            for batch_id in batch_ids:
+                self._broker.send(self._task, self._queue, batch_id)
+                sent += 1
+        finally:
+            if sent < len(batch_ids):
+                with uow.begin() as conn:
+                    batches.give_back(conn, self._table, batch_ids[sent:])
+        return sent

@@ -1,0 +1,338 @@
+"""A real database, Redis and object store; admin and providers that record; Celery as a process."""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import grpc
+import pytest
+import redis
+import sqlalchemy as sa
+from notify.admin.v1 import config_feed_service_pb2 as admin_pb
+from notify.admin.v1.config_feed_service_pb2_grpc import (
+    ConfigFeedServiceServicer,
+    add_ConfigFeedServiceServicer_to_server,
+)
+from notify.admin.v1.snapshot_pb2 import Snapshot
+from notify.admin.v1.template_pb2 import Template
+from notify.common.v1.common_pb2 import KEY_TYPE_NORMAL, POSTAGE_SECOND, PersonalisationField
+from notify.letters.v1.letter_pb2 import Letter
+from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
+from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
+from notify.providers.v1 import dispatch_service_pb2 as providers_pb
+from notify.providers.v1.dispatch_pb2 import Dispatch
+from notify.providers.v1.dispatch_service_pb2_grpc import (
+    DispatchServiceServicer,
+    add_DispatchServiceServicer_to_server,
+)
+from notify_common import ids
+from notify_common.db.engine import create_engine
+from notify_common.db.testing import FreshDatabase
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.rpc.server import Registration
+from notify_common.rpc.testing import InProcessServer, certificates
+from notify_letters import bootstrap
+from notify_letters.settings import Settings
+from notify_local.backing import ChildProcess, ObjectStore, Redis, wait_until
+
+SERVICE_ID = "11111111-1111-7111-8111-111111111111"
+TEMPLATE_ID = "22222222-2222-7222-8222-222222222222"
+WAIT_SECONDS = 30.0
+
+
+class RecordingAdmin(ConfigFeedServiceServicer):
+    """admin with the template versions that a test gives it."""
+
+    def __init__(self) -> None:
+        self.templates: dict[tuple[str, int], Template] = {}
+        self.calls = 0
+        self.down = False
+
+    def GetSnapshots(
+        self, request: admin_pb.GetSnapshotsRequest, context: grpc.ServicerContext
+    ) -> admin_pb.GetSnapshotsResponse:
+        """Answer from `templates`."""
+        self.calls += 1
+        if self.down:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "down")
+        answer = admin_pb.GetSnapshotsResponse()
+        for key in request.keys:
+            found = self.templates.get((key.template_version.template_id, key.template_version.version))
+            answer.snapshots.append(Snapshot(key=key, template=found))
+        return answer
+
+
+class RecordingProviders(DispatchServiceServicer):
+    """providers that keep what they are given, once per id, and can fail as real ones do."""
+
+    def __init__(self) -> None:
+        self.dispatches: dict[str, Dispatch] = {}
+        self.headers: list[providers_pb.PrintBatchHeader] = []
+        self.copies = 0
+        self.lose_answers = 0
+        """So many next answers are lost after the batch was taken."""
+        self.take_short = 0
+        """So many next answers count one letter too few."""
+        self.hold: threading.Event | None = None
+        """Answers wait for it after the batch was taken."""
+        self.taken = threading.Event()
+        self._lock = threading.Lock()
+
+    def SubmitPrintBatch(
+        self, request_iterator: Iterator[providers_pb.SubmitPrintBatchRequest], context: grpc.ServicerContext
+    ) -> providers_pb.SubmitPrintBatchResponse:
+        """Take a batch over."""
+        parts = list(request_iterator)
+        assert parts[0].WhichOneof("part") == "header"
+        letters = [one for part in parts[1:] for one in part.chunk.dispatches]
+        with self._lock:
+            self.headers.append(parts[0].header)
+            new = [letter for letter in letters if letter.id not in self.dispatches]
+            self.dispatches |= {letter.id: letter for letter in new}
+            self.copies += len(letters)
+            lost, short = self.lose_answers > 0, self.take_short > 0
+            self.lose_answers -= lost
+            self.take_short -= short
+        self.taken.set()
+        if self.hold is not None:
+            self.hold.wait(WAIT_SECONDS)
+        if lost:
+            context.abort(grpc.StatusCode.INTERNAL, "the answer is lost")
+        return providers_pb.SubmitPrintBatchResponse(
+            accepted_count=len(new) - short, duplicate_count=len(letters) - len(new)
+        )
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """An S3-compatible store."""
+    yield from _started(ObjectStore)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """A Redis, emptied before each test."""
+    yield from _started(Redis)
+
+
+def _started(kind: Callable[[Path], Any]) -> Iterator[Any]:
+    folder = Path(tempfile.mkdtemp(prefix="notify-letters-"))
+    server = kind(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class House:
+    """The letters context of one test and its neighbours."""
+
+    url: str
+    uow: UnitOfWork
+    admin: RecordingAdmin
+    providers: RecordingProviders
+    environment: dict[str, str]
+    settings: Settings
+    folder: Path
+    letters: LettersServiceStub
+    print_runs: PrintRunsServiceStub
+    made: list[Any] = field(default_factory=list)
+
+    def template(self, content: str = "Dear ((name))", version: int = 1, **values: Any) -> None:
+        """Give admin a template version."""
+        subject = values.pop("subject", "Your letter")
+        self.admin.templates[TEMPLATE_ID, version] = Template(
+            id=TEMPLATE_ID, service_id=SERVICE_ID, subject=subject, content=content, version=version, **values
+        )
+
+    def parts(self, **values: Any) -> bootstrap.Parts:
+        """Parts of a process that runs tasks."""
+        parts = bootstrap.parts_for_tasks(self.settings.model_copy(update=values))
+        self.made.append(parts)
+        return parts
+
+    def rows(self, sql: str, **values: Any) -> list[Any]:
+        """What a query finds."""
+        with self.uow.begin() as conn:
+            return list(conn.execute(sa.text(sql), values))
+
+    def value(self, sql: str, **values: Any) -> Any:
+        """The one value that a query finds."""
+        return self.rows(sql, **values)[0][0]
+
+    def run(self, sql: str, **values: Any) -> None:
+        """Change the database the way that only time or an accident could."""
+        with self.uow.begin() as conn:
+            conn.execute(sa.text(sql), values)
+
+    def states(self) -> dict[str, int]:
+        """How many letters there are by state."""
+        return {str(s): int(n) for s, n in self.rows("SELECT state, count(*) FROM letters GROUP BY 1")}
+
+    def events(self) -> list[tuple[str, str]]:
+        """The feed: id and kind of each event, as the columns say."""
+        rows = self.rows("SELECT letter_id, kind FROM letter_events ORDER BY tx, seq")
+        return [(str(letter_id), kind) for letter_id, kind in rows]
+
+    def batch_ids(self, table: str) -> list[UUID]:
+        """Ids of the batches in a table that wait for work."""
+        rows = self.rows(f"SELECT id FROM {table} WHERE due_at IS NOT NULL ORDER BY due_at, id")
+        return [batch_id for (batch_id,) in rows]
+
+    def expire_leases(self) -> None:
+        """What half a minute does to the batches of a task that died."""
+        for table in ("render_batches", "print_batches"):
+            self.run(
+                f"UPDATE {table} SET leased_until = now() - interval '1 s' WHERE leased_until IS NOT NULL"
+            )
+
+    def due_again(self) -> None:
+        """What the time until the next try does."""
+        for table in ("render_batches", "print_batches"):
+            self.run(f"UPDATE {table} SET due_at = now() WHERE due_at IS NOT NULL")
+
+    @contextmanager
+    def process(self, name: str, *arguments: str, **settings: object) -> Iterator[ChildProcess]:
+        """A process of this context, ended at the block's end."""
+        environment = self.environment | {
+            f"NOTIFY_LETTERS_{key.upper()}": str(value) for key, value in settings.items()
+        }
+        log = self.folder / f"{name}-{ids.uuid7()}.log"
+        process = ChildProcess(name, [sys.executable, "-m", *arguments], log, {**os.environ, **environment})
+        process.start()
+        try:
+            yield process
+        finally:
+            process.signal(signal.SIGTERM)
+            process.stop()
+
+    @contextmanager
+    def celery(self, name: str = "celery", **settings: object) -> Iterator[ChildProcess]:
+        """A Celery worker of both queues that takes tasks."""
+        heartbeat = self.folder / f"{name}.heartbeat"
+        arguments = (
+            "celery",
+            "-A",
+            "notify_letters.celery_app",
+            "worker",
+            "-Q",
+            "render,submit",
+            "-n",
+            f"{name}@%h",
+        )
+        with self.process(name, *arguments, worker_heartbeat_file=heartbeat, **settings) as process:
+            process.wait_ready(heartbeat.exists, WAIT_SECONDS)
+            yield process
+
+    @contextmanager
+    def relay(self, **settings: object) -> Iterator[ChildProcess]:
+        """A relay."""
+        with self.process("relay", "notify_letters", "work", "--queues", "relay", **settings) as process:
+            yield process
+
+
+def letter(**values: Any) -> Letter:
+    """A letter as notifications hands it over."""
+    fields: dict[str, Any] = {
+        "id": str(ids.uuid7()),
+        "service_id": SERVICE_ID,
+        "key_type": KEY_TYPE_NORMAL,
+        "template_id": TEMPLATE_ID,
+        "template_version": 1,
+        "personalisation": [PersonalisationField(key="name", text="Ms Example")],
+        "address_lines": ["Ms Example", "1 High Street", "EX1 1EX"],
+        "postage": POSTAGE_SECOND,
+        "reference": "ABCDEFGHIJKLMNOP",
+        "origin_request_id": "the-request",
+        "traceparent": "",
+        **values,
+    }
+    made = Letter(**fields)
+    if not made.HasField("create_time"):
+        made.create_time.FromDatetime(datetime(2026, 3, 5, 12, 0, tzinfo=UTC))
+    return made
+
+
+def until(condition: Callable[[], bool], process: Sequence[ChildProcess] = ()) -> None:
+    """Wait for a condition, failing with the processes' last lines."""
+    if not wait_until(condition, WAIT_SECONDS):
+        pytest.fail("\n".join(["the condition never came true", *(one.last_lines(40) for one in process)]))
+
+
+@pytest.fixture
+def house(
+    fresh_database: FreshDatabase, object_store: ObjectStore, redis_server: Redis, tmp_path: Path
+) -> Iterator[House]:
+    """The letters service in this process, its neighbours on unix sockets, and real servers behind."""
+    url = fresh_database("notify_letters")
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    admin, providers = RecordingAdmin(), RecordingProviders()
+    with (
+        InProcessServer(
+            "admin",
+            [
+                Registration(
+                    add_ConfigFeedServiceServicer_to_server, admin, "notify.admin.v1.ConfigFeedService"
+                )
+            ],
+        ) as admin_server,
+        InProcessServer(
+            "providers",
+            [
+                Registration(
+                    add_DispatchServiceServicer_to_server, providers, "notify.providers.v1.DispatchService"
+                )
+            ],
+        ) as providers_server,
+    ):
+        files = certificates()["letters"]
+        values = {
+            "database_url": url,
+            "page_token_secret": "a secret of thirty-two characters or more",
+            "tls_ca_file": files.ca,
+            "tls_cert_file": files.cert,
+            "tls_key_file": files.key,
+            "admin_target": admin_server.target,
+            "providers_target": providers_server.target,
+            "redis_url": redis_server.url,
+            "blob_endpoint": object_store.url,
+            "blob_region": object_store.region,
+            "blob_bucket": f"letters-{ids.uuid7()}",
+            "blob_access_key": object_store.access_key,
+            "blob_secret_key": object_store.secret_key,
+        }
+        settings = Settings.model_validate(values)
+        uow = UnitOfWork(create_engine(url, 4))
+        server_parts = bootstrap.parts_for_server(settings)
+        server_parts.blobs.ensure_bucket()
+        with InProcessServer("letters", bootstrap.registrations(server_parts)) as server:
+            made = House(
+                url=url,
+                uow=uow,
+                admin=admin,
+                providers=providers,
+                environment={f"NOTIFY_LETTERS_{key.upper()}": str(value) for key, value in values.items()},
+                settings=settings,
+                folder=tmp_path,
+                letters=LettersServiceStub(server.channel("notifications")),
+                print_runs=PrintRunsServiceStub(server.channel("operator")),
+            )
+            made.template()
+            yield made
+        for parts in (*made.made, server_parts):
+            parts.close()
+        uow.engine.dispose()

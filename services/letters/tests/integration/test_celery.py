@@ -1,0 +1,105 @@
+"""Real processes: relay, Redis and Celery workers, killed and doubled."""
+
+import psutil
+import redis
+from celery import Celery
+from notify.common.v1.common_pb2 import KEY_TYPE_TEST
+from notify.letters.v1 import letters_service_pb2 as pb
+from notify_letters.clients.broker import RENDER, RENDER_BATCH, Broker
+
+from .conftest import House, letter, until
+
+
+def create(house: House, count: int, **values: object) -> None:
+    """Take letters over."""
+    letters = [letter(**values) for _ in range(count)]
+    house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=letters))
+
+
+def all_told_once(house: House, count: int) -> bool:
+    """Whether all letters are ready and each was told of once."""
+    return house.states() == {"ready": count} and len(house.events()) == count
+
+
+def test_letters_pass_through_the_relay_and_celery(house: House) -> None:
+    with house.relay() as relay, house.celery() as celery:
+        create(house, 120)
+        create(house, 2, key_type=KEY_TYPE_TEST)
+        until(lambda: house.states() == {"ready": 120, "submitted": 2}, [relay, celery])
+    assert len(house.events()) == 122
+    assert len(house.providers.dispatches) == 2
+
+
+def test_a_killed_worker_process_loses_and_doubles_nothing(house: House) -> None:
+    house.template("\n\n".join(["Dear ((name)), a long letter. " * 40] * 20))
+    with house.relay(lease_seconds=1) as relay, house.celery(lease_seconds=1) as celery:
+        create(house, 200)
+        until(lambda: house.value("SELECT count(*) FROM render_batches WHERE leased_until > now()") > 0)
+        until(lambda: house.value("SELECT count(*) FROM letter_events") < 200)
+        celery.kill()
+        assert house.value("SELECT count(*) FROM render_batches") > 0, "it died in the middle"
+        with house.celery("second", lease_seconds=1) as second:
+            until(lambda: all_told_once(house, 200), [relay, second])
+        assert house.value("SELECT count(*) FROM render_batches") == 0
+
+
+def test_a_killed_pool_process_is_replaced(house: House) -> None:
+    house.template("\n\n".join(["Dear ((name)), a long letter. " * 40] * 20))
+    with house.relay(lease_seconds=1) as relay, house.celery(lease_seconds=1) as celery:
+        create(house, 80)
+        busy = "SELECT pid FROM pg_stat_activity WHERE application_name = 'notify-letters'"
+        until(lambda: house.value("SELECT count(*) FROM render_batches WHERE leased_until > now()") > 0)
+        assert house.rows(busy)
+        for child in psutil.Process(celery.pid).children():
+            child.kill()
+        until(lambda: all_told_once(house, 80), [relay, celery])
+
+
+def test_tasks_lost_by_the_broker_are_sent_again(house: House) -> None:
+    with house.relay(resend_seconds=1) as relay:
+        create(house, 10)
+        with redis.Redis.from_url(house.settings.redis_url.get_secret_value()) as client:
+            until(lambda: client.llen(RENDER) == 1, [relay])
+            client.flushall()
+            until(lambda: client.llen(RENDER) >= 1, [relay])
+        with house.celery() as celery:
+            until(lambda: all_told_once(house, 10), [relay, celery])
+
+
+def test_doubled_tasks_are_harmless(house: House) -> None:
+    create(house, 45)
+    broker = Broker(Celery(broker=house.settings.redis_url.get_secret_value()))
+    for batch_id in house.batch_ids("render_batches") * 4:
+        broker.send(RENDER_BATCH, RENDER, batch_id)
+    with house.celery(worker_processes=2) as celery:
+        until(lambda: all_told_once(house, 45), [celery])
+        with redis.Redis.from_url(house.settings.redis_url.get_secret_value()) as client:
+            until(lambda: client.llen(RENDER) == 0 and client.hlen("unacked") == 0, [celery])
+    assert all_told_once(house, 45)
+
+
+def test_only_so_many_tasks_wait_in_the_broker(house: House) -> None:
+    with house.relay(max_waiting_tasks=3) as relay:
+        create(house, 500)
+        with redis.Redis.from_url(house.settings.redis_url.get_secret_value()) as client:
+            until(lambda: client.llen(RENDER) == 3, [relay])
+            with house.celery() as celery:
+                until(lambda: all_told_once(house, 500), [relay, celery])
+            assert client.llen(RENDER) == 0
+
+
+def test_the_heartbeat_file_is_there_while_a_worker_takes_tasks(house: House) -> None:
+    heartbeat = house.folder / "celery.heartbeat"
+    with house.celery() as celery:
+        before = heartbeat.stat().st_mtime
+        until(lambda: heartbeat.stat().st_mtime > before, [celery])
+    assert not heartbeat.exists()
+
+
+def test_a_broker_that_is_down_delays_and_loses_nothing(house: House) -> None:
+    with house.relay(redis_url="redis://127.0.0.1:1/0") as relay:
+        create(house, 3)
+        until(lambda: "batch failed" in relay.last_lines(40))
+        assert house.value("SELECT count(*) FROM render_batches WHERE enqueued_until IS NULL") == 1
+    with house.relay() as relay, house.celery() as celery:
+        until(lambda: all_told_once(house, 3), [relay, celery])

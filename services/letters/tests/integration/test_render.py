@@ -1,0 +1,345 @@
+"""From taking letters over to their PDFs, task by task."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import grpc
+import pypdfium2  # type: ignore[import-untyped] # it ships no annotations
+import pytest
+from notify.common.v1.common_pb2 import (
+    KEY_TYPE_TEAM,
+    KEY_TYPE_TEST,
+    POSTAGE_UNSPECIFIED,
+    PersonalisationField,
+    TextList,
+)
+from notify.letters.v1 import letters_service_pb2 as pb
+from notify.letters.v1.letter_pb2 import Letter
+from notify_common import ids
+from notify_common.db.migrations import schema_differences
+from notify_common.errors import NotifyError
+from notify_letters.domain.letter import pdf_key
+from notify_letters.store.tables import metadata
+
+from .conftest import SERVICE_ID, House, letter
+
+
+def create(house: House, *letters: Letter) -> tuple[int, int]:
+    """Created and duplicate counts."""
+    answer = house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=letters))
+    return answer.created_count, answer.duplicate_count
+
+
+def render_all(house: House, **settings: Any) -> list[bool]:
+    """Run the tasks of all render batches."""
+    parts = house.parts(**settings)
+    return [parts.render_batch(batch_id) for batch_id in house.batch_ids("render_batches")]
+
+
+def get(house: House, letter_id: str) -> Letter:
+    """A letter as it stands."""
+    request = pb.GetLetterRequest(service_id=SERVICE_ID, letter_id=letter_id)
+    answer: pb.GetLetterResponse = house.letters.GetLetter(request)
+    return answer.letter
+
+
+def download(house: House, letter_id: str) -> tuple[pb.PdfMetadata, list[bytes]]:
+    """A PDF's metadata and chunks."""
+    first, *rest = house.letters.DownloadPdf(
+        pb.DownloadPdfRequest(service_id=SERVICE_ID, letter_id=letter_id)
+    )
+    assert all(part.WhichOneof("part") == "chunk" for part in rest)
+    return first.metadata, [part.chunk for part in rest]
+
+
+def text_of(pdf: bytes) -> str:
+    """All text of a PDF."""
+    document = pypdfium2.PdfDocument(pdf)
+    return "\n".join(page.get_textpage().get_text_range() for page in document)
+
+
+def test_the_models_are_the_schema(house: House) -> None:
+    assert schema_differences(metadata, house.url) == []
+
+
+def test_a_letter_becomes_a_pdf_and_an_event(house: House) -> None:
+    one = letter(
+        personalisation=[
+            PersonalisationField(key="NAME", text="Ann"),
+            PersonalisationField(key="name", text="Bea"),
+        ]
+    )
+    assert create(house, one) == (1, 0)
+    assert get(house, one.id).state == Letter.STATE_CREATED
+    assert render_all(house) == [True]
+
+    now = get(house, one.id)
+    assert (now.state, now.page_count, now.sheet_count) == (Letter.STATE_READY, 1, 1)
+    assert not now.personalisation
+    metadata, chunks = download(house, one.id)
+    pdf = b"".join(chunks)
+    assert (metadata.size_bytes, metadata.page_count) == (len(pdf), 1)
+    assert "Dear Bea" in text_of(pdf), "of two keys that are the same name the last one wins"
+    assert "5 March 2026" in text_of(pdf)
+
+    answer = house.letters.ListLetterEvents(pb.ListLetterEventsRequest())
+    assert [(event.letter_id, event.kind) for event in answer.events] == [(one.id, pb.LetterEvent.KIND_READY)]
+    assert answer.events[0].page_count == 1
+    again = house.letters.ListLetterEvents(pb.ListLetterEventsRequest(cursor=answer.next_cursor))
+    assert (list(again.events), again.next_cursor) == ([], answer.next_cursor)
+
+
+def test_letters_are_taken_over_once_per_id(house: House) -> None:
+    letters = [letter() for _ in range(90)]
+    assert create(house, *letters[:60]) == (60, 0)
+    assert create(house, *letters) == (30, 60)
+    assert create(house, *letters) == (0, 90)
+    assert house.value("SELECT count(*) FROM letters") == 90
+    batches = house.rows("SELECT count(*) FROM letters GROUP BY render_batch_id")
+    assert max(size for (size,) in batches) <= 50
+    assert house.value("SELECT count(*) FROM render_batches") == len(batches), "no batch without letters"
+    assert all(render_all(house))
+    assert house.states() == {"ready": 90}
+    assert len(house.events()) == 90
+    assert house.value("SELECT count(*) FROM render_batches") == 0
+
+
+def test_a_repeated_id_within_one_call_counts_as_a_duplicate(house: House) -> None:
+    one = letter()
+    assert create(house, one, one) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("letters[1].id", {"id": "no uuid"}),
+        ("letters[1].service_id", {"service_id": ""}),
+        ("letters[1].key_type", {"key_type": KEY_TYPE_TEAM}),
+        ("letters[1].template_version", {"template_version": 0}),
+        ("letters[1].address_lines", {"address_lines": ["one", "two"]}),
+        ("letters[1].address_lines[1]", {"address_lines": ["one", "", "three"]}),
+        ("letters[1].postage", {"postage": POSTAGE_UNSPECIFIED}),
+        ("letters[1].reference", {"reference": "A" * 17}),
+        (
+            "letters[1].personalisation[0].text",
+            {"personalisation": [PersonalisationField(key="a", text="\0")]},
+        ),
+    ],
+)
+def test_a_bad_letter_is_named_and_nothing_is_written(
+    house: House, field: str, values: dict[str, Any]
+) -> None:
+    with pytest.raises(NotifyError) as caught:
+        create(house, letter(), letter(**values))
+    assert caught.value.reason == "INVALID_FIELD"
+    assert [violation.field for violation in caught.value.violations] == [field]
+    assert house.states() == {}
+
+
+def test_the_number_of_letters_is_bounded(house: House) -> None:
+    for count in (0, 501):
+        with pytest.raises(NotifyError) as caught:
+            create(house, *([letter()] * count))
+        assert [violation.field for violation in caught.value.violations] == ["letters"]
+    assert house.states() == {}
+
+
+def test_a_letter_of_more_than_ten_pages_fails_validation_and_keeps_its_pdf(house: House) -> None:
+    house.template("\n\n***\n\n".join(["page"] * 11))
+    one = letter()
+    create(house, one)
+    render_all(house)
+    now = get(house, one.id)
+    assert (now.state, now.page_count, now.sheet_count) == (Letter.STATE_VALIDATION_FAILED, 11, 6)
+    assert house.events() == [(one.id, "validation-failed")]
+    assert download(house, one.id)[0].page_count == 11
+
+
+def test_letters_without_a_template_version_fail_alone(house: House) -> None:
+    good, bad = letter(), letter(template_version=7)
+    create(house, good, bad)
+    render_all(house)
+    assert get(house, good.id).state == Letter.STATE_READY
+    assert get(house, bad.id).state == Letter.STATE_TECHNICAL_FAILURE
+    assert dict(house.events()) == {good.id: "ready", bad.id: "technical-failure"}
+    with pytest.raises(NotifyError, match="PDF") as caught:
+        download(house, bad.id)
+    assert caught.value.reason == "PDF_NOT_READY"
+
+
+def test_a_qr_code_with_too_much_data_fails_its_letter_alone(house: House) -> None:
+    house.template("QR: ((name))")
+    good, bad = letter(), letter(personalisation=[PersonalisationField(key="name", text="x" * 505)])
+    create(house, good, bad)
+    render_all(house)
+    assert dict(house.events()) == {good.id: "ready", bad.id: "technical-failure"}
+
+
+def test_what_a_template_version_costs_admin_is_one_call_a_process(house: House) -> None:
+    parts = house.parts()
+    for _ in range(3):
+        create(house, letter())
+        for batch_id in house.batch_ids("render_batches"):
+            assert parts.render_batch(batch_id)
+    assert house.admin.calls == 1
+
+
+def test_hostile_values_are_printed_as_they_are(house: House) -> None:
+    hostile = '#panic("x") #read("/etc/passwd") $x$ \\u{41} */ @ref <label> "]) {{evil}}'
+    house.template("Dear ((name)) ((list))", subject="((name))", letter_contact_block="((name))")
+    one = letter(
+        personalisation=[
+            PersonalisationField(key="name", text=hostile),
+            PersonalisationField(key="list", list=TextList(items=["#eval(1)", "= no heading"])),
+            PersonalisationField(key="none"),
+        ],
+        address_lines=["#set page(fill: red)", "1 $High$ Street", "EX1 1EX"],
+    )
+    create(house, one)
+    render_all(house)
+    text = text_of(b"".join(download(house, one.id)[1]))
+    squeezed = "".join(text.split()).translate(str.maketrans("“”‘’", "\"\"''"))
+    assert squeezed.count("".join(hostile.split())) == 3, "in the subject, the body and the contact block"
+    assert "#eval(1)" in text
+    assert "#SET PAGE(FILL: RED)" in text
+
+
+def test_downloads_come_in_chunks_of_at_most_256_kib(house: House) -> None:
+    one = letter()
+    create(house, one)
+    render_all(house)
+    content = bytes(range(256)) * 4096
+    house.parts().blobs.put(pdf_key(UUID(one.id)), content)
+    metadata, chunks = download(house, one.id)
+    assert metadata.size_bytes == len(content)
+    assert b"".join(chunks) == content
+    assert [len(chunk) for chunk in chunks] == [256 * 1024] * 4
+
+
+def test_pages_are_pictures(house: House) -> None:
+    house.template("one\n\n***\n\ntwo")
+    one = letter()
+    create(house, one)
+    render_all(house)
+
+    def page(number: int) -> pb.GetPageImageResponse:
+        request = pb.GetPageImageRequest(service_id=SERVICE_ID, letter_id=one.id, page_number=number)
+        answer: pb.GetPageImageResponse = house.letters.GetPageImage(request)
+        return answer
+
+    first, second = page(1), page(2)
+    assert first.page_count == 2
+    assert first.png[:8] == second.png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(first.png[16:20]) == 1000
+    assert first.png != second.png
+    assert len(first.png) < 2 * 1024 * 1024
+    for number in (-1, 0, 3):
+        with pytest.raises(NotifyError) as caught:
+            page(number)
+        assert caught.value.reason == "PAGE_NOT_FOUND"
+
+
+def test_only_the_owning_service_sees_a_letter(house: House) -> None:
+    one = letter()
+    create(house, one)
+    render_all(house)
+    stranger = str(ids.uuid7())
+    calls: list[Callable[[], object]] = [
+        lambda: house.letters.GetLetter(pb.GetLetterRequest(service_id=stranger, letter_id=one.id)),
+        lambda: list(house.letters.DownloadPdf(pb.DownloadPdfRequest(service_id=stranger, letter_id=one.id))),
+        lambda: house.letters.GetPageImage(
+            pb.GetPageImageRequest(service_id=stranger, letter_id=one.id, page_number=1)
+        ),
+    ]
+    for call in calls:
+        with pytest.raises(NotifyError) as caught:
+            call()
+        assert (caught.value.reason, caught.value.code) == ("LETTER_NOT_FOUND", grpc.StatusCode.NOT_FOUND)
+
+
+def test_a_pdf_is_not_ready_until_it_is_made(house: House) -> None:
+    one = letter()
+    create(house, one)
+    with pytest.raises(NotifyError) as caught:
+        download(house, one.id)
+    assert caught.value.reason == "PDF_NOT_READY"
+
+
+def test_when_admin_is_down_the_batch_comes_up_again_later(house: House) -> None:
+    one = letter()
+    create(house, one)
+    house.admin.down = True
+    assert render_all(house) == [False]
+    assert get(house, one.id).state == Letter.STATE_CREATED
+    row = house.rows(
+        "SELECT attempt, due_at > now() AS later, leased_until, park_reason FROM render_batches"
+    )[0]
+    assert tuple(row) == (1, True, None, None)
+    assert render_all(house) == [False], "not due yet"
+    house.admin.down = False
+    house.due_again()
+    assert render_all(house) == [True]
+    assert get(house, one.id).state == Letter.STATE_READY
+
+
+def test_when_the_blob_store_is_down_nothing_is_marked(house: House) -> None:
+    one = letter()
+    create(house, one)
+    assert render_all(house, blob_bucket="there-is-no-such-bucket") == [False]
+    assert (house.states(), house.events()) == ({"created": 1}, [])
+    house.due_again()
+    assert render_all(house) == [True]
+    assert len(house.events()) == 1
+
+
+def test_a_doubled_task_does_nothing(house: House) -> None:
+    create(house, letter(), letter())
+    (batch_id,) = house.batch_ids("render_batches")
+    parts = house.parts()
+    assert parts.render_batch(batch_id)
+    assert not parts.render_batch(batch_id)
+    assert len(house.events()) == 2
+
+
+def test_a_task_whose_lease_was_taken_over_changes_nothing(house: House) -> None:
+    create(house, letter(), letter())
+    (batch_id,) = house.batch_ids("render_batches")
+    slow, quick = house.parts(), house.parts()
+    put = slow.blobs.put
+
+    def overtaken(*arguments: Any, **keywords: Any) -> None:
+        house.expire_leases()
+        if house.batch_ids("render_batches"):
+            quick.render_batch(batch_id)
+        put(*arguments, **keywords)
+
+    slow.blobs.put = overtaken  # type: ignore[method-assign] # the moment at which the other task overtakes
+    assert not slow.render_batch(batch_id)
+    assert house.states() == {"ready": 2}
+    assert len(house.events()) == 2, "each letter is told of once"
+
+
+def test_a_batch_that_kills_its_workers_is_parked(house: House) -> None:
+    create(house, letter())
+    (batch_id,) = house.batch_ids("render_batches")
+    house.run("UPDATE render_batches SET attempt = 20")
+    assert not house.parts().render_batch(batch_id)
+    assert house.value("SELECT park_reason FROM render_batches") == "no worker finished it"
+    house.due_again()
+    assert not house.parts().render_batch(batch_id)
+
+
+def test_test_letters_are_submitted_at_once_in_a_batch_of_their_own(house: House) -> None:
+    real, test = letter(), letter(key_type=KEY_TYPE_TEST)
+    create(house, real, test)
+    render_all(house)
+    assert house.states() == {"ready": 1, "submitting": 1}
+    assert dict(house.events()) == {real.id: "ready", test.id: "ready"}
+    (batch_id,) = house.batch_ids("print_batches")
+    assert house.value("SELECT print_run_id FROM print_batches") is None
+    assert house.parts().submit_batch(batch_id)
+    assert list(house.providers.dispatches) == [test.id]
+    assert house.providers.dispatches[test.id].key_type == KEY_TYPE_TEST
+    assert get(house, test.id).state == Letter.STATE_SUBMITTED
+    assert get(house, real.id).state == Letter.STATE_READY
