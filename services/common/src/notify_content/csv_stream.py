@@ -17,6 +17,7 @@ Chunks = Iterable[bytes] | Iterable[str]
 UTF_8: Final = "utf-8"
 WINDOWS_1252: Final = "windows-1252"
 _BYTE_ORDER_MARKS: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_BYTE_ORDER_MARK_LENGTH: Final = 2
 
 MAX_ROW_CHARACTERS: Final = 1_048_576
 """Longest row; a cell can hold no more than `csv.field_size_limit()` characters of it."""
@@ -49,11 +50,15 @@ def detect_encoding(chunks: Chunks) -> str:
         for chunk in chunks:
             if isinstance(chunk, str):
                 return UTF_8
-            head = (head + chunk)[:2] if len(head) < 2 else head
-            if head in _BYTE_ORDER_MARKS:
-                return _BYTE_ORDER_MARKS[head]
+            if len(head) < _BYTE_ORDER_MARK_LENGTH:
+                chunk = head + chunk
+                head = chunk[:_BYTE_ORDER_MARK_LENGTH]
+                if head in _BYTE_ORDER_MARKS:
+                    return _BYTE_ORDER_MARKS[head]
+                if len(head) < _BYTE_ORDER_MARK_LENGTH:
+                    continue
             decoder.decode(chunk)
-        decoder.decode(b"", final=True)
+        decoder.decode(head if len(head) < _BYTE_ORDER_MARK_LENGTH else b"", final=True)
     except UnicodeDecodeError:
         return WINDOWS_1252
     return UTF_8

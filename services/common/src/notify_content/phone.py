@@ -95,8 +95,8 @@ class PhoneNumber:
     """A number that can be sent to, with its derived facts (content.md §8.4)."""
 
     normalised: str
-    """E.164 without the plus: `447400123456`. To be read again it needs its plus, without which the digits of some
-    foreign numbers are a UK number."""
+    """E.164 without the plus: `447400123456`. To be read again it needs its plus, without which the digits of
+    some foreign numbers are a UK number."""
     human_readable: str
     """National format for country code 44, international format otherwise."""
     is_uk: bool
