@@ -46,6 +46,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     ),
     # --- admin
     "SERVICE_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "No service has this id."),
+    "SERVICE_ARCHIVED": Reason(StatusCode.FAILED_PRECONDITION, "The service is archived: nothing of it changes."),
     "TEMPLATE_NOT_FOUND": Reason(
         StatusCode.NOT_FOUND, "The service has no such template, or not this version."
     ),
@@ -59,6 +60,7 @@ REASONS: Final[Mapping[str, Reason]] = {
         StatusCode.FAILED_PRECONDITION, "The default of several senders can't be archived."
     ),
     "NAME_TAKEN": Reason(StatusCode.ALREADY_EXISTS, "Another resource has this name."),
+    "TOO_MANY": Reason(StatusCode.FAILED_PRECONDITION, "The service has as many of these as it may have."),
     # --- notifications
     "NOTIFICATION_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "The service has no such notification."),
     "TEMPLATE_WRONG_CHANNEL": Reason(StatusCode.INVALID_ARGUMENT, "The template is of another channel."),

@@ -78,18 +78,17 @@ def latest_cursor(conn: Connection, table: Table) -> str:
 
 
 def trim_feed(conn: Connection, table: Table, keep: timedelta, limit: int = 5000) -> int:
-    """Delete up to `limit` events older than `keep` and return how many; call it until it returns 0.
+    """Delete those of the `limit` oldest events that are older than `keep`, and return how many they were.
 
-    A consumer that was away for longer than `keep` has missed events.
+    Call it until it returns less than `limit`. A consumer that was away for longer than `keep` has missed
+    events.
     """
-    old = (
-        sa.select(table.c.tx, table.c.seq)
-        .where(table.c.create_time < sa.func.now() - keep)
-        .order_by(table.c.tx, table.c.seq)
-        .limit(limit)
-        .subquery()
-    )
-    return conn.execute(sa.delete(table).where(table.c.tx == old.c.tx, table.c.seq == old.c.seq)).rowcount
+    # only so many are looked at, so that a call costs the same however long the feed is
+    oldest = sa.select(table.c.tx, table.c.seq).order_by(table.c.tx, table.c.seq).limit(limit).subquery()
+    old = table.c.create_time < sa.func.now() - keep
+    return conn.execute(
+        sa.delete(table).where(table.c.tx == oldest.c.tx, table.c.seq == oldest.c.seq, old)
+    ).rowcount
 
 
 def _parse(cursor: str) -> tuple[str, int]:

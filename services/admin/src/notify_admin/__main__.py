@@ -1,0 +1,58 @@
+"""`python -m notify_admin serve | migrate | seed | rotate-secrets | check-config`."""
+
+import argparse
+import threading
+
+from notify_common import main
+from notify_common.db import migrations
+from notify_common.logging import get_logger
+from notify_common.rpc.server import Server
+
+from notify_admin import bootstrap
+from notify_admin.settings import Settings
+from notify_admin.usecases.api_keys import rotate_secrets
+from notify_admin.usecases.seed import seed_platform
+
+
+def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Serves the gRPC services until told to stop."""
+    uow = bootstrap.unit_of_work(settings)
+    server = Server("admin", settings, bootstrap.registrations(settings, uow), {"database": uow.check})
+    server.start()
+    server.run_until(stop)
+    uow.engine.dispose()
+
+
+def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Brings the database to the newest schema."""
+    migrations.migrate("notify_admin", settings.database_url.get_secret_value(), settings.app_role)
+
+
+def seed(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Makes the platform's own service, or what is missing of it."""
+    made = seed_platform(bootstrap.unit_of_work(settings), settings.platform_email_address)
+    get_logger().info("seeded", count=made)
+
+
+def rotate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Encrypts the secrets of all API keys with the first of the encryption keys."""
+    count = rotate_secrets(bootstrap.unit_of_work(settings), settings.secret_box())
+    get_logger().info("secrets rotated", count=count)
+
+
+if __name__ == "__main__":
+    main.run(
+        "admin",
+        Settings,
+        [
+            main.Command("serve", "serve the gRPC services", serve),
+            main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
+            main.Command("seed", "make the platform's own service and templates", seed, long_running=False),
+            main.Command(
+                "rotate-secrets",
+                "encrypt the secrets of API keys with the first encryption key",
+                rotate,
+                long_running=False,
+            ),
+        ],
+    )

@@ -1,0 +1,1 @@
+"""Rules of service management: pure, no I/O."""

@@ -1,0 +1,1 @@
+"""Proto messages to use cases and back; they decide nothing."""

@@ -1,0 +1,45 @@
+"""Settings of the admin service; the variables begin with NOTIFY_ADMIN_."""
+
+from typing import Annotated
+
+from notify_common.settings import DatabaseSettings
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from notify_admin.usecases.api_keys import SecretBox
+
+_SERVICE = "notify.admin.v1"
+_ALLOWED_CALLERS = {
+    f"{_SERVICE}.ServicesService": ["api-gateway", "operator"],
+    f"{_SERVICE}.TemplatesService": ["api-gateway", "operator"],
+    f"{_SERVICE}.ApiKeysService": ["api-gateway", "operator"],
+    f"{_SERVICE}.ApiKeyVerificationService": ["api-gateway", "operator"],
+    f"{_SERVICE}.UsersService": ["api-gateway", "operator"],
+    f"{_SERVICE}.ConfigFeedService": ["api-gateway", "notifications", "letters", "operator"],
+}
+
+
+def _fernet_keys(value: SecretStr) -> SecretStr:
+    SecretBox(value.get_secret_value().split())
+    return value
+
+
+class Settings(DatabaseSettings):
+    """What the admin service is told."""
+
+    model_config = SettingsConfigDict(env_prefix="NOTIFY_ADMIN_")
+
+    allowed_callers: dict[str, list[str]] = _ALLOWED_CALLERS
+    app_role: str | None = None
+    """Role that the service runs as; `migrate` grants it what it needs."""
+
+    api_key_encryption_keys: Annotated[SecretStr, AfterValidator(_fernet_keys)]
+    """Fernet keys, one a line (or parted by spaces): the first encrypts API key secrets, all decrypt them."""
+    default_sms_sender: Annotated[str, Field(min_length=1)] = "GOVUK"
+    """What texts of a new service come from, unless its creator says otherwise."""
+    platform_email_address: str = "notify@example.gov.uk"
+    """Where answers to the platform's own emails go; used by `seed`."""
+
+    def secret_box(self) -> SecretBox:
+        """What encrypts the secrets of API keys."""
+        return SecretBox(self.api_key_encryption_keys.get_secret_value().split())

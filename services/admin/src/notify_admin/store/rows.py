@@ -1,0 +1,73 @@
+"""What all tables of this context do alike: rows made once, lists in pages."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from notify_common.errors import NotifyError
+from sqlalchemy import ColumnElement, Connection, Table
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+
+_UNIQUE_VIOLATION: Final = "23505"
+
+Position = tuple[str, ...]
+"""Where a page ended: the values of the list's order as text."""
+
+
+def request_hash(**content: object) -> bytes:
+    """SHA-256 of what a request asks for: equal for its repeats, different for others of the same id."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=_as_json).encode()).digest()
+
+
+def _as_json(value: object) -> object:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+
+
+def insert_once(conn: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row whose id is the id of the request; returns False for a repeat of that request.
+
+    Raises:
+        NotifyError: REQUEST_ID_REUSED, the id belongs to another request; NAME_TAKEN, a row with this name
+            exists.
+    """
+    statement = insert(table).values(**values).on_conflict_do_nothing(index_elements=["id"])
+    if execute_named(conn, statement):
+        return True
+    stored = sa.select(table.c.request_hash).where(table.c.id == values["id"])
+    if bytes(conn.execute(stored).scalar_one()) != values["request_hash"]:
+        raise NotifyError("REQUEST_ID_REUSED")
+    return False
+
+
+def execute_named(conn: Connection, statement: sa.Insert | sa.Update) -> int:
+    """Execute a statement that may give a row a name that is taken; returns how many rows it touched.
+
+    Raises:
+        NotifyError: NAME_TAKEN.
+    """
+    try:
+        return conn.execute(statement).rowcount
+    except sa.exc.IntegrityError as error:
+        if getattr(error.orig, "pgcode", None) == _UNIQUE_VIOLATION:
+            raise NotifyError("NAME_TAKEN") from None
+        raise
+
+
+def after(
+    columns: Sequence[ColumnElement[Any]], position: Position | None, *, descending: bool = False
+) -> ColumnElement[bool]:
+    """The condition for rows that come after `position` in the order of `columns`."""
+    if position is None:
+        return sa.true()
+    here = sa.tuple_(*(sa.cast(text, column.type) for text, column in zip(position, columns, strict=True)))
+    row = sa.tuple_(*columns)
+    return row < here if descending else row > here
+
+
+def id_array(ids: Sequence[UUID]) -> ColumnElement[Any]:
+    """UUIDs as one array parameter."""
+    return sa.cast(sa.bindparam(None, list(ids), type_=ARRAY(sa.Uuid)), ARRAY(sa.Uuid))

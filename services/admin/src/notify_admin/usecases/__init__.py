@@ -1,0 +1,1 @@
+"""What the context does: one transaction each."""

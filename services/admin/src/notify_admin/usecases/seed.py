@@ -1,0 +1,265 @@
+"""The platform's own service: what it sends its users' codes and invitations with (internal-api.md §8).
+
+Ids are fixed, since workers and the admin web app name these templates by them.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.errors import NotifyError
+from notify_common.ids import uuid8
+
+from notify_admin.domain.senders import SenderKind
+from notify_admin.domain.services import DEFAULT_RATE_LIMIT_PER_MINUTE, ServiceFields, default_limits
+from notify_admin.domain.templates import Wording
+from notify_admin.domain.users import UserFields
+from notify_admin.usecases.senders import create_sender
+from notify_admin.usecases.services import create_service
+from notify_admin.usecases.templates import create_template
+from notify_admin.usecases.users import create_user
+
+USER_ID: Final = UUID("6af522d0-2915-4e52-83a3-3690455a5fe6")
+SERVICE_ID: Final = UUID("d6aa2c68-a2d9-4437-ab19-3ae8eb202553")
+
+_PERMISSIONS: Final = ("email", "international_letters", "international_sms", "sms")
+_DEFAULT_SENDER: Final = "GOVUK"
+_NUMERIC_SENDER: Final = "07984404008"
+"""For countries that refuse names."""
+
+
+class _Seed(NamedTuple):
+    id: str
+    name: str
+    content: str
+    subject: str = ""
+    """Empty for a text."""
+
+
+TEMPLATES: Final = (
+    _Seed("36fb0730-6259-4da1-8a80-c8de22ad4246", "Sign-in code", "((verify_code)) is your sign-in code"),
+    _Seed(
+        "299726d2-dba6-42b8-8209-30e1d66ea164",
+        "Sign-in link",
+        "Hello ((name)),\n\nto sign in, open this link:\n\n((url))\n\nIt works once, for half an hour.",
+        "Sign in",
+    ),
+    _Seed(
+        "ece42649-22a8-4d06-b87f-d52d5d3f0a27",
+        "Confirm your registration",
+        "Hello ((name)),\n\nto finish your registration, open this link:\n\n((url))",
+        "Confirm your registration",
+    ),
+    _Seed(
+        "4f46df42-f795-4cc4-83bb-65ca312f49cc",
+        "Invitation to a service",
+        "((user_name)) invites you to join the team of ((service_name)).\n\nTo accept, open this link:\n\n"
+        "((url))\n\nIt works for two days.",
+        "((user_name)) invites you to join ((service_name))",
+    ),
+    _Seed(
+        "203566f0-d835-47c5-aa06-932439c86573",
+        "Invitation to an organisation",
+        "((user_name)) invites you to join the team of ((organisation_name)).\n\nTo accept, open this link:"
+        "\n\n((url))\n\nIt works for two days.",
+        "((user_name)) invites you to join ((organisation_name))",
+    ),
+    _Seed(
+        "474e9242-823b-4f99-813d-ed392e7f1201",
+        "Reset your password",
+        "Hello ((user_name)),\n\nto choose a new password, open this link:\n\n((url))\n\n"
+        "If you didn't ask for this, there is nothing to do.",
+        "Reset your password",
+    ),
+    _Seed(
+        "0880fbb1-a0c6-46f0-9a8e-36c986381ceb",
+        "You have an account already",
+        "Someone tried to register with this email address, which has an account already.\n\n"
+        "Sign in: ((signin_url))\n\nForgotten your password? ((forgot_password_url))\n\n"
+        "If it wasn't you, tell us: ((feedback_url))",
+        "You have an account already",
+    ),
+    _Seed(
+        "eb4d9930-87ab-4aef-9bce-786762687884",
+        "Confirm your new email address",
+        "Hello ((name)),\n\nto confirm this as your email address, open this link:\n\n((url))\n\n"
+        "If you didn't ask for this, tell us: ((feedback_url))",
+        "Confirm your new email address",
+    ),
+    _Seed(
+        "c73f1d71-4049-46d5-a647-d013bdeca3f0",
+        "Your email address was changed",
+        "Hello ((name)),\n\n((servicemanagername)) changed your email address to ((email address)).",
+        "Your email address was changed",
+    ),
+    _Seed(
+        "8a31520f-4751-4789-8ea1-fe54496725eb",
+        "Your mobile number was changed",
+        "((servicemanagername)) changed the mobile number of your account to this one.",
+    ),
+    _Seed(
+        "a42f1d17-9404-46d5-a647-d013bdfca3e1",
+        "Check of a reply-to address",
+        "We check that emails arrive at this address before answers are sent to it.\n\n"
+        "There is nothing to do.",
+        "Your reply-to email address",
+    ),
+    _Seed(
+        "618185c6-3636-49cd-b7d2-6f6f5eb3bdde",
+        "Your service is live",
+        "Hello ((name)),\n\n((service name)) is live: it can send to anyone from now on.",
+        "((service name)) is live",
+    ),
+    _Seed(
+        "4fd2e43c-309b-4e50-8fb8-1955852d9d71",
+        "Agreement signed",
+        "Hello ((signed_by_name)),\n\nyou accepted the agreement for ((org_name)). Your copy is here:\n\n"
+        "((mou_link))",
+        "Agreement accepted for ((org_name))",
+    ),
+    _Seed(
+        "c20206d5-bf03-4002-9a90-37d5032d9e84",
+        "Agreement signed for somebody else",
+        "Hello ((signed_by_name)),\n\nyou accepted the agreement for ((org_name)) on behalf of "
+        "((on_behalf_of_name)). Your copy is here:\n\n((mou_link))",
+        "Agreement accepted for ((org_name))",
+    ),
+    _Seed(
+        "522b6657-5ca5-4368-a294-6b527703bd0b",
+        "Agreement signed for you",
+        "Hello ((on_behalf_of_name)),\n\n((signed_by_name)) accepted the agreement for ((org_name)) on your "
+        "behalf. Your copy is here:\n\n((mou_link))",
+        "Agreement accepted for ((org_name))",
+    ),
+    _Seed(
+        "5c7cfc0f-c3f4-4bd6-9a84-5a144aad5425",
+        "Request to go live",
+        "Hello ((name)),\n\n((requester_name)) (((requester_email_address))) asks you to make "
+        "((service_name)) of ((organisation_name)) live.\n\nTo decide, open this link:\n\n"
+        "((make_service_live_link))\n\nQuestions? ((support_page_link))",
+        "Request to go live: ((service_name))",
+    ),
+    _Seed(
+        "c7083bfe-1b9a-4ff9-bd5c-30508727df6e",
+        "Your request to go live",
+        "Hello ((name)),\n\nwe passed your request to make ((service_name)) live on to "
+        "((organisation_name)):\n\n((organisation_team_member_names))",
+        "Your request to go live: ((service_name))",
+    ),
+    _Seed(
+        "62f12a62-742b-4458-9336-741521b131c7",
+        "Next steps to go live",
+        "About your request to make ((service_name)) live:\n\n((body))",
+        "Next steps to go live: ((service_name))",
+    ),
+    _Seed(
+        "507d0796-9e23-4ad7-b83b-5efbd9496866",
+        "Your request to go live was refused",
+        "Hello ((name)),\n\n((organisation_team_member_name)) of ((organisation_name)) refused to make "
+        "((service_name)) live:\n\n((reason))\n\nQuestions? Write to ((organisation_team_member_email)).",
+        "Your request to go live was refused: ((service_name))",
+    ),
+    _Seed(
+        "77677459-f862-44ee-96d9-b8cb2323d407",
+        "Request to join your service",
+        "Hello ((approver_name)),\n\n((requester_name)) (((requester_email_address))) asks to join the team "
+        "of ((service_name)).\n\n((reason_given??Their reason:))\n\n((reason))\n\n"
+        "To decide, open this link:\n\n((url))",
+        "((requester_name)) asks to join ((service_name))",
+    ),
+    _Seed(
+        "38bcd263-6ce8-431f-979d-8e637c1f0576",
+        "Your request to join a service",
+        "Hello ((requester_name)),\n\nwe passed your request to join ((service_name)) on to:\n\n"
+        "((service_admin_names))\n\nTo ask somebody else, open this link:\n\n((url_ask_to_join_page))",
+        "Your request to join ((service_name))",
+    ),
+    _Seed(
+        "4d8ee728-100e-4f0e-8793-5638cfa4ffa4",
+        "Your request to join was approved",
+        "Hello ((requester_name)),\n\n((approver_name)) made you a member of the team of ((service_name))."
+        "\n\n((dashboard_url))",
+        "You are a member of ((service_name))",
+    ),
+    _Seed(
+        "11fad854-fd38-4a7c-bd17-805fb13dfc12",
+        "Letters of the day",
+        "Letters handed over on ((date)): ((total_volume))\n\n"
+        "* first class: ((first_class_volume)), ((first_class_sheets)) sheets\n"
+        "* second class: ((second_class_volume)), ((second_class_sheets)) sheets\n"
+        "* economy: ((economy_volume)), ((economy_sheets)) sheets\n"
+        "* international: ((international_volume)), ((international_sheets)) sheets",
+        "Letters of ((date))",
+    ),
+    _Seed(
+        "55bcb671-4924-46c5-a00d-1a9d48458008",
+        "Survey for new users",
+        "Hello ((name)),\n\nyou began to use the platform a while ago. How is it going? "
+        "Answer this email and tell us.",
+        "How is it going?",
+    ),
+)
+"""Ids and placeholders of internal-api.md §8; the wording is ours."""
+
+
+def seed_platform(uow: UnitOfWork, email_address: str) -> int:
+    """Make the platform's own user, service and templates, and return how many things are seeded.
+
+    Whatever exists is left as it is, changed by hand or by an earlier release. Idempotency keys: the ids.
+    A run that is cut off is completed by the next.
+
+    Args:
+        uow: of this context.
+        email_address: of the platform's user, and where answers to its emails go.
+    """
+    seeds: list[Callable[[], object]] = [
+        partial(create_user, uow, USER_ID, UserFields("Notify", email_address, "")),
+        partial(create_service, uow, SERVICE_ID, _service_fields(), _DEFAULT_SENDER),
+        partial(_create_sender, uow, SenderKind.SMS, _NUMERIC_SENDER, is_default=False),
+        partial(_create_sender, uow, SenderKind.REPLY_TO, email_address, is_default=True),
+        *(partial(_create_template, uow, template) for template in TEMPLATES),
+    ]
+    for make in seeds:
+        # made before, with other content: by an earlier release, or with other settings
+        try:
+            make()
+        except NotifyError as error:
+            if error.reason != "REQUEST_ID_REUSED":
+                raise
+    return len(seeds)
+
+
+def _create_sender(uow: UnitOfWork, kind: SenderKind, value: str, *, is_default: bool) -> None:
+    create_sender(uow, kind, uuid8(SERVICE_ID, kind.value), SERVICE_ID, value, is_default)
+
+
+def _create_template(uow: UnitOfWork, template: _Seed) -> None:
+    wording = Wording(
+        name=template.name,
+        subject=template.subject,
+        content=template.content,
+        postage=None,
+        letter_contact_id=None,
+        has_unsubscribe_link=False,
+        welsh_subject="",
+        welsh_content="",
+    )
+    channel = "email" if template.subject else "sms"
+    create_template(uow, UUID(template.id), SERVICE_ID, channel, wording, USER_ID)
+
+
+def _service_fields() -> ServiceFields:
+    return ServiceFields(
+        name="Notify",
+        restricted=False,
+        permissions=_PERMISSIONS,
+        rate_limit_per_minute=DEFAULT_RATE_LIMIT_PER_MINUTE,
+        **default_limits(restricted=False),
+        prefix_sms=True,
+        email_sender_local_part="",
+        custom_email_sender_name="",
+        guest_email_addresses=(),
+        guest_phone_numbers=(),
+    )

@@ -1,0 +1,203 @@
+"""Fixtures: a database of each test's own, and the services over it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import grpc
+import pytest
+from cryptography.fernet import Fernet
+from notify.admin.v1 import (
+    api_key_pb2,
+    api_keys_service_pb2,
+    api_keys_service_pb2_grpc,
+    config_feed_service_pb2,
+    config_feed_service_pb2_grpc,
+    service_pb2,
+    services_service_pb2,
+    services_service_pb2_grpc,
+    template_pb2,
+    templates_service_pb2,
+    templates_service_pb2_grpc,
+    user_pb2,
+    users_service_pb2,
+    users_service_pb2_grpc,
+)
+from notify.common.v1 import common_pb2
+from notify_admin import bootstrap
+from notify_admin.settings import Settings
+from notify_common.db.testing import FreshDatabase
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.ids import uuid7
+from notify_common.rpc.testing import InProcessServer, certificates
+from pydantic import SecretStr
+
+PAGE_SECRET = "a-page-token-secret-for-tests-only"
+WAIT_SECONDS = 20.0
+
+
+def new_id() -> str:
+    """A UUID as requests carry them."""
+    return str(uuid7())
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Waits until a condition holds."""
+    pause = threading.Event()
+    for _ in range(int(WAIT_SECONDS / 0.01)):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("did not happen in time")
+
+
+@pytest.fixture
+def settings(fresh_database: FreshDatabase) -> Settings:
+    """Settings over an empty database, as the app role."""
+    files = certificates()["admin"]
+    return Settings(
+        database_url=SecretStr(fresh_database("notify_admin")),
+        page_token_secret=SecretStr(PAGE_SECRET),
+        api_key_encryption_keys=SecretStr(Fernet.generate_key().decode()),
+        tls_ca_file=files.ca,
+        tls_cert_file=files.cert,
+        tls_key_file=files.key,
+    )
+
+
+@pytest.fixture
+def uow(settings: Settings) -> Iterator[UnitOfWork]:
+    """The database of the test."""
+    made = bootstrap.unit_of_work(settings)
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture
+def server(settings: Settings, uow: UnitOfWork) -> Iterator[InProcessServer]:
+    """All gRPC services of the context on a unix socket, with TLS, every interceptor and the allow-lists."""
+    allowed = settings.allowed_callers
+    with InProcessServer(
+        "admin", bootstrap.registrations(settings, uow), allowed_callers=allowed
+    ) as running:
+        yield running
+
+
+class Admin:
+    """The stubs of one caller, and short ways to make things."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.services = services_service_pb2_grpc.ServicesServiceStub(channel)
+        self.templates = templates_service_pb2_grpc.TemplatesServiceStub(channel)
+        self.keys = api_keys_service_pb2_grpc.ApiKeysServiceStub(channel)
+        self.verification = api_keys_service_pb2_grpc.ApiKeyVerificationServiceStub(channel)
+        self.users = users_service_pb2_grpc.UsersServiceStub(channel)
+        self.feed = config_feed_service_pb2_grpc.ConfigFeedServiceStub(channel)
+
+    def make_user(self, name: str = "Ann", email_address: str = "ann@example.gov.uk", mobile: str = "") -> str:
+        """A user; returns the id."""
+        user = user_pb2.User(name=name, email_address=email_address, mobile_number=mobile)
+        request = users_service_pb2.CreateUserRequest(request_id=new_id(), user=user)
+        return self.users.CreateUser(request).user.id
+
+    def make_service(self, name: str = "Fishing licences", **fields: object) -> service_pb2.Service:
+        """A service."""
+        service = service_pb2.Service(name=name, **fields)
+        request = services_service_pb2.CreateServiceRequest(request_id=new_id(), service=service)
+        return self.services.CreateService(request).service
+
+    def get_service(self, service_id: str) -> service_pb2.Service:
+        """A service as it is now."""
+        return self.services.GetService(
+            services_service_pb2.GetServiceRequest(service_id=service_id)
+        ).service
+
+    def update_service(self, service: service_pb2.Service, *paths: str) -> service_pb2.Service:
+        """Sends some fields of a service."""
+        request = services_service_pb2.UpdateServiceRequest(service=service)
+        request.update_mask.paths.extend(paths)
+        return self.services.UpdateService(request).service
+
+    def make_template(self, service_id: str, user_id: str, **fields: object) -> template_pb2.Template:
+        """A template; a text unless the fields say otherwise."""
+        values: dict[str, object] = {
+            "name": "Reminder",
+            "channel": common_pb2.CHANNEL_SMS,
+            "content": "Hello ((name))",
+            "service_id": service_id,
+            "created_by_id": user_id,
+        }
+        template = template_pb2.Template(**(values | fields))
+        request = templates_service_pb2.CreateTemplateRequest(request_id=new_id(), template=template)
+        return self.templates.CreateTemplate(request).template
+
+    def get_template(self, template: template_pb2.Template, version: int = 0) -> template_pb2.Template:
+        """A template as it is at a version."""
+        return self.templates.GetTemplate(
+            templates_service_pb2.GetTemplateRequest(
+                service_id=template.service_id, template_id=template.id, version=version
+            )
+        ).template
+
+    def update_template(
+        self, template: template_pb2.Template, user_id: str, *paths: str
+    ) -> template_pb2.Template:
+        """Sends some fields of a template."""
+        request = templates_service_pb2.UpdateTemplateRequest(template=template, updated_by_id=user_id)
+        request.update_mask.paths.extend(paths)
+        return self.templates.UpdateTemplate(request).template
+
+    def make_key(
+        self, service_id: str, user_id: str, name: str = "live", key_type: int = common_pb2.KEY_TYPE_NORMAL
+    ) -> api_keys_service_pb2.CreateApiKeyResponse:
+        """A key with its secret."""
+        api_key = api_key_pb2.ApiKey(
+            service_id=service_id, name=name, key_type=key_type, created_by_id=user_id
+        )
+        request = api_keys_service_pb2.CreateApiKeyRequest(request_id=new_id(), api_key=api_key)
+        return self.keys.CreateApiKey(request)
+
+    def verification_keys(self, service_id: str) -> list[api_key_pb2.VerificationKey]:
+        """What verifies a service's signatures."""
+        request = api_keys_service_pb2.ListVerificationKeysRequest(service_id=service_id)
+        return list(self.verification.ListVerificationKeys(request).verification_keys)
+
+    def cursor(self) -> str:
+        """The end of the feed."""
+        request = config_feed_service_pb2.ListConfigChangesRequest(cursor="latest")
+        return self.feed.ListConfigChanges(request).next_cursor
+
+    def wait_for_changes(self, cursor: str, count: int) -> list[tuple[str, str, str]]:
+        """Kind, service and template of the first `count` changes after a cursor, once they can be read."""
+        kinds = config_feed_service_pb2.ConfigChange.Kind
+        found: list[tuple[str, str, str]] = []
+
+        def read() -> bool:
+            nonlocal cursor
+            response = self.feed.ListConfigChanges(
+                config_feed_service_pb2.ListConfigChangesRequest(cursor=cursor)
+            )
+            cursor = response.next_cursor
+            found.extend((kinds.Name(c.kind), c.service_id, c.template_id) for c in response.changes)
+            return len(found) >= count
+
+        eventually(read)
+        return found
+
+
+@pytest.fixture
+def admin(server: InProcessServer) -> Admin:
+    """What the gateway calls."""
+    return Admin(server.channel("api-gateway"))
+
+
+@pytest.fixture
+def user_id(admin: Admin) -> str:
+    """A user."""
+    return admin.make_user()
+
+
+@pytest.fixture
+def unknown() -> str:
+    """An id that nothing has."""
+    return str(UUID(int=1))
