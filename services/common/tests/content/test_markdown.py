@@ -1,0 +1,228 @@
+"""The Markdown dialect and its outputs: content.md §5 and §6."""
+
+import re
+
+import pytest
+from hypothesis import given
+from notify_content.markdown_output import HtmlWriter, PlainTextWriter, PreheaderWriter, Writer, href
+
+from .steps import count_steps
+from .strategies import ANY_TEXT, MARKUP
+
+
+def html(text: str) -> str:
+    """The HTML with its styles taken out."""
+    return re.sub(r' (?:style|role)="[^"]*"', "", HtmlWriter().write(text))
+
+
+def plain(text: str) -> str:
+    return PlainTextWriter().write(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# Title ##\ntext", "<h2>Title</h2><p>text</p>"),
+        ("#no space", "<h2>no space</h2>"),
+        ("#", "<p>#</p>"),
+        ("##", "<h2>#</h2>"),
+        ("# ", "<h2> </h2>"),
+        ("####### seven", "<p># seven</p>"),
+        ("a\n===-\nb", "<h3>a</h3><p>b</p>"),
+        ("* a\n---", "<h3>* a</h3>"),
+        ("a\n-", "<h3>a</h3>"),
+        ("one\ntwo\n=", "<p>one</p><h2>two</h2>"),
+    ],
+)
+def test_headings(text: str, expected: str) -> None:
+    assert html(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("---", "<hr>"),
+        ("a\n***\nb", "<p>a</p><hr><p>b</p>"),
+        ("a\n- - -\nb", "<p>a</p><hr><p>b</p>"),
+        ("*_-", "<hr>"),
+        ("   ---", "<hr>"),
+        ("    ---", "---"),
+        ("--", "<table><tr><td><ul><li>-</li></ul></td></tr></table>"),
+    ],
+)
+def test_rules(text: str, expected: str) -> None:
+    assert html(text) == expected
+
+
+def ul(*items: str) -> str:
+    return f"<table><tr><td><ul>{''.join(f'<li>{item}</li>' for item in items)}</ul></td></tr></table>"
+
+
+def ol(*items: str) -> str:
+    return f"<table><tr><td><ol>{''.join(f'<li>{item}</li>' for item in items)}</ol></td></tr></table>"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("* a\n- b\n1. c", ul("a", "b", "c")),
+        ("1. a\n* b", ol("a", "b")),
+        ("2.5 m", ol("5 m")),
+        ("**Note**", ul(ul("Note**"))),
+        ("•a\n•b", ul("a", "b")),
+        ("+ a", "<p>+ a</p>"),
+        ("text\n* a", "<p>text</p>" + ul("a")),
+        ("text\n*a", "<p>text<br>*a</p>"),
+        ("text\n• a", "<p>text<br>• a</p>"),
+        ("text\n+ a", "<p>text</p><p>+ a</p>"),
+        ("* a\nmore\n* b", ul("a<br>more", "b")),
+        ("* a\n\n* b\n* c", ul("<p> a</p>", "<p> b</p>", "c")),
+        ("* a\n\n\n* b", ul("a") + ul("b")),
+        ("*a\n\n*b", ul("a") + ul("b")),
+        ("* a\n    * b\n    * c\n* d", ul("a" + ul("b", "c"), "d")),
+        ("  * a\n* b", ul("a" + ul("b"))),
+        ("* a\n---\nb", "<h3>* a</h3><p>b</p>"),
+        ("* a\n* b\n\n---\nb", ul("a", "b") + "<hr><p>b</p>"),
+        ("* # a", ul("# a")),
+        ("*", "<p>*</p>"),
+        ("٣. a", ol("a")),
+        ("* " * 8 + "a", ul(ul(ul(ul(ul(ul(ul("* * a")))))))),
+    ],
+)
+def test_lists(text: str, expected: str) -> None:
+    assert html(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("^ a\nb\n\nc", "<div><blockquote><p>a<br>b</p></blockquote></div><p>c</p>"),
+        ("^ a\n\n^ b", "<div><blockquote><p>a</p><p>b</p></blockquote></div>"),
+        ("a\n^ b", "<p>a<br>^ b</p>"),
+        ("a\n> b", "<p>a</p><p>&gt; b</p>"),
+        ("    x\n     y\n\nz", "x\n y\n\n<p>z</p>"),
+        ("```py\n* x\n```\nz", "* x<p>z</p>"),
+        ("```\nx", "<p>```<br>x</p>"),
+        ("~~~~\nx\n~~~", "x"),
+        ("a | b\n--|--\nc | d\n\nz", "<p>z</p>"),
+        ("| a |\n|---|\n| b |\nz", "<p>z</p>"),
+        ("\n\na", "<br><p>a</p>"),
+        ("a[^1] b[^1]\n\n[^1]: note\n[^2]: unused", "<p>a b[^1]</p><p>note</p>"),
+        ("a\u2424b", "<p>a<br>b</p>"),
+        ("a   \n  b", "<p>a<br>  b</p>"),
+        ("\u00a0", ""),
+    ],
+)
+def test_other_blocks(text: str, expected: str) -> None:
+    assert html(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[a](http://x.y)", '<p><a href="http://x.y">a</a></p>'),
+        ("[a [b] c](x)", '<p><a href="http://x">a [b] c</a></p>'),
+        ("[a](x) b](y)", '<p><a href="http://y">a](x) b</a></p>'),
+        ("[](http://x.y)", '<p><a href="http://x.y">http://x.y</a></p>'),
+        ("[a](x 'it\"s')", '<p><a href="http://x" title="it&quot;s">a</a></p>'),
+        ('[a](x "t) b")', '<p><a href="http://x" title="t) b">a</a></p>'),
+        (
+            "[http://a.bc](x) http://a.bc",
+            '<p><a href="http://x">http://a.bc</a> <a href="http://a.bc">http://a.bc</a></p>',
+        ),
+        ("[a] (x)", "<p>[a] (x)</p>"),
+        ("![a](x)b", "<p>b</p>"),
+        ("[A  b][]\n\n[a B]: http://x", '<p><a href="http://x">A  b</a></p>'),
+        (
+            "[k] ![k] [other]\n\n[k]: http://x 'no'",
+            "<p>[k] ![k] [other]</p><p>[k]: <a href=\"http://x\">http://x</a> 'no'</p>",
+        ),
+        (
+            "http://x. http://y.z/a) xhttps://z?;",
+            '<p>http://x. <a href="http://y.z/a">http://y.z/a</a>) x<a href="https://z?;">https://z?;</a></p>',
+        ),
+        ("\\* \\a \\\\ \\[a](b)", "<p>* \\a \\ [a](b)</p>"),
+        ("& &amp; &a_b; <", "<p>&amp; &amp; &amp;a_b; &lt;</p>"),
+        ("**a** _b_ `c` ~~d~~", ul(ul("a** _b_ `c` ~~d~~"))),
+    ],
+)
+def test_inline_constructs(text: str, expected: str) -> None:
+    assert html(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("javascript:alert(1)", "http://javascript:alert%281%29"),
+        ("https://a\"b'c<d>", "https://a%22b%27c%3Cd%3E"),
+        ("MAILTO:help@e.com", "MAILTO:help%40e.com"),
+        ("tel:+44", "tel:%2B44"),
+        ("www.e.com/%20é?a=1&amp;b;#c", "http://www.e.com/%20%C3%A9?a=1&amp;b;#c"),
+        ("\ud800", "http://?"),
+    ],
+)
+def test_addresses_are_safe_in_attributes(address: str, expected: str) -> None:
+    assert href(address) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# A\n\n## B\n\n### C", f"\n\n\nA\n{'=' * 65}\n\n\nB\n{'-' * 65}\n\nC"),
+        ("---", "\n\n" + "=-" * 32 + "="),
+        ("* a\n    1. b\n    2. c", "\n\n• a\n\n1. b\n2. c"),
+        ('[a](x "t") http://y.z', "\n\na (t): x http://y.z"),
+        ("<http://x.y> <a@b.c> <b>*a*</b>", "\n\nhttp://x.y a@b.c <b>*a*</b>"),
+        ("<div>\na\n</div>\n\nb", "<div>\na\n</div>\n\nb"),
+        ("<hr>\n\nb", "<hr>\n\n\n\nb"),
+        ("<!-- * a -->\n\nb", "<!-- * a -->\n\n\n\nb"),
+        ("a\n<div>", "\n\na<div>"),
+        ("a\n<em>", "\n\na\n<em>"),
+    ],
+)
+def test_plain_text(text: str, expected: str) -> None:
+    assert plain(text) == expected
+
+
+def test_preheader_has_no_rules_underlines_or_addresses() -> None:
+    text = '# A\n\n---\n\n* [b](x "t")'
+    assert PreheaderWriter().write(text) == "\n\nA\n\n• b (t)"
+
+
+def test_nesting_is_bounded() -> None:
+    assert html("^" * 7 + "a").count("<blockquote>") == 7
+    assert html("^" * 5000 + "a").count("<blockquote>") == 7
+    assert plain("[" * 5000 + "a" + "](x)" * 5000).count(": x") > 1
+
+
+@pytest.mark.parametrize("writer", [HtmlWriter, PlainTextWriter, PreheaderWriter])
+@given(text=ANY_TEXT | MARKUP)
+def test_any_text_is_read(writer: type[Writer], text: str) -> None:
+    assert isinstance(writer().write(text), str)
+
+
+HOSTILE = [
+    "[", "]", "[[]", "[a](", "[a](b", "[a](<b", '[a](b "', "![", "[a\n", "[a]: b\n", "[^1]", "[^a]: b\n", "(",
+    "<", "<b ", "<b a=", "<x-a=", '<b a="', "<div>\n", "<!--", "<!-- >", "</b>", "<a:", "*", "* ", "* a\n\n",
+    "  * a\n", "*******a\n", "1.", "1. a\n", "- - ", "^", "^a\n\n", "#", "# ", "a\n=", "```\n", "```a\n", "~",
+    "~~~\nx\n", "|", "a|b\n", "a|b\n-|-\n", "    a\n", " \n", "a  \n", "\n", " ", "http://", "\\", "&",
+    "_", "`",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("before", ["", "[k]: u\n\n", "[^1]: x\n\n"])
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_reading_is_linear(unit: str, before: str) -> None:
+    def work(repeats: int) -> int:
+        text = before + unit * repeats
+        return count_steps(lambda: (HtmlWriter().write(text), PlainTextWriter().write(text)))
+
+    assert work(400) <= 2.2 * work(200) + 500
+
+
+def test_many_different_tags_are_linear() -> None:
+    def work(repeats: int) -> int:
+        text = "".join(f"<t{number}>" for number in range(repeats))
+        return count_steps(lambda: PlainTextWriter().write(text))
+
+    assert work(1000) <= 2.2 * work(500) + 500

@@ -1,0 +1,179 @@
+"""Text building blocks: content.md §1."""
+
+import html
+import re
+
+import pytest
+from hypothesis import given
+from notify_content.text import (
+    decode_entities,
+    escape_html,
+    insensitive_key,
+    is_true,
+    limit_blank_lines,
+    normalise_lines,
+    normalise_whitespace,
+    remove_all_whitespace,
+    sentence_list,
+    strip_all,
+    strip_obscure,
+    text_of,
+    tidy_punctuation,
+    unlink_govuk,
+)
+from notify_content.typography import smart_quotes, typography
+
+from .strategies import ANY_TEXT, MARKUP
+
+
+def test_whitespace_operations() -> None:
+    assert normalise_whitespace(" a\u00a0b\u200b \t c\u3000d\n") == "a b cd".replace("cd", "c d")
+    assert normalise_lines("a \u2028 b\r\nc\u200bd\n") == "a\nb\ncd"
+    assert strip_obscure("\t A\u00a0d\u200ba \n") == "Ada"
+    assert remove_all_whitespace(" a\u00a0b\u2060c\x0b\u3000") == "abc\u3000"
+    assert strip_all("\u200b a, \u00a0.", ".,") == "a"
+    assert limit_blank_lines("a\n\n\n\nb\n\nc") == "a\n\nb\n\nc"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Hello , there \t. And ; this : ok ?", "Hello, there. And ; this : ok ?"),
+        (". . .", "..."),
+        ("a\u00a0, b\n. c", "a\u00a0, b\n. c"),
+        ("a\t.b\t,c", "a.b,c"),
+    ],
+)
+def test_tidy_punctuation(text: str, expected: str) -> None:
+    assert tidy_punctuation(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<b>\"q\" & 's'</b>", "&lt;b&gt;\"q\" &amp; 's'&lt;/b&gt;"),
+        ("&lt; &amp;lt; &quot; &copy &#160; &nbsp;", '&lt; &amp;lt; " &amp;copy \u00a0 &nbsp;'),
+        ("&notaword; &wibble; &#38;amp;", "¬aword; &amp;wibble; &amp;amp;"),
+        ("&#0; &#x110000; &#128; &#xD800; &#1;", "\ufffd \ufffd € \ufffd "),
+        (f"&#{'9' * 5000}; &#x{'f' * 5000};", "\ufffd \ufffd"),
+        (f"&#{'0' * 5000}65; &#x{'0' * 5000};", "A \ufffd"),
+        ("", ""),
+    ],
+)
+def test_escape_html(text: str, expected: str) -> None:
+    assert escape_html(text) == expected
+
+
+@given(ANY_TEXT | MARKUP)
+def test_escaped_text_holds_no_markup(text: str) -> None:
+    escaped = escape_html(text)
+    assert not re.search(r"[<>]|&(?!amp;|lt;|gt;|nbsp;)", escaped)
+    assert escape_html(escaped.replace("&nbsp;", "")) == escaped.replace("&nbsp;", "")
+
+
+@given(ANY_TEXT | MARKUP)
+def test_decoding_is_that_of_html5(text: str) -> None:
+    assert decode_entities(text) == html.unescape(text)
+
+
+def test_decoding_a_number_beyond_any_integer() -> None:
+    assert decode_entities(f"&#{'9' * 5000}x &#{'9' * 5000};") == "\ufffdx \ufffd"
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("GOV.UK", True),
+        ("on gov.uk.", True),
+        ("a\n#GOV.UK", True),
+        ("^Gov.Uk", True),
+        ("gov.uk.com", True),
+        ("(GOV.UK)", False),
+        ("www.gov.uk", False),
+        ('"GOV.UK"', False),
+        ("gov.uk/bins", False),
+        ("##GOV.UK", False),
+        ("GOV.UK?x", False),
+        ("GOV.UK#y", False),
+    ],
+)
+def test_unlinking_the_brand(text: str, changed: bool) -> None:
+    marked = re.sub(r"(?i)gov\.uk", lambda found: found[0].replace(".", ".\u200b"), text)
+    assert unlink_govuk(text) == (marked if changed else text)
+
+
+def test_sentence_lists() -> None:
+    assert [sentence_list(items) for items in (["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "a",
+        "a and b",
+        "a, b and c",
+    ]
+
+
+def test_insensitive_keys() -> None:
+    assert len({insensitive_key(key) for key in ("First Name", "first_name", "FIRST-NAME", "firstname")}) == 1
+    assert insensitive_key("a\tb") != insensitive_key("ab")
+    assert insensitive_key("É.") == "é."
+    assert insensitive_key(None) is None
+
+
+def test_truth_is_not_trimmed() -> None:
+    assert all(map(is_true, ("yes", "Y", "TRUE", "t", "1", "Include", "show")))
+    assert not any(map(is_true, ("yes ", " yes", "on", "2", "1.0", "", "no")))
+
+
+def test_values_as_text() -> None:
+    assert [text_of(value) for value in (True, 12, 2.5, 5.0)] == ["True", "12", "2.5", "5.0"]
+    assert text_of(10**5000) == "1" + "0" * 5000
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert isinstance(text_of(deep), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "She said \"hello\" and 'goodbye'. It's the '90s",
+            "She said “hello” and ‘goodbye’. It’s the ‘90s",
+        ),
+        ("6' 2\" tall", "6’ 2” tall"),
+        ("\" and ' alone", "” and ‘ alone"),
+        ("\"'Nested' quote\"", "“‘Nested’ quote”"),
+        ("a''b", "a’‘b"),
+        ("it''s", "it’’s"),
+        ("rock'80s", "rock’80s"),
+        ('\\"a\\" \\\\ \\- \\`', "&#34;a&#34; &#92; &#45; &#96;"),
+        ("<b>a</b>'<i>b</i> '", "<b>a</b>’<i>b</i> ‘"),
+        ("<a href='x'>it's</a> it's <abbr>it's</abbr>", "<a href='x'>it's</a> it’s <abbr>it's</abbr>"),
+        ("<code>'<b>'</b></code>'", "<code>'<b>'</b></code>’"),
+        ("<!-- it's -->'", "<!-- it's -->‘"),
+        ("<!-- a -- it's -->x", "<!-- a -- it’s -->x"),
+        ("a < it's", "a < it’s"),
+        ("&#8211;&#8230;", "–…"),
+    ],
+)
+def test_smart_quotes(text: str, expected: str) -> None:
+    assert smart_quotes(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Mon - Fri, 9 -- 5, 1 --- 2", "Mon – Fri, 9 – 5, 1 – 2"),
+        ("a ---- b e-f g- h i -j", "a ---- b e-f g- h i -j"),
+        ("one -\n\n two", "one – two"),
+        ("- a", "- a"),
+        ("pat.o'brien@example.com d'arcy@example.com", "pat.o'brien@example.com d’arcy@example.com"),
+        ("o'b@e.com  d'a@e.com", "o'b@e.com  d'a@e.com"),
+        ("Wait ... and . . . wait", "Wait... and... wait"),
+    ],
+)
+def test_typography(text: str, expected: str) -> None:
+    assert typography(text) == expected
+
+
+@given(ANY_TEXT | MARKUP)
+def test_typography_takes_any_text(text: str) -> None:
+    assert isinstance(typography(text), str)
