@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import MutableMapping
 from datetime import datetime
-from typing import Any, Final, Protocol, cast
+from typing import Any, BinaryIO, Final, Protocol, cast
 
 import structlog
 
@@ -66,15 +66,16 @@ class Logger(Protocol):
         """Says that something failed and someone should look."""
 
 
-def configure_logging(service: str, level: str = "info") -> None:
-    """Writes this process's logs, and those of libraries from warnings up, as JSON lines to standard output.
+def configure_logging(service: str, level: str = "info", stream: BinaryIO | None = None) -> None:
+    """Writes this process's logs, and those of libraries from warnings up, as JSON lines to `stream`.
 
-    `service` goes into every line; `level` is debug, info, warning or error.
+    `service` goes into every line; `level` is debug, info, warning or error; `stream` is standard output unless
+    it is given.
     """
     structlog.configure(
         processors=[structlog.processors.add_log_level, _Renderer(service)],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=structlog.BytesLoggerFactory(stream or sys.stdout.buffer),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()

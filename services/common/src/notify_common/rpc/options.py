@@ -35,7 +35,7 @@ def channel_options(context: str) -> Options:
     """Returns the options of a channel to `context`, whose certificate bears that name."""
     return (
         ("grpc.ssl_target_name_override", context),
-        ("grpc.service_config", service_config.text(context)),
+        ("grpc.service_config", service_config.for_channel(context)),
         ("grpc.enable_retries", 1),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_metadata_size", _MAX_TRAILER_BYTES),

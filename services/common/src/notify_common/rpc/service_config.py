@@ -1,13 +1,15 @@
 """The service configs: timeouts and retry policies of every method, as data.
 
-`notify/<context>/v1/service_config.json` is in gRPC's own service config format. Channels take it whole, for
-retries and load balancing; its timeouts are applied by our client interceptor, because a server sees no
-deadline that gRPC takes from it (design.md §2.7).
+`notify/<context>/v1/service_config.json` is in gRPC's own service config format. Channels get it without its
+timeouts: our client side sets each call's deadline itself, because a server sees no deadline that gRPC takes
+from there (design.md §2.7), and because gRPC 1.85 counts such a timeout from the clock of the process's start,
+so that in some processes 2 seconds ended after 0.1.
 """
 
 import json
 from functools import cache
 from importlib import resources
+from typing import Any
 
 DEFAULT_TIMEOUTS = {
     "/grpc.health.v1.Health/Check": 2.0,
@@ -15,9 +17,12 @@ DEFAULT_TIMEOUTS = {
 }
 
 
-def text(context: str) -> str:
-    """Returns the service config of `context` (`admin`, `letters`, …) as JSON. Raises ModuleNotFoundError."""
-    return (resources.files(f"notify.{context}.v1") / "service_config.json").read_text(encoding="utf-8")
+def for_channel(context: str) -> str:
+    """Returns what a channel to `context` (`admin`, `letters`, …) takes, as JSON. Raises ModuleNotFoundError."""
+    config = _read(context)
+    for entry in config["methodConfig"]:
+        del entry["timeout"]
+    return json.dumps(config)
 
 
 @cache
@@ -41,6 +46,10 @@ def timeout(method: str) -> float:
 def _timeouts(context: str) -> dict[str, float]:
     return {
         f"/{name['service']}/{name['method']}": float(entry["timeout"].removesuffix("s"))
-        for entry in json.loads(text(context))["methodConfig"]
+        for entry in _read(context)["methodConfig"]
         for name in entry["name"]
     }
+
+
+def _read(context: str) -> Any:
+    return json.loads((resources.files(f"notify.{context}.v1") / "service_config.json").read_text("utf-8"))
