@@ -6,6 +6,7 @@ and so no health port: it shows that it is alive by the file `NOTIFY_LETTERS_WOR
 appears when it takes tasks, is touched every 2 s while it is connected, and is removed at its end.
 """
 
+from functools import cache
 from typing import Any
 
 from celery import Celery
@@ -17,24 +18,31 @@ from celery.signals import (
     worker_shutdown,
 )
 from notify_common.logging import configure_logging
+from notify_common.settings import load_settings
 from notify_common.tracing import configure_tracing, shutdown_tracing
 
+from notify_letters.bootstrap import parts_for_tasks
+from notify_letters.settings import Settings
 from notify_letters.tasks import runtime
 
 app = Celery("notify_letters")
 app.config_from_object("notify_letters.celery_config")
 
 
+@cache
+def _settings() -> Settings:
+    return load_settings(Settings)
+
+
 @setup_logging.connect
 def _set_up_logging(**_: Any) -> None:
-    configure_logging("letters", runtime.settings().log_level)
+    configure_logging("letters", _settings().log_level)
 
 
 @worker_process_init.connect
 def _enter_process(**_: Any) -> None:
-    settings = runtime.settings()
-    configure_tracing("letters", settings.otlp_endpoint)
-    runtime.enter(settings)
+    configure_tracing("letters", _settings().otlp_endpoint)
+    runtime.enter(parts_for_tasks(_settings()))
 
 
 @worker_process_shutdown.connect
@@ -44,14 +52,14 @@ def _leave_process(**_: Any) -> None:
 
 
 @heartbeat_sent.connect
-def _beat(**_: Any) -> None:
-    path = runtime.settings().worker_heartbeat_file
+def _show_heartbeat(**_: Any) -> None:
+    path = _settings().worker_heartbeat_file
     if path is not None:
         path.touch()
 
 
 @worker_shutdown.connect
-def _end(**_: Any) -> None:
-    path = runtime.settings().worker_heartbeat_file
+def _remove_heartbeat(**_: Any) -> None:
+    path = _settings().worker_heartbeat_file
     if path is not None:
         path.unlink(missing_ok=True)

@@ -27,9 +27,9 @@ class Broker:
         Raises:
             kombu.exceptions.OperationalError: the broker can't be reached.
         """
-        with self._app.connection_for_write() as connection:
+        with self._app.connection_for_write() as connection, connection.channel() as channel:
             try:
-                declared = connection.default_channel.queue_declare(queue, passive=True)  # type: ignore[attr-defined]
+                declared = channel.queue_declare(queue, passive=True)  # type: ignore[attr-defined]
             except ChannelError:
                 return 0  # an empty queue does not exist
             return int(declared.message_count)

@@ -1,25 +1,39 @@
-"""The parts that a Celery process's tasks use."""
+"""What the tasks of a Celery process work with; `celery_app` puts it here after the fork."""
 
-from functools import cache
+from typing import Protocol
 
-from notify_common.settings import load_settings
+from notify_common.db.unit_of_work import UnitOfWork
 
-from notify_letters.bootstrap import Parts, parts_for_tasks
-from notify_letters.settings import Settings
+from notify_letters.usecases.render_batch import RenderBatch
+from notify_letters.usecases.submit_batch import SubmitBatch
+
+
+class Parts(Protocol):
+    """The parts that tasks use, each made when first asked for."""
+
+    @property
+    def uow(self) -> UnitOfWork:
+        """The database."""
+
+    @property
+    def render_batch(self) -> RenderBatch:
+        """Behind the task of that name."""
+
+    @property
+    def submit_batch(self) -> SubmitBatch:
+        """Behind the task of that name."""
+
+    def close(self) -> None:
+        """Close what is open."""
+
 
 _parts: Parts | None = None
 
 
-@cache
-def settings() -> Settings:
-    """This process's settings, read once."""
-    return load_settings(Settings)
-
-
-def enter(loaded: Settings) -> None:
-    """Make this process's parts; called once in each process of a worker, after the fork."""
+def enter(made: Parts) -> None:
+    """Give this process's tasks their parts."""
     global _parts
-    _parts = parts_for_tasks(loaded)
+    _parts = made
 
 
 def leave() -> None:
