@@ -47,6 +47,11 @@ class EmailTemplate:
         """The plain-text part as far as it does not depend on a recipient's values."""
         return Precompiled(self.body.parts(escape=False), write_plain_text, escape=False)
 
+    @cached_property
+    def preheader(self) -> Precompiled:
+        """The preheader before it is cut, as far as it does not depend on a recipient's values."""
+        return Precompiled(self.body.parts(escape=True), write_preheader, escape=True)
+
     def missing(self, values: Values) -> list[str]:
         """Placeholders whose value is absent or None, in order (content.md §2.2)."""
         return placeholders.missing(self.placeholders, values)
@@ -113,7 +118,9 @@ class EmailMessage:
     @cached_property
     def preheader(self) -> str:
         """The hidden preview line, HTML-escaped, without the ellipsis the page adds (content.md §4.3)."""
-        text = typography(PreheaderWriter().write(_markdown(self._filled_in(escape=True, unsubscribe=False))))
+        text = self._template.preheader.render(self._values.by_key(escape=True))
+        if text is None:
+            text = write_preheader(self._filled_in(escape=True, unsubscribe=False))
         return " ".join(text.split())[:_PREHEADER_LENGTH].strip()
 
     def _subject(self, *, escape: bool) -> str:
@@ -146,6 +153,11 @@ def write_plain_text(filled_in_body: str) -> str:
     """The plain-text part of a body filled in in passthrough mode: steps 3 to 9 of content.md §4.1."""
     text = typography(PlainTextWriter().write(_markdown(filled_in_body)))
     return decode_entities(text).lstrip() + "\n"
+
+
+def write_preheader(filled_in_body: str) -> str:
+    """The text of a body filled in in escape mode that its preheader is cut from (content.md §4.3)."""
+    return typography(PreheaderWriter().write(_markdown(filled_in_body)))
 
 
 def _markdown(filled_in_body: str) -> str:

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from notify_content.email_page import EmailBranding, render_page
-from notify_content.emails import SIZE_LIMIT, EmailMessage, EmailTemplate, write_html, write_plain_text
+from notify_content.emails import (
+    SIZE_LIMIT,
+    EmailMessage,
+    EmailTemplate,
+    write_html,
+    write_plain_text,
+    write_preheader,
+)
 from notify_content.placeholders import Gaps, Lists, Personalisation
 
 from .strategies import ANY_TEXT, MARKUP, VALUES
@@ -132,6 +139,7 @@ def test_what_is_written_once_equals_what_is_written_in_full(body: str, values: 
     for part, escape, write in (
         (template.html, True, write_html),
         (template.plain_text, False, write_plain_text),
+        (template.preheader, True, write_preheader),
     ):
         quick = part.render(Personalisation(values).by_key(escape=escape))
         if quick is not None:
@@ -208,13 +216,15 @@ def test_page_has_its_parts_in_order() -> None:
     page = render_page(message, branding, crown_url="https://e.com/crown.png")
     parts = [
         '<!DOCTYPE html>\n<html lang="en">', "<title>A &amp; B</title>", "Hello world…</span>", "#1d70b8",
-        "<!--[if !mso]>", "https://e.com/crown.png", "https://www.gov.uk", 'border-left: 2px solid #f00;',
+        "https://www.gov.uk", "https://e.com/crown.png", 'border-left: 2px solid #f00;',
         '<img src="https://e.com/l.png" alt="" aria-hidden="true" height="27"', ">Dept</td>",
         message.html_body, "</html>",
     ]  # fmt: skip
     positions = [page.find(part) for part in parts]
     assert -1 not in positions
     assert positions == sorted(positions)
+    # Once for Outlook, once for everyone else.
+    assert page.count("https://e.com/crown.png") == 2
 
 
 @pytest.mark.parametrize(

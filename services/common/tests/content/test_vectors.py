@@ -56,7 +56,8 @@ def test_a_file_under_another_name_is_recognised_by_its_cases(
 
 def test_numbers_are_compared_as_json(tmp_path: Path) -> None:
     # An empty answer is neither false nor zero.
-    for other in (False, 0, None, []):
+    others: list[object] = [False, 0, None, []]
+    for other in others:
         assert main([_write(tmp_path / "placeholders.json", other)]) == 1
 
 
