@@ -12,9 +12,13 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import Final
 
+from notify_content import email_address, phone
+from notify_content.csv_stream import split_chunks
 from notify_content.email_page import EmailBranding, render_page
 from notify_content.emails import EmailTemplate
 from notify_content.letters import LetterTemplate
+from notify_content.postal_address import PostalAddress
+from notify_content.recipients_csv import LetterRows, RecipientRows, RowTemplate, SmsRows
 from notify_content.sms import SmsTemplate
 
 Operation = Callable[[], int]
@@ -145,6 +149,74 @@ def letter() -> Operation:
     template = LetterTemplate("MOT due for ((reg))", EMAIL_BODY)
     values = recipients()
     return lambda: bool(template.render(next(values)).to_dict())
+
+
+@bench("number, plain UK mobile")
+def plain_uk_mobile() -> Operation:
+    numbers = cycle(f"07400 {number:06d}" for number in range(1000))
+    return lambda: bool(phone.parse(next(numbers), allow_international=False))
+
+
+@bench("number, UK mobile by the numbering plan")
+def uk_mobile_by_numbering_plan() -> Operation:
+    numbers = cycle(f"07400 {number:06d}" for number in range(1000))
+    return lambda: bool(phone.parse_by_numbering_plan(next(numbers), allow_international=False))
+
+
+@bench("number, foreign mobile")
+def foreign_mobile() -> Operation:
+    numbers = cycle(f"+33 6 12 34 {number:04d}" for number in range(1000))
+    return lambda: bool(phone.parse(next(numbers), allow_international=True))
+
+
+@bench("email address")
+def address_of_email() -> Operation:
+    addresses = cycle(f"ann.{number}@digital.example.gov.uk" for number in range(1000))
+    return lambda: bool(email_address.parse(next(addresses)))
+
+
+@bench("postal address, checked")
+def address_of_letter() -> Operation:
+    addresses = cycle(f"Ms R Patel\n{number} Elm Road\nLeeds\nls14ap" for number in range(1000))
+
+    def check() -> int:
+        PostalAddress.from_lines(next(addresses)).check(allow_international=False)
+        return 1
+
+    return check
+
+
+ROWS: Final = 5_000
+SMS_HEADERS: Final = ("phone number", "name", "date")
+SMS_FILE: Final = "".join(
+    f"07400 {number:06d},Ms O'Neil {number},12 March 2026\r\n" for number in range(ROWS)
+).encode()
+LETTER_HEADERS: Final = ("address line 1", "address line 2", "postcode", "name", "date")
+LETTER_FILE: Final = "".join(
+    f"Ms R Patel,{number} Elm Road,LS1 4AP,Ria,12 March 2026\r\n" for number in range(ROWS)
+).encode()
+
+
+def _rows(data: bytes, headers: tuple[str, ...], template: RowTemplate) -> Operation:
+    return lambda: sum(not row.has_error for row in RecipientRows([data], template, headers=headers))
+
+
+@bench("row of text messages, two columns")
+def sms_rows() -> Operation:
+    template = SmsTemplate("Dear ((name)), your appointment is on ((date)). Reply YES to confirm.")
+    return _rows(SMS_FILE, SMS_HEADERS, SmsRows(template, "NHS Clinic"))
+
+
+@bench("row of letters, two columns")
+def letter_rows() -> Operation:
+    template = LetterTemplate("Your appointment", "Dear ((name)), your appointment is on ((date)).")
+    return _rows(LETTER_FILE, LETTER_HEADERS, LetterRows(template))
+
+
+@bench("row cut into a range")
+def split_rows() -> Operation:
+    heading = (",".join(SMS_HEADERS) + "\r\n").encode()
+    return lambda: sum(part.rows for part in split_chunks([heading, SMS_FILE]))
 
 
 def measure(operation: Operation, seconds: float) -> float:

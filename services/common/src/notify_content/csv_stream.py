@@ -21,6 +21,8 @@ _BYTE_ORDER_MARK_LENGTH: Final = 2
 
 MAX_ROW_CHARACTERS: Final = 1_048_576
 """Longest row; a cell can hold no more than `csv.field_size_limit()` characters of it."""
+MAX_COLUMNS: Final = 16_384
+"""Most headings, as many as a spreadsheet has. Every row, however short, has a value for each of them."""
 
 _PIECE: Final = 65_536
 _BLANK: Final = ALL_WHITESPACE + ","
@@ -30,8 +32,8 @@ class InvalidCsv(ValueError):
     """A file that cannot be read as CSV.
 
     `code` is `not-text` (the bytes are not in the stated encoding), `row-too-long` (a row or cell beyond the
-    limits, as after an unclosed quotation mark) or `too-many-blank-rows` (a long run of blank rows, hardly
-    two alike). The file's text is in none of its attributes.
+    limits, as after an unclosed quotation mark), `too-many-columns` or `too-many-blank-rows` (a long run of
+    blank rows, hardly two alike). The file's text is in none of its attributes.
     """
 
     def __init__(self, code: str) -> None:
@@ -175,6 +177,13 @@ class CsvRows:
         except csv.Error:
             raise InvalidCsv("row-too-long") from None
 
+    def headings(self) -> list[str]:
+        """The cells of the heading row, which must be the next; none if the file is empty."""
+        headings = next(self, [])
+        if len(headings) > MAX_COLUMNS:
+            raise InvalidCsv("too-many-columns")
+        return headings
+
     def _counted(self, lines: Iterable[str]) -> Iterator[str]:
         for line in lines:
             self._row_characters += len(line)
@@ -238,7 +247,7 @@ class RowRanges:
 
     def __iter__(self) -> Iterator[RowRange]:
         rows = self._rows
-        headings = next(rows, [])
+        headings = rows.headings()
         widest = 0
         start, first_row = rows.byte_offset, 0
         for row in rows:

@@ -266,7 +266,7 @@ class RecipientRows:
     they stand. With `headers`, from `csv_stream.split_chunks`, it is the bytes of one range and `first_row`
     the index of its first row. At most `max_rows` rows of a file are read; `row_count` counts all that pass.
 
-    Iterating raises InvalidCsv.
+    Raises InvalidCsv; iterating does too.
     """
 
     def __init__(
@@ -286,7 +286,7 @@ class RecipientRows:
         self._first_row = first_row
         self._max_rows = max_rows
         self.row_count = 0
-        self.columns = Columns(next(self._rows, []) if headers is None else headers, template)
+        self.columns = Columns(self._rows.headings() if headers is None else headers, template)
 
     @classmethod
     def of_file(
@@ -324,13 +324,14 @@ class RecipientRows:
             if columns.are_for_letters
             else values.get(columns.recipient_keys[0])
         )
-        address = PostalAddress.from_personalisation(values) if columns.are_for_letters else None
+        personalisation = Personalisation(values)
+        address = PostalAddress.from_personalisation(personalisation) if columns.are_for_letters else None
         errors: dict[str, str] = {}
         problems = NO_PROBLEMS
         bad_address = False
         if self._rules.should_validate:
             errors = self._cell_errors(values)
-            problems = self._template.problems(Personalisation(values))
+            problems = self._template.problems(personalisation)
             bad_address = address is not None and not address.is_valid(
                 allow_international=self._rules.allow_international_letters
             )

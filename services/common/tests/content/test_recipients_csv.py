@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from notify_content.csv_stream import (
+    MAX_COLUMNS,
     MAX_ROW_CHARACTERS,
     CsvRows,
     InvalidCsv,
@@ -147,6 +148,15 @@ def test_blank_rows_hardly_two_alike_are_refused() -> None:
         list(CsvRows(rows, whole_file=True))
     assert raised.value.code == "too-many-blank-rows"
     assert sum(map(len, rows)) > MAX_ROW_CHARACTERS
+
+
+def test_more_headings_than_a_spreadsheet_has_are_refused() -> None:
+    heading = "phone number," + ",".join(map(str, range(MAX_COLUMNS - 1)))
+    assert len(RecipientRows([heading + "\na"], SMS).columns.headers) == MAX_COLUMNS
+    for read_headings in (lambda text: RecipientRows([text], SMS), lambda text: list(split_chunks([text]))):
+        with pytest.raises(InvalidCsv) as raised:
+            read_headings(heading + ",x\na")
+        assert raised.value.code == "too-many-columns"
 
 
 def test_blank_rows_in_the_middle_are_rows() -> None:
