@@ -1,0 +1,153 @@
+"""The processes as they are started: commands, settings, who may call."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+import boto3
+import grpc
+import pytest
+from notify.letters.v1 import letters_service_pb2 as pb
+from notify.letters.v1 import print_runs_service_pb2 as runs_pb
+from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
+from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
+from notify_common import ids
+from notify_common.db.testing import FreshDatabase
+from notify_common.errors import NotifyError
+from notify_common.rpc.channel import Channels
+from notify_common.rpc.testing import tls_settings
+from notify_letters.clients.broker import RENDER, RENDER_BATCH, Broker
+from notify_letters.store.tables import render_batches
+from notify_letters.workers.relay import Relay
+
+from .conftest import SERVICE_ID, House, letter, until
+
+
+def command(
+    house: House, *arguments: str, without: str = "", **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of the service to its end."""
+    environment = house.environment | {
+        f"NOTIFY_LETTERS_{name.upper()}": value for name, value in settings.items()
+    }
+    environment.pop(f"NOTIFY_LETTERS_{without.upper()}", None)
+    return subprocess.run(
+        [sys.executable, "-m", "notify_letters", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_settings_are_checked(house: House) -> None:
+    assert command(house, "check-config").returncode == 0
+    missing = command(house, "check-config", without="redis_url")
+    assert (missing.returncode, missing.stderr) == (
+        2,
+        "settings: NOTIFY_LETTERS_REDIS_URL is required but not set\n",
+    )
+    wrong = command(house, "check-config", lease_seconds="soon")
+    assert wrong.returncode == 2
+    assert "NOTIFY_LETTERS_LEASE_SECONDS" in wrong.stderr
+    assert "soon" not in wrong.stderr
+
+
+def test_only_known_queues_are_worked(house: House) -> None:
+    refused = command(house, "work", "--queues", "relay,render")
+    assert refused.returncode == 2
+    assert "no such queue: render" in refused.stderr
+
+
+def test_migrating_makes_the_bucket_and_may_be_repeated(house: House, fresh_database: FreshDatabase) -> None:
+    bucket = f"letters-{ids.uuid7()}"
+    url = fresh_database()
+    for _ in range(2):
+        done = command(house, "migrate", database_url=url, blob_bucket=bucket)
+        assert done.returncode == 0, done.stderr
+    client = boto3.client(
+        "s3",
+        endpoint_url=house.settings.blob_endpoint,
+        aws_access_key_id=house.settings.blob_access_key,
+        aws_secret_access_key=house.settings.blob_secret_key.get_secret_value(),
+        region_name=house.settings.blob_region,
+    )
+    assert bucket in [one["Name"] for one in client.list_buckets()["Buckets"]]
+
+
+def test_who_may_call_what(house: House) -> None:
+    socket = f"unix:{house.folder}/grpc"
+    may = {
+        "notifications": (True, False),
+        "api-gateway": (True, True),
+        "operator": (True, True),
+        "providers": (False, False),
+    }
+    with house.process("serve", "notify_letters", "serve", grpc_listen=socket, drain_seconds=0) as process:
+        process.wait_ready(lambda: os.path.exists(socket.removeprefix("unix:")), 30)
+        for caller, (letters_allowed, runs_allowed) in may.items():
+            channels = Channels(tls_settings(caller))
+            channel = channels.get("letters", socket)
+            stub, runs = LettersServiceStub(channel), PrintRunsServiceStub(channel)
+            request = pb.GetLetterRequest(service_id=SERVICE_ID, letter_id=SERVICE_ID)
+            with pytest.raises(NotifyError) as caught:
+                stub.GetLetter(request)
+            allowed = caught.value.reason == "LETTER_NOT_FOUND"
+            assert allowed == letters_allowed, (caller, caught.value)
+            assert allowed or caught.value.code == grpc.StatusCode.PERMISSION_DENIED
+            with pytest.raises(NotifyError) as caught:
+                runs.GetPrintRun(runs_pb.GetPrintRunRequest(print_run_id=SERVICE_ID))
+            assert (caught.value.reason == "PRINT_RUN_NOT_FOUND") == runs_allowed, caller
+            channels.close()
+
+
+def test_nothing_personal_is_logged(house: House) -> None:
+    secret = "Very-Private-Person"
+    house.template("Dear ((name))")
+    with house.relay() as relay, house.celery() as celery:
+        bad = letter(template_version=9, address_lines=[secret, secret, secret])
+        good = letter(address_lines=[secret, secret, secret])
+        good.personalisation[0].text = secret
+        house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=[bad, good]))
+        until(lambda: house.states() == {"ready": 1, "technical-failure": 1}, [relay, celery])
+        logs = relay.last_lines(1000) + celery.last_lines(1000)
+    assert "render batch done" in logs
+    assert secret not in logs
+    assert house.environment["NOTIFY_LETTERS_BLOB_SECRET_KEY"] not in logs
+
+
+class BrokerThatDies(Broker):
+    """Takes one task and is gone."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def waiting(self, queue: str) -> int:
+        """None."""
+        return 0
+
+    def send(self, task: str, queue: str, batch_id: object) -> None:
+        """The first only."""
+        if self.sent:
+            raise ConnectionError("the broker is gone")
+        self.sent += 1
+
+
+def test_what_the_broker_did_not_take_is_due_again_at_once(house: House) -> None:
+    letters = [letter() for _ in range(200)]
+    house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=letters))
+    assert house.value("SELECT count(*) FROM render_batches") == 5
+    relay = Relay(
+        render_batches,
+        RENDER_BATCH,
+        RENDER,
+        BrokerThatDies(),
+        resend_after=timedelta(minutes=5),
+        max_waiting=100,
+    )
+    with pytest.raises(ConnectionError):
+        relay(house.uow)
+    assert house.value("SELECT count(*) FROM render_batches WHERE enqueued_until IS NULL") == 4
+    assert house.value("SELECT count(*) FROM render_batches WHERE enqueued_until > now()") == 1

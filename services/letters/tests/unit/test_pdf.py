@@ -1,0 +1,246 @@
+"""The look of letters: what is printed, where, and that data stays data."""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import pypdfium2  # type: ignore[import-untyped] # it ships no annotations
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from notify_letters.domain.template import TemplateVersion
+from notify_letters.pdf.layout import ContentInvalid, LetterLayout
+from notify_letters.pdf.pages import page_png
+from notify_letters.pdf.typesetter import Pdf, Typesetter, TypesettingFailed
+
+MILLIMETRE = 72 / 25.4
+ADDRESS = ["Ms Example", "1 High Street", "EX1 1EX"]
+# 23:30 UTC in summer is the next day in London
+CREATED = datetime(2026, 7, 31, 23, 30, tzinfo=UTC)
+
+typesetter = Typesetter()
+
+
+def typeset(content: str, personalisation: dict[str, Any] | None = None, **values: Any) -> Pdf:
+    """A letter of a template."""
+    address = values.pop("address_lines", ADDRESS)
+    fields = {
+        "subject": "The subject",
+        "welsh_subject": "",
+        "welsh_content": "",
+        "contact_block": "",
+        **values,
+    }
+    layout = LetterLayout(TemplateVersion(content=content, **fields))
+    return typesetter.typeset(layout.letter(personalisation or {}, address, CREATED), CREATED)
+
+
+def pages(pdf: Pdf) -> list[str]:
+    """The text of each page."""
+    document = pypdfium2.PdfDocument(pdf.content)
+    return [
+        page.get_textpage().get_text_range().replace("\r\n", "\n").replace("\u200b", "") for page in document
+    ]
+
+
+def box(pdf: Pdf, text: str, page: int = 0) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a text, in mm from the page's top left corner."""
+    sheet = pypdfium2.PdfDocument(pdf.content)[page]
+    searched = sheet.get_textpage()
+    found = searched.search(text).get_next()
+    assert found is not None, f"{text} is not on the page"
+    boxes = [searched.get_charbox(found[0] + offset) for offset in range(found[1])]
+    height = sheet.get_height()
+    left, right = min(one[0] for one in boxes), max(one[2] for one in boxes)
+    top, bottom = height - max(one[3] for one in boxes), height - min(one[1] for one in boxes)
+    return left / MILLIMETRE, top / MILLIMETRE, right / MILLIMETRE, bottom / MILLIMETRE
+
+
+def test_the_page_is_a4() -> None:
+    sheet = pypdfium2.PdfDocument(typeset("x").content)[0]
+    assert (sheet.get_width() / MILLIMETRE, sheet.get_height() / MILLIMETRE) == pytest.approx(
+        (210, 297), abs=0.1
+    )
+
+
+@pytest.mark.parametrize("count", [3, 7])
+def test_the_address_stands_in_the_window(count: int) -> None:
+    address = [f"Line {number} of the address" for number in range(1, count + 1)]
+    pdf = typeset("x", address_lines=address)
+    boxes = [box(pdf, line.upper()) for line in address]
+    for left, top, right, bottom in boxes:
+        assert left == pytest.approx(24.6, abs=0.5)
+        assert top >= 39.5
+        assert right <= 120
+        assert bottom <= 66.3
+    pitches = [(below[3] - above[3]) * MILLIMETRE for above, below in pairwise(boxes)]
+    assert all(pitch == pytest.approx(8.5, abs=1) for pitch in pitches)
+
+
+def test_a_long_address_line_is_narrowed_and_stays_one_line() -> None:
+    long = "A house with a very long name in a street with a name that is longer still and does not end"
+    pdf = typeset("x", address_lines=[long, *ADDRESS[1:]])
+    left, top, right, bottom = box(pdf, long.upper())
+    assert right - left <= 85.5
+    assert bottom - top < 4
+    assert right - left > 80, "only as much as needed"
+
+
+def test_the_contact_block_stands_at_the_top_right() -> None:
+    pdf = typeset("x", {"phone": "020 7946 0000"}, contact_block="The Office\nExampleton\n((phone))")
+    for line in ("The Office", "Exampleton", "020 7946 0000"):
+        left, top, right, bottom = box(pdf, line)
+        assert left >= 125
+        assert right <= 200
+        assert top >= 5
+        assert bottom <= 95
+
+
+def test_date_subject_and_body_come_in_this_order_below_the_window() -> None:
+    pdf = typeset("The body")
+    date, subject, body = (box(pdf, text) for text in ("1 August 2026", "The subject", "The body"))
+    assert 95 < date[1] < subject[1] < body[1]
+    assert date[0] == pytest.approx(15, abs=0.5)
+
+
+def test_the_printers_mark_is_on_the_first_page_only() -> None:
+    first, second = pages(typeset("one\n\n***\n\ntwo"))
+    assert "NOTIFY" in first
+    assert "NOTIFY" not in second
+
+
+def test_every_page_says_which_of_how_many_it_is() -> None:
+    pdf = typeset("one\n\n***\n\ntwo\n\n***\n\nthree")
+    assert pdf.page_count == 3
+    for number, text in enumerate(pages(pdf), start=1):
+        assert f"Page {number} of 3" in text
+
+
+def test_welsh_comes_first_and_each_language_counts_its_own_pages() -> None:
+    pdf = typeset(
+        "english\n\n***\n\nmore", welsh_subject="Y pwnc", welsh_content="cymraeg", contact_block="Office"
+    )
+    welsh, english, more = pages(pdf)
+    for words in ("Tudalen 1 o 1", "Y pwnc", "cymraeg", "1 Awst 2026", "MS EXAMPLE", "Office"):
+        assert words in welsh
+    for words in ("Page 1 of 2", "The subject", "english", "1 August 2026"):
+        assert words in english
+    for words in ("MS EXAMPLE", "Office", "NOTIFY"):
+        assert words not in english, "the furniture of the first page is on the first page alone"
+    assert "Page 2 of 2" in more
+
+
+def test_blocks_of_every_kind() -> None:
+    content = "# Heading\n\nline one\nline two\n\n* bullet\n* other\n\nthen\n\n1. first\n2. second\n\nhttps://example.com/a-b"
+    (text,) = pages(typeset(content))
+    for words in (
+        "Heading",
+        "line one\nline two",
+        "• bullet",
+        "1. first",
+        "2. second",
+        "example.com/a\u2011b",
+    ):
+        assert words in text
+
+
+def test_a_qr_code_is_drawn_and_not_written() -> None:
+    with_code, without = typeset("before\n\nQR: https://example.com/x\n\nafter"), typeset("before\n\nafter")
+    (text,) = pages(with_code)
+    assert "example.com" not in text
+    assert box(with_code, "after")[1] - box(without, "after")[1] == pytest.approx(84 / MILLIMETRE, abs=10)
+
+
+def test_a_qr_code_with_too_much_data_is_refused_without_repeating_it() -> None:
+    with pytest.raises(ContentInvalid) as caught:
+        typeset("QR: ((data))", {"data": "secret" * 100})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_word_without_spaces_is_broken_within_the_body() -> None:
+    pdf = typeset("W" * 400)
+    (text,) = pages(pdf)
+    assert sum(line.strip("W") == "" for line in text.splitlines() if line) > 5
+    assert text.count("W") == 400
+    sheet = pypdfium2.PdfDocument(pdf.content)[0]
+    rights = [
+        sheet.get_textpage().get_charbox(index)[2] for index in range(sheet.get_textpage().count_chars())
+    ]
+    assert max(rights) / MILLIMETRE <= 15 + 137.5 + 0.5
+
+
+def test_long_content_flows_over_many_pages() -> None:
+    pdf = typeset("\n\n".join(["A paragraph of a long letter. " * 12] * 80))
+    assert pdf.page_count > 10
+
+
+def test_the_same_letter_gives_the_same_bytes() -> None:
+    content = "Dear ((name))\n\n* one\n\nQR: x"
+    assert typeset(content, {"name": "Ann"}) == typeset(content, {"name": "Ann"})
+
+
+HOSTILE = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "#panic()",
+                '#read("letter.typ")',
+                '#import "@preview/x:1.0.0"',
+                "#let x = 1",
+                "<label>",
+                "@ref",
+            ),
+            *(
+                "$",
+                "*",
+                "_",
+                "`",
+                "```",
+                "\\",
+                "//",
+                "/*",
+                "*/",
+                "[",
+                "]",
+                "(",
+                ")",
+                '"',
+                "{",
+                "}",
+                "~",
+                "--",
+            ),
+            *("=", "+", "\u0007", "\u2028", "\U0001f600", "é", "&lt;", "<script>", "((x))", "a"),
+        ]
+    ),
+    max_size=12,
+).map(" ".join)
+
+
+@settings(deadline=None, max_examples=60)
+@given(HOSTILE, HOSTILE)
+def test_no_value_is_ever_evaluated(value: str, line: str) -> None:
+    pdf = typeset(
+        "Dear ((name))",
+        {"name": value},
+        subject="x ((name))",
+        contact_block="y ((name))",
+        address_lines=[line or "x", "y", "z"],
+    )
+    text = "".join("".join(pages(pdf)).upper().split())
+    for code in ("#PANIC()", "#LET", "@REF", "#IMPORT"):
+        in_value, in_line = value.upper().count(code), line.upper().count(code)
+        # in the body, Markdown may make a link of it, or take it for an address
+        assert 2 * in_value + in_line <= text.count(code) <= 3 * in_value + in_line
+
+
+def test_a_refusal_of_typst_is_an_error_of_ours() -> None:
+    with pytest.raises(TypesettingFailed):
+        typesetter.typeset({"address_lines": [], "parts": [{"language": "en"}]}, CREATED)
+
+
+def test_a_page_is_a_picture_of_fixed_width() -> None:
+    pdf = typeset("x")
+    png = page_png(pdf.content, 1)
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert (int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == pytest.approx((1000, 1414), abs=2)
