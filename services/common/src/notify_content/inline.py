@@ -130,6 +130,7 @@ class _Run:
         self._nodes: list[Inline] = []
         self._html: RawHtml | None = None
         self._ink_end = len(text.rstrip())
+        self._may_link = "](" in text
 
     def parse(self) -> list[Inline]:
         text = self._text
@@ -211,7 +212,7 @@ class _Run:
 
     def _read_link(self, start: int, bracket: int) -> tuple[Inline | None, int] | None:
         text = self._text
-        found = self._brackets.link(bracket)
+        found = self._brackets.link(bracket) if self._may_link else None
         if found is not None:
             label_end, target, end = found
         elif self._parser.links:
