@@ -85,6 +85,8 @@ class Step:
     title: str
     detail: str
     time: datetime | None
+    clock: str
+    """The time of day, with the date where it is not the day of acceptance."""
     after: str
     """Time since it was accepted, such as `+0.42 s`; empty for the first step."""
     state: str
@@ -164,10 +166,10 @@ def timeline(notification: Notification | None, dispatch: GetDispatchResponse | 
 
     def add(title: str, detail: str, moment: datetime | None, state: str = "done") -> None:
         after = f"+{_elapsed(moment - start)}" if moment is not None and start is not None and steps else ""
-        steps.append(Step(title, detail, moment, after, state))
+        steps.append(Step(title, detail, moment, _clock(moment, start), after, state))
 
-    if notification is not None:
-        add("Accepted", "stored and queued", start)
+    if notification is not None and start is not None:
+        add("Accepted", f"{start:%A} {start.day} {start:%B %Y}", start)
         if notification.HasField("hand_over_time"):
             add("Handed over", "to the next service", _time(notification.hand_over_time))
         elif notification.state in _MOVING:
@@ -186,14 +188,11 @@ def timeline(notification: Notification | None, dispatch: GetDispatchResponse | 
     if notification is None:
         return Timeline("", "open", False, steps)
     moving = notification.state in _MOVING
-    in_doubt = dispatch is not None and dispatch.dispatch.state == Dispatch.STATE_IN_DOUBT
     if moving and steps[-1].state != "waiting":
-        add(
-            "In doubt" if in_doubt else "Receipt",
-            "a person decides" if in_doubt else "waiting",
-            None,
-            "waiting",
-        )
+        if dispatch is not None and dispatch.dispatch.state == Dispatch.STATE_IN_DOUBT:
+            add("In doubt", "a person decides", None, "waiting")
+        else:
+            add("Receipt", "waiting", None, "waiting")
     good = notification.state in (Notification.STATE_DELIVERED, Notification.STATE_SENT)
     name = enums.to_text(Notification.State, notification.state).replace("-", " ")
     return Timeline(name, "open" if moving else "good" if good else "bad", moving, steps)
@@ -237,6 +236,13 @@ def _length(rendered: SmsMessage) -> str:
 
 def _time(timestamp: Timestamp) -> datetime:
     return timestamp.ToDatetime(UTC)
+
+
+def _clock(moment: datetime | None, start: datetime | None) -> str:
+    if moment is None:
+        return ""
+    text = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
+    return text if start is not None and moment.date() == start.date() else f"{moment.day} {moment:%b} {text}"
 
 
 def _day_name(day: date, today: date) -> str:

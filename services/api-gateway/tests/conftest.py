@@ -1,0 +1,102 @@
+"""The gateway in front of small neighbours, for all tests of it."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from notify.admin.v1.api_key_pb2 import VerificationKey
+from notify.common.v1.common_pb2 import KeyType
+from notify_common.rpc.testing import certificates
+from notify_gateway.app import create_app
+from notify_gateway.settings import GatewaySettings
+
+from .neighbours import Neighbours
+
+
+@pytest.fixture(scope="session")
+def started_neighbours() -> Iterator[Neighbours]:
+    with Neighbours() as started:
+        yield started
+
+
+@pytest.fixture
+def neighbours(started_neighbours: Neighbours) -> Neighbours:
+    started_neighbours.forget()
+    return started_neighbours
+
+
+@pytest.fixture(scope="session")
+def settings(started_neighbours: Neighbours) -> GatewaySettings:
+    files = certificates()["api-gateway"]
+    return GatewaySettings(
+        tls_ca_file=files.ca,
+        tls_cert_file=files.cert,
+        tls_key_file=files.key,
+        max_body_bytes=9_000_000,
+        console_enabled=True,
+        access_log_sample=1,
+        **started_neighbours.targets,
+    )
+
+
+@pytest.fixture(scope="session")
+def app(settings: GatewaySettings) -> Iterator[Flask]:
+    made = create_app(settings)
+    yield made
+    made.extensions["close"]()
+
+
+@dataclass
+class Tenant:
+    """A service with a key of each type."""
+
+    id: str
+    normal: VerificationKey
+    team: VerificationKey
+    test: VerificationKey
+
+    def headers(self, key_type: str = "normal", **claims: Any) -> dict[str, str]:
+        """Returns the headers of a request with a fresh token."""
+        return bearer(make_token(self.id, getattr(self, key_type).secret, **claims))
+
+    @property
+    def api_key(self) -> str:
+        """The live key as official clients take it."""
+        return f"live-{self.id}-{self.normal.secret}"
+
+
+def make_token(issuer: object, secret: str, algorithm: str = "HS256", **claims: Any) -> str:
+    """Returns a token; a claim of value None is left out."""
+    everything = {"iss": issuer, "iat": int(time.time()), **claims}
+    payload = {name: value for name, value in everything.items() if value is not None}
+    # Claims that the library would refuse to write are made on purpose.
+    return jwt.PyJWS().encode(json.dumps(payload).encode(), secret, algorithm=algorithm)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def new_tenant(neighbours: Neighbours, **facts: Any) -> Tenant:
+    service = neighbours.admin.add_service(**facts)
+    keys = [
+        neighbours.admin.add_key(service.id, key_type)
+        for key_type in (KeyType.KEY_TYPE_NORMAL, KeyType.KEY_TYPE_TEAM, KeyType.KEY_TYPE_TEST)
+    ]
+    return Tenant(service.id, *keys)
+
+
+@pytest.fixture
+def tenant(neighbours: Neighbours) -> Tenant:
+    return new_tenant(neighbours)
+
+
+@pytest.fixture
+def client(app: Flask, neighbours: Neighbours) -> FlaskClient:
+    return app.test_client()

@@ -1,0 +1,432 @@
+"""The services behind the gateway, as small as the gateway's own tests need them: they record what they are
+asked and answer from what a test puts in, over real mTLS gRPC on unix sockets.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from notify.admin.v1 import api_keys_service_pb2, config_feed_service_pb2, templates_service_pb2
+from notify.admin.v1.api_key_pb2 import VerificationKey
+from notify.admin.v1.api_keys_service_pb2_grpc import (
+    ApiKeyVerificationServiceServicer,
+    add_ApiKeyVerificationServiceServicer_to_server,
+)
+from notify.admin.v1.config_feed_service_pb2_grpc import (
+    ConfigFeedServiceServicer,
+    add_ConfigFeedServiceServicer_to_server,
+)
+from notify.admin.v1.service_pb2 import Service
+from notify.admin.v1.snapshot_pb2 import ServiceSnapshot, Snapshot
+from notify.admin.v1.template_pb2 import Template
+from notify.admin.v1.templates_service_pb2_grpc import (
+    TemplatesServiceServicer,
+    add_TemplatesServiceServicer_to_server,
+)
+from notify.common.v1.common_pb2 import Channel, KeyType
+from notify.letters.v1 import letters_service_pb2
+from notify.letters.v1.letter_pb2 import Letter
+from notify.letters.v1.letters_service_pb2_grpc import (
+    LettersServiceServicer,
+    add_LettersServiceServicer_to_server,
+)
+from notify.notifications.v1 import notifications_service_pb2
+from notify.notifications.v1.notification_pb2 import Notification
+from notify.notifications.v1.notifications_service_pb2_grpc import (
+    NotificationsServiceServicer,
+    add_NotificationsServiceServicer_to_server,
+)
+from notify.providers.v1 import dispatch_service_pb2, receipts_service_pb2, sandbox_service_pb2
+from notify.providers.v1.dispatch_pb2 import Attempt, Dispatch, Receipt
+from notify.providers.v1.dispatch_service_pb2_grpc import (
+    DispatchServiceServicer,
+    add_DispatchServiceServicer_to_server,
+)
+from notify.providers.v1.receipts_service_pb2_grpc import (
+    ReceiptsServiceServicer,
+    add_ReceiptsServiceServicer_to_server,
+)
+from notify.providers.v1.sandbox_service_pb2 import SandboxMessage
+from notify.providers.v1.sandbox_service_pb2_grpc import (
+    SandboxServiceServicer,
+    add_SandboxServiceServicer_to_server,
+)
+from notify_common import context as call_context
+from notify_common.errors import NotifyError
+from notify_common.rpc.server import Registration
+from notify_common.rpc.testing import InProcessServer
+
+ALL_PERMISSIONS = ("email", "international_letters", "international_sms", "letter", "sms")
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    """Returns an aware datetime as a proto."""
+    made = Timestamp()
+    made.FromDatetime(moment)
+    return made
+
+
+@dataclass
+class Recorder:
+    """Calls in order, and errors that a test wants raised."""
+
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    failures: dict[str, NotifyError] = field(default_factory=dict)
+    request_ids: list[str] = field(default_factory=list)
+    """Request ids that the calls came with."""
+
+    def record(self, method: str, request: Any) -> None:
+        """Notes a call. Raises the error that the test set for the method."""
+        self.calls.append((method, request))
+        self.request_ids.append(call_context.request_id.get())
+        if failure := self.failures.get(method):
+            raise failure
+
+    def requests(self, method: str) -> list[Any]:
+        """Returns the requests of one method, first one first."""
+        return [request for name, request in self.calls if name == method]
+
+
+class Admin(ConfigFeedServiceServicer, ApiKeyVerificationServiceServicer, TemplatesServiceServicer):
+    """Services, keys, templates and the config feed, in memory."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.services: dict[str, Service] = {}
+        self.keys: dict[str, list[VerificationKey]] = {}
+        self.templates: dict[tuple[str, str], list[Template]] = {}
+        self.changes: list[config_feed_service_pb2.ConfigChange] = []
+
+    def add_service(self, *, permissions: Iterable[str] = ALL_PERMISSIONS, **facts: Any) -> Service:
+        service = Service(
+            **{"id": str(uuid4()), "name": "Pigeons", "active": True, **facts},
+            permissions=sorted(permissions),
+        )
+        self.services[service.id] = service
+        self.keys[service.id] = []
+        return service
+
+    def add_key(self, service_id: str, key_type: int = KeyType.KEY_TYPE_NORMAL) -> VerificationKey:
+        key = VerificationKey(api_key_id=str(uuid4()), key_type=key_type, secret=str(uuid4()))  # type: ignore[arg-type]
+        self.keys[service_id].append(key)
+        return key
+
+    def revoke(self, service_id: str, key: VerificationKey) -> None:
+        key.revoke_time.FromDatetime(datetime.now(UTC))
+        self.changes.append(
+            config_feed_service_pb2.ConfigChange(
+                kind=config_feed_service_pb2.ConfigChange.KIND_API_KEYS, service_id=service_id
+            )
+        )
+
+    def add_template(self, service_id: str, channel: int, content: str, **facts: Any) -> Template:
+        template = Template(
+            **{
+                "id": str(uuid4()),
+                "service_id": service_id,
+                "name": "A template",
+                "channel": channel,
+                "content": content,
+                "version": 1,
+                "created_by_email_address": "owner@example.gov.uk",
+                "create_time": timestamp(datetime(2026, 1, 2, 3, 4, 5, 6, UTC)),
+                **facts,
+            }
+        )
+        self.templates.setdefault((service_id, template.id), []).append(template)
+        return template
+
+    def GetSnapshots(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetSnapshots", request)
+        snapshots = []
+        for key in request.keys:
+            service = self.services.get(key.service_id)
+            value = {"service": ServiceSnapshot(service=service)} if service is not None else {}
+            snapshots.append(Snapshot(key=key, **value))
+        return config_feed_service_pb2.GetSnapshotsResponse(snapshots=snapshots)
+
+    def ListConfigChanges(self, request: Any, context: Any) -> Any:
+        start = len(self.changes) if request.cursor == "latest" else int(request.cursor or 0)
+        return config_feed_service_pb2.ListConfigChangesResponse(
+            changes=self.changes[start:], next_cursor=str(len(self.changes))
+        )
+
+    def ListVerificationKeys(self, request: Any, context: Any) -> Any:
+        self.recorder.record("ListVerificationKeys", request)
+        keys = self.keys.get(request.service_id, [])
+        return api_keys_service_pb2.ListVerificationKeysResponse(verification_keys=keys)
+
+    def GetTemplate(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetTemplate", request)
+        versions = self.templates.get((request.service_id, request.template_id), [])
+        found = [template for template in versions if request.version in (0, template.version)]
+        if not found:
+            raise NotifyError("TEMPLATE_NOT_FOUND")
+        return templates_service_pb2.GetTemplateResponse(template=found[-1])
+
+    def ListTemplates(self, request: Any, context: Any) -> Any:
+        self.recorder.record("ListTemplates", request)
+        current = [
+            versions[-1] for (owner, _), versions in self.templates.items() if owner == request.service_id
+        ]
+        wanted = [item for item in current if request.channel in (Channel.CHANNEL_UNSPECIFIED, item.channel)]
+        start = int(request.page_token or 0)
+        end = start + 1  # small pages, so that reading on is always tested
+        return templates_service_pb2.ListTemplatesResponse(
+            templates=wanted[start:end], next_page_token=str(end) if end < len(wanted) else ""
+        )
+
+
+class Notifications(NotificationsServiceServicer):
+    """Accepts everything and keeps what a test puts in."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.stored: list[Notification] = []
+        """Newest first."""
+
+    def SendSms(self, request: Any, context: Any) -> Any:
+        self.recorder.record("SendSms", request)
+        return notifications_service_pb2.SendSmsResponse(
+            notification_id=request.request_id, body="Hello", from_number="GOVUK", template_version=3
+        )
+
+    def SendEmail(self, request: Any, context: Any) -> Any:
+        self.recorder.record("SendEmail", request)
+        sanitised = notifications_service_pb2.SanitisedField(key="name", unsanitised="a_b", sanitised="a\\_b")
+        return notifications_service_pb2.SendEmailResponse(
+            notification_id=request.request_id,
+            subject="Hi",
+            body="Dear Amala",
+            from_address="pigeons@notify.example",
+            template_version=2,
+            sanitised_fields=[sanitised] if request.sanitise_content_for else [],
+        )
+
+    def SendLetter(self, request: Any, context: Any) -> Any:
+        self.recorder.record("SendLetter", request)
+        return notifications_service_pb2.SendLetterResponse(
+            notification_id=request.request_id, subject="A &lt;b&gt;", body="Dear Amala", template_version=1
+        )
+
+    def CountRefusedRequest(self, request: Any, context: Any) -> Any:
+        self.recorder.record("CountRefusedRequest", request)
+        return notifications_service_pb2.CountRefusedRequestResponse()
+
+    def GetNotification(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetNotification", request)
+        for notification in self.stored:
+            if (notification.service_id, notification.id) == (request.service_id, request.notification_id):
+                return notifications_service_pb2.GetNotificationResponse(notification=notification)
+        raise NotifyError("NOTIFICATION_NOT_FOUND")
+
+    def ListNotifications(self, request: Any, context: Any) -> Any:
+        self.recorder.record("ListNotifications", request)
+        ids = [notification.id for notification in self.stored]
+        start = 0
+        if request.older_than_id:
+            start = ids.index(request.older_than_id) + 1 if request.older_than_id in ids else len(ids)
+        return notifications_service_pb2.ListNotificationsResponse(
+            notifications=self.stored[start : start + min(2, request.page_size)]
+        )
+
+    def PreviewTemplate(self, request: Any, context: Any) -> Any:
+        self.recorder.record("PreviewTemplate", request)
+        return notifications_service_pb2.PreviewTemplateResponse(
+            channel=Channel.CHANNEL_EMAIL, template_version=4, subject="S", body="B", html="<p>B</p>"
+        )
+
+
+class Letters(LettersServiceServicer):
+    """PDFs and page images that a test puts in, by letter id."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.pdfs: dict[str, bytes] = {}
+        self.pages: dict[str, list[bytes]] = {}
+        self.break_off = False
+        """Whether a download breaks after its first chunk."""
+
+    def DownloadPdf(self, request: Any, context: Any) -> Iterator[Any]:
+        self.recorder.record("DownloadPdf", request)
+        pdf = self.pdfs.get(request.letter_id)
+        if pdf is None:
+            raise NotifyError("PDF_NOT_READY")
+        metadata = letters_service_pb2.PdfMetadata(size_bytes=len(pdf), page_count=1)
+        yield letters_service_pb2.DownloadPdfResponse(metadata=metadata)
+        for start in range(0, len(pdf), 1000):
+            if self.break_off and start:
+                raise NotifyError("UNAVAILABLE")
+            yield letters_service_pb2.DownloadPdfResponse(chunk=pdf[start : start + 1000])
+
+    def GetLetter(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetLetter", request)
+        pages = self.pages.get(request.letter_id)
+        if pages is None:
+            raise NotifyError("LETTER_NOT_FOUND")
+        letter = Letter(id=request.letter_id, service_id=request.service_id, page_count=len(pages))
+        return letters_service_pb2.GetLetterResponse(letter=letter)
+
+    def GetPageImage(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetPageImage", request)
+        pages = self.pages.get(request.letter_id)
+        if pages is None:
+            raise NotifyError("PDF_NOT_READY")
+        if not 1 <= request.page_number <= len(pages):
+            raise NotifyError("PAGE_NOT_FOUND")
+        return letters_service_pb2.GetPageImageResponse(
+            png=pages[request.page_number - 1], page_count=len(pages)
+        )
+
+
+class Providers(DispatchServiceServicer, ReceiptsServiceServicer, SandboxServiceServicer):
+    """Sandbox messages, their dispatches and receipts, as a test puts them in."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.messages: list[SandboxMessage] = []
+        """Newest first."""
+        self.timelines: dict[str, tuple[list[Attempt], list[Receipt]]] = {}
+
+    def RecordReceipt(self, request: Any, context: Any) -> Any:
+        self.recorder.record("RecordReceipt", request)
+        return receipts_service_pb2.RecordReceiptResponse(new_receipt=True)
+
+    def GetDispatch(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetDispatch", request)
+        if request.dispatch_id not in self.timelines:
+            raise NotifyError("DISPATCH_NOT_FOUND")
+        attempts, receipts = self.timelines[request.dispatch_id]
+        return dispatch_service_pb2.GetDispatchResponse(
+            dispatch=Dispatch(id=request.dispatch_id), attempts=attempts, receipts=receipts
+        )
+
+    def ListSandboxMessages(self, request: Any, context: Any) -> Any:
+        self.recorder.record("ListSandboxMessages", request)
+        wanted = request.recipient_contains.casefold().replace(" ", "")
+        found = [item for item in self.messages if wanted in item.recipient.casefold().replace(" ", "")]
+        start = int(request.page_token or 0)
+        end = start + request.page_size
+        shown = []
+        for message in found[start:end]:
+            without = SandboxMessage()
+            without.CopyFrom(message)
+            without.ClearField("dispatch")
+            shown.append(without)
+        return sandbox_service_pb2.ListSandboxMessagesResponse(
+            messages=shown, next_page_token=str(end) if end < len(found) else ""
+        )
+
+    def GetSandboxMessage(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetSandboxMessage", request)
+        for message in self.messages:
+            if message.id == request.message_id:
+                return sandbox_service_pb2.GetSandboxMessageResponse(message=message)
+        raise NotifyError("SANDBOX_MESSAGE_NOT_FOUND")
+
+
+class Neighbours:
+    """All services behind the gateway, started together."""
+
+    def __init__(self) -> None:
+        self.recorder = Recorder()
+        self.admin = Admin(self.recorder)
+        self.notifications = Notifications(self.recorder)
+        self.letters = Letters(self.recorder)
+        self.providers = Providers(self.recorder)
+        self.targets: dict[str, str] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Neighbours":
+        def registration(add: Any, servicer: object, full_name: str) -> Registration:
+            return Registration(add, servicer, full_name)
+
+        served = {
+            "admin": [
+                registration(
+                    add_ConfigFeedServiceServicer_to_server, self.admin, "notify.admin.v1.ConfigFeedService"
+                ),
+                registration(
+                    add_ApiKeyVerificationServiceServicer_to_server,
+                    self.admin,
+                    "notify.admin.v1.ApiKeyVerificationService",
+                ),
+                registration(
+                    add_TemplatesServiceServicer_to_server, self.admin, "notify.admin.v1.TemplatesService"
+                ),
+            ],
+            "notifications": [
+                registration(
+                    add_NotificationsServiceServicer_to_server,
+                    self.notifications,
+                    "notify.notifications.v1.NotificationsService",
+                )
+            ],
+            "letters": [
+                registration(
+                    add_LettersServiceServicer_to_server, self.letters, "notify.letters.v1.LettersService"
+                )
+            ],
+            "providers": [
+                registration(
+                    add_DispatchServiceServicer_to_server,
+                    self.providers,
+                    "notify.providers.v1.DispatchService",
+                ),
+                registration(
+                    add_ReceiptsServiceServicer_to_server,
+                    self.providers,
+                    "notify.providers.v1.ReceiptsService",
+                ),
+                registration(
+                    add_SandboxServiceServicer_to_server, self.providers, "notify.providers.v1.SandboxService"
+                ),
+            ],
+        }
+        for context, registrations in served.items():
+            server = self._stack.enter_context(InProcessServer(context, registrations))
+            self.targets[f"{context}_target"] = server.target
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def forget(self) -> None:
+        """Clears calls and failures, so that tests don't see each other's."""
+        self.recorder.calls.clear()
+        self.recorder.failures.clear()
+        self.notifications.stored.clear()
+        self.letters.pdfs.clear()
+        self.letters.pages.clear()
+        self.letters.break_off = False
+        self.providers.messages.clear()
+        self.providers.timelines.clear()
+
+
+def a_notification(service_id: str, channel: int = Channel.CHANNEL_SMS, **facts: Any) -> Notification:
+    """Returns a stored notification, accepted a minute ago unless told otherwise."""
+    return Notification(
+        **{
+            "id": str(uuid4()),
+            "service_id": service_id,
+            "channel": channel,
+            "key_type": KeyType.KEY_TYPE_NORMAL,
+            "recipient": {
+                Channel.CHANNEL_SMS: "07700 900123",
+                Channel.CHANNEL_EMAIL: "Amala@example.com",
+            }.get(channel, ""),
+            "state": Notification.STATE_CREATED,
+            "template_id": str(uuid4()),
+            "template_version": 1,
+            "body": "Hello",
+            "create_time": timestamp(datetime.now(UTC) - timedelta(minutes=1)),
+            **facts,
+        }
+    )
+
+
+__all__ = ["Neighbours", "a_notification", "timestamp"]

@@ -1,0 +1,103 @@
+"""`openapi.yaml` and the application say the same."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import yaml
+from flask import Flask
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator, FormatChecker
+from notify.common.v1.common_pb2 import Channel, Postage
+from notify.notifications.v1.notification_pb2 import Cost
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from .conftest import Tenant
+from .neighbours import Neighbours, a_notification
+
+OPENAPI = yaml.safe_load((Path(__file__).parents[1] / "openapi.yaml").read_text(encoding="utf-8"))
+METHODS = {"get", "post", "put", "patch", "delete"}
+REGISTRY: Registry[Any] = Registry().with_resource("openapi", Resource(OPENAPI, DRAFT202012))
+
+
+def described() -> set[tuple[str, str]]:
+    return {
+        (method.upper(), path) for path, item in OPENAPI["paths"].items() for method in item.keys() & METHODS
+    }
+
+
+def served(app: Flask) -> Iterator[tuple[str, str]]:
+    for rule in app.url_map.iter_rules():
+        if not rule.endpoint.startswith("console."):
+            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+            yield from ((method, path) for method in rule.methods or () if method.lower() in METHODS)
+
+
+def test_every_route_is_described_and_every_description_is_served(app: Flask) -> None:
+    assert set(served(app)) == described()
+
+
+def test_every_reference_leads_somewhere() -> None:
+    references = re.findall(r"'\$ref': '#/([\w/]+)'", str(OPENAPI))
+    assert references
+    for reference in references:
+        found = OPENAPI
+        for part in reference.split("/"):
+            found = found[part]
+
+
+def test_operation_ids_are_unique() -> None:
+    ids = [OPENAPI["paths"][path][method.lower()]["operationId"] for method, path in described()]
+    assert len(ids) == len(set(ids))
+
+
+def check(name: str, body: Any) -> None:
+    reference = {"$ref": f"openapi#/components/schemas/{name}"}
+    Draft202012Validator(reference, registry=REGISTRY, format_checker=FormatChecker()).validate(body)
+
+
+@pytest.mark.parametrize(
+    ("channel", "schema", "body"),
+    [
+        ("sms", "SentSms", {"phone_number": "07700900123"}),
+        ("email", "SentEmail", {"email_address": "a@example.com", "sanitise_content_for": ["name"]}),
+        ("letter", "SentLetter", {"personalisation": {}}),
+    ],
+)
+def test_answers_to_sends(
+    client: FlaskClient, tenant: Tenant, channel: str, schema: str, body: dict[str, Any]
+) -> None:
+    body = body | {"template_id": str(uuid4())}
+    Draft202012Validator(
+        {"$ref": f"openapi#/components/schemas/{schema.replace('Sent', 'Send')}"}, registry=REGISTRY
+    ).validate(body)
+    response = client.post(f"/v2/notifications/{channel}", json=body, headers=tenant.headers())
+    check(schema, response.json)
+
+
+@pytest.mark.parametrize("channel", [Channel.CHANNEL_SMS, Channel.CHANNEL_EMAIL, Channel.CHANNEL_LETTER])
+@pytest.mark.parametrize("cost", [None, Cost(amount_micropounds=1, sms_fragments=1, letter_sheets=1)])
+def test_notifications(
+    client: FlaskClient, tenant: Tenant, neighbours: Neighbours, channel: int, cost: Cost | None
+) -> None:
+    postage = Postage.POSTAGE_SECOND if channel == Channel.CHANNEL_LETTER else Postage.POSTAGE_UNSPECIFIED
+    found = a_notification(tenant.id, channel, cost=cost, postage=postage)
+    neighbours.notifications.stored.append(found)
+    check("Notification", client.get(f"/v2/notifications/{found.id}", headers=tenant.headers()).json)
+
+
+def test_templates_previews_errors_and_status(
+    client: FlaskClient, tenant: Tenant, neighbours: Neighbours
+) -> None:
+    template = neighbours.admin.add_template(tenant.id, Channel.CHANNEL_EMAIL, "((a))", subject="s")
+    path = f"/v2/template/{template.id}"
+    check("Template", client.get(path, headers=tenant.headers()).json)
+    check("Preview", client.post(f"{path}/preview", headers=tenant.headers()).json)
+    check("Error", client.get(path).json)
+    check("LegacyError", client.get("/nothing").json)
+    check("LegacyError", client.post("/notifications/sms/mmg", json={}).json)
+    check("Status", client.get("/_status").json)

@@ -1,0 +1,601 @@
+"""POST /v2/notifications/… (public-api.md §2)."""
+
+import base64
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask.testing import FlaskClient
+from notify.common.v1.common_pb2 import Channel, KeyType
+from notify_common import clock
+from notify_common.errors import NotifyError
+from werkzeug.test import TestResponse
+
+from .conftest import Tenant, new_tenant
+from .neighbours import Neighbours
+
+TEMPLATE_ID = "f33517ff-2a88-4f6e-b855-c550268ce08a"
+SMS = {"phone_number": "07700 900123", "template_id": TEMPLATE_ID}
+EMAIL = {"email_address": "Amala@example.com", "template_id": TEMPLATE_ID}
+ADDRESS = {"address_line_1": "Amala Bird", "address_line_2": "123 High Street", "postcode": "SW14 6BF"}
+LETTER = {"template_id": TEMPLATE_ID, "personalisation": ADDRESS}
+BODIES = {"sms": SMS, "email": EMAIL, "letter": LETTER}
+METHODS = {"sms": "SendSms", "email": "SendEmail", "letter": "SendLetter"}
+Send = Callable[..., TestResponse]
+
+
+@pytest.fixture
+def send(client: FlaskClient, tenant: Tenant) -> Send:
+    def send(channel: str, body: Any, *, key_type: str = "normal", **headers: str) -> TestResponse:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        everything = tenant.headers(key_type) | {
+            name.replace("_", "-"): text for name, text in headers.items()
+        }
+        return client.post(f"/v2/notifications/{channel}", data=data, headers=everything)
+
+    return send
+
+
+def messages(response: TestResponse, error: str = "ValidationError", status: int = 400) -> list[str]:
+    """Returns the sentences of a refusal in the v2 shape."""
+    assert response.status_code == status
+    assert response.json["status_code"] == status
+    assert {entry["error"] for entry in response.json["errors"]} == {error}
+    return [entry["message"] for entry in response.json["errors"]]
+
+
+def test_a_text(send: Send, tenant: Tenant, neighbours: Neighbours) -> None:
+    response = send("sms", SMS | {"reference": "your réf"})
+    assert response.status_code == 201
+    [asked] = neighbours.recorder.requests("SendSms")
+    message_id = asked.request_id
+    assert UUID(message_id).version == 7
+    assert (asked.sender.service_id, asked.sender.api_key_id) == (tenant.id, tenant.normal.api_key_id)
+    assert asked.sender.key_type == KeyType.KEY_TYPE_NORMAL
+    assert (asked.phone_number, asked.template_id) == ("07700 900123", TEMPLATE_ID)
+    assert (asked.reference, asked.sms_sender_id, asked.idempotency_key) == ("your réf", "", "")
+    assert response.json == {
+        "id": message_id,
+        "reference": "your réf",
+        "content": {"body": "Hello", "from_number": "GOVUK"},
+        "uri": f"http://localhost/v2/notifications/{message_id}",
+        "template": {
+            "id": TEMPLATE_ID,
+            "version": 3,
+            "uri": f"http://localhost/services/{tenant.id}/templates/{TEMPLATE_ID}",
+        },
+        "scheduled_for": None,
+    }
+    # Sorted keys, compact, ASCII, a line feed at the end (public-api.md §0.3).
+    text = response.get_data(as_text=True)
+    assert text.startswith('{"content":{"body":"Hello","from_number":"GOVUK"},"id":"')
+    assert '"reference":"your r\\u00e9f"' in text
+    assert text.endswith("}\n")
+
+
+def test_an_email(send: Send, neighbours: Neighbours) -> None:
+    more = {
+        "one_click_unsubscribe_url": "https://example.com/u?x=1",
+        "email_reply_to_id": TEMPLATE_ID,
+        "sanitise_content_for": ["name"],
+        "personalisation": {"name": "a_b"},
+    }
+    response = send("email", EMAIL | more)
+    assert response.status_code == 201
+    assert response.json["content"] == {
+        "subject": "Hi",
+        "body": "Dear Amala",
+        "from_email": "pigeons@notify.example",
+        "one_click_unsubscribe_url": "https://example.com/u?x=1",
+    }
+    assert response.json["sanitised_content"] == {"name": {"unsanitised": "a_b", "sanitised": "a\\_b"}}
+    [asked] = neighbours.recorder.requests("SendEmail")
+    assert asked.email_address == "Amala@example.com"
+    assert asked.email_reply_to_id == TEMPLATE_ID
+    assert list(asked.sanitise_content_for) == ["name"]
+    plain = send("email", EMAIL | {"sanitise_content_for": None})
+    assert plain.json["sanitised_content"] == {}
+    assert plain.json["content"]["one_click_unsubscribe_url"] is None
+    assert plain.json["reference"] is None
+
+
+def test_a_letter(send: Send, neighbours: Neighbours) -> None:
+    response = send("letter", LETTER, key_type="test")
+    assert response.status_code == 201
+    assert response.json["content"] == {"subject": "A &lt;b&gt;", "body": "Dear Amala"}
+    assert "sanitised_content" not in response.json
+    [asked] = neighbours.recorder.requests("SendLetter")
+    assert asked.sender.key_type == KeyType.KEY_TYPE_TEST
+    assert [entry.key for entry in asked.personalisation] == list(ADDRESS)
+
+
+def test_personalisation_becomes_text_in_order(send: Send, neighbours: Neighbours) -> None:
+    raw = (
+        '{"b": true, "a": 1.50, "n": null, "i": 12, "list": ["x", null, 2, [1], ""], "o": {"k": [1, "v"]},'
+        ' "empty": [], "s": "", "b": false, "nan": NaN, "emoji": "\\ud83c\\udf89", "big": 1' + "0" * 400 + "}"
+    )
+    raw = f'{{"phone_number": "07700900123", "template_id": "{TEMPLATE_ID}", "personalisation": {raw}}}'
+    assert send("sms", raw.encode()).status_code == 201
+    [asked] = neighbours.recorder.requests("SendSms")
+    texts = {
+        entry.key: list(entry.list.items) if entry.WhichOneof("value") == "list" else entry.text
+        for entry in asked.personalisation
+        if entry.WhichOneof("value")
+    }
+    assert texts == {
+        "b": "False",
+        "a": "1.5",
+        "i": "12",
+        "list": ["x", "2", "[1]", ""],
+        "o": "{'k': [1, 'v']}",
+        "empty": [],
+        "s": "",
+        "nan": "nan",
+        "emoji": "🎉",
+        "big": "1" + "0" * 400,
+    }
+    assert [entry.key for entry in asked.personalisation][:4] == ["b", "a", "n", "i"]
+    assert asked.personalisation[2].WhichOneof("value") is None
+
+
+def test_ids_in_other_spellings(send: Send, neighbours: Neighbours) -> None:
+    for spelling in (TEMPLATE_ID.upper(), TEMPLATE_ID.replace("-", ""), f"{{{TEMPLATE_ID}}}"):
+        response = send("sms", SMS | {"template_id": spelling, "sms_sender_id": spelling})
+        assert response.json["template"]["id"] == TEMPLATE_ID
+    assert {asked.template_id for asked in neighbours.recorder.requests("SendSms")} == {TEMPLATE_ID}
+    assert {asked.sms_sender_id for asked in neighbours.recorder.requests("SendSms")} == {TEMPLATE_ID}
+
+
+def test_reference_absent_and_empty_differ(send: Send, neighbours: Neighbours) -> None:
+    assert send("sms", SMS).json["reference"] is None
+    assert send("sms", SMS | {"reference": ""}).json["reference"] == ""
+    first, second = neighbours.recorder.requests("SendSms")
+    assert not first.HasField("reference")
+    assert second.HasField("reference")
+
+
+def test_the_content_type_does_not_matter(send: Send) -> None:
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", ""):
+        assert send("sms", SMS, Content_Type=content_type).status_code == 201
+
+
+def test_the_idempotency_key_is_passed_on(send: Send, neighbours: Neighbours) -> None:
+    for channel, body in BODIES.items():
+        assert send(channel, body, Idempotency_Key="order-5").status_code == 201
+        assert neighbours.recorder.requests(METHODS[channel])[-1].idempotency_key == "order-5"
+    neighbours.recorder.failures["SendSms"] = NotifyError("REQUEST_ID_REUSED")
+    assert send("sms", SMS, Idempotency_Key="order-5").status_code == 409
+
+
+def test_every_request_has_an_id_of_its_own(send: Send, neighbours: Neighbours) -> None:
+    assert send("sms", SMS).json["id"] != send("sms", SMS).json["id"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"not json",
+        b'{"phone_number": ',
+        b"phone_number=07700900123",
+        b'{"reference": "\xff"}',
+        b'{"reference": "\xed\xa0\x80"}',
+        b'{"reference": "\\ud800"}',
+        b'{"personalisation": {"x": ["\\uDFFF"]}}',
+        b'{"reference": "a\x00b"}',
+        b'{"personalisation": {"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+        b"[" * 50_000,
+        b'{"reference": ' + b"9" * 5000 + b"}",
+    ],
+    ids=lambda body: repr(body[:40]),
+)
+@pytest.mark.parametrize("channel", BODIES)
+def test_what_is_no_json(send: Send, neighbours: Neighbours, channel: str, body: bytes) -> None:
+    assert messages(send(channel, body), "BadRequestError") == ["Invalid JSON supplied in POST data"]
+    assert not neighbours.recorder.requests(METHODS[channel])
+    assert len(neighbours.recorder.requests("CountRefusedRequest")) == 1
+
+
+def test_deep_values_that_python_can_still_read(send: Send) -> None:
+    for depth in (50, 300, 600, 800, 900, 950):
+        value: Any = "x"
+        for _ in range(depth):
+            value = [value]
+        for body in (SMS | {"personalisation": {"x": value}}, SMS | {"personalisation": value}):
+            assert send("sms", body).status_code in (201, 400), depth
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b"{}", b"0", b'""', b"false"])
+def test_falsy_bodies_are_empty_objects(send: Send, body: bytes) -> None:
+    assert messages(send("sms", body)) == [
+        "phone_number is a required property",
+        "template_id is a required property",
+    ]
+
+
+def test_bodies_that_are_no_object(send: Send) -> None:
+    assert messages(send("sms", [1])) == ["[1] is not of type object"]
+    assert messages(send("email", "hello")) == ["hello is not of type object"]
+    assert messages(send("letter", 5)) == ["5 is not of type object"]
+    assert messages(send("letter", ["content"])) == ["[content] is not of type object"]
+
+
+def test_utf_16_is_json_too(send: Send) -> None:
+    assert send("sms", json.dumps(SMS).encode("utf-16")).status_code == 201
+
+
+def test_nul_characters(send: Send, neighbours: Neighbours) -> None:
+    body = SMS | {"reference": "a\0", "personalisation": {"x": ["\0"]}}
+    assert messages(send("sms", body)) == [
+        "reference must not contain NUL characters",
+        "personalisation must not contain NUL characters",
+    ]
+    assert send("sms", SMS | {"reference": "a\\u0000"}).status_code == 201
+    assert len(neighbours.recorder.requests("SendSms")) == 1
+
+
+def test_all_faults_in_the_contracts_order(send: Send) -> None:
+    faulty = {"phone_number": 5, "reference": 5, "personalisation": 5, "colour": "red", "alpha": 1}
+    assert messages(send("sms", faulty)) == [
+        "reference 5 is not of type string",
+        "phone_number 5 is not of type string",
+        "personalisation 5 is not of type object",
+        "template_id is a required property",
+        "Additional properties are not allowed (alpha, colour were unexpected)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("channel", "change", "sentence"),
+    [
+        ("sms", {"template_id": "abc"}, "template_id is not a valid UUID"),
+        ("sms", {"template_id": None}, "template_id is not a valid UUID"),
+        ("sms", {"template_id": f" {TEMPLATE_ID}"}, "template_id is not a valid UUID"),
+        ("sms", {"sms_sender_id": None}, "sms_sender_id is not a valid UUID"),
+        ("sms", {"phone_number": None}, "phone_number None is not of type string"),
+        ("sms", {"phone_number": True}, "phone_number True is not of type string"),
+        ("sms", {"phone_number": ""}, "phone_number Not enough digits"),
+        ("sms", {"phone_number": "07700*900123"}, "phone_number Must not contain letters or symbols"),
+        ("sms", {"phone_number": "+4420794601234567"}, "phone_number Too many digits"),
+        ("sms", {"phone_number": "+870773111632"}, "phone_number Not a valid country prefix"),
+        ("sms", {"personalisation": None}, "personalisation None is not of type object"),
+        ("sms", {"personalisation": ["it's"]}, 'personalisation ["its"] is not of type object'),
+        ("sms", {"reference": None}, "reference None is not of type string"),
+        ("sms", {"reference": "r" * 1001}, f"reference {'r' * 1001} is too long"),
+        ("sms", {"scheduled_for": 1}, "scheduled_for 1 is not of type string, null"),
+        (
+            "sms",
+            {"scheduled_for": "tomorrow"},
+            "scheduled_for datetime format is invalid. It must be a valid ISO8601 date time format, "
+            "https://en.wikipedia.org/wiki/ISO_8601",
+        ),
+        ("sms", {"scheduled_for": "2020-01-01 10:00"}, "scheduled_for datetime can not be in the past"),
+        ("email", {"email_address": "a@example"}, "email_address Not a valid email address"),
+        ("email", {"email_address": 5}, "email_address 5 is not of type string"),
+        ("email", {"email_reply_to_id": "x"}, "email_reply_to_id is not a valid UUID"),
+        ("email", {"one_click_unsubscribe_url": ""}, "one_click_unsubscribe_url is not a valid https url"),
+        ("email", {"one_click_unsubscribe_url": 1}, "one_click_unsubscribe_url is not a valid https url"),
+        (
+            "email",
+            {"one_click_unsubscribe_url": "http://example.com"},
+            "one_click_unsubscribe_url is not a valid https url",
+        ),
+        (
+            "email",
+            {"one_click_unsubscribe_url": "https://example.com/a b"},
+            "one_click_unsubscribe_url is not a valid https url",
+        ),
+        (
+            "email",
+            {"sanitise_content_for": {"name": True}},
+            "sanitise_content_for {name: True} is not of type array, null",
+        ),
+        ("email", {"sanitise_content_for": [5]}, "sanitise_content_for 5 is not of type string"),
+        (
+            "email",
+            {"phone_number": "1"},
+            "Additional properties are not allowed (phone_number was unexpected)",
+        ),
+        ("letter", {"personalisation": "x"}, "personalisation x is not of type object"),
+        ("letter", {"postage": "first"}, "Additional properties are not allowed (postage was unexpected)"),
+        (
+            "letter",
+            {"scheduled_for": None},
+            "Additional properties are not allowed (scheduled_for was unexpected)",
+        ),
+    ],
+)
+def test_one_fault(
+    send: Send, neighbours: Neighbours, channel: str, change: dict[str, Any], sentence: str
+) -> None:
+    assert messages(send(channel, BODIES[channel] | change)) == [sentence]
+    assert not neighbours.recorder.requests(METHODS[channel])
+
+
+def test_letters_need_personalisation(send: Send) -> None:
+    assert messages(send("letter", {})) == [
+        "template_id is a required property",
+        "personalisation is a required property",
+    ]
+
+
+def test_scheduled_for_is_checked_and_ignored(send: Send, client: FlaskClient, tenant: Tenant) -> None:
+    noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    with clock.set_for_tests(noon):
+        headers = tenant.headers(iat=int(noon.timestamp()))
+        # Any offset is discarded: the first is 13:00 UTC.
+        for moment in ("2026-05-01T13:00:00+14:00", "2026-05-02 12:00", "20260501T1300", None):
+            body = SMS | {"scheduled_for": moment}
+            assert client.post("/v2/notifications/sms", json=body, headers=headers).status_code == 201
+    soon = (clock.now() + timedelta(hours=1)).isoformat()
+    assert send("sms", SMS | {"scheduled_for": soon}).json["scheduled_for"] is None
+    late = (clock.now() + timedelta(hours=25)).isoformat()
+    assert messages(send("sms", SMS | {"scheduled_for": late})) == [
+        "scheduled_for datetime can only be 24 hours in the future"
+    ]
+
+
+def test_bodies_over_the_limit(send: Send, neighbours: Neighbours) -> None:
+    too_long = b'{"reference": "' + b"x" * 9_000_000
+    assert messages(send("sms", too_long), "BadRequestError", 413) == [
+        "Request body is too large. It cannot be larger than 9000000 bytes."
+    ]
+    assert len(neighbours.recorder.requests("CountRefusedRequest")) == 1
+
+
+def test_what_services_could_not_take_is_refused(send: Send, neighbours: Neighbours) -> None:
+    too_long = EMAIL | {"personalisation": {"x": "x" * 4_200_000}}
+    [sentence] = messages(send("email", too_long), "BadRequestError", 413)
+    assert sentence.startswith("Request body is too large.")
+    many = EMAIL | {"personalisation": {"x": [1] * 1_500_000}}
+    assert send("email", many).status_code == 413
+    assert not neighbours.recorder.requests("SendEmail")
+    # The same length as JSON escapes is well within it: what is too long for an email is for services to say.
+    assert send("email", EMAIL | {"personalisation": {"x": "é" * 1_000_001}}).status_code == 201
+
+
+def test_limits_win_over_bad_requests(send: Send, neighbours: Neighbours, tenant: Tenant) -> None:
+    sentence = "Exceeded send limits (sms: 0) for today"
+    neighbours.recorder.failures["CountRefusedRequest"] = NotifyError("DAILY_LIMIT_REACHED", sentence)
+    assert messages(send("sms", b"not json"), "TooManyRequestsError", 429) == [sentence]
+    assert messages(send("sms", {}), "TooManyRequestsError", 429) == [sentence]
+    [first, _] = neighbours.recorder.requests("CountRefusedRequest")
+    assert (first.sender.service_id, first.channel) == (tenant.id, Channel.CHANNEL_SMS)
+    sentence = "Exceeded rate limit for key type LIVE of 3000 requests per 60 seconds"
+    neighbours.recorder.failures["CountRefusedRequest"] = NotifyError("RATE_LIMITED", sentence)
+    assert messages(send("letter", b"{"), "RateLimitError", 429) == [sentence]
+
+
+def test_a_refusal_stands_where_it_can_not_be_counted(send: Send, neighbours: Neighbours) -> None:
+    neighbours.recorder.failures["CountRefusedRequest"] = NotifyError("UNAVAILABLE")
+    assert messages(send("sms", b"{"), "BadRequestError") == ["Invalid JSON supplied in POST data"]
+
+
+def test_good_requests_cost_one_call(send: Send, neighbours: Neighbours) -> None:
+    send("sms", SMS)
+    neighbours.recorder.calls.clear()
+    send("sms", SMS | {"personalisation": {"name": "Amala"}})
+    assert [name for name, _ in neighbours.recorder.calls] == ["SendSms"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "metadata", "status", "error", "sentence"),
+    [
+        ("TEMPLATE_NOT_FOUND", "any", {}, 400, "BadRequestError", "Template not found"),
+        ("TEMPLATE_ARCHIVED", "any", {}, 400, "BadRequestError", "Template has been deleted"),
+        ("CHANNEL_NOT_ALLOWED", "Not allowed", {}, 400, "BadRequestError", "Not allowed"),
+        ("MISSING_PERSONALISATION", "Missing …: a", {}, 400, "BadRequestError", "Missing …: a"),
+        ("RECIPIENT_NOT_ALLOWED", "Can’t send", {}, 400, "BadRequestError", "Can’t send"),
+        ("RECIPIENT_INVALID", "Not a UK", {"stage": "service"}, 400, "InvalidPhoneError", "Not a UK"),
+        ("RECIPIENT_INVALID", "Not enough", {"stage": "schema"}, 400, "ValidationError", "Not enough"),
+        ("LETTERS_NOT_ALLOWED_FOR_KEY", "Cannot send", {}, 403, "BadRequestError", "Cannot send"),
+        ("ADDRESS_INVALID", "Must be a real address", {}, 400, "ValidationError", "Must be a real address"),
+        ("RATE_LIMITED", "Exceeded", {}, 429, "RateLimitError", "Exceeded"),
+        ("DAILY_LIMIT_REACHED", "Exceeded", {}, 429, "TooManyRequestsError", "Exceeded"),
+    ],
+)  # fmt: skip
+def test_what_services_refuse(
+    send: Send,
+    neighbours: Neighbours,
+    reason: str,
+    message: str,
+    metadata: dict[str, str],
+    status: int,
+    error: str,
+    sentence: str,
+) -> None:
+    neighbours.recorder.failures["SendSms"] = NotifyError(reason, message, metadata=metadata)
+    assert messages(send("sms", SMS), error, status) == [sentence]
+
+
+def test_the_qr_code_error_has_its_facts(send: Send, neighbours: Neighbours) -> None:
+    metadata = {"data": "q" * 505, "num_bytes": "505", "max_bytes": "504"}
+    neighbours.recorder.failures["SendLetter"] = NotifyError("QR_CODE_TOO_LONG", metadata=metadata)
+    response = send("letter", LETTER)
+    assert response.json["errors"] == [
+        {
+            "error": "ValidationError",
+            "message": "Cannot create a usable QR code - the link is too long",
+            "data": "q" * 505,
+            "num_bytes": 505,
+            "max_bytes": 504,
+        }
+    ]
+
+
+@pytest.mark.parametrize("reason", ["UNAVAILABLE", "OVERLOADED", "DEADLINE_EXCEEDED"])
+def test_services_that_do_not_answer(send: Send, neighbours: Neighbours, reason: str) -> None:
+    neighbours.recorder.failures["SendSms"] = NotifyError(reason)
+    response = send("sms", SMS)
+    assert messages(response, "ServiceUnavailableError", 503)
+    assert int(response.headers["Retry-After"]) >= 1
+
+
+def test_faults_of_services_leak_nothing(send: Send, neighbours: Neighbours) -> None:
+    neighbours.recorder.failures["SendSms"] = NotifyError("INTERNAL", "postgres://user:password@host")
+    response = send("sms", SMS)
+    assert messages(response, "Exception", 500) == ["Internal server error"]
+
+
+FILE = {"file": base64.b64encode(b"%PDF").decode()}
+
+
+NO_EXTENSION = "filename `filename` must end with a file extension. For example, filename.csv"
+
+
+def unsupported(name: str, value: str, rest: str) -> str:
+    return f"{name} Unsupported value for {name}: {value}. {rest}"
+
+
+WEEKS = "Supported periods are from 1 to 78 weeks."
+BOOLEAN = "Use a boolean true or false value."
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"file": None}, "file None is not of type string"),
+        ({"filename": "report"}, NO_EXTENSION),
+        ({"filename": ""}, NO_EXTENSION),
+        ({"filename": 5}, NO_EXTENSION),
+        ({"retention_period": "79 weeks"}, unsupported("retention_period", "79 weeks", WEEKS)),
+        ({"retention_period": "0 weeks"}, unsupported("retention_period", "0 weeks", WEEKS)),
+        ({"retention_period": "one week"}, unsupported("retention_period", "one week", WEEKS)),
+        ({"retention_period": ""}, unsupported("retention_period", "", WEEKS)),
+        ({"retention_period": 5}, unsupported("retention_period", "5", WEEKS)),
+        (
+            {"confirm_email_before_download": "yes"},
+            unsupported("confirm_email_before_download", "yes", BOOLEAN),
+        ),
+        ({"is_csv": "x"}, unsupported("is_csv", "x", BOOLEAN)),
+        ({"is_csv": None, "filename": "a.csv"}, "Do not set a value for `is_csv` if `filename` is set."),
+        ({"foo": 1}, "Additional properties are not allowed (foo was unexpected)"),
+    ],
+)
+def test_structure_of_files(
+    send: Send, neighbours: Neighbours, change: dict[str, Any], sentence: str
+) -> None:
+    personalisation = {"link": FILE | change, "second": FILE}
+    assert messages(send("email", EMAIL | {"personalisation": personalisation})) == [sentence]
+    assert len(neighbours.recorder.requests("CountRefusedRequest")) == 1
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        FILE,
+        FILE | {"filename": None, "confirm_email_before_download": None, "retention_period": None},
+        FILE | {"filename": "a.pdf", "retention_period": " 4 WEEKS ", "confirm_email_before_download": False},
+        FILE | {"retention_period": "1 week", "is_csv": True},
+    ],
+)
+def test_files_are_not_set_up(
+    send: Send, neighbours: Neighbours, tenant: Tenant, file: dict[str, Any]
+) -> None:
+    page = f"http://localhost:6012/services/{tenant.id}/service-settings/send-files-by-email"
+    assert messages(
+        send("email", EMAIL | {"personalisation": {"a": "x", "link": file}}), "BadRequestError"
+    ) == [f"Send files by email has not been set up - add contact details for your service at {page}"]
+    assert not neighbours.recorder.requests("SendEmail")
+
+
+def test_files_by_other_channels(send: Send, client: FlaskClient, neighbours: Neighbours) -> None:
+    for channel in ("sms", "letter"):
+        body = BODIES[channel] | {"personalisation": ADDRESS | {"x": FILE | {"filename": "no dot"}}}
+        assert messages(send(channel, body), "BadRequestError") == ["Can only send a file by email"]
+    emails_only = new_tenant(neighbours, permissions=["email"])
+    response = client.post(
+        "/v2/notifications/sms", json=SMS | {"personalisation": {"x": FILE}}, headers=emails_only.headers()
+    )
+    assert messages(response, "BadRequestError") == ["Service is not allowed to send text messages"]
+
+
+PRECOMPILED = {"reference": "r", "content": base64.b64encode(b"%PDF-1.7").decode()}
+
+
+def test_precompiled_letters_are_checked_and_refused(send: Send, neighbours: Neighbours) -> None:
+    refusal = ["This platform does not accept precompiled letters yet"]
+    for body in (PRECOMPILED, PRECOMPILED | {"postage": "first", "reference": "r" * 1001}):
+        assert messages(send("letter", body), "BadRequestError") == refusal
+    assert messages(send("letter", PRECOMPILED | {"content": "é"}), "BadRequestError") == [
+        "Cannot decode letter content (invalid base64 encoding)"
+    ]
+    assert messages(send("letter", PRECOMPILED | {"content": "abcde"}), "BadRequestError") == [
+        "Cannot decode letter content (invalid base64 encoding)"
+    ]
+    assert len(neighbours.recorder.requests("CountRefusedRequest")) == 4
+    assert not neighbours.recorder.requests("SendLetter")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"postage": "third"}, "postage invalid. It must be either first, second or economy."),
+        ({"postage": 1}, "postage 1 is not of type string"),
+        ({"content": None}, "content None is not of type string"),
+        ({"reference": None}, "reference None is not of type string"),
+        (
+            {"template_id": TEMPLATE_ID, "personalisation": {}},
+            "Additional properties are not allowed (personalisation, template_id were unexpected)",
+        ),
+    ],
+)
+def test_faults_of_precompiled_letters(send: Send, change: dict[str, Any], sentence: str) -> None:
+    assert messages(send("letter", PRECOMPILED | change)) == [sentence]
+
+
+def test_who_may_not_send_precompiled_letters(
+    send: Send, client: FlaskClient, neighbours: Neighbours
+) -> None:
+    assert messages(send("letter", PRECOMPILED, key_type="team"), "BadRequestError", 403) == [
+        "Cannot send letters with a team api key"
+    ]
+    trial = new_tenant(neighbours, restricted=True)
+    response = client.post("/v2/notifications/letter", json=PRECOMPILED, headers=trial.headers())
+    assert messages(response, "BadRequestError", 403) == ["Cannot send letters when service is in trial mode"]
+    bare = new_tenant(neighbours, permissions=[])
+    response = client.post("/v2/notifications/letter", json=PRECOMPILED, headers=bare.headers())
+    assert messages(response, "BadRequestError") == ["Service is not allowed to send letters"]
+
+
+def test_unknown_channels(client: FlaskClient, tenant: Tenant) -> None:
+    assert client.post("/v2/notifications/fax", json={}).status_code == 401
+    response = client.post("/v2/notifications/fax", json={}, headers=tenant.headers())
+    assert response.status_code == 404
+    assert response.json["result"] == "error"
+
+
+@pytest.fixture
+def logged(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Iterator[Callable[[], str]]:
+    with caplog.at_level(logging.DEBUG):
+        yield lambda: "".join(capsys.readouterr()) + caplog.text
+
+
+def test_nothing_of_a_person_is_logged(
+    send: Send, neighbours: Neighbours, tenant: Tenant, logged: Callable[[], str]
+) -> None:
+    person = {"personalisation": {"name": "Zebedee"}, "reference": "ref-zzz"}
+    send("sms", SMS | person)
+    send("email", EMAIL | person | {"foo": "Zebedee"})
+    send("sms", b'{"phone_number": "07700 900123 Zebedee')
+    neighbours.recorder.failures["SendEmail"] = NotifyError("INTERNAL", "Zebedee 07700 900123")
+    send("email", EMAIL | person)
+    text = logged()
+    assert "/v2/notifications/sms" in text
+    for secret in ("Zebedee", "900123", "Amala", "ref-zzz", tenant.normal.secret, "Bearer"):
+        assert secret not in text
+
+
+def test_the_request_id_is_passed_on(send: Send, neighbours: Neighbours) -> None:
+    send("sms", SMS, X_Request_Id="edge-5")
+    assert neighbours.recorder.request_ids[-1] == "edge-5"
+    for bad in ("not good", "x" * 65, "a;b"):
+        send("sms", SMS, X_Request_Id=bad)
+        assert neighbours.recorder.request_ids[-1] not in ("", bad)

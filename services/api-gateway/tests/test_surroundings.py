@@ -1,0 +1,255 @@
+"""Router, headers, status, metrics, receipts, error table and settings."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from notify_common.errors import NotifyError
+from notify_common.reasons import REASONS
+from notify_gateway.app import create_app
+from notify_gateway.errors import READ_TABLE, TABLE
+from notify_gateway.settings import GatewaySettings
+from pydantic import SecretStr, ValidationError
+
+from .conftest import Tenant
+from .neighbours import Neighbours
+
+NOT_FOUND = (
+    "The requested URL was not found on the server. "
+    "If you entered the URL manually please check your spelling and try again."
+)
+HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "Content-Type,Authorization",
+    "Access-Control-Allow-Methods": "GET,PUT,POST,DELETE",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "X-Permitted-Cross-Domain-Policies": "none",
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
+    "Cache-Control": "no-store, no-cache, private, must-revalidate",
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v2/notifications/"),
+        ("GET", "/v2/nothing"),
+        ("POST", "/v2/messages"),
+        ("GET", "/v2//notifications"),
+        ("GET", "/service/x"),
+        ("GET", "/static/x.css"),
+    ],
+)
+def test_unknown_paths(client: FlaskClient, method: str, path: str) -> None:
+    response = client.open(path, method=method)
+    assert (response.status_code, response.json) == (404, {"result": "error", "message": NOT_FOUND})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v2/notifications", {"GET", "HEAD", "OPTIONS"}),
+        ("POST", f"/v2/template/{uuid4()}", {"GET", "HEAD", "OPTIONS"}),
+        ("GET", f"/v2/template/{uuid4()}/preview", {"POST", "OPTIONS"}),
+        ("POST", f"/v2/notifications/{uuid4()}/pdf", {"GET", "HEAD", "OPTIONS"}),
+        ("POST", "/", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+def test_wrong_methods(client: FlaskClient, method: str, path: str, allowed: set[str]) -> None:
+    response = client.open(path, method=method)
+    message = "The method is not allowed for the requested URL."
+    assert (response.status_code, response.json) == (405, {"result": "error", "message": message})
+    assert set(response.headers["Allow"].split(", ")) == allowed
+
+
+def test_headers_of_every_answer(client: FlaskClient, tenant: Tenant) -> None:
+    answers = [
+        client.get("/_status"),
+        client.get("/nothing"),
+        client.put("/v2/notifications"),
+        client.get("/v2/notifications"),
+        client.get(f"/v2/notifications/{uuid4()}", headers=tenant.headers()),
+        client.get("/v2/templates", headers=tenant.headers()),
+        client.options("/v2/templates", headers=tenant.headers()),
+    ]
+    for response in answers:
+        assert {name: response.headers[name] for name in HEADERS} == HEADERS
+        assert re.fullmatch("[0-9a-f]{32}", response.headers["X-B3-TraceId"])
+        assert re.fullmatch("self-[0-9a-f]{16}", response.headers["X-B3-SpanId"])
+        assert response.mimetype in ("application/json", "text/html")
+
+
+def test_trace_headers_are_echoed(client: FlaskClient) -> None:
+    asked = {"X-Amz-Cf-Id": "cf", "X-Amzn-Trace-Id": "amzn", "X-B3-SpanId": "span"}
+    assert client.get("/_status", headers=asked).headers["X-B3-TraceId"] == "cf"
+    assert client.get("/_status", headers=asked).headers["X-B3-SpanId"] == "span"
+    response = client.get("/_status", headers=asked | {"X-B3-TraceId": "mine"})
+    assert response.headers["X-B3-TraceId"] == "mine"
+    del asked["X-Amz-Cf-Id"]
+    assert client.get("/_status", headers=asked).headers["X-B3-TraceId"] == "amzn"
+
+
+def test_head(client: FlaskClient, tenant: Tenant) -> None:
+    response = client.head("/v2/templates", headers=tenant.headers())
+    assert (response.status_code, response.data) == (200, b"")
+    assert client.head(f"/v2/notifications/{uuid4()}", headers=tenant.headers()).status_code == 404
+
+
+def test_status(client: FlaskClient) -> None:
+    for response in (client.get("/"), client.get("/_status"), client.post("/_status")):
+        assert response.json["status"] == "ok"
+        assert set(response.json) == {"status", "git_commit", "build_time", "db_version", "db_bulk_version"}
+    for response in (client.get("/_status?simple=1"), client.post("/_status?simple=1")):
+        assert response.json == {"status": "ok"}
+
+
+def test_metrics(client: FlaskClient) -> None:
+    client.get("/_status")
+    response = client.get("/metrics")
+    assert response.mimetype == "text/plain"
+    assert 'http_requests_total{method="GET",route="/_status",status="200"}' in response.get_data(
+        as_text=True
+    )
+
+
+@pytest.fixture
+def guarded(settings: GatewaySettings) -> Iterator[FlaskClient]:
+    app = create_app(
+        settings.model_copy(update={"metrics_token": SecretStr("sesame"), "console_enabled": False})
+    )
+    yield app.test_client()
+    app.extensions["close"]()
+
+
+def test_metrics_behind_a_token(guarded: FlaskClient) -> None:
+    response = guarded.get("/metrics")
+    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert response.json["message"] == "Unauthorized: authentication token must be provided"
+    response = guarded.get("/metrics", headers={"Authorization": "Bearer é"})
+    assert response.status_code == 403
+    assert response.json["message"] == "Forbidden: invalid authentication token provided"
+    assert guarded.get("/metrics", headers={"Authorization": "Bearer sesame"}).status_code == 200
+
+
+def test_urls_follow_the_host_and_trusted_proxies(
+    settings: GatewaySettings, tenant: Tenant, client: FlaskClient
+) -> None:
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
+    response = client.get("/v2/notifications", headers=tenant.headers() | forwarded | {"Host": "api.example"})
+    assert response.json["links"]["current"] == "http://api.example/v2/notifications"
+    behind = create_app(settings.model_copy(update={"trusted_proxy_count": 1}))
+    forwarded["X-Forwarded-Host"] = "api.example"
+    response = behind.test_client().get("/v2/notifications", headers=tenant.headers() | forwarded)
+    assert response.json["links"]["current"] == "https://api.example/v2/notifications"
+    behind.extensions["close"]()
+
+
+RECEIPT = {"CID": str(uuid4()), "status": "3", "substatus": "5"}
+
+
+def test_receipts_are_passed_on_untouched(client: FlaskClient, neighbours: Neighbours) -> None:
+    body = b'{ "CID": "x", "status": 0, "MSISDN": "447700900855" }'
+    response = client.post("/notifications/sms/mmg", data=body, content_type="text/plain")
+    assert (response.status_code, response.json) == (200, {"result": "success"})
+    [asked] = neighbours.recorder.requests("RecordReceipt")
+    assert (asked.provider, asked.body, asked.content_type) == ("mmg", body, "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("receipt", "missing"),
+    [
+        ({"reference": "x"}, ["status", "CID"]),
+        ({"status": "", "CID": ""}, ["status", "CID"]),
+        ({"status": None, "CID": "x"}, ["status"]),
+        (["status", "CID"], ["status", "CID"]),
+        ({"status": "3"}, ["CID"]),
+    ],
+)
+def test_receipts_without_what_is_needed(
+    client: FlaskClient, neighbours: Neighbours, receipt: Any, missing: list[str]
+) -> None:
+    response = client.post("/notifications/sms/mmg", json=receipt)
+    sentences = [f"MMG callback failed: {name} missing" for name in missing]
+    assert (response.status_code, response.json) == (400, {"result": "error", "message": sentences})
+    assert not neighbours.recorder.requests("RecordReceipt")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 50_000])
+def test_receipts_that_are_no_json(client: FlaskClient, neighbours: Neighbours, body: bytes) -> None:
+    response = client.post("/notifications/sms/mmg", data=body)
+    assert (response.status_code, response.json["result"]) == (400, "error")
+    assert not neighbours.recorder.requests("RecordReceipt")
+
+
+def test_receipts_that_are_too_long(client: FlaskClient) -> None:
+    response = client.post("/notifications/sms/mmg", json=RECEIPT | {"x": "x" * 65_536})
+    assert response.status_code == 413
+    assert response.json["message"] == "Request body is too large. It cannot be larger than 65536 bytes."
+
+
+def test_receipts_that_services_can_not_use_are_no_error_to_the_provider(
+    client: FlaskClient, neighbours: Neighbours
+) -> None:
+    neighbours.recorder.failures["RecordReceipt"] = NotifyError("RECEIPT_INVALID")
+    response = client.post("/notifications/sms/mmg", json=RECEIPT)
+    assert (response.status_code, response.json) == (200, {"result": "success"})
+
+
+def test_receipts_while_providers_is_away_are_sent_again(client: FlaskClient, neighbours: Neighbours) -> None:
+    neighbours.recorder.failures["RecordReceipt"] = NotifyError("UNAVAILABLE")
+    response = client.post("/notifications/sms/mmg", json=RECEIPT)
+    assert (response.status_code, response.json["result"]) == (503, "error")
+    assert "Retry-After" in response.headers
+
+
+def test_every_reason_has_a_row() -> None:
+    assert set(TABLE) == set(REASONS)
+    assert set(READ_TABLE) <= set(REASONS)
+
+
+def test_faults_of_our_own_leak_nothing(app: Flask, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> None:
+        raise KeyError("secret 07700 900123")
+
+    monkeypatch.setattr("notify_gateway.public.templates._list", fail)
+    monkeypatch.setattr("notify_gateway.callbacks.mmg._receipt", fail)
+    client = app.test_client()
+    response = client.get("/v2/templates", headers=tenant.headers())
+    assert response.json == {
+        "errors": [{"error": "KeyError", "message": "Internal server error"}],
+        "status_code": 500,
+    }
+    response = client.post("/notifications/sms/mmg", json={})
+    assert response.json == {"result": "error", "message": "Internal server error"}
+    assert response.status_code == 500
+
+
+def test_the_console_is_for_local_and_staging_alone(settings: GatewaySettings) -> None:
+    values = settings.model_dump() | {"environment": "production"}
+    with pytest.raises(ValidationError, match="local and staging only"):
+        GatewaySettings(**values)
+    assert not GatewaySettings(**values | {"console_enabled": False}).console_enabled
+
+
+def test_the_console_is_not_there_unless_switched_on(guarded: FlaskClient) -> None:
+    assert guarded.get("/console/").status_code == 404
+    assert GatewaySettings.model_fields["console_enabled"].default is False
+
+
+def test_bad_settings_are_one_sentence_each(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NOTIFY_GATEWAY_MAX_BODY_BYTES", "none")
+    monkeypatch.setenv("NOTIFY_GATEWAY_TLS_CA_FILE", str(tmp_path / "missing"))
+    with pytest.raises(SystemExit) as raised:
+        create_app()
+    assert raised.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert "settings: NOTIFY_GATEWAY_ADMIN_TARGET is required but not set" in lines
+    assert any(line.startswith("settings: NOTIFY_GATEWAY_MAX_BODY_BYTES: ") for line in lines)
