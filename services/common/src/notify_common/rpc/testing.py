@@ -11,7 +11,7 @@ from notify_common.rpc.certs import CertificateFiles, ensure_certificates
 from notify_common.rpc.channel import Channels
 from notify_common.rpc.health import Check
 from notify_common.rpc.interceptors.client import ClientChannel
-from notify_common.rpc.server import Registration, Server
+from notify_common.rpc.server import Bound, Registration, Server
 from notify_common.rpc.tls import OPERATOR
 from notify_common.settings import ServiceSettings
 
@@ -44,6 +44,7 @@ class InProcessServer:
         # The path of a unix socket has at most 107 bytes, so not below pytest's long folders.
         self._folder = Path(tempfile.mkdtemp(prefix="notify-"))
         self._context = context
+        self.bound = Bound(None, None)
         self._channels: list[Channels] = []
         self.settings = tls_settings(
             context,
@@ -74,7 +75,7 @@ class InProcessServer:
         return channels.get(self._context, target or self.target)
 
     def __enter__(self) -> "InProcessServer":
-        self.server.start()
+        self.bound = self.server.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -93,4 +94,5 @@ def certificates() -> dict[str, CertificateFiles]:
 def tls_settings(name: str, **values: Any) -> ServiceSettings:
     """Returns settings with the certificate of `name`; `values` are further settings."""
     files = certificates()[name]
-    return ServiceSettings(tls_ca_file=files.ca, tls_cert_file=files.cert, tls_key_file=files.key, **values)
+    tls = {"tls_ca_file": files.ca, "tls_cert_file": files.cert, "tls_key_file": files.key}
+    return ServiceSettings(**{**tls, **values})

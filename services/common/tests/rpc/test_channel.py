@@ -1,0 +1,76 @@
+"""Channels belong to a process and are never made at import (design.md §4.3)."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from notify_common.rpc.channel import Channels
+from notify_common.rpc.testing import InProcessServer, tls_settings
+
+Serve = Callable[..., InProcessServer]
+
+FORKING = """
+import os, sys
+from notify.admin.v1 import users_service_pb2 as pb
+from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
+from notify_common.rpc.channel import Channels
+from notify_common.settings import ServiceSettings
+
+channels = Channels(ServiceSettings())
+if sys.argv[2] == "used":
+    UsersServiceStub(channels.get("admin", sys.argv[1])).GetUser(pb.GetUserRequest())
+before = channels.get("admin", sys.argv[1]) if sys.argv[2] == "used" else None
+child = os.fork()
+if child == 0:
+    channel = channels.get("admin", sys.argv[1])
+    assert channel is not before
+    UsersServiceStub(channel).GetUser(pb.GetUserRequest())
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+UsersServiceStub(channels.get("admin", sys.argv[1])).GetUser(pb.GetUserRequest())
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.parametrize("before", ["used", "unused"])
+def test_a_forked_process_gets_channels_of_its_own(serve_users: Serve, before: str) -> None:
+    files = tls_settings("api-gateway")
+    environment = os.environ | {
+        "TLS_CA_FILE": str(files.tls_ca_file),
+        "TLS_CERT_FILE": str(files.tls_cert_file),
+        "TLS_KEY_FILE": str(files.tls_key_file),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING, serve_users().target, before],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_asking_again_gives_the_same_channel() -> None:
+    channels = Channels(tls_settings("api-gateway"))
+    first = channels.get("admin", "dns:///localhost:1")
+    assert channels.get("admin", "dns:///localhost:1") is first
+    assert channels.get("letters", "dns:///localhost:1") is not first
+    assert channels.get("admin", "dns:///localhost:2") is not first
+    channels.close()
+    assert channels.get("admin", "dns:///localhost:1") is not first
+    channels.close()
+
+
+def test_a_channel_made_at_import_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hasty.py").write_text(
+        "from notify_common.rpc.channel import Channels\n"
+        "from notify_common.rpc.testing import tls_settings\n"
+        "Channels(tls_settings('api-gateway')).get('admin', 'dns:///localhost:1')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(RuntimeError, match="while a module is imported"):
+        __import__("hasty")

@@ -1,0 +1,189 @@
+"""Who gets in: only certificates of the authority, and of those only names on the allow-list (design.md D12)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import trustme
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from notify.admin.v1 import users_service_pb2 as pb
+from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub, add_UsersServiceServicer_to_server
+from notify_common.errors import NotifyError
+from notify_common.rpc.certs import ensure_certificates
+from notify_common.rpc.channel import Channels
+from notify_common.rpc.server import BootError, Registration, Server
+from notify_common.rpc.testing import InProcessServer, tls_settings
+from notify_common.settings import ServiceSettings
+
+Serve = Callable[..., InProcessServer]
+USERS = "notify.admin.v1.UsersService"
+
+
+@pytest.fixture
+def calls() -> list[object]:
+    """The requests that reached the method."""
+    return []
+
+
+@pytest.fixture
+def server(serve_users: Serve, calls: list[object]) -> InProcessServer:
+    def get_user(request: pb.GetUserRequest, context: object) -> pb.GetUserResponse:
+        calls.append(request)
+        return pb.GetUserResponse()
+
+    return serve_users(get_user, allowed_callers={USERS: ["api-gateway"]}, grpc_listen="127.0.0.1:0")
+
+
+@pytest.fixture
+def target(server: InProcessServer) -> str:
+    assert server.bound.grpc is not None
+    return f"dns:///127.0.0.1:{server.bound.grpc}"
+
+
+def call(channel: grpc.Channel) -> grpc.StatusCode:
+    """Calls without our client side and returns the code."""
+    with channel:
+        try:
+            UsersServiceStub(channel).GetUser(pb.GetUserRequest(), timeout=3)
+        except grpc.RpcError as error:
+            return error.code()
+    return grpc.StatusCode.OK
+
+
+def secure(target: str, **credentials: bytes) -> grpc.Channel:
+    return grpc.secure_channel(
+        target,
+        grpc.ssl_channel_credentials(**credentials),
+        options=[("grpc.ssl_target_name_override", "admin")],
+    )
+
+
+def test_a_name_on_the_allow_list_gets_in(server: InProcessServer, target: str, calls: list[object]) -> None:
+    UsersServiceStub(server.channel("api-gateway", target)).GetUser(pb.GetUserRequest())
+    assert len(calls) == 1
+
+
+def test_plaintext_is_refused(target: str, calls: list[object]) -> None:
+    assert call(grpc.insecure_channel(target)) is grpc.StatusCode.UNAVAILABLE
+    assert calls == []
+
+
+def test_no_certificate_is_refused(target: str, calls: list[object]) -> None:
+    authority = tls_settings("api-gateway").tls_ca_file.read_bytes()
+    assert call(secure(target, root_certificates=authority)) is grpc.StatusCode.UNAVAILABLE
+    assert calls == []
+
+
+def test_a_certificate_of_another_authority_is_refused(
+    target: str, calls: list[object], tmp_path: Path
+) -> None:
+    rogue = ensure_certificates(tmp_path, ["api-gateway"])["api-gateway"]
+    channel = secure(
+        target,
+        root_certificates=tls_settings("api-gateway").tls_ca_file.read_bytes(),
+        private_key=rogue.key.read_bytes(),
+        certificate_chain=rogue.cert.read_bytes(),
+    )
+    assert call(channel) is grpc.StatusCode.UNAVAILABLE
+    assert calls == []
+
+
+def test_the_right_authority_with_another_name_is_refused(
+    server: InProcessServer, target: str, calls: list[object]
+) -> None:
+    with pytest.raises(NotifyError) as caught:
+        UsersServiceStub(server.channel("letters", target)).GetUser(pb.GetUserRequest())
+    assert caught.value.reason == "CALLER_NOT_ALLOWED"
+    assert caught.value.code is grpc.StatusCode.PERMISSION_DENIED
+    assert calls == []
+
+
+def test_a_common_name_is_no_name(server: InProcessServer, target: str, calls: list[object]) -> None:
+    files = tls_settings("letters")
+    authority = trustme.CA.from_pem(
+        files.tls_ca_file.read_bytes(), (files.tls_ca_file.parent / "ca.key").read_bytes()
+    )
+    leaf = authority.issue_cert("letters", common_name="api-gateway")
+    channel = secure(
+        target,
+        root_certificates=files.tls_ca_file.read_bytes(),
+        private_key=leaf.private_key_pem.bytes(),
+        certificate_chain=leaf.cert_chain_pems[0].bytes(),
+    )
+    assert call(channel) is grpc.StatusCode.PERMISSION_DENIED
+    assert calls == []
+
+
+def test_a_service_without_a_list_is_closed_to_everyone(serve_users: Serve) -> None:
+    server = serve_users(allowed_callers={})
+    for caller in ("api-gateway", "operator"):
+        with pytest.raises(NotifyError) as caught:
+            UsersServiceStub(server.channel(caller)).GetUser(pb.GetUserRequest())
+        assert caught.value.reason == "CALLER_NOT_ALLOWED"
+
+
+def test_a_client_refuses_a_server_with_another_name(server: InProcessServer, target: str) -> None:
+    channels = Channels(tls_settings("api-gateway"))
+    with pytest.raises(NotifyError) as caught:
+        # Whoever listens there shows the certificate of admin, and letters was called.
+        channels.get("letters", target).unary_unary("/grpc.health.v1.Health/Check")(b"")
+    channels.close()
+    assert caught.value.reason == "UNAVAILABLE"
+
+
+def test_health_answers_any_certificate_of_the_authority(server: InProcessServer, target: str) -> None:
+    stub = HealthStub(server.channel("letters", target))
+    assert stub.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_an_allow_list_with_a_service_that_nobody_serves_refuses_to_boot() -> None:
+    settings = tls_settings("admin", allowed_callers={"notify.admin.v1.UserService": ["api-gateway"]})
+    registration = Registration(add_UsersServiceServicer_to_server, object(), USERS)
+    with pytest.raises(BootError, match=r"notify\.admin\.v1\.UserService"):
+        Server("admin", settings, [registration], {})
+
+
+def test_a_renewed_certificate_is_taken_without_a_restart(
+    serve_users: Serve, tmp_path: Path, calls: list[object]
+) -> None:
+    first = ensure_certificates(tmp_path / "first", ["admin", "api-gateway"])
+    second = ensure_certificates(tmp_path / "second", ["admin", "api-gateway"])
+    live = tmp_path / "live"
+    live.mkdir()
+
+    def install(files: Any) -> None:
+        for name, path in (("ca", files.ca), ("cert", files.cert), ("key", files.key)):
+            (live / f"{name}.new").write_bytes(path.read_bytes())
+            (live / f"{name}.new").replace(live / name)
+
+    def reached(files: Any) -> bool:
+        settings = ServiceSettings(tls_ca_file=files.ca, tls_cert_file=files.cert, tls_key_file=files.key)
+        channels = Channels(settings)
+        try:
+            UsersServiceStub(channels.get("admin", server.target)).GetUser(pb.GetUserRequest())
+        except NotifyError:
+            return False
+        finally:
+            channels.close()
+        return True
+
+    install(first["admin"])
+    server = serve_users(tls_ca_file=live / "ca", tls_cert_file=live / "cert", tls_key_file=live / "key")
+    assert reached(first["api-gateway"])
+    assert not reached(second["api-gateway"])
+    install(second["admin"])
+    assert reached(second["api-gateway"])
+    assert not reached(first["api-gateway"])
+
+
+def test_certificates_are_kept_and_keys_are_private(tmp_path: Path) -> None:
+    files = ensure_certificates(tmp_path, ["admin"])["admin"]
+    before = files.cert.read_bytes()
+    again = ensure_certificates(tmp_path, ["admin", "letters"])
+    assert again["admin"].cert.read_bytes() == before
+    assert again["letters"].cert.exists()
+    for key in (files.key, tmp_path / "ca.key"):
+        assert key.stat().st_mode & 0o077 == 0

@@ -1,0 +1,297 @@
+"""A server's life: health, reflection, telling it to stop (design.md §2.8, §4.3)."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from notify.admin.v1 import users_service_pb2 as pb
+from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
+from notify_common.errors import NotifyError
+from notify_common.rpc.channel import Channels
+from notify_common.rpc.server import AdminServer, BootError
+from notify_common.rpc.testing import InProcessServer, tls_settings
+
+Serve = Callable[..., InProcessServer]
+
+PATIENCE = 10.0
+USERS = "notify.admin.v1.UsersService"
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(int(PATIENCE / 0.01)):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError(f"not within {PATIENCE} s")
+
+
+class TestHealth:
+    def test_follows_the_checks(self, serve_users: Serve) -> None:
+        healthy = True
+        server = serve_users(checks={"database": lambda: healthy}, check_interval=0.02)
+        stub = HealthStub(server.channel("operator", server.admin_target))
+
+        def status(service: str = "") -> Any:
+            return stub.Check(health_pb2.HealthCheckRequest(service=service)).status
+
+        assert status() == status(USERS) == SERVING
+        healthy = False
+        eventually(lambda: bool(status() == status(USERS) == NOT_SERVING))
+        healthy = True
+        eventually(lambda: bool(status() == SERVING))
+
+    def test_a_check_that_raises_has_failed_and_its_text_is_not_logged(
+        self, serve_users: Serve, log_lines: Callable[[], list[dict[str, Any]]]
+    ) -> None:
+        def check() -> bool:
+            raise OSError("no route to postgres://u:hunter2@db")
+
+        server = serve_users(checks={"database": check})
+        stub = HealthStub(server.channel("operator", server.admin_target))
+        assert stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING
+        assert "hunter2" not in repr(log_lines())
+        assert ["database"] in [line.get("check") for line in log_lines()]
+
+    def test_a_check_that_hangs_turns_it_red(self, serve_users: Serve) -> None:
+        hang, release = threading.Event(), threading.Event()
+
+        def check() -> bool:
+            if hang.is_set():
+                release.wait(PATIENCE)
+            return True
+
+        server = serve_users(checks={"database": check}, check_interval=0.05)
+        stub = HealthStub(server.channel("operator", server.admin_target))
+        assert stub.Check(health_pb2.HealthCheckRequest()).status == SERVING
+        hang.set()
+        eventually(lambda: bool(stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING))
+        release.set()
+
+    def test_answers_while_every_thread_of_the_service_is_busy(self, serve_users: Serve) -> None:
+        entered, release = threading.Event(), threading.Event()
+
+        def get_user(request: object, context: object) -> pb.GetUserResponse:
+            entered.set()
+            release.wait(PATIENCE)
+            return pb.GetUserResponse()
+
+        server = serve_users(get_user, grpc_threads=1, grpc_max_concurrent=1)
+        with ThreadPoolExecutor(1) as pool:
+            held = pool.submit(UsersServiceStub(server.channel()).GetUser, pb.GetUserRequest())
+            assert entered.wait(PATIENCE)
+            stub = HealthStub(server.channel("operator", server.admin_target))
+            assert stub.Check(health_pb2.HealthCheckRequest()).status == SERVING
+            release.set()
+            held.result()
+
+    def test_knows_only_its_own_services(self, serve_users: Serve) -> None:
+        server = serve_users()
+        stub = HealthStub(server.channel("operator", server.admin_target))
+        with pytest.raises(NotifyError) as caught:
+            stub.Check(health_pb2.HealthCheckRequest(service="notify.letters.v1.LettersService"))
+        assert caught.value.code is grpc.StatusCode.NOT_FOUND
+
+    def test_has_no_watch(self, serve_users: Serve) -> None:
+        server = serve_users()
+        stub = HealthStub(server.channel("operator", server.admin_target))
+        with pytest.raises(NotifyError) as caught:
+            next(stub.Watch(health_pb2.HealthCheckRequest()))
+        assert caught.value.reason == "UNIMPLEMENTED"
+
+    def test_of_a_worker_has_a_server_of_its_own(self, tmp_path: Path) -> None:
+        server = AdminServer("notifications", tls_settings("notifications"), {"queue": lambda: True})
+        port = server.start()
+        channels = Channels(tls_settings("operator"))
+        stub = HealthStub(channels.get("notifications", f"127.0.0.1:{port}"))
+        assert stub.Check(health_pb2.HealthCheckRequest()).status == SERVING
+        channels.close()
+        server.stop()
+
+
+@pytest.fixture
+def grpcurl() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    program = Path(sys.executable).with_name("grpcurl")
+    if not program.exists():
+        pytest.skip("no grpcurl beside this Python")
+
+    def run(port: int, *arguments: str, caller: str = "operator", data: str = "") -> Any:
+        files = tls_settings(caller)
+        options = ["-cacert", str(files.tls_ca_file), "-cert", str(files.tls_cert_file)]
+        options += ["-key", str(files.tls_key_file), *(["-d", data] if data else [])]
+        return subprocess.run(
+            [program, *options, f"localhost:{port}", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    return run
+
+
+Grpcurl = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class TestGrpcurl:
+    def test_lists_describes_and_calls_at_one_address(self, serve_users: Serve, grpcurl: Grpcurl) -> None:
+        server = serve_users(reflection_enabled=True, grpc_listen="127.0.0.1:0")
+        port = server.bound.grpc
+        listed = grpcurl(port, "list")
+        assert USERS in listed.stdout.split()
+        assert "GetUserRequest" in grpcurl(port, "describe", USERS).stdout
+        called = grpcurl(port, f"{USERS}/GetUser", data='{"user_id": "x"}')
+        assert json.loads(called.stdout) == {}
+        healthy = grpcurl(port, "grpc.health.v1.Health/Check")
+        assert json.loads(healthy.stdout) == {"status": "SERVING"}
+
+    def test_works_at_the_admin_address_for_health(self, serve_users: Serve, grpcurl: Grpcurl) -> None:
+        server = serve_users(reflection_enabled=True, admin_listen="127.0.0.1:0")
+        assert USERS in grpcurl(server.bound.admin, "list").stdout.split()
+        healthy = grpcurl(server.bound.admin, "grpc.health.v1.Health/Check", data=f'{{"service": "{USERS}"}}')
+        assert json.loads(healthy.stdout) == {"status": "SERVING"}
+
+    def test_is_for_the_operator_alone(self, serve_users: Serve, grpcurl: Grpcurl) -> None:
+        server = serve_users(reflection_enabled=True, grpc_listen="127.0.0.1:0")
+        refused = grpcurl(server.bound.grpc, "list", caller="api-gateway")
+        assert refused.returncode != 0
+        assert "may not call" in refused.stderr
+        assert USERS not in refused.stdout
+
+    def test_finds_nothing_while_reflection_is_off(self, serve_users: Serve, grpcurl: Grpcurl) -> None:
+        server = serve_users(grpc_listen="127.0.0.1:0")
+        refused = grpcurl(server.bound.grpc, "list")
+        assert refused.returncode != 0
+        assert "does not support the reflection API" in refused.stderr
+
+
+def test_a_taken_port_is_one_clear_sentence(serve_users: Serve) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(BootError, match=f"{address} can't be listened on.*grpc_listen"):
+            serve_users(grpc_listen=address)
+        with pytest.raises(BootError, match=f"{address} can't be listened on.*admin_listen"):
+            serve_users(admin_listen=address)
+
+
+PROGRAM = """
+import sys, threading, time
+from notify.admin.v1 import users_service_pb2 as pb, users_service_pb2_grpc as stubs
+from notify_common import signals
+from notify_common.rpc.server import Registration, Server
+from notify_common.settings import ServiceSettings
+
+class Users(stubs.UsersServiceServicer):
+    def GetUser(self, request, context):
+        if request.user_id == "slow":
+            print("slow call entered", flush=True)
+            sys.stdin.readline()
+        return pb.GetUserResponse()
+
+stop = signals.install()
+settings = ServiceSettings(allowed_callers={"notify.admin.v1.UsersService": ["api-gateway"]})
+server = Server(
+    "admin", settings,
+    [Registration(stubs.add_UsersServiceServicer_to_server, Users(), "notify.admin.v1.UsersService")], {},
+)
+server.start()
+print("ready", flush=True)
+server.run_until(stop)
+print("ended", flush=True)
+"""
+
+
+class TestBeingToldToStop:
+    @pytest.fixture
+    def process(self, tmp_path: Path) -> "Iterator[subprocess.Popen[str]]":
+        files = tls_settings("admin")
+        environment = os.environ | {
+            "TLS_CA_FILE": str(files.tls_ca_file),
+            "TLS_CERT_FILE": str(files.tls_cert_file),
+            "TLS_KEY_FILE": str(files.tls_key_file),
+            "GRPC_LISTEN": f"unix:{tmp_path}/grpc",
+            "ADMIN_LISTEN": f"unix:{tmp_path}/admin",
+            "DRAIN_SECONDS": "1",
+        }
+        child = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        assert child.stdout is not None
+        self.read_until(child, "ready")
+        yield child
+        child.kill()
+        child.wait()
+
+    @staticmethod
+    def read_until(child: "subprocess.Popen[str]", word: str) -> None:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if line.strip() == word:
+                return
+        raise AssertionError(f"the process ended before it said {word}")
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_it_says_so_serves_on_lets_calls_end_and_leaves(
+        self, process: "subprocess.Popen[str]", tmp_path: Path, number: signal.Signals
+    ) -> None:
+        channels = Channels(tls_settings("api-gateway"))
+        users = UsersServiceStub(channels.get("admin", f"unix:{tmp_path}/grpc"))
+        health = HealthStub(channels.get("admin", f"unix:{tmp_path}/admin"))
+        with ThreadPoolExecutor(1) as pool:
+            held = pool.submit(users.GetUser, pb.GetUserRequest(user_id="slow"))
+            self.read_until(process, "slow call entered")
+            process.send_signal(number)
+            eventually(lambda: bool(health.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING))
+            # It has left the balancer's list, but whoever did not notice yet is still served.
+            users.GetUser(pb.GetUserRequest(user_id="late"))
+            assert process.stdin is not None
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+            assert held.result(timeout=PATIENCE) == pb.GetUserResponse()
+        self.read_until(process, "ended")
+        assert process.wait(PATIENCE) == 0
+        with pytest.raises(NotifyError) as caught:
+            users.GetUser(pb.GetUserRequest())
+        assert caught.value.reason == "UNAVAILABLE"
+        channels.close()
+
+    def test_a_client_finds_a_restarted_server_again(self, tmp_path: Path, serve_users: Serve) -> None:
+        listen = f"unix:{tmp_path}/grpc"
+        channels = Channels(tls_settings("api-gateway"))
+        stub = UsersServiceStub(channels.get("admin", listen))
+        first = serve_users(grpc_listen=listen)
+        stub.GetUser(pb.GetUserRequest())
+        first.server.stop()
+        with pytest.raises(NotifyError):
+            stub.GetUser(pb.GetUserRequest())
+        serve_users(grpc_listen=listen)
+
+        def reached() -> bool:
+            try:
+                stub.GetUser(pb.GetUserRequest())
+            except NotifyError:
+                return False
+            return True
+
+        eventually(reached)
+        channels.close()
