@@ -164,8 +164,7 @@ def is_foreign(number: str) -> bool:
 
 def _gb_mobile_pattern() -> str:
     plan: Any = PhoneMetadata.metadata_for_region(_UK_REGION)
-    # Digits 71-75 and 77-79 leave out the types libphonenumber tries before mobile: 70 personal, 76 pager.
-    return rf"(?:0|\+44|0044|44|)(?=7[1-57-9])({plan.mobile.national_number_pattern})"
+    return rf"(?:0|\+44|0044|44|)({plan.mobile.national_number_pattern})"
 
 
 _PLAIN_UK_MOBILE: Final = re.compile(_gb_mobile_pattern(), re.ASCII)

@@ -178,6 +178,12 @@ def test_a_whole_file_is_read_as_trimmed_csv(text: str) -> None:
     assert rows_of(text) == list(csv.reader(io.StringIO(trimmed), skipinitialspace=True))
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\r\r\n"])
+def test_rows_may_end_as_any_spreadsheet_ends_them(end: str) -> None:
+    text = f'x,y{end}a,"b{end}c"{end}{end}d,{end}'
+    assert rows_of(text) == [["x", "y"], ["a", f"b{end}c"], [], ["d"]]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "windows-1252"])
 @given(text=CSV_TEXT, rows_per_chunk=st.integers(1, 3), sizes=CUTS)
 def test_ranges_read_on_their_own_add_up_to_the_file(
@@ -384,6 +390,11 @@ def test_recipients_are_compared_in_one_form() -> None:
     assert comparable_recipient(" ADA@example.com") == "ada@example.com"
     assert comparable_recipient("12") == "12"
     assert comparable_recipient(["07400123456"]) == ""
+
+
+def test_the_last_of_repeated_recipient_columns_is_the_recipient() -> None:
+    (row,) = read("phone number,phone number,name,day\n07400123456,07400123457,Ada,Mon")
+    assert row.recipient == "07400123457"
 
 
 def test_repeated_recipient_columns_are_an_error_of_the_file_not_of_rows() -> None:
