@@ -23,6 +23,7 @@ NOT_FOUND = (
     "The requested URL was not found on the server. "
     "If you entered the URL manually please check your spelling and try again."
 )
+SOME_ID = "f33517ff-2a88-4f6e-b855-c550268ce08a"
 HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "Content-Type,Authorization",
@@ -55,9 +56,9 @@ def test_unknown_paths(client: FlaskClient, method: str, path: str) -> None:
     ("method", "path", "allowed"),
     [
         ("PUT", "/v2/notifications", {"GET", "HEAD", "OPTIONS"}),
-        ("POST", f"/v2/template/{uuid4()}", {"GET", "HEAD", "OPTIONS"}),
-        ("GET", f"/v2/template/{uuid4()}/preview", {"POST", "OPTIONS"}),
-        ("POST", f"/v2/notifications/{uuid4()}/pdf", {"GET", "HEAD", "OPTIONS"}),
+        ("POST", f"/v2/template/{SOME_ID}", {"GET", "HEAD", "OPTIONS"}),
+        ("GET", f"/v2/template/{SOME_ID}/preview", {"POST", "OPTIONS"}),
+        ("POST", f"/v2/notifications/{SOME_ID}/pdf", {"GET", "HEAD", "OPTIONS"}),
         ("POST", "/", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
