@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import UUID
 
 import grpc
 import pytest
+import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from notify.admin.v1 import (
     api_key_pb2,
@@ -77,16 +79,15 @@ def uow(settings: Settings) -> Iterator[UnitOfWork]:
 def server(settings: Settings, uow: UnitOfWork) -> Iterator[InProcessServer]:
     """All gRPC services of the context on a unix socket, with TLS, every interceptor and the allow-lists."""
     allowed = settings.allowed_callers
-    with InProcessServer(
-        "admin", bootstrap.registrations(settings, uow), allowed_callers=allowed
-    ) as running:
+    with InProcessServer("admin", bootstrap.registrations(settings, uow), allowed_callers=allowed) as running:
         yield running
 
 
 class Admin:
     """The stubs of one caller, and short ways to make things."""
 
-    def __init__(self, channel: grpc.Channel) -> None:
+    def __init__(self, channel: grpc.Channel, uow: UnitOfWork) -> None:
+        self._uow = uow
         self.services = services_service_pb2_grpc.ServicesServiceStub(channel)
         self.templates = templates_service_pb2_grpc.TemplatesServiceStub(channel)
         self.keys = api_keys_service_pb2_grpc.ApiKeysServiceStub(channel)
@@ -94,50 +95,58 @@ class Admin:
         self.users = users_service_pb2_grpc.UsersServiceStub(channel)
         self.feed = config_feed_service_pb2_grpc.ConfigFeedServiceStub(channel)
 
-    def make_user(self, name: str = "Ann", email_address: str = "ann@example.gov.uk", mobile: str = "") -> str:
+    def make_user(
+        self, name: str = "Ann", email_address: str = "ann@example.gov.uk", mobile: str = ""
+    ) -> str:
         """A user; returns the id."""
         user = user_pb2.User(name=name, email_address=email_address, mobile_number=mobile)
         request = users_service_pb2.CreateUserRequest(request_id=new_id(), user=user)
-        return self.users.CreateUser(request).user.id
+        answer: str = self.users.CreateUser(request).user.id
+        return answer
 
-    def make_service(self, name: str = "Fishing licences", **fields: object) -> service_pb2.Service:
+    def make_service(self, name: str = "Fishing licences", **fields: Any) -> service_pb2.Service:
         """A service."""
         service = service_pb2.Service(name=name, **fields)
         request = services_service_pb2.CreateServiceRequest(request_id=new_id(), service=service)
-        return self.services.CreateService(request).service
+        answer: service_pb2.Service = self.services.CreateService(request).service
+        return answer
 
     def get_service(self, service_id: str) -> service_pb2.Service:
         """A service as it is now."""
-        return self.services.GetService(
+        answer: service_pb2.Service = self.services.GetService(
             services_service_pb2.GetServiceRequest(service_id=service_id)
         ).service
+        return answer
 
     def update_service(self, service: service_pb2.Service, *paths: str) -> service_pb2.Service:
         """Sends some fields of a service."""
         request = services_service_pb2.UpdateServiceRequest(service=service)
         request.update_mask.paths.extend(paths)
-        return self.services.UpdateService(request).service
+        answer: service_pb2.Service = self.services.UpdateService(request).service
+        return answer
 
-    def make_template(self, service_id: str, user_id: str, **fields: object) -> template_pb2.Template:
+    def make_template(self, service: str, user_id: str, /, **fields: Any) -> template_pb2.Template:
         """A template; a text unless the fields say otherwise."""
-        values: dict[str, object] = {
+        values: dict[str, Any] = {
             "name": "Reminder",
             "channel": common_pb2.CHANNEL_SMS,
             "content": "Hello ((name))",
-            "service_id": service_id,
+            "service_id": service,
             "created_by_id": user_id,
         }
         template = template_pb2.Template(**(values | fields))
         request = templates_service_pb2.CreateTemplateRequest(request_id=new_id(), template=template)
-        return self.templates.CreateTemplate(request).template
+        answer: template_pb2.Template = self.templates.CreateTemplate(request).template
+        return answer
 
     def get_template(self, template: template_pb2.Template, version: int = 0) -> template_pb2.Template:
         """A template as it is at a version."""
-        return self.templates.GetTemplate(
+        answer: template_pb2.Template = self.templates.GetTemplate(
             templates_service_pb2.GetTemplateRequest(
                 service_id=template.service_id, template_id=template.id, version=version
             )
         ).template
+        return answer
 
     def update_template(
         self, template: template_pb2.Template, user_id: str, *paths: str
@@ -145,17 +154,19 @@ class Admin:
         """Sends some fields of a template."""
         request = templates_service_pb2.UpdateTemplateRequest(template=template, updated_by_id=user_id)
         request.update_mask.paths.extend(paths)
-        return self.templates.UpdateTemplate(request).template
+        answer: template_pb2.Template = self.templates.UpdateTemplate(request).template
+        return answer
 
     def make_key(
-        self, service_id: str, user_id: str, name: str = "live", key_type: int = common_pb2.KEY_TYPE_NORMAL
+        self, service_id: str, user_id: str, name: str = "live", key_type: Any = common_pb2.KEY_TYPE_NORMAL
     ) -> api_keys_service_pb2.CreateApiKeyResponse:
         """A key with its secret."""
         api_key = api_key_pb2.ApiKey(
             service_id=service_id, name=name, key_type=key_type, created_by_id=user_id
         )
         request = api_keys_service_pb2.CreateApiKeyRequest(request_id=new_id(), api_key=api_key)
-        return self.keys.CreateApiKey(request)
+        answer: api_keys_service_pb2.CreateApiKeyResponse = self.keys.CreateApiKey(request)
+        return answer
 
     def verification_keys(self, service_id: str) -> list[api_key_pb2.VerificationKey]:
         """What verifies a service's signatures."""
@@ -163,9 +174,11 @@ class Admin:
         return list(self.verification.ListVerificationKeys(request).verification_keys)
 
     def cursor(self) -> str:
-        """The end of the feed."""
+        """The end of the feed, once all that was committed can be read."""
+        eventually(self._settled)
         request = config_feed_service_pb2.ListConfigChangesRequest(cursor="latest")
-        return self.feed.ListConfigChanges(request).next_cursor
+        answer: str = self.feed.ListConfigChanges(request).next_cursor
+        return answer
 
     def wait_for_changes(self, cursor: str, count: int) -> list[tuple[str, str, str]]:
         """Kind, service and template of the first `count` changes after a cursor, once they can be read."""
@@ -184,11 +197,18 @@ class Admin:
         eventually(read)
         return found
 
+    def _settled(self) -> bool:
+        # transactions of other tests, on the same server, hold the feed back
+        unsettled = "SELECT count(*) FROM config_changes WHERE tx >= pg_snapshot_xmin(pg_current_snapshot())"
+        with self._uow.begin() as conn:
+            answer: bool = conn.execute(sa.text(unsettled)).scalar_one() == 0
+            return answer
+
 
 @pytest.fixture
-def admin(server: InProcessServer) -> Admin:
+def admin(server: InProcessServer, uow: UnitOfWork) -> Admin:
     """What the gateway calls."""
-    return Admin(server.channel("api-gateway"))
+    return Admin(server.channel("api-gateway"), uow)
 
 
 @pytest.fixture

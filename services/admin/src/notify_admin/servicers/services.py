@@ -51,8 +51,7 @@ class ServicesServicer(Base):
         given = request.service
         with validating() as check:
             service_id = check.uuid("request_id", request.request_id)
-            check.required("service.name", given.name)
-            fields = _fields(check, given)
+            fields = _fields(check, given, names=True)
         limits = rules.default_limits(given.restricted) | {
             name: getattr(given.limits, name) for name in _LIMITS[1:] if given.limits.HasField(name)
         }
@@ -99,9 +98,7 @@ class ServicesServicer(Base):
         with validating() as check:
             service_id = check.uuid("service.id", given.id)
             version = check.number("service.version", given.version, 1, 2**31 - 1)
-            if "name" in paths:
-                check.required("service.name", given.name)
-            fields = _fields(check, given)
+            fields = _fields(check, given, names="name" in paths)
         changed = {field for path in paths for field in _CHANGEABLE[path]}
         updated = services.update_service(self._uow, service_id, version, fields, changed)
         return pb.UpdateServiceResponse(service=convert.service(updated))
@@ -234,9 +231,10 @@ class ServicesServicer(Base):
         return senders.archive_sender(self._uow, kind, service_uuid, sender_uuid)
 
 
-def _fields(check: Checker, given: service_pb2.Service) -> ServiceFields:
+def _fields(check: Checker, given: service_pb2.Service, *, names: bool) -> ServiceFields:
+    """The fields of a service; its name must be there if the request `names` it."""
     return ServiceFields(
-        name=check.text("service.name", given.name),
+        name=(check.required if names else check.text)("service.name", given.name),
         restricted=given.restricted,
         permissions=tuple(given.permissions),
         **{name: getattr(given.limits, name) for name in _LIMITS},

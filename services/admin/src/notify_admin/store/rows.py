@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from notify_common.errors import NotifyError
-from sqlalchemy import ColumnElement, Connection, Table
+from sqlalchemy import ColumnElement, Connection, FromClause, Table
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 _UNIQUE_VIOLATION: Final = "23505"
@@ -34,23 +34,26 @@ def insert_once(conn: Connection, table: Table, values: Mapping[str, Any]) -> bo
         NotifyError: REQUEST_ID_REUSED, the id belongs to another request; NAME_TAKEN, a row with this name
             exists.
     """
-    statement = insert(table).values(**values).on_conflict_do_nothing(index_elements=["id"])
-    if execute_named(conn, statement):
+    # without a target: of requests at the same moment, the later ones wait for the first to commit
+    statement = insert(table).values(**values).on_conflict_do_nothing()
+    if conn.execute(statement).rowcount:
         return True
-    stored = sa.select(table.c.request_hash).where(table.c.id == values["id"])
-    if bytes(conn.execute(stored).scalar_one()) != values["request_hash"]:
+    stored = conn.execute(sa.select(table.c.request_hash).where(table.c.id == values["id"])).scalar()
+    if stored is None:
+        raise NotifyError("NAME_TAKEN")
+    if bytes(stored) != values["request_hash"]:
         raise NotifyError("REQUEST_ID_REUSED")
     return False
 
 
-def execute_named(conn: Connection, statement: sa.Insert | sa.Update) -> int:
-    """Execute a statement that may give a row a name that is taken; returns how many rows it touched.
+def update_named(conn: Connection, statement: sa.Update) -> None:
+    """Execute an update that may give a row a name that is taken.
 
     Raises:
         NotifyError: NAME_TAKEN.
     """
     try:
-        return conn.execute(statement).rowcount
+        conn.execute(statement)
     except sa.exc.IntegrityError as error:
         if getattr(error.orig, "pgcode", None) == _UNIQUE_VIOLATION:
             raise NotifyError("NAME_TAKEN") from None
@@ -63,7 +66,12 @@ def after(
     """The condition for rows that come after `position` in the order of `columns`."""
     if position is None:
         return sa.true()
-    here = sa.tuple_(*(sa.cast(text, column.type) for text, column in zip(position, columns, strict=True)))
+    here = sa.tuple_(
+        *(
+            sa.cast(sa.literal(text, sa.Text), column.type)
+            for text, column in zip(position, columns, strict=True)
+        )
+    )
     row = sa.tuple_(*columns)
     return row < here if descending else row > here
 
@@ -71,3 +79,9 @@ def after(
 def id_array(ids: Sequence[UUID]) -> ColumnElement[Any]:
     """UUIDs as one array parameter."""
     return sa.cast(sa.bindparam(None, list(ids), type_=ARRAY(sa.Uuid)), ARRAY(sa.Uuid))
+
+
+def id_rows(ids: Sequence[UUID]) -> FromClause:
+    """UUIDs as a FROM item with the column `id`."""
+    rows = sa.func.unnest(id_array(ids)).table_valued(sa.column("id", sa.Uuid), name="wanted")
+    return rows.render_derived()

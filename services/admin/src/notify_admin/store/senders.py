@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row, Table
 
 from notify_admin.domain.senders import Sender, SenderKind
-from notify_admin.store.rows import Position, after, id_array, insert_once
+from notify_admin.store.rows import Position, after, id_rows, insert_once
 from notify_admin.store.tables import SENDER_TABLES
 
 
@@ -77,10 +77,10 @@ def list_page(
 def of_services(conn: Connection, kind: SenderKind, service_ids: Sequence[UUID], most: int) -> list[Sender]:
     """Up to `most` unarchived ones of each service, the default first, then newest first."""
     table = SENDER_TABLES[kind]
-    wanted = sa.func.unnest(id_array(service_ids)).column_valued("wanted")
+    wanted = id_rows(service_ids)
     firsts = (
         sa.select(*_columns(table))
-        .where(table.c.service_id == wanted, sa.not_(table.c.archived))
+        .where(table.c.service_id == wanted.c.id, sa.not_(table.c.archived))
         .order_by(table.c.is_default.desc(), table.c.create_time.desc(), table.c.id.desc())
         .limit(most)
         .lateral("firsts")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from notify_admin.domain.services import Service, ServiceFields, normalised_name
-from notify_admin.store.rows import Position, after, execute_named, id_array, insert_once, request_hash
+from notify_admin.store.rows import Position, after, id_array, insert_once, request_hash, update_named
 from notify_admin.store.tables import services
 
 _COLUMNS = [column for column in services.c if column.name not in ("normalised_name", "request_hash")]
@@ -59,7 +59,7 @@ def list_page(conn: Connection, position: Position | None, limit: int) -> list[S
 
 def save(conn: Connection, service_id: UUID, fields: ServiceFields, *, active: bool = True) -> None:
     """Store changed fields as the next version. Raises NotifyError NAME_TAKEN."""
-    execute_named(
+    update_named(
         conn,
         sa.update(services)
         .values(**_values(fields), active=active, version=services.c.version + 1, update_time=sa.func.now())

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_admin.domain.users import User, UserFields
-from notify_admin.store.rows import Position, after, id_array, insert_once, request_hash
+from notify_admin.store.rows import Position, after, id_rows, insert_once, request_hash
 from notify_admin.store.tables import memberships, users
 
 _COLUMNS = [column for column in users.c if column.name != "request_hash"]
@@ -57,16 +57,16 @@ def list_members(conn: Connection, service_id: UUID, position: Position | None, 
 
 def members_of_services(conn: Connection, service_ids: Sequence[UUID], most: int) -> list[tuple[UUID, User]]:
     """Up to `most` members of each service, those who joined first first, with the service's id."""
-    wanted = sa.func.unnest(id_array(service_ids)).column_valued("wanted")
+    wanted = id_rows(service_ids)
     firsts = (
         sa.select(memberships.c.user_id)
-        .where(memberships.c.service_id == wanted)
+        .where(memberships.c.service_id == wanted.c.id)
         .order_by(memberships.c.create_time, memberships.c.user_id)
         .limit(most)
         .lateral("firsts")
     )
     joined = wanted.join(firsts, sa.true()).join(users, users.c.id == firsts.c.user_id)
-    rows = conn.execute(sa.select(wanted.label("service_id"), *_COLUMNS).select_from(joined))
+    rows = conn.execute(sa.select(wanted.c.id.label("service_id"), *_COLUMNS).select_from(joined))
     return [(row.service_id, _user(row)) for row in rows]
 
 

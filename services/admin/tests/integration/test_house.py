@@ -1,0 +1,260 @@
+"""The service as a whole: who may call, its schema, its commands, the platform's own service."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from cryptography.fernet import Fernet
+from notify.admin.v1 import services_service_pb2 as pb
+from notify.admin.v1 import templates_service_pb2
+from notify_admin.settings import Settings
+from notify_admin.store.tables import metadata
+from notify_admin.usecases.seed import SERVICE_ID, TEMPLATES, USER_ID, seed_platform
+from notify_common.db.engine import create_engine
+from notify_common.db.migrations import schema_differences
+from notify_common.db.provisioning import app_role, provision
+from notify_common.db.testing import FreshDatabase
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.errors import NotifyError
+from notify_common.rpc.channel import Channels
+from notify_common.rpc.testing import InProcessServer, certificates, tls_settings
+from notify_content.placeholders import compile_content
+from sqlalchemy.engine import make_url
+
+from .conftest import PAGE_SECRET, Admin, eventually, new_id
+
+
+@pytest.mark.parametrize("caller", ["notifications", "letters", "providers"])
+def test_only_the_gateway_gets_secrets(
+    server: InProcessServer, admin: Admin, uow: UnitOfWork, caller: str
+) -> None:
+    service = admin.make_service()
+    stranger = Admin(server.channel(caller), uow)
+    for call in (
+        lambda: stranger.verification_keys(service.id),
+        lambda: stranger.get_service(service.id),
+        lambda: stranger.make_key(service.id, service.id),
+    ):
+        with pytest.raises(NotifyError) as caught:
+            call()
+        assert caught.value.reason == "CALLER_NOT_ALLOWED"
+
+
+def test_services_that_send_may_follow_the_feed_and_providers_may_not(
+    server: InProcessServer, uow: UnitOfWork
+) -> None:
+    for caller in ("notifications", "letters", "operator"):
+        assert Admin(server.channel(caller), uow).cursor()
+    with pytest.raises(NotifyError) as caught:
+        Admin(server.channel("providers"), uow).cursor()
+    assert caught.value.reason == "CALLER_NOT_ALLOWED"
+
+
+def test_migrations_make_what_the_models_say(fresh_database: FreshDatabase, database_server: str) -> None:
+    database = make_url(fresh_database("notify_admin")).database
+    as_superuser = make_url(database_server).set(database=database).render_as_string(hide_password=False)
+    assert schema_differences(metadata, as_superuser) == []
+
+
+def test_app_role_can_not_change_the_schema(uow: UnitOfWork) -> None:
+    for statement in ("CREATE TABLE mine (id int)", "DROP TABLE services", "DELETE FROM alembic_version"):
+        with (
+            pytest.raises(sa.exc.ProgrammingError, match=r"permission denied|must be owner"),
+            uow.begin() as conn,
+        ):
+            conn.exec_driver_sql(statement)
+
+
+def test_seeding_makes_the_platforms_service_and_twice_changes_nothing(admin: Admin, uow: UnitOfWork) -> None:
+    seed_platform(uow, "notify@example.gov.uk")
+    service = admin.get_service(str(SERVICE_ID))
+    assert (service.name, service.restricted, service.active) == ("Notify", False, True)
+    assert {"sms", "email", "international_sms"} <= set(service.permissions)
+    senders = admin.services.ListSmsSenders(pb.ListSmsSendersRequest(service_id=service.id)).sms_senders
+    assert [(sender.sender, sender.is_default) for sender in senders] == [
+        ("GOVUK", True),
+        ("07984404008", False),
+    ]
+    cursor = admin.cursor()
+    seed_platform(uow, "notify@example.gov.uk")
+    seed_platform(uow, "other@example.gov.uk")
+    assert admin.get_service(service.id) == service
+    marker = admin.make_service("Marker")
+    assert admin.wait_for_changes(cursor, 1) == [("KIND_SERVICE", marker.id, "")]
+
+
+def test_seeding_leaves_what_was_changed_by_hand_and_completes_what_is_missing(
+    admin: Admin, uow: UnitOfWork
+) -> None:
+    seed_platform(uow, "notify@example.gov.uk")
+    template = admin.templates.GetTemplate(
+        templates_service_pb2.GetTemplateRequest(service_id=str(SERVICE_ID), template_id=TEMPLATES[0].id)
+    ).template
+    template.content = "((verify_code)) it is"
+    changed = admin.update_template(template, str(USER_ID), "content")
+    with uow.begin() as conn:
+        gone = {"id": TEMPLATES[1].id}
+        conn.execute(sa.text("DELETE FROM template_versions WHERE template_id = :id"), gone)
+        conn.execute(sa.text("DELETE FROM templates WHERE id = :id"), gone)
+    seed_platform(uow, "notify@example.gov.uk")
+    assert admin.get_template(template) == changed
+    template.id = TEMPLATES[1].id
+    assert admin.get_template(template).version == 1
+
+
+# internal-api.md §8
+PLACEHOLDERS = {
+    "36fb0730-6259-4da1-8a80-c8de22ad4246": "verify_code",
+    "299726d2-dba6-42b8-8209-30e1d66ea164": "name, url",
+    "ece42649-22a8-4d06-b87f-d52d5d3f0a27": "name, url",
+    "4f46df42-f795-4cc4-83bb-65ca312f49cc": "user_name, service_name, url",
+    "203566f0-d835-47c5-aa06-932439c86573": "user_name, organisation_name, url",
+    "474e9242-823b-4f99-813d-ed392e7f1201": "user_name, url",
+    "0880fbb1-a0c6-46f0-9a8e-36c986381ceb": "signin_url, forgot_password_url, feedback_url",
+    "eb4d9930-87ab-4aef-9bce-786762687884": "name, url, feedback_url",
+    "c73f1d71-4049-46d5-a647-d013bdeca3f0": "name, servicemanagername, email address",
+    "8a31520f-4751-4789-8ea1-fe54496725eb": "servicemanagername",
+    "a42f1d17-9404-46d5-a647-d013bdfca3e1": "",
+    "618185c6-3636-49cd-b7d2-6f6f5eb3bdde": "name, service name",
+    "4fd2e43c-309b-4e50-8fb8-1955852d9d71": "org_name, mou_link, signed_by_name",
+    "c20206d5-bf03-4002-9a90-37d5032d9e84": "org_name, mou_link, signed_by_name, on_behalf_of_name",
+    "522b6657-5ca5-4368-a294-6b527703bd0b": "org_name, mou_link, signed_by_name, on_behalf_of_name",
+    "5c7cfc0f-c3f4-4bd6-9a84-5a144aad5425": (
+        "name, service_name, organisation_name, requester_name, requester_email_address, "
+        "make_service_live_link, support_page_link"
+    ),
+    "c7083bfe-1b9a-4ff9-bd5c-30508727df6e": (
+        "name, service_name, organisation_name, organisation_team_member_names"
+    ),
+    "62f12a62-742b-4458-9336-741521b131c7": "service_name, body",
+    "507d0796-9e23-4ad7-b83b-5efbd9496866": (
+        "name, service_name, organisation_name, reason, organisation_team_member_name, "
+        "organisation_team_member_email"
+    ),
+    "77677459-f862-44ee-96d9-b8cb2323d407": (
+        "approver_name, requester_name, requester_email_address, service_name, reason_given, reason, url"
+    ),
+    "38bcd263-6ce8-431f-979d-8e637c1f0576": (
+        "requester_name, service_name, service_admin_names, url_ask_to_join_page"
+    ),
+    "4d8ee728-100e-4f0e-8793-5638cfa4ffa4": "requester_name, approver_name, service_name, dashboard_url",
+    "55bcb671-4924-46c5-a00d-1a9d48458008": "name",
+}
+
+
+def test_seeded_templates_have_the_ids_and_placeholders_that_senders_rely_on() -> None:
+    found = {
+        template.id: {
+            *compile_content(template.subject).placeholders,
+            *compile_content(template.content).placeholders,
+        }
+        for template in TEMPLATES
+    }
+    volumes = found.pop("11fad854-fd38-4a7c-bd17-805fb13dfc12")
+    assert {"date", "total_volume"} <= volumes
+    assert found == {key: set(filter(None, names.split(", "))) for key, names in PLACEHOLDERS.items()}
+
+
+# --- the command line
+
+
+def run(environment: dict[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "notify_admin", *command],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    files = certificates()["admin"]
+    keys = tmp_path / "keys"
+    keys.write_text(f"{Fernet.generate_key().decode()}\n{Fernet.generate_key().decode()}\n")
+    return {
+        "NOTIFY_ADMIN_DATABASE_URL": "postgresql://nobody@/nowhere",
+        "NOTIFY_ADMIN_PAGE_TOKEN_SECRET": PAGE_SECRET,
+        "NOTIFY_ADMIN_API_KEY_ENCRYPTION_KEYS_FILE": str(keys),
+        "NOTIFY_ADMIN_TLS_CA_FILE": str(files.ca),
+        "NOTIFY_ADMIN_TLS_CERT_FILE": str(files.cert),
+        "NOTIFY_ADMIN_TLS_KEY_FILE": str(files.key),
+    }
+
+
+def test_check_config_names_what_is_wrong_and_repeats_no_secret(environment: dict[str, str]) -> None:
+    assert run(environment, "check-config").returncode == 0
+    Path(environment["NOTIFY_ADMIN_API_KEY_ENCRYPTION_KEYS_FILE"]).write_text("hunter2")
+    environment.pop("NOTIFY_ADMIN_DATABASE_URL")
+    result = run(environment, "check-config")
+    assert result.returncode == 2
+    assert "NOTIFY_ADMIN_API_KEY_ENCRYPTION_KEYS" in result.stderr
+    assert "NOTIFY_ADMIN_DATABASE_URL is required" in result.stderr
+    assert "hunter2" not in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_commands_bring_an_empty_database_into_service(
+    environment: dict[str, str], database_server: str, worker_id: str
+) -> None:
+    name = f"notify_commands_{worker_id}_{new_id()[-12:]}"
+    owner_url, app_url = provision(database_server, "admin", database=name)
+    try:
+        as_owner = {**environment, "NOTIFY_ADMIN_DATABASE_URL": owner_url}
+        as_owner["NOTIFY_ADMIN_APP_ROLE"] = app_role("admin")
+        as_app = {**environment, "NOTIFY_ADMIN_DATABASE_URL": app_url}
+        assert run(as_app, "seed").returncode == 1
+        for _ in range(2):
+            assert run(as_owner, "migrate").returncode == 0
+            assert run(as_app, "seed").returncode == 0
+        assert run(as_app, "rotate-secrets").returncode == 0
+        engine = create_engine(app_url)
+        with engine.begin() as conn:
+            assert conn.execute(sa.text("SELECT count(*) FROM templates")).scalar_one() == len(TEMPLATES)
+        engine.dispose()
+    finally:
+        engine = sa.create_engine(
+            make_url(database_server).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT"
+        )
+        with engine.connect() as conn:
+            conn.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+        engine.dispose()
+
+
+def test_serve_answers_and_ends_when_told_to(
+    environment: dict[str, str], settings: Settings, uow: UnitOfWork, tmp_path: Path
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="notify-") as folder:
+        environment |= {
+            "NOTIFY_ADMIN_DATABASE_URL": settings.database_url.get_secret_value(),
+            "NOTIFY_ADMIN_GRPC_LISTEN": f"unix:{folder}/grpc",
+            "NOTIFY_ADMIN_ADMIN_LISTEN": f"unix:{folder}/admin",
+            "NOTIFY_ADMIN_DRAIN_SECONDS": "0",
+        }
+        log = (tmp_path / "log").open("w")
+        server = subprocess.Popen(
+            [sys.executable, "-m", "notify_admin", "serve"], env={**os.environ, **environment}, stdout=log
+        )
+        try:
+            eventually(lambda: Path(folder, "grpc").exists() or server.poll() is not None)
+            channels = Channels(tls_settings("operator"))
+            admin = Admin(channels.get("admin", f"unix:{folder}/grpc"), uow)
+            assert admin.get_service(admin.make_service().id).active
+            channels.close()
+        finally:
+            server.terminate()
+            status = server.wait(timeout=30)
+            log.close()
+        assert status == 0
+
+
+def test_settings_do_not_show_their_secrets(settings: Settings) -> None:
+    shown = repr(settings)
+    assert settings.api_key_encryption_keys.get_secret_value() not in shown
+    assert PAGE_SECRET not in shown

@@ -1,0 +1,162 @@
+"""Rules of services."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from notify_admin.domain.services import (
+    DEFAULT_PERMISSIONS,
+    Service,
+    ServiceFields,
+    archived_name,
+    checked,
+    default_limits,
+    local_part,
+    merged,
+    normalised_name,
+)
+from notify_common.errors import NotifyError
+
+FIELDS = ServiceFields(
+    name="Fishing licences",
+    restricted=True,
+    permissions=DEFAULT_PERMISSIONS,
+    rate_limit_per_minute=3000,
+    **default_limits(restricted=True),
+    prefix_sms=True,
+    email_sender_local_part="",
+    custom_email_sender_name="",
+    guest_email_addresses=(),
+    guest_phone_numbers=(),
+)
+
+
+def stored(**changes: object) -> Service:
+    values = {name: getattr(checked(FIELDS), name) for name in ServiceFields.__slots__}
+    return Service(
+        **(values | changes),
+        id=UUID(int=1),
+        active=True,
+        version=1,
+        create_time=datetime(2026, 1, 1, tzinfo=UTC),
+        update_time=None,
+    )
+
+
+def violations(fields: ServiceFields) -> list[str]:
+    with pytest.raises(NotifyError) as caught:
+        checked(fields)
+    assert caught.value.reason == "INVALID_FIELD"
+    return [violation.field for violation in caught.value.violations]
+
+
+@pytest.mark.parametrize(
+    ("name", "normalised"),
+    [
+        ("Fishing licences", "fishing.licences"),
+        ("  My   Café’s\tservice! ", "my.cafes.service"),
+        ("A.-.B", "a.b"),
+        ("...Dots...", "dots"),
+        ("R&D (beta) 2", "rd.beta.2"),
+        ("дом", ""),
+        ("🎣", ""),
+    ],
+)
+def test_names_are_normalised(name: str, normalised: str) -> None:
+    assert normalised_name(name) == normalised
+
+
+@given(st.text(max_size=300))
+def test_normalising_twice_changes_nothing_and_local_parts_are_valid(name: str) -> None:
+    once = normalised_name(name)
+    assert normalised_name(once) == once
+    local = local_part(name)
+    assert len(local) <= 64
+    assert set(local) <= set("abcdefghijklmnopqrstuvwxyz0123456789.")
+    assert ".." not in local
+    assert local.strip(".") == local
+
+
+def test_local_part_is_made_from_the_sender_name_or_else_the_name() -> None:
+    assert checked(FIELDS).email_sender_local_part == "fishing.licences"
+    named = replace(FIELDS, custom_email_sender_name="Angling Team")
+    assert checked(named).email_sender_local_part == "angling.team"
+    given_one = replace(named, email_sender_local_part="hello")
+    assert checked(given_one).email_sender_local_part == "hello"
+
+
+def test_permissions_are_sorted_and_single() -> None:
+    assert checked(replace(FIELDS, permissions=("sms", "email", "sms"))).permissions == ("email", "sms")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": ""}, "service.name"),
+        ({"name": "дом"}, "service.name"),
+        ({"name": "x" * 256}, "service.name"),
+        ({"custom_email_sender_name": "!!!"}, "service.custom_email_sender_name"),
+        ({"custom_email_sender_name": "x" * 256}, "service.custom_email_sender_name"),
+        ({"email_sender_local_part": "Upper"}, "service.email_sender_local_part"),
+        ({"email_sender_local_part": "a..b"}, "service.email_sender_local_part"),
+        ({"email_sender_local_part": "a\n"}, "service.email_sender_local_part"),
+        ({"email_sender_local_part": "x" * 65}, "service.email_sender_local_part"),
+        ({"permissions": ("sms", "fax")}, "service.permissions"),
+        ({"rate_limit_per_minute": 0}, "service.limits.rate_limit_per_minute"),
+        ({"sms_per_day": -1}, "service.limits.sms_per_day"),
+        (
+            {"guest_email_addresses": ("ann@example.gov.uk", "not one")},
+            "service.guest_list.email_addresses[1]",
+        ),
+        ({"guest_email_addresses": ("a@example.gov.uk",) * 6}, "service.guest_list.email_addresses"),
+        ({"guest_phone_numbers": ("07700900123", "1")}, "service.guest_list.phone_numbers[1]"),
+        ({"guest_phone_numbers": ("07700900123",) * 6}, "service.guest_list.phone_numbers"),
+    ],
+)
+def test_refuses(change: dict[str, object], field: str) -> None:
+    assert violations(replace(FIELDS, **change)) == [field]  # type: ignore[arg-type]
+
+
+def test_names_all_that_is_wrong_and_repeats_no_value() -> None:
+    bad = replace(FIELDS, name="", permissions=("secret",), guest_email_addresses=("private@nowhere",))
+    with pytest.raises(NotifyError) as caught:
+        checked(bad)
+    assert len(caught.value.violations) == 3
+    assert "private" not in caught.value.message
+    assert "secret" not in caught.value.message
+
+
+def test_zero_per_day_is_a_limit_of_none() -> None:
+    assert checked(replace(FIELDS, letter_per_day=0)).letter_per_day == 0
+
+
+def test_only_the_named_fields_change() -> None:
+    wanted = replace(FIELDS, name="Other", restricted=False, prefix_sms=False)
+    result = merged(stored(), wanted, {"restricted"})
+    assert (result.name, result.restricted, result.prefix_sms) == ("Fishing licences", False, True)
+
+
+def test_local_part_follows_the_name_that_senders_show() -> None:
+    renamed = merged(stored(), replace(FIELDS, name="Boats"), {"name"})
+    assert renamed.email_sender_local_part == "boats"
+    shown = merged(
+        stored(), replace(FIELDS, custom_email_sender_name="Angling"), {"custom_email_sender_name"}
+    )
+    assert shown.email_sender_local_part == "angling"
+    with_name = stored(custom_email_sender_name="Angling", email_sender_local_part="angling")
+    assert merged(with_name, replace(FIELDS, name="Boats"), {"name"}).email_sender_local_part == "angling"
+    cleared = merged(with_name, FIELDS, {"custom_email_sender_name"})
+    assert cleared.email_sender_local_part == "fishing.licences"
+
+
+def test_local_part_of_ones_own_stays_while_names_stay() -> None:
+    own = stored(email_sender_local_part="hello")
+    assert merged(own, replace(FIELDS, prefix_sms=False), {"prefix_sms"}).email_sender_local_part == "hello"
+
+
+def test_archived_name_frees_the_name() -> None:
+    moment = datetime(2026, 11, 24, 7, 6, 38, tzinfo=UTC)
+    assert archived_name("Boats", moment) == "_archived_2026-11-24-07:06:38_Boats"
