@@ -1,8 +1,10 @@
-"""What stands around every request: context, headers of every answer, errors, metrics, log line."""
+"""What stands around every request: context, headers of all answers, errors, metrics, log line."""
 
 import itertools
 import secrets
-from typing import Final
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, Request, Response, g, request
 from notify_common import clock, context, tracing
@@ -15,6 +17,9 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from notify_gateway import errors
 from notify_gateway.errors import ApiError
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 BUDGET_SECONDS: Final = 10.0
 """Time in which a request is answered, all calls to services included (design.md §2.7)."""
 
@@ -22,22 +27,56 @@ READS: Final = "reading"
 """Key of `g` that is set where reasons are answered as on routes that read."""
 
 _SLOW_SECONDS: Final = 1.0
-_COMMON_HEADERS: Final = (
+_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+_COMMON_HEADERS: Final = [
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "SAMEORIGIN"),
     ("X-Permitted-Cross-Domain-Policies", "none"),
     ("Strict-Transport-Security", "max-age=31536000; includeSubDomains; preload"),
-)
-_API_HEADERS: Final = (
+]
+_API_HEADERS: Final = [
+    *_COMMON_HEADERS,
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Headers", "Content-Type,Authorization"),
     ("Access-Control-Allow-Methods", "GET,PUT,POST,DELETE"),
     ("Cache-Control", "no-store, no-cache, private, must-revalidate"),
-)
-_TRACE_HEADERS: Final = ("X-B3-TraceId", "X-Amz-Cf-Id", "X-Amzn-Trace-Id")
+]
+_TRACE_HEADERS: Final = ("HTTP_X_B3_TRACEID", "HTTP_X_AMZ_CF_ID", "HTTP_X_AMZN_TRACE_ID")
 
 _HANDLED = Counter("http_requests_total", "Requests answered.", ["method", "route", "status"])
 _SECONDS = Histogram("http_request_seconds", "Time to answer a request.", ["method", "route"])
+
+
+class ResponseHeaders:
+    """WSGI middleware that adds the headers of every answer (public-api.md §0.3).
+
+    Pages of the console get none of those that let other sites read an answer, and say themselves how they
+    may be cached.
+    """
+
+    def __init__(self, app: "WSGIApplication") -> None:
+        self._app = app
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answers one request."""
+        is_page = environ["PATH_INFO"].startswith("/console/")
+        added = _COMMON_HEADERS if is_page else _API_HEADERS
+        trace = next((environ[name] for name in _TRACE_HEADERS if environ.get(name)), None)
+        ids = [
+            ("X-B3-TraceId", trace or secrets.token_hex(16)),
+            ("X-B3-SpanId", environ.get("HTTP_X_B3_SPANID") or f"self-{secrets.token_hex(8)}"),
+        ]
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, [*headers, *added, *ids], exc_info)
+
+        return self._app(environ, start)
+
+
+@lru_cache(maxsize=1024)
+def _meters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    shown = method if method in _METHODS else "other"
+    return _HANDLED.labels(shown, route, status), _SECONDS.labels(shown, route)
 
 
 def install(app: Flask, log_sample: int) -> None:
@@ -57,11 +96,11 @@ def install(app: Flask, log_sample: int) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
-        _add_headers(response)
         route = _route(request)
         seconds = clock.monotonic() - g.started
-        _HANDLED.labels(request.method, route, response.status_code).inc()
-        _SECONDS.labels(request.method, route).observe(seconds)
+        handled, timed = _meters(request.method, route, response.status_code)
+        handled.inc()
+        timed.observe(seconds)
         failed = response.status_code >= 500
         if failed or seconds >= _SLOW_SECONDS or next(counter) % log_sample == 0:
             caller = g.get("caller")
@@ -110,21 +149,6 @@ def install(app: Flask, log_sample: int) -> None:
             entry = {"error": type(error).__name__, "message": errors.INTERNAL}
             return errors.api_error_response(ApiError(500, [entry]))
         return errors.legacy_response(500, errors.INTERNAL)
-
-
-def _add_headers(response: Response) -> None:
-    headers = response.headers
-    for name, value in _COMMON_HEADERS:
-        headers[name] = value
-    if request.blueprint != "console":
-        # Nothing but the API is for other sites to read.
-        for name, value in _API_HEADERS:
-            headers[name] = value
-    asked = request.headers
-    headers["X-B3-TraceId"] = next(
-        (asked[name] for name in _TRACE_HEADERS if name in asked), None
-    ) or secrets.token_hex(16)
-    headers["X-B3-SpanId"] = asked.get("X-B3-SpanId") or f"self-{secrets.token_hex(8)}"
 
 
 def _route(asked: Request) -> str:

@@ -41,7 +41,7 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     @routes.get("/v2/notifications/<notification_id>")
     def get_notification(notification_id: str) -> Response:
         found = _find(clients, notification_id)
-        return json_response(presenter.notification(found, request.host_url))
+        return json_response(presenter.notification(found, v2.root()))
 
     @routes.get("/v2/notifications/<notification_id>/pdf")
     def get_pdf(notification_id: str) -> Response:
@@ -68,7 +68,7 @@ def _list(clients: Clients) -> Response:
         raise data_error()
     page = _page(clients, values)
     links = {"current": _url(query)}
-    notifications = [presenter.notification(found, request.host_url) for found in page.notifications]
+    notifications = [presenter.notification(found, v2.root()) for found in page.notifications]
     if notifications:
         links["next"] = _url(_after(query, notifications[-1]["id"]))
     return json_response({"notifications": notifications, "links": links})
@@ -105,7 +105,7 @@ def _after(query: dict[str, list[str]], last_id: str) -> dict[str, list[str]]:
 
 def _url(query: dict[str, list[str]]) -> str:
     text = urlencode(query, doseq=True)
-    return f"{request.host_url}v2/notifications" + (f"?{text}" if text else "")
+    return f"{v2.root()}v2/notifications" + (f"?{text}" if text else "")
 
 
 def _pdf(clients: Clients, notification_id: str) -> Response:

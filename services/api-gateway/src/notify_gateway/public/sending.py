@@ -87,7 +87,7 @@ class _Sending:
         )
         self._personalise(message, form, caller, Channel.CHANNEL_SMS)
         response = self._clients.notifications.SendSms(message)
-        body = presenter.sent_sms(response, form, caller.service.id, template_id, request.host_url)
+        body = presenter.sent_sms(response, form, caller.service.id, template_id, v2.root())
         return json_response(body, 201)
 
     def email(self, caller: Caller) -> Response:
@@ -106,7 +106,7 @@ class _Sending:
         )
         self._personalise(message, form, caller, Channel.CHANNEL_EMAIL)
         response = self._clients.notifications.SendEmail(message)
-        body = presenter.sent_email(response, form, caller.service.id, template_id, request.host_url)
+        body = presenter.sent_email(response, form, caller.service.id, template_id, v2.root())
         return json_response(body, 201)
 
     def letter(self, caller: Caller) -> Response:
@@ -123,7 +123,7 @@ class _Sending:
         )
         self._personalise(message, form, caller, Channel.CHANNEL_LETTER)
         response = self._clients.notifications.SendLetter(message)
-        body = presenter.sent_letter(response, form, caller.service.id, template_id, request.host_url)
+        body = presenter.sent_letter(response, form, caller.service.id, template_id, v2.root())
         return json_response(body, 201)
 
     def _form(self, caller: Caller, channel: Channel, schema_of: Callable[[Any], Schema]) -> Form:

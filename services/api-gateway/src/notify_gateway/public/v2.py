@@ -37,6 +37,11 @@ def checked_id(schema: Schema, name: str, text: str) -> str:
     return canonical_uuid(text)
 
 
+def root() -> str:
+    """Returns the API's base URL as this request sees it, with a slash at the end (public-api.md §0.3)."""
+    return f"{request.scheme}://{request.host}/"
+
+
 def read_body(asked: Request) -> bytes:
     """Returns the request's body. Raises ApiError 413 where it is over the limit."""
     try:
