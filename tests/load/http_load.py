@@ -1,7 +1,7 @@
 """A small closed-loop HTTP load generator for 127.0.0.1, bounded in requests and time.
 
-One thread drives all connections over raw sockets, so that on a small shared machine the generator takes little
-from what it measures.
+One thread drives all connections over raw sockets, so that on a small shared machine the generator takes
+little from what it measures.
 """
 
 import selectors

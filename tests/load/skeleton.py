@@ -1,7 +1,8 @@
 """The bare skeleton that `make bench-accept` compares with: Flask, one gRPC hop, one insert, nothing else.
 
-Run as `python skeleton.py server --port P --database-url U` and `python skeleton.py gateway --port P --backend H:P`;
-no TLS, no checks, no template: the least that an accepted message could cost in this stack.
+Run as `python skeleton.py server --port P --database-url U` and `python skeleton.py gateway --port P`, the
+latter with SKELETON_BACKEND=host:port; no TLS, no checks, no template: the least that an accepted message
+could cost in this stack.
 """
 
 import argparse

@@ -9,7 +9,6 @@ import sys
 import sysconfig
 import threading
 import time
-import warnings
 from pathlib import Path
 
 import grpc
@@ -28,7 +27,7 @@ ADMIN_SECRET = "dev-notify-secret-key"  # noqa: S105 - the admin web app's own d
 STEPS = 15
 """How many things a start reports, for the bar's length."""
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 class _Reporter:
@@ -156,9 +155,9 @@ The platform is up, {seconds:.0f} s after the start.
   Scripts    {stack.folder / "demo.json"}
   Logs       {stack.folder / "logs"}
 
-  make demo                                              sends three more messages
-  make rpc CALL=notify.admin.v1.ServicesService/ListServices   calls a method
-  Ctrl-C                                                 stops everything; the data stays""",
+  make demo    sends three more messages
+  make rpc     calls a method: make rpc CALL=notify.admin.v1.ServicesService/ListServices
+  Ctrl-C       stops everything; the data stays""",
         markup=False,
     )
 
@@ -225,7 +224,6 @@ def certs(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """Command line entry; returns the exit status."""
-    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     parser = argparse.ArgumentParser(prog="notify_local", description=__doc__)
     parser.add_argument(
         "--run-folder", type=Path, default=DEFAULT_RUN_FOLDER, help="state, logs, certificates"

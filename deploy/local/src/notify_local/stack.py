@@ -8,16 +8,19 @@ import os
 import secrets
 import signal
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
 from cryptography.fernet import Fernet
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from notify_common.db.provisioning import provision
+from notify_common.db.provisioning import app_role, provision
 
 from notify_local import edge
 from notify_local.backing import (
@@ -35,6 +38,9 @@ from notify_local.leftovers import Ledger
 
 CONTEXTS = ("admin", "providers", "letters", "notifications")
 """Contexts with a database, in the order in which they may start: calls only go to earlier ones."""
+
+HEARTBEAT_SECONDS = 6.0
+"""How old the heartbeat of a worker that lives may be."""
 
 Progress = Callable[[str], None]
 """Told in a few words what is being done now."""
@@ -107,7 +113,9 @@ class Stack:
         self.certificates = ensure_certificates(self.folder / "certs")
         ports = iter(free_ports(24))
         progress("database, Redis and object store")
-        self.postgres = Postgres(self.folder / "postgres", self.options.postgres_settings)
+        # A failed statement's text would put recipients and personalisation into the server's log.
+        quiet = {"log_min_error_statement": "panic", "log_parameter_max_length_on_error": "0"}
+        self.postgres = Postgres(self.folder / "postgres", quiet | dict(self.options.postgres_settings or {}))
         redis = Redis(self.folder / "redis", next(ports))
         objects = ObjectStore(self.folder / "objects", next(ports))
         for server in (self.postgres, redis, objects):
@@ -128,23 +136,35 @@ class Stack:
         }
         told: dict[str, dict[str, str]] = {
             "admin": {"API_KEY_ENCRYPTION_KEYS": shared["api-key-encryption"]},
-            "providers": {"SANDBOX_ENABLED": "true"},
+            "providers": {},
             "letters": {"REDIS_URL": redis.url, **blobs},
             "notifications": {"REDIS_URL": redis.url},
         }
         for context in CONTEXTS:
             common = self._environment(context, shared["page-token"], told[context])
             progress(f"{context}: migrations")
-            self._migrate(context, common | {f"NOTIFY_{context.upper()}_DATABASE_URL": owner_urls[context]})
+            prefix = f"NOTIFY_{context.upper()}_"
+            owner = common | {
+                f"{prefix}DATABASE_URL": owner_urls[context],
+                f"{prefix}APP_ROLE": app_role(context),
+            }
+            self._run_once(context, "migrate", owner)
+            if context == "admin":
+                self._run_once(context, "seed", common)
             progress(context)
-            self._add_grpc_process(
-                context, context, ["serve"], common, self.grpc_targets[context], f"127.0.0.1:{next(ports)}"
+            self._add(
+                context,
+                [sys.executable, "-m", f"notify_{context}", "serve"],
+                common
+                | {
+                    f"{prefix}GRPC_LISTEN": self.grpc_targets[context],
+                    f"{prefix}ADMIN_LISTEN": (admin_listen := f"127.0.0.1:{next(ports)}"),
+                },
+                partial(self._is_serving, admin_listen),
             )
             self._start_process(context)
             for worker, command in _WORKERS[context].items():
-                self._add_grpc_process(
-                    worker, context, command, common, f"127.0.0.1:{next(ports)}", f"127.0.0.1:{next(ports)}"
-                )
+                self._add_worker(worker, context, command, common, f"127.0.0.1:{next(ports)}")
                 self._start_process(worker)
         self._start_gateway(next(ports), progress)
 
@@ -205,16 +225,22 @@ class Stack:
         self.processes[name] = ChildProcess(name, command, log, {**environment, **extra})
         self._ready[name] = ready
 
-    def _add_grpc_process(
-        self, name: str, context: str, command: list[str], common: dict[str, str], listen: str, admin: str
+    def _add_worker(
+        self, name: str, context: str, command: list[str], common: dict[str, str], admin: str
     ) -> None:
         prefix = f"NOTIFY_{context.upper()}_"
-        environment = common | {f"{prefix}GRPC_LISTEN": listen, f"{prefix}ADMIN_LISTEN": admin}
         if command[0] == "celery":
-            full = [sys.executable, "-m", *command]
-        else:
-            full = [sys.executable, "-m", f"notify_{context}", *command]
-        self._add(name, full, environment, lambda: self._is_serving(admin))
+            # A Celery worker holds no gRPC server; it shows that it is alive by a file that it touches.
+            heartbeat = self.folder / f"{name}.heartbeat"
+            environment = common | {f"{prefix}WORKER_HEARTBEAT_FILE": str(heartbeat)}
+            self._add(name, [sys.executable, "-m", *command], environment, partial(_is_fresh, heartbeat))
+            return
+        self._add(
+            name,
+            [sys.executable, "-m", f"notify_{context}", *command],
+            common | {f"{prefix}ADMIN_LISTEN": admin},
+            partial(self._is_serving, admin),
+        )
 
     def _environment(self, context: str, page_token_secret: str, told: Mapping[str, str]) -> dict[str, str]:
         name = "api-gateway" if context == "gateway" else context
@@ -236,12 +262,11 @@ class Stack:
             }
         return os.environ | {f"NOTIFY_{context.upper()}_{key}": value for key, value in settings.items()}
 
-    def _migrate(self, context: str, environment: Mapping[str, str]) -> None:
-        log = self.folder / "logs" / f"{context}-migrate.log"
-        process = ChildProcess(
-            f"{context} migrate", [sys.executable, "-m", f"notify_{context}", "migrate"], log, environment
-        )
-        process.run_to_end()
+    def _run_once(self, context: str, command: str, environment: Mapping[str, str]) -> None:
+        log = self.folder / "logs" / f"{context}-{command}.log"
+        ChildProcess(
+            f"{context} {command}", [sys.executable, "-m", f"notify_{context}", command], log, environment
+        ).run_to_end()
 
     def _secrets(self) -> dict[str, str]:
         folder = self.folder / "secrets"
@@ -257,8 +282,9 @@ class Stack:
 
     def _is_serving(self, address: str) -> bool:
         with self.operator_channel(address) as channel:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
             try:
-                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
+                answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
             except grpc.RpcError:
                 return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
@@ -274,13 +300,20 @@ class Stack:
 
 _WORKERS: dict[str, dict[str, list[str]]] = {
     "admin": {},
-    "providers": {"providers-work": ["work", "--queues", "dispatch,sandbox"]},
+    "providers": {"providers-work": ["work", "--queues", "dispatch,sandbox,housekeeping"]},
     "letters": {
         "letters-work": ["work", "--queues", "relay"],
         "letters-celery": ["celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render,submit"],
     },
-    "notifications": {"notifications-work": ["work", "--queues", "relay,feeds"]},
+    "notifications": {"notifications-work": ["work", "--queues", "relay,feeds,housekeeping"]},
 }
+
+
+def _is_fresh(heartbeat: Path) -> bool:
+    try:
+        return time.time() - heartbeat.stat().st_mtime < HEARTBEAT_SECONDS
+    except OSError:
+        return False
 
 
 def _http_answers(port: int) -> bool:
