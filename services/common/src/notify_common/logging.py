@@ -69,8 +69,8 @@ class Logger(Protocol):
 def configure_logging(service: str, level: str = "info", stream: BinaryIO | None = None) -> None:
     """Writes this process's logs, and those of libraries from warnings up, as JSON lines to `stream`.
 
-    `service` goes into every line; `level` is debug, info, warning or error; `stream` is standard output unless
-    it is given.
+    `service` goes into every line; `level` is debug, info, warning or error; `stream` is standard output
+    unless it is given.
     """
     structlog.configure(
         processors=[structlog.processors.add_log_level, _Renderer(service)],

@@ -46,7 +46,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     ),
     # --- admin
     "SERVICE_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "No service has this id."),
-    "SERVICE_ARCHIVED": Reason(StatusCode.FAILED_PRECONDITION, "The service is archived: nothing of it changes."),
+    "SERVICE_ARCHIVED": Reason(StatusCode.FAILED_PRECONDITION, "An archived service does not change."),
     "TEMPLATE_NOT_FOUND": Reason(
         StatusCode.NOT_FOUND, "The service has no such template, or not this version."
     ),

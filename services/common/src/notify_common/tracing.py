@@ -8,7 +8,6 @@ traces pass through processes that record nothing, and through queues. Spans are
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
@@ -42,6 +41,9 @@ def configure_tracing(service: str, endpoint: str | None, exporter: SpanExporter
     if exporter is not None:
         provider.add_span_processor(SimpleSpanProcessor(exporter))
     else:
+        # Imported here because it takes a third of a process's start, and most have no collector.
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     _provider, _tracer = provider, provider.get_tracer("notify_common")
 

@@ -59,7 +59,7 @@ def serve_letters() -> Iterator[Callable[..., InProcessServer]]:
 
 @pytest.fixture
 def serve_dispatch() -> Iterator[Callable[..., InProcessServer]]:
-    """Returns a function that serves DispatchService, with `submit` (takes an iterator) as SubmitPrintBatch."""
+    """Returns a function that serves DispatchService, with `submit` as SubmitPrintBatch."""
     with ExitStack() as stack:
 
         def serve(submit: Any, **settings: Any) -> InProcessServer:

@@ -40,6 +40,11 @@ def leak_in_stream(request: object, context: object) -> Iterator[letters_pb.Down
     leak()
 
 
+def read(responses: Iterator[letters_pb.DownloadPdfResponse], into: list[bytes]) -> None:
+    for response in responses:
+        into.append(response.chunk)
+
+
 def raw_channel(server: InProcessServer, context: str) -> grpc.Channel:
     """A channel without our client side, to see what is really on the wire."""
     return grpc.secure_channel(
@@ -81,12 +86,11 @@ class TestAnUnexpectedException:
 
     def test_never_reaches_the_reader_of_a_stream(self, serve_letters: Serve, log_lines: LogLines) -> None:
         server = serve_letters(leak_in_stream)
-        received = []
-        with pytest.raises(grpc.RpcError) as caught, raw_channel(server, "letters") as channel:
-            for response in LettersServiceStub(channel).DownloadPdf(
-                letters_pb.DownloadPdfRequest(), timeout=5
-            ):
-                received.append(response.chunk)
+        received: list[bytes] = []
+        with raw_channel(server, "letters") as channel:
+            responses = LettersServiceStub(channel).DownloadPdf(letters_pb.DownloadPdfRequest(), timeout=5)
+            with pytest.raises(grpc.RpcError) as caught:
+                read(responses, received)
         assert received == [b"first"]
         assert caught.value.code() is grpc.StatusCode.INTERNAL
         assert "hunter2" not in everything_in(caught.value)
@@ -138,7 +142,7 @@ class TestANotifyError:
             raise invalid_field(FieldViolation("user_id", "is required"))
 
         server = serve_users(fail)
-        with pytest.raises(grpc.RpcError) as caught, raw_channel(server, "admin") as channel:
+        with raw_channel(server, "admin") as channel, pytest.raises(grpc.RpcError) as caught:
             UsersServiceStub(channel).GetUser(
                 pb.GetUserRequest(), timeout=2, metadata=(("x-request-id", "the-request"),)
             )
@@ -165,11 +169,10 @@ class TestANotifyError:
             yield letters_pb.DownloadPdfResponse(chunk=b"first")
             raise NotifyError("PDF_NOT_READY")
 
-        received = []
+        received: list[bytes] = []
+        stub = LettersServiceStub(serve_letters(stream).channel())
         with pytest.raises(NotifyError) as caught:
-            stub = LettersServiceStub(serve_letters(stream).channel())
-            for response in stub.DownloadPdf(letters_pb.DownloadPdfRequest()):
-                received.append(response.chunk)
+            read(stub.DownloadPdf(letters_pb.DownloadPdfRequest()), received)
         assert received == [b"first"]
         assert caught.value.reason == "PDF_NOT_READY"
 

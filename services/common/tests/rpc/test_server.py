@@ -44,7 +44,7 @@ class TestHealth:
     def test_follows_the_checks(self, serve_users: Serve) -> None:
         healthy = True
         server = serve_users(checks={"database": lambda: healthy}, check_interval=0.02)
-        stub = HealthStub(server.channel("operator", server.admin_target))
+        stub: Any = HealthStub(server.channel("operator", server.admin_target))
 
         def status(service: str = "") -> Any:
             return stub.Check(health_pb2.HealthCheckRequest(service=service)).status
@@ -62,7 +62,7 @@ class TestHealth:
             raise OSError("no route to postgres://u:hunter2@db")
 
         server = serve_users(checks={"database": check})
-        stub = HealthStub(server.channel("operator", server.admin_target))
+        stub: Any = HealthStub(server.channel("operator", server.admin_target))
         assert stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING
         assert "hunter2" not in repr(log_lines())
         assert ["database"] in [line.get("check") for line in log_lines()]
@@ -76,7 +76,7 @@ class TestHealth:
             return True
 
         server = serve_users(checks={"database": check}, check_interval=0.05)
-        stub = HealthStub(server.channel("operator", server.admin_target))
+        stub: Any = HealthStub(server.channel("operator", server.admin_target))
         assert stub.Check(health_pb2.HealthCheckRequest()).status == SERVING
         hang.set()
         eventually(lambda: bool(stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING))
@@ -94,21 +94,21 @@ class TestHealth:
         with ThreadPoolExecutor(1) as pool:
             held = pool.submit(UsersServiceStub(server.channel()).GetUser, pb.GetUserRequest())
             assert entered.wait(PATIENCE)
-            stub = HealthStub(server.channel("operator", server.admin_target))
+            stub: Any = HealthStub(server.channel("operator", server.admin_target))
             assert stub.Check(health_pb2.HealthCheckRequest()).status == SERVING
             release.set()
             held.result()
 
     def test_knows_only_its_own_services(self, serve_users: Serve) -> None:
         server = serve_users()
-        stub = HealthStub(server.channel("operator", server.admin_target))
+        stub: Any = HealthStub(server.channel("operator", server.admin_target))
         with pytest.raises(NotifyError) as caught:
             stub.Check(health_pb2.HealthCheckRequest(service="notify.letters.v1.LettersService"))
         assert caught.value.code is grpc.StatusCode.NOT_FOUND
 
     def test_has_no_watch(self, serve_users: Serve) -> None:
         server = serve_users()
-        stub = HealthStub(server.channel("operator", server.admin_target))
+        stub: Any = HealthStub(server.channel("operator", server.admin_target))
         with pytest.raises(NotifyError) as caught:
             next(stub.Watch(health_pb2.HealthCheckRequest()))
         assert caught.value.reason == "UNIMPLEMENTED"
@@ -117,7 +117,7 @@ class TestHealth:
         server = AdminServer("notifications", tls_settings("notifications"), {"queue": lambda: True})
         port = server.start()
         channels = Channels(tls_settings("operator"))
-        stub = HealthStub(channels.get("notifications", f"127.0.0.1:{port}"))
+        stub: Any = HealthStub(channels.get("notifications", f"127.0.0.1:{port}"))
         assert stub.Check(health_pb2.HealthCheckRequest()).status == SERVING
         channels.close()
         server.stop()
@@ -256,7 +256,7 @@ class TestBeingToldToStop:
     ) -> None:
         channels = Channels(tls_settings("api-gateway"))
         users = UsersServiceStub(channels.get("admin", f"unix:{tmp_path}/grpc"))
-        health = HealthStub(channels.get("admin", f"unix:{tmp_path}/admin"))
+        health: Any = HealthStub(channels.get("admin", f"unix:{tmp_path}/admin"))
         with ThreadPoolExecutor(1) as pool:
             held = pool.submit(users.GetUser, pb.GetUserRequest(user_id="slow"))
             self.read_until(process, "slow call entered")

@@ -1,6 +1,7 @@
 """The algebra of errors and statuses."""
 
 from datetime import timedelta
+from typing import Any
 
 import grpc
 from hypothesis import given
@@ -32,8 +33,8 @@ class FailedCall(grpc.RpcError, grpc.Call):
     def details(self) -> str:
         return self._sent.details
 
-    def trailing_metadata(self) -> tuple[tuple[str, bytes | str], ...]:
-        return tuple(self._sent.trailing_metadata)
+    def trailing_metadata(self) -> Any:
+        return self._sent.trailing_metadata
 
     def initial_metadata(self) -> tuple[tuple[str, bytes | str], ...]:
         return ()

@@ -1,8 +1,8 @@
 """The service configs: timeouts and retry policies of every method, as data.
 
 `notify/<context>/v1/service_config.json` is in gRPC's own service config format. Channels get it without its
-timeouts: our client side sets each call's deadline itself. A server sees no deadline that gRPC takes from there
-(design.md §2.7), and a channel of grpcio 1.85.1 gave calls 0.08 to 0.55 of the 2 seconds that it said.
+timeouts: our client side sets each call's deadline itself. A server sees no deadline that gRPC takes from
+there (design.md §2.7), and a channel of grpcio 1.85.1 gave calls 0.08 to 0.55 of the 2 seconds that it said.
 """
 
 import json
