@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2  # type: ignore[import-untyped] # no stubs exist
+from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped] # no stubs exist
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from notify_common.errors import FieldViolation, NotifyError
