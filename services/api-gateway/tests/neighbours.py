@@ -2,6 +2,7 @@
 asked and answer from what a test puts in, over real mTLS gRPC on unix sockets.
 """
 
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -78,11 +79,15 @@ class Recorder:
     failures: dict[str, NotifyError] = field(default_factory=dict)
     request_ids: list[str] = field(default_factory=list)
     """Request ids that the calls came with."""
+    gates: dict[str, threading.Event] = field(default_factory=dict)
+    """Methods whose calls wait until an event is set."""
 
     def record(self, method: str, request: Any) -> None:
         """Notes a call. Raises the error that the test set for the method."""
         self.calls.append((method, request))
         self.request_ids.append(call_context.request_id.get())
+        if gate := self.gates.get(method):
+            gate.wait(timeout=20)
         if failure := self.failures.get(method):
             raise failure
 
@@ -399,6 +404,7 @@ class Neighbours:
         """Clears calls and failures, so that tests don't see each other's."""
         self.recorder.calls.clear()
         self.recorder.failures.clear()
+        self.recorder.gates.clear()
         self.notifications.stored.clear()
         self.letters.pdfs.clear()
         self.letters.pages.clear()

@@ -28,8 +28,9 @@ def answer(client: FlaskClient, headers: dict[str, str]) -> tuple[int, str]:
     response = client.get("/v2/templates", headers=headers)
     if response.status_code == 200:
         return 200, ""
-    [error] = response.json["errors"]
-    assert response.json["status_code"] == response.status_code
+    body = response.get_json()
+    [error] = body["errors"]
+    assert body["status_code"] == response.status_code
     assert error["error"] == "AuthError"
     assert "WWW-Authenticate" not in response.headers
     return response.status_code, error["message"]
@@ -92,7 +93,8 @@ def test_issuer(client: FlaskClient, tenant: Tenant) -> None:
     secret = tenant.normal.secret
     wrong_type = (403, "Invalid token: service id is not the right data type")
     assert answer(client, bearer(make_token(None, secret))) == (403, "Invalid token: iss field not provided")
-    for issuer in ("my-service", "", 12345, [], {}, True):
+    issuers: tuple[object, ...] = ("my-service", "", 12345, [], {}, True)
+    for issuer in issuers:
         assert answer(client, bearer(make_token(issuer, secret))) == wrong_type
     assert answer(client, bearer(make_token(str(uuid4()), secret))) == (
         403,

@@ -10,6 +10,7 @@ from notify_common.logging import get_logger
 
 from notify_gateway.clients import Clients
 from notify_gateway.errors import json_response, legacy_response
+from notify_gateway.public.body import read
 
 _MAX_BODY_BYTES: Final = 64 * 1024
 _REQUIRED: Final = ("status", "CID")
@@ -22,7 +23,7 @@ def blueprint(clients: Clients) -> Blueprint:
     @routes.post("/notifications/sms/mmg")
     def record_receipt() -> Response:
         request.max_content_length = _MAX_BODY_BYTES
-        body = request.get_data(cache=False)
+        body = read(request)
         missing = [name for name in _REQUIRED if _is_missing(_receipt(body).get(name))]
         if missing:
             return legacy_response(400, [f"MMG callback failed: {name} missing" for name in missing])

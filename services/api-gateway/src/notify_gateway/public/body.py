@@ -1,10 +1,22 @@
-"""Request bodies: bytes to JSON, hostile ones included (public-api.md §1.7)."""
+"""Request bodies: read, and turned to JSON, hostile ones included (public-api.md §1.7)."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+
 from notify_gateway.errors import INVALID_JSON, bad_request, validation_error
+
+
+def read(asked: Request) -> bytes:
+    """Returns the body of a request. Raises RequestEntityTooLarge where it is over the request's limit."""
+    body = asked.get_data(cache=False)
+    if asked.content_length is None and len(body) == asked.max_content_length:
+        # Without a length in front, reading ends silently at the limit.
+        raise RequestEntityTooLarge
+    return body
 
 
 def parse_json(body: bytes) -> Any:

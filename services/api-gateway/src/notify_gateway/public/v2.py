@@ -8,6 +8,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from notify_gateway.auth import Authenticator, Caller
 from notify_gateway.errors import ApiError, bad_request, too_large_text
 from notify_gateway.middleware import READS
+from notify_gateway.public import body
 from notify_gateway.public.schemas import Schema, canonical_uuid
 
 
@@ -45,7 +46,7 @@ def root() -> str:
 def read_body(asked: Request) -> bytes:
     """Returns the request's body. Raises ApiError 413 where it is over the limit."""
     try:
-        return asked.get_data(cache=False)
+        return body.read(asked)
     except RequestEntityTooLarge:
         raise too_large(asked.max_content_length or 0) from None
 

@@ -1,0 +1,118 @@
+"""The gateway as granian serves it (design.md §4.2, §4.3)."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from notify_common.rpc.testing import certificates
+from notify_gateway.settings import GatewaySettings
+
+from .conftest import Tenant
+from .neighbours import Neighbours
+
+TEMPLATE_ID = "f33517ff-2a88-4f6e-b855-c550268ce08a"
+SMS = {"phone_number": "07400123456", "template_id": TEMPLATE_ID}
+START_SECONDS = 30
+
+
+@pytest.fixture
+def granian(settings: GatewaySettings, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    files = certificates()["api-gateway"]
+    told = {
+        "TLS_CA_FILE": files.ca,
+        "TLS_CERT_FILE": files.cert,
+        "TLS_KEY_FILE": files.key,
+        "ADMIN_TARGET": settings.admin_target,
+        "NOTIFICATIONS_TARGET": settings.notifications_target,
+        "LETTERS_TARGET": settings.letters_target,
+        "PROVIDERS_TARGET": settings.providers_target,
+    }
+    log = tmp_path / "log"
+    command = [
+        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--no-ws"),
+        *("--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "4"),
+        *("--workers-kill-timeout", "20", "--log-level", "warning", "notify_gateway.app:create_app"),
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env=os.environ | {f"NOTIFY_GATEWAY_{name}": str(value) for name, value in told.items()},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_it_answers(process, url)
+        yield process, url, log
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None:
+        try:
+            if httpx.get(f"{url}/_status?simple=1").status_code == 200:
+                return
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
+    pytest.fail(f"granian ended with {process.returncode}")
+
+
+def test_a_request_under_way_is_answered_after_sigterm(
+    granian: tuple[subprocess.Popen[bytes], str, Path], tenant: Tenant, neighbours: Neighbours
+) -> None:
+    process, url, log = granian
+    headers = tenant.headers()
+    assert httpx.post(f"{url}/v2/notifications/sms", json=SMS, headers=headers).status_code == 201
+    gate = neighbours.recorder.gates["SendSms"] = threading.Event()
+    answers: list[int] = []
+
+    def ask() -> None:
+        answers.append(
+            httpx.post(f"{url}/v2/notifications/sms", json=SMS, headers=headers, timeout=30).status_code
+        )
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    deadline = time.monotonic() + 10
+    while len(neighbours.recorder.requests("SendSms")) < 2:
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGTERM)
+    gate.set()
+    asking.join(timeout=30)
+    assert answers == [201]
+    assert process.wait(timeout=30) == 0
+    assert b"Traceback" not in log.read_bytes()
+    assert not re.search(rb"900123|07400123456", log.read_bytes())
+
+
+def test_bodies_without_a_length(granian: tuple[subprocess.Popen[bytes], str, Path], tenant: Tenant) -> None:
+    _, url, _ = granian
+
+    def parts() -> Iterator[bytes]:
+        yield b'{"phone_number": "07400123456", '
+        yield f'"template_id": "{TEMPLATE_ID}"}}'.encode()
+
+    address = f"{url}/v2/notifications/sms"
+    assert httpx.post(address, content=parts(), headers=tenant.headers()).status_code == 201
+
+    def too_many() -> Iterator[bytes]:
+        for _ in range(12):
+            yield b" " * 1_000_000
+
+    assert httpx.post(address, content=too_many(), headers=tenant.headers()).status_code == 413
