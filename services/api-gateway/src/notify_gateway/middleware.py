@@ -80,7 +80,7 @@ def _meters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
 
 
 def install(app: Flask, log_sample: int) -> None:
-    """Puts everything around the routes of `app`; every `log_sample`-th good and quick request is logged."""
+    """Puts everything around the routes of `app`; logs slow requests and every `log_sample`-th other one."""
     counter = itertools.count()
 
     @app.before_request
@@ -101,8 +101,7 @@ def install(app: Flask, log_sample: int) -> None:
         handled, timed = _meters(request.method, route, response.status_code)
         handled.inc()
         timed.observe(seconds)
-        failed = response.status_code >= 500
-        if failed or seconds >= _SLOW_SECONDS or next(counter) % log_sample == 0:
+        if seconds >= _SLOW_SECONDS or next(counter) % log_sample == 0:
             caller = g.get("caller")
             get_logger().info(
                 "request answered",
