@@ -115,10 +115,8 @@ def _stay(stack: Stack, stopping: threading.Event) -> int:
     while not stopping.wait(1.0):
         for name in set(stack.ended()) - told:
             told.add(name)
-            console.print(
-                f"{name} ended with status {stack.processes[name].exit_status()}; see {stack.processes[name].log}",
-                markup=False,
-            )
+            process = stack.processes[name]
+            console.print(f"{name} ended with status {process.exit_status()}; see {process.log}", markup=False)
     return 0
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import grpc
-import pypdfium2  # type: ignore[import-untyped] # it ships no annotations
+import pypdfium2
 import pytest
 from notify.common.v1.common_pb2 import (
     KEY_TYPE_TEAM,

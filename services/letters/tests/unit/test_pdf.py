@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-import pypdfium2  # type: ignore[import-untyped] # it ships no annotations
+import pypdfium2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -3,7 +3,7 @@
 import io
 import threading
 
-import pypdfium2  # type: ignore[import-untyped] # it ships no annotations
+import pypdfium2
 
 WIDTH_PIXELS = 1000
 
