@@ -124,6 +124,7 @@ def test_a_letter(client: FlaskClient, neighbours: Neighbours) -> None:
     assert shown.count("<img ") == 3
     assert 'alt="Page 3 of 3 of the letter"' in shown
     assert "SW14 6BF" in shown
+    assert '<span class="who">Amala Bird</span>' in page(client, "/console/")
     image = client.get(f"/console/messages/{letter.id}/pages/2.png")
     assert image.mimetype == "image/png"
     assert image.data == neighbours.letters.pages[letter.id][1]

@@ -18,7 +18,7 @@ from notify_common.rpc import enums
 from notify_content.sms import SmsMessage, SmsTemplate
 
 _TEXT: Final = SmsTemplate("((body))")
-_KINDS: Final = {"sms": "Text message", "email": "Email", "print": "Letter", "letter": "Letter"}
+_KINDS: Final = {"sms": "Text message", "email": "Email", "letter": "Letter"}
 _KEY_TYPES: Final = {"normal": "live", "team": "team and guest list", "test": "test"}
 _OUTCOMES: Final = {
     Attempt.OUTCOME_UNSPECIFIED: "under way",
@@ -42,6 +42,7 @@ class Line:
     kind: str
     """The same for people."""
     recipient: str
+    """Letters: the first line of the address."""
     summary: str
     time: datetime
     copies: int
@@ -200,11 +201,13 @@ def timeline(notification: Notification | None, dispatch: GetDispatchResponse | 
 
 def _line(found: SandboxMessage) -> Line:
     channel = enums.to_text(Channel, found.channel)
+    # A letter's summary has the whole address; its first line is the name.
+    recipient = found.recipient.partition(", ")[0] if channel == "letter" else found.recipient
     return Line(
         found.id,
         channel,
         _KINDS[channel],
-        found.recipient,
+        recipient,
         found.summary,
         _time(found.receive_time),
         found.copy_count,
