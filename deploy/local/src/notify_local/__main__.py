@@ -116,7 +116,8 @@ def _stay(stack: Stack, stopping: threading.Event) -> int:
         for name in set(stack.ended()) - told:
             told.add(name)
             process = stack.processes[name]
-            console.print(f"{name} ended with status {process.exit_status()}; see {process.log}", markup=False)
+            status = process.exit_status()
+            console.print(f"{name} ended with status {status}; see {process.log}", markup=False)
     return 0
 
 

@@ -118,6 +118,7 @@ def install(app: Flask, log_sample: int) -> None:
         span = g.pop("span", None)
         if span is not None:
             span.__exit__(None, None, None)
+        context.leave()
 
     @app.errorhandler(ApiError)
     def on_api_error(error: ApiError) -> Response:

@@ -46,6 +46,14 @@ def enter(request: str | None, trace: str | None, made_by: str | None, until: fl
     deadline.set(until)
 
 
+def leave() -> None:
+    """Ends the context that `enter` began: what this thread does next belongs to no request."""
+    request_id.set("")
+    traceparent.set("")
+    origin.set("")
+    deadline.set(None)
+
+
 @contextmanager
 def bind(
     *,
