@@ -105,7 +105,7 @@ class ServiceSettings(BaseSettings):
     grpc_max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Calls that are served or wait for a thread at once; one more is refused."""
     access_log_sample: Annotated[int, Field(ge=1, le=1_000_000)] = 100
-    """Of calls that went well and quickly, every n-th is logged; the others are only counted."""
+    """Of reads that go well and quickly, every n-th is logged; all are counted."""
 
     @classmethod
     def settings_customise_sources(

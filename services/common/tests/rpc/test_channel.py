@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from notify_common.rpc.channel import Channels
+from notify_common.rpc.options import channel_options, server_options
 from notify_common.rpc.testing import InProcessServer, tls_settings
 
 Serve = Callable[..., InProcessServer]
@@ -52,6 +53,13 @@ def test_a_forked_process_gets_channels_of_its_own(serve_users: Serve, before: s
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_no_client_pings_more_often_than_servers_take() -> None:
+    server, client = dict(server_options()), dict(channel_options("admin"))
+    least = server["grpc.http2.min_recv_ping_interval_without_data_ms"]
+    assert int(client["grpc.keepalive_time_ms"]) > int(least)
+    assert client["grpc.keepalive_permit_without_calls"] == server["grpc.keepalive_permit_without_calls"]
 
 
 def test_asking_again_gives_the_same_channel() -> None:

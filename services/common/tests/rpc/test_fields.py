@@ -14,7 +14,7 @@ from notify.providers.v1 import provider_settings_service_pb2 as providers_pb
 from notify_common import ids
 from notify_common.errors import NotifyError
 from notify_common.rpc import enums
-from notify_common.rpc.masks import apply_mask, check_mask
+from notify_common.rpc.masks import check_mask
 from notify_common.rpc.validate import validating
 
 
@@ -114,12 +114,6 @@ class TestMasks:
 
     def test_paths_come_once_in_their_order(self) -> None:
         assert check_mask(FieldMask(paths=["b", "a", "b"]), {"a", "b", "c"}) == ["b", "a"]
-
-    def test_masked_fields_are_set_or_cleared_and_others_stay(self) -> None:
-        target = providers_pb.Provider(name="mmg", active=True, priority=70, version=3)
-        source = providers_pb.Provider(name="other", priority=30, version=9)
-        apply_mask(target, source, ["active", "priority"])
-        assert target == providers_pb.Provider(name="mmg", active=False, priority=30, version=3)
 
 
 ENUMS = [

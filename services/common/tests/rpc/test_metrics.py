@@ -65,7 +65,7 @@ def test_both_ends_count_and_time_each_call_by_its_outcome(
     assert after[waits] - before.get(waits, 0.0) == 4
 
 
-def test_of_good_calls_a_sample_is_logged_and_of_failed_ones_each(
+def test_of_good_reads_a_sample_is_logged_and_of_everything_else_each(
     serve_users: Serve, log_lines: Callable[[], list[dict[str, object]]]
 ) -> None:
     def get_user(request: pb.GetUserRequest, context: object) -> pb.GetUserResponse:
@@ -73,16 +73,28 @@ def test_of_good_calls_a_sample_is_logged_and_of_failed_ones_each(
             raise NotifyError("USER_NOT_FOUND")
         return pb.GetUserResponse()
 
-    server = serve_users(get_user, access_log_sample=10)
+    def create_user(request: object, context: object) -> pb.CreateUserResponse:
+        return pb.CreateUserResponse()
+
+    server = serve_users(get_user, create_user, access_log_sample=10)
     stub = UsersServiceStub(server.channel())
     for _ in range(20):
         stub.GetUser(pb.GetUserRequest())
     for _ in range(3):
+        stub.CreateUser(pb.CreateUserRequest())
+    for _ in range(2):
         with pytest.raises(NotifyError):
             stub.GetUser(pb.GetUserRequest(user_id="missing"))
     server.server.stop(5)
     served = [line for line in log_lines() if line["event"] == "call served"]
-    assert [line["code"] for line in served] == ["OK", "OK", "NOT_FOUND", "NOT_FOUND", "NOT_FOUND"]
-    assert served[2]["reason"] == "USER_NOT_FOUND"
-    assert served[2]["method"] == "/notify.admin.v1.UsersService/GetUser"
-    assert "api-gateway" in str(served[2]["caller"])
+    assert [(str(line["method"]).rpartition("/")[2], line["code"]) for line in served] == [
+        ("GetUser", "OK"),
+        ("GetUser", "OK"),
+        ("CreateUser", "OK"),
+        ("CreateUser", "OK"),
+        ("CreateUser", "OK"),
+        ("GetUser", "NOT_FOUND"),
+        ("GetUser", "NOT_FOUND"),
+    ]
+    assert served[-1]["reason"] == "USER_NOT_FOUND"
+    assert served[-1]["caller"] == "api-gateway"

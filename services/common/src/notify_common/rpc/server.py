@@ -23,7 +23,7 @@ from notify_common.rpc.options import server_options
 from notify_common.rpc.tls import OPERATOR, server_credentials
 from notify_common.settings import ServiceSettings
 
-HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _ADMIN_THREADS = 2
 _ADMIN_CONCURRENT = 16
 
@@ -70,7 +70,7 @@ class AdminServer:
         self._settings = settings
         self.health = Health(checks, services, check_interval)
         self._server = _build(context, settings, {}, _ADMIN_THREADS, _ADMIN_CONCURRENT)
-        add_admin_services(self._server, settings, self.health, services)
+        _add_admin_services(self._server, settings, self.health, services)
 
     def start(self) -> int | None:
         """Runs the checks and listens. Returns the port. Raises BootError where the address is taken."""
@@ -113,7 +113,7 @@ class Server:
         )
         for registration in registrations:
             registration.add(registration.servicer, self._server)
-        add_admin_services(self._server, settings, self._admin.health, names)
+        _add_admin_services(self._server, settings, self._admin.health, names)
 
     def start(self) -> Bound:
         """Listens and serves. Returns the ports. Raises BootError where an address is taken."""
@@ -143,13 +143,13 @@ class Server:
         get_logger().info("stopped")
 
 
-def add_admin_services(
+def _add_admin_services(
     server: grpc.Server, settings: ServiceSettings, health: Health, services: Sequence[str]
 ) -> None:
     """Adds health, and reflection of `services` if it is switched on, to a server."""
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if settings.reflection_enabled:
-        reflection.enable_server_reflection((*services, HEALTH, reflection.SERVICE_NAME), server)
+        reflection.enable_server_reflection((*services, _HEALTH, reflection.SERVICE_NAME), server)
 
 
 def _build(
@@ -161,12 +161,12 @@ def _build(
 ) -> grpc.Server:
     """Returns a server with our interceptors, outermost first, and no services."""
     return grpc.server(
-        TimedThreadPool(max_workers=threads, thread_name_prefix="grpc"),
+        _TimedThreadPool(max_workers=threads, thread_name_prefix="grpc"),
         interceptors=[
             ErrorsInterceptor(f"{context}.notify"),
             ContextInterceptor(),
             TelemetryInterceptor(settings.access_log_sample),
-            AuthzInterceptor({**allowed, reflection.SERVICE_NAME: (OPERATOR,)}, anyone=(HEALTH,)),
+            AuthzInterceptor({**allowed, reflection.SERVICE_NAME: (OPERATOR,)}, anyone=(_HEALTH,)),
             DeadlineInterceptor(),
         ],
         options=server_options(),
@@ -184,7 +184,7 @@ def _bind(server: grpc.Server, listen: str, settings: ServiceSettings, setting: 
     return None if listen.startswith("unix:") else port
 
 
-class TimedThreadPool(futures.ThreadPoolExecutor):
+class _TimedThreadPool(futures.ThreadPoolExecutor):
     """A pool that measures how long each call waited for a thread."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> futures.Future[Any]:
