@@ -25,7 +25,7 @@ class ProtocFailed(Exception):
 def build(out: Path = DEFAULT_OUT) -> int:
     """Compiles every proto below `protos/notify` into `out` and returns how many there were.
 
-    The swap of the finished tree for the old one is a rename, so an import never meets half a build.
+    The finished tree takes the old one's place by renames, so that an import hardly ever meets half a build.
     Raises ProtocFailed.
     """
     sources = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "notify").rglob("*.proto"))
@@ -50,10 +50,10 @@ def build(out: Path = DEFAULT_OUT) -> int:
             (folder / "__init__.py").touch()
         (target / "notify" / "py.typed").touch()
         _copy_service_configs(target)
-        old = out / "notify"
-        if old.exists():
-            shutil.rmtree(old)
-        (target / "notify").rename(old)
+        current = out / "notify"
+        if current.exists():
+            current.rename(target / "before")
+        (target / "notify").rename(current)
     return len(sources)
 
 
