@@ -32,6 +32,31 @@ class Command(Generic[S]):
     long_running: bool = True
 
 
+def work_command(
+    help: str, queues: Sequence[str], run: Callable[[S, argparse.Namespace, threading.Event], int | None]
+) -> Command[S]:
+    """Returns the command `work`; `arguments.queues` are those of `queues` that `--queues` names, or all."""
+
+    def chosen(text: str) -> list[str]:
+        names = [name.strip() for name in text.split(",")]
+        unknown = sorted(set(names) - set(queues))
+        if unknown:
+            raise argparse.ArgumentTypeError(
+                f"no such queue: {', '.join(unknown)}; there are {', '.join(queues)}"
+            )
+        return list(dict.fromkeys(names))
+
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--queues",
+            type=chosen,
+            default=list(queues),
+            help=f"comma-separated, of {', '.join(queues)}; all by default",
+        )
+
+    return Command("work", help, run, add_arguments)
+
+
 def run(
     service: str, settings: type[S], commands: Sequence[Command[S]], arguments: Sequence[str] | None = None
 ) -> NoReturn:

@@ -42,32 +42,13 @@ def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.E
     bootstrap.parts_for_relay(settings).blobs.ensure_bucket()
 
 
-def _queues(text: str) -> list[str]:
-    queues = [queue.strip() for queue in text.split(",")]
-    unknown = sorted(set(queues) - set(bootstrap.QUEUES))
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"no such queue: {', '.join(unknown)}; there are {', '.join(bootstrap.QUEUES)}"
-        )
-    return queues
-
-
-def _work_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--queues",
-        type=_queues,
-        default=list(bootstrap.QUEUES),
-        help=f"comma-separated, of {', '.join(bootstrap.QUEUES)}; all by default",
-    )
-
-
 if __name__ == "__main__":
     main.run(
         "letters",
         Settings,
         [
             main.Command("serve", "serve LettersService and PrintRunsService", serve),
-            main.Command("work", "send the tasks of due batches to Celery", work, _work_arguments),
+            main.work_command("send the tasks of due batches to Celery", bootstrap.QUEUES, work),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
         ],
     )

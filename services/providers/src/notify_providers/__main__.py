@@ -40,32 +40,13 @@ def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.E
     migrations.migrate("notify_providers", settings.database_url.get_secret_value(), settings.app_role)
 
 
-def _queues(text: str) -> list[str]:
-    queues = [queue.strip() for queue in text.split(",")]
-    unknown = sorted(set(queues) - set(bootstrap.QUEUES))
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"no such queue: {', '.join(unknown)}; there are {', '.join(bootstrap.QUEUES)}"
-        )
-    return list(dict.fromkeys(queues))
-
-
-def _work_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--queues",
-        type=_queues,
-        default=list(bootstrap.QUEUES),
-        help=f"comma-separated, of {', '.join(bootstrap.QUEUES)}; all by default",
-    )
-
-
 if __name__ == "__main__":
     main.run(
         "providers",
         Settings,
         [
             main.Command("serve", "serve the gRPC services", serve),
-            main.Command("work", "hand messages over and do the other queues' work", work, _work_arguments),
+            main.work_command("hand messages over and do the other queues' work", bootstrap.QUEUES, work),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
         ],
     )
