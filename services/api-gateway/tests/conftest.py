@@ -34,6 +34,7 @@ def neighbours(started_neighbours: Neighbours) -> Neighbours:
 @pytest.fixture(scope="session")
 def settings(started_neighbours: Neighbours) -> GatewaySettings:
     files = certificates()["api-gateway"]
+    targets = started_neighbours.targets
     return GatewaySettings(
         tls_ca_file=files.ca,
         tls_cert_file=files.cert,
@@ -41,7 +42,10 @@ def settings(started_neighbours: Neighbours) -> GatewaySettings:
         max_body_bytes=9_000_000,
         console_enabled=True,
         access_log_sample=1,
-        **started_neighbours.targets,
+        admin_target=targets["admin"],
+        notifications_target=targets["notifications"],
+        letters_target=targets["letters"],
+        providers_target=targets["providers"],
     )
 
 

@@ -150,8 +150,8 @@ class Admin(ConfigFeedServiceServicer, ApiKeyVerificationServiceServicer, Templa
         snapshots = []
         for key in request.keys:
             service = self.services.get(key.service_id)
-            value = {"service": ServiceSnapshot(service=service)} if service is not None else {}
-            snapshots.append(Snapshot(key=key, **value))
+            value = ServiceSnapshot(service=service) if service is not None else None
+            snapshots.append(Snapshot(key=key, service=value))
         return config_feed_service_pb2.GetSnapshotsResponse(snapshots=snapshots)
 
     def ListConfigChanges(self, request: Any, context: Any) -> Any:
@@ -394,7 +394,7 @@ class Neighbours:
         }
         for context, registrations in served.items():
             server = self._stack.enter_context(InProcessServer(context, registrations))
-            self.targets[f"{context}_target"] = server.target
+            self.targets[context] = server.target
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -413,7 +413,7 @@ class Neighbours:
         self.providers.timelines.clear()
 
 
-def a_notification(service_id: str, channel: int = Channel.CHANNEL_SMS, **facts: Any) -> Notification:
+def a_notification(service_id: str, channel: Channel = Channel.CHANNEL_SMS, **facts: Any) -> Notification:
     """Returns a stored notification, accepted a minute ago unless told otherwise."""
     return Notification(
         **{

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator, FormatChecker
 from notify.common.v1.common_pb2 import Channel, Postage
 from notify.notifications.v1.notification_pb2 import Cost
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from .conftest import Tenant
@@ -21,7 +21,7 @@ from .neighbours import Neighbours, a_notification
 
 OPENAPI = yaml.safe_load((Path(__file__).parents[1] / "openapi.yaml").read_text(encoding="utf-8"))
 METHODS = {"get", "post", "put", "patch", "delete"}
-REGISTRY: Registry[Any] = Registry().with_resource("openapi", Resource(OPENAPI, DRAFT202012))
+REGISTRY: Registry[Any] = Registry().with_resource("openapi", DRAFT202012.create_resource(OPENAPI))
 
 
 def described() -> set[tuple[str, str]]:
@@ -76,13 +76,13 @@ def test_answers_to_sends(
         {"$ref": f"openapi#/components/schemas/{schema.replace('Sent', 'Send')}"}, registry=REGISTRY
     ).validate(body)
     response = client.post(f"/v2/notifications/{channel}", json=body, headers=tenant.headers())
-    check(schema, response.json)
+    check(schema, response.get_json())
 
 
 @pytest.mark.parametrize("channel", [Channel.CHANNEL_SMS, Channel.CHANNEL_EMAIL, Channel.CHANNEL_LETTER])
 @pytest.mark.parametrize("cost", [None, Cost(amount_micropounds=1, sms_fragments=1, letter_sheets=1)])
 def test_notifications(
-    client: FlaskClient, tenant: Tenant, neighbours: Neighbours, channel: int, cost: Cost | None
+    client: FlaskClient, tenant: Tenant, neighbours: Neighbours, channel: Channel, cost: Cost | None
 ) -> None:
     postage = Postage.POSTAGE_SECOND if channel == Channel.CHANNEL_LETTER else Postage.POSTAGE_UNSPECIFIED
     found = a_notification(tenant.id, channel, cost=cost, postage=postage)
@@ -97,7 +97,7 @@ def test_templates_previews_errors_and_status(
     path = f"/v2/template/{template.id}"
     check("Template", client.get(path, headers=tenant.headers()).json)
     check("Preview", client.post(f"{path}/preview", headers=tenant.headers()).json)
-    check("Error", client.get(path).json)
-    check("LegacyError", client.get("/nothing").json)
-    check("LegacyError", client.post("/notifications/sms/mmg", json={}).json)
-    check("Status", client.get("/_status").json)
+    check("Error", client.get(path).get_json())
+    check("LegacyError", client.get("/nothing").get_json())
+    check("LegacyError", client.post("/notifications/sms/mmg", json={}).get_json())
+    check("Status", client.get("/_status").get_json())

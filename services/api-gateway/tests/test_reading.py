@@ -18,7 +18,7 @@ from .neighbours import Neighbours, a_notification, timestamp
 CREATED = datetime(2026, 11, 24, 7, 10, 18, 836655, UTC)
 SENT = datetime(2026, 11, 24, 7, 10, 19, tzinfo=UTC)
 NOT_FOUND = {"errors": [{"error": "NoResultFound", "message": "No result found"}], "status_code": 404}
-NO_COST = {"is_cost_data_ready": False, "cost_in_pounds": None, "cost_details": {}}
+NO_COST: dict[str, object] = {"is_cost_data_ready": False, "cost_in_pounds": None, "cost_details": {}}
 NO_ADDRESS = dict.fromkeys([*(f"line_{n}" for n in range(1, 7)), "postcode"])
 
 
@@ -31,7 +31,7 @@ def store(neighbours: Neighbours, tenant: Tenant, *args: Any, **facts: Any) -> N
 def read(client: FlaskClient, tenant: Tenant, found: Notification) -> dict[str, Any]:
     response = client.get(f"/v2/notifications/{found.id}", headers=tenant.headers())
     assert response.status_code == 200
-    body: dict[str, Any] = response.json
+    body: dict[str, Any] = response.get_json()
     return body
 
 
@@ -153,14 +153,14 @@ def test_ids_in_other_spellings(
 ) -> None:
     found = store(neighbours, tenant)
     response = client.get(f"/v2/notifications/{spelling(found.id)}", headers=tenant.headers())
-    assert response.json["id"] == found.id
+    assert response.get_json()["id"] == found.id
 
 
 def test_ids_that_are_none(client: FlaskClient, tenant: Tenant) -> None:
     for text in ("abc", "sms", "%00", "x" * 500):
         for path in (f"/v2/notifications/{text}", f"/v2/notifications/{text}/pdf"):
             response = client.get(path, headers=tenant.headers())
-            assert response.json == {
+            assert response.get_json() == {
                 "errors": [{"error": "ValidationError", "message": "notification_id is not a valid UUID"}],
                 "status_code": 400,
             }
@@ -172,7 +172,7 @@ def test_notifications_of_others_do_not_exist(
     found = store(neighbours, new_tenant(neighbours))
     for path in (f"/v2/notifications/{found.id}", f"/v2/notifications/{uuid4()}"):
         response = client.get(path, headers=tenant.headers())
-        assert (response.status_code, response.json) == (404, NOT_FOUND)
+        assert (response.status_code, response.get_json()) == (404, NOT_FOUND)
 
 
 def list_them(client: FlaskClient, tenant: Tenant, query: str, **how: Any) -> Any:
@@ -202,7 +202,7 @@ def test_filters_are_passed_on(client: FlaskClient, tenant: Tenant, neighbours: 
 
 def test_no_filters(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:
     response = list_them(client, tenant, "")
-    assert response.json == {
+    assert response.get_json() == {
         "notifications": [],
         "links": {"current": "http://localhost/v2/notifications"},
     }
@@ -218,21 +218,21 @@ def test_statuses_that_nothing_has_find_nothing(
 ) -> None:
     store(neighbours, tenant)
     response = list_them(client, tenant, "?status=returned-letter&status=virus-scan-failed")
-    assert response.json["notifications"] == []
+    assert response.get_json()["notifications"] == []
     assert not neighbours.recorder.requests("ListNotifications")
 
 
 def test_links(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:
     stored = [store(neighbours, tenant) for _ in range(3)]
-    first = list_them(client, tenant, "?status=created&reference=a%26b&status=sending").json
+    first = list_them(client, tenant, "?status=created&reference=a%26b&status=sending").get_json()
     assert first["links"]["current"] == (
         "http://localhost/v2/notifications?status=created&status=sending&reference=a%26b"
     )
     assert first["links"]["next"] == f"{first['links']['current']}&older_than={stored[1].id}"
-    second = client.get(first["links"]["next"], headers=tenant.headers()).json
+    second = client.get(first["links"]["next"], headers=tenant.headers()).get_json()
     assert [item["id"] for item in second["notifications"]] == [stored[2].id]
     assert second["links"]["next"].count("older_than") == 1
-    third = client.get(second["links"]["next"], headers=tenant.headers()).json
+    third = client.get(second["links"]["next"], headers=tenant.headers()).get_json()
     assert third["notifications"] == []
     assert "next" not in third["links"]
 
@@ -260,14 +260,14 @@ def test_bad_filters(
 ) -> None:
     response = list_them(client, tenant, query)
     assert response.status_code == 400
-    assert [error["message"] for error in response.json["errors"]] == sentences
+    assert [error["message"] for error in response.get_json()["errors"]] == sentences
     assert not neighbours.recorder.requests("ListNotifications")
 
 
 def test_several_bad_filters(client: FlaskClient, tenant: Tenant) -> None:
     response = list_them(client, tenant, "?template_type=orange&status=elephant&status=created&status=tiger")
     known = ", ".join(schemas.STATUSES)
-    assert [error["message"] for error in response.json["errors"]] == [
+    assert [error["message"] for error in response.get_json()["errors"]] == [
         f"status elephant is not one of [{known}]",
         f"status tiger is not one of [{known}]",
         "template_type orange is not one of [sms, email, letter]",
@@ -276,7 +276,7 @@ def test_several_bad_filters(client: FlaskClient, tenant: Tenant) -> None:
 
 def test_nul_in_a_filter(client: FlaskClient, tenant: Tenant) -> None:
     response = list_them(client, tenant, "?reference=%00")
-    assert (response.status_code, response.json["errors"][0]["error"]) == (404, "DataError")
+    assert (response.status_code, response.get_json()["errors"][0]["error"]) == (404, "DataError")
 
 
 def a_letter(neighbours: Neighbours, tenant: Tenant, **facts: Any) -> str:
@@ -322,7 +322,7 @@ def test_pdfs_that_are_not_there(
 ) -> None:
     letter_id = a_letter(neighbours, tenant, **facts)
     response = client.get(f"/v2/notifications/{letter_id}/pdf", headers=tenant.headers())
-    assert (response.status_code, response.json["errors"]) == (
+    assert (response.status_code, response.get_json()["errors"]) == (
         status,
         [{"error": error, "message": sentence}],
     )
@@ -334,7 +334,7 @@ def test_a_letter_that_is_not_handed_over_yet(
     letter_id = a_letter(neighbours, tenant)
     neighbours.recorder.failures["DownloadPdf"] = NotifyError("LETTER_NOT_FOUND")
     response = client.get(f"/v2/notifications/{letter_id}/pdf", headers=tenant.headers())
-    assert response.json["errors"][0]["error"] == "PDFNotReadyError"
+    assert response.get_json()["errors"][0]["error"] == "PDFNotReadyError"
 
 
 def test_a_pdf_that_breaks_off_is_no_whole_answer(

@@ -58,7 +58,7 @@ def test_both_checks_agree(name: str, body: Any) -> None:
     assert schema.is_valid(body) == (not schema.messages(body))
 
 
-VALID = {
+VALID: dict[str, dict[str, Any]] = {
     "SEND_SMS": {"phone_number": "07700900123", "template_id": UUID},
     "SEND_EMAIL": {"email_address": "a@example.com", "template_id": UUID},
     "SEND_LETTER": {"template_id": UUID, "personalisation": {}},
@@ -76,7 +76,7 @@ VALID = {
 def test_both_checks_agree_on_bodies_that_are_nearly_valid(name: str, field: str, value: Any) -> None:
     schema = ALL[name]
     assert schema.is_valid(VALID[name])
-    body = VALID[name] | {field: value}
+    body = {**VALID[name], field: value}
     assert schema.is_valid(body) == (not schema.messages(body))
 
 

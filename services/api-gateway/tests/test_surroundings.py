@@ -49,7 +49,7 @@ HEADERS = {
 )
 def test_unknown_paths(client: FlaskClient, method: str, path: str) -> None:
     response = client.open(path, method=method)
-    assert (response.status_code, response.json) == (404, {"result": "error", "message": NOT_FOUND})
+    assert (response.status_code, response.get_json()) == (404, {"result": "error", "message": NOT_FOUND})
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_unknown_paths(client: FlaskClient, method: str, path: str) -> None:
 def test_wrong_methods(client: FlaskClient, method: str, path: str, allowed: set[str]) -> None:
     response = client.open(path, method=method)
     message = "The method is not allowed for the requested URL."
-    assert (response.status_code, response.json) == (405, {"result": "error", "message": message})
+    assert (response.status_code, response.get_json()) == (405, {"result": "error", "message": message})
     assert set(response.headers["Allow"].split(", ")) == allowed
 
 
@@ -104,10 +104,16 @@ def test_head(client: FlaskClient, tenant: Tenant) -> None:
 
 def test_status(client: FlaskClient) -> None:
     for response in (client.get("/"), client.get("/_status"), client.post("/_status")):
-        assert response.json["status"] == "ok"
-        assert set(response.json) == {"status", "git_commit", "build_time", "db_version", "db_bulk_version"}
+        assert response.get_json()["status"] == "ok"
+        assert set(response.get_json()) == {
+            "status",
+            "git_commit",
+            "build_time",
+            "db_version",
+            "db_bulk_version",
+        }
     for response in (client.get("/_status?simple=1"), client.post("/_status?simple=1")):
-        assert response.json == {"status": "ok"}
+        assert response.get_json() == {"status": "ok"}
 
 
 def test_metrics(client: FlaskClient) -> None:
@@ -131,10 +137,10 @@ def guarded(settings: GatewaySettings) -> Iterator[FlaskClient]:
 def test_metrics_behind_a_token(guarded: FlaskClient) -> None:
     response = guarded.get("/metrics")
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
-    assert response.json["message"] == "Unauthorized: authentication token must be provided"
+    assert response.get_json()["message"] == "Unauthorized: authentication token must be provided"
     response = guarded.get("/metrics", headers={"Authorization": "Bearer é"})
     assert response.status_code == 403
-    assert response.json["message"] == "Forbidden: invalid authentication token provided"
+    assert response.get_json()["message"] == "Forbidden: invalid authentication token provided"
     assert guarded.get("/metrics", headers={"Authorization": "Bearer sesame"}).status_code == 200
 
 
@@ -143,11 +149,11 @@ def test_urls_follow_the_host_and_trusted_proxies(
 ) -> None:
     forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
     response = client.get("/v2/notifications", headers=tenant.headers() | forwarded | {"Host": "api.example"})
-    assert response.json["links"]["current"] == "http://api.example/v2/notifications"
+    assert response.get_json()["links"]["current"] == "http://api.example/v2/notifications"
     behind = create_app(settings.model_copy(update={"trusted_proxy_count": 1}))
     forwarded["X-Forwarded-Host"] = "api.example"
     response = behind.test_client().get("/v2/notifications", headers=tenant.headers() | forwarded)
-    assert response.json["links"]["current"] == "https://api.example/v2/notifications"
+    assert response.get_json()["links"]["current"] == "https://api.example/v2/notifications"
     behind.extensions["close"]()
 
 
@@ -157,7 +163,7 @@ RECEIPT = {"CID": str(uuid4()), "status": "3", "substatus": "5"}
 def test_receipts_are_passed_on_untouched(client: FlaskClient, neighbours: Neighbours) -> None:
     body = b'{ "CID": "x", "status": 0, "MSISDN": "447700900855" }'
     response = client.post("/notifications/sms/mmg", data=body, content_type="text/plain")
-    assert (response.status_code, response.json) == (200, {"result": "success"})
+    assert (response.status_code, response.get_json()) == (200, {"result": "success"})
     [asked] = neighbours.recorder.requests("RecordReceipt")
     assert (asked.provider, asked.body, asked.content_type) == ("mmg", body, "text/plain")
 
@@ -177,21 +183,23 @@ def test_receipts_without_what_is_needed(
 ) -> None:
     response = client.post("/notifications/sms/mmg", json=receipt)
     sentences = [f"MMG callback failed: {name} missing" for name in missing]
-    assert (response.status_code, response.json) == (400, {"result": "error", "message": sentences})
+    assert (response.status_code, response.get_json()) == (400, {"result": "error", "message": sentences})
     assert not neighbours.recorder.requests("RecordReceipt")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 50_000])
 def test_receipts_that_are_no_json(client: FlaskClient, neighbours: Neighbours, body: bytes) -> None:
     response = client.post("/notifications/sms/mmg", data=body)
-    assert (response.status_code, response.json["result"]) == (400, "error")
+    assert (response.status_code, response.get_json()["result"]) == (400, "error")
     assert not neighbours.recorder.requests("RecordReceipt")
 
 
 def test_receipts_that_are_too_long(client: FlaskClient) -> None:
     response = client.post("/notifications/sms/mmg", json=RECEIPT | {"x": "x" * 65_536})
     assert response.status_code == 413
-    assert response.json["message"] == "Request body is too large. It cannot be larger than 65536 bytes."
+    assert (
+        response.get_json()["message"] == "Request body is too large. It cannot be larger than 65536 bytes."
+    )
 
 
 def test_receipts_that_services_can_not_use_are_no_error_to_the_provider(
@@ -199,13 +207,13 @@ def test_receipts_that_services_can_not_use_are_no_error_to_the_provider(
 ) -> None:
     neighbours.recorder.failures["RecordReceipt"] = NotifyError("RECEIPT_INVALID")
     response = client.post("/notifications/sms/mmg", json=RECEIPT)
-    assert (response.status_code, response.json) == (200, {"result": "success"})
+    assert (response.status_code, response.get_json()) == (200, {"result": "success"})
 
 
 def test_receipts_while_providers_is_away_are_sent_again(client: FlaskClient, neighbours: Neighbours) -> None:
     neighbours.recorder.failures["RecordReceipt"] = NotifyError("UNAVAILABLE")
     response = client.post("/notifications/sms/mmg", json=RECEIPT)
-    assert (response.status_code, response.json["result"]) == (503, "error")
+    assert (response.status_code, response.get_json()["result"]) == (503, "error")
     assert "Retry-After" in response.headers
 
 
@@ -222,12 +230,12 @@ def test_faults_of_our_own_leak_nothing(app: Flask, tenant: Tenant, monkeypatch:
     monkeypatch.setattr("notify_gateway.callbacks.mmg._receipt", fail)
     client = app.test_client()
     response = client.get("/v2/templates", headers=tenant.headers())
-    assert response.json == {
+    assert response.get_json() == {
         "errors": [{"error": "KeyError", "message": "Internal server error"}],
         "status_code": 500,
     }
     response = client.post("/notifications/sms/mmg", json={})
-    assert response.json == {"result": "error", "message": "Internal server error"}
+    assert response.get_json() == {"result": "error", "message": "Internal server error"}
     assert response.status_code == 500
 
 

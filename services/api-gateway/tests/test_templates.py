@@ -24,7 +24,7 @@ def test_a_text_template(client: FlaskClient, tenant: Tenant, neighbours: Neighb
         tenant.id, Channel.CHANNEL_SMS, "((First Name)) ((first-name)): ref ((ref_no??x))"
     )
     response = get(client, tenant, f"/v2/template/{template.id}")
-    assert response.json == {
+    assert response.get_json() == {
         "id": template.id,
         "name": "A template",
         "type": "sms",
@@ -52,7 +52,7 @@ def test_a_letter_template(client: FlaskClient, tenant: Tenant, neighbours: Neig
         postage=Postage.POSTAGE_ECONOMY,
         update_time=timestamp(datetime(2026, 2, 3, tzinfo=UTC)),
     )
-    body = get(client, tenant, f"/v2/template/{template.id}").json
+    body = get(client, tenant, f"/v2/template/{template.id}").get_json()
     assert set(body["personalisation"]) == {"town", "y", "x", "enw", "dref"}
     assert (body["subject"], body["postage"]) == ("About ((y))", "economy")
     assert body["letter_contact_block"] == "Branch of ((town))\nTestshire"
@@ -65,16 +65,16 @@ def test_versions(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -
         tenant.id, Channel.CHANNEL_SMS, "two", id=first.id, version=2, archived=True
     )
     path = f"/v2/template/{first.id}"
-    assert get(client, tenant, path).json["body"] == "two"
-    assert get(client, tenant, f"{path}/version/1").json["body"] == "one"
-    assert get(client, tenant, f"{path}/version/0").json["body"] == "two"
+    assert get(client, tenant, path).get_json()["body"] == "two"
+    assert get(client, tenant, f"{path}/version/1").get_json()["body"] == "one"
+    assert get(client, tenant, f"{path}/version/0").get_json()["body"] == "two"
     for version in ("3", "99999999"):
-        assert get(client, tenant, f"{path}/version/{version}").json == NOT_FOUND
+        assert get(client, tenant, f"{path}/version/{version}").get_json() == NOT_FOUND
     huge = get(client, tenant, f"{path}/version/99999999999999999999")
-    assert (huge.status_code, huge.json["errors"][0]["error"]) == (404, "DataError")
+    assert (huge.status_code, huge.get_json()["errors"][0]["error"]) == (404, "DataError")
     for version in ("one", "-1", "1.0"):
         response = get(client, tenant, f"{path}/version/{version}")
-        assert (response.status_code, response.json["result"]) == (404, "error")
+        assert (response.status_code, response.get_json()["result"]) == (404, "error")
 
 
 def test_templates_that_do_not_exist(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:
@@ -82,19 +82,21 @@ def test_templates_that_do_not_exist(client: FlaskClient, tenant: Tenant, neighb
     hidden = neighbours.admin.add_template(tenant.id, Channel.CHANNEL_LETTER, "x", hidden=True)
     for template_id in (other.id, hidden.id, uuid4()):
         response = get(client, tenant, f"/v2/template/{template_id}")
-        assert (response.status_code, response.json) == (404, NOT_FOUND)
+        assert (response.status_code, response.get_json()) == (404, NOT_FOUND)
     response = get(client, tenant, "/v2/template/abc")
-    assert response.json["errors"] == [{"error": "ValidationError", "message": "id is not a valid UUID"}]
+    assert response.get_json()["errors"] == [
+        {"error": "ValidationError", "message": "id is not a valid UUID"}
+    ]
 
 
 def test_all_templates(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:
-    assert get(client, tenant, "/v2/templates").json == {"templates": []}
+    assert get(client, tenant, "/v2/templates").get_json() == {"templates": []}
     for number in range(3):
         neighbours.admin.add_template(tenant.id, Channel.CHANNEL_SMS, f"text {number}")
     neighbours.admin.add_template(tenant.id, Channel.CHANNEL_EMAIL, "mail", subject="s")
-    bodies = [item["body"] for item in get(client, tenant, "/v2/templates").json["templates"]]
+    bodies = [item["body"] for item in get(client, tenant, "/v2/templates").get_json()["templates"]]
     assert bodies == ["text 0", "text 1", "text 2", "mail"]
-    emails = get(client, tenant, "/v2/templates?type=email&type=sms").json["templates"]
+    emails = get(client, tenant, "/v2/templates?type=email&type=sms").get_json()["templates"]
     assert [item["body"] for item in emails] == ["mail"]
 
 
@@ -108,7 +110,7 @@ def test_all_templates(client: FlaskClient, tenant: Tenant, neighbours: Neighbou
 )
 def test_bad_lists(client: FlaskClient, tenant: Tenant, query: str, sentence: str) -> None:
     response = get(client, tenant, f"/v2/templates{query}")
-    assert response.json["errors"] == [{"error": "ValidationError", "message": sentence}]
+    assert response.get_json()["errors"] == [{"error": "ValidationError", "message": sentence}]
 
 
 def preview(client: FlaskClient, tenant: Tenant, body: bytes, template_id: object = None) -> Any:
@@ -119,7 +121,7 @@ def preview(client: FlaskClient, tenant: Tenant, body: bytes, template_id: objec
 def test_a_preview(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:
     template_id = uuid4()
     response = preview(client, tenant, b'{"personalisation": {"a": 1}, "other": 2}', template_id)
-    assert response.json == {
+    assert response.get_json() == {
         "id": str(template_id),
         "type": "email",
         "version": 4,
@@ -153,18 +155,21 @@ def test_previews_without_personalisation(
 )
 def test_bad_previews(client: FlaskClient, tenant: Tenant, body: bytes, error: str, sentence: str) -> None:
     response = preview(client, tenant, body)
-    assert (response.status_code, response.json["errors"]) == (400, [{"error": error, "message": sentence}])
+    assert (response.status_code, response.get_json()["errors"]) == (
+        400,
+        [{"error": error, "message": sentence}],
+    )
 
 
 def test_previews_of_what_does_not_exist(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:
     response = preview(client, tenant, b"{}", "abc")
-    assert response.json["errors"][0]["message"] == "id is not a valid UUID"
+    assert response.get_json()["errors"][0]["message"] == "id is not a valid UUID"
     neighbours.recorder.failures["PreviewTemplate"] = NotifyError("TEMPLATE_NOT_FOUND", "Template not found")
     response = preview(client, tenant, b"{}")
-    assert (response.status_code, response.json) == (404, NOT_FOUND)
+    assert (response.status_code, response.get_json()) == (404, NOT_FOUND)
     missing = NotifyError("MISSING_PERSONALISATION", "Missing personalisation: town")
     neighbours.recorder.failures["PreviewTemplate"] = missing
     response = preview(client, tenant, b"{}")
-    assert response.json["errors"] == [
+    assert response.get_json()["errors"] == [
         {"error": "BadRequestError", "message": "Missing personalisation: town"}
     ]
