@@ -116,7 +116,8 @@ test: proto lint types ## all checks and all tests
 
 .PHONY: cover
 cover: setup ## tests of the services with their coverage
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup --cov=services --cov-report=term:skip-covered services
+	@$(BIN)/coverage run --source services -m pytest -q services
+	@$(BIN)/coverage report --skip-covered
 
 # --- measuring ---------------------------------------------------------------------------------------------------
 
