@@ -1,14 +1,16 @@
 """How a process is told to stop and to say what it is doing."""
 
 import faulthandler
-import queue
+import os
 import signal
 import sys
 import threading
 from types import FrameType
+from typing import Final
+
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
 _stop = threading.Event()
-_told: "queue.SimpleQueue[int]" = queue.SimpleQueue()
 _watcher: threading.Thread | None = None
 
 
@@ -16,24 +18,29 @@ def install() -> threading.Event:
     """Makes SIGTERM and SIGINT set the returned event, and SIGUSR1 write all stacks to standard error.
 
     Call it from the main thread, after any fork; every call returns the same event.
+
+    A thread sets the event, woken through a pipe. A handler written in Python could not be trusted to: it runs
+    in the main thread, which may hold the event's lock in `wait` just then, and it does not run at all while
+    that thread sleeps and the kernel gave the signal to another one.
     """
     global _watcher
     if _watcher is None or not _watcher.is_alive():
-        _watcher = threading.Thread(target=_watch, name="signals", daemon=True)
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        _watcher = threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True)
         _watcher.start()
-    signal.signal(signal.SIGTERM, _tell)
-    signal.signal(signal.SIGINT, _tell)
+    for number in _STOPPING:
+        signal.signal(number, _pass_on)
     faulthandler.register(signal.SIGUSR1, file=sys.stderr, all_threads=True)
     return _stop
 
 
-def _tell(signum: int, frame: FrameType | None) -> None:
-    # Not `_stop.set()`: a handler interrupts the main thread, which may hold the event's lock in `wait` just
-    # then, and both would wait for ever. A SimpleQueue may be interrupted anywhere.
-    _told.put(signum)
+def _pass_on(signum: int, frame: FrameType | None) -> None:
+    """Does nothing: that there is a handler makes Python write the signal's number to the pipe."""
 
 
-def _watch() -> None:
-    while True:
-        _told.get()
-        _stop.set()
+def _watch(reader: int) -> None:
+    while numbers := os.read(reader, 64):
+        if any(number in numbers for number in _STOPPING):
+            _stop.set()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings
 from notify.admin.v1 import users_service_pb2 as users_pb
 from notify.admin.v1 import users_service_pb2_grpc as users_grpc
 from notify.letters.v1 import letters_service_pb2_grpc as letters_grpc
@@ -16,6 +17,10 @@ from notify.providers.v1 import dispatch_service_pb2_grpc as dispatch_grpc
 from notify_common.logging import configure_logging
 from notify_common.rpc.server import Registration
 from notify_common.rpc.testing import InProcessServer
+
+# How long an example takes says nothing on a machine that others use too.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 USERS = "notify.admin.v1.UsersService"
 LETTERS = "notify.letters.v1.LettersService"

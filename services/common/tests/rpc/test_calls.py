@@ -195,13 +195,15 @@ class TestStreams:
     ) -> None:
         reading, ended = threading.Event(), threading.Event()
 
-        def submit(received: Iterator[object], servicer_context: object) -> None:
+        def submit(
+            received: Iterator[object], servicer_context: object
+        ) -> dispatch_pb.SubmitPrintBatchResponse:
             try:
-                next(received)
-                reading.set()
-                next(received)
+                for _ in received:
+                    reading.set()
             finally:
                 ended.set()
+            return dispatch_pb.SubmitPrintBatchResponse()
 
         def requests() -> Iterator[dispatch_pb.SubmitPrintBatchRequest]:
             yield dispatch_pb.SubmitPrintBatchRequest()

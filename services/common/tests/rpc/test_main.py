@@ -144,6 +144,31 @@ def test_a_signal_may_come_at_any_moment() -> None:
     child.wait()
 
 
+WAITING = """
+from notify_common import signals
+
+stop = signals.install()
+print("ready", flush=True)
+stop.wait()
+"""
+
+
+def test_signals_that_come_together_are_all_heard() -> None:
+    # While one signal is being handled the kernel gives the next one to a thread that runs no Python handlers.
+    for _ in range(15):
+        child = subprocess.Popen(
+            [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(signal.SIGUSR1)
+        child.send_signal(signal.SIGTERM)
+        try:
+            assert child.wait(10) == 0
+        finally:
+            child.kill()
+
+
 def test_sigusr1_shows_the_stacks_and_goes_on(start: Start) -> None:
     child = start("work")
     assert child.stdout is not None
