@@ -19,9 +19,9 @@ def install() -> threading.Event:
 
     Call it from the main thread, after any fork; every call returns the same event.
 
-    A thread sets the event, woken through a pipe. A handler written in Python could not be trusted to: it runs
-    in the main thread, which may hold the event's lock in `wait` just then, and it does not run at all while
-    that thread sleeps and the kernel gave the signal to another one.
+    A thread sets the event, woken through a pipe. A handler written in Python could not be trusted to: it
+    runs in the main thread, which may hold the event's lock in `wait` just then, and it does not run at all
+    while that thread sleeps and the kernel gave the signal to another one.
     """
     global _watcher
     if _watcher is None or not _watcher.is_alive():

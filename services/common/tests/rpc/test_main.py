@@ -154,7 +154,7 @@ stop.wait()
 
 
 def test_signals_that_come_together_are_all_heard() -> None:
-    # While one signal is being handled the kernel gives the next one to a thread that runs no Python handlers.
+    # While the main thread handles one signal, the kernel gives the next one to another thread.
     for _ in range(15):
         child = subprocess.Popen(
             [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
