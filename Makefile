@@ -65,8 +65,10 @@ certs: setup ## make the development certificates of the local stack, if they ar
 # --- checks ------------------------------------------------------------------------------------------------------
 
 PYTHON_SOURCES := protos services deploy tests conftest.py
-# What a changed proto is compared with: the last commit that others have.
-PROTO_BASE ?= $(shell git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet HEAD)
+# What a changed proto is compared with: the last commit that others have, or where that is this one, the one before.
+HEAD_COMMIT := $(shell git rev-parse --verify --quiet HEAD)
+SHARED_COMMIT := $(shell git rev-parse --verify --quiet origin/main)
+PROTO_BASE ?= $(if $(filter-out $(HEAD_COMMIT),$(SHARED_COMMIT)),$(SHARED_COMMIT),$(shell git rev-parse --verify --quiet HEAD^))
 
 .PHONY: proto
 proto: setup ## lint, format-check and breaking-check the protos, then build the stubs

@@ -7,19 +7,19 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import threading
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import grpc
+from notify_common.rpc.certs import ensure_certificates
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from notify_local.backing import StartFailed
-from notify_local.certificates import ensure_certificates
 from notify_local.demo import DemoFailed, DemoFile, send_demo_messages
 from notify_local.seed import Seeded, seed
-from notify_local.stack import Options, PortTaken, Stack
+from notify_local.stack import CERTIFICATE_NAMES, Options, PortTaken, Stack
 
 DEFAULT_RUN_FOLDER = Path(".run")
 ADMIN_CLIENT_ID = "notify-admin"
@@ -78,9 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     left = stack.ledger.end_leftovers()
     if left:
         console.print(f"ended {left} processes that an earlier run left behind")
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: _interrupt(stopping))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     try:
         with _Reporter() as reporter:
@@ -90,9 +88,9 @@ def run(arguments: argparse.Namespace) -> int:
         console.print("sending a text, an email and a letter with the official Python client …")
         send_demo_messages(demo, lambda text: console.print(f"  {text}"))
         _say_where_to_look(stack, demo, time.monotonic() - started)
-        return _stay(stack, stopping)
+        _stay(stack)
     except KeyboardInterrupt:
-        return 0
+        pass
     except (PortTaken, StartFailed, DemoFailed) as error:
         console.print(f"run: {error}", markup=False)
         return 1
@@ -100,25 +98,22 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(f"run: seeding failed: {error}", markup=False)
         return 1
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         console.print("stopping …")
         stack.stop()
+    return 0
 
 
-def _interrupt(stopping: threading.Event) -> None:
-    if not stopping.is_set():
-        stopping.set()
-        raise KeyboardInterrupt
-
-
-def _stay(stack: Stack, stopping: threading.Event) -> int:
+def _stay(stack: Stack) -> NoReturn:
     told: set[str] = set()
-    while not stopping.wait(1.0):
+    while True:
+        time.sleep(1.0)
         for name in set(stack.ended()) - told:
             told.add(name)
             process = stack.processes[name]
             status = process.exit_status()
             console.print(f"{name} ended with status {status}; see {process.log}", markup=False)
-    return 0
 
 
 def _write_demo_file(stack: Stack, seeded: Seeded) -> DemoFile:
@@ -216,7 +211,7 @@ def _context_of(call: str) -> str:
 
 def certs(arguments: argparse.Namespace) -> int:
     """Makes the certificates that are missing."""
-    for name, certificate in ensure_certificates(arguments.run_folder / "certs").items():
+    for name, certificate in ensure_certificates(arguments.run_folder / "certs", CERTIFICATE_NAMES).items():
         console.print(f"{name}: {certificate.cert}")
     return 0
 

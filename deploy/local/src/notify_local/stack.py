@@ -21,6 +21,7 @@ import grpc
 from cryptography.fernet import Fernet
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from notify_common.db.provisioning import app_role, provision
+from notify_common.rpc.certs import CertificateFiles, ensure_certificates
 
 from notify_local import edge
 from notify_local.backing import (
@@ -33,11 +34,13 @@ from notify_local.backing import (
     free_ports,
     port_is_free,
 )
-from notify_local.certificates import Certificate, ensure_certificates
 from notify_local.leftovers import Ledger
 
 CONTEXTS = ("admin", "providers", "letters", "notifications")
 """Contexts with a database, in the order in which they may start: calls only go to earlier ones."""
+
+CERTIFICATE_NAMES = (*CONTEXTS, "api-gateway", "operator")
+"""Whom the local authority vouches for: every service, and the person who operates them."""
 
 HEARTBEAT_SECONDS = 6.0
 """How old the heartbeat of a worker that lives may be."""
@@ -79,7 +82,7 @@ class Stack:
         self.processes: dict[str, ChildProcess] = {}
         self._ready: dict[str, Callable[[], bool]] = {}
         self._backing: list[BackingServer] = []
-        self.certificates: dict[str, Certificate] = {}
+        self.certificates: dict[str, CertificateFiles] = {}
         self.app_urls: dict[str, str] = {}
         self.grpc_targets: dict[str, str] = {}
         self.postgres: Postgres | None = None
@@ -110,7 +113,7 @@ class Stack:
             )
         self.port = self.options.port or free_ports(1)[0]
         progress("certificates")
-        self.certificates = ensure_certificates(self.folder / "certs")
+        self.certificates = ensure_certificates(self.folder / "certs", CERTIFICATE_NAMES)
         ports = iter(free_ports(24))
         progress("database, Redis and object store")
         # A failed statement's text would put recipients and personalisation into the server's log.
