@@ -55,13 +55,13 @@ LETTER_CONTENT = """Dear ((name)),
 
 we have booked an appointment for you on ((date)).
 
-## What to bring
+# What to bring
 
 * this letter
 * a form of identification
 * a list of the medicines that you take
 
-## If you can't come
+# If you can't come
 
 Please tell us at least one day before, so that somebody else can have your place.
 
