@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from notify_content import charsets
+from notify_content import charsets, sms_preview
 from notify_content.placeholders import Personalisation, Values, compile_content
 from notify_content.text import limit_blank_lines, normalise_lines, tidy_punctuation
 
@@ -138,3 +138,30 @@ class SmsTemplate:
             sum(map(text.count, charsets.GSM_EXTENSION)),
             not text.isascii() and not charsets.WELSH_NON_GSM.isdisjoint(text),
         )
+
+    def preview_html(
+        self,
+        values: Values = None,
+        prefix: str | None = None,
+        *,
+        sender: str | None = None,
+        show_recipient: bool = False,
+        downgrade: bool = True,
+    ) -> str:
+        """The message as HTML for a screen, gaps shown and web addresses linked (content.md §3.7).
+
+        With `sender` and `show_recipient` paragraphs with the sender and the value `phone number` come
+        first. Without `downgrade` characters are shown as written.
+        """
+        return sms_preview.preview_html(
+            self._body,
+            Personalisation.of(values),
+            _read_prefix(prefix)[0] if prefix else "",
+            sender=sender,
+            show_recipient=show_recipient,
+            downgrade=downgrade,
+        )
+
+    def body_preview_html(self, values: Values = None) -> str:
+        """The body alone as one HTML text, gaps hidden, without links and line breaks (content.md §3.7)."""
+        return sms_preview.body_preview_html(self._body, Personalisation.of(values))
