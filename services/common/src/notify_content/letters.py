@@ -23,6 +23,7 @@ from notify_content.placeholders import (
     is_empty_message,
     unique_names,
 )
+from notify_content.postal_address import MAX_LINES, PostalAddress
 from notify_content.text import decode_entities, normalise_whitespace, tidy_punctuation
 from notify_content.typography import typography
 
@@ -38,6 +39,10 @@ _PROTOCOL: Final = re.compile(r"https?://")
 _UNFILLED_ADDRESS: Final = "span class='placeholder"
 _TOKEN: Final = re.compile(r"<(/?)(\w+)([^>]*)>")
 _NON_BREAKING_HYPHEN: Final = "\u2011"
+
+_ADDRESS: Final = compile_content(
+    "\n".join(f"((address line {number}))" for number in range(1, MAX_LINES + 1))
+)
 
 
 class QrCodeTooLong(ValueError):
@@ -257,6 +262,17 @@ class LetterContent:
         """The subject, the letter's main heading (content.md §7.2)."""
         subject = self._template.subject.render(self._values, escape=True, gaps=Gaps.HTML)
         return _read_line(normalise_whitespace(typography(subject)))
+
+    @cached_property
+    def address_block(self) -> tuple[Runs, ...]:
+        """The lines of the recipient's address: as printed, or as supplied with its gaps (content.md §7.2)."""
+        address = PostalAddress.from_personalisation(self._values)
+        if address.has_enough_lines and not address.has_too_many_lines:
+            return tuple((Run(line),) for line in address.normalised_lines)
+        supplied = self._values.values
+        values = {"addressline7": supplied.get("postcode")} | supplied
+        html = _ADDRESS.render(values, escape=True, gaps=Gaps.HTML_NO_BRACKETS)
+        return tuple(map(_read_line, html.splitlines()))
 
     @cached_property
     def contact_block(self) -> tuple[Runs, ...]:

@@ -189,3 +189,38 @@ def test_any_template_and_values_render(
 def test_values_are_data_in_the_subject(value: str) -> None:
     letter = LetterTemplate("x((v))y", "").render({"v": value})
     assert all(isinstance(run, Run) and not run.bold and not run.placeholder for run in letter.subject)
+
+
+def test_address_block_is_the_address_as_printed() -> None:
+    values = {"address line 1": "Ann & Co", "address_line_2": "1 High St ,", "Postcode": "sw1a1aa"}
+    assert LetterTemplate("", "").render(values).address_block == (
+        (Run("Ann & Co"),),
+        (Run("1 High St"),),
+        (Run("SW1A 1AA"),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "shown"),
+    [
+        ({"postcode": "E1 6AN"}, Run("E1 6AN")),
+        ({"postcode": "E1 6AN", "address_line_7": None}, Run("address line 7", placeholder=True)),
+        ({}, Run("address line 7", placeholder=True)),
+    ],
+)
+def test_address_block_of_an_unfinished_address_shows_its_gaps(last: dict[str, object], shown: Run) -> None:
+    values = {"address line 1": "<((b))>", "address line 3": ""} | last
+    gaps = [(Run(f"address line {number}", placeholder=True),) for number in (2, 4, 5, 6)]
+    assert LetterTemplate("", "").render(values).address_block == (
+        (Run("<((b))>"),),
+        gaps[0],
+        (),
+        *gaps[1:],
+        (shown,),
+    )
+
+
+@given(VALUES | st.dictionaries(st.sampled_from(["addressline1", "postcode"]), ANY_TEXT | MARKUP))
+def test_any_values_make_an_address_block(values: dict[str, object]) -> None:
+    for line in LetterTemplate("", "").render(values).address_block:
+        assert all(isinstance(run, Run) for run in line)
