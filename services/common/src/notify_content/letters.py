@@ -265,7 +265,7 @@ class LetterContent:
 
     @cached_property
     def address_block(self) -> tuple[Runs, ...]:
-        """The lines of the recipient's address: as printed, or as supplied with its gaps (content.md §7.2)."""
+        """The recipient's address by lines: as printed, or unfinished with its gaps (content.md §7.2)."""
         address = PostalAddress.from_personalisation(self._values)
         if address.has_enough_lines and not address.has_too_many_lines:
             return tuple((Run(line),) for line in address.normalised_lines)
