@@ -1,7 +1,7 @@
 """Phone numbers: parsing, permission to send, and the facts billing needs (content.md §8).
 
 libphonenumber supplies the numbering plans. A plain UK mobile number, the commonest by far, is answered
-without it; the answer is the one libphonenumber gives.
+without it, as is one reserved for drama; the answer is the one that goes by way of libphonenumber.
 """
 
 import re
@@ -29,6 +29,8 @@ _UNKNOWN_CHARACTER: Final = re.compile(rf"[^0-9()+\-{re.escape(ALL_WHITESPACE)}]
 _PLAIN_LENGTH: Final = 32
 _SHORT_CODE: Final = re.compile("[0-9]{3}")
 _TV_NUMBER: Final = re.compile("7700[0-9]")
+# What is reserved for drama of the TV numbers, and so in no numbering plan.
+_DRAMA_NUMBER: Final = "7700900[0-9]{3}"
 
 _ALLOWED_TYPES: Final = frozenset(
     {
@@ -162,12 +164,12 @@ def is_foreign(number: str) -> bool:
         return False
 
 
-def _gb_mobile_pattern() -> str:
+def _plain_uk_mobile_pattern() -> str:
     plan: Any = PhoneMetadata.metadata_for_region(_UK_REGION)
-    return rf"(?:0|\+44|0044|44|)({plan.mobile.national_number_pattern})"
+    return rf"(?:0|\+44|0044|44|)({plan.mobile.national_number_pattern}|{_DRAMA_NUMBER})"
 
 
-_PLAIN_UK_MOBILE: Final = re.compile(_gb_mobile_pattern(), re.ASCII)
+_PLAIN_UK_MOBILE: Final = re.compile(_plain_uk_mobile_pattern(), re.ASCII)
 
 
 def _plain_uk_mobile(number: str) -> PhoneNumber | None:

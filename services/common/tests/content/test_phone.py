@@ -10,6 +10,8 @@ from notify_content import phone
 from notify_content.international_rates import NUMERIC_SENDER_PREFIXES, RATE_MULTIPLIERS
 from notify_content.phone import InvalidPhoneNumber, PhoneNumber
 
+from .steps import count_steps
+
 ANY_TEXT = st.text(st.characters())
 NUMBER_LIKE = st.text("0123456789+()- \u00a0\u200b\u2013x\n\t", max_size=24)
 UK_SHAPED = st.builds(
@@ -116,9 +118,44 @@ def test_every_prefix_of_the_uk_mobile_range_is_answered_as_by_the_numbering_pla
         )
 
 
+@pytest.mark.parametrize("prefix", ["0", "+44", "44", "0044", "", "+440", "(0)", "0+44", "00044"])
+def test_drama_numbers_and_their_neighbours_are_answered_as_by_the_numbering_plan(prefix: str) -> None:
+    drama = [f"7700900{last:03d}" for last in range(1000)]
+    # Of other lengths, and with one digit of what makes them drama numbers changed.
+    neighbours = [f"7700900{'123456'[:length]}" for length in range(7)] + [
+        f"{drama[123][:place]}{digit}{drama[123][place + 1 :]}" for place in range(7) for digit in range(10)
+    ]
+    for national in drama + neighbours:
+        for international in (False, True):
+            number = prefix + national
+            assert answer(phone.parse, number, international, False) == answer(
+                phone.parse_by_numbering_plan, number, international, False
+            )
+
+
+def test_drama_numbers_go_the_quick_way() -> None:
+    def work(number: str) -> int:
+        return count_steps(lambda: phone.parse(number, allow_international=False))
+
+    assert work("07700 900123") == work("07400 123456") < work("07700 800123")
+
+
+def test_drama_numbers_are_domestic() -> None:
+    assert phone.parse("07700 900123", allow_international=False) == PhoneNumber(
+        normalised="447700900123",
+        human_readable="07700 900123",
+        is_uk=True,
+        international=False,
+        crown_dependency=False,
+        country_prefix="44",
+        rate_multiplier=1,
+        use_numeric_sender=False,
+    )
+
+
 @given(
     st.sampled_from(["0", "+44", "44", "0044", "", "+440", "(0)"]),
-    st.from_regex("7[0-9]{8,10}", fullmatch=True),
+    st.from_regex("7[0-9]{8,10}|77009?0?0?[0-9]{2,6}", fullmatch=True),
     st.lists(st.integers(0, 20), max_size=40),
     st.booleans(),
     st.booleans(),
