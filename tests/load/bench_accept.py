@@ -1,0 +1,380 @@
+"""How fast the platform accepts texts and emails, beside a bare skeleton of the same parts in the same run.
+
+The whole platform runs as it is deployed, over mTLS, in a folder of the bench's own, on a PostgreSQL that
+writes durably; the skeleton (Flask, one gRPC hop, one insert) has a database of its own on that server. Load
+comes from this machine over 127.0.0.1. Two parts:
+
+1. accept: HTTP request to the answer 201, for the skeleton, texts and emails, at 1 and at 8 connections. All
+   cases take turns in each of several rounds, and a turn begins when what the one before accepted is
+   delivered, so that what disturbs the machine disturbs all alike; figures are medians over the rounds. Each
+   request is different; a token is made for each second, as the official client does, outside of what is
+   measured. The workers run and hand over what is accepted meanwhile, on the same cores;
+   --without-workers stops them for this part.
+2. accept to attempt: texts are sent one by one with the official client while nothing else happens. Measured
+   from the notification's create_time to the start_time of the provider's attempt, which is written just
+   before the call.
+
+Prints a table and one JSON line.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jwt
+import psutil
+import sqlalchemy as sa
+from http_load import LoadResult, http_request, run_load
+from notifications_python_client.notifications import NotificationsAPIClient
+from notify_common.db.engine import create_engine
+from notify_common.db.provisioning import provision
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_local.backing import ChildProcess, free_ports, port_is_free, wait_until
+from notify_local.seed import seed
+from notify_local.stack import Options, Stack
+from sqlalchemy.dialects.postgresql import ARRAY
+
+CONNECTIONS = (1, 8)
+BODIES = 256
+"""Different bodies that are sent in turn."""
+TOKEN_SECONDS = 25
+"""Tokens made ahead of a turn, one for each second; a turn ends sooner."""
+DRAIN_SECONDS = 300.0
+
+SKELETON = "skeleton"
+WORKERS = ("notifications-work", "providers-work", "letters-work", "letters-celery")
+MEASURED = {"gateway": "api-gateway", "notifications": "notifications"}
+"""Name in the result -> process whose memory is reported."""
+
+RequestMaker = Callable[[int], bytes]
+
+
+@dataclass
+class Case:
+    """One kind of request at one number of connections, and what its rounds gave."""
+
+    name: str
+    connections: int
+    port: int
+    prepare: Callable[[], RequestMaker]
+    """Makes the requests of one turn: tokens age."""
+    rounds: list[LoadResult] = field(default_factory=list)
+
+    def run(self, requests: int) -> LoadResult:
+        """One turn. Raises SystemExit for an answer other than 201."""
+        result = run_load(
+            self.port,
+            self.prepare(),
+            connections=self.connections,
+            requests=requests,
+            max_seconds=TOKEN_SECONDS - 5,
+        )
+        if set(result.statuses) != {201}:
+            raise SystemExit(f"{self.name}: answers were {dict(result.statuses)}")
+        return result
+
+    def per_second(self) -> float:
+        """Median over the rounds."""
+        return float(statistics.median(result.per_second for result in self.rounds))
+
+    def percentile(self, percent: float) -> float:
+        """Milliseconds, median over the rounds."""
+        return float(statistics.median(result.percentile(percent) for result in self.rounds))
+
+
+def main() -> None:
+    """Runs both parts."""
+    arguments = _arguments()
+    with ExitStack() as exits:
+        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="notify-bench-")))
+        folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
+        stack = Stack(Options(folder / "stack", console=False))
+        exits.callback(stack.stop)
+        stack.start(lambda step: _progress(f"starting {step}"))
+        seeded = seed(stack)
+        skeleton_port = exits.enter_context(_skeleton(stack, folder))
+        notifications = exits.enter_context(_database(stack, "notifications"))
+        providers = exits.enter_context(_database(stack, "providers"))
+        client = NotificationsAPIClient(seeded.api_keys["normal"], base_url=stack.base_url)
+        cases = _cases(client, stack.port, skeleton_port, seeded.templates)
+        if arguments.without_workers:
+            for worker in WORKERS:
+                stack.processes[worker].stop()
+            _accept(cases, arguments.requests, arguments.rounds, lambda: None)
+            for worker in WORKERS:
+                stack.restart(worker)
+            _progress("waiting until all is delivered")
+            _wait_delivered(notifications)
+        else:
+            _accept(cases, arguments.requests, arguments.rounds, lambda: _wait_delivered(notifications))
+        _progress(f"sending {arguments.latency_messages} texts one by one")
+        latency = _accept_to_attempt(
+            client, seeded.templates["sms"], notifications, providers, arguments.latency_messages
+        )
+        memory = {name: _peak_mib(stack.processes[process].pid) for name, process in MEASURED.items()}
+    result = {
+        "bench": "accept",
+        "requests": arguments.requests,
+        "rounds": arguments.rounds,
+        "workers": "stopped" if arguments.without_workers else "running",
+        "accept": [_figures(case, cases) for case in cases],
+        "latency_messages": arguments.latency_messages,
+        **latency,
+        **{f"{name}_peak_rss_mib": round(peak) for name, peak in memory.items()},
+        "machine": _machine(),
+    }
+    _print_table(result)
+    print(json.dumps(result))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--requests", type=_positive, default=4000, help="of each case, over all rounds")
+    parser.add_argument("--rounds", type=_positive, default=5)
+    parser.add_argument("--latency-messages", type=_positive, default=200)
+    parser.add_argument("--without-workers", action="store_true", help="stop the workers for part 1")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+# --- part 1 ------------------------------------------------------------------------------------------------
+
+
+def _cases(
+    client: NotificationsAPIClient, port: int, skeleton_port: int, templates: dict[str, str]
+) -> list[Case]:
+    texts = [
+        {
+            "phone_number": f"07400{number:06}",
+            "template_id": templates["sms"],
+            "personalisation": {"name": f"Amala {number}", "date": "Tuesday 3 March at 10:40"},
+            "reference": f"order {number}",
+        }
+        for number in range(BODIES)
+    ]
+    emails = [
+        {
+            "email_address": f"amala.{number}@example.gov.uk",
+            "template_id": templates["email"],
+            "personalisation": {"name": f"Amala {number}", "date": "Tuesday 3 March", "needs parking": "yes"},
+            "reference": f"order {number}",
+        }
+        for number in range(BODIES)
+    ]
+
+    def signed(path: str, bodies: Sequence[dict[str, Any]]) -> Callable[[], RequestMaker]:
+        encoded = [json.dumps(body).encode() for body in bodies]
+        return lambda: _signed_requests(path, encoded, client)
+
+    bare = [
+        http_request("POST", "/accept", {"Content-Type": "application/json"}, json.dumps(text).encode())
+        for text in texts
+    ]
+    kinds: list[tuple[str, int, Callable[[], RequestMaker]]] = [
+        (SKELETON, skeleton_port, lambda: lambda number: bare[number % BODIES]),
+        ("sms", port, signed("/v2/notifications/sms", texts)),
+        ("email", port, signed("/v2/notifications/email", emails)),
+    ]
+    return [
+        Case(name, connections, at, prepare) for connections in CONNECTIONS for name, at, prepare in kinds
+    ]
+
+
+def _signed_requests(path: str, bodies: Sequence[bytes], client: NotificationsAPIClient) -> RequestMaker:
+    """Requests with the headers and tokens that the official client would make in the seconds to come."""
+    now = int(time.time())
+    by_second = {}
+    for second in range(now, now + TOKEN_SECONDS):
+        token = jwt.encode({"iss": client.service_id, "iat": second}, client.api_key, "HS256")
+        headers = client.generate_headers(token)
+        by_second[second] = [http_request("POST", path, headers, body) for body in bodies]
+    return lambda number: by_second[int(time.time())][number % BODIES]
+
+
+def _accept(cases: list[Case], requests: int, rounds: int, drained: Callable[[], None]) -> None:
+    for case in cases:
+        case.run(max(1, min(200, requests)))  # caches, connections and prepared statements
+        drained()
+    share = max(1, requests // rounds)
+    for number in range(rounds):
+        order = cases[number % len(cases) :] + cases[: number % len(cases)]
+        for case in order:
+            case.rounds.append(case.run(share))
+            drained()
+        _progress(
+            f"round {number + 1} of {rounds}: "
+            + ", ".join(f"{c.name}×{c.connections} {c.rounds[-1].per_second:.0f}/s" for c in cases)
+        )
+
+
+@contextmanager
+def _skeleton(stack: Stack, folder: Path) -> Iterator[int]:
+    """The skeleton with a database of its own on the stack's server; gives the port of its gateway."""
+    assert stack.postgres is not None, "the stack was started"
+    database_url = provision(stack.postgres.url, SKELETON).owner_url
+    grpc_port, http_port = free_ports(2)
+    command = [sys.executable, str(Path(__file__).with_name("skeleton.py"))]
+    parts = [
+        (grpc_port, ["server", "--port", str(grpc_port), "--database-url", database_url]),
+        (http_port, ["gateway", "--port", str(http_port)]),
+    ]
+    environment = os.environ | {"SKELETON_BACKEND": f"127.0.0.1:{grpc_port}"}
+    with ExitStack() as exits:
+        for port, part in parts:
+            log = folder / f"skeleton-{part[0]}.log"
+            process = ChildProcess(f"skeleton {part[0]}", [*command, *part], log, environment)
+            exits.callback(process.stop)
+            process.start()
+            process.wait_ready(partial(_is_taken, port))
+        yield http_port
+
+
+def _is_taken(port: int) -> bool:
+    return not port_is_free(port)
+
+
+@contextmanager
+def _database(stack: Stack, context: str) -> Iterator[UnitOfWork]:
+    uow = UnitOfWork(create_engine(stack.app_urls[context], 1))
+    try:
+        yield uow
+    finally:
+        uow.engine.dispose()
+
+
+def _wait_delivered(notifications: UnitOfWork) -> None:
+    """Returns once nothing that was accepted is still on its way. Raises SystemExit after 5 minutes."""
+    statement = sa.text("SELECT EXISTS (SELECT FROM notifications WHERE state IN ('created', 'sending'))")
+
+    def delivered() -> bool:
+        with notifications.autocommit() as connection:
+            return not connection.execute(statement).scalar_one()
+
+    if not wait_until(delivered, DRAIN_SECONDS, interval=0.25):
+        raise SystemExit(f"not all that was accepted was delivered within {DRAIN_SECONDS:.0f} s")
+
+
+# --- part 2 ------------------------------------------------------------------------------------------------
+
+
+def _accept_to_attempt(
+    client: NotificationsAPIClient,
+    template_id: str,
+    notifications: UnitOfWork,
+    providers: UnitOfWork,
+    count: int,
+) -> dict[str, float]:
+    """Milliseconds from a notification's creation to the start of its first attempt: p50, p99 and most."""
+    ids = []
+    for number in range(count):
+        answer = client.send_sms_notification(
+            phone_number=f"07400{number:06}",
+            template_id=template_id,
+            personalisation={"name": "Amala", "date": "Tuesday 3 March"},
+        )
+        ids.append(answer["id"])
+        # Long enough for the system to be idle again, at no fixed beat with which its polls could fall in.
+        time.sleep(random.uniform(0.15, 0.35))
+    _wait_delivered(notifications)
+    created = _times(notifications, "SELECT id, create_time FROM notifications WHERE id = ANY(:ids)", ids)
+    started = _times(
+        providers,
+        "SELECT dispatch_id, start_time FROM attempts WHERE number = 1 AND dispatch_id = ANY(:ids)",
+        ids,
+    )
+    waits = sorted((started[key] - created[key]) * 1000 for key in created)
+    return {
+        "accept_to_attempt_p50_ms": round(_percentile(waits, 50), 1),
+        "accept_to_attempt_p99_ms": round(_percentile(waits, 99), 1),
+        "accept_to_attempt_max_ms": round(waits[-1], 1),
+    }
+
+
+def _times(uow: UnitOfWork, statement: str, ids: list[str]) -> dict[str, float]:
+    """UUID -> seconds since the epoch."""
+    typed = sa.text(statement).bindparams(sa.bindparam("ids", ids, ARRAY(sa.Uuid(as_uuid=False))))
+    with uow.autocommit() as connection:
+        return {str(row[0]): row[1].timestamp() for row in connection.execute(typed)}
+
+
+def _percentile(ordered: Sequence[float], percent: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+# --- result ------------------------------------------------------------------------------------------------
+
+
+def _figures(case: Case, cases: Sequence[Case]) -> dict[str, Any]:
+    """What is reported of a case; ratios are to the skeleton at as many connections."""
+    bare = next(c for c in cases if c.name == SKELETON and c.connections == case.connections)
+    return {
+        "case": case.name,
+        "connections": case.connections,
+        "per_second": round(case.per_second()),
+        "p50_ms": round(case.percentile(50), 2),
+        "p99_ms": round(case.percentile(99), 2),
+        "throughput_ratio": round(case.per_second() / bare.per_second(), 2),
+        "p50_ratio": round(case.percentile(50) / bare.percentile(50), 2),
+    }
+
+
+def _print_table(result: dict[str, Any]) -> None:
+    columns = list(result["accept"][0])
+    for row in [dict(zip(columns, columns, strict=True)), *result["accept"]]:
+        print("".join(f"{row[column]!s:>{len(column) + 3}}" for column in columns))
+    for name, value in result.items():
+        if name not in ("bench", "accept"):
+            print(f"{name:28} {value}")
+
+
+def _peak_mib(pid: int | None) -> float:
+    """The most memory that a process and its children have held, added up, where the system tells that;
+    otherwise what they hold now.
+    """
+    parent = psutil.Process(pid)
+    return sum(_peak_of_one_mib(process) for process in (parent, *parent.children(recursive=True)))
+
+
+def _peak_of_one_mib(process: psutil.Process) -> float:
+    status = Path(f"/proc/{process.pid}/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return float(process.memory_info().rss) / 2**20
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _progress(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
