@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
 from notify_common.rpc.channel import Channels
 from notify_common.rpc.options import channel_options, server_options
@@ -57,9 +58,17 @@ def test_a_forked_process_gets_channels_of_its_own(serve_users: Serve, before: s
 
 def test_no_client_pings_more_often_than_servers_take() -> None:
     server, client = dict(server_options()), dict(channel_options("admin"))
-    least = server["grpc.http2.min_recv_ping_interval_without_data_ms"]
+    least = server["grpc.http2.min_ping_interval_without_data_ms"]
     assert int(client["grpc.keepalive_time_ms"]) > int(least)
     assert client["grpc.keepalive_permit_without_calls"] == server["grpc.keepalive_permit_without_calls"]
+
+
+def test_grpc_knows_every_option() -> None:
+    # It ignores an option of another name without a word.
+    (library,) = Path(grpc.__file__).parent.glob("_cython/cygrpc*.so")
+    known = library.read_bytes()
+    options = [*server_options(), *channel_options("admin")]
+    assert [name for name, _ in options if name.encode() not in known] == []
 
 
 def test_asking_again_gives_the_same_channel() -> None:
