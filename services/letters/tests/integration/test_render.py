@@ -156,6 +156,30 @@ def test_a_letter_of_more_than_ten_pages_fails_validation_and_keeps_its_pdf(hous
     assert download(house, one.id)[0].page_count == 11
 
 
+@pytest.mark.parametrize(
+    ("template", "values"),
+    [
+        ("((name))", {"personalisation": [PersonalisationField(key="name", text="a\n\n" * 33_334)]}),
+        ("((name))" * 20, {"personalisation": [PersonalisationField(key="name", text="a" * 5_001)]}),
+        ("x", {"address_lines": ["Ann", "1 Street", "b" * 201, "EX1 1EX"]}),
+    ],
+    ids=["content", "content of a value used often", "address line"],
+)
+def test_a_letter_that_is_too_long_in_any_layout_fails_validation_alone_and_unrendered(
+    house: House, template: str, values: dict[str, Any]
+) -> None:
+    house.template(template)
+    good, bad = letter(), letter(**values)
+    create(house, good, bad)
+    assert render_all(house) == [True]
+    assert dict(house.events()) == {good.id: "ready", bad.id: "validation-failed"}
+    now = get(house, bad.id)
+    assert (now.state, now.page_count, now.sheet_count) == (Letter.STATE_VALIDATION_FAILED, 0, 0)
+    with pytest.raises(NotifyError) as caught:
+        download(house, bad.id)
+    assert caught.value.reason == "PDF_NOT_READY"
+
+
 def test_letters_without_a_template_version_fail_alone(house: House) -> None:
     good, bad = letter(), letter(template_version=7)
     create(house, good, bad)

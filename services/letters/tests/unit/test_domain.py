@@ -51,7 +51,7 @@ def test_more_than_ten_pages_fail_validation(pages: int, kind: EventKind) -> Non
 
 
 def test_what_was_not_rendered_has_no_pages() -> None:
-    outcome = not_rendered(ids.uuid7())
+    outcome = not_rendered(ids.uuid7(), EventKind.TECHNICAL_FAILURE)
     assert (outcome.kind, outcome.page_count, outcome.sheet_count) == (EventKind.TECHNICAL_FAILURE, 0, 0)
 
 

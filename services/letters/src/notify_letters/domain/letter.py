@@ -7,6 +7,10 @@ from enum import StrEnum
 from uuid import UUID
 
 MAX_PAGES = 10
+MAX_CHARACTERS = 100_000
+"""Of a letter's text in one language: ten pages hold some 63,000 of the narrowest ones."""
+MAX_ADDRESS_LINE = 200
+"""Characters of an address line: a longer one would be too small to read. 500 letters stay within a chunk."""
 MAX_CREATE = 500
 RENDER_BATCH_SIZE = 40
 
@@ -28,12 +32,6 @@ class LetterState(StrEnum):
     """Breaks a rule; never printed."""
     TECHNICAL_FAILURE = "technical-failure"
     """Its PDF could not be made."""
-
-
-PDF_STATES = frozenset(
-    {LetterState.READY, LetterState.SUBMITTING, LetterState.SUBMITTED, LetterState.VALIDATION_FAILED}
-)
-"""States in which the PDF exists."""
 
 
 class EventKind(StrEnum):
@@ -84,9 +82,9 @@ def rendered(letter_id: UUID, page_count: int) -> Rendered:
     return Rendered(letter_id, kind, page_count)
 
 
-def not_rendered(letter_id: UUID) -> Rendered:
-    """The outcome of a letter whose PDF can't be made."""
-    return Rendered(letter_id, EventKind.TECHNICAL_FAILURE, 0)
+def not_rendered(letter_id: UUID, kind: EventKind) -> Rendered:
+    """The outcome of a letter without a PDF: VALIDATION_FAILED or TECHNICAL_FAILURE."""
+    return Rendered(letter_id, kind, 0)
 
 
 def sheets(page_count: int) -> int:

@@ -9,9 +9,9 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import segno
-from notify_content.letters import Language, LetterTemplate, QrCodeTooLong, format_date
+from notify_content.letters import Language, LetterContent, LetterTemplate, QrCodeTooLong, Run, format_date
 
-from notify_letters.domain.letter import PersonalisationValue
+from notify_letters.domain.letter import MAX_ADDRESS_LINE, MAX_CHARACTERS, PersonalisationValue
 from notify_letters.domain.template import TemplateVersion
 
 Letter = dict[str, Any]
@@ -31,6 +31,10 @@ _ZERO_WIDTH_SPACE: Final = "\u200b"
 
 class ContentInvalid(Exception):
     """The letter's content can't be laid out. The text says why, without any of the content."""
+
+
+class LetterTooLong(Exception):
+    """The letter can't be within the limits, however it is typeset."""
 
 
 class LetterLayout:
@@ -62,7 +66,10 @@ class LetterLayout:
 
         Raises:
             ContentInvalid: a QR code has more data than fits.
+            LetterTooLong: more than MAX_CHARACTERS in a language, or than MAX_ADDRESS_LINE in a line.
         """
+        if any(len(line) > MAX_ADDRESS_LINE for line in address_lines):
+            raise LetterTooLong
         day = create_time.astimezone(_LONDON).date()
         return {
             "address_lines": list(address_lines),
@@ -76,12 +83,20 @@ def _part(
     personalisation: Mapping[str, PersonalisationValue],
     day: date,
 ) -> dict[str, Any]:
+    words = template.render(personalisation)
+    if _character_count(words) > MAX_CHARACTERS:
+        raise LetterTooLong
     try:
-        content = template.render(personalisation).to_dict()
+        content = words.to_dict()
     except QrCodeTooLong as error:
         raise ContentInvalid(str(error)) from None
     _prepare(content)
     return {"language": _CODES[language], "date": format_date(day, language), **content}
+
+
+def _character_count(words: LetterContent) -> int:
+    lines = (words.subject, *words.contact_block)
+    return len(words.content) + sum(len(run.text) for line in lines for run in line if isinstance(run, Run))
 
 
 def _prepare(node: Any) -> None:

@@ -10,7 +10,7 @@ from notify_common.errors import NotifyError
 from notify_common.feeds.producer import read_feed
 from sqlalchemy import Row
 
-from notify_letters.domain.letter import PDF_STATES, pdf_key
+from notify_letters.domain.letter import pdf_key
 from notify_letters.pdf.pages import page_png
 from notify_letters.store import letters
 from notify_letters.store.tables import letter_events
@@ -72,6 +72,6 @@ def list_letter_events(uow: UnitOfWork, cursor: str, limit: int) -> tuple[list[R
 
 def _with_pdf(uow: UnitOfWork, service_id: UUID, letter_id: UUID) -> Row[Any]:
     letter = get_letter(uow, service_id, letter_id)
-    if letter.state not in PDF_STATES:
+    if not letter.page_count:
         raise NotifyError("PDF_NOT_READY")
     return letter

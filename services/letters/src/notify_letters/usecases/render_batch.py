@@ -13,9 +13,9 @@ from notify_common.logging import describe_exception, get_logger
 from notify_common.tracing import span
 from sqlalchemy import Row
 
-from notify_letters.domain.letter import Rendered, not_rendered, pdf_key, rendered
+from notify_letters.domain.letter import EventKind, Rendered, not_rendered, pdf_key, rendered
 from notify_letters.domain.template import TemplateKey
-from notify_letters.pdf.layout import ContentInvalid, LetterLayout
+from notify_letters.pdf.layout import ContentInvalid, LetterLayout, LetterTooLong
 from notify_letters.pdf.typesetter import Pdf, Typesetter, TypesettingFailed
 from notify_letters.store import batches, letters
 
@@ -97,8 +97,8 @@ class RenderBatch:
                     self._heartbeat(batch)
                     beaten = clock.monotonic()
                 pdf = self._typeset(row, layouts[keys[row.id]])
-                if pdf is None:
-                    outcomes.append(not_rendered(row.id))
+                if isinstance(pdf, EventKind):
+                    outcomes.append(not_rendered(row.id, pdf))
                     continue
                 outcomes.append(rendered(row.id, pdf.page_count))
                 uploads.append(pool.submit(self._upload, row.id, pdf.content))
@@ -106,18 +106,21 @@ class RenderBatch:
                 upload.result()
         return outcomes
 
-    def _typeset(self, row: Row[Any], layout: LetterLayout | None) -> Pdf | None:
+    def _typeset(self, row: Row[Any], layout: LetterLayout | None) -> Pdf | EventKind:
+        """The PDF, or what became of the letter without one."""
         if layout is None:
             self._log.error("letter's template version is unknown", notification_id=str(row.id))
-            return None
+            return EventKind.TECHNICAL_FAILURE
         try:
             data = layout.letter(dict(row.personalisation), row.address_lines, row.create_time)
             return self._typesetter.typeset(data, row.create_time)
+        except LetterTooLong:
+            return EventKind.VALIDATION_FAILED
         except (ContentInvalid, TypesettingFailed) as error:
             self._log.error(
                 "letter can't be typeset", notification_id=str(row.id), reason=type(error).__name__
             )
-            return None
+            return EventKind.TECHNICAL_FAILURE
 
     def _upload(self, letter_id: UUID, pdf: bytes) -> None:
         self._blobs.put(pdf_key(letter_id), pdf, content_type="application/pdf")
