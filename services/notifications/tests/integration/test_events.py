@@ -71,7 +71,7 @@ def test_events_in_front_of_the_hand_over_stay(house: House) -> None:
     ("key_type", "kind", "state", "cost"),
     [
         ("normal", "ready", "created", (770_000, 2)),
-        ("test", "ready", "delivered", (0, 0)),
+        ("test", "ready", "created", (0, 0)),
         ("normal", "validation_failed", "validation_failed", (0, 0)),
         ("normal", "technical_failure", "technical_failure", (0, 0)),
     ],

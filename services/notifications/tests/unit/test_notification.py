@@ -107,13 +107,19 @@ def test_the_first_final_receipt_sets_the_time_of_the_last_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key_type", "state", "sheets"),
-    [(KeyType.NORMAL, State.CREATED, 2), (KeyType.TEST, State.DELIVERED, 0)],
+    ("key_type", "sheets", "sent_time"),
+    [(KeyType.NORMAL, 2, START + timedelta(seconds=1)), (KeyType.TEST, 0, None)],
 )
-def test_a_finished_pdf(key_type: KeyType, state: State, sheets: int) -> None:
+def test_a_letter_is_delivered_by_its_receipt(
+    key_type: KeyType, sheets: int, sent_time: datetime | None
+) -> None:
     letter = created(channel=Channel.LETTER, key_type=key_type, phone_prefix="")
-    progress = advance(letter, events(Happening.LETTER_READY))
-    assert (progress.state, progress.sheet_count) == (state, sheets)
+    ready, sent, delivered = events(Happening.LETTER_READY, Happening.SENT, Happening.DELIVERED)
+    progress = advance(letter, [ready])
+    assert (progress.state, progress.sheet_count) == (State.CREATED, sheets)
+    progress = advance(progress, [sent])
+    assert (progress.state, progress.sent_time) == (State.SENDING, sent_time)
+    assert advance(progress, [delivered]).state is State.DELIVERED
 
 
 @pytest.mark.parametrize(

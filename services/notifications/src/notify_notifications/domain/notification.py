@@ -132,7 +132,9 @@ def _after(progress: Progress, event: Event) -> Progress:
 def _with_facts(progress: Progress, event: Event) -> Progress:
     match event.happening:
         case Happening.SENT if progress.sent_time is None:
-            return replace(progress, sent_time=event.time, provider=event.provider)
+            # a letter of a test key goes to the sandbox, which posts nothing (public-api.md §3.1)
+            is_posted = progress.channel is not Channel.LETTER or progress.key_type is not KeyType.TEST
+            return replace(progress, sent_time=event.time if is_posted else None, provider=event.provider)
         case Happening.LETTER_READY if progress.sheet_count is None:
             # letters of test keys are not printed, so nothing is billed (pipeline.md §2.7)
             sheets = 0 if progress.key_type is KeyType.TEST else event.sheet_count
@@ -146,7 +148,7 @@ def _next_state(progress: Progress, happening: Happening) -> State | None:
         case Happening.SENT:
             return State.SENT if progress.international else State.SENDING
         case Happening.LETTER_READY:
-            return State.DELIVERED if progress.key_type is KeyType.TEST else None
+            return None  # it waits for its print run, one of a test key for the sandbox
         case Happening.TECHNICAL_FAILURE if progress.sent_time is None:
             return State.TECHNICAL_FAILURE  # no provider took it
     if progress.international and not promises_receipts(progress.phone_prefix):
