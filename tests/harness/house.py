@@ -1,0 +1,191 @@
+"""The whole house for tests: real processes, and a client that repeats a request until it has an answer."""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import jwt
+import psycopg2
+import requests
+from notify.providers.v1 import (
+    dispatch_pb2,
+    dispatch_service_pb2,
+    dispatch_service_pb2_grpc,
+    sandbox_service_pb2,
+    sandbox_service_pb2_grpc,
+)
+from notify_local.seed import Seeded, seed
+from notify_local.stack import Options, Stack
+
+ACCEPT_SECONDS = 60.0
+"""How long a client repeats one request before it gives up."""
+SETTLE_SECONDS = 150.0
+"""How long messages may take to arrive after a death: the longest lease (60 s) runs out first."""
+CLIENTS = 8
+
+ENVIRONMENT = {
+    "providers-work": {
+        "NOTIFY_PROVIDERS_SANDBOX_RECEIPT_DELAY_SECONDS": "0.1",
+        "NOTIFY_PROVIDERS_SANDBOX_KEEP_COUNT": "1000000",
+    }
+}
+
+
+@dataclass(frozen=True)
+class House:
+    """A platform that runs, with its demo service."""
+
+    stack: Stack
+    seeded: Seeded
+
+    def headers(self, key: str = "normal", **more: str) -> dict[str, str]:
+        """Headers of a request by the demo service, with a fresh token."""
+        api_key = self.seeded.api_keys[key]
+        token = jwt.encode({"iss": api_key[-73:-37], "iat": int(time.time())}, api_key[-36:], "HS256")
+        return {"Authorization": f"Bearer {token}", **more}
+
+    def query(self, context: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Rows of a statement in a context's database."""
+        with psycopg2.connect(self.stack.app_urls[context]) as connection, connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return cursor.fetchall()
+
+    def send(self, channel: str, body: dict[str, Any], key: str = "normal") -> str:
+        """Sends one message as a careful client does, and returns its id.
+
+        The same Idempotency-Key goes with every repetition, so that a lost answer is no second message.
+        """
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        deadline = time.monotonic() + ACCEPT_SECONDS
+        pause = threading.Event()
+        while True:
+            try:
+                answer = _session().post(
+                    f"{self.stack.base_url}/v2/notifications/{channel}",
+                    json=body,
+                    headers=self.headers(key, **headers),
+                    timeout=10,
+                )
+                if answer.status_code == 201:
+                    return str(answer.json()["id"])
+                assert answer.status_code >= 500, answer.text
+            except requests.ConnectionError:
+                pass
+            except requests.Timeout:
+                pass
+            assert time.monotonic() < deadline, f"no {channel} was accepted for {ACCEPT_SECONDS:.0f} s"
+            pause.wait(0.05)
+
+    def send_many(self, count: int, send: Callable[[int], str], at_half: Callable[[], None]) -> list[str]:
+        """Sends `count` messages with CLIENTS clients; calls `at_half` once, when half are accepted."""
+        accepted = 0
+        lock = threading.Lock()
+        half = threading.Event()
+
+        def one(number: int) -> str:
+            nonlocal accepted
+            made = send(number)
+            with lock:
+                accepted += 1
+                if accepted >= count // 2:
+                    half.set()
+            return made
+
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            waiting = [clients.submit(one, number) for number in range(count)]
+            assert half.wait(ACCEPT_SECONDS)
+            at_half()
+            return [future.result() for future in waiting]
+
+    def sandbox_copies(self, ids: set[str]) -> dict[str, int]:
+        """How many copies the sandbox was handed of each of these messages that it holds."""
+        found: dict[str, int] = {}
+        with self.channel("providers") as channel:
+            stub = sandbox_service_pb2_grpc.SandboxServiceStub(channel)
+            token = ""
+            while True:
+                page = stub.ListSandboxMessages(
+                    sandbox_service_pb2.ListSandboxMessagesRequest(page_size=250, page_token=token),
+                    timeout=10,
+                )
+                found |= {message.id: message.copy_count for message in page.messages if message.id in ids}
+                token = page.next_page_token
+                if not token or len(found) == len(ids):
+                    return found
+
+    def in_doubt(self) -> set[str]:
+        """Ids of the dispatches that wait for a person's decision."""
+        with self.channel("providers") as channel:
+            page = dispatch_service_pb2_grpc.DispatchServiceStub(channel).ListDispatches(
+                dispatch_service_pb2.ListDispatchesRequest(
+                    state=dispatch_pb2.Dispatch.STATE_IN_DOUBT, page_size=250
+                ),
+                timeout=10,
+            )
+        return {dispatch.id for dispatch in page.dispatches}
+
+    def wait_for_states(self, ids: list[str], wanted: str) -> None:
+        """Waits until all these notifications are in one state."""
+        states: dict[str, int] = {}
+
+        def settled() -> bool:
+            nonlocal states
+            rows = self.query(
+                "notifications",
+                "SELECT state, count(*) FROM notifications WHERE id = ANY(%s::uuid[]) GROUP BY state",
+                ids,
+            )
+            states = dict(rows)
+            return states == {wanted: len(ids)}
+
+        assert eventually(settled, SETTLE_SECONDS), f"{states} of {len(ids)} messages"
+
+    def channel(self, context: str) -> grpc.Channel:
+        """A channel to a context with the operator's certificate; close it after use."""
+        return self.stack.operator_channel(self.stack.grpc_targets[context])
+
+
+_sessions = threading.local()
+
+
+def _session() -> requests.Session:
+    session: requests.Session | None = getattr(_sessions, "session", None)
+    if session is None:
+        session = _sessions.session = requests.Session()
+    return session
+
+
+def eventually(condition: Callable[[], bool], seconds: float) -> bool:
+    """Asks until a condition holds or the time is up; returns whether it held."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        pause.wait(0.1)
+    return True
+
+
+@contextmanager
+def running_house(folder: Path) -> Iterator[House]:
+    """A house in `folder`, stopped at the end."""
+    stack = Stack(Options(folder, extra_environment=ENVIRONMENT))
+    stack.start()
+    try:
+        yield House(stack, seed(stack))
+    finally:
+        stack.stop()
+
+
+def log_lines(folder: Path, process: str) -> list[dict[str, Any]]:
+    """The JSON lines that a process has logged."""
+    text = (folder / "logs" / f"{process}.log").read_text(errors="replace")
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
