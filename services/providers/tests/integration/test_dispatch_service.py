@@ -71,6 +71,33 @@ def test_what_was_taken_over_is_what_the_sandbox_shows(house: House, server: InP
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        {"subject": ""},
+        {"subject": "s" * 1_000_000},
+        {"plain_body": ""},
+        {"html_body": "h" * 3_000_000},
+        {"unsubscribe_url": f"https://example.com/{'u' * 1_000_000}"},
+    ],
+    ids=lambda content: next(iter(content)),
+)
+def test_emails_as_odd_as_services_may_send_are_taken_over(
+    house: House, stub: DispatchServiceStub, content: dict[str, str]
+) -> None:
+    fields = {"subject": "Subject", "plain_body": "plain", "html_body": "<p>html</p>"} | content
+    mail = dispatch_pb2.Dispatch(
+        id=str(uuid7()),
+        service_id=str(SERVICE_ID),
+        key_type=common_pb2.KEY_TYPE_NORMAL,
+        email=dispatch_pb2.EmailContent(
+            to_address="z@example.com", from_name="Service", from_address="s@example.com", **fields
+        ),
+    )
+    assert stub.BatchDispatch(pb.BatchDispatchRequest(dispatches=[mail])).accepted_count == 1
+    assert house.states() == {"queued": 1}
+
+
+@pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"id": ""}, "dispatches[0].id"),

@@ -14,8 +14,7 @@ from sqlalchemy import Row
 
 from notify_providers.domain.message import Content, EmailContent, NewDispatch, PrintContent, SmsContent
 
-MAX_TEXT = 100_000
-MAX_EMAIL_BODY = 2_500_000
+MAX_SMS = 100_000
 MAX_WORD = 1_000
 _ADDRESS_LINES = (3, 7)
 _EMPTY = SmsContent("", "", "")
@@ -57,7 +56,7 @@ def _sms(check: Checker, field: str, sms: dispatch_pb2.SmsContent) -> SmsContent
     return SmsContent(
         phone_number=number,
         sender=check.required(f"{field}.sender", sms.sender, MAX_WORD),
-        body=check.required(f"{field}.body", sms.body, MAX_TEXT),
+        body=check.required(f"{field}.body", sms.body, MAX_SMS),
         international=sms.international,
         phone_number_as_typed=check.text(
             f"{field}.phone_number_as_typed", sms.phone_number_as_typed, MAX_WORD
@@ -66,15 +65,16 @@ def _sms(check: Checker, field: str, sms: dispatch_pb2.SmsContent) -> SmsContent
 
 
 def _email(check: Checker, field: str, email: dispatch_pb2.EmailContent) -> EmailContent:
+    # Services may leave a subject empty and be lengthy anywhere; a message's own size is the bound.
     return EmailContent(
         to_address=check.required(f"{field}.to_address", email.to_address, MAX_WORD),
         from_name=check.required(f"{field}.from_name", email.from_name, MAX_WORD),
         from_address=check.required(f"{field}.from_address", email.from_address, MAX_WORD),
-        subject=check.required(f"{field}.subject", email.subject, MAX_TEXT),
-        plain_body=check.required(f"{field}.plain_body", email.plain_body, MAX_EMAIL_BODY),
-        html_body=check.required(f"{field}.html_body", email.html_body, MAX_EMAIL_BODY),
+        subject=check.text(f"{field}.subject", email.subject),
+        plain_body=check.text(f"{field}.plain_body", email.plain_body),
+        html_body=check.required(f"{field}.html_body", email.html_body),
         reply_to_address=check.text(f"{field}.reply_to_address", email.reply_to_address, MAX_WORD),
-        unsubscribe_url=check.text(f"{field}.unsubscribe_url", email.unsubscribe_url, MAX_TEXT),
+        unsubscribe_url=check.text(f"{field}.unsubscribe_url", email.unsubscribe_url),
     )
 
 
