@@ -17,7 +17,7 @@ from notify_common.rpc.server import Registration
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from notify_notifications.clients.events import DeliveryEvents, LetterEvents
+from notify_notifications.clients.events import PAGE_SIZE, DeliveryEvents, LetterEvents
 from notify_notifications.clients.letters import LettersClient
 from notify_notifications.clients.providers import ProvidersClient
 from notify_notifications.clients.snapshots import Snapshots
@@ -28,7 +28,7 @@ from notify_notifications.store.counters import CounterStore
 from notify_notifications.store.limits import LimitStore
 from notify_notifications.store.notifications import NotificationStore
 from notify_notifications.store.tables import feed_cursors, outbox_queue
-from notify_notifications.usecases.hand_over import letter_relay, message_relay
+from notify_notifications.usecases.hand_over import MOST_ROWS, letter_relay, message_relay
 from notify_notifications.usecases.limits import Limits
 from notify_notifications.usecases.preview_template import PreviewTemplate
 from notify_notifications.usecases.read_notifications import ReadNotifications
@@ -152,8 +152,8 @@ def relay_workers(parts: Parts) -> list[Worker]:
     letters = LettersClient(parts.channels.get("letters", settings.letters_target))
     messages = message_relay(parts.snapshots, providers, settings.email_domain)
     return [
-        Worker("relay-messages", parts.uow, messages.step, queue=outbox_queue),
-        Worker("relay-letters", parts.uow, letter_relay(letters).step),
+        Worker("relay-messages", parts.uow, messages.step, full_batch=MOST_ROWS, queue=outbox_queue),
+        Worker("relay-letters", parts.uow, letter_relay(letters).step, full_batch=MOST_ROWS),
     ]
 
 
@@ -166,4 +166,7 @@ def feed_workers(parts: Parts) -> list[Worker]:
         FeedConsumer("delivery-events", parts.uow, feed_cursors, delivery.fetch, record_events),
         FeedConsumer("letter-events", parts.uow, feed_cursors, letters.fetch, record_events),
     ]
-    return [Worker(one.name, parts.uow, lambda uow, one=one: one.step()) for one in consumers]  # type: ignore[misc]
+    return [
+        Worker(one.name, parts.uow, lambda uow, one=one: one.step(), full_batch=PAGE_SIZE)  # type: ignore[misc]
+        for one in consumers
+    ]

@@ -25,7 +25,7 @@ from notify_providers.domain.routing import SANDBOX_BY_CHANNEL
 from notify_providers.servicers import dispatch, provider_settings, receipts, sandbox
 from notify_providers.settings import Settings
 from notify_providers.store.tables import dispatch_queue, sandbox_receipt_queue
-from notify_providers.usecases.sandbox import issue_receipts, keep_messages
+from notify_providers.usecases.sandbox import ISSUE_BATCH, issue_receipts, keep_messages
 from notify_providers.usecases.send import Sender
 from notify_providers.workers.housekeeping import Housekeeper
 
@@ -121,7 +121,15 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
         case "dispatch":
             return [_dispatch_worker(parts, channel) for channel in CHANNELS]
         case "sandbox":
-            return [Worker("sandbox-receipts", parts.uow, issue_receipts, queue=sandbox_receipt_queue)]
+            return [
+                Worker(
+                    "sandbox-receipts",
+                    parts.uow,
+                    issue_receipts,
+                    full_batch=ISSUE_BATCH,
+                    queue=sandbox_receipt_queue,
+                )
+            ]
         case _:
             housekeeper = Housekeeper(parts.settings)
             return [

@@ -29,9 +29,9 @@ MEASURE_EVERY_SECONDS = 5.0
 class Worker:
     """Calls `claim_and_do` again and again, in the thread that calls `run`.
 
-    After a batch with rows it goes on at once; with nothing to do it waits, from 25 up to 100 ms; after a
-    batch that raised it logs and waits longer with each failure in a row, up to 30 s. Nothing that a batch
-    raises ends the loop. No wake-up by NOTIFY: committing one takes a lock of the whole database, which costs
+    After a batch with rows it goes on at once, or, where `full_batch` is given and the batch was smaller, in
+    25 ms; with nothing to do it waits, from 25 up to 100 ms; after a batch that raised it logs and waits
+    longer with each failure in a row, up to 30 s. Nothing that a batch raises ends the loop. No wake-up by NOTIFY: committing one takes a lock of the whole database, which costs
     the accepting side more than the polls cost here.
 
     Args:
@@ -39,6 +39,9 @@ class Worker:
         uow: given to `claim_and_do`.
         claim_and_do: does one batch and returns how many rows it had. It makes its own transactions and holds
             none across a call to elsewhere. A `FeedConsumer`'s step fits as `lambda uow: consumer.step()`.
+        full_batch: rows from which a batch counts as full. One that is not has left nothing behind, so that
+            what comes in meanwhile is better done together: under a steady trickle it costs a round trip for
+            each few rows otherwise.
         queue: whose oldest due row and parked rows are measured every 5 s.
         longest_idle_seconds: in place of 0.1, for work that nobody waits for.
     """
@@ -49,12 +52,14 @@ class Worker:
         uow: UnitOfWork,
         claim_and_do: Callable[[UnitOfWork], int],
         *,
+        full_batch: int = 0,
         queue: Queue | None = None,
         longest_idle_seconds: float = LONGEST_IDLE_SECONDS,
     ) -> None:
         self.name = name
         self._uow = uow
         self._claim_and_do = claim_and_do
+        self._full_batch = full_batch
         self._queue = queue
         self._longest_idle = longest_idle_seconds
         self._failures = 0
@@ -91,6 +96,8 @@ class Worker:
                 _ROWS.labels(self.name).inc(count)
                 _SECONDS.labels(self.name).observe(clock.monotonic() - started)
                 idle = FIRST_IDLE_SECONDS
+                if count < self._full_batch:
+                    stop.wait(FIRST_IDLE_SECONDS)
             else:
                 stop.wait(idle)
                 idle = min(2 * idle, self._longest_idle)

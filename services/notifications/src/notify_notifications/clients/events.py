@@ -12,7 +12,8 @@ from notify.providers.v1 import receipts_service_pb2_grpc as receipts_grpc
 
 from notify_notifications.domain.notification import Event, Happening
 
-_PAGE: Final = 500
+PAGE_SIZE: Final = 500
+"""Most events that are read at once."""
 _DELIVERY = receipts_pb.DeliveryEvent
 _LETTER = letters_pb.LetterEvent
 
@@ -39,7 +40,7 @@ class DeliveryEvents:
 
     def fetch(self, cursor: str) -> tuple[Sequence[Event], str]:
         """Up to 500 events after `cursor`, and the next cursor. Raises NotifyError."""
-        request = receipts_pb.ListDeliveryEventsRequest(cursor=cursor, page_size=_PAGE)
+        request = receipts_pb.ListDeliveryEventsRequest(cursor=cursor, page_size=PAGE_SIZE)
         response = self._stub.ListDeliveryEvents(request)
         events = [
             Event(
@@ -63,7 +64,7 @@ class LetterEvents:
     def fetch(self, cursor: str) -> tuple[Sequence[Event], str]:
         """Up to 500 events after `cursor`, and the next cursor. Raises NotifyError."""
         response = self._stub.ListLetterEvents(
-            letters_pb.ListLetterEventsRequest(cursor=cursor, page_size=_PAGE)
+            letters_pb.ListLetterEventsRequest(cursor=cursor, page_size=PAGE_SIZE)
         )
         events = [
             Event(

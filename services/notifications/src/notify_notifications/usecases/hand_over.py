@@ -17,6 +17,7 @@ from notify_common import clock, context
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
+from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_content.email_page import EmailBranding, render_page
 from notify_content.emails import EmailTemplate
 from notify_content.placeholders import Personalisation
@@ -42,9 +43,6 @@ MOST_ROWS: Final = 500
 
 MOST_BYTES: Final = 3 * 1024 * 1024
 """Size up to which messages are handed over together; gRPC takes 4 MiB at once."""
-
-LARGEST_MESSAGE_BYTES: Final = 4 * 1024 * 1024 - 64 * 1024
-"""A larger message can't be handed over at all."""
 
 _ROWS_READ_AT_ONCE: Final = 100
 _REFERENCE_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -153,7 +151,7 @@ class Relay:
                 notification, Origin(row.request_id or "", row.traceparent or "")
             )
             size = message.ByteSize()
-            if size > LARGEST_MESSAGE_BYTES:
+            if size > LARGEST_CONTENT_BYTES:
                 raise Undeliverable("the message is too large to be handed over")
         except Undeliverable as error:
             self._give_up(uow, row, str(error))

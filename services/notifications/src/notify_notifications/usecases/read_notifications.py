@@ -42,6 +42,12 @@ class NotificationView:
     estimated_delivery_time: datetime | None
     """Letters only."""
 
+    @property
+    def text_bytes(self) -> int:
+        """Size of everything whose length is the client's choice."""
+        texts = (self.subject, self.body, self.notification.unsubscribe_url, *self.address.values())
+        return sum(len(text.encode()) for text in texts)
+
 
 class ReadNotifications:
     """Reads notifications of a service, filled in anew from the template version they were accepted with."""
@@ -68,7 +74,7 @@ class ReadNotifications:
         views = self._views(found[:limit])
         size = 0
         for count, view in enumerate(views):
-            size += len(view.body.encode()) + len(view.subject.encode())
+            size += view.text_bytes
             if count and size > MOST_TEXT_BYTES:
                 return views[:count], True
         return views, len(found) > limit

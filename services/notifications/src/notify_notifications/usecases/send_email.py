@@ -15,7 +15,7 @@ from notify_notifications.domain.sanitising import SanitisedField, sanitise
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
 from notify_notifications.usecases.limits import Limits
-from notify_notifications.usecases.sending import Acceptance, Command, Details, values_for
+from notify_notifications.usecases.sending import Acceptance, Command, Details, check_size, values_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,8 @@ class SendEmail:
                     f"Your message is {message.size_bytes} bytes.",
                 )
             accepted = self._answer(command.request_id, service, template, message, changed)
+            sanitised = (text for one in changed for text in one)
+            check_size(accepted.subject, accepted.body, command.one_click_unsubscribe_url, *sanitised)
             if address.normalised in recipients.SIMULATED_EMAIL_ADDRESSES:
                 return accepted
             details = Details(

@@ -3,16 +3,16 @@
 from dataclasses import dataclass, field
 
 from notify_common.errors import NotifyError
-from notify_content.letters import QR_CODE_MAX_BYTES, LetterContent, QrCodeTooLong
+from notify_content.letters import CHARACTER_LIMIT, QR_CODE_MAX_BYTES, LetterContent, QrCodeTooLong
 from notify_content.placeholders import Personalisation
 from notify_content.postal_address import InvalidPostalAddress, PostalAddress
 
 from notify_notifications.domain.notification import Channel
-from notify_notifications.domain.personalisation import address_values
+from notify_notifications.domain.personalisation import address_values, texts
 from notify_notifications.domain.recipients import letter_refusal
 from notify_notifications.domain.template import LetterWording, Template
 from notify_notifications.usecases.limits import Limits
-from notify_notifications.usecases.sending import Acceptance, Command, Details, values_for
+from notify_notifications.usecases.sending import Acceptance, Command, Details, check_size, values_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class SendLetter:
         Raises:
             NotifyError: SERVICE_NOT_FOUND, RATE_LIMITED, DAILY_LIMIT_REACHED, CHANNEL_NOT_ALLOWED,
                 TEMPLATE_*, QR_CODE_TOO_LONG, MISSING_PERSONALISATION, MESSAGE_EMPTY,
-                LETTERS_NOT_ALLOWED_FOR_KEY, ADDRESS_INVALID, REQUEST_ID_REUSED.
+                LETTERS_NOT_ALLOWED_FOR_KEY, ADDRESS_INVALID, MESSAGE_TOO_LONG, REQUEST_ID_REUSED.
         """
         try:
             return self._accept(command)
@@ -61,11 +61,14 @@ class SendLetter:
             refusal = letter_refusal(service, key_type)
             if refusal is not None:
                 raise NotifyError("LETTERS_NOT_ALLOWED_FOR_KEY", refusal)
-            address = PostalAddress.from_personalisation(address_values(command.personalisation))
+            address_lines = address_values(command.personalisation)
+            address = PostalAddress.from_personalisation(address_lines)
             try:
                 address.check(allow_international="international_letters" in service.permissions)
             except InvalidPostalAddress as error:
                 raise NotifyError("ADDRESS_INVALID", error.api_message) from None
+            accepted = _answer(command.request_id, template, values)
+            check_size(accepted.subject, accepted.body, *texts(list(address_lines.items())))
             details = Details(
                 template_version=template.version,
                 recipient="",
@@ -76,7 +79,7 @@ class SendLetter:
             )
             earlier = self._acceptance.store(command, Channel.LETTER, details, quota)
             if earlier is None:
-                return _answer(command.request_id, template, values)
+                return accepted
         return _answer(earlier.notification_id, self._acceptance.version(command, earlier), values)
 
 
@@ -86,7 +89,8 @@ def _wording(template: Template) -> LetterWording:
 
 
 def _check_qr_codes(letter: LetterContent) -> None:
-    if not letter.qr_code_too_long:
+    # What is longer is never printed, and reading it takes seconds.
+    if len(letter.content) > CHARACTER_LIMIT or not letter.qr_code_too_long:
         return
     try:
         _ = letter.blocks

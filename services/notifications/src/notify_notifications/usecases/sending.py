@@ -5,6 +5,7 @@ from typing import Final
 
 from notify_common import clock, context
 from notify_common.errors import NotifyError
+from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_common.tracing import current_traceparent
 from notify_content.placeholders import Personalisation
 
@@ -176,6 +177,17 @@ def values_for(template: Template, pairs: Pairs) -> Personalisation:
     if missing:
         raise missing_personalisation(missing)
     return values
+
+
+def check_size(*texts: str) -> None:
+    """Raises NotifyError MESSAGE_TOO_LONG if `texts` are more than an answer, now or on reading, can hold."""
+    size = sum(len(text.encode()) for text in texts)
+    if size > LARGEST_CONTENT_BYTES:
+        raise NotifyError(
+            "MESSAGE_TOO_LONG",
+            f"Your message is too long. It cannot be longer than {LARGEST_CONTENT_BYTES} bytes in all. "
+            f"Your message is {size} bytes.",
+        )
 
 
 def missing_personalisation(names: list[str]) -> NotifyError:

@@ -19,7 +19,8 @@ from notify_providers.store.sandbox import OwedReceipt
 from notify_providers.usecases.record_receipt import record_all
 
 _SUMMARY_CHARACTERS = 200
-_ISSUE_BATCH = 500
+ISSUE_BATCH = 500
+"""Most receipts that are issued at once."""
 
 
 def keep_messages(
@@ -60,7 +61,7 @@ def issue_receipts(uow: UnitOfWork) -> int:
     One transaction: the receipts are recorded and leave the queue together.
     """
     with uow.begin() as conn:
-        rows = sandbox.claim_owed(conn, _ISSUE_BATCH)
+        rows = sandbox.claim_owed(conn, ISSUE_BATCH)
         if rows:
             record_all(conn, [parse_receipt(row.provider, row.body.encode()) for row in rows])
             sandbox.finish_owed(conn, rows)
