@@ -30,6 +30,9 @@ from notify_content.typography import typography
 QR_CODE_MAX_BYTES: Final = 504
 """Most UTF-8 bytes of a QR code's data, counted before entities are decoded (content.md §7.4)."""
 
+CHARACTER_LIMIT: Final = 100_000
+"""A longer text fills more than ten pages in any layout: they hold some 63,000 of the narrowest letters."""
+
 _QR_CODE: Final = re.compile(r"qr\s*:\s*(.+)", re.IGNORECASE | re.DOTALL)
 _HIDDEN_PROTOCOL: Final = re.compile(
     r"<strong data-original-protocol='(https?://)'>(.*?)</strong>", re.DOTALL

@@ -8,7 +8,8 @@ import pypdfium2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from notify_letters.domain.letter import MAX_CHARACTERS, MAX_PAGES
+from notify_content.letters import CHARACTER_LIMIT
+from notify_letters.domain.letter import MAX_PAGES
 from notify_letters.domain.template import TemplateVersion
 from notify_letters.pdf.layout import ContentInvalid, LetterLayout
 from notify_letters.pdf.pages import page_png
@@ -171,7 +172,7 @@ def test_a_word_without_spaces_is_broken_within_the_body() -> None:
 
 
 def test_ten_pages_of_the_narrowest_characters_are_within_the_limit() -> None:
-    assert typeset("." * (MAX_CHARACTERS - 100)).page_count > MAX_PAGES
+    assert typeset("." * (CHARACTER_LIMIT - 100)).page_count > MAX_PAGES
 
 
 def test_long_content_flows_over_many_pages() -> None:

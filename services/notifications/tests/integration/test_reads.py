@@ -10,7 +10,7 @@ from notify_common.errors import NotifyError
 
 from .conftest import House
 from .neighbours import new_id
-from .requests import email, letter, sms
+from .requests import ADDRESS, email, letter, sms
 
 NORMAL = common_pb2.KEY_TYPE_NORMAL
 
@@ -99,6 +99,19 @@ def test_a_page_of_long_emails_is_cut_to_what_the_wire_takes(house: House) -> No
     second = listed(house, service, page_token=first.next_page_token)
     assert len(second.notifications) == 2
     assert not second.next_page_token
+
+
+def test_a_page_of_long_links_and_addresses_is_cut_too(house: House) -> None:
+    service = house.admin.add_service()
+    mail = house.admin.add_template(service, "email", "x", "s")
+    post = house.admin.add_template(service, "letter", "x", "s")
+    url = f"https://example.gov.uk/{'u' * 1_500_000}"
+    for _ in range(2):
+        house.stub.SendEmail(email(service, mail, one_click_unsubscribe_url=url))
+        house.stub.SendLetter(letter(service, post, [("address_line_1", "x" * 1_500_000), *ADDRESS[1:]]))
+    first = listed(house, service)
+    assert len(first.notifications) == 2
+    assert len(listed(house, service, page_token=first.next_page_token).notifications) == 2
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,59 @@ def test_a_bad_email_is_refused_and_not_stored(
     assert house.counts() == (0, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("subject", "changes"),
+    [
+        ("((x))((x))", {"values": [("x", "x" * 2_100_000)]}),
+        ("s", {"values": [("x", "-" * 1_500_000)], "sanitise_content_for": ["x"]}),
+        (
+            "((x))",
+            {
+                "values": [("x", "x" * 2_200_000)],
+                "one_click_unsubscribe_url": f"https://example.gov.uk/{'u' * 1_950_000}",
+            },
+        ),
+    ],
+    ids=["subject", "sanitised", "link"],
+)
+def test_an_email_that_no_answer_could_hold_is_refused_and_not_stored(
+    house: House, subject: str, changes: dict[str, object]
+) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "email", "x", subject)
+    with pytest.raises(NotifyError) as raised:
+        house.stub.SendEmail(email(service, template, **changes))
+    assert raised.value.reason == "MESSAGE_TOO_LONG"
+    assert house.counts() == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        ("((x))((x))", [*ADDRESS, ("x", "x" * 2_100_000)]),
+        ("((address_line_1))", [("address_line_1", "x" * 2_100_000), *ADDRESS[1:]]),
+    ],
+    ids=["body", "address"],
+)
+def test_a_letter_that_no_answer_could_hold_is_refused_and_not_stored(
+    house: House, content: str, values: list[tuple[str, str]]
+) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "letter", content, "s")
+    with pytest.raises(NotifyError) as raised:
+        house.stub.SendLetter(letter(service, template, values))
+    assert raised.value.reason == "MESSAGE_TOO_LONG"
+    assert house.counts() == (0, 0, 0)
+
+
+def test_a_letter_too_long_to_be_printed_is_accepted_whatever_it_holds(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "letter", "((x))", "s")
+    content = f"qr: {'a' * 505}\n\n" + "* a\n" * 400_000
+    house.stub.SendLetter(letter(service, template, [*ADDRESS, ("x", content)]))
+    assert house.counts() == (1, 1, 1)
+
+
 def test_simulated_addresses_are_not_stored(house: House) -> None:
     service = house.admin.add_service()
     template = house.admin.add_template(service, "email", "x", "s")

@@ -18,6 +18,7 @@ from notify_common.errors import NotifyError
 from notify_common.ids import uuid7
 from notify_common.logging import get_logger
 from notify_common.rpc import enums
+from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
 from notify_gateway.auth import Authenticator, Caller
 from notify_gateway.clients import Clients
@@ -28,9 +29,6 @@ from notify_gateway.public.body import parse_json
 from notify_gateway.public.files import check_structure, files_in
 from notify_gateway.public.personalisation import to_fields
 from notify_gateway.public.schemas import Schema, canonical_uuid
-
-_MESSAGE_BYTES: Final = 4 * 1024 * 1024 - 64 * 1024
-"""Largest request that services take, with room for what is around it (design.md §4.3)."""
 
 _CHANNEL_NOUNS: Final = {
     Channel.CHANNEL_SMS: "text messages",
@@ -146,9 +144,9 @@ class _Sending:
             self._refuse_files(files, caller, channel)
         message.personalisation.extend(to_fields(personalisation))
         # A value may take a few times the room on the wire that it took as JSON: `[1,1,1]` does.
-        may_be_too_large = (request.content_length or _MESSAGE_BYTES) >= _MESSAGE_BYTES // 4
-        if may_be_too_large and message.ByteSize() > _MESSAGE_BYTES:
-            self._refuse(v2.too_large(_MESSAGE_BYTES), caller, channel)
+        may_be_too_large = (request.content_length or LARGEST_CONTENT_BYTES) >= LARGEST_CONTENT_BYTES // 4
+        if may_be_too_large and message.ByteSize() > LARGEST_CONTENT_BYTES:
+            self._refuse(v2.too_large(LARGEST_CONTENT_BYTES), caller, channel)
 
     def _refuse(self, refusal: ApiError, caller: Caller, channel: Channel) -> NoReturn:
         """Raises `refusal`, or the limit that it passed: refused requests count (public-api.md §2.1).

@@ -9,6 +9,9 @@ Options = Sequence[tuple[str, str | int]]
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """The most that one message may have; larger things are streamed in chunks."""
 
+LARGEST_CONTENT_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
+"""The most that the texts of one message may have, with room for what is around them."""
+
 _KEEPALIVE_MS = 30_000  # a client pings this often …
 _LEAST_PING_INTERVAL_MS = 20_000  # … and a server takes more than that for abuse
 _KEEPALIVE_TIMEOUT_MS = 10_000

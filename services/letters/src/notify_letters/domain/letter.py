@@ -7,8 +7,6 @@ from enum import StrEnum
 from uuid import UUID
 
 MAX_PAGES = 10
-MAX_CHARACTERS = 100_000
-"""Of a letter's text in one language: ten pages hold some 63,000 of the narrowest ones."""
 MAX_ADDRESS_LINE = 200
 """Characters of an address line: a longer one would be too small to read. 500 letters stay within a chunk."""
 MAX_CREATE = 500

@@ -9,9 +9,17 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import segno
-from notify_content.letters import Language, LetterContent, LetterTemplate, QrCodeTooLong, Run, format_date
+from notify_content.letters import (
+    CHARACTER_LIMIT,
+    Language,
+    LetterContent,
+    LetterTemplate,
+    QrCodeTooLong,
+    Run,
+    format_date,
+)
 
-from notify_letters.domain.letter import MAX_ADDRESS_LINE, MAX_CHARACTERS, PersonalisationValue
+from notify_letters.domain.letter import MAX_ADDRESS_LINE, PersonalisationValue
 from notify_letters.domain.template import TemplateVersion
 
 Letter = dict[str, Any]
@@ -66,7 +74,7 @@ class LetterLayout:
 
         Raises:
             ContentInvalid: a QR code has more data than fits.
-            LetterTooLong: more than MAX_CHARACTERS in a language, or than MAX_ADDRESS_LINE in a line.
+            LetterTooLong: more than CHARACTER_LIMIT in a language, or than MAX_ADDRESS_LINE in a line.
         """
         if any(len(line) > MAX_ADDRESS_LINE for line in address_lines):
             raise LetterTooLong
@@ -84,7 +92,7 @@ def _part(
     day: date,
 ) -> dict[str, Any]:
     words = template.render(personalisation)
-    if _character_count(words) > MAX_CHARACTERS:
+    if _character_count(words) > CHARACTER_LIMIT:
         raise LetterTooLong
     try:
         content = words.to_dict()
