@@ -10,10 +10,11 @@ import math
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Column, ColumnElement, Connection, FromClause, Index, Row, Table
+from sqlalchemy import Column, ColumnElement, Connection, Executable, FromClause, Index, Row, Table
 from sqlalchemy.dialects.postgresql import ARRAY
 
 MAX_CLAIM = 500
@@ -70,6 +71,7 @@ class Queue:
         self._base = retry_base_seconds
         self._cap = retry_cap_seconds
         self._keys = [table.c[name] for name in self.key_columns]
+        self._claim_statement = cache(self._make_claim_statement)
 
     def claim(self, conn: Connection, limit: int = MAX_CLAIM, **filters: object) -> list[Row[Any]]:
         """Lease up to `limit` (at most 500) due rows, those due longest first, and return them whole.
@@ -78,29 +80,37 @@ class Queue:
         that used up its attempts without a word from its worker (which it may have killed) is parked, not
         returned. `filters` are equalities on columns of the table.
         """
-        t = self.table
-        due = sa.and_(self._waiting(), *(t.c[name] == value for name, value in filters.items()))
-        picked = (
-            sa.select(*self._keys)
-            .where(due)
-            .order_by(t.c.due_at)
-            .limit(min(limit, MAX_CLAIM))
-            .with_for_update(skip_locked=True)
-            .cte("picked")
-        )
-        rows = conn.execute(
-            sa.update(t)
-            .values(
-                leased_until=sa.func.now() + self._lease, lease_token=uuid.uuid4(), attempt=t.c.attempt + 1
-            )
-            .where(*(key == picked.c[key.name] for key in self._keys))
-            .returning(*t.c)
-        ).all()
+        values = {f"only_{name}": value for name, value in filters.items()}
+        values |= {"new_token": uuid.uuid4(), "at_most": min(limit, MAX_CLAIM)}
+        rows = conn.execute(self._claim_statement(*filters), values).all()
         exhausted = [row for row in rows if row.attempt > self.max_attempts]
         if exhausted:
             self.park(conn, exhausted, "no worker finished it")
             rows = [row for row in rows if row.attempt <= self.max_attempts]
         return sorted(rows, key=lambda row: row.due_at)
+
+    def _make_claim_statement(self, *filters: str) -> Executable:
+        """The statement of `claim`; kept, as polls of idle queues cost little else than making it."""
+        t = self.table
+        due = sa.and_(self._waiting(), *(t.c[name] == sa.bindparam(f"only_{name}") for name in filters))
+        picked = (
+            sa.select(*self._keys)
+            .where(due)
+            .order_by(t.c.due_at)
+            .limit(sa.bindparam("at_most", type_=sa.Integer))
+            .with_for_update(skip_locked=True)
+            .cte("picked")
+        )
+        return (
+            sa.update(t)
+            .values(
+                leased_until=sa.func.now() + self._lease,
+                lease_token=sa.bindparam("new_token"),
+                attempt=t.c.attempt + 1,
+            )
+            .where(*(key == picked.c[key.name] for key in self._keys))
+            .returning(*t.c)
+        )
 
     def finish(self, conn: Connection, rows: Sequence[Row[Any]]) -> int:
         """Delete the rows that are still ours and return how many they were.

@@ -31,8 +31,9 @@ class Worker:
 
     After a batch with rows it goes on at once, or, where `full_batch` is given and the batch was smaller, in
     25 ms; with nothing to do it waits, from 25 up to 100 ms; after a batch that raised it logs and waits
-    longer with each failure in a row, up to 30 s. Nothing that a batch raises ends the loop. No wake-up by NOTIFY: committing one takes a lock of the whole database, which costs
-    the accepting side more than the polls cost here.
+    longer with each failure in a row, up to 30 s. Nothing that a batch raises ends the loop. No wake-up by
+    NOTIFY: committing one takes a lock of the whole database, which costs the accepting side more than the
+    polls cost here.
 
     Args:
         name: in logs and metrics.
