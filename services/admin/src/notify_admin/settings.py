@@ -13,7 +13,7 @@ _ALLOWED_CALLERS = {
     f"{_SERVICE}.ServicesService": ["api-gateway", "operator"],
     f"{_SERVICE}.TemplatesService": ["api-gateway", "operator"],
     f"{_SERVICE}.ApiKeysService": ["api-gateway", "operator"],
-    f"{_SERVICE}.ApiKeyVerificationService": ["api-gateway", "operator"],
+    f"{_SERVICE}.ApiKeyVerificationService": ["api-gateway"],
     f"{_SERVICE}.UsersService": ["api-gateway", "operator"],
     f"{_SERVICE}.ConfigFeedService": ["api-gateway", "notifications", "letters", "operator"],
 }

@@ -28,14 +28,23 @@ from sqlalchemy.engine import make_url
 from .conftest import PAGE_SECRET, Admin, eventually, new_id
 
 
-@pytest.mark.parametrize("caller", ["notifications", "letters", "providers"])
+@pytest.mark.parametrize("caller", ["operator", "notifications", "letters", "providers"])
 def test_only_the_gateway_gets_secrets(
+    server: InProcessServer, admin: Admin, uow: UnitOfWork, caller: str
+) -> None:
+    service = admin.make_service()
+    with pytest.raises(NotifyError) as caught:
+        Admin(server.channel(caller), uow).verification_keys(service.id)
+    assert caught.value.reason == "CALLER_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize("caller", ["notifications", "letters", "providers"])
+def test_services_that_send_may_not_administer(
     server: InProcessServer, admin: Admin, uow: UnitOfWork, caller: str
 ) -> None:
     service = admin.make_service()
     stranger = Admin(server.channel(caller), uow)
     for call in (
-        lambda: stranger.verification_keys(service.id),
         lambda: stranger.get_service(service.id),
         lambda: stranger.make_key(service.id, service.id),
     ):
