@@ -98,6 +98,8 @@ def test_permissions_are_sorted_and_single() -> None:
         ({"name": ""}, "service.name"),
         ({"name": "дом"}, "service.name"),
         ({"name": "x" * 256}, "service.name"),
+        ({"name": "Fishing\r\nBcc: x"}, "service.name"),
+        ({"custom_email_sender_name": "Fishing\u2028licences"}, "service.custom_email_sender_name"),
         ({"custom_email_sender_name": "!!!"}, "service.custom_email_sender_name"),
         ({"custom_email_sender_name": "x" * 256}, "service.custom_email_sender_name"),
         ({"email_sender_local_part": "Upper"}, "service.email_sender_local_part"),

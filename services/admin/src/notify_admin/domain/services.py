@@ -50,6 +50,7 @@ _LIMITS: Final = ("rate_limit_per_minute", *_TRIAL_LIMITS)
 
 _Require = Callable[[bool, str, str], None]
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LOCAL_PART: Final = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+)*", re.ASCII)
 
 
@@ -117,19 +118,10 @@ def checked(fields: ServiceFields) -> ServiceFields:
         if not holds:
             violations.append(FieldViolation(f"service.{field}", description))
 
-    require(len(fields.name) <= MAX_NAME_LENGTH, "name", f"is longer than {MAX_NAME_LENGTH} characters")
-    require(bool(normalised_name(fields.name)), "name", "must hold a letter or digit of the Latin alphabet")
+    _check_name("name", fields.name, require)
     sender_name = fields.custom_email_sender_name
-    require(
-        len(sender_name) <= MAX_NAME_LENGTH,
-        "custom_email_sender_name",
-        f"is longer than {MAX_NAME_LENGTH} characters",
-    )
-    require(
-        not sender_name or bool(normalised_name(sender_name)),
-        "custom_email_sender_name",
-        "must hold a letter or digit of the Latin alphabet",
-    )
+    if sender_name:
+        _check_name("custom_email_sender_name", sender_name, require)
     local = fields.email_sender_local_part or local_part(sender_name or fields.name)
     if fields.email_sender_local_part:
         require(
@@ -169,6 +161,13 @@ def merged(current: Service, wanted: ServiceFields, changed: Collection[str]) ->
 def archived_name(name: str, moment: datetime) -> str:
     """The name of a service archived at `moment`, which leaves its own to others (internal-api.md §4.6)."""
     return f"_archived_{moment:%Y-%m-%d-%H:%M:%S}_{name}"
+
+
+def _check_name(field: str, name: str, require: _Require) -> None:
+    require(len(name) <= MAX_NAME_LENGTH, field, f"is longer than {MAX_NAME_LENGTH} characters")
+    require(bool(normalised_name(name)), field, "must hold a letter or digit of the Latin alphabet")
+    # It stands in texts and in the From header of emails.
+    require(_CONTROL.search(name) is None, field, "holds a line break or another control character")
 
 
 def _check_guests(fields: ServiceFields, require: _Require) -> None:
