@@ -24,6 +24,11 @@ from notify.providers.v1 import (
 )
 from notify_local.seed import Seeded, seed
 from notify_local.stack import Options, Stack
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
 
 ACCEPT_SECONDS = 60.0
 """How long a client repeats one request before it gives up."""
@@ -31,7 +36,16 @@ SETTLE_SECONDS = 150.0
 """How long messages may take to arrive after a death: the longest lease (60 s) runs out first."""
 CLIENTS = 8
 
-ENVIRONMENT = {
+TRACED = {
+    "api-gateway": "GATEWAY",
+    "notifications": "NOTIFICATIONS",
+    "notifications-work": "NOTIFICATIONS",
+    "providers": "PROVIDERS",
+    "providers-work": "PROVIDERS",
+}
+"""The processes that a text passes, with the context whose settings each reads."""
+
+SANDBOX = {
     "providers-work": {
         "NOTIFY_PROVIDERS_SANDBOX_RECEIPT_DELAY_SECONDS": "0.1",
         "NOTIFY_PROVIDERS_SANDBOX_KEEP_COUNT": "1000000",
@@ -45,6 +59,7 @@ class House:
 
     stack: Stack
     seeded: Seeded
+    collector: "Collector"
 
     def headers(self, key: str = "normal", **more: str) -> dict[str, str]:
         """Headers of a request by the demo service, with a fresh token."""
@@ -174,15 +189,55 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+class Collector(TraceServiceServicer):
+    """What OpenTelemetry exports to; keeps the spans of the traces that it was told to watch."""
+
+    def __init__(self) -> None:
+        self._spans: dict[str, set[tuple[str, str]]] = {}
+
+    def watch(self, trace_id: str) -> None:
+        """Keeps the spans of this trace (32 hex digits) from now on."""
+        self._spans[trace_id] = set()
+
+    def spans(self, trace_id: str) -> set[tuple[str, str]]:
+        """(service, span name) of the spans of a watched trace so far."""
+        return set(self._spans[trace_id])
+
+    def Export(self, request: Any, context: Any) -> ExportTraceServiceResponse:
+        """The collector's one method."""
+        for resource in request.resource_spans:
+            service = next(
+                attribute.value.string_value
+                for attribute in resource.resource.attributes
+                if attribute.key == "service.name"
+            )
+            for scope in resource.scope_spans:
+                for span in scope.spans:
+                    kept = self._spans.get(span.trace_id.hex())
+                    if kept is not None:
+                        kept.add((service, span.name))
+        return ExportTraceServiceResponse()
+
+
 @contextmanager
 def running_house(folder: Path) -> Iterator[House]:
     """A house in `folder`, stopped at the end."""
-    stack = Stack(Options(folder, extra_environment=ENVIRONMENT))
+    collector = Collector()
+    server = grpc.server(ThreadPoolExecutor(2))
+    add_TraceServiceServicer_to_server(collector, server)
+    endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    environment = {
+        name: {f"NOTIFY_{context}_OTLP_ENDPOINT": endpoint, **SANDBOX.get(name, {})}
+        for name, context in TRACED.items()
+    }
+    stack = Stack(Options(folder, extra_environment=environment))
     stack.start()
     try:
-        yield House(stack, seed(stack))
+        yield House(stack, seed(stack), collector)
     finally:
         stack.stop()
+        server.stop(None)
 
 
 def log_lines(folder: Path, process: str) -> list[dict[str, Any]]:

@@ -39,6 +39,10 @@ class BackingServer(Protocol):
 
     name: str
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None while it is not started."""
+
     def start(self) -> None:
         """Starts it and returns once it answers. Raises StartFailed."""
 
@@ -189,6 +193,11 @@ class Postgres:
         self._server: PostgresServer | None = None
 
     @property
+    def pid(self) -> int | None:
+        """See BackingServer."""
+        return self._server.get_pid() if self._server is not None else None
+
+    @property
     def url(self) -> str:
         """Address of the `postgres` database, for the superuser."""
         if self._server is None:
@@ -229,6 +238,11 @@ class Redis:
             folder / "redis.log",
             os.environ,
         )
+
+    @property
+    def pid(self) -> int | None:
+        """See BackingServer."""
+        return self._process.pid
 
     def start(self) -> None:
         """See BackingServer."""
@@ -272,6 +286,11 @@ class ObjectStore:
             folder / "object-store.log",
             {**os.environ, "NANIO_ACCESS_KEY": self.access_key, "NANIO_SECRET_KEY": self.secret_key},
         )
+
+    @property
+    def pid(self) -> int | None:
+        """See BackingServer."""
+        return self._process.pid
 
     def start(self) -> None:
         """See BackingServer."""

@@ -124,6 +124,7 @@ class Stack:
         for server in (self.postgres, redis, objects):
             self._backing.append(server)
             server.start()
+            self._write_down(server.pid)
         self.redis_url = redis.url
         shared = self._secrets()
         owner_urls: dict[str, str] = {}
@@ -216,9 +217,12 @@ class Stack:
     def _start_process(self, name: str) -> None:
         process = self.processes[name]
         process.start()
-        if process.pid is not None:
-            self.ledger.add(process.pid)
+        self._write_down(process.pid)
         process.wait_ready(self._ready[name], START_SECONDS)
+
+    def _write_down(self, pid: int | None) -> None:
+        if pid is not None:
+            self.ledger.add(pid)
 
     def _add(
         self, name: str, command: list[str], environment: Mapping[str, str], ready: Callable[[], bool]

@@ -1,0 +1,95 @@
+"""`make run` as a person meets it: a taken port, a second start, Ctrl-C."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from notify_local.backing import free_ports
+
+pytestmark = pytest.mark.xdist_group("house")
+
+START_SECONDS = 120.0
+
+
+def start(folder: Path, port: int) -> tuple[subprocess.Popen[str], Path]:
+    """Starts the stack's command; returns its process and the file that holds what it says."""
+    said = folder.with_suffix(".txt")
+    with said.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "notify_local", "--run-folder", str(folder), "run", "--port", str(port)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env=os.environ | {"COLUMNS": "200"},
+        )
+    return process, said
+
+
+def wait_until_up(process: subprocess.Popen[str], said: Path) -> None:
+    """Waits until it says that it is up."""
+    deadline = time.monotonic() + START_SECONDS
+    while "The platform is up" not in said.read_text():
+        assert process.poll() is None, said.read_text()
+        assert time.monotonic() < deadline, said.read_text()
+        try:
+            process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody asked about yet does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_taken_port_is_one_clear_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process, said = start(tmp_path / "run", port)
+        assert process.wait(60) == 1
+    text = said.read_text()
+    assert f"port {port} of 127.0.0.1 is in use" in text
+    assert "Traceback" not in text
+
+
+def test_a_second_start_keeps_everything_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    port = free_ports(1)[0]
+    demo_files = []
+    for _ in range(2):
+        process, said = start(folder, port)
+        try:
+            wait_until_up(process, said)
+            entries = json.loads((folder / "processes.json").read_text())["processes"]
+            assert len(entries) >= 10
+            demo_files.append(json.loads((folder / "demo.json").read_text()))
+        finally:
+            process.send_signal(signal.SIGINT)
+            status = process.wait(60)
+        assert status == 0, said.read_text()
+        assert [pid for pid, _ in entries if runs(pid)] == []
+    first, second = demo_files
+    assert set(first) == {
+        "base_url",
+        "admin_client_id",
+        "admin_secret",
+        "service_id",
+        "api_keys",
+        "templates",
+        "grpc",
+        "certs",
+    }
+    assert (first["api_keys"], first["templates"]) == (second["api_keys"], second["templates"])

@@ -1,0 +1,116 @@
+"""What a person with grpcurl meets: the operator is let in, everybody else is not."""
+
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import grpc
+import psycopg2
+import pytest
+import trustme
+from notify.admin.v1 import services_service_pb2, services_service_pb2_grpc
+
+from tests.harness.house import House
+
+pytestmark = pytest.mark.xdist_group("house")
+
+SERVICES = {
+    "admin": {
+        "ServicesService",
+        "TemplatesService",
+        "ApiKeysService",
+        "ApiKeyVerificationService",
+        "UsersService",
+        "ConfigFeedService",
+    },
+    "notifications": {"NotificationsService"},
+    "letters": {"LettersService", "PrintRunsService"},
+    "providers": {"DispatchService", "ReceiptsService", "ProviderSettingsService", "SandboxService"},
+}
+GRPCURL = str(Path(sysconfig.get_path("scripts")) / "grpcurl")
+
+
+def grpcurl(
+    house: House, context: str, *arguments: str, name: str | None = "operator", data: str = "{}"
+) -> tuple[int, str]:
+    """Runs grpcurl with the certificate of `name` (None: without TLS); returns exit status and all output."""
+    how = ["-plaintext"]
+    if name is not None:
+        files = house.stack.certificates[name]
+        how = ["-cacert", str(files.ca), "-cert", str(files.cert), "-key", str(files.key)]
+    done = subprocess.run(
+        [GRPCURL, "-max-time", "5", *how, "-d", data, house.stack.grpc_targets[context], *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("context", SERVICES)
+def test_reflection_and_health_answer_the_operator(house: House, context: str) -> None:
+    status, listed = grpcurl(house, context, "list")
+    names = {f"notify.{context}.v1.{name}" for name in SERVICES[context]}
+    assert status == 0, listed
+    assert names <= set(listed.split())
+    for name in names:
+        status, described = grpcurl(house, context, "describe", name)
+        assert (status, described.startswith(f"{name} is a service:")) == (0, True), described
+    status, health = grpcurl(house, context, "grpc.health.v1.Health/Check")
+    assert (status, "SERVING" in health) == (0, True), health
+
+
+@pytest.mark.parametrize("context", SERVICES)
+def test_plaintext_is_refused(house: House, context: str) -> None:
+    status, output = grpcurl(house, context, "list", name=None)
+    assert status != 0
+    assert "notify." not in output
+
+
+def test_a_service_that_is_not_on_the_list_is_refused(house: House) -> None:
+    status, output = grpcurl(house, "admin", "list", name="letters")
+    assert status != 0
+    assert "notify.admin" not in output
+    files = house.stack.certificates["letters"]
+    credentials = grpc.ssl_channel_credentials(
+        files.ca.read_bytes(), files.key.read_bytes(), files.cert.read_bytes()
+    )
+    with grpc.secure_channel(house.stack.grpc_targets["admin"], credentials) as channel:
+        stub = services_service_pb2_grpc.ServicesServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as raised:
+            stub.ListServices(services_service_pb2.ListServicesRequest(), timeout=10)
+    assert raised.value.code() == grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_a_certificate_of_another_authority_is_refused(house: House) -> None:
+    stranger = trustme.CA().issue_cert("operator")
+    credentials = grpc.ssl_channel_credentials(
+        house.stack.certificates["operator"].ca.read_bytes(),
+        stranger.private_key_pem.bytes(),
+        stranger.cert_chain_pems[0].bytes(),
+    )
+    with grpc.secure_channel(house.stack.grpc_targets["admin"], credentials) as channel:
+        stub = services_service_pb2_grpc.ServicesServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as raised:
+            stub.ListServices(services_service_pb2.ListServicesRequest(), timeout=10)
+    assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_malformed_requests_are_told_every_violation(house: House) -> None:
+    data = '{"sender": {"serviceId": "nobody"}, "requestId": "1"}'
+    status, output = grpcurl(
+        house, "notifications", "notify.notifications.v1.NotificationsService/SendSms", data=data
+    )
+    assert status != 0
+    assert "InvalidArgument" in output
+    for field in ("request_id", "sender.service_id", "sender.api_key_id", "template_id"):
+        assert field in output, output
+
+
+def test_no_role_reaches_another_context_s_database(house: House) -> None:
+    for context, url in house.stack.app_urls.items():
+        for other in house.stack.app_urls:
+            if other == context:
+                continue
+            with pytest.raises(psycopg2.OperationalError, match="permission denied"):
+                psycopg2.connect(url.replace(f"/notify_{context}?", f"/notify_{other}?"))
