@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final, Protocol, cast
 import structlog
 
 from notify_common import clock, context
+from notify_common.errors import NotifyError
 
 KEYS: Final = frozenset(
     {
@@ -24,7 +25,7 @@ KEYS: Final = frozenset(
         "level", "listen", "logger", "message", "method", "migration", "mode", "name", "origin", "path",
         "peer", "pid", "port", "provider", "queue", "queues", "reason", "reference", "revision", "route",
         "seconds", "service", "severity", "signal", "size", "sqlstate", "state", "status", "table",
-        "target", "task", "threads", "topic", "version", "worker",
+        "target", "task", "threads", "topic", "version", "violations", "worker",
     }
 )  # fmt: skip
 """Keys that may be logged besides the fixed first ones; all hold names and numbers of ours."""
@@ -92,8 +93,8 @@ def describe_exception(error: BaseException) -> dict[str, object]:
     """Returns the keys that tell where and what kind an error was, without its text.
 
     The text of an exception may hold a recipient or a password (`DETAIL: Key (recipient)=(…)`), so a line has
-    the types of the error and its causes, the database's SQLSTATE where there is one, and the innermost
-    frames.
+    the types of the error and its causes, the database's SQLSTATE where there is one, the innermost frames,
+    and of a NotifyError its reason and which fields break a rule, neither of which repeats a value.
     """
     types: list[str] = []
     sqlstate: str | None = None
@@ -109,6 +110,10 @@ def describe_exception(error: BaseException) -> dict[str, object]:
     keys: dict[str, object] = {"error_type": " < ".join(types), "frames": frames}
     if sqlstate:
         keys["sqlstate"] = sqlstate
+    if isinstance(error, NotifyError):
+        keys["reason"] = error.reason
+        if error.violations:
+            keys["violations"] = [f"{one.field} {one.description}" for one in error.violations]
     return keys
 
 

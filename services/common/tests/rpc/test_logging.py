@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from notify_common import clock, context
+from notify_common.errors import FieldViolation, invalid_field
 from notify_common.logging import describe_exception, get_logger
 
 LogLines = Callable[[], list[dict[str, Any]]]
@@ -92,6 +93,14 @@ def test_an_exception_is_told_by_type_and_place_alone() -> None:
     assert str(described["error_type"]).startswith("builtins.RuntimeError < ")
     assert described["sqlstate"] == "23505"
     assert "07700900123" not in repr(described)
+
+
+def test_an_error_of_ours_is_told_by_its_reason_and_fields(log_lines: LogLines) -> None:
+    error = invalid_field(FieldViolation("email.subject", "is required"))
+    get_logger().error("refused", **describe_exception(error))
+    [line] = log_lines()
+    assert (line["reason"], line["violations"]) == ("INVALID_FIELD", ["email.subject is required"])
+    assert "dropped" not in line
 
 
 def test_libraries_are_logged_without_what_they_were_given(log_lines: LogLines) -> None:
