@@ -24,7 +24,8 @@ def blueprint(clients: Clients) -> Blueprint:
     def record_receipt() -> Response:
         request.max_content_length = _MAX_BODY_BYTES
         body = read(request)
-        missing = [name for name in _REQUIRED if _is_missing(_receipt(body).get(name))]
+        receipt = _receipt(body)
+        missing = [name for name in _REQUIRED if _is_missing(receipt.get(name))]
         if missing:
             return legacy_response(400, [f"MMG callback failed: {name} missing" for name in missing])
         try:
