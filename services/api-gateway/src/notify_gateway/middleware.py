@@ -1,7 +1,7 @@
 """What stands around every request: context, headers of all answers, errors, metrics, log line."""
 
 import itertools
-import secrets
+import random
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -63,8 +63,8 @@ class ResponseHeaders:
         added = _COMMON_HEADERS if is_page else _API_HEADERS
         trace = next((environ[name] for name in _TRACE_HEADERS if environ.get(name)), None)
         ids = [
-            ("X-B3-TraceId", trace or secrets.token_hex(16)),
-            ("X-B3-SpanId", environ.get("HTTP_X_B3_SPANID") or f"self-{secrets.token_hex(8)}"),
+            ("X-B3-TraceId", trace or context.new_request_id()),
+            ("X-B3-SpanId", environ.get("HTTP_X_B3_SPANID") or f"self-{random.getrandbits(64):016x}"),
         ]
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:

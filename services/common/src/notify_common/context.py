@@ -4,8 +4,8 @@ Server interceptors, workers and the gateway set these once; logs, outgoing call
 one grep for a request id follows a message through every process (design.md §2.8).
 """
 
+import random
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,7 +31,14 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 def new_traceparent() -> str:
     """Returns a trace context of a new trace, marked as sampled."""
-    return f"00-{secrets.randbits(128) or 1:032x}-{secrets.randbits(64) or 1:016x}-01"
+    return f"00-{random.getrandbits(128) or 1:032x}-{random.getrandbits(64) or 1:016x}-01"
+
+
+def new_request_id() -> str:
+    """Returns 32 hexadecimal digits. They tell requests apart and keep no secret, so the system's randomness,
+    for which a thread lets others run, is not asked for them.
+    """
+    return f"{random.getrandbits(128):032x}"
 
 
 def enter(request: str | None, trace: str | None, made_by: str | None, until: float | None = None) -> None:
@@ -40,7 +47,7 @@ def enter(request: str | None, trace: str | None, made_by: str | None, until: fl
     What came from outside is kept only in its proper form: a missing or malformed request id or trace context
     is made anew, a malformed origin is dropped.
     """
-    request_id.set(request if request and _REQUEST_ID.fullmatch(request) else secrets.token_hex(16))
+    request_id.set(request if request and _REQUEST_ID.fullmatch(request) else new_request_id())
     traceparent.set(trace if trace and _TRACEPARENT.fullmatch(trace) else new_traceparent())
     origin.set(made_by if made_by and _ORIGIN.fullmatch(made_by) else "")
     deadline.set(until)

@@ -142,6 +142,16 @@ def test_a_redis_that_is_away_lets_everything_pass(house: House) -> None:
         assert verdict.name == "SKIPPED"
 
 
+def test_a_connection_that_redis_closed_skips_no_check(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "x")
+    key = counter_key(service, "sms", clock.now().date())
+    house.stub.SendSms(sms(service, template))
+    house.redis.client_kill_filter(_type="normal", skipme=True)
+    house.stub.SendSms(sms(service, template))
+    assert house.redis.get(key) == "2"
+
+
 def test_expired_idempotency_keys_are_deleted(house: House) -> None:
     service = house.admin.add_service()
     template = house.admin.add_template(service, "sms", "x")

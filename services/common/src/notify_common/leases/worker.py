@@ -30,7 +30,7 @@ class Worker:
     """Calls `claim_and_do` again and again, in the thread that calls `run`.
 
     After a batch with rows it goes on at once, or, where `full_batch` is given and the batch was smaller, in
-    25 ms; with nothing to do it waits, from 25 up to 100 ms; after a batch that raised it logs and waits
+    100 ms; with nothing to do it waits, from 25 up to 100 ms; after a batch that raised it logs and waits
     longer with each failure in a row, up to 30 s. Nothing that a batch raises ends the loop. No wake-up by
     NOTIFY: committing one takes a lock of the whole database, which costs the accepting side more than the
     polls cost here.
@@ -98,7 +98,7 @@ class Worker:
                 _SECONDS.labels(self.name).observe(clock.monotonic() - started)
                 idle = FIRST_IDLE_SECONDS
                 if count < self._full_batch:
-                    stop.wait(FIRST_IDLE_SECONDS)
+                    stop.wait(self._longest_idle)
             else:
                 stop.wait(idle)
                 idle = min(2 * idle, self._longest_idle)
