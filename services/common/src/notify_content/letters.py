@@ -49,9 +49,13 @@ _ADDRESS: Final = compile_content(
 
 
 class QrCodeTooLong(ValueError):
-    """The data of a QR code is over the limit; `num_bytes` says how long it is."""
+    """The data of a QR code is over the limit; `num_bytes` says how long it is.
 
-    def __init__(self, num_bytes: int) -> None:
+    `data` is the client's: it is no part of the text, which may be logged.
+    """
+
+    def __init__(self, data: str, num_bytes: int) -> None:
+        self.data = data
         self.num_bytes = num_bytes
         super().__init__(f"Too much data for QR code (num_bytes={num_bytes}, max_bytes={QR_CODE_MAX_BYTES})")
 
@@ -337,7 +341,7 @@ class _LetterWriter(Writer):
             return f"<div class='qrcode-placeholder'>{data}</div>"
         num_bytes = len(data.encode("utf-8", "surrogatepass"))
         if num_bytes > QR_CODE_MAX_BYTES:
-            raise QrCodeTooLong(num_bytes)
+            raise QrCodeTooLong(decode_entities(data), num_bytes)
         self.qr_codes.append(decode_entities(data))
         return "<qr>"
 

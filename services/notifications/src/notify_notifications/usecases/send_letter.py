@@ -97,7 +97,11 @@ def _check_qr_codes(letter: LetterContent) -> None:
     except QrCodeTooLong as error:
         raise NotifyError(
             "QR_CODE_TOO_LONG",
-            metadata={"num_bytes": str(error.num_bytes), "max_bytes": str(QR_CODE_MAX_BYTES)},
+            metadata={
+                "data": error.data,
+                "num_bytes": str(error.num_bytes),
+                "max_bytes": str(QR_CODE_MAX_BYTES),
+            },
         ) from None
 
 
