@@ -78,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     left = stack.ledger.end_leftovers()
     if left:
         console.print(f"ended {left} processes that an earlier run left behind")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell has a background job ignore the former
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     try:
         with _Reporter() as reporter:
