@@ -56,6 +56,10 @@ class EmailTemplate:
         """Placeholders whose value is absent or None, in order (content.md §2.2)."""
         return placeholders.missing(self.placeholders, values)
 
+    def length(self, values: Values = None) -> int:
+        """Characters of subject and body with values filled in, found without filling them in."""
+        return self.subject.length(values) + self.body.length(values)
+
     def render(self, values: Values = None, unsubscribe_link: str | None = None) -> "EmailMessage":
         """One email; each of its parts is worked out when first asked for."""
         return EmailMessage(self, Personalisation.of(values), unsubscribe_link)

@@ -230,6 +230,10 @@ class LetterTemplate:
         """Placeholders whose value is absent or None, in order (content.md §2.2)."""
         return placeholders.missing(self.placeholders, values)
 
+    def length(self, values: Values = None) -> int:
+        """Characters of all its parts with values filled in, found without filling them in."""
+        return sum(part.length(values) for part in (self.contact_block, self.subject, self.body))
+
     def render(self, values: Values = None) -> "LetterContent":
         """One letter's words; each of its parts is worked out when first asked for."""
         return LetterContent(self, Personalisation.of(values))

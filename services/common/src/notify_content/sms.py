@@ -113,6 +113,10 @@ class SmsTemplate:
         """Placeholders whose value is absent or None, in order (content.md §2.2)."""
         return self._body.missing(values)
 
+    def length(self, values: Values = None) -> int:
+        """Characters with values filled in, before any clean-up, found without filling them in."""
+        return self._body.length(values)
+
     def render(self, values: Values = None, prefix: str | None = None) -> SmsMessage:
         """The message to send.
 

@@ -1,5 +1,7 @@
 """Placeholders and personalisation: content.md §2."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -137,3 +139,23 @@ def test_compiling_and_rendering_are_linear(unit: str) -> None:
         return count_steps(lambda: compile_content(unit * repeats).render({"b": 1}, escape=True))
 
     assert work(2000) <= 2 * work(1000) + 50
+
+
+@given(
+    st.lists(st.sampled_from(["((a))", "((b??shown))", "((c))", " text ", "(("])),
+    st.text(),
+    st.sampled_from(["yes", "no"]),
+)
+def test_length_is_that_of_the_rendered_text(pieces: list[str], value: str, condition: str) -> None:
+    compiled = compile_content("".join(pieces))
+    values = {"a": value, "b": condition, "c": ["x", value, None]}
+    assert compiled.length(values) == len(compiled.render(values, lists=Lists.BULLETS))
+
+
+def test_length_of_a_value_repeated_without_bound_is_counted_not_made() -> None:
+    tracemalloc.start()
+    try:
+        assert compile_content("((a))" * 10_000).length({"a": "x" * 2_000_000}) == 20_000_000_000
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()

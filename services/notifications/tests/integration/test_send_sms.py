@@ -1,5 +1,6 @@
 """Accepting texts through gRPC, against the real database and Redis (public-api.md §2.1, §2.3)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from notify_common.errors import NotifyError
 
 from .conftest import House
 from .neighbours import at_once, new_id
-from .requests import sms
+from .requests import email, letter, sms
 
 
 def refused(house: House, request: Any) -> NotifyError:
@@ -224,6 +225,22 @@ def test_a_value_of_a_megabyte_is_too_long_and_not_stored(house: House) -> None:
     error = refused(house, sms(service, template, [("x", "é" * 500_000)]))
     assert error.reason == "MESSAGE_TOO_LONG"
     assert "500000 characters" in error.message
+
+
+@pytest.mark.parametrize("channel", ["sms", "email", "letter"])
+def test_a_value_repeated_past_all_bounds_is_refused_before_it_is_put_in(house: House, channel: str) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, channel, "((x))" * 20_000, "subject")
+    pairs = [("x", "y" * 2_000_000)]
+    send: dict[str, Callable[[], object]] = {
+        "sms": lambda: house.stub.SendSms(sms(service, template, pairs)),
+        "email": lambda: house.stub.SendEmail(email(service, template, pairs)),
+        "letter": lambda: house.stub.SendLetter(letter(service, template, pairs)),
+    }
+    with pytest.raises(NotifyError) as raised:
+        send[channel]()
+    assert raised.value.reason == "MESSAGE_TOO_LONG"
+    assert house.counts() == (0, 0, 0)
 
 
 def test_a_trial_service_reaches_its_team_and_a_test_key_anyone(house: House) -> None:

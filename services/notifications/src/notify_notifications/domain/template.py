@@ -29,6 +29,10 @@ class LetterWording:
         welsh = self.welsh.placeholders if self.welsh else ()
         return missing(unique_names((*welsh, *self.english.placeholders)), values)
 
+    def length(self, values: Values) -> int:
+        """Characters of the letter in all its languages, with values filled in."""
+        return self.english.length(values) + (self.welsh.length(values) if self.welsh else 0)
+
     def subject(self, values: Values) -> str:
         """The English subject as the public API shows it: HTML-escaped (content.md §7.2)."""
         return normalise_whitespace(

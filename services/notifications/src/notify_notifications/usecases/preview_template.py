@@ -10,7 +10,7 @@ from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.personalisation import Pairs
 from notify_notifications.domain.template import LetterWording, Template
 from notify_notifications.usecases.read_notifications import wording
-from notify_notifications.usecases.sending import missing_personalisation
+from notify_notifications.usecases.sending import check_length, missing_personalisation
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class PreviewTemplate:
             missing = content.missing(values)
         if missing:
             raise missing_personalisation(missing)
+        check_length(template, values)
         subject, body = wording(template, values)
         html = content.render(values).html_body if isinstance(content, EmailTemplate) else ""
         return Preview(template, subject, body, html)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from notify_common.errors import NotifyError
-from notify_content.letters import CHARACTER_LIMIT, QR_CODE_MAX_BYTES, LetterContent, QrCodeTooLong
+from notify_content.letters import CHARACTER_LIMIT, QR_CODE_MAX_BYTES, QrCodeTooLong
 from notify_content.placeholders import Personalisation
 from notify_content.postal_address import InvalidPostalAddress, PostalAddress
 
@@ -53,10 +53,9 @@ class SendLetter:
         service = self._acceptance.service(command.sender.service_id)
         with self._limits.admit(service, key_type, Channel.LETTER) as quota:
             template = self._acceptance.template(service, command.template_id, Channel.LETTER)
-            letter = _wording(template).render(Personalisation(dict(command.personalisation)))
-            _check_qr_codes(letter)
+            _check_qr_codes(_wording(template), Personalisation(dict(command.personalisation)))
             values = values_for(template, command.personalisation)
-            if letter.is_empty:
+            if _wording(template).render(values).is_empty:
                 raise NotifyError("MESSAGE_EMPTY", "Your message is empty.")
             refusal = letter_refusal(service, key_type)
             if refusal is not None:
@@ -88,9 +87,12 @@ def _wording(template: Template) -> LetterWording:
     return template.wording
 
 
-def _check_qr_codes(letter: LetterContent) -> None:
+def _check_qr_codes(wording: LetterWording, values: Personalisation) -> None:
     # What is longer is never printed, and reading it takes seconds.
-    if len(letter.content) > CHARACTER_LIMIT or not letter.qr_code_too_long:
+    if wording.length(values) > CHARACTER_LIMIT:
+        return
+    letter = wording.render(values)
+    if not letter.qr_code_too_long:
         return
     try:
         _ = letter.blocks

@@ -176,12 +176,24 @@ def values_for(template: Template, pairs: Pairs) -> Personalisation:
     missing = template.wording.missing(values)
     if missing:
         raise missing_personalisation(missing)
+    check_length(template, values)
     return values
+
+
+def check_length(template: Template, values: Personalisation) -> None:
+    """Raises NotifyError MESSAGE_TOO_LONG for a message that no answer could hold, before it is made.
+
+    A template may repeat a large value any number of times; only counting keeps memory bounded then.
+    """
+    _refuse_above_limit(template.wording.length(values))
 
 
 def check_size(*texts: str) -> None:
     """Raises NotifyError MESSAGE_TOO_LONG if `texts` are more than an answer, now or on reading, can hold."""
-    size = sum(len(text.encode()) for text in texts)
+    _refuse_above_limit(sum(len(text.encode()) for text in texts))
+
+
+def _refuse_above_limit(size: int) -> None:
     if size > LARGEST_CONTENT_BYTES:
         raise NotifyError(
             "MESSAGE_TOO_LONG",
