@@ -1,15 +1,13 @@
-"""The edge: its configuration is valid, and a real call goes through it."""
+"""The edge: its configuration is valid, and what passes it and what does not."""
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 import requests
 from notify_local import edge
-from notify_local.backing import ChildProcess, free_ports
 
-from tests.harness.house import House, eventually
+from tests.harness.house import House
 
 pytestmark = pytest.mark.xdist_group("house")
 
@@ -22,38 +20,54 @@ def test_the_configuration_is_valid(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_request_passes_and_limits_hold(house: House, tmp_path: Path) -> None:
-    port = free_ports(1)[0]
-    config = edge.write_config(tmp_path / "edge.yaml", port, house.stack.gateway_port)
-    envoy = ChildProcess("edge", edge.command(config), tmp_path / "edge.log", os.environ)
-    envoy.start()
-    try:
-        url = f"http://127.0.0.1:{port}"
+def test_a_request_passes(house: House) -> None:
+    assert house.stack.port != house.stack.gateway_port
+    sent = requests.post(
+        f"{house.stack.base_url}/v2/notifications/sms",
+        json={
+            "template_id": house.seeded.templates["sms"],
+            "phone_number": "07400123456",
+            "personalisation": {"name": "Amala", "date": "today"},
+        },
+        headers=house.headers(),
+        timeout=10,
+    )
+    assert sent.status_code == 201
+    uri = sent.json()["uri"]
+    assert uri.startswith(f"{house.stack.base_url}/v2/notifications/")
+    assert requests.get(uri, headers=house.headers(), timeout=10).status_code == 200
 
-        def ready() -> bool:
-            try:
-                return requests.get(f"{url}/_status?simple=1", timeout=1).status_code == 200
-            except requests.RequestException:
-                return False
 
-        assert eventually(ready, 30), envoy.last_lines()
-        sent = requests.post(
-            f"{url}/v2/notifications/sms",
-            json={
-                "template_id": house.seeded.templates["sms"],
-                "phone_number": "07400123456",
-                "personalisation": {"name": "Amala", "date": "today"},
-            },
+def test_metrics_stay_inside(house: House) -> None:
+    assert requests.get(f"http://127.0.0.1:{house.stack.gateway_port}/metrics", timeout=10).status_code == 200
+    assert requests.get(f"{house.stack.base_url}/metrics", timeout=10).status_code == 404
+
+
+def test_a_body_over_the_limit_is_refused_in_the_words_of_the_api(house: House) -> None:
+    sentence = "Request body is too large. It cannot be larger than 10485760 bytes."
+    for port in (house.stack.port, house.stack.gateway_port):
+        answer = requests.post(
+            f"http://127.0.0.1:{port}/v2/notifications/sms",
+            data=b"x" * 11_000_000,
             headers=house.headers(),
-            timeout=10,
+            timeout=30,
         )
-        assert sent.status_code == 201
-        assert sent.json()["uri"].startswith(f"{url}/v2/notifications/")
-        assert requests.get(sent.json()["uri"], headers=house.headers(), timeout=10).status_code == 200
-        assert requests.get(f"{url}/metrics", timeout=10).status_code == 404
-        big = requests.post(
-            f"{url}/v2/notifications/sms", data=b"x" * 11_000_000, headers=house.headers(), timeout=30
+        assert (answer.status_code, answer.json()) == (
+            413,
+            {"status_code": 413, "errors": [{"error": "BadRequestError", "message": sentence}]},
         )
-        assert (big.status_code, big.json()["result"]) == (413, "error")
+
+
+def test_without_the_gateway_the_answer_is_503_in_the_words_of_the_api(house: House) -> None:
+    sentence = "The service is busy, try again later"
+    house.stack.kill("api-gateway")
+    try:
+        answer = requests.get(f"{house.stack.base_url}/v2/notifications", headers=house.headers(), timeout=10)
+        page = requests.get(f"{house.stack.base_url}/console/", timeout=10)
     finally:
-        envoy.stop()
+        house.stack.restart("api-gateway")
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"status_code": 503, "errors": [{"error": "ServiceUnavailableError", "message": sentence}]},
+    )
+    assert (page.status_code, page.json()) == (503, {"result": "error", "message": sentence})

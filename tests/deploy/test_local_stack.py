@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 from notify_local.backing import free_ports
 
 pytestmark = pytest.mark.xdist_group("house")
@@ -18,9 +20,9 @@ pytestmark = pytest.mark.xdist_group("house")
 START_SECONDS = 120.0
 
 
-def start(folder: Path, port: int) -> tuple[subprocess.Popen[str], Path]:
+def start(folder: Path, port: int, said: Path | None = None) -> tuple[subprocess.Popen[str], Path]:
     """Starts the stack's command; returns its process and the file that holds what it says."""
-    said = folder.with_suffix(".txt")
+    said = said or folder.with_suffix(".txt")
     with said.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "notify_local", "--run-folder", str(folder), "run", "--port", str(port)],
@@ -45,12 +47,17 @@ def wait_until_up(process: subprocess.Popen[str], said: Path) -> None:
             continue
 
 
-def runs(pid: int) -> bool:
-    """Whether a process runs; one that has ended and that nobody asked about yet does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def living(folder: Path) -> set[int]:
+    """Ids of the processes that run with this folder in their command or environment."""
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            told = [*process.cmdline(), *process.environ().values()]
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+        if any(str(folder) in text for text in told):
+            found.add(process.pid)
+    return found
 
 
 def test_a_taken_port_is_one_clear_sentence(tmp_path: Path) -> None:
@@ -68,19 +75,20 @@ def test_a_taken_port_is_one_clear_sentence(tmp_path: Path) -> None:
 def test_a_second_start_keeps_everything_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     port = free_ports(1)[0]
-    demo_files = []
+    demo_files, inboxes = [], []
     for _ in range(2):
         process, said = start(folder, port)
         try:
             wait_until_up(process, said)
-            entries = json.loads((folder / "processes.json").read_text())["processes"]
-            assert len(entries) >= 10
+            assert len(living(folder)) > 10
             demo_files.append(json.loads((folder / "demo.json").read_text()))
+            inbox = requests.get(f"http://127.0.0.1:{port}/console/", timeout=10).text
+            inboxes.append(set(re.findall("/console/messages/([0-9a-f-]{36})", inbox)))
         finally:
             process.send_signal(signal.SIGINT)
             status = process.wait(60)
         assert status == 0, said.read_text()
-        assert [pid for pid, _ in entries if runs(pid)] == []
+        assert living(folder) == set()
     first, second = demo_files
     assert set(first) == {
         "base_url",
@@ -93,3 +101,29 @@ def test_a_second_start_keeps_everything_and_ctrl_c_leaves_nothing(tmp_path: Pat
         "certs",
     }
     assert (first["api_keys"], first["templates"]) == (second["api_keys"], second["templates"])
+    assert len(inboxes[0]) == 3
+    assert inboxes[0] < inboxes[1]
+
+
+def test_a_run_ends_what_a_killed_one_left_and_suffers_no_other(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    port = free_ports(1)[0]
+    killed, said = start(folder, port)
+    try:
+        wait_until_up(killed, said)
+    finally:
+        killed.kill()
+        killed.wait(60)
+    left = living(folder)
+    assert len(left) > 10
+    process, said = start(folder, port)
+    try:
+        wait_until_up(process, said)
+        assert re.search(r"ended \d+ processes that an earlier run left behind", said.read_text())
+        second, answer = start(folder, free_ports(1)[0], said=tmp_path / "second.txt")
+        assert second.wait(60) == 1
+        assert f"the platform runs already, as process {process.pid}" in answer.read_text()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, said.read_text()
+    assert living(folder) == set()

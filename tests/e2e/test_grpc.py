@@ -1,5 +1,6 @@
 """What a person with grpcurl meets: the operator is let in, everybody else is not."""
 
+import json
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -9,6 +10,7 @@ import psycopg2
 import pytest
 import trustme
 from notify.admin.v1 import services_service_pb2, services_service_pb2_grpc
+from notify_common.rpc.certs import CertificateFiles, ensure_certificates
 
 from tests.harness.house import House
 
@@ -56,8 +58,10 @@ def test_reflection_and_health_answer_the_operator(house: House, context: str) -
     for name in names:
         status, described = grpcurl(house, context, "describe", name)
         assert (status, described.startswith(f"{name} is a service:")) == (0, True), described
-    status, health = grpcurl(house, context, "grpc.health.v1.Health/Check")
-    assert (status, "SERVING" in health) == (0, True), health
+    for service in ("", *names):
+        data = json.dumps({"service": service})
+        status, health = grpcurl(house, context, "grpc.health.v1.Health/Check", data=data)
+        assert (status, json.loads(health)) == (0, {"status": "SERVING"})
 
 
 @pytest.mark.parametrize("context", SERVICES)
@@ -67,11 +71,8 @@ def test_plaintext_is_refused(house: House, context: str) -> None:
     assert "notify." not in output
 
 
-def test_a_service_that_is_not_on_the_list_is_refused(house: House) -> None:
-    status, output = grpcurl(house, "admin", "list", name="letters")
-    assert status != 0
-    assert "notify.admin" not in output
-    files = house.stack.certificates["letters"]
+def status_with(house: House, files: CertificateFiles) -> grpc.StatusCode:
+    """How admin refuses the one with this certificate."""
     credentials = grpc.ssl_channel_credentials(
         files.ca.read_bytes(), files.key.read_bytes(), files.cert.read_bytes()
     )
@@ -79,7 +80,20 @@ def test_a_service_that_is_not_on_the_list_is_refused(house: House) -> None:
         stub = services_service_pb2_grpc.ServicesServiceStub(channel)
         with pytest.raises(grpc.RpcError) as raised:
             stub.ListServices(services_service_pb2.ListServicesRequest(), timeout=10)
-    assert raised.value.code() == grpc.StatusCode.PERMISSION_DENIED
+    code: grpc.StatusCode = raised.value.code()
+    return code
+
+
+def test_a_service_that_is_not_on_the_list_is_refused(house: House) -> None:
+    status, output = grpcurl(house, "admin", "list", name="letters")
+    assert status != 0
+    assert "notify.admin" not in output
+    assert status_with(house, house.stack.certificates["letters"]) == grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_an_unknown_name_of_the_right_authority_is_refused(house: House) -> None:
+    certificate = ensure_certificates(house.stack.folder / "certs", ["stranger"])["stranger"]
+    assert status_with(house, certificate) == grpc.StatusCode.PERMISSION_DENIED
 
 
 def test_a_certificate_of_another_authority_is_refused(house: House) -> None:

@@ -1,0 +1,32 @@
+"""The processes of a deployment: which there are, and with what command each is started (design.md §2.12)."""
+
+import sys
+
+import psutil
+import pytest
+
+from tests.harness.house import House
+
+pytestmark = pytest.mark.xdist_group("house")
+
+SERVE = {
+    name: ["-m", f"notify_{name}", "serve"] for name in ("admin", "providers", "letters", "notifications")
+}
+WORK = {
+    "providers-work": ["-m", "notify_providers", "work", "--queues", "dispatch,sandbox,housekeeping"],
+    "letters-work": ["-m", "notify_letters", "work", "--queues", "relay"],
+    "letters-celery": ["-m", "celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render,submit"],
+    "notifications-work": ["-m", "notify_notifications", "work", "--queues", "relay,feeds,housekeeping"],
+}
+
+
+def test_each_process_is_started_with_its_command(house: House) -> None:
+    commands = {
+        name: psutil.Process(process.pid).cmdline() for name, process in house.stack.processes.items()
+    }
+    gateway, edge = commands.pop("api-gateway"), commands.pop("edge")
+    assert commands == {name: [sys.executable, *rest] for name, rest in (SERVE | WORK).items()}
+    assert gateway[:3] == [sys.executable, "-m", "granian"]
+    assert gateway[gateway.index("--interface") :][:3] == ["--interface", "wsgi", "--factory"]
+    assert gateway[-1] == "notify_gateway.app:create_app"
+    assert edge[0].endswith("/envoy")
