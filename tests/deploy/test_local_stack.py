@@ -47,16 +47,16 @@ def wait_until_up(process: subprocess.Popen[str], said: Path) -> None:
             continue
 
 
-def living(folder: Path) -> set[int]:
-    """Ids of the processes that run with this folder in their command or environment."""
-    found = set()
+def living(folder: Path) -> dict[int, str]:
+    """Id and command of the processes that run with this folder in their command or environment."""
+    found = {}
     for process in psutil.process_iter():
         try:
-            told = [*process.cmdline(), *process.environ().values()]
+            command, environment = process.cmdline(), process.environ()
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
-        if any(str(folder) in text for text in told):
-            found.add(process.pid)
+        if any(str(folder) in text for text in (*command, *environment.values())):
+            found[process.pid] = " ".join(command)
     return found
 
 
@@ -88,7 +88,7 @@ def test_a_second_start_keeps_everything_and_ctrl_c_leaves_nothing(tmp_path: Pat
             process.send_signal(signal.SIGINT)
             status = process.wait(60)
         assert status == 0, said.read_text()
-        assert living(folder) == set()
+        assert living(folder) == {}
     first, second = demo_files
     assert set(first) == {
         "base_url",
@@ -126,4 +126,4 @@ def test_a_run_ends_what_a_killed_one_left_and_suffers_no_other(tmp_path: Path) 
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0, said.read_text()
-    assert living(folder) == set()
+    assert living(folder) == {}

@@ -7,6 +7,7 @@ later start finds written down and still running under the same id and start tim
 import contextlib
 import json
 import os
+import signal
 from pathlib import Path
 
 import psutil
@@ -46,8 +47,8 @@ class Ledger:
                 process.terminate()
         _, stubborn = psutil.wait_procs(left, timeout=10)
         for process in stubborn:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # each leads a group, of what it started itself
         psutil.wait_procs(stubborn, timeout=10)
         return len(left)
 
