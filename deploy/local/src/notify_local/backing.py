@@ -216,8 +216,9 @@ class Postgres:
         """See BackingServer."""
         if self._server is not None:
             self._server.cleanup()
-            # A run that was killed is still counted as a user, for whose sake the former leaves it running.
-            self._server.stop()
+            if (self._folder / "postmaster.pid").exists():
+                # A run that was killed is still counted as a user, for whose sake that left it running.
+                self._server.stop()
             self._server = None
 
 
