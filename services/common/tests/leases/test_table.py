@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from notify_common.db.engine import create_engine
 from notify_common.db.testing import FreshDatabase
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.leases.table import Queue, due_index, lease_columns
+from notify_common.leases.table import Queue, due_index, lease_columns, parked_index
 
 metadata = sa.MetaData()
 work = sa.Table(
@@ -24,6 +24,7 @@ work = sa.Table(
     *lease_columns(),
 )
 due_index(work)
+parked_index(work)
 effects = sa.Table("effects", metadata, sa.Column("id", sa.Integer, nullable=False))
 
 queue = Queue(work, ["shard", "id"], lease_seconds=30, max_attempts=3, retry_base_seconds=10)
@@ -334,3 +335,13 @@ def test_claim_skips_rows_that_another_claim_is_just_taking(uow: UnitOfWork) -> 
     assert len(first) == 5
     assert first | second == set(range(10))
     assert not first & second
+
+
+def test_counting_parked_rows_costs_the_same_however_many_rows_are_kept(uow: UnitOfWork) -> None:
+    fill(uow, 20_000)
+    with uow.begin() as conn:
+        queue.park(conn, queue.claim(conn, 3), "no")
+        conn.exec_driver_sql("ANALYZE work")
+        assert queue.parked_count(conn) == 3
+        plan = conn.exec_driver_sql("EXPLAIN SELECT count(*) FROM work WHERE parked_at IS NOT NULL").scalars()
+        assert "Seq Scan" not in "\n".join(plan)

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases import worker as worker_module
+from notify_common.leases.table import Queue, lease_columns
 from notify_common.leases.worker import Worker, WorkerGroup
 
 DEADLINE_SECONDS = 10
@@ -116,3 +117,12 @@ def test_stop_lets_the_batch_under_way_finish(uow: UnitOfWork) -> None:
     may_finish.set()
     assert group.stop(DEADLINE_SECONDS)
     assert finished.is_set()
+
+
+def test_a_queue_that_can_t_be_measured_is_worked_off_all_the_same(run: Callable[..., WorkerGroup]) -> None:
+    table = sa.Table("work", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), *lease_columns())
+    unreachable = UnitOfWork(sa.create_engine("postgresql+psycopg2:///?host=/nowhere"))
+    script = Script(1, 1)
+    group = run(Worker("w", unreachable, script, queue=Queue(table, ["id"])))
+    assert script.done.wait(DEADLINE_SECONDS)
+    assert group.healthy()

@@ -21,7 +21,9 @@ MAX_CLAIM = 500
 
 
 def lease_columns() -> list[Column[Any]]:
-    """Columns that make a table a queue; add them to the table's own, and `due_index` after it."""
+    """Columns that make a table a queue; add them to the table's own, and after it `due_index` (or one that
+    begins with the columns that claims filter by) and `parked_index`.
+    """
     instant = sa.DateTime(timezone=True)
     return [
         # null: not waiting for any work
@@ -40,6 +42,13 @@ def due_index(table: Table) -> Index:
     """The index that claims run on: waiting rows only, by `due_at`."""
     waiting = sa.and_(table.c.due_at.is_not(None), table.c.parked_at.is_(None))
     return Index(f"ix_{table.name}_due", table.c.due_at, postgresql_where=waiting)
+
+
+def parked_index(table: Table) -> Index:
+    """The index that parked rows are counted on: they are few, however many rows the table keeps."""
+    return Index(
+        f"ix_{table.name}_parked", table.c.parked_at, postgresql_where=table.c.parked_at.is_not(None)
+    )
 
 
 class Queue:

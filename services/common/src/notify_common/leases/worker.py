@@ -43,7 +43,8 @@ class Worker:
         full_batch: rows from which a batch counts as full. One that is not has left nothing behind, so that
             what comes in meanwhile is better done together: under a steady trickle it costs a round trip for
             each few rows otherwise.
-        queue: whose oldest due row and parked rows are measured every 5 s.
+        queue: whose oldest due row and parked rows are measured every 5 s; more parked rows than before are
+            logged as an error too.
         longest_idle_seconds: in place of 0.1, for work that nobody waits for.
     """
 
@@ -65,6 +66,7 @@ class Worker:
         self._longest_idle = longest_idle_seconds
         self._failures = 0
         self._measured_at = float("-inf")
+        self._parked = 0
 
     @property
     def failing(self) -> bool:
@@ -75,8 +77,8 @@ class Worker:
         """Work until `stop` is set; a batch under way is finished first."""
         idle = FIRST_IDLE_SECONDS
         while not stop.is_set():
+            self._measure()
             try:
-                self._measure()
                 started = clock.monotonic()
                 count = self._claim_and_do(self._uow)
             except Exception as error:
@@ -108,12 +110,24 @@ class Worker:
         return longest * random.uniform(0.5, 1)
 
     def _measure(self) -> None:
+        """Measures the queue if it is time; one that can't be measured now is worked off all the same."""
         if self._queue is None or clock.monotonic() - self._measured_at < MEASURE_EVERY_SECONDS:
             return
-        with self._uow.begin() as conn:
-            _OLDEST.labels(self.name).set(self._queue.oldest_due_age(conn))
-            _PARKED.labels(self.name).set(self._queue.parked_count(conn))
         self._measured_at = clock.monotonic()
+        try:
+            with self._uow.begin() as conn:
+                oldest_due_age = self._queue.oldest_due_age(conn)
+                parked = self._queue.parked_count(conn)
+        except Exception as error:
+            get_logger().warning("queue not measured", worker=self.name, **describe_exception(error))
+            return
+        _OLDEST.labels(self.name).set(oldest_due_age)
+        _PARKED.labels(self.name).set(parked)
+        if parked > self._parked:
+            get_logger().error(
+                "rows parked", worker=self.name, table=self._queue.table.name, parked_count=parked
+            )
+        self._parked = parked
 
 
 class WorkerGroup:

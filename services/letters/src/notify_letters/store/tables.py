@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from notify_common.feeds.producer import feed_table
-from notify_common.leases.table import due_index, lease_columns
+from notify_common.leases.table import due_index, lease_columns, parked_index
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -68,6 +68,7 @@ render_batches = Table(
     *lease_columns(),
 )
 due_index(render_batches)
+parked_index(render_batches)
 
 print_runs = Table(
     "print_runs",
@@ -93,6 +94,7 @@ print_batches = Table(
     CheckConstraint("(print_run_id IS NULL) = (postage IS NULL)", name="ck_print_batches_run_has_postage"),
 )
 due_index(print_batches)
+parked_index(print_batches)
 Index("ix_print_batches_print_run_id", print_batches.c.print_run_id)
 
 letter_events = feed_table(

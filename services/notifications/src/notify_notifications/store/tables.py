@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from notify_common.feeds.consumer import cursors_table
-from notify_common.leases.table import Queue, lease_columns
+from notify_common.leases.table import Queue, lease_columns, parked_index
 from sqlalchemy import Column, Index, MetaData, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -74,6 +74,7 @@ Index(
     outbox.c.due_at,
     postgresql_where=sa.and_(outbox.c.due_at.is_not(None), outbox.c.parked_at.is_(None)),
 )
+parked_index(outbox)
 
 service_day_counters = Table(
     "service_day_counters",

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from notify_common.feeds.producer import feed_table
-from notify_common.leases.table import Queue, due_index, lease_columns
+from notify_common.leases.table import Queue, due_index, lease_columns, parked_index
 from sqlalchemy import Column, Index, MetaData, Table, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -52,6 +52,8 @@ Index(
     dispatches.c.id,
     postgresql_where=dispatches.c.state.in_(["failed", "in-doubt"]),
 )
+
+parked_index(dispatches)
 
 attempts = Table(
     "attempts",
@@ -119,7 +121,6 @@ delivery_events = feed_table(
     Column("provider", sa.Text, nullable=False),
     Column("event_time", _instant, nullable=False, server_default=sa.func.now()),
 )
-Index("ix_delivery_events_create_time", delivery_events.c.create_time)
 
 sandbox_messages = Table(
     "sandbox_messages",
@@ -150,6 +151,7 @@ sandbox_receipts = Table(
     *lease_columns(),
 )
 due_index(sandbox_receipts)
+parked_index(sandbox_receipts)
 
 LEASE_SECONDS = 60.0
 """How long a claimed dispatch is left alone: well above the longest provider call and its recording."""
