@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
+import psycopg2
 import pytest
+import sqlalchemy
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from notify.admin.v1 import users_service_pb2 as pb
@@ -16,6 +18,8 @@ from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify.providers.v1 import dispatch_service_pb2 as dispatch_pb
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify_common import context
+from notify_common.db.engine import create_engine
+from notify_common.db.testing import FreshDatabase
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.rpc.options import channel_options
 from notify_common.rpc.testing import InProcessServer, tls_settings
@@ -114,6 +118,58 @@ class TestAnUnexpectedException:
             UsersServiceStub(serve_users(abort).channel()).GetUser(pb.GetUserRequest())
         assert caught.value.reason == "INTERNAL"
         assert "hunter2" not in caught.value.message
+
+
+class TestADatabase:
+    """That one does not answer, or not in time, is no fault of the request (design.md §2.6)."""
+
+    @pytest.mark.parametrize(
+        ("statement", "reason"),
+        [
+            ("SELECT pg_terminate_backend(pg_backend_pid())", "UNAVAILABLE"),
+            ("SET LOCAL statement_timeout = 10; SELECT pg_sleep(10)", "DEADLINE_EXCEEDED"),
+            ("SET TRANSACTION READ ONLY; CREATE TABLE t ()", "UNAVAILABLE"),
+            ("SELECT 1 / 0", "INTERNAL"),
+        ],
+    )
+    def test_that_fails_is_told_from_a_bad_request(
+        self,
+        serve_users: Serve,
+        log_lines: LogLines,
+        fresh_database: FreshDatabase,
+        statement: str,
+        reason: str,
+    ) -> None:
+        engine = create_engine(fresh_database())
+
+        def run(request: object, context: object) -> None:
+            with engine.begin() as connection:
+                connection.exec_driver_sql(statement)
+
+        with pytest.raises(NotifyError) as caught:
+            UsersServiceStub(serve_users(run).channel()).GetUser(pb.GetUserRequest())
+        assert caught.value.reason == reason
+        assert any(line.get("error_type", "").startswith("sqlalchemy.exc") for line in log_lines())
+
+    @pytest.mark.parametrize("connect", ["sqlalchemy", "psycopg2"])
+    def test_that_can_t_be_reached_is_unavailable(self, serve_users: Serve, connect: str) -> None:
+        def run(request: object, context: object) -> None:
+            if connect == "psycopg2":
+                psycopg2.connect("host=/nowhere")
+            create_engine("postgresql:///?host=/nowhere").connect()
+
+        with pytest.raises(NotifyError) as caught:
+            UsersServiceStub(serve_users(run).channel()).GetUser(pb.GetUserRequest())
+        assert caught.value.reason == "UNAVAILABLE"
+        assert "nowhere" not in caught.value.message
+
+    def test_without_a_free_connection_is_unavailable(self, serve_users: Serve) -> None:
+        def run(request: object, context: object) -> None:
+            raise sqlalchemy.exc.TimeoutError("QueuePool limit of size 8 overflow 0 reached")
+
+        with pytest.raises(NotifyError) as caught:
+            UsersServiceStub(serve_users(run).channel()).GetUser(pb.GetUserRequest())
+        assert caught.value.reason == "UNAVAILABLE"
 
 
 class TestANotifyError:

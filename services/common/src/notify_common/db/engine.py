@@ -3,11 +3,17 @@
 import os
 import weakref
 
+import psycopg2
 import sqlalchemy as sa
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL, make_url
 
 IDLE_IN_TRANSACTION_MS = 60_000
+
+_QUERY_CANCELED = "57014"
+# Classes and codes of SQLSTATE that tell of the database and not of the statement: connections, transactions
+# that collided, a standby, resources, an operator's hand.
+_NOT_ITS_FAULT = ("08", "25006", "40", "53", "57P", "58")
 
 
 def postgres_url(url: str) -> URL:
@@ -66,6 +72,26 @@ def create_engine(
     )
     _forget_connections_after_fork(engine)
     return engine
+
+
+def failure_reason(error: BaseException) -> str | None:
+    """Return why the database did not do its work, where that is no fault of the statement's.
+
+    DEADLINE_EXCEEDED for a statement that took too long; UNAVAILABLE where the database can't be reached, has
+    no connection free, is stopping, or broke a deadlock: the same may work later. None for all other errors.
+    """
+    if isinstance(error, sa.exc.TimeoutError):
+        return "UNAVAILABLE"
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    if not isinstance(cause, psycopg2.Error):
+        return None
+    if cause.pgcode == _QUERY_CANCELED:
+        return "DEADLINE_EXCEEDED"
+    if cause.pgcode is None:
+        # said by the driver: the connection could not be made or has ended
+        lost = isinstance(cause, psycopg2.OperationalError | psycopg2.InterfaceError)
+        return "UNAVAILABLE" if lost else None
+    return "UNAVAILABLE" if cause.pgcode.startswith(_NOT_ITS_FAULT) else None
 
 
 def _forget_connections_after_fork(engine: Engine) -> None:

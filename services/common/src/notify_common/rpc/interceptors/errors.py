@@ -8,6 +8,7 @@ import grpc
 from grpc_status import rpc_status
 
 from notify_common import context as call_context
+from notify_common.db.engine import failure_reason
 from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
 from notify_common.rpc import status
@@ -15,9 +16,10 @@ from notify_common.rpc.interceptors.base import Around, Method, ServerIntercepto
 
 
 class ErrorsInterceptor(ServerInterceptor):
-    """Turns a NotifyError into its status and everything else into INTERNAL with a random reference.
+    """Turns a NotifyError into its status, a database that does not do its work into UNAVAILABLE or
+    DEADLINE_EXCEEDED, and everything else into INTERNAL with a random reference.
 
-    What an unexpected exception said stays here: the log line with the reference has its type and frames.
+    What an unexpected exception said stays here: a log line has its type and frames, and the reference.
     """
 
     def __init__(self, domain: str) -> None:
@@ -43,7 +45,8 @@ def as_notify_error(error: BaseException, context: grpc.ServicerContext) -> Noti
         return NotifyError("UNIMPLEMENTED")  # a method of the generated base class that nobody wrote
     if not context.is_active():
         return NotifyError("CANCELLED")  # reading on from a caller that has left
-    return None
+    reason = failure_reason(error)
+    return None if reason is None else NotifyError(reason)
 
 
 def _code(context: grpc.ServicerContext) -> grpc.StatusCode | None:
@@ -74,6 +77,8 @@ class _Mask:
                 "internal error", reference=reference, method=self._method.path, **describe_exception(error)
             )
             shown = NotifyError("INTERNAL", f"internal error (ref {reference})")
+        elif failure_reason(error) is not None:
+            get_logger().error("database failed", method=self._method.path, **describe_exception(error))
         answer = status.to_status(shown, self._domain, call_context.request_id.get())
         # abort raises; `from None` would not help, as gRPC itself drops that exception.
         self._context.abort_with_status(rpc_status.to_status(answer))
