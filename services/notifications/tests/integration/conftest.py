@@ -200,6 +200,8 @@ def house(town: House) -> Iterator[House]:
     yield town
     town.empty()
     town.admin.away = town.providers.away = False
+    town.admin.before_answer = lambda request, context: None
+    town.providers.fails_with = ""
     town.providers.refuse = lambda dispatch: False
     town.providers.after_commit = lambda: None
     for kept in (town.providers.dispatches, town.providers.calls, town.providers.events):

@@ -41,6 +41,7 @@ class FakeAdmin(config_feed_service_pb2_grpc.ConfigFeedServiceServicer):
     templates: dict[tuple[str, str, int], template_pb2.Template] = field(default_factory=dict)
     changes: list[config_feed_service_pb2.ConfigChange] = field(default_factory=list)
     away: bool = False
+    before_answer: Callable[[Any, Any], None] = lambda request, context: None
 
     def add_service(self, **fields: Any) -> str:
         service_id = new_id()
@@ -110,6 +111,7 @@ class FakeAdmin(config_feed_service_pb2_grpc.ConfigFeedServiceServicer):
     def GetSnapshots(self, request: Any, context: grpc.ServicerContext) -> Any:
         if self.away:
             raise NotifyError("UNAVAILABLE")
+        self.before_answer(request, context)
         response = config_feed_service_pb2.GetSnapshotsResponse()
         for key in request.keys:
             snapshot = response.snapshots.add(key=key)
@@ -137,6 +139,7 @@ class FakeProviders(
     dispatches: dict[str, dispatch_pb2.Dispatch] = field(default_factory=dict)
     calls: list[list[str]] = field(default_factory=list)
     duplicates: int = 0
+    fails_with: str = ""
     refuse: Callable[[dispatch_pb2.Dispatch], bool] = lambda dispatch: False
     away: bool = False
     after_commit: Callable[[], None] = lambda: None
@@ -146,6 +149,8 @@ class FakeProviders(
         self.calls.append([dispatch.id for dispatch in request.dispatches])
         if self.away:
             raise NotifyError("UNAVAILABLE")
+        if self.fails_with:
+            raise NotifyError(self.fails_with)
         if any(map(self.refuse, request.dispatches)):
             raise NotifyError("INVALID_FIELD", "dispatches has a bad one")
         new = [dispatch for dispatch in request.dispatches if dispatch.id not in self.dispatches]

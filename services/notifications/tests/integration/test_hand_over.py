@@ -133,6 +133,54 @@ def test_while_providers_is_away_rows_wait_without_using_up_attempts(house: Hous
     assert len(house.providers.dispatches) == 3
 
 
+def test_an_error_that_no_message_can_be_blamed_for_uses_up_no_attempts(house: House) -> None:
+    send_texts(house, 3)
+    house.providers.fails_with = "UNIMPLEMENTED"
+    for _ in range(3):
+        with pytest.raises(NotifyError):
+            house.relay()
+    assert len(house.providers.calls) == 3
+    assert {tuple(row) for row in house.rows("SELECT attempt, parked_at FROM outbox")} == {(0, None)}
+    house.providers.fails_with = ""
+    assert house.relay() == 3
+    assert len(house.providers.dispatches) == 3
+
+
+def test_rows_stay_leased_however_long_their_batch_takes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_over, "HEARTBEAT_SECONDS", 0)
+    monkeypatch.setattr(hand_over, "MOST_BYTES", 0)
+    send_texts(house, 4)
+    second: list[int] = []
+
+    def meanwhile() -> None:
+        # half a minute goes by in the middle of the first hand-over; the next row takes its time as well
+        house.providers.after_commit = lambda: second.append(house.relay())
+        house.execute("UPDATE outbox SET leased_until = now() - interval '1 second'")
+
+    house.providers.after_commit = meanwhile
+    assert house.relay() == 4
+    assert second == [0, 0, 0]
+    assert (len(house.providers.dispatches), house.providers.duplicates) == (4, 0)
+
+
+def test_a_row_that_another_worker_took_meanwhile_is_not_given_up(house: House) -> None:
+    service, (notification,) = send_texts(house, 1)
+    house.admin.services[service].service.active = False
+    house.parts.snapshots._services.clear()
+    taken = sa.text("UPDATE outbox SET lease_token = gen_random_uuid()")
+
+    def take(request: object, context: object) -> None:
+        with house.parts.uow.begin() as conn:
+            conn.execute(taken)
+
+    house.admin.before_answer = take
+    house.relay()
+    assert house.state(service, notification) == "created"
+    assert house.counts()[1] == 1
+
+
 def test_while_admin_is_away_rows_wait_too(house: House) -> None:
     send_texts(house, 1)
     house.parts.snapshots._services.clear()

@@ -6,9 +6,10 @@ context knows by the message's id and ignores.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import grpc
 import sqlalchemy as sa
@@ -44,7 +45,9 @@ MOST_ROWS: Final = 500
 MOST_BYTES: Final = 3 * 1024 * 1024
 """Size up to which messages are handed over together; gRPC takes 4 MiB at once."""
 
-_ROWS_READ_AT_ONCE: Final = 100
+# Each may be almost as large as a message on the wire.
+_ROWS_READ_AT_ONCE: Final = 25
+HEARTBEAT_SECONDS: Final = 5.0
 _REFERENCE_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _REFERENCE_LENGTH: Final = 16
 
@@ -98,23 +101,22 @@ class Relay:
     def step(self, uow: UnitOfWork) -> int:
         """Claim up to 500 rows and hand their messages over; returns how many were claimed.
 
-        Idempotent by notification id. A message that fails backs off alone.
+        Idempotent by notification id. A message that fails backs off alone. However long a batch takes, its
+        rows stay leased.
 
         Raises:
-            NotifyError: the other side, or admin, is away; rows not handed over yet are due again at once,
-                their attempts not counted.
+            NotifyError: the other side, or admin, is away or fails in a way that no message can be blamed
+                for; rows not handed over yet are due again at once, their attempts not counted.
         """
         with uow.begin() as conn:
             rows = outbox_queue.claim(conn, MOST_ROWS, destination=self._destination)
         waiting = {row.notification_id: row for row in rows}
         try:
-            for parcels in self._parcels(uow, rows):
+            for parcels in self._parcels(uow, waiting):
                 self._hand_over(uow, parcels)
                 for parcel in parcels:
                     waiting.pop(parcel.row.notification_id)
-        except NotifyError as error:
-            if error.reason not in _OUTAGES:
-                raise
+        except NotifyError:
             left = list(waiting.values())
             with uow.begin() as conn:
                 uncounted = {"attempt": [row.attempt - 1 for row in left]}
@@ -122,15 +124,24 @@ class Relay:
             raise
         return len(rows)
 
-    def _parcels(self, uow: UnitOfWork, rows: Sequence[Row[Any]]) -> Iterator[list[Parcel]]:
-        """Messages made ready, as many at a time as travel together."""
+    def _parcels(self, uow: UnitOfWork, waiting: Mapping[UUID, Row[Any]]) -> Iterator[list[Parcel]]:
+        """Messages made ready, as many at a time as travel together.
+
+        `waiting` holds the rows to begin with; those that were dealt with may be taken out meanwhile.
+        """
         batch: list[Parcel] = []
         size = 0
+        rows = list(waiting.values())
+        beaten = clock.monotonic()
         for start in range(0, len(rows), _ROWS_READ_AT_ONCE):
             some = rows[start : start + _ROWS_READ_AT_ONCE]
             with uow.autocommit() as conn:
                 found = by_ids(conn, [str(row.notification_id) for row in some])
             for row in some:
+                if clock.monotonic() - beaten > HEARTBEAT_SECONDS:
+                    with uow.begin() as conn:
+                        outbox_queue.heartbeat(conn, list(waiting.values()))
+                    beaten = clock.monotonic()
                 parcel = self._parcel(uow, row, found.get(str(row.notification_id)))
                 if parcel is None:
                     continue
@@ -201,8 +212,8 @@ class Relay:
             _log.warning("message given up", notification_id=str(row.notification_id), reason=reason)
         failed = Event(str(row.notification_id), Happening.TECHNICAL_FAILURE, clock.now())
         with uow.begin() as conn:
-            record_events(conn, [failed])
-            outbox_queue.finish(conn, [row])
+            if outbox_queue.finish(conn, [row]):
+                record_events(conn, [failed])
 
 
 class MessagePreparer:
