@@ -1,5 +1,6 @@
 """The gateway as granian serves it (design.md §4.2, §4.3)."""
 
+import http.client
 import os
 import re
 import signal
@@ -116,3 +117,21 @@ def test_bodies_without_a_length(granian: tuple[subprocess.Popen[bytes], str, Pa
             yield b" " * 1_000_000
 
     assert httpx.post(address, content=too_many(), headers=tenant.headers()).status_code == 413
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(("path", "status"), [("/v2/notifications/sms", 401), ("/v2/nothing", 404)])
+def test_a_refusal_cuts_no_client_off_that_is_still_sending(
+    granian: tuple[subprocess.Popen[bytes], str, Path], method: str, path: str, status: int
+) -> None:
+    _, url, _ = granian
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    connection.connect()
+    first = connection.sock
+    for _ in range(3):
+        connection.request(method, path, body=b" " * 9_000_000)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == status
+        assert connection.sock is first, "the server closed the connection"
+    connection.close()

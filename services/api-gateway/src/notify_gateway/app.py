@@ -18,7 +18,7 @@ from notify_gateway.auth import Authenticator
 from notify_gateway.callbacks import mmg
 from notify_gateway.clients import Clients
 from notify_gateway.console import inbox
-from notify_gateway.middleware import ResponseHeaders
+from notify_gateway.middleware import ResponseHeaders, RestOfBody
 from notify_gateway.public import notifications, sending, status, templates
 from notify_gateway.settings import GatewaySettings
 from notify_gateway.snapshots import Snapshots
@@ -64,6 +64,7 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     if settings.trusted_proxy_count:
         hops = settings.trusted_proxy_count
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    app.wsgi_app = RestOfBody(app.wsgi_app, settings.max_body_bytes)  # type: ignore[method-assign]
     app.wsgi_app = ResponseHeaders(app.wsgi_app)  # type: ignore[method-assign] # Flask's documented way
 
     def close() -> None:

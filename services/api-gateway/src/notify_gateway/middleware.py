@@ -27,6 +27,7 @@ READS: Final = "reading"
 """Key of `g` that is set where reasons are answered as on routes that read."""
 
 _SLOW_SECONDS: Final = 1.0
+_READ_BYTES: Final = 64 * 1024
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _COMMON_HEADERS: Final = [
     ("X-Content-Type-Options", "nosniff"),
@@ -71,6 +72,29 @@ class ResponseHeaders:
             return start_response(status, [*headers, *added, *ids], exc_info)
 
         return self._app(environ, start)
+
+
+class RestOfBody:
+    """WSGI middleware that reads what the application left of a request's body.
+
+    A refusal such as that of a wrong token needs no body. But a server cuts the connection of a client that
+    is still sending when the answer is out, and the edge takes that for a fault: it answers 503 instead.
+    """
+
+    def __init__(self, app: "WSGIApplication", limit: int) -> None:
+        """`limit` is in bytes; whoever sends more is cut off all the same."""
+        self._app = app
+        self._limit = limit
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answers one request."""
+        answer = self._app(environ, start_response)
+        # Servers that do not say where a body ends would wait here for a client that waits for them.
+        if environ.get("wsgi.input_terminated"):
+            left = self._limit
+            while left > 0 and (part := environ["wsgi.input"].read(min(left, _READ_BYTES))):
+                left -= len(part)
+        return answer
 
 
 @lru_cache(maxsize=1024)
