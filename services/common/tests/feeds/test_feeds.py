@@ -141,6 +141,15 @@ def test_trims_only_what_is_old(producer: UnitOfWork) -> None:
     assert read(producer, "")[0] == [2]
 
 
+def test_trimming_waits_for_nobody_who_trims_too(producer: UnitOfWork) -> None:
+    with producer.begin() as conn:
+        conn.execute(sa.insert(news).values(body=1, create_time=sa.func.now() - timedelta(days=8)))
+    with producer.begin() as first, producer.begin() as second:
+        assert trim_feed(first, news, timedelta(days=7)) == 1
+        second.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
+        assert trim_feed(second, news, timedelta(days=7)) == 0
+
+
 def test_reads_a_range_of_the_index(producer: UnitOfWork) -> None:
     with producer.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.exec_driver_sql("INSERT INTO news (body) SELECT n FROM generate_series(1, 20000) n")

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Column, Connection, MetaData, Row, Table
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
 from notify_common.errors import FieldViolation, invalid_field
@@ -29,6 +30,9 @@ class Xid8(UserDefinedType[str]):
     def get_col_spec(self, **_: object) -> str:
         """The type's name in SQL."""
         return "xid8"
+
+
+ischema_names["xid8"] = Xid8  # what comparing models with a schema takes a column's type from
 
 
 def feed_table(name: str, metadata: MetaData, *columns: Column[Any]) -> Table:
@@ -80,15 +84,20 @@ def latest_cursor(conn: Connection, table: Table) -> str:
 def trim_feed(conn: Connection, table: Table, keep: timedelta, limit: int = 5000) -> int:
     """Delete those of the `limit` oldest events that are older than `keep`, and return how many they were.
 
-    Call it until it returns less than `limit`. A consumer that was away for longer than `keep` has missed
-    events.
+    What another transaction is just deleting is left to it, so that nobody waits. Call it until it returns
+    less than `limit`. A consumer that was away for longer than `keep` has missed events.
     """
     # only so many are looked at, so that a call costs the same however long the feed is
     oldest = sa.select(table.c.tx, table.c.seq).order_by(table.c.tx, table.c.seq).limit(limit).subquery()
-    old = table.c.create_time < sa.func.now() - keep
-    return conn.execute(
-        sa.delete(table).where(table.c.tx == oldest.c.tx, table.c.seq == oldest.c.seq, old)
-    ).rowcount
+    picked = (
+        sa.select(table.c.tx, table.c.seq)
+        .where(table.c.tx == oldest.c.tx, table.c.seq == oldest.c.seq)
+        .where(table.c.create_time < sa.func.now() - keep)
+        .with_for_update(of=table, skip_locked=True)
+        .cte("picked")
+    )
+    gone = sa.delete(table).where(table.c.tx == picked.c.tx, table.c.seq == picked.c.seq)
+    return conn.execute(gone).rowcount
 
 
 def _parse(cursor: str) -> tuple[str, int]:
