@@ -69,3 +69,15 @@ def test_a_closed_port_is_told_apart_from_a_lost_answer() -> None:
 def test_a_call_that_would_begin_too_late_is_not_made(mmg: FakeMmg) -> None:
     assert call(mmg.url, late=True) == [HttpAnswer(0, b"", "not_started")]
     assert mmg.messages == []
+
+
+def test_a_request_that_can_t_be_made_ends_alone(mmg: FakeMmg) -> None:
+    caller = HttpCaller(1, 5.0)
+    answers: SimpleQueue[HttpAnswer] = SimpleQueue()
+    for authorization in ("Basic \u20ac", "Basic key"):
+        headers = {"Content-Type": "application/json", "Authorization": authorization}
+        caller.call(HttpRequest(mmg.url, headers, BODY, clock.monotonic() + 60), answers.put)
+    assert answers.get(timeout=WAIT_SECONDS) == HttpAnswer(0, b"", "unreachable")
+    assert answers.get(timeout=WAIT_SECONDS).status == 200
+    caller.close()
+    assert mmg.authorizations == ["Basic key"]

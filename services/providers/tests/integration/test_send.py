@@ -227,3 +227,45 @@ def test_a_provider_call_is_a_span_of_the_message_s_trace(house: House, mmg: Fak
         assert span.parent is not None
         assert f"00-{span.parent.trace_id:032x}-{span.parent.span_id:016x}-01" == TRACEPARENT
     assert context.traceparent.get() == ""
+
+
+def test_a_dispatch_that_can_t_be_read_is_parked_alone(house: House) -> None:
+    bad, good = sms(), sms()
+    house.take_over(bad, good)
+    house.run("UPDATE dispatches SET content = '{\"colour\": 1}' WHERE id = :id", id=bad.id)
+    house.workers(house.parts()).settle()
+    assert house.states() == {"queued": 1, "sent": 1}
+    assert house.kinds(good.id) == ["sent", "delivered"]
+    [(reason, attempts)] = house.rows(
+        "SELECT park_reason, (SELECT count(*) FROM attempts WHERE dispatch_id = d.id)"
+        " FROM dispatches d WHERE parked_at IS NOT NULL"
+    )
+    assert (reason, attempts) == ("can't be planned: TypeError", 0)
+
+
+def test_a_client_that_breaks_keeps_no_other_provider_from_being_called(house: House, mmg: FakeMmg) -> None:
+    broken, fine = sms(key_type="test"), sms()
+    house.take_over(broken)
+    house.take_over(fine)
+    parts = house.parts(**mmg.settings)
+    working = parts.clients["sandbox-sms"]
+
+    class Broken:
+        name = "sandbox-sms"
+
+        def send(self, messages: object, report: object) -> None:
+            raise RuntimeError
+
+        def close(self) -> None:
+            return
+
+    parts.clients["sandbox-sms"] = Broken()
+    workers = house.workers(parts)
+    with pytest.raises(RuntimeError):
+        workers.step()
+    eventually(lambda: workers.step() == 0 and house.kinds(fine.id) == ["sent"])
+    assert mmg.ids == [str(fine.id)]
+    parts.clients["sandbox-sms"] = working
+    house.expire_leases()
+    workers.settle()
+    assert house.kinds(broken.id) == ["sent", "delivered"]

@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 import certifi
 import pycurl
 from notify_common import clock
+from notify_common.logging import describe_exception, get_logger
 
 MAX_ANSWER_BYTES = 65_536
 _POLL_SECONDS = 0.005
@@ -126,8 +127,20 @@ class HttpCaller:
         if clock.monotonic() > request.start_before:
             done(HttpAnswer(0, b"", NOT_STARTED))
             return
-        curl = self._idle.pop() if self._idle else self._new_handle()
         answer = bytearray()
+        try:
+            curl = self._set_up(request, answer)
+        except (pycurl.error, ValueError, TypeError) as error:
+            # Everybody's calls go through this thread: one that can't be made must not end it.
+            get_logger().error("call can't be made", **describe_exception(error))
+            done(HttpAnswer(0, b"", UNREACHABLE))
+            return
+        self._active[curl] = (done, answer)
+        self._multi.add_handle(curl)
+
+    def _set_up(self, request: HttpRequest, answer: bytearray) -> pycurl.Curl:
+        """Returns a handle that will make the request and put what comes back into `answer`."""
+        curl = self._idle.pop() if self._idle else self._new_handle()
 
         def write(data: bytes) -> int:
             if len(answer) + len(data) > MAX_ANSWER_BYTES:
@@ -142,8 +155,7 @@ class HttpCaller:
         curl.setopt(pycurl.POSTFIELDSIZE, len(request.body))
         curl.setopt(pycurl.READFUNCTION, io.BytesIO(request.body).read)
         curl.setopt(pycurl.WRITEFUNCTION, write)
-        self._active[curl] = (done, answer)
-        self._multi.add_handle(curl)
+        return curl
 
     def _new_handle(self) -> pycurl.Curl:
         curl = pycurl.Curl()

@@ -89,6 +89,11 @@ def claim_due(conn: Connection, channel: str, limit: int) -> list[Row[Any]]:
     return dispatch_queue.claim(conn, limit, channel=channel)
 
 
+def park(conn: Connection, row: Row[Any], reason: str) -> None:
+    """Takes a claimed dispatch out of the queue for an operator to look at."""
+    dispatch_queue.park(conn, [row], reason)
+
+
 def lock(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
     """Locks dispatches until the transaction ends, in the order of their ids, and returns them by id."""
     wanted = unnest("wanted", id=(sa.Uuid(), list(ids)))

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from notify_common import clock, context, tracing
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.logging import get_logger
+from notify_common.logging import describe_exception, get_logger
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import Connection, Row
@@ -157,16 +157,20 @@ class Sender:
                 conn, [(m.id, m.attempt, name) for name, batch in plan.calls.items() for m in batch]
             )
         by_id = {row.id: row for row in rows}
+        failure: Exception | None = None
         for name, messages in plan.calls.items():
             now = clock.monotonic()
             self._under_way |= {m.id: _Call(by_id[m.id], name, now, _begin_span(m, name)) for m in messages}
             try:
                 self._clients[name].send(messages, self._report)
-            except Exception:
-                # Nobody will report on these: they come up again when their leases end.
+            except Exception as error:
+                # Nobody will report on these: they come up again when their leases end. Other providers'
+                # calls are marked as well, and are made.
                 for message in messages:
                     self._under_way.pop(message.id, None)
-                raise
+                failure = error
+        if failure is not None:
+            raise failure
         return len(rows)
 
     def _plan(self, conn: Connection, rows: Sequence[Row[Any]], start_before: float) -> _Plan:
@@ -176,8 +180,19 @@ class Sender:
         proven = self._apply_early_receipts(conn, again, history) if history else set()
         plan = _Plan({}, [], [])
         for row in rows:
-            if row.id not in proven:
+            if row.id in proven:
+                continue
+            try:
                 self._plan_one(plan, row, history.get(row.id, []), settings, start_before)
+            except Exception as error:
+                # It would fail every time, and all that are claimed with it.
+                dispatches.park(conn, row, f"can't be planned: {type(error).__name__}")
+                get_logger().error(
+                    "dispatch parked",
+                    dispatch_id=str(row.id),
+                    request_id=row.request_id,
+                    **describe_exception(error),
+                )
         return plan
 
     def _plan_one(
