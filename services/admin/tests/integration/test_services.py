@@ -151,6 +151,7 @@ def test_bad_default_sender_is_refused_and_nothing_written(admin: Admin) -> None
     with pytest.raises(NotifyError) as caught:
         admin.services.CreateService(request)
     assert caught.value.reason == "INVALID_FIELD"
+    assert [violation.field for violation in caught.value.violations] == ["default_sms_sender"]
     assert not admin.services.ListServices(pb.ListServicesRequest()).services
 
 

@@ -41,45 +41,50 @@ class Sender:
     create_time: datetime
 
 
-def checked_value(kind: SenderKind, value: str) -> str:
+def checked_value(kind: SenderKind, value: str, field: str | None = None) -> str:
     """Return the value in the form in which it is stored.
+
+    `field` is what the request calls it, where that is not the field of the kind's own message.
 
     Raises:
         NotifyError: INVALID_FIELD.
     """
-    return _CHECKS[kind](value)
+    return _CHECKS[kind](value, field or _FIELDS[kind])
 
 
-def _sms_sender(value: str) -> str:
+def _sms_sender(value: str, field: str) -> str:
     sender = value.strip()
     if sender.startswith("00"):
-        raise _invalid("sms_sender.sender", "should not begin with 00")
+        raise _invalid(field, "should not begin with 00")
     if _NAMED_SENDER.fullmatch(sender) or (len(sender) <= _MAX_SENDER_LENGTH and _is_phone_number(sender)):
         return sender
-    raise _invalid(
-        "sms_sender.sender", "should be 3 to 11 letters, digits, spaces, &, ., - and _, or a phone number"
-    )
+    raise _invalid(field, "should be 3 to 11 letters, digits, spaces, &, ., - and _, or a phone number")
 
 
-def _reply_to_address(value: str) -> str:
+def _reply_to_address(value: str, field: str) -> str:
     try:
         return email_address.parse(value).validated
     except email_address.InvalidEmailAddress:
-        raise _invalid("reply_to_address.email_address", "is not a valid email address") from None
+        raise _invalid(field, "is not a valid email address") from None
 
 
-def _contact_block(value: str) -> str:
+def _contact_block(value: str, field: str) -> str:
     lines = [line.strip() for line in value.strip().splitlines()]
     if not any(lines):
-        raise _invalid("letter_contact.contact_block", "is required")
+        raise _invalid(field, "is required")
     if len(lines) > MAX_CONTACT_LINES:
-        raise _invalid("letter_contact.contact_block", f"has more than {MAX_CONTACT_LINES} lines")
+        raise _invalid(field, f"has more than {MAX_CONTACT_LINES} lines")
     if len(value) > MAX_CONTACT_LENGTH:
-        raise _invalid("letter_contact.contact_block", f"is longer than {MAX_CONTACT_LENGTH} characters")
+        raise _invalid(field, f"is longer than {MAX_CONTACT_LENGTH} characters")
     return "\n".join(lines)
 
 
-_CHECKS: Final[dict[SenderKind, Callable[[str], str]]] = {
+_FIELDS: Final = {
+    SenderKind.SMS: "sms_sender.sender",
+    SenderKind.REPLY_TO: "reply_to_address.email_address",
+    SenderKind.LETTER_CONTACT: "letter_contact.contact_block",
+}
+_CHECKS: Final[dict[SenderKind, Callable[[str, str], str]]] = {
     SenderKind.SMS: _sms_sender,
     SenderKind.REPLY_TO: _reply_to_address,
     SenderKind.LETTER_CONTACT: _contact_block,

@@ -31,7 +31,7 @@ def create_service(
         NotifyError: INVALID_FIELD; NAME_TAKEN; REQUEST_ID_REUSED.
     """
     fields = rules.checked(requested)
-    sender = checked_value(SenderKind.SMS, default_sms_sender)
+    sender = checked_value(SenderKind.SMS, default_sms_sender, "default_sms_sender")
     with uow.begin() as conn:
         if services.create(conn, service_id, fields, requested, sender):
             row = {
