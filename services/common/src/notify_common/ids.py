@@ -1,4 +1,4 @@
-"""Identifiers: time-ordered UUIDs (design.md §2.9) and how they are read from requests."""
+"""Identifiers: time-ordered UUIDs (design.md §2.9) and their one spelling."""
 
 import hashlib
 import re
@@ -6,7 +6,6 @@ import secrets
 from uuid import UUID
 
 from notify_common import clock
-from notify_common.errors import FieldViolation, invalid_field
 
 _CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _VARIANT = 0b10 << 62
@@ -39,13 +38,3 @@ def uuid8(parent: UUID, *parts: str | int) -> UUID:
 def is_uuid(text: str) -> bool:
     """Tells whether `text` is a UUID as the platform writes it: 36 characters, lower case, with hyphens."""
     return _CANONICAL.fullmatch(text) is not None
-
-
-def parse_uuid(text: str, field: str) -> UUID:
-    """Returns the UUID written in `text`, the value of the request's `field`.
-
-    Raises NotifyError INVALID_FIELD where it is none, without repeating the text.
-    """
-    if not is_uuid(text):
-        raise invalid_field(FieldViolation(field, "is not a valid UUID"))
-    return UUID(text)

@@ -197,18 +197,11 @@ class Queue:
         return sum(parked)
 
     def park(self, conn: Connection, rows: Sequence[Row[Any]], reason: str) -> int:
-        """Take the rows that are still ours out of the queue for an operator to look at; returns how many."""
-        return self.fail(conn, rows, reason, max_attempts=0)
+        """Take the rows that are still ours out of the queue for an operator to look at; returns how many.
 
-    def unpark(self, conn: Connection, **filters: object) -> int:
-        """Put parked rows back into the queue, due at once and with all attempts; returns how many."""
-        t = self.table
-        matching = (t.c[name] == value for name, value in filters.items())
-        return conn.execute(
-            sa.update(t)
-            .values(due_at=sa.func.now(), parked_at=None, park_reason=None, attempt=0)
-            .where(t.c.parked_at.is_not(None), *matching)
-        ).rowcount
+        Set `due_at` to now, `parked_at` to null and `attempt` to 0 to put one back.
+        """
+        return self.fail(conn, rows, reason, max_attempts=0)
 
     def heartbeat(self, conn: Connection, rows: Sequence[Row[Any]]) -> int:
         """Begin the lease of the rows that are still ours anew and return how many they were."""

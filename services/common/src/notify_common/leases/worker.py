@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from notify_common import clock, signals
+from notify_common import clock
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases.table import Queue
 from notify_common.logging import describe_exception, get_logger
@@ -159,13 +159,3 @@ class WorkerGroup:
     def healthy(self) -> bool:
         """Whether all threads live and none keeps failing."""
         return all(t.is_alive() for t in self._threads) and not any(w.failing for w in self.workers)
-
-    def run_until(self, stop: threading.Event, timeout: float = 30) -> bool:
-        """Work until `stop` is set; then as `stop`."""
-        self.start()
-        stop.wait()
-        return self.stop(timeout)
-
-    def run_until_signal(self, timeout: float = 30) -> bool:
-        """Work until SIGTERM or SIGINT; then as `stop`. Call it in the main thread."""
-        return self.run_until(signals.install(), timeout)
