@@ -52,6 +52,8 @@ class Settings(DatabaseSettings):
     """How long delivery events are kept; a consumer that was away for longer has missed some."""
     unmatched_keep_days: Annotated[float, Field(gt=0, le=365)] = 7.0
     """How long receipts are kept whose dispatch can't be told."""
+    dispatch_keep_days: Annotated[float, Field(ge=30, le=3650)] = 365.0
+    """How long dispatches that were sent or given up are kept, with their attempts and receipts."""
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

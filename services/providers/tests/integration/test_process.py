@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
+from notify_common import clock
 from notify_common.db.migrations import schema_differences
 from notify_common.rpc.testing import certificates
 from notify_providers.store.tables import metadata
@@ -78,3 +80,21 @@ def test_housekeeping_keeps_the_newest_and_deletes_the_rest(house: House) -> Non
     house.run("UPDATE sandbox_messages SET receive_time = now() - interval '8 days'")
     house.workers(house.parts(), "housekeeping").settle()
     assert house.value("SELECT count(*) FROM sandbox_messages") == 0
+
+
+def test_housekeeping_deletes_old_dispatches_that_have_ended(house: House) -> None:
+    with clock.set_for_tests(clock.now() - timedelta(days=400)):
+        old, given_up, doubtful = sms(), sms("447700900901"), sms()
+    kept = sms()
+    house.take_over(old, given_up, doubtful, kept)
+    house.workers(house.parts()).settle()
+    house.run("UPDATE dispatches SET state = 'in-doubt' WHERE id = :id", id=doubtful.id)
+    house.workers(house.parts(), "housekeeping").settle()
+    assert house.value("SELECT count(*) FROM dispatches") == 4, "their ids alone don't make them old"
+    house.run("UPDATE dispatches SET create_time = now() - interval '400 days' WHERE id <> :id", id=kept.id)
+    house.workers(house.parts(), "housekeeping").settle()
+    left = sorted([doubtful.id, kept.id])
+    assert [row.id for row in house.rows("SELECT id FROM dispatches ORDER BY id")] == left
+    for table in ("attempts", "receipts"):
+        found = house.rows(f"SELECT DISTINCT dispatch_id AS id FROM {table} ORDER BY 1")
+        assert [row.id for row in found] == left

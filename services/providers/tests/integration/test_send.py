@@ -5,6 +5,7 @@ import json
 import pytest
 from notify_common import context, tracing
 from notify_providers.domain.dispatch import MAX_RETRIES
+from notify_providers.usecases.send import MAX_EMAILS
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from . import fake_mmg
@@ -269,3 +270,13 @@ def test_a_client_that_breaks_keeps_no_other_provider_from_being_called(house: H
     house.expire_leases()
     workers.settle()
     assert house.kinds(broken.id) == ["sent", "delivered"]
+
+
+def test_only_so_many_emails_are_in_memory_at_once(house: House) -> None:
+    messages = [email() for _ in range(MAX_EMAILS + 8)]
+    house.take_over(*messages)
+    workers = house.workers(house.parts(), "dispatch")
+    workers.step()
+    assert house.value("SELECT count(*) FROM attempts") == MAX_EMAILS
+    workers.settle()
+    assert house.states() == {"sent": len(messages)}

@@ -57,6 +57,13 @@ def test_only_a_duplicate_id_is_about_a_second_copy() -> None:
     assert not mmg(status="2", substatus="23").second_copy
 
 
+def test_half_a_character_can_be_stored() -> None:
+    receipt = parse_receipt(
+        "mmg", b'{"CID": "%s", "status": "3\\ud800", "substatus": "\\udc00"}' % ID.encode()
+    )
+    assert (receipt.status, receipt.detail) == ("3?", "?")
+
+
 def test_an_id_in_upper_case_is_the_same_id() -> None:
     assert mmg(CID=ID.upper()).reference == ID
 

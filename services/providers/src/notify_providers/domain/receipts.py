@@ -123,10 +123,11 @@ def _required(fields: Mapping[str, Any], *names: str) -> list[str]:
 
 
 def _word(value: object) -> str:
-    """A number or text as text; anything else counts as absent."""
+    """A number or text as text that can be stored; anything else counts as absent."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return ""
-    return str(value).replace("\0", "")[:_MAX_WORD].strip()
+    text = str(value).replace("\0", "")[:_MAX_WORD].strip()
+    return text.encode("utf-8", "replace").decode()  # JSON may name halves of characters
 
 
 def _message_id(reference: str) -> UUID:

@@ -8,21 +8,24 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from notify_common import clock
 from notify_common.feeds.producer import read_feed
 from sqlalchemy import Connection, Row
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_providers.domain.dispatch import (
+    FAILED,
     PROCESS_DIED,
     QUEUED,
     RELEASED,
+    SENT,
     UNKNOWN,
     CallResult,
     EarlierAttempt,
 )
 from notify_providers.domain.message import NewDispatch, content_to_json
 from notify_providers.store.arrays import unnest, unnest_rows
-from notify_providers.store.tables import attempts, delivery_events, dispatch_queue, dispatches
+from notify_providers.store.tables import attempts, delivery_events, dispatch_queue, dispatches, receipts
 
 _SECOND: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 second'", sa.Interval)
 
@@ -104,6 +107,7 @@ def lock(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
             dispatches.c.state,
             dispatches.c.attempt,
             dispatches.c.lease_token,
+            dispatches.c.request_id,
         )
         .where(dispatches.c.id == wanted.c.id)
         .order_by(dispatches.c.id)
@@ -224,6 +228,32 @@ def list_events(
     """
     rows, next_cursor = read_feed(conn, delivery_events, cursor, limit)
     return [row for row in rows if not channels or row.channel in channels], next_cursor
+
+
+def trim(conn: Connection, keep_days: float, limit: int = 5000) -> int:
+    """Deletes sent and failed dispatches that are older than `keep_days`, with their attempts and receipts.
+
+    At most `limit`; returns how many. They are found by their ids, which are ordered by time (design.md §2.9).
+    """
+    keep = timedelta(days=keep_days)
+    oldest_kept = UUID(int=int((clock.now() - keep).timestamp() * 1000) << 80)
+    old = (
+        sa.select(dispatches.c.id)
+        .where(
+            dispatches.c.id < oldest_kept,
+            dispatches.c.create_time < sa.func.now() - keep,
+            dispatches.c.state.in_((SENT, FAILED)),
+        )
+        .order_by(dispatches.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("old")
+    )
+    parts = [
+        sa.delete(table).where(table.c.dispatch_id == old.c.id).cte(f"trimmed_{table.name}")
+        for table in (attempts, receipts)
+    ]
+    return conn.execute(sa.delete(dispatches).where(dispatches.c.id == old.c.id).add_cte(*parts)).rowcount
 
 
 def get(conn: Connection, service_id: UUID, dispatch_id: UUID) -> Row[Any] | None:

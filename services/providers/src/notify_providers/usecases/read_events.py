@@ -26,8 +26,13 @@ def list_events(
         return dispatches.list_events(conn, cursor, limit, channels)
 
 
-def trim_history(uow: UnitOfWork, event_days: float, unmatched_days: float) -> int:
-    """Deletes a bounded number of events and unmatched receipts that are older than these days."""
+def trim_history(uow: UnitOfWork, event_days: float, unmatched_days: float, dispatch_days: float) -> int:
+    """Deletes a bounded number of events, unmatched receipts and ended dispatches older than these days.
+
+    Returns how many. A message that is handed over again after its dispatch was deleted would be sent again:
+    keep dispatches for longer than an outbox row can wait.
+    """
     with uow.begin() as conn:
-        events = trim_feed(conn, delivery_events, timedelta(days=event_days))
-        return events + receipts.trim_unmatched(conn, unmatched_days)
+        deleted = trim_feed(conn, delivery_events, timedelta(days=event_days))
+        deleted += receipts.trim_unmatched(conn, unmatched_days)
+        return deleted + dispatches.trim(conn, dispatch_days)

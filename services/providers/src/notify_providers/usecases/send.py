@@ -33,7 +33,7 @@ from notify_providers.domain.dispatch import (
     may_be_repeat,
     must_hold,
 )
-from notify_providers.domain.message import Message, SmsContent, content_from_json
+from notify_providers.domain.message import EMAIL, Message, SmsContent, content_from_json
 from notify_providers.domain.receipts import SENT as SENT_EVENT
 from notify_providers.domain.receipts import TECHNICAL_FAILURE
 from notify_providers.domain.routing import Provider, choose_provider
@@ -48,6 +48,8 @@ _IN_FLIGHT = Gauge("notify_provider_calls_in_flight", "Provider calls under way.
 _HELD = Counter("notify_dispatches_held_total", "Dispatches that wait for a person.", ["channel"])
 
 MAX_BATCH = 500
+MAX_EMAILS = 32
+"""Emails that are claimed at once: each may be almost 4 MiB, and all of them are in memory."""
 _LOOK_EVERY_SECONDS = 0.025
 _GATHER_SECONDS = 0.005
 _RECORDING_SECONDS = 20.0
@@ -55,9 +57,9 @@ _RECORDING_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call under way. `end_span` ends its span, where spans are recorded."""
+    """A call under way, without what is sent. `end_span` ends its span, where spans are recorded."""
 
-    row: Row[Any]
+    lease_token: UUID
     provider: str
     started: float
     end_span: Callable[[], None]
@@ -110,6 +112,7 @@ class Sender:
         self._clients = clients
         self._live = live
         self._window = window
+        self._most_at_once = MAX_EMAILS if channel == EMAIL else MAX_BATCH
         self._start_seconds = LEASE_SECONDS - call_seconds - _RECORDING_SECONDS
         if self._start_seconds <= 0:
             raise ValueError("calls may take longer than their lease lasts")
@@ -145,7 +148,7 @@ class Sender:
             return 0
         claimed_at = clock.monotonic()
         with self._uow.begin() as conn:
-            claimed = dispatches.claim_due(conn, self.channel, min(room, MAX_BATCH))
+            claimed = dispatches.claim_due(conn, self.channel, min(room, self._most_at_once))
             # A lease that ran out under a call of our own: the new one gives that call time to be recorded.
             rows = [row for row in claimed if row.id not in self._under_way]
             if not rows:
@@ -156,11 +159,11 @@ class Sender:
             dispatches.insert_attempts(
                 conn, [(m.id, m.attempt, name) for name, batch in plan.calls.items() for m in batch]
             )
-        by_id = {row.id: row for row in rows}
+        tokens = {row.id: row.lease_token for row in rows}
         failure: Exception | None = None
         for name, messages in plan.calls.items():
             now = clock.monotonic()
-            self._under_way |= {m.id: _Call(by_id[m.id], name, now, _begin_span(m, name)) for m in messages}
+            self._under_way |= {m.id: _Call(tokens[m.id], name, now, _begin_span(m, name)) for m in messages}
             try:
                 self._clients[name].send(messages, self._report)
             except Exception as error:
@@ -302,9 +305,9 @@ class Sender:
             call = calls[row.id]
             if result.outcome == ACCEPTED or row.id in proven:
                 self._follow(changes, events, row, Next(SENT), call.provider)
-            elif row.lease_token == call.row.lease_token:
+            elif row.lease_token == call.lease_token:
                 following = after_call(result, row.channel, self._interval, self._draw)
-                self._log_failure(call.row, call.provider, result.reason, following)
+                self._log_failure(row, call.provider, result.reason, following)
                 self._follow(changes, events, row, following, call.provider)
         dispatches.change_states(conn, changes)
         dispatches.end_attempts(conn, results)

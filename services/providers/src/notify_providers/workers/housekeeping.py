@@ -11,7 +11,7 @@ _EVERY_SECONDS = 60.0
 
 
 class Housekeeper:
-    """Trims the sandbox, the feed and unmatched receipts, in bounded bites, once a minute.
+    """Trims the sandbox, the feed, unmatched receipts and old dispatches, in bounded bites, once a minute.
 
     Doing it again, or twice at once, changes nothing.
     """
@@ -26,7 +26,9 @@ class Housekeeper:
             return 0
         settings = self._settings
         deleted = trim_messages(uow, settings.sandbox_keep_count, settings.sandbox_keep_days)
-        deleted += trim_history(uow, settings.event_keep_days, settings.unmatched_keep_days)
+        deleted += trim_history(
+            uow, settings.event_keep_days, settings.unmatched_keep_days, settings.dispatch_keep_days
+        )
         if not deleted:
             self._due = clock.monotonic() + _EVERY_SECONDS
         return deleted
