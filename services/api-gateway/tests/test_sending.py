@@ -479,9 +479,9 @@ BOOLEAN = "Use a boolean true or false value."
 def test_structure_of_files(
     send: Send, neighbours: Neighbours, change: dict[str, Any], sentence: str
 ) -> None:
+    neighbours.recorder.failures["SendEmail"] = NotifyError("FILE_NOT_ALLOWED")
     personalisation = {"link": FILE | change, "second": FILE}
     assert messages(send("email", EMAIL | {"personalisation": personalisation})) == [sentence]
-    assert len(neighbours.recorder.requests("CountRefusedRequest")) == 1
 
 
 @pytest.mark.parametrize(
@@ -496,22 +496,28 @@ def test_structure_of_files(
 def test_files_are_not_set_up(
     send: Send, neighbours: Neighbours, tenant: Tenant, file: dict[str, Any]
 ) -> None:
+    neighbours.recorder.failures["SendEmail"] = NotifyError("FILE_NOT_ALLOWED")
     page = f"http://localhost:6012/services/{tenant.id}/service-settings/send-files-by-email"
     assert messages(
         send("email", EMAIL | {"personalisation": {"a": "x", "link": file}}), "BadRequestError"
     ) == [f"Send files by email has not been set up - add contact details for your service at {page}"]
-    assert not neighbours.recorder.requests("SendEmail")
+    [asked] = neighbours.recorder.requests("SendEmail")
+    assert [field.WhichOneof("value") for field in asked.personalisation] == ["text", "file"]
 
 
-def test_files_by_other_channels(send: Send, client: FlaskClient, neighbours: Neighbours) -> None:
-    for channel in ("sms", "letter"):
-        body = BODIES[channel] | {"personalisation": {**ADDRESS, "x": {**FILE, "filename": "no dot"}}}
-        assert messages(send(channel, body), "BadRequestError") == ["Can only send a file by email"]
-    emails_only = new_tenant(neighbours, permissions=["email"])
-    response = client.post(
-        "/v2/notifications/sms", json=SMS | {"personalisation": {"x": FILE}}, headers=emails_only.headers()
-    )
-    assert messages(response, "BadRequestError") == ["Service is not allowed to send text messages"]
+@pytest.mark.parametrize("channel", ["sms", "letter"])
+def test_files_by_other_channels(send: Send, neighbours: Neighbours, channel: str) -> None:
+    sentence = "Can only send a file by email"
+    neighbours.recorder.failures[METHODS[channel]] = NotifyError("FILE_NOT_ALLOWED", sentence)
+    body = BODIES[channel] | {"personalisation": {**ADDRESS, "x": {**FILE, "filename": "no dot"}}}
+    assert messages(send(channel, body), "BadRequestError") == [sentence]
+
+
+@pytest.mark.parametrize("channel", BODIES)
+def test_a_file_waits_for_the_checks_before_it(send: Send, neighbours: Neighbours, channel: str) -> None:
+    neighbours.recorder.failures[METHODS[channel]] = NotifyError("TEMPLATE_NOT_FOUND")
+    body = BODIES[channel] | {"personalisation": {**ADDRESS, "x": {"file": None}}}
+    assert messages(send(channel, body), "BadRequestError") == ["Template not found"]
 
 
 PRECOMPILED = {"reference": "r", "content": base64.b64encode(b"%PDF-1.7").decode()}

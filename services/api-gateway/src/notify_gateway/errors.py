@@ -106,6 +106,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "INTERNATIONAL_NOT_ALLOWED": Row(400, "BadRequestError"),
     "LETTERS_NOT_ALLOWED_FOR_KEY": Row(403, "BadRequestError"),
     "ADDRESS_INVALID": Row(400, "ValidationError"),
+    "FILE_NOT_ALLOWED": Row(400, "BadRequestError"),
     "QR_CODE_TOO_LONG": Row(400, "ValidationError", "Cannot create a usable QR code - the link is too long"),
     "RATE_LIMITED": Row(429, "RateLimitError"),
     "DAILY_LIMIT_REACHED": Row(429, "TooManyRequestsError"),

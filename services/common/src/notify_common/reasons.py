@@ -83,6 +83,9 @@ REASONS: Final[Mapping[str, Reason]] = {
     ),
     "LETTERS_NOT_ALLOWED_FOR_KEY": Reason(StatusCode.PERMISSION_DENIED, "Team keys send no letters."),
     "ADDRESS_INVALID": Reason(StatusCode.INVALID_ARGUMENT, "Not a postal address that a letter can go to."),
+    "FILE_NOT_ALLOWED": Reason(
+        StatusCode.INVALID_ARGUMENT, "The personalisation holds a file, which can't be sent."
+    ),
     "QR_CODE_TOO_LONG": Reason(StatusCode.INVALID_ARGUMENT, "The content of a QR code is over its limit."),
     "RATE_LIMITED": Reason(
         StatusCode.RESOURCE_EXHAUSTED, "More requests in a minute than the service may make."

@@ -13,6 +13,8 @@ KEY_TYPES = {
     "team": common_pb2.KEY_TYPE_TEAM,
     "test": common_pb2.KEY_TYPE_TEST,
 }
+FILE = object()
+"""A file in the place of a value."""
 ADDRESS = [("address_line_1", "Ann Other"), ("address_line_2", "1 Example Street"), ("postcode", "sw1a1aa")]
 
 
@@ -23,6 +25,8 @@ def fields(values: Sequence[tuple[str, Any]]) -> list[common_pb2.Personalisation
         item = common_pb2.PersonalisationField(key=key)
         if isinstance(value, list):
             item.list.items.extend(value)
+        elif value is FILE:
+            item.file.SetInParent()
         elif value is not None:
             item.text = value
         out.append(item)

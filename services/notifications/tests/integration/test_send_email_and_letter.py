@@ -1,5 +1,7 @@
 """Accepting emails and letters through gRPC (public-api.md §2.4, §2.6), and previews (§3.5)."""
 
+from typing import Any
+
 import pytest
 from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
@@ -7,7 +9,7 @@ from notify_common.errors import NotifyError
 
 from .conftest import House
 from .neighbours import new_id
-from .requests import ADDRESS, email, fields, letter
+from .requests import ADDRESS, FILE, email, fields, letter, sms
 
 
 def test_an_email_answers_its_wording(house: House) -> None:
@@ -227,4 +229,55 @@ def test_previews(house: House) -> None:
     with pytest.raises(NotifyError) as raised:
         house.stub.PreviewTemplate(preview(service, new_id(), []))
     assert raised.value.reason == "TEMPLATE_NOT_FOUND"
+    assert house.counts() == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"template_id": "00000000-0000-7000-8000-000000000000"}, "TEMPLATE_NOT_FOUND"),
+        ({"values": [("other", FILE)]}, "MISSING_PERSONALISATION"),
+        ({"email_reply_to_id": "00000000-0000-7000-8000-000000000000"}, "SENDER_NOT_FOUND"),
+        ({"key_type": "team"}, "RECIPIENT_NOT_ALLOWED"),
+        ({}, "FILE_NOT_ALLOWED"),
+        ({"email_address": "simulate-delivered@notifications.service.gov.uk"}, "FILE_NOT_ALLOWED"),
+    ],
+)
+def test_an_email_with_a_file_is_refused_after_the_other_checks(
+    house: House, changes: dict[str, object], reason: str
+) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "email", "((name))", "s")
+    request: dict[str, Any] = {"template_id": template, "values": [("name", FILE)]} | changes
+    with pytest.raises(NotifyError) as raised:
+        house.stub.SendEmail(email(service, **request))
+    assert raised.value.reason == reason
+    assert house.counts() == (0, 0, 0)
+
+
+def send(house: House, channel: str, service: str, template: str, values: list[tuple[str, object]]) -> None:
+    if channel == "sms":
+        house.stub.SendSms(sms(service, template, values, sms_sender_id=new_id()))
+    else:
+        house.stub.SendLetter(letter(service, template, values, key_type="team"))
+
+
+@pytest.mark.parametrize(
+    ("values", "reason", "message"),
+    [
+        ([("other", FILE)], "MISSING_PERSONALISATION", "Missing personalisation: name"),
+        ([("name", FILE)], "FILE_NOT_ALLOWED", "Can only send a file by email"),
+        ([("name", "x"), ("unused", FILE)], "FILE_NOT_ALLOWED", "Can only send a file by email"),
+    ],
+)
+@pytest.mark.parametrize("channel", ["sms", "letter"])
+def test_a_file_goes_by_no_other_channel(
+    house: House, channel: str, values: list[tuple[str, object]], reason: str, message: str
+) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, channel, "((name))", "s" if channel == "letter" else "")
+    # what else is wrong with these is looked at later
+    with pytest.raises(NotifyError) as raised:
+        send(house, channel, service, template, values)
+    assert (raised.value.reason, raised.value.message) == (reason, message)
     assert house.counts() == (0, 0, 0)

@@ -11,9 +11,9 @@ _WEEKS: Final = re.compile(r"\s*([0-9]{1,2})\s+weeks?\s*", re.IGNORECASE)
 _LONGEST_WEEKS: Final = 78
 
 
-def files_in(personalisation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Returns the values that are files, in order."""
-    return [value for value in personalisation.values() if isinstance(value, dict) and "file" in value]
+def is_file(value: object) -> bool:
+    """Tells whether a value of the personalisation is a file."""
+    return isinstance(value, dict) and "file" in value
 
 
 def check_structure(files: Iterable[Mapping[str, Any]]) -> None:

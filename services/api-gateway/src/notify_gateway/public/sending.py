@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from flask import Blueprint, Response, abort, request
 from notify.common.v1.common_pb2 import Channel, KeyType
@@ -17,7 +17,6 @@ from notify.notifications.v1.notifications_service_pb2 import (
 from notify_common.errors import NotifyError
 from notify_common.ids import uuid7
 from notify_common.logging import get_logger
-from notify_common.rpc import enums
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
 from notify_gateway.auth import Authenticator, Caller
@@ -26,15 +25,9 @@ from notify_gateway.errors import INVALID_JSON, ApiError, bad_request, json_resp
 from notify_gateway.presenters import notifications as presenter
 from notify_gateway.public import schemas, v2
 from notify_gateway.public.body import parse_json
-from notify_gateway.public.files import check_structure, files_in
+from notify_gateway.public.files import check_structure, is_file
 from notify_gateway.public.personalisation import to_fields
 from notify_gateway.public.schemas import Schema, canonical_uuid
-
-_CHANNEL_NOUNS: Final = {
-    Channel.CHANNEL_SMS: "text messages",
-    Channel.CHANNEL_EMAIL: "emails",
-    Channel.CHANNEL_LETTER: "letters",
-}
 
 Form = Mapping[str, Any]
 SendRequest = SendSmsRequest | SendEmailRequest | SendLetterRequest
@@ -103,7 +96,12 @@ class _Sending:
             idempotency_key=request.headers.get("Idempotency-Key", ""),
         )
         self._personalise(message, form, caller, Channel.CHANNEL_EMAIL)
-        response = self._clients.notifications.SendEmail(message)
+        try:
+            response = self._clients.notifications.SendEmail(message)
+        except NotifyError as error:
+            if error.reason == "FILE_NOT_ALLOWED":
+                self._refuse_files(form["personalisation"], caller)
+            raise
         body = presenter.sent_email(response, form, caller.service.id, template_id, v2.root())
         return json_response(body, 201)
 
@@ -136,13 +134,11 @@ class _Sending:
         return form  # type: ignore[no-any-return] # the schema says that it is an object
 
     def _personalise(self, message: SendRequest, form: Form, caller: Caller, channel: Channel) -> None:
-        """Puts the personalisation into `message`. Raises ApiError for files and what is too large."""
+        """Puts the personalisation into `message`. Raises ApiError for what is too large."""
         personalisation = form.get("personalisation")
         if not personalisation:
             return
-        if files := files_in(personalisation):
-            self._refuse_files(files, caller, channel)
-        message.personalisation.extend(to_fields(personalisation))
+        message.personalisation.extend(to_fields(personalisation, sending=True))
         # A value may take a few times the room on the wire that it took as JSON: `[1,1,1]` does.
         may_be_too_large = (request.content_length or LARGEST_CONTENT_BYTES) >= LARGEST_CONTENT_BYTES // 4
         if may_be_too_large and message.ByteSize() > LARGEST_CONTENT_BYTES:
@@ -165,13 +161,9 @@ class _Sending:
                 raise
             get_logger().warning("refused request not counted", reason=error.reason)
 
-    def _refuse_files(self, files: list[Mapping[str, Any]], caller: Caller, channel: Channel) -> NoReturn:
+    def _refuse_files(self, personalisation: Mapping[str, Any], caller: Caller) -> NoReturn:
         """Raises why files can't be sent (public-api.md §2.5): no service has contact details for them."""
-        self._count(caller, channel)
-        _check_permission(caller, channel)
-        if channel != Channel.CHANNEL_EMAIL:
-            raise bad_request("Can only send a file by email")
-        check_structure(files)
+        check_structure(filter(is_file, personalisation.values()))
         page = f"{self._admin_base_url}/services/{caller.service.id}/service-settings/send-files-by-email"
         raise bad_request(
             f"Send files by email has not been set up - add contact details for your service at {page}"
@@ -180,7 +172,8 @@ class _Sending:
     def _refuse_precompiled(self, form: Form, caller: Caller) -> NoReturn:
         """Raises what is wrong with a precompiled letter (public-api.md §2.7), or that none is taken."""
         self._count(caller, Channel.CHANNEL_LETTER)
-        _check_permission(caller, Channel.CHANNEL_LETTER)
+        if "letter" not in caller.service.permissions:
+            raise bad_request("Service is not allowed to send letters")
         if caller.key_type == KeyType.KEY_TYPE_TEAM:
             raise bad_request("Cannot send letters with a team api key", 403)
         if caller.service.restricted and caller.key_type != KeyType.KEY_TYPE_TEST:
@@ -196,11 +189,6 @@ class _Sending:
 def _letter_schema(form: Any) -> Schema:
     precompiled = isinstance(form, dict) and "content" in form
     return schemas.SEND_PRECOMPILED_LETTER if precompiled else schemas.SEND_LETTER
-
-
-def _check_permission(caller: Caller, channel: Channel) -> None:
-    if enums.to_text(Channel, channel) not in caller.service.permissions:
-        raise bad_request(f"Service is not allowed to send {_CHANNEL_NOUNS[channel]}")
 
 
 def _sender(caller: Caller) -> Sender:

@@ -63,7 +63,7 @@ def _preview(clients: Clients, template_id: str) -> Response:
         form = parse_json(body) if body else {}
         # What is no object is worded as such; an object is checked together with the id.
         schemas.PREVIEW_TEMPLATE.check({**form, "id": template_id} if isinstance(form, dict) else form)
-        fields = to_fields(form.get("personalisation", {}))
+        fields = to_fields(form.get("personalisation", {}), sending=False)
     except RecursionError:
         raise bad_request(INVALID_JSON) from None
     checked = canonical_uuid(template_id)

@@ -1,14 +1,18 @@
 """Personalisation as the protos carry it, to and from pairs."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from notify.common.v1 import common_pb2
 
 from notify_notifications.domain.personalisation import Pairs
 
+FILE_TEXT: Final = "file"
+"""What a file is until its message is refused: no missing and no empty value."""
+
 
 def from_proto(fields: Iterable[common_pb2.PersonalisationField]) -> Pairs:
-    """The pairs in the order of the fields."""
+    """The pairs in the order of the fields; files as FILE_TEXT."""
     pairs: Pairs = []
     for field in fields:
         match field.WhichOneof("value"):
@@ -16,6 +20,8 @@ def from_proto(fields: Iterable[common_pb2.PersonalisationField]) -> Pairs:
                 pairs.append((field.key, field.text))
             case "list":
                 pairs.append((field.key, list(field.list.items)))
+            case "file":
+                pairs.append((field.key, FILE_TEXT))
             case _:
                 pairs.append((field.key, None))
     return pairs

@@ -208,6 +208,7 @@ def _command(check: Checker, request: Any, context: grpc.ServicerContext) -> dic
         "sender": _sender(check, request),
         "template_id": request.template_id,
         "personalisation": _personalisation(check, request.personalisation),
+        "has_file": any(field.HasField("file") for field in request.personalisation),
         "reference": reference,
         "idempotency_key": check.text("idempotency_key", request.idempotency_key, MAX_IDEMPOTENCY_KEY),
         "content_hash": _content_hash(request),

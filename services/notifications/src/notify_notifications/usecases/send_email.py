@@ -15,7 +15,14 @@ from notify_notifications.domain.sanitising import SanitisedField, sanitise
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
 from notify_notifications.usecases.limits import Limits
-from notify_notifications.usecases.sending import Acceptance, Command, Details, check_size, values_for
+from notify_notifications.usecases.sending import (
+    Acceptance,
+    Command,
+    Details,
+    check_no_file,
+    check_size,
+    values_for,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +67,8 @@ class SendEmail:
         Raises:
             NotifyError: SERVICE_NOT_FOUND, RATE_LIMITED, DAILY_LIMIT_REACHED, RECIPIENT_INVALID (metadata
                 `stage` is `schema`), CHANNEL_NOT_ALLOWED, TEMPLATE_*, MISSING_PERSONALISATION, MESSAGE_EMPTY,
-                SENDER_NOT_FOUND, RECIPIENT_NOT_ALLOWED, MESSAGE_TOO_LONG, REQUEST_ID_REUSED.
+                SENDER_NOT_FOUND, RECIPIENT_NOT_ALLOWED, FILE_NOT_ALLOWED, MESSAGE_TOO_LONG,
+                REQUEST_ID_REUSED.
         """
         pairs, changed = sanitise(command.personalisation, command.sanitise_content_for)
         try:
@@ -86,6 +94,7 @@ class SendEmail:
             )
             if refusal is not None:
                 raise NotifyError("RECIPIENT_NOT_ALLOWED", refusal)
+            check_no_file(command, "Send files by email has not been set up")
             if message.too_long:
                 raise NotifyError(
                     "MESSAGE_TOO_LONG",

@@ -12,7 +12,15 @@ from notify_notifications.domain.personalisation import address_values, texts
 from notify_notifications.domain.recipients import letter_refusal
 from notify_notifications.domain.template import LetterWording, Template
 from notify_notifications.usecases.limits import Limits
-from notify_notifications.usecases.sending import Acceptance, Command, Details, check_size, values_for
+from notify_notifications.usecases.sending import (
+    FILES_BY_EMAIL_ONLY,
+    Acceptance,
+    Command,
+    Details,
+    check_no_file,
+    check_size,
+    values_for,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,8 @@ class SendLetter:
         Raises:
             NotifyError: SERVICE_NOT_FOUND, RATE_LIMITED, DAILY_LIMIT_REACHED, CHANNEL_NOT_ALLOWED,
                 TEMPLATE_*, QR_CODE_TOO_LONG, MISSING_PERSONALISATION, MESSAGE_EMPTY,
-                LETTERS_NOT_ALLOWED_FOR_KEY, ADDRESS_INVALID, MESSAGE_TOO_LONG, REQUEST_ID_REUSED.
+                FILE_NOT_ALLOWED, LETTERS_NOT_ALLOWED_FOR_KEY, ADDRESS_INVALID, MESSAGE_TOO_LONG,
+                REQUEST_ID_REUSED.
         """
         try:
             return self._accept(command)
@@ -57,6 +66,7 @@ class SendLetter:
             values = values_for(template, command.personalisation)
             if _wording(template).render(values).is_empty:
                 raise NotifyError("MESSAGE_EMPTY", "Your message is empty.")
+            check_no_file(command, FILES_BY_EMAIL_ONLY)
             refusal = letter_refusal(service, key_type)
             if refusal is not None:
                 raise NotifyError("LETTERS_NOT_ALLOWED_FOR_KEY", refusal)

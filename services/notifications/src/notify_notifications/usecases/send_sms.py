@@ -13,7 +13,14 @@ from notify_notifications.domain.notification import Channel
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
 from notify_notifications.usecases.limits import Limits
-from notify_notifications.usecases.sending import Acceptance, Command, Details, values_for
+from notify_notifications.usecases.sending import (
+    FILES_BY_EMAIL_ONLY,
+    Acceptance,
+    Command,
+    Details,
+    check_no_file,
+    values_for,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +61,9 @@ class SendSms:
         Raises:
             NotifyError: SERVICE_NOT_FOUND, RATE_LIMITED, DAILY_LIMIT_REACHED, RECIPIENT_INVALID (metadata
                 `stage` is `schema` for what is no number, `service` for one that the service may not use),
-                CHANNEL_NOT_ALLOWED, TEMPLATE_*, MISSING_PERSONALISATION, MESSAGE_EMPTY, SENDER_NOT_FOUND,
-                RECIPIENT_NOT_ALLOWED, INTERNATIONAL_NOT_ALLOWED, MESSAGE_TOO_LONG, REQUEST_ID_REUSED.
+                CHANNEL_NOT_ALLOWED, TEMPLATE_*, MISSING_PERSONALISATION, MESSAGE_EMPTY, FILE_NOT_ALLOWED,
+                SENDER_NOT_FOUND, RECIPIENT_NOT_ALLOWED, INTERNATIONAL_NOT_ALLOWED, MESSAGE_TOO_LONG,
+                REQUEST_ID_REUSED.
         """
         try:
             return self._accept(command)
@@ -73,6 +81,7 @@ class SendSms:
             message = _render(template, values_for(template, command.personalisation))
             if message.is_empty:
                 raise NotifyError("MESSAGE_EMPTY", "Your message is empty.")
+            check_no_file(command, FILES_BY_EMAIL_ONLY)
             from_number = self._from_number(service, command.sms_sender_id)
             _check_recipient(service, command, number)
             if not number.is_uk:

@@ -28,6 +28,9 @@ PROVIDERS: Final = "providers"
 LETTERS: Final = "letters"
 """Destination of letters in the outbox."""
 
+FILES_BY_EMAIL_ONLY: Final = "Can only send a file by email"
+"""Why texts and letters that hold a file are refused (public-api.md §2.5)."""
+
 _NOUNS: Final = {Channel.SMS: "text messages", Channel.EMAIL: "emails", Channel.LETTER: "letters"}
 
 
@@ -49,6 +52,8 @@ class Command:
     sender: Sender
     template_id: str
     personalisation: Pairs = field(repr=False)
+    has_file: bool
+    """Whether a value of the personalisation is a file."""
     reference: str | None = field(repr=False)
     idempotency_key: str = field(repr=False)
     """The client's; empty for none."""
@@ -200,6 +205,12 @@ def _refuse_above_limit(size: int) -> None:
             f"Your message is too long. It cannot be longer than {LARGEST_CONTENT_BYTES} bytes in all. "
             f"Your message is {size} bytes.",
         )
+
+
+def check_no_file(command: Command, refusal: str) -> None:
+    """Raises NotifyError FILE_NOT_ALLOWED with the sentence `refusal` for what holds a file."""
+    if command.has_file:
+        raise NotifyError("FILE_NOT_ALLOWED", refusal)
 
 
 def missing_personalisation(names: list[str]) -> NotifyError:
