@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import psutil
@@ -72,6 +73,33 @@ def test_a_taken_port_is_one_clear_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "web"])
+def test_what_is_no_port_is_one_clear_sentence(tmp_path: Path, port: str) -> None:
+    status, text = said_by(tmp_path / "run", "run", f"--port={port}")
+    assert status == 2
+    assert "should be a number from 1 to 65535" in text
+    assert "Traceback" not in text
+
+
+def test_a_demo_without_a_platform_is_one_clear_sentence(tmp_path: Path) -> None:
+    assert said_by(tmp_path, "demo") == (
+        1,
+        f"demo: {tmp_path}/demo.json is not there: start the platform first, with `make run`\n",
+    )
+    nobody = f"http://127.0.0.1:{free_ports(1)[0]}"
+    key = f"demo-{uuid.uuid4()}-{uuid.uuid4()}"
+    left = {"base_url": nobody, "api_keys": {"normal": key}, "templates": {"sms": str(uuid.uuid4())}}
+    (tmp_path / "demo.json").write_text(json.dumps(left))
+    assert said_by(tmp_path, "demo") == (1, f"demo: {nobody} does not answer: is the platform up?\n")
+
+
+def said_by(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Runs a command of the stack to its end; returns its exit status and all that it says."""
+    command = [sys.executable, "-m", "notify_local", "--run-folder", str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
 def test_a_second_start_keeps_everything_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     port = free_ports(1)[0]
@@ -89,6 +117,7 @@ def test_a_second_start_keeps_everything_and_ctrl_c_leaves_nothing(tmp_path: Pat
             status = process.wait(60)
         assert status == 0, said.read_text()
         assert living(folder) == {}
+        assert not (folder / "demo.json").exists()
     first, second = demo_files
     assert set(first) == {
         "base_url",

@@ -1,8 +1,7 @@
 """Command line of the local stack: `python -m notify_local run | demo | rpc | certs`."""
 
 import argparse
-import json
-import os
+import logging
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from notify_local.backing import StartFailed
-from notify_local.demo import DemoFailed, DemoFile, send_demo_messages
+from notify_local.demo import DemoFailed, DemoFile, demo_path, details, send_demo_messages
 from notify_local.seed import Seeded, seed
 from notify_local.stack import CERTIFICATE_NAMES, Options, PortTaken, Stack
 
@@ -81,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell has a background job ignore the former
         signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
+    demo_path(run_folder).unlink(missing_ok=True)
     try:
         with _Reporter() as reporter:
             stack.start(reporter.step)
@@ -96,12 +96,13 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(f"run: {error}", markup=False)
         return 1
     except grpc.RpcError as error:
-        console.print(f"run: seeding failed: {error}", markup=False)
+        console.print(f"run: seeding failed: {details(error)}", markup=False)
         return 1
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         console.print("stopping …")
+        demo_path(run_folder).unlink(missing_ok=True)
         stack.stop()
     return 0
 
@@ -129,11 +130,9 @@ def _write_demo_file(stack: Stack, seeded: Seeded) -> DemoFile:
         "grpc": stack.grpc_targets,
         "certs": {"ca": str(operator.ca), "cert": str(operator.cert), "key": str(operator.key)},
     }
-    path = stack.folder / "demo.json"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file, indent=2)
-    return DemoFile(content)
+    demo_file = DemoFile(content)
+    demo_file.write(stack.folder)
+    return demo_file
 
 
 def _say_where_to_look(stack: Stack, demo: DemoFile, seconds: float) -> None:
@@ -147,7 +146,7 @@ The platform is up, {seconds:.0f} s after the start.
   Live key   {demo.content["api_keys"]["normal"]}
   Team key   {demo.content["api_keys"]["team"]}
   Test key   {demo.content["api_keys"]["test"]}
-  Scripts    {stack.folder / "demo.json"}
+  Scripts    {demo_path(stack.folder)}
   Logs       {stack.folder / "logs"}
 
   make demo    sends three more messages
@@ -217,6 +216,12 @@ def certs(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: it should be a number from 1 to 65535")
+    return int(text)
+
+
 def main() -> int:
     """Command line entry; returns the exit status."""
     parser = argparse.ArgumentParser(prog="notify_local", description=__doc__)
@@ -225,7 +230,7 @@ def main() -> int:
     )
     commands = parser.add_subparsers(required=True)
     run_parser = commands.add_parser("run", help="start the platform and stay until Ctrl-C")
-    run_parser.add_argument("--port", type=int, default=6011, help="where the platform is reached (6011)")
+    run_parser.add_argument("--port", type=_port, default=6011, help="where the platform is reached (6011)")
     run_parser.set_defaults(command=run)
     demo_parser = commands.add_parser("demo", help="send a text, an email and a letter")
     demo_parser.set_defaults(command=demo)
@@ -236,6 +241,8 @@ def main() -> int:
     certs_parser = commands.add_parser("certs", help="make the development certificates")
     certs_parser.set_defaults(command=certs)
     arguments = parser.parse_args()
+    # What the client logs of a failed request is said again, in a sentence, by whoever made it.
+    logging.getLogger("notifications_python_client").addHandler(logging.NullHandler())
     return int(arguments.command(arguments))
 
 

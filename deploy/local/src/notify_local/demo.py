@@ -1,6 +1,7 @@
 """Sends a text, an email and a letter with the official Python client and follows each to its delivery."""
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from notifications_python_client.errors import HTTPError
 from notifications_python_client.notifications import NotificationsAPIClient
 from notify.letters.v1 import print_runs_service_pb2, print_runs_service_pb2_grpc
 
@@ -26,23 +28,31 @@ ADDRESS = {
 
 
 class DemoFailed(Exception):
-    """A demo message was not delivered; the text says which, and in what state it is."""
+    """A demo message was not accepted or not delivered; the text says which, or that nobody answers."""
 
 
 @dataclass(frozen=True)
 class DemoFile:
-    """What `.run/demo.json` tells scripts (design.md §6)."""
+    """What `.run/demo.json` tells scripts; it is there while the platform is up (design.md §6)."""
 
     content: dict[str, Any]
 
     @classmethod
     def read(cls, run_folder: Path) -> "DemoFile":
-        """Reads the file. Raises DemoFailed where no stack has run."""
-        path = run_folder / "demo.json"
+        """Reads the file. Raises DemoFailed where no stack runs."""
+        path = demo_path(run_folder)
         try:
             return cls(json.loads(path.read_text()))
         except (OSError, ValueError) as error:
             raise DemoFailed(f"{path} is not there: start the platform first, with `make run`") from error
+
+    def write(self, run_folder: Path) -> None:
+        """Writes the file, whole at once and for its owner alone: it holds keys."""
+        path = demo_path(run_folder)
+        partial = path.with_suffix(".partial")
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(self.content, file, indent=2)
+        partial.replace(path)
 
     def channel(self, context: str) -> grpc.Channel:
         """A channel to a context with the operator's certificate; close it after use."""
@@ -51,11 +61,31 @@ class DemoFile:
         return grpc.secure_channel(self.content["grpc"][context], credentials)
 
 
+def details(error: grpc.RpcError) -> str:
+    """What a failed call says, in its own words."""
+    return str(error.details()) if isinstance(error, grpc.Call) else str(error)
+
+
+def demo_path(run_folder: Path) -> Path:
+    """Where the demo file of a stack is."""
+    return run_folder / "demo.json"
+
+
 def send_demo_messages(demo: DemoFile, tell: Callable[[str], None]) -> dict[str, str]:
     """Sends the three messages, waits until each is delivered, and returns channel -> notification id.
 
     The letter needs a print run, which is started by hand here, as an operator would. Raises DemoFailed.
     """
+    try:
+        return _send_demo_messages(demo, tell)
+    except HTTPError as error:
+        said = "does not answer: is the platform up?" if error.response is None else f"said: {error}"
+        raise DemoFailed(f"{demo.content['base_url']} {said}") from error
+    except grpc.RpcError as error:
+        raise DemoFailed(f"the print run was not started: {details(error)}") from error
+
+
+def _send_demo_messages(demo: DemoFile, tell: Callable[[str], None]) -> dict[str, str]:
     client = NotificationsAPIClient(demo.content["api_keys"]["normal"], base_url=demo.content["base_url"])
     templates = demo.content["templates"]
     ids = {

@@ -50,7 +50,7 @@ Progress = Callable[[str], None]
 
 
 class PortTaken(Exception):
-    """The port that the gateway should listen on is in use."""
+    """The port that the platform should be reached at can't be listened on."""
 
 
 @dataclass
@@ -109,7 +109,8 @@ class Stack:
     def _start(self, progress: Progress) -> None:
         if self.options.port is not None and not port_is_free(self.options.port):
             raise PortTaken(
-                f"port {self.options.port} of 127.0.0.1 is in use; name another one: make run PORT=…"
+                f"port {self.options.port} of 127.0.0.1 is in use or not yours to use; "
+                "name another one: make run PORT=…"
             )
         self.port = self.options.port or free_ports(1)[0]
         progress("certificates")
