@@ -14,7 +14,7 @@ SERVE = {
 }
 WORK = {
     "providers-work": ["-m", "notify_providers", "work", "--queues", "dispatch,sandbox,housekeeping"],
-    "letters-work": ["-m", "notify_letters", "work", "--queues", "relay"],
+    "letters-work": ["-m", "notify_letters", "work", "--queues", "relay,housekeeping"],
     "letters-celery": ["-m", "celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render,submit"],
     "notifications-work": ["-m", "notify_notifications", "work", "--queues", "relay,feeds,housekeeping"],
 }

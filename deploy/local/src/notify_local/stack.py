@@ -310,7 +310,7 @@ _WORKERS: dict[str, dict[str, list[str]]] = {
     "admin": {},
     "providers": {"providers-work": ["work", "--queues", "dispatch,sandbox,housekeeping"]},
     "letters": {
-        "letters-work": ["work", "--queues", "relay"],
+        "letters-work": ["work", "--queues", "relay,housekeeping"],
         "letters-celery": ["celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render,submit"],
     },
     "notifications": {"notifications-work": ["work", "--queues", "relay,feeds,housekeeping"]},

@@ -24,9 +24,12 @@ def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Eve
 
 
 def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
-    """Run the relay until told to stop."""
-    parts = bootstrap.parts_for_relay(settings)
-    group = WorkerGroup(bootstrap.relay_workers(parts, Broker(app)))
+    """Run the workers of the queues named until told to stop."""
+    parts = bootstrap.parts_for_workers(settings)
+    broker = Broker(app)
+    group = WorkerGroup(
+        [worker for queue in arguments.queues for worker in bootstrap.workers(parts, broker, queue)]
+    )
     group.start()
     admin = AdminServer("letters", settings, {**parts.checks(), "workers": group.healthy})
     admin.start()
@@ -39,7 +42,7 @@ def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Even
 def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
     """Bring the database to the newest schema, and make the bucket unless it is there."""
     migrations.migrate("notify_letters", settings.database_url.get_secret_value(), settings.app_role)
-    bootstrap.parts_for_relay(settings).blobs.ensure_bucket()
+    bootstrap.parts_for_workers(settings).blobs.ensure_bucket()
 
 
 if __name__ == "__main__":
@@ -48,7 +51,9 @@ if __name__ == "__main__":
         Settings,
         [
             main.Command("serve", "serve LettersService and PrintRunsService", serve),
-            main.work_command("send the tasks of due batches to Celery", bootstrap.QUEUES, work),
+            main.work_command(
+                "send the tasks of due batches to Celery, and tidy away", bootstrap.QUEUES, work
+            ),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
         ],
     )

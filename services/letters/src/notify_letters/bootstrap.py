@@ -32,13 +32,15 @@ from notify_letters.settings import Settings
 from notify_letters.store.tables import print_batches, render_batches
 from notify_letters.usecases.render_batch import RenderBatch
 from notify_letters.usecases.submit_batch import SubmitBatch
+from notify_letters.workers.housekeeping import Housekeeper
 from notify_letters.workers.relay import Relay
 
-QUEUES: Final = ("relay",)
+QUEUES: Final = ("relay", "housekeeping")
 """What `work --queues` takes."""
 
 _LAYOUTS: Final = 500
-_RELAY_CONNECTIONS: Final = 2
+_WORKER_CONNECTIONS: Final = 4
+_HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 _TASK_CONNECTIONS: Final = 1
 
 
@@ -91,7 +93,8 @@ class Parts:
     def submit_batch(self) -> SubmitBatch:
         """The use case behind the task of that name."""
         channel = self.channels.get("providers", self.settings.providers_target)
-        return SubmitBatch(self.uow, self.submit_queue, ProvidersClient(DispatchServiceStub(channel)))
+        providers = ProvidersClient(DispatchServiceStub(channel), self.settings.lease_seconds / 2)
+        return SubmitBatch(self.uow, self.submit_queue, providers)
 
     def checks(self) -> Mapping[str, Callable[[], bool]]:
         """What health depends on."""
@@ -118,9 +121,9 @@ def parts_for_server(settings: Settings) -> Parts:
     return Parts(settings, connections=settings.grpc_threads)
 
 
-def parts_for_relay(settings: Settings) -> Parts:
-    """Parts of the process that runs the relay."""
-    return Parts(settings, connections=_RELAY_CONNECTIONS)
+def parts_for_workers(settings: Settings) -> Parts:
+    """Parts of a process that runs workers."""
+    return Parts(settings, connections=_WORKER_CONNECTIONS)
 
 
 def parts_for_tasks(settings: Settings) -> Parts:
@@ -145,7 +148,15 @@ def registrations(parts: Parts) -> Sequence[Registration]:
     ]
 
 
-def relay_workers(parts: Parts, broker: Broker) -> list[Worker]:
+def workers(parts: Parts, broker: Broker, queue: str) -> list[Worker]:
+    """The workers of one of QUEUES."""
+    if queue == "relay":
+        return _relay_workers(parts, broker)
+    step = Housekeeper(parts.settings.event_keep_days).step
+    return [Worker("housekeeping", parts.uow, step, longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS)]
+
+
+def _relay_workers(parts: Parts, broker: Broker) -> list[Worker]:
     """The relay: one worker a table of batches, so that neither waits for the other."""
     settings = parts.settings
     resend_after = timedelta(seconds=settings.resend_seconds)

@@ -42,6 +42,8 @@ class Settings(DatabaseSettings):
     """Secret of the credentials."""
     lease_seconds: Seconds = 30
     """How long a task has a batch for itself without a sign of life; after it another task may take over."""
+    event_keep_days: Annotated[float, Field(ge=1, le=365)] = 30.0
+    """How long letter events are kept; a consumer that was away for longer has missed some."""
     resend_seconds: Seconds = 300
     """How long a task may wait in the broker before the relay sends it again, in case it was lost."""
     max_waiting_tasks: Annotated[int, Field(ge=1, le=100_000)] = 1000

@@ -219,6 +219,22 @@ def test_a_task_whose_lease_was_taken_over_marks_nothing(house: House) -> None:
     assert len(house.providers.dispatches) == 10
 
 
+def test_a_batch_that_providers_are_slow_with_is_given_up_before_its_lease_ends(house: House) -> None:
+    make_letters(house, 2)
+    start(house)
+    (batch_id,) = house.batch_ids("print_batches")
+    house.providers.hold = threading.Event()
+    try:
+        assert not house.parts(lease_seconds=4).submit_batch(batch_id)
+        later = house.rows("SELECT attempt, due_at > now(), leased_until, submit_time FROM print_batches")
+        assert [tuple(row) for row in later] == [(1, True, None, None)]
+    finally:
+        house.providers.hold.set()
+    house.due_again()
+    assert submit_all(house) == [True]
+    assert house.states() == {"submitted": 2}
+
+
 def test_a_killed_celery_worker_leaves_no_letter_behind(house: House) -> None:
     make_letters(house, 700)
     house.providers.hold = threading.Event()

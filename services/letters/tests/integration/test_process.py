@@ -61,6 +61,17 @@ def test_only_known_queues_are_worked(house: House) -> None:
     assert "no such queue: render" in refused.stderr
 
 
+def test_housekeeping_deletes_old_events(house: House) -> None:
+    house.run(
+        "INSERT INTO letter_events (letter_id, kind, page_count, sheet_count, create_time)"
+        " SELECT gen_random_uuid(), 'ready', n, n, now() - n * interval '10 days'"
+        " FROM generate_series(1, 6) n"
+    )
+    with house.process("work", "notify_letters", "work", "--queues", "housekeeping") as process:
+        until(lambda: house.value("SELECT count(*) FROM letter_events") == 2, [process])
+    assert [row.page_count for row in house.rows("SELECT page_count FROM letter_events ORDER BY 1")] == [1, 2]
+
+
 def test_migrating_makes_the_bucket_and_may_be_repeated(house: House, fresh_database: FreshDatabase) -> None:
     bucket = f"letters-{ids.uuid7()}"
     url = fresh_database()

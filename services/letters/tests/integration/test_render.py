@@ -21,6 +21,8 @@ from notify_common.db.migrations import schema_differences
 from notify_common.errors import NotifyError
 from notify_letters.domain.letter import pdf_key
 from notify_letters.store.tables import metadata
+from notify_letters.usecases import render_batch
+from notify_local.backing import wait_until
 
 from .conftest import SERVICE_ID, House, letter
 
@@ -369,3 +371,24 @@ def test_test_letters_are_submitted_at_once_in_a_batch_of_their_own(house: House
     assert house.providers.dispatches[test.id].key_type == KEY_TYPE_TEST
     assert get(house, test.id).state == Letter.STATE_SUBMITTED
     assert get(house, real.id).state == Letter.STATE_READY
+
+
+def test_a_batch_stays_leased_while_a_slow_store_takes_its_pdfs(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render_batch, "HEARTBEAT_SECONDS", 0.05)
+    create(house, letter())
+    (batch_id,) = house.batch_ids("render_batches")
+    parts = house.parts()
+    put = parts.blobs.put
+    leased_anew: list[bool] = []
+
+    def slow(*arguments: Any, **keywords: Any) -> None:
+        house.expire_leases()
+        leased = "SELECT leased_until > now() FROM render_batches"
+        leased_anew.append(wait_until(lambda: house.value(leased), 10))
+        put(*arguments, **keywords)
+
+    parts.blobs.put = slow  # type: ignore[method-assign] # the store at its slowest
+    assert parts.render_batch(batch_id)
+    assert leased_anew == [True]

@@ -15,10 +15,16 @@ from notify_letters.domain.letter import pdf_key
 
 
 class ProvidersClient:
-    """Hands letters to providers, which take each once per id."""
+    """Hands letters to providers, which take each once per id.
 
-    def __init__(self, stub: DispatchServiceStub) -> None:
+    Args:
+        stub: of providers.
+        seconds: longest time for a batch, below the lease of whoever submits it.
+    """
+
+    def __init__(self, stub: DispatchServiceStub, seconds: float) -> None:
         self._stub = stub
+        self._seconds = seconds
 
     def submit_print_batch(self, batch_id: UUID, letters: Sequence[Row[Any]]) -> int:
         """Stream a batch, a header and then its letters, and return how many providers have of it now.
@@ -40,7 +46,7 @@ class ProvidersClient:
             chunk = pb.PrintBatchChunk(dispatches=map(_dispatch, letters))
             yield pb.SubmitPrintBatchRequest(chunk=chunk)
 
-        answer = self._stub.SubmitPrintBatch(parts())
+        answer = self._stub.SubmitPrintBatch(parts(), timeout=self._seconds)
         return int(answer.accepted_count + answer.duplicate_count)
 
 

@@ -1,13 +1,14 @@
 """Read letters, their PDFs and what happened to them."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
-from notify_common.feeds.producer import read_feed
+from notify_common.feeds.producer import read_feed, trim_feed
 from sqlalchemy import Row
 
 from notify_letters.domain.letter import pdf_key
@@ -68,6 +69,12 @@ def list_letter_events(uow: UnitOfWork, cursor: str, limit: int) -> tuple[list[R
     """Events after a cursor, oldest first, and where to go on (design.md §3.4)."""
     with uow.autocommit() as conn:
         return read_feed(conn, letter_events, cursor, limit)
+
+
+def trim_letter_events(uow: UnitOfWork, keep_days: float) -> int:
+    """Delete a bounded number of events that are older than these days; returns how many."""
+    with uow.begin() as conn:
+        return trim_feed(conn, letter_events, timedelta(days=keep_days))
 
 
 def _with_pdf(uow: UnitOfWork, service_id: UUID, letter_id: UUID) -> Row[Any]:

@@ -1,7 +1,7 @@
 """Make the PDFs of a batch of letters."""
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -102,9 +102,18 @@ class RenderBatch:
                     continue
                 outcomes.append(rendered(row.id, pdf.page_count))
                 uploads.append(pool.submit(self._upload, row.id, pdf.content))
-            for upload in uploads:
-                upload.result()
+            self._finish(batch, uploads)
         return outcomes
+
+    def _finish(self, batch: Row[Any], uploads: Iterable[Future[None]]) -> None:
+        """Wait for uploads, which a slow store may draw out beyond a lease."""
+        waiting = set(uploads)
+        while waiting:
+            ended, waiting = wait(waiting, HEARTBEAT_SECONDS, FIRST_EXCEPTION)
+            for upload in ended:
+                upload.result()
+            if waiting:
+                self._heartbeat(batch)
 
     def _typeset(self, row: Row[Any], layout: LetterLayout | None) -> Pdf | EventKind:
         """The PDF, or what became of the letter without one."""
