@@ -233,7 +233,7 @@ def list_events(
 def trim(conn: Connection, keep_days: float, limit: int = 5000) -> int:
     """Deletes sent and failed dispatches that are older than `keep_days`, with their attempts and receipts.
 
-    At most `limit`; returns how many. They are found by their ids, which are ordered by time (design.md §2.9).
+    At most `limit`; returns how many. Found by their ids, which are ordered by time (design.md §2.9).
     """
     keep = timedelta(days=keep_days)
     oldest_kept = UUID(int=int((clock.now() - keep).timestamp() * 1000) << 80)
