@@ -84,3 +84,10 @@ def test_an_error_is_said_once() -> None:
     with pytest.raises(ApiError) as raised:
         schemas.LIST_NOTIFICATIONS.check({"status": ["tiger", "tiger"]})
     assert len(raised.value.entries) == 1
+
+
+def test_errors_without_end_are_not_all_said() -> None:
+    body = VALID["SEND_EMAIL"] | {"sanitise_content_for": list(range(schemas.MOST_MESSAGES + 1))}
+    messages = schemas.SEND_EMAIL.messages(body)
+    assert len(messages) == schemas.MOST_MESSAGES
+    assert messages[0] == "sanitise_content_for 0 is not of type string"

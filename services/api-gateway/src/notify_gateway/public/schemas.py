@@ -8,6 +8,7 @@ knows no words, and only what it rejects is handed to `jsonschema`.
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from notify_gateway.errors import validation_error
 
 Json = Any
 Predicate = Callable[[Json], bool]
+
+MOST_MESSAGES: Final = 1000
 
 _SCHEDULE_LIMIT: Final = timedelta(hours=24)
 
@@ -129,8 +132,11 @@ class Schema:
         return self._is_valid(value)
 
     def messages(self, value: Json) -> list[str]:
-        """Returns the contract's sentence for each thing wrong with `value`; slow."""
-        return [_sentence(error) for error in self._validator.iter_errors(value)]
+        """Returns the contract's sentence for each thing wrong with `value`; slow.
+
+        At most MOST_MESSAGES: a list of half a million wrong items is no reason to work for seconds.
+        """
+        return [_sentence(error) for error in islice(self._validator.iter_errors(value), MOST_MESSAGES)]
 
     @cached_property
     def _validator(self) -> Draft7Validator:
