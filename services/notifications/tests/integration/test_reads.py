@@ -1,11 +1,13 @@
 """Reading notifications back (public-api.md §3.1, §3.2)."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notification_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
+from notify_common import clock
 from notify_common.errors import NotifyError
 
 from .conftest import House
@@ -114,6 +116,19 @@ def test_a_page_of_long_links_and_addresses_is_cut_too(house: House) -> None:
     assert len(listed(house, service, page_token=first.next_page_token).notifications) == 2
 
 
+def test_no_more_is_read_for_a_page_than_the_wire_takes(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "x")
+    requests = [sms(service, template, [("unused", "x" * 1_500_000)]) for _ in range(4)]
+    for request in requests:
+        house.stub.SendSms(request)
+    first = listed(house, service)
+    assert len(first.notifications) == 2
+    second = listed(house, service, page_token=first.next_page_token)
+    assert not second.next_page_token
+    assert ids(first) + ids(second) == [request.request_id for request in reversed(requests)]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -150,3 +165,27 @@ def test_another_service_s_notification_is_not_found(house: House, sent: tuple[s
     with pytest.raises(NotifyError) as raised:
         house.get("", "x")
     assert {violation.field for violation in raised.value.violations} == {"service_id", "notification_id"}
+
+
+@pytest.mark.parametrize(
+    ("postage", "last_line", "day"),
+    [
+        (common_pb2.POSTAGE_FIRST, "SW1A 1AA", datetime(2026, 11, 26)),
+        (common_pb2.POSTAGE_SECOND, "SW1A 1AA", datetime(2026, 12, 2)),
+        (common_pb2.POSTAGE_ECONOMY, "SW1A 1AA", datetime(2026, 12, 4)),
+        (common_pb2.POSTAGE_FIRST, "France", datetime(2026, 12, 3)),
+        (common_pb2.POSTAGE_FIRST, "Japan", datetime(2026, 12, 7)),
+    ],
+)
+def test_a_letter_is_estimated_to_arrive_on_its_last_likely_day(
+    house: House, postage: common_pb2.Postage, last_line: str, day: datetime
+) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "letter", "x", "s")
+    house.admin.change_template(service, template, postage=postage)
+    request = letter(service, template, [*ADDRESS[:2], ("address_line_7", last_line)])
+    # printed on Wednesday the 25th
+    with clock.set_for_tests(datetime(2026, 11, 24, 7, 10, 25, 65748, UTC)):
+        house.stub.SendLetter(request)
+    estimated = house.get(service, request.request_id).estimated_delivery_time
+    assert estimated.ToDatetime() == day.replace(hour=16, second=25, microsecond=65748)

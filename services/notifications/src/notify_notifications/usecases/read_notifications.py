@@ -1,6 +1,6 @@
 """Reading notifications back (public-api.md §3.1, §3.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -40,7 +40,7 @@ class NotificationView:
     cost: Cost | None
     """None while it is not known."""
     estimated_delivery_time: datetime | None
-    """Letters only."""
+    """The last of the likely days (public-api.md §3.1); letters only."""
 
     @property
     def text_bytes(self) -> int:
@@ -61,35 +61,36 @@ class ReadNotifications:
         found = self._store.get(service_id, notification_id)
         if found is None:
             raise NotifyError("NOTIFICATION_NOT_FOUND")
-        return self._views([found])[0]
+        return next(self._views([found]))
 
     def page(
         self, service_id: str, filters: Filters, before: tuple[datetime, str] | None, limit: int
     ) -> tuple[list[NotificationView], bool]:
         """Up to `limit` notifications, newest first, older than the position; and whether there are more.
 
-        Fewer than `limit` where their texts would not fit into one answer.
+        Fewer than `limit` where their texts, as written or filled in, would not fit into one answer.
         """
-        found = self._store.page(service_id, filters, before, limit + 1)
-        views = self._views(found[:limit])
+        found, more = self._store.page(service_id, filters, before, limit, MOST_TEXT_BYTES)
+        views: list[NotificationView] = []
         size = 0
-        for count, view in enumerate(views):
+        for view in self._views(found):
             size += view.text_bytes
-            if count and size > MOST_TEXT_BYTES:
-                return views[:count], True
-        return views, len(found) > limit
+            if views and size > MOST_TEXT_BYTES:
+                return views, True
+            views.append(view)
+        return views, more
 
     def position(self, service_id: str, notification_id: str) -> tuple[datetime, str] | None:
         """Where a notification stands in lists, or None if the service has none of this id."""
         return self._store.position(service_id, notification_id)
 
-    def _views(self, found: Sequence[Notification]) -> list[NotificationView]:
+    def _views(self, found: Sequence[Notification]) -> Iterator[NotificationView]:
+        """The views of notifications, each made when it is asked for: together they may be very large."""
         keys = {TemplateKey(one.service_id, one.template_id, one.template_version) for one in found}
         templates = self._snapshots.template_versions(keys)
-        return [
-            _view(one, templates[TemplateKey(one.service_id, one.template_id, one.template_version)])
-            for one in found
-        ]
+        for one in found:
+            key = TemplateKey(one.service_id, one.template_id, one.template_version)
+            yield _view(one, templates[key])
 
 
 def _view(notification: Notification, template: Template | None) -> NotificationView:
@@ -100,7 +101,7 @@ def _view(notification: Notification, template: Template | None) -> Notification
     is_letter = notification.channel is Channel.LETTER
     estimated = None
     if is_letter and notification.postage is not None:
-        estimated = timings(notification.create_time, notification.postage).earliest_delivery
+        estimated = timings(notification.create_time, notification.postage).latest_delivery
     return NotificationView(
         notification=notification,
         subject=subject,
