@@ -97,6 +97,12 @@ def test_emails_as_odd_as_services_may_send_are_taken_over(
     assert house.states() == {"queued": 1}
 
 
+def test_a_number_as_oddly_typed_as_it_may_be_is_taken_over(house: House, stub: DispatchServiceStub) -> None:
+    text = sms_proto()
+    text.sms.phone_number_as_typed = "\u200b" * 5_000 + "07700900123"
+    assert stub.BatchDispatch(pb.BatchDispatchRequest(dispatches=[text])).accepted_count == 1
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

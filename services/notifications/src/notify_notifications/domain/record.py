@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from notify_notifications.domain.cost import Billable
 from notify_notifications.domain.notification import Channel, KeyType, State
-from notify_notifications.domain.personalisation import Pairs
+from notify_notifications.domain.personalisation import Pairs, texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,12 @@ class Notification:
     provider: str
     international: bool
     billable: Billable
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of what the client wrote."""
+        written = (self.reference or "", self.recipient, self.unsubscribe_url, *texts(self.personalisation))
+        return sum(len(text.encode()) for text in written)
 
 
 class Origin(NamedTuple):

@@ -15,6 +15,9 @@ from notify_notifications.domain.notification import Channel, KeyType, Progress,
 from notify_notifications.domain.record import Notification
 from notify_notifications.store.tables import letter_rates, notifications, sms_rates
 
+_ROWS_AT_ONCE: Final = 25
+"""Rows that the database hands out at once where only so many bytes are wanted."""
+
 _n = notifications.c
 
 _SMS_RATE: Final = (
@@ -65,9 +68,19 @@ class NotificationStore:
         return None if row is None else _notification(row)
 
     def page(
-        self, service_id: str, filters: Filters, before: tuple[datetime, str] | None, limit: int
-    ) -> list[Notification]:
-        """Up to `limit` notifications, newest first, after the position (create time, id) in that order."""
+        self,
+        service_id: str,
+        filters: Filters,
+        before: tuple[datetime, str] | None,
+        limit: int,
+        most_bytes: int,
+    ) -> tuple[list[Notification], bool]:
+        """Up to `limit` notifications, newest first, and whether there are more.
+
+        Args:
+            before: position (create time, id) after which they begin in that order; None for the newest.
+            most_bytes: size of what clients wrote up to which they are read; a larger first one comes alone.
+        """
         query = _whole().where(_n.service_id == service_id, _n.key_type == filters.key_type)
         if filters.channels:
             query = query.where(_n.channel.in_(filters.channels))
@@ -77,9 +90,19 @@ class NotificationStore:
             query = query.where(_n.reference == filters.reference)
         if before is not None:
             query = query.where(sa.tuple_(_n.create_time, _n.id) < sa.tuple_(*map(sa.literal, before)))
-        query = query.order_by(_n.create_time.desc(), _n.id.desc()).limit(limit)
-        with self._uow.autocommit() as conn:
-            return [_notification(row) for row in conn.execute(query)]
+        query = query.order_by(_n.create_time.desc(), _n.id.desc()).limit(limit + 1)
+        found: list[Notification] = []
+        size = 0
+        with self._uow.begin() as conn:
+            streamed = conn.execution_options(yield_per=_ROWS_AT_ONCE)
+            with streamed.execute(query) as rows:
+                for row in rows:
+                    one = _notification(row)
+                    size += one.size_bytes
+                    if len(found) == limit or (found and size > most_bytes):
+                        return found, True
+                    found.append(one)
+        return found, False
 
     def position(self, service_id: str, notification_id: str) -> tuple[datetime, str] | None:
         """Where a notification of the service stands in lists, or None if there is none."""

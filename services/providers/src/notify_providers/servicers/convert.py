@@ -58,9 +58,8 @@ def _sms(check: Checker, field: str, sms: dispatch_pb2.SmsContent) -> SmsContent
         sender=check.required(f"{field}.sender", sms.sender, MAX_WORD),
         body=check.required(f"{field}.body", sms.body, MAX_SMS),
         international=sms.international,
-        phone_number_as_typed=check.text(
-            f"{field}.phone_number_as_typed", sms.phone_number_as_typed, MAX_WORD
-        ),
+        # may hold any number of characters that count for nothing
+        phone_number_as_typed=check.text(f"{field}.phone_number_as_typed", sms.phone_number_as_typed),
     )
 
 
