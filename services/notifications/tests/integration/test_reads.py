@@ -1,6 +1,6 @@
 """Reading notifications back (public-api.md §3.1, §3.2)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pytest
@@ -170,15 +170,15 @@ def test_another_service_s_notification_is_not_found(house: House, sent: tuple[s
 @pytest.mark.parametrize(
     ("postage", "last_line", "day"),
     [
-        (common_pb2.POSTAGE_FIRST, "SW1A 1AA", datetime(2026, 11, 26)),
-        (common_pb2.POSTAGE_SECOND, "SW1A 1AA", datetime(2026, 12, 2)),
-        (common_pb2.POSTAGE_ECONOMY, "SW1A 1AA", datetime(2026, 12, 4)),
-        (common_pb2.POSTAGE_FIRST, "France", datetime(2026, 12, 3)),
-        (common_pb2.POSTAGE_FIRST, "Japan", datetime(2026, 12, 7)),
+        (common_pb2.POSTAGE_FIRST, "SW1A 1AA", date(2026, 11, 26)),
+        (common_pb2.POSTAGE_SECOND, "SW1A 1AA", date(2026, 12, 2)),
+        (common_pb2.POSTAGE_ECONOMY, "SW1A 1AA", date(2026, 12, 4)),
+        (common_pb2.POSTAGE_FIRST, "France", date(2026, 12, 3)),
+        (common_pb2.POSTAGE_FIRST, "Japan", date(2026, 12, 7)),
     ],
 )
 def test_a_letter_is_estimated_to_arrive_on_its_last_likely_day(
-    house: House, postage: common_pb2.Postage, last_line: str, day: datetime
+    house: House, postage: common_pb2.Postage, last_line: str, day: date
 ) -> None:
     service = house.admin.add_service()
     template = house.admin.add_template(service, "letter", "x", "s")
@@ -188,4 +188,4 @@ def test_a_letter_is_estimated_to_arrive_on_its_last_likely_day(
     with clock.set_for_tests(datetime(2026, 11, 24, 7, 10, 25, 65748, UTC)):
         house.stub.SendLetter(request)
     estimated = house.get(service, request.request_id).estimated_delivery_time
-    assert estimated.ToDatetime() == day.replace(hour=16, second=25, microsecond=65748)
+    assert estimated.ToDatetime(UTC) == datetime.combine(day, time(16, 0, 25, 65748, UTC))
