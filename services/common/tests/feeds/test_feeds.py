@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from notify_common import clock
 from notify_common.db.engine import create_engine
 from notify_common.db.testing import FreshDatabase
 from notify_common.db.unit_of_work import UnitOfWork
@@ -297,6 +298,27 @@ def test_consumer_that_failed_goes_on_where_it_was(producer: UnitOfWork, consume
     fails.append(False)
     assert feed.step() == 1
     assert applied_bodies(consumer) == [1]
+
+
+def test_consumer_that_keeps_up_with_a_busy_feed_has_no_lag(
+    consumer: UnitOfWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(clock, "monotonic", lambda: now)
+    waiting = [[1], [2], [3, 4], [5, 6], [7]]  # never an empty page
+
+    def fetch(cursor: str) -> tuple[list[int], str]:
+        return waiting.pop(0), str(5 - len(waiting))
+
+    feed: FeedConsumer[int] = FeedConsumer(
+        "busy", consumer, cursors, fetch, lambda conn, events: None, full_page=2
+    )
+    lags = []
+    for _ in range(5):
+        now += 10
+        feed.step()
+        lags.append(feed.lag_seconds())
+    assert lags == [0, 0, 10, 20, 0], "only a full page leaves more behind"
 
 
 def test_two_consumers_of_one_name_apply_nothing_twice(producer: UnitOfWork, consumer: UnitOfWork) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from notify_common import clock
 from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.feeds.producer import MAX_PAGE
 
 Event = TypeVar("Event")
 
@@ -44,6 +45,7 @@ class FeedConsumer(Generic[Event]):
             open.
         apply: makes the effects of events within the transaction it is given; must make no call to elsewhere.
         start: cursor of a consumer that has none yet; empty for the oldest kept event.
+        full_page: events from which a page counts as full; a smaller one reached the end of the feed.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class FeedConsumer(Generic[Event]):
         fetch: Callable[[str], tuple[Sequence[Event], str]],
         apply: Callable[[Connection, Sequence[Event]], None],
         start: str = "",
+        full_page: int = MAX_PAGE,
     ) -> None:
         self.name = name
         self._uow = uow
@@ -61,6 +64,7 @@ class FeedConsumer(Generic[Event]):
         self._fetch = fetch
         self._apply = apply
         self._start = start
+        self._full_page = full_page
         self._cursor: str | None = None
         self._caught_up_at = clock.monotonic()
         _LAG.labels(name).set_function(self.lag_seconds)
@@ -72,11 +76,14 @@ class FeedConsumer(Generic[Event]):
         """
         if self._cursor is None:
             self._cursor = self._load_cursor()
+        asked_at = clock.monotonic()
         events, next_cursor = self._fetch(self._cursor)
         if next_cursor == self._cursor:
-            self._caught_up_at = clock.monotonic()
+            self._caught_up_at = asked_at
             return 0
         applied = self._advance(events, next_cursor)
+        if applied and len(events) < self._full_page:
+            self._caught_up_at = asked_at
         # after a lost race the cursor in memory is wrong, after a failure it may be
         self._cursor = next_cursor if applied else None
         return len(events) if applied else 0
