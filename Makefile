@@ -12,7 +12,7 @@ PROJECT_FILES := $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
 $(VENV)/.packages: requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) found; install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3"; exit 1; }
@@ -54,9 +54,10 @@ demo: setup ## send a text, an email and a letter through the platform that `mak
 
 CALL ?=
 DATA ?= {}
+export CALL DATA
 .PHONY: rpc
 rpc: setup ## call one method: make rpc CALL=notify.admin.v1.ServicesService/GetService DATA='{"serviceId": "…"}'
-	@$(BIN)/python -m notify_local rpc '$(CALL)' --data '$(DATA)'
+	@$(BIN)/python -m notify_local rpc "$$CALL" --data "$$DATA"
 
 .PHONY: certs
 certs: setup ## make the development certificates of the local stack, if they are missing
@@ -98,7 +99,7 @@ types: setup ## mypy --strict over everything
 
 .PHONY: test-unit
 test-unit: setup ## tests that need nothing
-	@$(BIN)/pytest -q services -k 'unit or content'
+	@$(BIN)/pytest -q services/*/tests/unit services/common/tests/content
 
 .PHONY: test-integration
 test-integration: setup ## tests of one service against real servers
