@@ -5,11 +5,11 @@ writes durably; the skeleton (Flask, one gRPC hop, one insert) has a database of
 comes from this machine over 127.0.0.1. Two parts:
 
 1. accept: HTTP request to the answer 201, for the skeleton, texts and emails, at 1 and at 8 connections. All
-   cases take turns in each of several rounds, and a turn begins when what the one before accepted is
-   delivered, so that what disturbs the machine disturbs all alike; figures are medians over the rounds. Each
-   request is different; a token is made for each second, as the official client does, outside of what is
-   measured. The workers run and hand over what is accepted meanwhile, on the same cores;
-   --without-workers stops them for this part.
+   cases take turns in each of several rounds, so that what disturbs the machine disturbs all alike; figures
+   are medians over the rounds. Each request is different; a token is made for each second, as the official
+   client does, outside of what is measured. First with the workers stopped, which compares like with like:
+   the skeleton has nothing behind it. Then with the workers running, which hand over and deliver on the same
+   cores what is being accepted; a turn begins when what the one before accepted is delivered.
 2. accept to attempt: texts are sent one by one with the official client while nothing else happens. Measured
    from the notification's create_time to the start_time of the provider's attempt, which is written just
    before the call.
@@ -29,6 +29,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,12 +62,20 @@ MEASURED = {"gateway": "api-gateway", "notifications": "notifications"}
 RequestMaker = Callable[[int], bytes]
 
 
+class Workers(StrEnum):
+    """What the workers do while requests are accepted."""
+
+    STOPPED = "stopped"
+    RUNNING = "running"
+
+
 @dataclass
 class Case:
     """One kind of request at one number of connections, and what its rounds gave."""
 
     name: str
     connections: int
+    workers: Workers
     port: int
     prepare: Callable[[], RequestMaker]
     """Makes the requests of one turn: tokens age."""
@@ -108,17 +117,19 @@ def main() -> None:
         notifications = exits.enter_context(_database(stack, "notifications"))
         providers = exits.enter_context(_database(stack, "providers"))
         client = NotificationsAPIClient(seeded.api_keys["normal"], base_url=stack.base_url)
-        cases = _cases(client, stack.port, skeleton_port, seeded.templates)
-        if arguments.without_workers:
-            for worker in WORKERS:
-                stack.processes[worker].stop()
-            _accept(cases, arguments.requests, arguments.rounds, lambda: None)
-            for worker in WORKERS:
-                stack.restart(worker)
-            _progress("waiting until all is delivered")
-            _wait_delivered(notifications)
-        else:
-            _accept(cases, arguments.requests, arguments.rounds, lambda: _wait_delivered(notifications))
+        alone, delivering = (
+            _cases(client, stack.port, skeleton_port, seeded.templates, workers) for workers in Workers
+        )
+        for worker in WORKERS:
+            stack.processes[worker].stop()
+        _progress("accepting with the workers stopped")
+        _accept(alone, arguments.requests, arguments.rounds, lambda: None)
+        for worker in WORKERS:
+            stack.restart(worker)
+        _progress("waiting until all is delivered")
+        _wait_delivered(notifications)
+        _progress("accepting with the workers running")
+        _accept(delivering, arguments.requests, arguments.rounds, lambda: _wait_delivered(notifications))
         _progress(f"sending {arguments.latency_messages} texts one by one")
         latency = _accept_to_attempt(
             client, seeded.templates["sms"], notifications, providers, arguments.latency_messages
@@ -128,8 +139,7 @@ def main() -> None:
         "bench": "accept",
         "requests": arguments.requests,
         "rounds": arguments.rounds,
-        "workers": "stopped" if arguments.without_workers else "running",
-        "accept": [_figures(case, cases) for case in cases],
+        "accept": [_figures(case, cases) for cases in (alone, delivering) for case in cases],
         "latency_messages": arguments.latency_messages,
         **latency,
         **{f"{name}_peak_rss_mib": round(peak) for name, peak in memory.items()},
@@ -143,10 +153,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--requests", type=_positive, default=4000, help="of each case, over all rounds")
+    parser.add_argument("--requests", type=_positive, default=4000, help="of each case, over its rounds")
     parser.add_argument("--rounds", type=_positive, default=5)
     parser.add_argument("--latency-messages", type=_positive, default=200)
-    parser.add_argument("--without-workers", action="store_true", help="stop the workers for part 1")
     return parser.parse_args()
 
 
@@ -161,7 +170,11 @@ def _positive(text: str) -> int:
 
 
 def _cases(
-    client: NotificationsAPIClient, port: int, skeleton_port: int, templates: dict[str, str]
+    client: NotificationsAPIClient,
+    port: int,
+    skeleton_port: int,
+    templates: dict[str, str],
+    workers: Workers,
 ) -> list[Case]:
     texts = [
         {
@@ -196,7 +209,9 @@ def _cases(
         ("email", port, signed("/v2/notifications/email", emails)),
     ]
     return [
-        Case(name, connections, at, prepare) for connections in CONNECTIONS for name, at, prepare in kinds
+        Case(name, connections, workers, at, prepare)
+        for connections in CONNECTIONS
+        for name, at, prepare in kinds
     ]
 
 
@@ -328,6 +343,7 @@ def _figures(case: Case, cases: Sequence[Case]) -> dict[str, Any]:
     """What is reported of a case; ratios are to the skeleton at as many connections."""
     bare = next(c for c in cases if c.name == SKELETON and c.connections == case.connections)
     return {
+        "workers": case.workers,
         "case": case.name,
         "connections": case.connections,
         "per_second": round(case.per_second()),
