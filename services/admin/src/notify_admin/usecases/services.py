@@ -109,7 +109,7 @@ def archive_service(uow: UnitOfWork, service_id: UUID) -> Service:
 def lock_service(conn: Connection, service_id: UUID, *, archived_too: bool = False) -> Service:
     """Return a service that nobody else changes, or adds to, until the transaction ends.
 
-    Everything that belongs to a service is written under this lock.
+    Everything that belongs to a service is written under this lock, except that a key is revoked.
 
     Raises:
         NotifyError: SERVICE_NOT_FOUND; SERVICE_ARCHIVED, unless `archived_too`.
