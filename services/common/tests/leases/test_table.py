@@ -231,7 +231,9 @@ def test_parks_with_the_reason_after_the_last_attempt(uow: UnitOfWork) -> None:
         assert queue.parked_count(conn) == 1
         assert queue.oldest_due_age(conn) == 0
         assert conn.execute(sa.select(work.c.park_reason)).scalar_one() == "address refused"
-        conn.execute(sa.update(work).values(due_at=sa.func.now(), parked_at=None, attempt=0))
+        assert queue.parked_reasons(conn) == [("address refused", 1)]
+        assert queue.release(conn) == 1
+        assert queue.parked_reasons(conn) == []
     with uow.begin() as conn:
         assert [row.attempt for row in queue.claim(conn)] == [1]
 

@@ -1,10 +1,15 @@
-"""`python -m notify_letters serve | work | migrate | check-config`; Celery workers are in `celery_app`."""
+"""`python -m notify_letters serve | work | parked | migrate | check-config`.
+
+Celery workers are in `celery_app`.
+"""
 
 import argparse
 import threading
 
 from notify_common import main
 from notify_common.db import migrations
+from notify_common.leases.command import parked_command
+from notify_common.leases.table import Queue
 from notify_common.leases.worker import WorkerGroup
 from notify_common.rpc.server import AdminServer, Server
 
@@ -12,6 +17,7 @@ from notify_letters import bootstrap
 from notify_letters.celery_app import app
 from notify_letters.clients.broker import Broker
 from notify_letters.settings import Settings
+from notify_letters.store.tables import print_batches, render_batches
 
 
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -54,6 +60,7 @@ if __name__ == "__main__":
             main.work_command(
                 "send the tasks of due batches to Celery, and tidy away", bootstrap.QUEUES, work
             ),
+            parked_command([Queue(table, ["id"]) for table in (render_batches, print_batches)]),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
         ],
     )

@@ -1,15 +1,17 @@
-"""`python -m notify_notifications serve | work | migrate | check-config`."""
+"""`python -m notify_notifications serve | work | parked | migrate | check-config`."""
 
 import argparse
 import threading
 
 from notify_common import main
 from notify_common.db import migrations
+from notify_common.leases.command import parked_command
 from notify_common.leases.worker import WorkerGroup
 from notify_common.rpc.server import AdminServer, Server
 
 from notify_notifications import bootstrap
 from notify_notifications.settings import Settings
+from notify_notifications.store.tables import outbox_queue
 
 
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -52,6 +54,7 @@ if __name__ == "__main__":
             main.work_command(
                 "hand messages over and apply what is reported of them", bootstrap.QUEUES, work
             ),
+            parked_command([outbox_queue]),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
         ],
     )

@@ -1,15 +1,17 @@
-"""`python -m notify_providers serve | work | migrate | check-config`."""
+"""`python -m notify_providers serve | work | parked | migrate | check-config`."""
 
 import argparse
 import threading
 
 from notify_common import main
 from notify_common.db import migrations
+from notify_common.leases.command import parked_command
 from notify_common.leases.worker import WorkerGroup
 from notify_common.rpc.server import AdminServer, Server
 
 from notify_providers import bootstrap
 from notify_providers.settings import Settings
+from notify_providers.store.tables import dispatch_queue, sandbox_receipt_queue
 
 
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -47,6 +49,7 @@ if __name__ == "__main__":
         [
             main.Command("serve", "serve the gRPC services", serve),
             main.work_command("hand messages over and do the other queues' work", bootstrap.QUEUES, work),
+            parked_command([dispatch_queue, sandbox_receipt_queue]),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
         ],
     )

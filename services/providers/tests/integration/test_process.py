@@ -68,6 +68,29 @@ def test_an_unknown_queue_is_one_clear_sentence() -> None:
     assert "no such queue: nonsense; there are dispatch, sandbox, housekeeping" in done.stderr
 
 
+def test_parked_dispatches_are_shown_and_released(house: House) -> None:
+    bad, good = sms("447700900903"), sms()
+    house.take_over(bad, good)
+    workers = house.workers(house.parts(retry_interval_seconds=3600), "dispatch")
+    house.run("UPDATE dispatches SET attempt = 2 WHERE id = :id", id=bad.id)
+    house.run(
+        "INSERT INTO attempts SELECT :id, n, 'sandbox-sms', now(), now(), 'retryable', 'http_503'"
+        " FROM generate_series(1, 2) n",
+        id=bad.id,
+    )
+    house.run("UPDATE dispatches SET content = jsonb_set(content, '{colour}', '1') WHERE id = :id", id=bad.id)
+    workers.settle()
+    shown = command("parked", database_url=house.url)
+    assert shown.stdout == "dispatches: 1 parked: can't be planned: TypeError\n"
+    house.run("UPDATE dispatches SET content = content - 'colour' WHERE id = :id", id=bad.id)
+    released = command("parked", "--release", "dispatches", database_url=house.url)
+    assert (released.returncode, released.stdout) == (0, "dispatches: 1 released\n")
+    workers.settle()
+    assert house.states() == {"sent": 2}
+    assert [outcome for outcome, _ in house.attempts(bad.id)] == ["retryable", "retryable", "accepted"]
+    assert command("parked", database_url=house.url).stdout == ""
+
+
 def test_housekeeping_keeps_the_newest_and_deletes_the_rest(house: House) -> None:
     for _ in range(5):
         house.take_over(sms())

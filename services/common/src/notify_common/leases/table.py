@@ -61,6 +61,8 @@ class Queue:
         max_attempts: a row that was claimed this often without being finished is parked.
         retry_base_seconds: delay after the first failure; doubles with each, with jitter.
         retry_cap_seconds: longest delay.
+        counts_on: whether rows that come back from parking go on counting their attempts: for tables whose
+            tries are numbered by them.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Queue:
         max_attempts: int = 20,
         retry_base_seconds: float = 1,
         retry_cap_seconds: float = 600,
+        counts_on: bool = False,
     ) -> None:
         self.table = table
         self.key_columns = tuple(key_columns)
@@ -79,6 +82,7 @@ class Queue:
         self._lease = timedelta(seconds=lease_seconds)
         self._base = retry_base_seconds
         self._cap = retry_cap_seconds
+        self._counts_on = counts_on
         self._keys = [table.c[name] for name in self.key_columns]
         self._claim_statement = cache(self._make_claim_statement)
 
@@ -197,11 +201,21 @@ class Queue:
         return sum(parked)
 
     def park(self, conn: Connection, rows: Sequence[Row[Any]], reason: str) -> int:
-        """Take the rows that are still ours out of the queue for an operator to look at; returns how many.
-
-        Set `due_at` to now, `parked_at` to null and `attempt` to 0 to put one back.
-        """
+        """Take the rows that are still ours out of the queue for an operator to look at; returns how many."""
         return self.fail(conn, rows, reason, max_attempts=0)
+
+    def release(self, conn: Connection) -> int:
+        """Put parked rows back into the queue, due at once, with all attempts unless the queue counts on.
+
+        Returns how many.
+        """
+        t = self.table
+        attempt: Any = t.c.attempt if self._counts_on else 0
+        return conn.execute(
+            sa.update(t)
+            .values(due_at=sa.func.now(), parked_at=None, park_reason=None, attempt=attempt)
+            .where(t.c.parked_at.is_not(None))
+        ).rowcount
 
     def heartbeat(self, conn: Connection, rows: Sequence[Row[Any]]) -> int:
         """Begin the lease of the rows that are still ours anew and return how many they were."""
@@ -224,6 +238,14 @@ class Queue:
         """How many rows are parked: more than none is an alert."""
         parked = sa.select(sa.func.count()).select_from(self.table).where(self.table.c.parked_at.is_not(None))
         return int(conn.execute(parked).scalar_one())
+
+    def parked_reasons(self, conn: Connection) -> list[tuple[str, int]]:
+        """Why rows are parked, and how many for each reason, the most frequent first."""
+        t = self.table
+        count = sa.func.count()
+        counted = sa.select(t.c.park_reason, count).where(t.c.parked_at.is_not(None))
+        rows = conn.execute(counted.group_by(t.c.park_reason).order_by(count.desc(), t.c.park_reason))
+        return [(reason or "", number) for reason, number in rows]
 
     def _waiting(self) -> ColumnElement[bool]:
         t = self.table

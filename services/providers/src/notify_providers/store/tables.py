@@ -156,6 +156,6 @@ parked_index(sandbox_receipts)
 LEASE_SECONDS = 60.0
 """How long a claimed dispatch is left alone: well above the longest provider call and its recording."""
 
-# The tries of a dispatch are counted by its own rules; only one that keeps killing workers is parked.
-dispatch_queue = Queue(dispatches, ["id"], LEASE_SECONDS, max_attempts=100)
+# The tries of a dispatch are counted by its own rules; only one that can't be read is parked.
+dispatch_queue = Queue(dispatches, ["id"], LEASE_SECONDS, max_attempts=100, counts_on=True)
 sandbox_receipt_queue = Queue(sandbox_receipts, ["message_id", "number"], 30)
