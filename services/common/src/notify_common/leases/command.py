@@ -12,7 +12,6 @@ from notify_common.leases.table import Queue
 from notify_common.main import Command
 from notify_common.settings import DatabaseSettings
 
-
 S = TypeVar("S", bound=DatabaseSettings)
 
 
