@@ -187,21 +187,26 @@ class Admin(ConfigFeedServiceServicer, ApiKeyVerificationServiceServicer, Templa
 
 
 class Notifications(NotificationsServiceServicer):
-    """Accepts everything and keeps what a test puts in."""
+    """Accepts everything but files, and keeps what a test puts in."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.stored: list[Notification] = []
         """Newest first."""
 
+    def _take(self, method: str, request: Any) -> None:
+        self.recorder.record(method, request)
+        if any(field.HasField("file") for field in request.personalisation):
+            raise NotifyError("FILE_NOT_ALLOWED", "Can only send a file by email")
+
     def SendSms(self, request: Any, context: Any) -> Any:
-        self.recorder.record("SendSms", request)
+        self._take("SendSms", request)
         return notifications_service_pb2.SendSmsResponse(
             notification_id=request.request_id, body="Hello", from_number="GOVUK", template_version=3
         )
 
     def SendEmail(self, request: Any, context: Any) -> Any:
-        self.recorder.record("SendEmail", request)
+        self._take("SendEmail", request)
         sanitised = notifications_service_pb2.SanitisedField(key="name", unsanitised="a_b", sanitised="a\\_b")
         return notifications_service_pb2.SendEmailResponse(
             notification_id=request.request_id,
@@ -213,7 +218,7 @@ class Notifications(NotificationsServiceServicer):
         )
 
     def SendLetter(self, request: Any, context: Any) -> Any:
-        self.recorder.record("SendLetter", request)
+        self._take("SendLetter", request)
         return notifications_service_pb2.SendLetterResponse(
             notification_id=request.request_id, subject="A &lt;b&gt;", body="Dear Amala", template_version=1
         )
