@@ -71,3 +71,17 @@ def test_without_the_gateway_the_answer_is_503_in_the_words_of_the_api(house: Ho
         {"status_code": 503, "errors": [{"error": "ServiceUnavailableError", "message": sentence}]},
     )
     assert (page.status_code, page.json()) == (503, {"result": "error", "message": sentence})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/v2/notifications/letter", 401),
+        ("POST", "/v2/nothing", 404),
+        ("PUT", "/v2/notifications", 405),
+    ],
+)
+def test_a_refusal_that_needs_no_body_passes(house: House, method: str, path: str, status: int) -> None:
+    for _ in range(3):
+        answer = requests.request(method, f"{house.stack.base_url}{path}", data=b" " * 9_000_000, timeout=30)
+        assert answer.status_code == status
