@@ -1,14 +1,17 @@
 """ConfigFeedService over the wire."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from notify.admin.v1 import config_feed_service_pb2 as pb
 from notify.admin.v1 import service_pb2, snapshot_pb2, users_service_pb2
 from notify.admin.v1 import services_service_pb2 as services_pb
+from notify.common.v1 import common_pb2
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
+from notify_common.snapshots.source import get_snapshots
 
 from .conftest import Admin, new_id
 
@@ -101,6 +104,25 @@ def test_takes_a_hundred_keys(admin: Admin) -> None:
     service = admin.make_service()
     answers = snapshots(admin, *[service_key(service.id)] * 100)
     assert {answer.service.service.id for answer in answers} == {service.id}
+    assert len(get_snapshots(admin.feed, [service_key(service.id)] * 250)) == 250
+
+
+def test_large_templates_come_a_few_at_a_time_and_keep_nobody_else_from_being_read(
+    admin: Admin, user_id: str
+) -> None:
+    service = admin.make_service()
+    fields: dict[str, Any] = {
+        "channel": common_pb2.CHANNEL_EMAIL,
+        "subject": "Long",
+        "content": "x" * 1_990_000,
+    }
+    large = [admin.make_template(service.id, user_id, **fields) for _ in range(3)]
+    keys = [template_key(service.id, template.id) for template in large] + [service_key(service.id)]
+    assert [answer.key for answer in snapshots(admin, *keys)] == keys[:2]
+    answers = get_snapshots(admin.feed, keys)
+    assert [answer.key for answer in answers] == keys
+    assert [answer.template for answer in answers[:3]] == large
+    assert answers[3].service.service.id == service.id
 
 
 def test_names_every_bad_key(admin: Admin) -> None:

@@ -295,6 +295,26 @@ def test_lists_by_name_then_channel_in_pages_that_join(
     assert names(admin, admin.make_service("Empty").id) == []
 
 
+def test_page_of_large_templates_ends_where_an_answer_is_full(
+    admin: Admin, service: service_pb2.Service, user_id: str
+) -> None:
+    fields: dict[str, Any] = {
+        "channel": common_pb2.CHANNEL_EMAIL,
+        "subject": "Long",
+        "content": "x" * 1_990_000,
+    }
+    made = [admin.make_template(service.id, user_id, name=name, **fields) for name in "abc"]
+    request = templates_service_pb2.ListTemplatesRequest(service_id=service.id)
+    pages = [admin.templates.ListTemplates(request)]
+    while pages[-1].next_page_token:
+        request.page_token = pages[-1].next_page_token
+        pages.append(admin.templates.ListTemplates(request))
+    assert [[template.id for template in page.templates] for page in pages] == [
+        [made[0].id, made[1].id],
+        [made[2].id],
+    ]
+
+
 def test_list_of_an_unknown_service_is_not_found(admin: Admin, unknown: str) -> None:
     with pytest.raises(NotifyError) as caught:
         names(admin, unknown)

@@ -13,17 +13,16 @@ from notify.admin.v1.api_key_pb2 import VerificationKey
 from notify.admin.v1.api_keys_service_pb2 import ListVerificationKeysRequest
 from notify.admin.v1.config_feed_service_pb2 import (
     ConfigChange,
-    GetSnapshotsRequest,
     ListConfigChangesRequest,
 )
 from notify.admin.v1.snapshot_pb2 import SnapshotKey
 from notify.common.v1.common_pb2 import KeyType
 from notify_common.snapshots.cache import ConfigFeedPoller, SnapshotCache
+from notify_common.snapshots.source import get_snapshots
 
 from notify_gateway.clients import Clients
 
 _MAX_SERVICES = 10_000
-_SNAPSHOTS_PER_CALL = 100
 _KEY_PAGE_SIZE = 250
 _CHANGES_PER_CALL = 500
 
@@ -111,18 +110,14 @@ class Snapshots:
         self._keys.clear()
 
     def _load_services(self, service_ids: list[str]) -> dict[str, ServiceFacts | None]:
+        keys = [SnapshotKey(service_id=service_id) for service_id in service_ids]
         loaded: dict[str, ServiceFacts | None] = {}
-        for start in range(0, len(service_ids), _SNAPSHOTS_PER_CALL):
-            part = service_ids[start : start + _SNAPSHOTS_PER_CALL]
-            response = self._clients.config_feed.GetSnapshots(
-                GetSnapshotsRequest(keys=[SnapshotKey(service_id=service_id) for service_id in part])
-            )
-            for service_id, snapshot in zip(part, response.snapshots, strict=True):
-                if snapshot.HasField("service"):
-                    service = snapshot.service.service
-                    loaded[service_id] = ServiceFacts(
-                        service_id, service.active, service.restricted, frozenset(service.permissions)
-                    )
+        for snapshot in get_snapshots(self._clients.config_feed, keys):
+            if snapshot.HasField("service"):
+                service = snapshot.service.service
+                loaded[service.id] = ServiceFacts(
+                    service.id, service.active, service.restricted, frozenset(service.permissions)
+                )
         return loaded
 
     def _load_keys(self, service_ids: list[str]) -> dict[str, tuple[ApiKey, ...] | None]:

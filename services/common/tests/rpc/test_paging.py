@@ -5,8 +5,10 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from notify.common.v1.page_token_pb2 import PageToken
 from notify_common.errors import NotifyError
-from notify_common.rpc.paging import Pager, page_size
+from notify_common.rpc.options import LARGEST_CONTENT_BYTES
+from notify_common.rpc.paging import Pager, page_size, that_fit
 
 PAGER = Pager(b"s" * 32)
 
@@ -88,3 +90,12 @@ def test_a_negative_page_size_is_refused() -> None:
     with pytest.raises(NotifyError) as caught:
         page_size(-1)
     assert caught.value.reason == "INVALID_FIELD"
+
+
+def test_an_answer_ends_before_it_is_too_large_and_holds_one_at_least() -> None:
+    half = PageToken(position=["x" * (LARGEST_CONTENT_BYTES // 2 - 100)])
+    larger = PageToken(position=["x" * (LARGEST_CONTENT_BYTES + 1)])
+    assert that_fit([half, half, half]) == [half, half]
+    assert that_fit([larger, half]) == [larger]
+    assert that_fit([half, larger]) == [half]
+    assert that_fit([]) == []

@@ -58,8 +58,9 @@ class ApiKeysServicer(ApiKeysServiceServicer):
             {"list": "api keys", "service_id": request.service_id},
             lambda position, limit: api_keys.list_api_keys(self._uow, service_id, position, limit),
             lambda api_key: (api_key.create_time, api_key.id),
+            convert.api_key,
         )
-        return pb.ListApiKeysResponse(api_keys=map(convert.api_key, found), next_page_token=token)
+        return pb.ListApiKeysResponse(api_keys=found, next_page_token=token)
 
     def RevokeApiKey(
         self, request: pb.RevokeApiKeyRequest, context: grpc.ServicerContext
@@ -95,11 +96,10 @@ class ApiKeyVerificationServicer(ApiKeyVerificationServiceServicer):
                 self._uow, self._box, service_id, position, limit
             ),
             lambda key: (key.api_key.revoke_time is None, key.api_key.create_time, key.api_key.id),
+            _verification_key,
             default_size=MAX_PAGE_SIZE,
         )
-        return pb.ListVerificationKeysResponse(
-            verification_keys=map(_verification_key, found), next_page_token=token
-        )
+        return pb.ListVerificationKeysResponse(verification_keys=found, next_page_token=token)
 
 
 def _verification_key(key: VerificationKey) -> api_key_pb2.VerificationKey:

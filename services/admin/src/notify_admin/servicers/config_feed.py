@@ -8,11 +8,11 @@ from notify.admin.v1 import config_feed_service_pb2 as pb
 from notify.admin.v1 import snapshot_pb2
 from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceServicer as Base
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.rpc.paging import page_size
+from notify_common.rpc.paging import page_size, that_fit
 from notify_common.rpc.validate import Checker, validating
 from sqlalchemy import Row
 
-from notify_admin.domain.templates import VersionKey
+from notify_admin.domain.templates import Template, VersionKey
 from notify_admin.servicers import convert
 from notify_admin.usecases import snapshots
 from notify_admin.usecases.snapshots import ServiceSnapshot
@@ -39,15 +39,11 @@ class ConfigFeedServicer(Base):
         templates = snapshots.get_template_versions(
             self._uow, [key for key in keys if isinstance(key, VersionKey)]
         )
-        response = pb.GetSnapshotsResponse()
-        for asked, key in zip(request.keys, keys, strict=True):
-            answer = response.snapshots.add(key=asked)
-            if isinstance(key, UUID):
-                if key in services:
-                    answer.service.CopyFrom(_service_snapshot(services[key]))
-            elif key in templates:
-                answer.template.CopyFrom(convert.template(templates[key]))
-        return response
+        answers = (
+            _snapshot(asked, services.get(key) if isinstance(key, UUID) else templates.get(key))
+            for asked, key in zip(request.keys, keys, strict=True)
+        )
+        return pb.GetSnapshotsResponse(snapshots=that_fit(answers))
 
     def ListConfigChanges(
         self, request: pb.ListConfigChangesRequest, context: grpc.ServicerContext
@@ -67,6 +63,18 @@ def _key(check: Checker, field: str, key: snapshot_pb2.SnapshotKey) -> UUID | Ve
             check.number(f"{field}.template_version.version", named.version, 0, 2**31 - 1),
         )
     return check.uuid(f"{field}.service_id", key.service_id)
+
+
+def _snapshot(
+    key: snapshot_pb2.SnapshotKey, value: ServiceSnapshot | Template | None
+) -> snapshot_pb2.Snapshot:
+    match value:
+        case None:
+            return snapshot_pb2.Snapshot(key=key)
+        case Template():
+            return snapshot_pb2.Snapshot(key=key, template=convert.template(value))
+        case _:
+            return snapshot_pb2.Snapshot(key=key, service=_service_snapshot(value))
 
 
 def _service_snapshot(snapshot: ServiceSnapshot) -> snapshot_pb2.ServiceSnapshot:

@@ -6,11 +6,12 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from notify.admin.v1 import api_key_pb2, service_pb2, template_pb2, user_pb2
 from notify.common.v1 import common_pb2
 from notify_common.rpc import enums
-from notify_common.rpc.paging import Pager, page_size
+from notify_common.rpc.paging import Pager, page_size, that_fit
 
 from notify_admin.domain.api_keys import ApiKey
 from notify_admin.domain.senders import Sender
@@ -20,6 +21,7 @@ from notify_admin.domain.users import User
 from notify_admin.store.rows import Position
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 MAX_TEXT = 2_000_000
 """Characters that any text of a request may have; the rules of the domain are closer."""
@@ -32,20 +34,24 @@ def page(
     filters: Mapping[str, object],
     fetch: Callable[[Position | None, int], Sequence[T]],
     position: Callable[[T], tuple[object, ...]],
+    to_message: Callable[[T], M],
     *,
     default_size: int = 50,
-) -> tuple[Sequence[T], str]:
+) -> tuple[list[M], str]:
     """Return a page of what `fetch` finds after a position, and the token of the next one, empty at the end.
+
+    The page ends early where more would not fit into one answer.
 
     Raises:
         NotifyError: INVALID_FIELD; PAGE_TOKEN_INVALID.
     """
     size = page_size(requested_size, default=default_size)
     found = fetch(pager.decode(token, filters), size + 1)
-    if len(found) <= size:
-        return found, ""
-    last = tuple(_position_text(value) for value in position(found[size - 1]))
-    return found[:size], pager.encode(last, filters)
+    messages = that_fit(map(to_message, found[:size]))
+    if len(messages) == len(found):
+        return messages, ""
+    last = tuple(_position_text(value) for value in position(found[len(messages) - 1]))
+    return messages, pager.encode(last, filters)
 
 
 def service(value: Service) -> service_pb2.Service:

@@ -1,8 +1,11 @@
 """ServicesService."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import grpc
+from google.protobuf.message import Message
 from notify.admin.v1 import service_pb2
 from notify.admin.v1 import services_service_pb2 as pb
 from notify.admin.v1.services_service_pb2_grpc import ServicesServiceServicer as Base
@@ -16,6 +19,9 @@ from notify_admin.domain.senders import Sender, SenderKind
 from notify_admin.domain.services import ServiceFields
 from notify_admin.servicers import convert
 from notify_admin.usecases import senders, services
+
+M = TypeVar("M", bound=Message)
+ListSendersRequest = pb.ListSmsSendersRequest | pb.ListReplyToAddressesRequest | pb.ListLetterContactsRequest
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ServicesService"].full_name
 
@@ -86,8 +92,9 @@ class ServicesServicer(Base):
             {"list": "services"},
             lambda position, limit: services.list_services(self._uow, position, limit),
             lambda service: (service.create_time, service.id),
+            convert.service,
         )
-        return pb.ListServicesResponse(services=map(convert.service, found), next_page_token=token)
+        return pb.ListServicesResponse(services=found, next_page_token=token)
 
     def UpdateService(
         self, request: pb.UpdateServiceRequest, context: grpc.ServicerContext
@@ -126,8 +133,8 @@ class ServicesServicer(Base):
         self, request: pb.ListSmsSendersRequest, context: grpc.ServicerContext
     ) -> pb.ListSmsSendersResponse:
         """The default first."""
-        found, token = self._list(SenderKind.SMS, request.service_id, request.page_size, request.page_token)
-        return pb.ListSmsSendersResponse(sms_senders=map(convert.sms_sender, found), next_page_token=token)
+        found, token = self._list(SenderKind.SMS, request, convert.sms_sender)
+        return pb.ListSmsSendersResponse(sms_senders=found, next_page_token=token)
 
     def ArchiveSmsSender(
         self, request: pb.ArchiveSmsSenderRequest, context: grpc.ServicerContext
@@ -155,12 +162,8 @@ class ServicesServicer(Base):
         self, request: pb.ListReplyToAddressesRequest, context: grpc.ServicerContext
     ) -> pb.ListReplyToAddressesResponse:
         """The default first."""
-        found, token = self._list(
-            SenderKind.REPLY_TO, request.service_id, request.page_size, request.page_token
-        )
-        return pb.ListReplyToAddressesResponse(
-            reply_to_addresses=map(convert.reply_to_address, found), next_page_token=token
-        )
+        found, token = self._list(SenderKind.REPLY_TO, request, convert.reply_to_address)
+        return pb.ListReplyToAddressesResponse(reply_to_addresses=found, next_page_token=token)
 
     def ArchiveReplyToAddress(
         self, request: pb.ArchiveReplyToAddressRequest, context: grpc.ServicerContext
@@ -188,12 +191,8 @@ class ServicesServicer(Base):
         self, request: pb.ListLetterContactsRequest, context: grpc.ServicerContext
     ) -> pb.ListLetterContactsResponse:
         """The default first."""
-        found, token = self._list(
-            SenderKind.LETTER_CONTACT, request.service_id, request.page_size, request.page_token
-        )
-        return pb.ListLetterContactsResponse(
-            letter_contacts=map(convert.letter_contact, found), next_page_token=token
-        )
+        found, token = self._list(SenderKind.LETTER_CONTACT, request, convert.letter_contact)
+        return pb.ListLetterContactsResponse(letter_contacts=found, next_page_token=token)
 
     def ArchiveLetterContact(
         self, request: pb.ArchiveLetterContactRequest, context: grpc.ServicerContext
@@ -211,18 +210,20 @@ class ServicesServicer(Base):
             check.required(f"{kind.value}.{field}", value, convert.MAX_TEXT)
         return senders.create_sender(self._uow, kind, sender_uuid, service_uuid, value, is_default)
 
-    def _list(self, kind: SenderKind, service_id: str, size: int, token: str) -> tuple[list[Sender], str]:
+    def _list(
+        self, kind: SenderKind, request: ListSendersRequest, to_message: Callable[[Sender], M]
+    ) -> tuple[list[M], str]:
         with validating() as check:
-            service_uuid = check.uuid("service_id", service_id)
-        found, next_token = convert.page(
+            service_id = check.uuid("service_id", request.service_id)
+        return convert.page(
             self._pager,
-            size,
-            token,
-            {"list": kind.value, "service_id": service_id},
-            lambda position, limit: senders.list_senders(self._uow, kind, service_uuid, position, limit),
+            request.page_size,
+            request.page_token,
+            {"list": kind.value, "service_id": request.service_id},
+            lambda position, limit: senders.list_senders(self._uow, kind, service_id, position, limit),
             lambda sender: (sender.is_default, sender.create_time, sender.id),
+            to_message,
         )
-        return list(found), next_token
 
     def _archive(self, kind: SenderKind, service_id: str, sender_id: str) -> Sender:
         with validating() as check:

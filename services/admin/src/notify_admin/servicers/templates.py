@@ -66,8 +66,9 @@ class TemplatesServicer(Base):
             {"list": "templates", "service_id": request.service_id, "channel": channel},
             lambda position, limit: templates.list_templates(self._uow, service_id, channel, position, limit),
             lambda template: (template.name, template.channel, template.id),
+            convert.template,
         )
-        return pb.ListTemplatesResponse(templates=map(convert.template, found), next_page_token=token)
+        return pb.ListTemplatesResponse(templates=found, next_page_token=token)
 
     def UpdateTemplate(
         self, request: pb.UpdateTemplateRequest, context: grpc.ServicerContext
@@ -117,8 +118,9 @@ class TemplatesServicer(Base):
                 self._uow, service_id, template_id, position, limit
             ),
             lambda template: (template.version,),
+            convert.template,
         )
-        return pb.ListTemplateVersionsResponse(templates=map(convert.template, found), next_page_token=token)
+        return pb.ListTemplateVersionsResponse(templates=found, next_page_token=token)
 
 
 def _wording(check: Checker, given: template_pb2.Template) -> Wording:

@@ -71,5 +71,6 @@ class UsersServicer(Base):
             {"list": "members", "service_id": request.service_id},
             lambda position, limit: users.list_members(self._uow, service_id, position, limit),
             lambda user: (user.name, user.id),
+            convert.user,
         )
-        return pb.ListMembersResponse(users=map(convert.user, found), next_page_token=token)
+        return pb.ListMembersResponse(users=found, next_page_token=token)

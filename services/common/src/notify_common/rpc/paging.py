@@ -1,16 +1,20 @@
-"""Page tokens of List calls: keyset positions, signed, bound to their filters (design.md §2.7)."""
+"""Pages of List calls: keyset positions in signed tokens, bound to their filters (design.md §2.7)."""
 
 import base64
 import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from notify.common.v1 import page_token_pb2
 
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
+from notify_common.rpc.options import LARGEST_CONTENT_BYTES
+
+M = TypeVar("M", bound=Message)
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 250
@@ -75,6 +79,18 @@ def page_size(requested: int, default: int = DEFAULT_PAGE_SIZE, maximum: int = M
     if requested < 0:
         raise invalid_field(FieldViolation("page_size", "should not be negative"))
     return min(requested or default, maximum)
+
+
+def that_fit(messages: Iterable[M]) -> list[M]:
+    """Returns the first of `messages` that fit into one answer together, of any at least one."""
+    fitting: list[M] = []
+    size = 0
+    for message in messages:
+        size += message.ByteSize()
+        if fitting and size > LARGEST_CONTENT_BYTES:
+            break
+        fitting.append(message)
+    return fitting
 
 
 def _hash(filters: Mapping[str, object]) -> bytes:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from notify.admin.v1 import config_feed_service_pb2 as pb
 from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
 from notify.admin.v1.snapshot_pb2 import SnapshotKey, TemplateVersionKey
+from notify_common.snapshots.source import get_snapshots
 
 from notify_letters.domain.template import TemplateKey, TemplateVersion
 
@@ -16,22 +16,20 @@ class AdminClient:
         self._stub = stub
 
     def template_versions(self, keys: Sequence[TemplateKey]) -> dict[TemplateKey, TemplateVersion | None]:
-        """Read up to 100 template versions in one call; None where there is no such version.
+        """Read template versions; None where there is no such version.
 
         Raises:
             NotifyError: admin can't be reached.
         """
-        request = pb.GetSnapshotsRequest(
-            keys=[
-                SnapshotKey(
-                    template_version=TemplateVersionKey(
-                        service_id=str(key.service_id), template_id=str(key.template_id), version=key.version
-                    )
+        wanted = (
+            SnapshotKey(
+                template_version=TemplateVersionKey(
+                    service_id=str(key.service_id), template_id=str(key.template_id), version=key.version
                 )
-                for key in keys
-            ]
+            )
+            for key in keys
         )
-        answer = self._stub.GetSnapshots(request)
+        snapshots = get_snapshots(self._stub, wanted)
         return {
             key: TemplateVersion(
                 subject=snapshot.template.subject,
@@ -42,5 +40,5 @@ class AdminClient:
             )
             if snapshot.HasField("template")
             else None
-            for key, snapshot in zip(keys, answer.snapshots, strict=True)
+            for key, snapshot in zip(keys, snapshots, strict=True)
         }

@@ -16,6 +16,7 @@ from notify.admin.v1 import service_pb2, snapshot_pb2, template_pb2
 from notify.common.v1 import common_pb2
 from notify_common.rpc import enums
 from notify_common.snapshots.cache import ConfigFeedPoller, SnapshotCache
+from notify_common.snapshots.source import get_snapshots
 from notify_content.emails import EmailTemplate
 from notify_content.letters import LetterTemplate
 from notify_content.sms import SmsTemplate
@@ -27,7 +28,6 @@ from notify_notifications.domain.template import LetterWording, Template
 CURRENT: Final = 0
 """Version that stands for whichever is current."""
 
-_MOST_KEYS: Final = 100
 _MOST_SERVICES: Final = 5_000
 _MOST_TEMPLATES: Final = 2_000
 
@@ -70,33 +70,28 @@ class Snapshots:
 
     def _load_services(self, ids: Sequence[str]) -> dict[str, Service | None]:
         keys = [snapshot_pb2.SnapshotKey(service_id=service_id) for service_id in ids]
-        snapshots = self._get(keys)
+        snapshots = get_snapshots(self._stub, keys)
         return {
             service_id: _service(snapshot.service) if snapshot.HasField("service") else None
             for service_id, snapshot in zip(ids, snapshots, strict=True)
         }
 
     def _load_templates(self, keys: Sequence[TemplateKey]) -> dict[TemplateKey, Template | None]:
-        snapshots = self._get(
-            snapshot_pb2.SnapshotKey(
-                template_version=snapshot_pb2.TemplateVersionKey(
-                    service_id=key.service_id, template_id=key.template_id, version=key.version
+        snapshots = get_snapshots(
+            self._stub,
+            (
+                snapshot_pb2.SnapshotKey(
+                    template_version=snapshot_pb2.TemplateVersionKey(
+                        service_id=key.service_id, template_id=key.template_id, version=key.version
+                    )
                 )
-            )
-            for key in keys
+                for key in keys
+            ),
         )
         return {
             key: _template(snapshot.template) if snapshot.HasField("template") else None
             for key, snapshot in zip(keys, snapshots, strict=True)
         }
-
-    def _get(self, keys: Iterable[snapshot_pb2.SnapshotKey]) -> list[snapshot_pb2.Snapshot]:
-        waiting = list(keys)
-        found: list[snapshot_pb2.Snapshot] = []
-        for start in range(0, len(waiting), _MOST_KEYS):
-            request = pb.GetSnapshotsRequest(keys=waiting[start : start + _MOST_KEYS])
-            found.extend(self._stub.GetSnapshots(request).snapshots)
-        return found
 
     def _list_changes(self, cursor: str) -> tuple[Sequence[pb.ConfigChange], str]:
         response = self._stub.ListConfigChanges(pb.ListConfigChangesRequest(cursor=cursor))
