@@ -83,7 +83,7 @@ class Precompiled:
         out = [written.pieces[0]]
         for index, slot in enumerate(written.slots, 1):
             value = values.get(slot.key)
-            text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+            text = value if isinstance(value, str) else text_of(value) if type(value) is int else ""
             if (
                 not _INERT.fullmatch(text)
                 or "gov" in text.lower()

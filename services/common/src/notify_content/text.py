@@ -139,14 +139,26 @@ def is_true(text: str) -> bool:
     return text.lower() in _TRUE_VALUES
 
 
+def _long_integer_text(value: int) -> str:
+    # str() refuses integers beyond some thousands of digits; Decimal prints them.
+    return str(Decimal(value))
+
+
+class _AbridgedRepr(reprlib.Repr):
+    """For objects nested too deep, or holding integers too long, to be printed whole."""
+
+    def repr_int(self, x: int, level: int) -> str:
+        return _long_integer_text(x)
+
+
+_ABRIDGED: Final = _AbridgedRepr()
+
+
 def text_of(value: object) -> str:
     """A personalisation value as text: `True`, `12`, `2.5` (content.md §2.2)."""
     if isinstance(value, str):
         return value
     try:
         return str(value)
-    except ValueError:
-        # str() refuses integers beyond some thousands of digits; Decimal prints them.
-        return str(Decimal(value)) if isinstance(value, int) else reprlib.repr(value)
-    except RecursionError:
-        return reprlib.repr(value)
+    except (ValueError, RecursionError):
+        return _long_integer_text(value) if isinstance(value, int) else _ABRIDGED.repr(value)

@@ -28,6 +28,8 @@ VALUES = st.dictionaries(
         st.none(),
         st.booleans(),
         st.integers(),
+        # More digits than str() accepts.
+        st.sampled_from([10**5000, [[10**5000]], {"a": -(10**5000)}]),
         st.floats(),
         ANY_TEXT,
         MARKUP,

@@ -129,6 +129,7 @@ def test_values_as_text() -> None:
     for _ in range(100_000):
         deep = [deep]
     assert isinstance(text_of(deep), str)
+    assert isinstance(text_of({"a": [10**5000]}), str)
 
 
 @pytest.mark.parametrize(
