@@ -118,7 +118,7 @@ class Parts:
 
 def parts_for_server(settings: Settings) -> Parts:
     """Parts of the process that serves calls."""
-    return Parts(settings, connections=settings.grpc_threads)
+    return Parts(settings, connections=settings.grpc_threads + 1)
 
 
 def parts_for_workers(settings: Settings) -> Parts:
