@@ -209,6 +209,20 @@ def test_check_config_names_what_is_wrong_and_repeats_no_secret(environment: dic
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("NOTIFY_ADMIN_DEFAULT_SMS_SENDER", "should be 3 to 11 letters"),
+        ("NOTIFY_ADMIN_PLATFORM_EMAIL_ADDRESS", "is not a valid email address"),
+    ],
+)
+def test_check_config_refuses_what_no_service_could_use(
+    environment: dict[str, str], name: str, rule: str
+) -> None:
+    result = run({**environment, name: "??"}, "check-config")
+    assert (result.returncode, f"{name}: {rule}" in result.stderr) == (2, True), result.stderr
+
+
 def test_commands_bring_an_empty_database_into_service(
     environment: dict[str, str], database_server: str, worker_id: str
 ) -> None:
