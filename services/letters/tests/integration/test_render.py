@@ -1,6 +1,7 @@
 """From taking letters over to their PDFs, task by task."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from notify_common import ids
 from notify_common.db.migrations import schema_differences
 from notify_common.errors import NotifyError
 from notify_letters.domain.letter import pdf_key
+from notify_letters.pdf.typesetter import Pdf, Typesetter
 from notify_letters.store.tables import metadata
 from notify_letters.usecases import render_batch
 from notify_local.backing import wait_until
@@ -392,3 +394,20 @@ def test_a_batch_stays_leased_while_a_slow_store_takes_its_pdfs(
     parts.blobs.put = slow  # type: ignore[method-assign] # the store at its slowest
     assert parts.render_batch(batch_id)
     assert leased_anew == [True]
+
+
+def test_an_error_that_nobody_thought_of_fails_its_letter_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = letter(), letter(address_lines=["Mr Other", "1 High Street", "EX1 1EX"])
+    create(house, bad, good)
+    typeset = Typesetter.typeset
+
+    def breaks(self: Typesetter, content: dict[str, Any], create_time: datetime) -> Pdf:
+        if content["address_lines"][0] == "Ms Example":
+            raise RecursionError
+        return typeset(self, content, create_time)
+
+    monkeypatch.setattr(Typesetter, "typeset", breaks)
+    assert render_all(house) == [True]
+    assert dict(house.events()) == {bad.id: "technical-failure", good.id: "ready"}

@@ -250,3 +250,17 @@ def test_a_page_is_a_picture_of_fixed_width() -> None:
     png = page_png(pdf.content, 1)
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     assert (int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == pytest.approx((1000, 1414), abs=2)
+
+
+def test_a_panic_within_typst_is_a_letter_that_can_t_be_typeset() -> None:
+    class PanicException(BaseException):
+        pass
+
+    class Compiler:
+        def compile(self, **_: object) -> bytes:
+            raise PanicException
+
+    typesetter = Typesetter()
+    typesetter._compiler = Compiler()  # type: ignore[assignment] # no letter is known that makes it panic
+    with pytest.raises(TypesettingFailed):
+        typesetter.typeset({}, datetime(2026, 3, 5, tzinfo=UTC))

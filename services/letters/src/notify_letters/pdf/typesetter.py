@@ -53,5 +53,10 @@ class Typesetter:
             )
         except typst.TypstError as error:
             raise TypesettingFailed(str(error)) from None
+        except BaseException as error:
+            # a panic within typst comes as an exception that `except Exception` lets through
+            if type(error).__name__ != "PanicException":
+                raise
+            raise TypesettingFailed("typst panicked") from None
         assert isinstance(content, bytes)  # noqa: S101 - a PDF is one file, unlike pages as pictures
         return Pdf(content, count_pages(content))

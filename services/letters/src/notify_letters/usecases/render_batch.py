@@ -15,8 +15,8 @@ from sqlalchemy import Row
 
 from notify_letters.domain.letter import EventKind, Rendered, not_rendered, pdf_key, rendered
 from notify_letters.domain.template import TemplateKey
-from notify_letters.pdf.layout import ContentInvalid, LetterLayout, LetterTooLong
-from notify_letters.pdf.typesetter import Pdf, Typesetter, TypesettingFailed
+from notify_letters.pdf.layout import LetterLayout, LetterTooLong
+from notify_letters.pdf.typesetter import Pdf, Typesetter
 from notify_letters.store import batches, letters
 
 HEARTBEAT_SECONDS = 5
@@ -125,9 +125,11 @@ class RenderBatch:
             return self._typesetter.typeset(data, row.create_time)
         except LetterTooLong:
             return EventKind.VALIDATION_FAILED
-        except (ContentInvalid, TypesettingFailed) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever a letter provokes, the others of its batch go on
             self._log.error(
-                "letter can't be typeset", notification_id=str(row.id), reason=type(error).__name__
+                "letter can't be typeset", notification_id=str(row.id), **describe_exception(error)
             )
             return EventKind.TECHNICAL_FAILURE
 
