@@ -281,7 +281,7 @@ class LetterContent:
         if address.has_enough_lines and not address.has_too_many_lines:
             return tuple((Run(line),) for line in address.normalised_lines)
         supplied = self._values.values
-        values = {"addressline7": supplied.get("postcode")} | supplied
+        values = {"addressline7": supplied.get("postcode"), **supplied}
         html = _ADDRESS.render(values, escape=True, gaps=Gaps.HTML_NO_BRACKETS)
         return tuple(map(_read_line, html.splitlines()))
 

@@ -97,16 +97,27 @@ class Personalisation:
     def __init__(self, supplied: Mapping[str, object] | None) -> None:
         self._supplied = supplied or {}
         self._escaped: dict[str, object] | None = None
-        self.values: dict[str, object] = {
+        self.values: Mapping[str, object] = {
             insensitive_key(name): value for name, value in self._supplied.items()
         }
+
+    @classmethod
+    def by_column(cls, values: Mapping[str, object]) -> "Personalisation":
+        """Values whose names already are column keys, as all rows of a file share them (content.md §11.2).
+
+        No name is read again, however long it is.
+        """
+        personalisation = cls(None)
+        personalisation._supplied = values
+        personalisation.values = values
+        return personalisation
 
     @classmethod
     def of(cls, values: "Mapping[str, object] | Personalisation | None") -> "Personalisation":
         """`values` itself when it is one already, otherwise a new one."""
         return values if isinstance(values, Personalisation) else cls(values)
 
-    def by_key(self, *, escape: bool) -> dict[str, object]:
+    def by_key(self, *, escape: bool) -> Mapping[str, object]:
         """The values by the keys a mode looks them up by, HTML-escaped in escape mode (content.md §2.3)."""
         if not escape:
             return self.values

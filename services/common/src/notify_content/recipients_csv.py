@@ -191,6 +191,7 @@ class Columns:
     def __init__(self, headers: Sequence[str], template: RowTemplate) -> None:
         self.headers = tuple(headers)
         self.keys = tuple(map(insensitive_key, self.headers))
+        self._key_by_heading = dict(zip(self.headers, self.keys, strict=True))
         self.recipient_keys = tuple(map(insensitive_key, template.recipient_columns))
         placeholder_keys = set(map(insensitive_key, template.placeholders))
         self.are_for_letters = template.recipient_columns == _ADDRESS_COLUMNS
@@ -256,7 +257,7 @@ class Columns:
             else:
                 by_heading[heading] = [held, data]
         # Of spellings with one key the last wins, even with an empty cell.
-        return {insensitive_key(heading): data for heading, data in by_heading.items()}
+        return {self._key_by_heading[heading]: data for heading, data in by_heading.items()}
 
 
 class RecipientRows:
@@ -324,7 +325,7 @@ class RecipientRows:
             if columns.are_for_letters
             else values.get(columns.recipient_keys[0])
         )
-        personalisation = Personalisation(values)
+        personalisation = Personalisation.by_column(values)
         address = PostalAddress.from_personalisation(personalisation) if columns.are_for_letters else None
         errors: dict[str, str] = {}
         problems = NO_PROBLEMS

@@ -14,6 +14,7 @@ from notify_content.placeholders import (
     is_empty_message,
     unique_names,
 )
+from notify_content.text import insensitive_key
 
 from .steps import count_steps
 from .strategies import ANY_TEXT, MARKUP, VALUES
@@ -159,3 +160,13 @@ def test_length_of_a_value_repeated_without_bound_is_counted_not_made() -> None:
         assert tracemalloc.get_traced_memory()[1] < 50_000_000
     finally:
         tracemalloc.stop()
+
+
+@given(st.dictionaries(ANY_TEXT | MARKUP, st.none() | ANY_TEXT))
+def test_names_that_are_column_keys_already_need_not_be_read_again(values: dict[str, str | None]) -> None:
+    by_column = {insensitive_key(name): value for name, value in values.items()}
+    quick, full = Personalisation.by_column(by_column), Personalisation(values)
+    assert bool(quick) is bool(full)
+    assert quick.values == full.values == Personalisation(by_column).values
+    assert quick.by_key(escape=True) == Personalisation(by_column).by_key(escape=True)
+    assert list(quick.names()) == list(by_column)
