@@ -171,6 +171,19 @@ def test_the_idempotency_key_is_passed_on(send: Send, neighbours: Neighbours) ->
     assert send("sms", SMS, Idempotency_Key="order-5").status_code == 409
 
 
+@pytest.mark.parametrize("key", ["", "ü", "k" * 256])
+@pytest.mark.parametrize("channel", BODIES)
+def test_an_idempotency_key_that_can_not_be_kept_is_refused(
+    send: Send, neighbours: Neighbours, channel: str, key: str
+) -> None:
+    assert messages(send(channel, BODIES[channel], Idempotency_Key=key)) == [
+        "Idempotency-Key must be 1 to 255 ASCII characters"
+    ]
+    assert not neighbours.recorder.requests(METHODS[channel])
+    assert len(neighbours.recorder.requests("CountRefusedRequest")) == 1
+    assert send(channel, BODIES[channel], Idempotency_Key="k" * 255).status_code == 201
+
+
 def test_every_request_has_an_id_of_its_own(send: Send, neighbours: Neighbours) -> None:
     assert send("sms", SMS).get_json()["id"] != send("sms", SMS).get_json()["id"]
 

@@ -102,6 +102,18 @@ def test_a_request_under_way_is_answered_after_sigterm(
     assert not re.search(rb"900123|07400123456", log.read_bytes())
 
 
+def test_an_idempotency_key_beyond_ascii_is_not_dropped(
+    granian: tuple[subprocess.Popen[bytes], str, Path], tenant: Tenant
+) -> None:
+    _, url, _ = granian
+    headers = {name.encode(): value.encode() for name, value in tenant.headers().items()}
+    for key in (b"order-\xfc", "order-ü".encode()):
+        answer = httpx.post(
+            f"{url}/v2/notifications/sms", json=SMS, headers=headers | {b"Idempotency-Key": key}
+        )
+        assert answer.status_code == 400
+
+
 def test_bodies_without_a_length(granian: tuple[subprocess.Popen[bytes], str, Path], tenant: Tenant) -> None:
     _, url, _ = granian
 

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from flask import Blueprint, Response, abort, request
 from notify.common.v1.common_pb2 import Channel, KeyType
@@ -21,13 +21,15 @@ from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
 from notify_gateway.auth import Authenticator, Caller
 from notify_gateway.clients import Clients
-from notify_gateway.errors import INVALID_JSON, ApiError, bad_request, json_response, row_of
+from notify_gateway.errors import INVALID_JSON, ApiError, bad_request, json_response, row_of, validation_error
 from notify_gateway.presenters import notifications as presenter
 from notify_gateway.public import schemas, v2
 from notify_gateway.public.body import parse_json
 from notify_gateway.public.files import check_structure, is_file
 from notify_gateway.public.personalisation import to_fields
 from notify_gateway.public.schemas import Schema, canonical_uuid
+
+_LONGEST_IDEMPOTENCY_KEY: Final = 255
 
 Form = Mapping[str, Any]
 SendRequest = SendSmsRequest | SendEmailRequest | SendLetterRequest
@@ -74,7 +76,7 @@ class _Sending:
             phone_number=form["phone_number"],
             reference=form.get("reference"),
             sms_sender_id=_optional_uuid(form, "sms_sender_id"),
-            idempotency_key=request.headers.get("Idempotency-Key", ""),
+            idempotency_key=self._idempotency_key(caller, Channel.CHANNEL_SMS),
         )
         self._personalise(message, form, caller, Channel.CHANNEL_SMS)
         response = self._clients.notifications.SendSms(message)
@@ -93,7 +95,7 @@ class _Sending:
             email_reply_to_id=_optional_uuid(form, "email_reply_to_id"),
             one_click_unsubscribe_url=form.get("one_click_unsubscribe_url", ""),
             sanitise_content_for=form.get("sanitise_content_for"),
-            idempotency_key=request.headers.get("Idempotency-Key", ""),
+            idempotency_key=self._idempotency_key(caller, Channel.CHANNEL_EMAIL),
         )
         self._personalise(message, form, caller, Channel.CHANNEL_EMAIL)
         try:
@@ -115,7 +117,7 @@ class _Sending:
             sender=_sender(caller),
             template_id=template_id,
             reference=form.get("reference"),
-            idempotency_key=request.headers.get("Idempotency-Key", ""),
+            idempotency_key=self._idempotency_key(caller, Channel.CHANNEL_LETTER),
         )
         self._personalise(message, form, caller, Channel.CHANNEL_LETTER)
         response = self._clients.notifications.SendLetter(message)
@@ -132,6 +134,19 @@ class _Sending:
         except RecursionError:
             self._refuse(bad_request(INVALID_JSON), caller, channel)
         return form  # type: ignore[no-any-return] # the schema says that it is an object
+
+    def _idempotency_key(self, caller: Caller, channel: Channel) -> str:
+        """Returns the client's Idempotency-Key; empty without one. Raises ApiError where it can't be used.
+
+        A client that sends a key counts on it, so none is dropped. Servers hand on bytes beyond ASCII as "".
+        """
+        key = request.headers.get("Idempotency-Key")
+        if key is None:
+            return ""
+        if not key.isascii() or not 0 < len(key) <= _LONGEST_IDEMPOTENCY_KEY:
+            sentence = f"Idempotency-Key must be 1 to {_LONGEST_IDEMPOTENCY_KEY} ASCII characters"
+            self._refuse(validation_error(sentence), caller, channel)
+        return key
 
     def _personalise(self, message: SendRequest, form: Form, caller: Caller, channel: Channel) -> None:
         """Puts the personalisation into `message`. Raises ApiError for what is too large."""
