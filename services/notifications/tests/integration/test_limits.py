@@ -1,6 +1,6 @@
 """Rate and daily limits in a real Redis (public-api.md §8.1, §8.2)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -121,6 +121,32 @@ def test_reconciling_takes_back_what_a_dead_process_held(house: House) -> None:
     assert house.redis.get(key) == "1"
     assert housekeeper.reconcile() == 0
     house.stub.SendSms(sms(service, template))
+
+
+def test_housekeepers_of_two_processes_correct_a_counter_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = house.admin.add_service()
+    house.stub.SendSms(sms(service, house.admin.add_template(service, "sms", "x")))
+    key = counter_key(service, "sms", clock.now().date())
+    house.redis.incrby(key, 5)
+    one, other = (
+        Housekeeper(house.parts.uow, house.parts.counters, house.parts.limit_store) for _ in range(2)
+    )
+    for housekeeper in (one, other):
+        housekeeper.reconcile()  # both have seen it before
+
+    values = house.parts.limit_store.values
+
+    def at_the_same_moment(keys: Sequence[str]) -> list[int | None]:
+        seen = values(keys)
+        monkeypatch.setattr(house.parts.limit_store, "values", values)
+        other.step(house.parts.uow)
+        return seen
+
+    monkeypatch.setattr(house.parts.limit_store, "values", at_the_same_moment)
+    one.step(house.parts.uow)
+    assert house.redis.get(key) == "1"
 
 
 def test_a_redis_that_is_away_lets_everything_pass(house: House) -> None:

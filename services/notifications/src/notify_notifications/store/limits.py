@@ -18,6 +18,7 @@ from prometheus_client import Counter
 from redis.exceptions import NoScriptError, RedisError
 
 DAY_SECONDS: Final = 86_400
+_ROUND: Final = "notify-counters-corrected"
 _PAUSE_SECONDS: Final = 1.0
 
 _SKIPPED: Final = Counter(
@@ -224,6 +225,10 @@ class LimitStore:
         """Give one back: the message that was counted is not stored."""
         key = counter_key(service_id, counter, day, counted=True)
         self._guarded(lambda: self._release([key]))
+
+    def claim_round(self, seconds: float) -> bool:
+        """Whether no other process has claimed a round of corrections in these seconds. Raises RedisError."""
+        return bool(self._client.set(_ROUND, "", nx=True, px=round(seconds * 1000)))
 
     def values(self, keys: Sequence[str]) -> list[int | None]:
         """The values of counters; None for those that Redis does not have. Raises RedisError."""

@@ -36,8 +36,17 @@ class Housekeeper:
         self._due_at = clock.monotonic() + EVERY_SECONDS
         self.forget_expired_keys()
         self._counters.delete_before((clock.now() - COUNTERS_KEPT).date())
-        self.reconcile()
+        self._reconcile_alone()
         return 0
+
+    def _reconcile_alone(self) -> None:
+        """Reconcile unless another process just did: two that do it at once would correct twice."""
+        try:
+            ours = self._limits.claim_round(0.9 * EVERY_SECONDS)
+        except RedisError:
+            return
+        if ours:
+            self.reconcile()
 
     def forget_expired_keys(self) -> int:
         """Delete idempotency keys whose 24 hours are over, 5,000 a transaction; returns how many."""
