@@ -40,7 +40,23 @@ def test_a_request_passes(house: House) -> None:
 
 def test_metrics_stay_inside(house: House) -> None:
     assert requests.get(f"http://127.0.0.1:{house.stack.gateway_port}/metrics", timeout=10).status_code == 200
-    assert requests.get(f"{house.stack.base_url}/metrics", timeout=10).status_code == 404
+    hidden, absent = (
+        requests.get(f"{house.stack.base_url}{path}", timeout=10) for path in ("/metrics", "/none")
+    )
+    assert (hidden.status_code, hidden.json()) == (absent.status_code, absent.json())
+    assert hidden.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/v2/notifications"])
+def test_what_the_edge_answers_itself_has_the_headers_of_every_answer(house: House, path: str) -> None:
+    of_the_gateway = set(requests.get(f"{house.stack.base_url}/none", timeout=10).headers)
+    too_long = {"X-Long": "x" * 40_000} if path != "/metrics" else {}
+    answer = requests.get(f"{house.stack.base_url}{path}", headers=too_long, timeout=10)
+    assert answer.status_code == (431 if too_long else 404)
+    assert answer.json()["result"] == "error"
+    assert answer.json()["message"]
+    # A request that could not be read has no ids yet.
+    assert of_the_gateway - set(answer.headers) <= {"server", "x-b3-traceid", "x-b3-spanid"}
 
 
 def test_a_body_over_the_limit_is_refused_in_the_words_of_the_api(house: House) -> None:

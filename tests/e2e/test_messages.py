@@ -95,6 +95,8 @@ def test_a_letter_s_pdf_comes_back(house: House, client: NotificationsAPIClient)
         ("07700900003", "temporary-failure"),
         ("07700900002", "permanent-failure"),
         ("07700900001", "delivered"),
+        ("+33612345678", "delivered"),
+        ("+15417543010", "sent"),
     ],
 )
 def test_a_test_key_s_recipients_script_the_outcome(house: House, number: str, status: str) -> None:
@@ -313,11 +315,12 @@ def test_one_request_id_follows_a_message_through_the_house(house: House) -> Non
     request_id = kept[0][0]
     assert request_id not in ("", theirs)
     logged = [
-        line["method"]
+        (line["method"], line["service_id"], line["notification_id"])
         for line in log_lines(house.stack.folder, "notifications")
         if line.get("request_id") == request_id
     ]
-    assert logged == ["/notify.notifications.v1.NotificationsService/SendSms"]
+    method = "/notify.notifications.v1.NotificationsService/SendSms"
+    assert logged == [(method, house.seeded.service_id, notification_id)]
 
 
 def test_the_same_idempotency_key_at_once_makes_one_message(house: House) -> None:

@@ -29,7 +29,7 @@ def letter(first_line: str) -> PrintContent:
         (sms("07700900002"), ("permanent-failure",)),
         (sms("07700 900003"), ("delivered",)),
         (sms("07700900001"), ("delivered",)),
-        (sms("+15417543010", international=True), ()),
+        (sms("+33612345678", international=True), ("delivered",)),
         (email("temp-fail@simulator.notify"), ("temporary-failure",)),
         (email("perm-fail@simulator.notify"), ("permanent-failure",)),
         (email("Temp-Fail@simulator.notify"), ("delivered",)),

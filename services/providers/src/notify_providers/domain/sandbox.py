@@ -60,8 +60,6 @@ def script(content: Content, key_type: str, attempt: int) -> Script:
         attempt: which try to hand it over this is, from 1.
     """
     receipts: tuple[str, ...] = (_test_key_outcome(content),) if key_type == TEST_KEY else (DELIVERED,)
-    if isinstance(content, SmsContent) and content.international:
-        receipts = ()  # of the countries that promise no delivery reports
     match _fault(content):
         case "refused":
             return Script(False, REFUSED, "refused", ())
