@@ -26,6 +26,8 @@ _MAX_LINK_DEPTH: Final = 32
 """Links within the text of links are read to this depth; the text of a deeper one is printed as it is."""
 _MAX_KEY_LENGTH: Final = 999
 """Longest key of a link or footnote reference, as in CommonMark; it keeps nested brackets linear."""
+_MIN_REFERENCE_BUDGET: Final = 100_000
+"""Characters of addresses and titles that the reference links of a short text may add to it."""
 
 
 class Break:
@@ -82,10 +84,14 @@ class InlineParser:
     """Reads the inline constructs of one document, block after block in document order."""
 
     links: Mapping[str, Target]
+    text_length: int
+    """Characters of the document. Reference links may add as many again, as an address or title is written
+    for each reference to it; those beyond are printed as they are."""
     footnotes: dict[str, int]
     """The defined footnotes, with 0 or the order in which each was first referred to."""
     in_footnote: bool = False
     _footnotes_seen: int = 0
+    _added_by_references: int = 0
     _in_link: bool = False
     _depth: int = 0
 
@@ -103,6 +109,17 @@ class InlineParser:
         self._footnotes_seen += 1
         self.footnotes[key] = self._footnotes_seen
         return True
+
+    def refer_to_link(self, key: str) -> Target | None:
+        """Where a reference leads; None when it leads nowhere, or would make the document too long."""
+        target = self.links.get(reference_key(key))
+        if target is None:
+            return None
+        added = self._added_by_references + len(target.address) + len(target.title or "")
+        if added > max(self.text_length, _MIN_REFERENCE_BUDGET):
+            return None
+        self._added_by_references = added
+        return target
 
     def link(self, target: Target, text: str) -> Link:
         """The link with its text read."""
@@ -231,22 +248,39 @@ class _Run:
         label_end = self._brackets.reference_label_end(bracket)
         if label_end is not None:
             match = _REFERENCE_KEY.match(text, label_end)
-            target = match and self._target(match[1] or text[bracket + 1 : label_end])
+            key = match.span(1) if match and match[1] else (bracket + 1, label_end)
+            target = match and self._target(*key)
             if match and target:
                 return label_end, target, match.end()
         label_end = self._brackets.lone_label_end(bracket)
         if label_end is not None:
-            target = self._target(text[bracket + 1 : label_end])
+            target = self._target(bracket + 1, label_end)
             if target:
                 return label_end, target, label_end + 1
         return None
 
-    def _target(self, key: str) -> Target | None:
-        return self._parser.links.get(reference_key(key)) if len(key) <= _MAX_KEY_LENGTH else None
+    def _target(self, start: int, end: int) -> Target | None:
+        """Where the key between two positions leads."""
+        return self._parser.refer_to_link(self._text[start:end]) if end - start <= _MAX_KEY_LENGTH else None
 
     @cached_property
     def _brackets(self) -> "_Brackets":
         return _Brackets(self._text)
+
+
+class _Destination(NamedTuple):
+    """Where the parts of a link's `(address "title")` stand; they may be long, and most are never read."""
+
+    address: slice
+    title: slice | None
+    end: int
+    in_angles: bool
+
+    def target(self, text: str) -> Target:
+        address = text[self.address]
+        return Target(
+            address if self.in_angles else address.rstrip(), None if self.title is None else text[self.title]
+        )
 
 
 class _Brackets:
@@ -278,8 +312,8 @@ class _Brackets:
         label_end = self._link_label_ends[self._index(bracket) + 1]
         if label_end is None:
             return None
-        target = self._destination(label_end + 1)
-        return None if target is None else (label_end, *target)
+        destination = self._destination(label_end + 1)
+        return destination and (label_end, destination.target(self._text), destination.end)
 
     def reference_label_end(self, bracket: int) -> int | None:
         """Where the label of `[label][key]` that opens at `bracket` ends."""
@@ -377,16 +411,16 @@ class _Brackets:
                 ends[index] = None if following is None else ends[following]
         return ends
 
-    def _destination(self, position: int) -> tuple[Target, int] | None:
-        """The `(address "title")` at `position` and its end."""
+    def _destination(self, position: int) -> _Destination | None:
+        """The `(address "title")` at `position`."""
         text = self._text
         if not text.startswith("(", position) or position > self._last_parenthesis:
             return None
         start = self._skip_whitespace(position + 1)
         if text.startswith("<", start):
-            target = self._angle_destination(start + 1)
-            if target:
-                return target
+            destination = self._angle_destination(start + 1)
+            if destination:
+                return destination
         parenthesis = self._first(self._parentheses, start)
         if parenthesis is None:
             return None
@@ -395,29 +429,27 @@ class _Brackets:
             titled = self._titled(start, opener)
             if titled:
                 return titled
-        return Target(text[start:parenthesis].rstrip(), None), parenthesis + 1
+        return _Destination(slice(start, parenthesis), None, parenthesis + 1, in_angles=False)
 
-    def _angle_destination(self, start: int) -> tuple[Target, int] | None:
-        text = self._text
+    def _angle_destination(self, start: int) -> _Destination | None:
         plain = self._first(self._angle_closers, start)
         titled = self._first(self._angle_titles, start)
         if titled is not None and (plain is None or titled < plain):
-            target = self._titled(start, titled, angle=True)
-            if target:
-                return target
+            destination = self._titled(start, titled, in_angles=True)
+            if destination:
+                return destination
         if plain is None:
             return None
-        return Target(text[start:plain], None), self._skip_whitespace(plain + 1) + 1
+        return _Destination(slice(start, plain), None, self._skip_whitespace(plain + 1) + 1, in_angles=True)
 
-    def _titled(self, start: int, address_end: int, *, angle: bool = False) -> tuple[Target, int] | None:
-        """The target whose title's whitespace and quotation mark follow `address_end`, and its end."""
-        text = self._text
-        title_start = self._skip_whitespace(address_end + angle) + 1
+    def _titled(self, start: int, address_end: int, *, in_angles: bool = False) -> _Destination | None:
+        """The destination whose title's whitespace and quotation mark follow `address_end`."""
+        title_start = self._skip_whitespace(address_end + in_angles) + 1
         title_end = self._first(self._title_closers, title_start)
         if title_end is None:
             return None
-        target = Target(text[start:address_end], text[title_start:title_end])
-        return target, self._skip_whitespace(title_end + 1) + 1
+        end = self._skip_whitespace(title_end + 1) + 1
+        return _Destination(slice(start, address_end), slice(title_start, title_end), end, in_angles)
 
     def _skip_whitespace(self, position: int) -> int:
         match = _WHITESPACE.match(self._text, position)

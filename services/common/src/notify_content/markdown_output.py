@@ -64,7 +64,7 @@ class Writer(ABC):
     """A hard line break, and a blank token."""
 
     def __init__(self) -> None:
-        self._inline = InlineParser({}, {})
+        self._inline = InlineParser({}, 0, {})
         self._footnotes: dict[str, str] = {}
         self._writers: dict[type, Callable[[Any], str]] = {
             markdown.Blank: lambda _: self.break_text,
@@ -84,7 +84,7 @@ class Writer(ABC):
         """The whole text; footnotes that are referred to come last, in the order of their references."""
         document = markdown.parse(text)
         order = dict.fromkeys(document.footnotes, 0)
-        self._inline = InlineParser(document.links, order)
+        self._inline = InlineParser(document.links, len(text), order)
         body = self._blocks(document.blocks)
         if not order:
             return body

@@ -223,3 +223,22 @@ def test_many_different_tags_are_linear() -> None:
         return count_steps(lambda: PlainTextWriter().write(text))
 
     assert work(1000) <= 2.2 * work(500) + 500
+
+
+@pytest.mark.parametrize(
+    "definition", ["[k]: http://e.com/{}", '[k]: http://e.com "{}"', "[k]: http://e.com ({})"]
+)
+@pytest.mark.parametrize("writer", [HtmlWriter, PlainTextWriter, PreheaderWriter])
+def test_references_to_one_long_address_or_title_do_not_multiply_it(
+    writer: type[Writer], definition: str
+) -> None:
+    size = 200_000
+    text = "[a][k]\n" * (size // 8) + "\n" + definition.format("b" * size)
+    # No more than the text again, some markup for each reference and what is left of them in print.
+    assert len(writer().write(text)) < 20 * len(text)
+
+
+def test_references_of_a_text_of_ordinary_size_are_all_links() -> None:
+    references = "[a][k] " * 500
+    written = plain(f"{references}\n\n[k]: http://e.com/{'b' * 100}")
+    assert written.count("http://e.com/") == 500
