@@ -1,4 +1,4 @@
-"""What belongs to the message or request at hand: request id, trace, origin, deadline.
+"""What belongs to the message or request at hand: request id, trace, origin, deadline, what it is about.
 
 Server interceptors, workers and the gateway set these once; logs, outgoing calls and rows read them, so that
 one grep for a request id follows a message through every process (design.md §2.8).
@@ -6,9 +6,10 @@ one grep for a request id follows a message through every process (design.md §2
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 
 from notify_common import clock
 
@@ -23,6 +24,11 @@ origin: ContextVar[str] = ContextVar("origin", default="")
 
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """Reading of `clock.monotonic()` by which the answer must be out; None means no limit."""
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+subject: ContextVar[Mapping[str, str]] = ContextVar("subject", default=_NOTHING)
+"""Ids of what the request is about, such as `notification_id`; its log lines have them."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ORIGIN = re.compile(r"[a-z0-9._-]{1,32}")
@@ -51,6 +57,7 @@ def enter(request: str | None, trace: str | None, made_by: str | None, until: fl
     traceparent.set(trace if trace and _TRACEPARENT.fullmatch(trace) else new_traceparent())
     origin.set(made_by if made_by and _ORIGIN.fullmatch(made_by) else "")
     deadline.set(until)
+    subject.set(_NOTHING)
 
 
 def leave() -> None:
@@ -59,6 +66,12 @@ def leave() -> None:
     traceparent.set("")
     origin.set("")
     deadline.set(None)
+    subject.set(_NOTHING)
+
+
+def note(**ids: str) -> None:
+    """Says what the request at hand is about, for its log lines: ids of ours, by names that end in `_id`."""
+    subject.set({**subject.get(), **ids})
 
 
 @contextmanager
@@ -74,7 +87,7 @@ def bind(
     Missing parts are made anew, as in `enter`. `timeout` (seconds) sets a deadline. The context before it
     comes back at the end.
     """
-    before = (_request_id.get(), _traceparent.get(), _origin.get(), deadline.get())
+    before = (_request_id.get(), _traceparent.get(), _origin.get(), deadline.get(), subject.get())
     enter(request_id, traceparent, origin, None if timeout is None else clock.monotonic() + timeout)
     try:
         yield
@@ -83,6 +96,7 @@ def bind(
         _traceparent.set(before[1])
         _origin.set(before[2])
         deadline.set(before[3])
+        subject.set(before[4])
 
 
 def time_left() -> float | None:

@@ -136,7 +136,7 @@ class _Renderer:
         if traceparent := context.traceparent.get():
             line["trace_id"] = traceparent[3:35]
         dropped = []
-        for key, value in event_dict.items():
+        for key, value in {**context.subject.get(), **event_dict}.items():
             if key in KEYS or key.endswith(ENDINGS):
                 if value is not None:
                     line[key] = _value(value)

@@ -33,6 +33,22 @@ def test_a_line_begins_with_its_fixed_keys(log_lines: LogLines) -> None:
     ]
 
 
+def test_lines_of_a_request_name_what_it_is_about_and_those_of_the_next_do_not(log_lines: LogLines) -> None:
+    with context.bind():
+        context.note(service_id="s")
+        context.note(notification_id="n", recipient="07700900123")
+        get_logger().info("of the request")
+        with context.bind():
+            get_logger().info("of another within it")
+        get_logger().info("of the request again", service_id="its own")
+    get_logger().info("of none")
+    inside, within, again, after = log_lines()
+    assert (inside["service_id"], inside["notification_id"]) == ("s", "n")
+    assert inside["dropped"] == ["recipient"]
+    assert (again["service_id"], again["notification_id"]) == ("its own", "n")
+    assert not {"service_id", "notification_id"} & (within.keys() | after.keys())
+
+
 def test_other_keys_are_dropped_and_named(log_lines: LogLines) -> None:
     get_logger().info("sent", recipient="07700900123", personalisation={"name": "Ann"}, notification_id="n")
     [line] = log_lines()

@@ -11,6 +11,7 @@ from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notification_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1 import notifications_service_pb2_grpc as pb_grpc
+from notify_common.context import note
 from notify_common.rpc import enums
 from notify_common.rpc.paging import Pager, page_size
 from notify_common.rpc.validate import Checker, validating
@@ -71,6 +72,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
                 sms_sender_id=_optional_id(check, "sms_sender_id", request.sms_sender_id),
             )
         accepted = self._send_sms.send(command)
+        note(service_id=command.sender.service_id, notification_id=accepted.notification_id)
         return pb.SendSmsResponse(
             notification_id=accepted.notification_id,
             body=accepted.body,
@@ -93,6 +95,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
                 sanitise_content_for=tuple(request.sanitise_content_for),
             )
         accepted = self._send_email.send(command)
+        note(service_id=command.sender.service_id, notification_id=accepted.notification_id)
         return pb.SendEmailResponse(
             notification_id=accepted.notification_id,
             subject=accepted.subject,
@@ -112,6 +115,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         with validating() as check:
             command = Command(**_command(check, request, context))
         accepted = self._send_letter.send(command)
+        note(service_id=command.sender.service_id, notification_id=accepted.notification_id)
         return pb.SendLetterResponse(
             notification_id=accepted.notification_id,
             subject=accepted.subject,
