@@ -4,6 +4,8 @@ import sys
 
 import psutil
 import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.harness.house import House
 
@@ -30,3 +32,21 @@ def test_each_process_is_started_with_its_command(house: House) -> None:
     assert gateway[gateway.index("--interface") :][:3] == ["--interface", "wsgi", "--factory"]
     assert gateway[-1] == "notify_gateway.app:create_app"
     assert edge[0].endswith("/envoy")
+
+
+def test_any_worker_of_the_gateway_tells_the_metrics_of_all(house: House) -> None:
+    gateway = f"http://127.0.0.1:{house.stack.gateway_port}"
+
+    def answered() -> float:
+        scraped = requests.get(f"{gateway}/metrics", timeout=10).text
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(scraped)
+            for sample in family.samples
+            if sample.name == "http_requests_total" and sample.labels["route"] == "/_status"
+        )
+
+    before = answered()
+    for _ in range(40):  # each on a connection of its own, which any worker may take
+        assert requests.get(f"{gateway}/_status?simple=1", timeout=10).status_code == 200
+    assert {answered() for _ in range(10)} == {before + 40}

@@ -44,7 +44,7 @@ from notify_common.db.provisioning import provision
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_local.backing import ChildProcess, free_ports, port_is_free, wait_until
 from notify_local.seed import seed
-from notify_local.stack import Options, Stack
+from notify_local.stack import GATEWAY_WORKERS, Options, Stack
 from sqlalchemy.dialects.postgresql import ARRAY
 
 CONNECTIONS = (1, 8)
@@ -251,7 +251,7 @@ def _skeleton(stack: Stack, folder: Path) -> Iterator[int]:
     command = [sys.executable, str(Path(__file__).with_name("skeleton.py"))]
     parts = [
         (grpc_port, ["server", "--port", str(grpc_port), "--database-url", database_url]),
-        (http_port, ["gateway", "--port", str(http_port)]),
+        (http_port, ["gateway", "--port", str(http_port), "--workers", str(GATEWAY_WORKERS)]),
     ]
     environment = os.environ | {"SKELETON_BACKEND": f"127.0.0.1:{grpc_port}"}
     with ExitStack() as exits:

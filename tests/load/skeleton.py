@@ -71,6 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=["server", "gateway"])
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--workers", type=int, default=1, help="for the gateway")
     parser.add_argument(
         "--database-url", default="", help="for the server; the table is made if it is missing"
     )
@@ -81,6 +82,7 @@ def main() -> None:
             port=arguments.port,
             interface=Interfaces.WSGI,
             factory=True,
+            workers=arguments.workers,
             blocking_threads=8,
             log_enabled=False,
         ).serve()

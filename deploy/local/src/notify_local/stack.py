@@ -6,6 +6,7 @@ variables. Used by `make run` and by the tests that need the whole house.
 
 import os
 import secrets
+import shutil
 import signal
 import sys
 import time
@@ -41,6 +42,9 @@ CONTEXTS = ("admin", "providers", "letters", "notifications")
 
 CERTIFICATE_NAMES = (*CONTEXTS, "api-gateway", "operator")
 """Whom the local authority vouches for: every service, and the person who operates them."""
+
+GATEWAY_WORKERS = min(os.cpu_count() or 1, 4)
+"""Processes of the gateway: as many as there are processors, as in production, within reason for a laptop."""
 
 HEARTBEAT_SECONDS = 6.0
 """How old the heartbeat of a worker that lives may be."""
@@ -177,10 +181,15 @@ class Stack:
         progress("gateway")
         self.gateway_port = internal_port if self.options.with_edge else self.port
         environment = self._environment("gateway", "", {"CONSOLE_ENABLED": str(self.options.console).lower()})
+        metrics = self.folder / "gateway-metrics"
+        shutil.rmtree(metrics, ignore_errors=True)
+        metrics.mkdir()
+        environment |= {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         command = [
             *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory"),
             *("--host", "127.0.0.1", "--port", str(self.gateway_port), "--blocking-threads", "8"),
-            *("--workers", "1", "--no-ws", "--log-level", "warning", "notify_gateway.app:create_app"),
+            *("--workers", str(GATEWAY_WORKERS), "--no-ws", "--log-level", "warning"),
+            "notify_gateway.app:create_app",
         ]
         self._add("api-gateway", command, environment, lambda: _http_answers(self.gateway_port))
         self._start_process("api-gateway")

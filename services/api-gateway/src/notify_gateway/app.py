@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask
 from notify_common.logging import configure_logging
+from notify_common.metrics import leave_shared_metrics
 from notify_common.settings import load_settings
 from notify_common.tracing import configure_tracing, shutdown_tracing
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -44,6 +45,7 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
         configure_logging(NAME, settings.log_level)
         configure_tracing(NAME, settings.otlp_endpoint)
         atexit.register(shutdown_tracing)
+        atexit.register(leave_shared_metrics)
     clients = Clients(settings)
     snapshots = Snapshots(clients, settings.auth_stale_seconds)
     authenticator = Authenticator(snapshots)

@@ -3,11 +3,13 @@
 Names follow the widely used gRPC exporters. Feeds, leases and snapshots declare theirs in their own modules.
 """
 
+import os
 from collections.abc import Callable
 from wsgiref.simple_server import WSGIServer
 
 import prometheus_client
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -30,7 +32,31 @@ CLIENT_SECONDS = Histogram(
     ["grpc_service", "grpc_method"],
     buckets=_BUCKETS,
 )
-CLIENT_IN_FLIGHT = Gauge("grpc_client_in_flight", "Calls that wait for their end.")
+CLIENT_IN_FLIGHT = Gauge(
+    "grpc_client_in_flight", "Calls that wait for their end.", multiprocess_mode="livesum"
+)
+
+
+_SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own variable, read when it is imported
+
+
+def exposition() -> bytes:
+    """Returns all metrics of this process in Prometheus' text format (`CONTENT_TYPE_LATEST`).
+
+    Where PROMETHEUS_MULTIPROC_DIR names a folder, empty at the start, these are the metrics of all processes
+    that were told of it, added up: the workers of one server, of which any may be asked.
+    """
+    if _SHARED_FOLDER not in os.environ:
+        return prometheus_client.generate_latest()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return prometheus_client.generate_latest(registry)
+
+
+def leave_shared_metrics() -> None:
+    """Says, at the end of a process, that its gauges no longer count among those of `exposition`."""
+    if _SHARED_FOLDER in os.environ:
+        mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
 
 class MetricsServer:

@@ -4,8 +4,9 @@ import hmac
 from collections.abc import Callable
 from typing import Any
 
-import prometheus_client
 from flask import Blueprint, Response, request
+from notify_common.metrics import exposition
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from notify_gateway.errors import json_response, legacy_response
 from notify_gateway.settings import GatewaySettings
@@ -33,9 +34,7 @@ def blueprint(settings: GatewaySettings) -> Blueprint:
     def metrics() -> Response:
         if token is not None and (refusal := _refusal(request.headers.get("Authorization"), token)):
             return refusal()
-        return Response(
-            prometheus_client.generate_latest(), content_type=prometheus_client.CONTENT_TYPE_LATEST
-        )
+        return Response(exposition(), content_type=CONTENT_TYPE_LATEST)
 
     return routes
 

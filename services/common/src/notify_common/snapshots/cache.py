@@ -16,8 +16,11 @@ V = TypeVar("V")
 Change = TypeVar("Change")
 
 _READS = Counter("notify_snapshot_reads_total", "Reads by how they were answered.", ["cache", "outcome"])
-_POLL_AGE = Gauge(
-    "notify_snapshot_feed_lag_seconds", "Seconds since the end of the feed was last seen.", ["feed"]
+_CAUGHT_UP = Gauge(
+    "notify_snapshot_feed_caught_up_timestamp_seconds",
+    "When the end of the feed was last seen; of processes that share metrics, by the one furthest behind.",
+    ["feed"],
+    multiprocess_mode="livemin",
 )
 
 RETRY_AFTER_FAILURE_SECONDS = 1.0
@@ -219,23 +222,18 @@ class ConfigFeedPoller(Generic[Change]):
         self._interval = interval
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._caught_up_at = clock.monotonic()
 
     def start(self) -> None:
         """Start polling. Call it after any fork."""
         self._thread = threading.Thread(target=self._run, name=f"{self.name}-poller", daemon=True)
+        self._caught_up()
         self._thread.start()
-        _POLL_AGE.labels(self.name).set_function(self.lag_seconds)
 
     def stop(self) -> None:
         """End polling."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=10)
-
-    def lag_seconds(self) -> float:
-        """Seconds since the end of the feed was last seen."""
-        return clock.monotonic() - self._caught_up_at
 
     def _run(self) -> None:
         cursor = ""
@@ -259,6 +257,9 @@ class ConfigFeedPoller(Generic[Change]):
             for change in changes:
                 self._on_change(change)
             if not changes or self._stop.is_set():
-                self._caught_up_at = clock.monotonic()
+                self._caught_up()
                 return next_cursor
             cursor = next_cursor
+
+    def _caught_up(self) -> None:
+        _CAUGHT_UP.labels(self.name).set(clock.now().timestamp())
