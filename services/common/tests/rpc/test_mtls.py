@@ -179,6 +179,41 @@ def test_a_renewed_certificate_is_taken_without_a_restart(
     assert not reached(first["api-gateway"])
 
 
+def test_a_client_s_renewed_certificate_is_taken_without_a_restart(
+    serve_users: Serve, tmp_path: Path, calls: list[object]
+) -> None:
+    server = serve_users(allowed_callers={USERS: ["api-gateway"]})
+    live = tmp_path / "live"
+    live.mkdir()
+
+    def install(name: str, *kinds: str) -> None:
+        for kind in kinds:
+            (live / f"{kind}.new").write_bytes(getattr(tls_settings(name), f"tls_{kind}_file").read_bytes())
+            (live / f"{kind}.new").replace(live / kind)
+
+    def outcome() -> str:
+        try:
+            stub.GetUser(pb.GetUserRequest())
+        except NotifyError as error:
+            return error.reason
+        return "OK"
+
+    install("letters", "ca", "cert", "key")
+    settings = ServiceSettings(
+        tls_ca_file=live / "ca", tls_cert_file=live / "cert", tls_key_file=live / "key"
+    )
+    channels = Channels(settings, look_seconds=0)
+    stub = UsersServiceStub(channels.get("admin", server.target))
+    assert [outcome(), outcome()] == ["CALLER_NOT_ALLOWED"] * 2
+    install("api-gateway", "cert")
+    assert outcome() == "CALLER_NOT_ALLOWED"
+    install("api-gateway", "key")  # until now certificate and key did not fit one another
+    assert [outcome(), outcome()] == ["CALLER_NOT_ALLOWED", "OK"]
+    (live / "key").unlink()
+    assert outcome() == "OK"
+    channels.close()
+
+
 def test_certificates_are_kept_and_keys_are_private(tmp_path: Path) -> None:
     files = ensure_certificates(tmp_path, ["admin"])["admin"]
     before = files.cert.read_bytes()

@@ -3,24 +3,31 @@
 import os
 import sys
 import threading
+from functools import partial
 
 import grpc
 
 from notify_common.rpc.interceptors.client import ClientChannel
 from notify_common.rpc.options import channel_options
-from notify_common.rpc.tls import channel_credentials
+from notify_common.rpc.tls import channel_credentials, file_stamps
 from notify_common.settings import ServiceSettings
+
+LOOK_SECONDS = 10.0
+"""How often, at most, a channel looks whether its certificate was renewed."""
 
 
 class Channels:
     """The channels of this process, one for each service and target, made when first asked for.
 
+    They follow the files of the certificate: where it was renewed, calls go over a new connection.
+
     A channel does not survive a fork, so channels belong to a process id: a child gets its own. Stubs hold
     channels; make them after the fork too.
     """
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: ServiceSettings, look_seconds: float = LOOK_SECONDS) -> None:
         self._settings = settings
+        self._look_seconds = look_seconds
         self._lock = threading.Lock()
         self._channels: dict[tuple[int, str, str], ClientChannel] = {}
 
@@ -40,12 +47,17 @@ class Channels:
             channel = self._channels.get(key)
             if channel is None:
                 channel = ClientChannel(
-                    grpc.secure_channel(
-                        target, channel_credentials(self._settings), options=channel_options(context)
-                    )
+                    partial(self._make, context, target),
+                    partial(file_stamps, self._settings),
+                    self._look_seconds,
                 )
                 self._channels[key] = channel
             return channel
+
+    def _make(self, context: str, target: str) -> grpc.Channel:
+        return grpc.secure_channel(
+            target, channel_credentials(self._settings), options=channel_options(context)
+        )
 
     def close(self) -> None:
         """Closes the channels that this process made; calls under way end with CANCELLED."""

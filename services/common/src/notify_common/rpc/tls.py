@@ -26,7 +26,7 @@ def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials:
 
 
 def channel_credentials(settings: ServiceSettings) -> grpc.ChannelCredentials:
-    """Returns credentials of this service as a caller, as the files are now."""
+    """Returns credentials of this service as a caller, as the files are now; they don't follow the files."""
     return grpc.ssl_channel_credentials(
         root_certificates=settings.tls_ca_file.read_bytes(),
         private_key=settings.tls_key_file.read_bytes(),
@@ -41,23 +41,31 @@ def caller_names(context: grpc.ServicerContext) -> tuple[str, ...]:
     return tuple(name.decode("utf-8", "replace") for name in context.peer_identities() or ())
 
 
+def file_stamps(settings: ServiceSettings) -> tuple[int, ...]:
+    """Returns what is another when one of the certificate's files was replaced. Raises OSError if one is
+    missing.
+    """
+    return tuple(path.stat().st_mtime_ns for path in _files(settings))
+
+
+def _files(settings: ServiceSettings) -> tuple[Path, ...]:
+    return settings.tls_key_file, settings.tls_cert_file, settings.tls_ca_file
+
+
 class _ServerFiles:
     def __init__(self, settings: ServiceSettings) -> None:
-        self._paths: tuple[Path, ...] = (settings.tls_key_file, settings.tls_cert_file, settings.tls_ca_file)
+        self._settings = settings
         self._seen: tuple[int, ...] = ()
 
     def read(self) -> grpc.ServerCertificateConfiguration:
-        self._seen = self._stamps()
-        key, certificate, authority = (path.read_bytes() for path in self._paths)
+        self._seen = file_stamps(self._settings)
+        key, certificate, authority = (path.read_bytes() for path in _files(self._settings))
         return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authority)
 
     def read_if_changed(self) -> grpc.ServerCertificateConfiguration | None:
         """Runs at each handshake; None keeps the certificate in use, also while files are being replaced."""
         try:
-            return self.read() if self._stamps() != self._seen else None
+            return self.read() if file_stamps(self._settings) != self._seen else None
         except OSError as error:
             get_logger().warning("certificate not reloaded", **describe_exception(error))
             return None
-
-    def _stamps(self) -> tuple[int, ...]:
-        return tuple(path.stat().st_mtime_ns for path in self._paths)

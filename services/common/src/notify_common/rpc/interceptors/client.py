@@ -5,6 +5,8 @@ a details tuple around each call, on the path that every message takes.
 """
 
 import contextvars
+import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from opentelemetry.trace import SpanKind
 from notify_common import clock, tracing
 from notify_common import context as call_context
 from notify_common.errors import NotifyError
+from notify_common.logging import describe_exception, get_logger
 from notify_common.metrics import CLIENT_HANDLED, CLIENT_IN_FLIGHT, CLIENT_SECONDS
 from notify_common.rpc import service_config, status
 from notify_common.rpc.interceptors.context import ORIGIN, REQUEST_ID, TRACEPARENT
@@ -26,22 +29,70 @@ class ClientChannel(grpc.Channel):
 
     A call returns the response, or for a stream an iterator of responses, which cancels the call when it is
     closed or dropped. `timeout` may shorten the method's own; nothing makes it longer.
+
+    gRPC reads a client's certificate once, so the channel inside is made anew when the certificate was
+    renewed; calls under way end on the old one.
     """
 
-    def __init__(self, channel: grpc.Channel) -> None:
-        self._channel = channel
+    def __init__(
+        self, make: Callable[[], grpc.Channel], stamps: Callable[[], object], look_seconds: float
+    ) -> None:
+        """`make` makes the channel inside. What `stamps` returns is another when `make` would make another
+        one; it is asked every `look_seconds` at most, and may raise OSError.
+        """
+        self._make = make
+        self._stamps = stamps
+        self._look_seconds = look_seconds
+        self._lock = threading.Lock()
+        self._used = self._seen = stamps()
+        self._channel = make()
+        self._callables: weakref.WeakSet[_Callable] = weakref.WeakSet()
+        self._next_look = clock.monotonic() + look_seconds
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Returns the callable of a method with one request and one response."""
-        return _Unary(method, self._channel.unary_unary(method, *args, **kwargs))
+        return self._add(_Unary(self, method, lambda channel: channel.unary_unary(method, *args, **kwargs)))
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Returns the callable of a method with a stream of requests and one response."""
-        return _RequestStream(method, self._channel.stream_unary(method, *args, **kwargs))
+        return self._add(
+            _RequestStream(self, method, lambda channel: channel.stream_unary(method, *args, **kwargs))
+        )
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Returns the callable of a method with one request and a stream of responses."""
-        return _ResponseStream(method, self._channel.unary_stream(method, *args, **kwargs))
+        return self._add(
+            _ResponseStream(self, method, lambda channel: channel.unary_stream(method, *args, **kwargs))
+        )
+
+    def follow_certificate(self) -> None:
+        """Makes the channel inside anew if it is time to look and the certificate was renewed.
+
+        Files that differ from those at the last look are taken to be still in the making.
+        """
+        now = clock.monotonic()
+        if now < self._next_look or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._next_look = now + self._look_seconds
+            stamps = self._stamps()
+            if stamps != self._used and stamps == self._seen:
+                self._channel = self._make()
+                self._used = stamps
+                for one in list(self._callables):
+                    one.bind(self._channel)
+                get_logger().info("certificate renewed")
+            self._seen = stamps
+        except OSError as error:
+            get_logger().warning("certificate not read", **describe_exception(error))
+        finally:
+            self._lock.release()
+
+    def _add(self, made: "_Callable") -> "_Callable":
+        with self._lock:
+            made.bind(self._channel)
+            self._callables.add(made)
+        return made
 
     def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Raises NotImplementedError: no service has streams both ways (design.md §2.7)."""
@@ -71,15 +122,23 @@ class ClientChannel(grpc.Channel):
 class _Callable:
     """What the kinds of methods share."""
 
-    def __init__(self, method: str, inner: Callable[..., Any]) -> None:
-        self._inner = inner
+    def __init__(
+        self, channel: ClientChannel, method: str, make: Callable[[grpc.Channel], Callable[..., Any]]
+    ) -> None:
+        self._channel = channel
+        self._make = make
         self._timeout = service_config.timeout(method)
         service, _, name = method.lstrip("/").rpartition("/")
         self._service, self._name = service, name
         self._seconds = CLIENT_SECONDS.labels(service, name)
         self._ok = CLIENT_HANDLED.labels(service, name, grpc.StatusCode.OK.name)
 
+    def bind(self, channel: grpc.Channel) -> None:
+        """Makes calls from here on go over `channel`."""
+        self._inner = self._make(channel)
+
     def _budget(self, timeout: float | None) -> float:
+        self._channel.follow_certificate()
         budget = self._timeout if timeout is None else min(timeout, self._timeout)
         left = call_context.time_left()
         if left is not None and left < budget:
