@@ -23,7 +23,7 @@ from notify_local.stack import CERTIFICATE_NAMES, Options, PortTaken, Stack
 DEFAULT_RUN_FOLDER = Path(".run")
 ADMIN_CLIENT_ID = "notify-admin"
 ADMIN_SECRET = "dev-notify-secret-key"  # noqa: S105 - the admin web app's own default for development
-STEPS = 15
+STEPS = 7
 """How many things a start reports, for the bar's length."""
 
 console = Console(highlight=False, soft_wrap=True)

@@ -155,9 +155,8 @@ class ChildProcess:
             return
         self._process.wait(STOP_SECONDS)
 
-    def run_to_end(self, seconds: float = 120.0) -> None:
-        """Runs it to its own end. Raises StartFailed unless that is status 0 within `seconds`."""
-        self.start()
+    def wait_for_success(self, seconds: float = 120.0) -> None:
+        """Waits for its own end. Raises StartFailed unless that is status 0 within `seconds`."""
         if not self.wait(seconds):
             self.kill()
             raise StartFailed(f"{self.name} did not end within {seconds:.0f} s; its log is {self.log}")

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -149,36 +149,52 @@ class Stack:
             "letters": {"REDIS_URL": redis.url, **blobs},
             "notifications": {"REDIS_URL": redis.url},
         }
-        for context in CONTEXTS:
-            common = self._environment(context, shared["page-token"], told[context])
-            progress(f"{context}: migrations")
-            prefix = f"NOTIFY_{context.upper()}_"
-            owner = common | {
-                f"{prefix}DATABASE_URL": owner_urls[context],
-                f"{prefix}APP_ROLE": app_role(context),
-            }
-            self._run_once(context, "migrate", owner)
-            if context == "admin":
-                self._run_once(context, "seed", common)
-            progress(context)
-            self._add(
-                context,
-                [sys.executable, "-m", f"notify_{context}", "serve"],
-                common
-                | {
-                    f"{prefix}GRPC_LISTEN": self.grpc_targets[context],
-                    f"{prefix}ADMIN_LISTEN": (admin_listen := f"127.0.0.1:{next(ports)}"),
-                },
-                partial(self._is_serving, admin_listen),
-            )
-            self._start_process(context)
+        environments = {
+            context: self._environment(context, shared["page-token"], told[context]) for context in CONTEXTS
+        }
+        progress("migrations")
+        self._migrate(environments, owner_urls)
+        for context, environment in environments.items():
+            self._add_server(context, environment, f"127.0.0.1:{next(ports)}")
             for worker, command in _WORKERS[context].items():
-                self._add_worker(worker, context, command, common, f"127.0.0.1:{next(ports)}")
-                self._start_process(worker)
-        self._start_gateway(next(ports), progress)
+                self._add_worker(worker, context, command, environment, f"127.0.0.1:{next(ports)}")
+        self._add_gateway(next(ports))
+        # Each wave calls those before it; within one, all start at once.
+        progress("admin")
+        self._start_together(["admin"])
+        servers = [context for context in CONTEXTS if context != "admin"]
+        progress(", ".join(servers))
+        self._start_together(servers)
+        progress("workers and gateway")
+        self._start_together([name for name in self.processes if name not in (*CONTEXTS, "edge")])
+        if self.options.with_edge:
+            progress("edge")
+            self._start_together(["edge"])
 
-    def _start_gateway(self, internal_port: int, progress: Progress) -> None:
-        progress("gateway")
+    def _migrate(self, environments: Mapping[str, dict[str, str]], owner_urls: Mapping[str, str]) -> None:
+        migrations = []
+        for context, environment in environments.items():
+            prefix = f"NOTIFY_{context.upper()}_"
+            owner = {f"{prefix}DATABASE_URL": owner_urls[context], f"{prefix}APP_ROLE": app_role(context)}
+            migrations.append(self._command(context, "migrate", environment | owner))
+        for migration in migrations:
+            migration.start()
+        for migration in migrations:
+            migration.wait_for_success()
+        seed = self._command("admin", "seed", environments["admin"])
+        seed.start()
+        seed.wait_for_success()
+
+    def _add_server(self, context: str, environment: dict[str, str], admin_listen: str) -> None:
+        prefix = f"NOTIFY_{context.upper()}_"
+        listen = {
+            f"{prefix}GRPC_LISTEN": self.grpc_targets[context],
+            f"{prefix}ADMIN_LISTEN": admin_listen,
+        }
+        command = [sys.executable, "-m", f"notify_{context}", "serve"]
+        self._add(context, command, environment | listen, partial(self._is_serving, admin_listen))
+
+    def _add_gateway(self, internal_port: int) -> None:
         self.gateway_port = internal_port if self.options.with_edge else self.port
         environment = self._environment("gateway", "", {"CONSOLE_ENABLED": str(self.options.console).lower()})
         metrics = self.folder / "gateway-metrics"
@@ -192,12 +208,9 @@ class Stack:
             "notify_gateway.app:create_app",
         ]
         self._add("api-gateway", command, environment, lambda: _http_answers(self.gateway_port))
-        self._start_process("api-gateway")
         if self.options.with_edge:
-            progress("edge")
             config = edge.write_config(self.folder / "edge.yaml", self.port, self.gateway_port)
             self._add("edge", edge.command(config), os.environ, lambda: _http_answers(self.port))
-            self._start_process("edge")
 
     def stop(self, progress: Progress = lambda text: None) -> None:
         """Stops everything that was started, last one first; stopping twice is no error."""
@@ -218,17 +231,18 @@ class Stack:
 
     def restart(self, name: str) -> None:
         """Starts a process that has ended, and returns when it is ready. Raises StartFailed."""
-        self._start_process(name)
+        self._start_together([name])
 
     def ended(self) -> list[str]:
         """Names of the processes that should run and do not."""
         return [name for name, process in self.processes.items() if not process.alive()]
 
-    def _start_process(self, name: str) -> None:
-        process = self.processes[name]
-        process.start()
-        self._write_down(process.pid)
-        process.wait_ready(self._ready[name], START_SECONDS)
+    def _start_together(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.processes[name].start()
+            self._write_down(self.processes[name].pid)
+        for name in names:
+            self.processes[name].wait_ready(self._ready[name], START_SECONDS)
 
     def _write_down(self, pid: int | None) -> None:
         if pid is not None:
@@ -279,11 +293,11 @@ class Stack:
             }
         return os.environ | {f"NOTIFY_{context.upper()}_{key}": value for key, value in settings.items()}
 
-    def _run_once(self, context: str, command: str, environment: Mapping[str, str]) -> None:
+    def _command(self, context: str, command: str, environment: Mapping[str, str]) -> ChildProcess:
         log = self.folder / "logs" / f"{context}-{command}.log"
-        ChildProcess(
+        return ChildProcess(
             f"{context} {command}", [sys.executable, "-m", f"notify_{context}", command], log, environment
-        ).run_to_end()
+        )
 
     def _secrets(self) -> dict[str, str]:
         folder = self.folder / "secrets"
