@@ -16,6 +16,10 @@ class Settings(DatabaseSettings):
         default={"notify.notifications.v1.NotificationsService": ["api-gateway", "operator"]}
     )
     """Who may call: full gRPC service name -> names in the callers' certificates. Nobody else may."""
+    grpc_threads: Annotated[int, Field(ge=1, le=64)] = 4
+    """Threads that serve calls: enough to keep a processor busy during commits (docs/adr/0010). More are
+    worth it where calls wait for a thread (`grpc_server_pool_wait_seconds`).
+    """
     app_role: str | None = None
     """`migrate`: the role that the service runs as, which gets its rights."""
     admin_target: str = "dns:///127.0.0.1:6101"
