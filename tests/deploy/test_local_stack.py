@@ -18,7 +18,7 @@ from notify_local.backing import free_ports
 
 pytestmark = pytest.mark.xdist_group("house")
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 
 
 def start(folder: Path, port: int, said: Path | None = None) -> tuple[subprocess.Popen[str], Path]:

