@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
-from notify_common import context
+from notify_common import current
 
 pytest_plugins = ["notify_common.db.testing"]
 
@@ -17,6 +17,6 @@ hypothesis.settings.load_profile("notify")
 def _no_context_left_behind() -> Iterator[None]:
     """Fails a test that leaves a request's context to whatever runs next in its thread."""
     yield
-    left = context.request_id.get(), context.time_left()
-    context.leave()
+    left = current.request_id.get(), current.time_left()
+    current.leave()
     assert left == ("", None), "the test left the context of a request behind"

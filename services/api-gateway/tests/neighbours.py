@@ -56,7 +56,7 @@ from notify.providers.v1.sandbox_service_pb2_grpc import (
     SandboxServiceServicer,
     add_SandboxServiceServicer_to_server,
 )
-from notify_common import context as call_context
+from notify_common import current
 from notify_common.errors import NotifyError
 from notify_common.rpc.server import Registration
 from notify_common.rpc.testing import InProcessServer
@@ -85,7 +85,7 @@ class Recorder:
     def record(self, method: str, request: Any) -> None:
         """Notes a call. Raises the error that the test set for the method."""
         self.calls.append((method, request))
-        self.request_ids.append(call_context.request_id.get())
+        self.request_ids.append(current.request_id.get())
         if gate := self.gates.get(method):
             gate.wait(timeout=20)
         if failure := self.failures.get(method):

@@ -187,14 +187,14 @@ class Stack:
         seed.start()
         seed.wait_for_success()
 
-    def _add_server(self, context: str, environment: dict[str, str], admin_listen: str) -> None:
+    def _add_server(self, context: str, environment: dict[str, str], ops_listen: str) -> None:
         prefix = f"NOTIFY_{context.upper()}_"
         listen = {
             f"{prefix}GRPC_LISTEN": self.grpc_targets[context],
-            f"{prefix}ADMIN_LISTEN": admin_listen,
+            f"{prefix}OPS_LISTEN": ops_listen,
         }
         command = [sys.executable, "-m", f"notify_{context}", "serve"]
-        self._add(context, command, environment | listen, partial(self._is_serving, admin_listen))
+        self._add(context, command, environment | listen, partial(self._is_serving, ops_listen))
 
     def _add_gateway(self, internal_port: int) -> None:
         self.gateway_port = internal_port if self.options.with_edge else self.port
@@ -259,7 +259,7 @@ class Stack:
         self._ready[name] = ready
 
     def _add_worker(
-        self, name: str, context: str, command: list[str], common: dict[str, str], admin: str
+        self, name: str, context: str, command: list[str], common: dict[str, str], ops_listen: str
     ) -> None:
         prefix = f"NOTIFY_{context.upper()}_"
         if command[0] == "celery":
@@ -271,8 +271,8 @@ class Stack:
         self._add(
             name,
             [sys.executable, "-m", f"notify_{context}", *command],
-            common | {f"{prefix}ADMIN_LISTEN": admin},
-            partial(self._is_serving, admin),
+            common | {f"{prefix}OPS_LISTEN": ops_listen},
+            partial(self._is_serving, ops_listen),
         )
 
     def _environment(self, context: str, page_token_secret: str, told: Mapping[str, str]) -> dict[str, str]:

@@ -257,7 +257,7 @@ def test_serve_answers_and_ends_when_told_to(
         environment |= {
             "NOTIFY_ADMIN_DATABASE_URL": settings.database_url.get_secret_value(),
             "NOTIFY_ADMIN_GRPC_LISTEN": f"unix:{folder}/grpc",
-            "NOTIFY_ADMIN_ADMIN_LISTEN": f"unix:{folder}/admin",
+            "NOTIFY_ADMIN_OPS_LISTEN": f"unix:{folder}/admin",
             "NOTIFY_ADMIN_DRAIN_SECONDS": "0",
         }
         log = (tmp_path / "log").open("w")

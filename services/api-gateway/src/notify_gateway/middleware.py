@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, Request, Response, g, request
-from notify_common import clock, context, tracing
+from notify_common import clock, current, tracing
 from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
 from opentelemetry.trace import SpanKind
@@ -64,7 +64,7 @@ class ResponseHeaders:
         added = _COMMON_HEADERS if is_page else _API_HEADERS
         trace = next((environ[name] for name in _TRACE_HEADERS if environ.get(name)), None)
         ids = [
-            ("X-B3-TraceId", trace or context.new_request_id()),
+            ("X-B3-TraceId", trace or current.new_request_id()),
             ("X-B3-SpanId", environ.get("HTTP_X_B3_SPANID") or f"self-{random.getrandbits(64):016x}"),
         ]
 
@@ -111,7 +111,7 @@ def install(app: Flask, log_sample: int) -> None:
     def begin() -> None:
         g.started = clock.monotonic()
         headers = request.headers
-        context.enter(
+        current.enter(
             headers.get("X-Request-Id"), headers.get("traceparent"), "api", g.started + BUDGET_SECONDS
         )
         if tracing.is_recording():
@@ -142,7 +142,7 @@ def install(app: Flask, log_sample: int) -> None:
         span = g.pop("span", None)
         if span is not None:
             span.__exit__(None, None, None)
-        context.leave()
+        current.leave()
 
     @app.errorhandler(ApiError)
     def on_api_error(error: ApiError) -> Response:

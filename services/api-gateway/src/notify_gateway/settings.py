@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from notify_common.settings import ServiceSettings
+from notify_common.settings import ServiceAddress, ServiceSettings
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -15,13 +15,13 @@ class GatewaySettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_GATEWAY_")
 
-    admin_target: str
+    admin_target: ServiceAddress
     """Where the admin service is."""
-    notifications_target: str
+    notifications_target: ServiceAddress
     """Where the notifications service is."""
-    letters_target: str
+    letters_target: ServiceAddress
     """Where the letters service is."""
-    providers_target: str
+    providers_target: ServiceAddress
     """Where the providers service is."""
     console_enabled: bool = False
     """Whether the inbox is served at /console/; only in the environments `local` and `staging`."""

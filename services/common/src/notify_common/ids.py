@@ -11,6 +11,16 @@ _CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _VARIANT = 0b10 << 62
 
 
+def new_id() -> str:
+    """Return a new id: a UUID version 7 as the platform writes it."""
+    return str(uuid7())
+
+
+def child_id(parent: str, *parts: str | int) -> str:
+    """Return the id of the child that `parts` name within `parent`, always the same one (see `uuid8`)."""
+    return str(uuid8(UUID(parent), *parts))
+
+
 def uuid7() -> UUID:
     """Returns a new UUID version 7: 48 bits of milliseconds, then 74 random bits (RFC 9562 §5.7)."""
     milliseconds = int(clock.now().timestamp() * 1000) & ((1 << 48) - 1)

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final, Protocol, cast
 
 import structlog
 
-from notify_common import clock, context
+from notify_common import clock, current
 from notify_common.errors import NotifyError
 
 KEYS: Final = frozenset(
@@ -131,12 +131,12 @@ class _Renderer:
             "event": _value(event_dict.pop("event", "")),
             "service": self._service,
         }
-        if request_id := event_dict.pop("request_id", "") or context.request_id.get():
+        if request_id := event_dict.pop("request_id", "") or current.request_id.get():
             line["request_id"] = _value(request_id)
-        if traceparent := context.traceparent.get():
+        if traceparent := current.traceparent.get():
             line["trace_id"] = traceparent[3:35]
         dropped = []
-        for key, value in {**context.subject.get(), **event_dict}.items():
+        for key, value in {**current.subject.get(), **event_dict}.items():
             if key in KEYS or key.endswith(ENDINGS):
                 if value is not None:
                     line[key] = _value(value)

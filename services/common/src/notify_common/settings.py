@@ -28,6 +28,12 @@ def _listen_address(text: str) -> str:
     return text
 
 
+def _service_address(text: str) -> str:
+    if not text or any(character.isspace() for character in text):
+        raise ValueError("should be a gRPC target, such as dns:///admin:6012 or unix:/path")
+    return text
+
+
 def _readable_file(path: Path) -> Path:
     if not path.is_file() or not os.access(path, os.R_OK):
         raise ValueError("should name a file that this process can read")
@@ -36,6 +42,9 @@ def _readable_file(path: Path) -> Path:
 
 ListenAddress = Annotated[str, AfterValidator(_listen_address)]
 """`host:port` (port 0 takes a free one) or `unix:/path`."""
+
+ServiceAddress = Annotated[str, AfterValidator(_service_address)]
+"""Where a neighbour listens: a gRPC target such as `dns:///admin:6012`, `host:port` or `unix:/path`."""
 
 ReadableFile = Annotated[Path, AfterValidator(_readable_file)]
 """A file that exists and can be read."""
@@ -80,7 +89,7 @@ class ServiceSettings(BaseSettings):
     """The least level that is logged."""
     grpc_listen: ListenAddress = "127.0.0.1:0"
     """Where the gRPC services are served."""
-    admin_listen: ListenAddress = "127.0.0.1:0"
+    ops_listen: ListenAddress = "127.0.0.1:0"
     """Where health (and reflection, if switched on) is served, apart from the calls."""
     metrics_listen: ListenAddress = "127.0.0.1:0"
     """Where Prometheus reads metrics over HTTP."""

@@ -1,6 +1,6 @@
 """Tracing: one trace follows a message from the HTTP request to the provider call (design.md §2.8).
 
-The current span lives in `context.traceparent` alone, as the text that also travels in metadata and rows; so
+The current span lives in `current.traceparent` alone, as the text that also travels in metadata and rows; so
 traces pass through processes that record nothing, and through queues. Spans are recorded once
 `configure_tracing` was given a place to send them.
 """
@@ -22,7 +22,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from notify_common import context
+from notify_common import current
 
 _provider: TracerProvider | None = None
 _tracer: Tracer | None = None
@@ -63,11 +63,11 @@ def is_recording() -> bool:
 
 def current_traceparent() -> str:
     """Returns the trace context to store in a row or header; a new trace begins where there is none."""
-    current = context.traceparent.get()
-    if not current:
-        current = context.new_traceparent()
-        context.traceparent.set(current)
-    return current
+    text = current.traceparent.get()
+    if not text:
+        text = current.new_traceparent()
+        current.traceparent.set(text)
+    return text
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def span(name: str, kind: SpanKind = SpanKind.INTERNAL, **ids: str) -> Iterator[
     if _tracer is None:
         yield
         return
-    parent = context.traceparent.get()
+    parent = current.traceparent.get()
     started = _tracer.start_span(
         name,
         context=set_span_in_context(NonRecordingSpan(_parse(parent))) if parent else None,
@@ -90,7 +90,7 @@ def span(name: str, kind: SpanKind = SpanKind.INTERNAL, **ids: str) -> Iterator[
         set_status_on_exception=False,
     )
     spanned = started.get_span_context()
-    context.traceparent.set(
+    current.traceparent.set(
         f"00-{spanned.trace_id:032x}-{spanned.span_id:016x}-{int(spanned.trace_flags):02x}"
     )
     try:
@@ -100,7 +100,7 @@ def span(name: str, kind: SpanKind = SpanKind.INTERNAL, **ids: str) -> Iterator[
         raise
     finally:
         started.end()
-        context.traceparent.set(parent)
+        current.traceparent.set(parent)
 
 
 def _parse(traceparent: str) -> SpanContext:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 import sqlalchemy as sa
-from notify_common import context
+from notify_common import current
 from notify_common.db.engine import create_engine
 from notify_common.db.testing import FreshDatabase
 from notify_common.db.unit_of_work import UnitOfWork
@@ -61,7 +61,7 @@ def test_autocommit_keeps_each_statement_and_leaves_the_connection_transactional
 
 
 def test_statement_gets_the_time_that_the_call_has_left(uow: UnitOfWork) -> None:
-    with context.bind(timeout=0.3), uow.begin() as connection:
+    with current.bind(timeout=0.3), uow.begin() as connection:
         limit = connection.exec_driver_sql("SHOW statement_timeout").scalar_one()
         assert limit.endswith("ms")
         assert 0 < int(limit.removesuffix("ms")) <= 300
@@ -71,7 +71,7 @@ def test_statement_gets_the_time_that_the_call_has_left(uow: UnitOfWork) -> None
 
 def test_statement_of_a_call_without_time_left_is_cancelled(uow: UnitOfWork) -> None:
     with (
-        context.bind(timeout=-1),
+        current.bind(timeout=-1),
         pytest.raises(sa.exc.OperationalError, match="statement timeout"),
         uow.begin() as connection,
     ):

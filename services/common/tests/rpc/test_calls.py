@@ -12,7 +12,7 @@ from notify.letters.v1 import letters_service_pb2 as letters_pb
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify.providers.v1 import dispatch_service_pb2 as dispatch_pb
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
-from notify_common import context
+from notify_common import current
 from notify_common.errors import NotifyError
 from notify_common.rpc.testing import InProcessServer
 
@@ -99,11 +99,11 @@ class TestContext:
         seen = []
 
         def get_user(request: object, servicer_context: object) -> pb.GetUserResponse:
-            seen.append((context.request_id.get(), context.traceparent.get(), context.origin.get()))
+            seen.append((current.request_id.get(), current.traceparent.get(), current.origin.get()))
             return pb.GetUserResponse()
 
-        trace = context.new_traceparent()
-        with context.bind(request_id="the-request", traceparent=trace, origin="api"):
+        trace = current.new_traceparent()
+        with current.bind(request_id="the-request", traceparent=trace, origin="api"):
             UsersServiceStub(serve_users(get_user).channel()).GetUser(pb.GetUserRequest())
         assert seen == [("the-request", trace, "api")]
 
@@ -111,7 +111,7 @@ class TestContext:
         seen = []
 
         def get_user(request: object, servicer_context: object) -> pb.GetUserResponse:
-            seen.append((context.request_id.get(), context.traceparent.get(), context.origin.get()))
+            seen.append((current.request_id.get(), current.traceparent.get(), current.origin.get()))
             return pb.GetUserResponse()
 
         hostile = (
@@ -129,11 +129,11 @@ class TestContext:
         seen = []
 
         def get_user(request: object, servicer_context: object) -> pb.GetUserResponse:
-            seen.append((context.request_id.get(), context.origin.get()))
+            seen.append((current.request_id.get(), current.origin.get()))
             return pb.GetUserResponse()
 
         stub = UsersServiceStub(serve_users(get_user, grpc_threads=1).channel())
-        with context.bind(request_id="first", origin="api"):
+        with current.bind(request_id="first", origin="api"):
             stub.GetUser(pb.GetUserRequest())
         stub.GetUser(pb.GetUserRequest())
         assert seen[0] == ("first", "api")
@@ -177,7 +177,7 @@ class TestStreams:
         seen = []
 
         def requests() -> Iterator[dispatch_pb.SubmitPrintBatchRequest]:
-            seen.append(context.request_id.get())
+            seen.append(current.request_id.get())
             yield dispatch_pb.SubmitPrintBatchRequest()
 
         def submit(
@@ -185,7 +185,7 @@ class TestStreams:
         ) -> dispatch_pb.SubmitPrintBatchResponse:
             return dispatch_pb.SubmitPrintBatchResponse(accepted_count=len(list(received)))
 
-        with context.bind(request_id="the-run"):
+        with current.bind(request_id="the-run"):
             answer = DispatchServiceStub(serve_dispatch(submit).channel()).SubmitPrintBatch(requests())
         assert answer.accepted_count == 1
         assert seen == ["the-run"]

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
-from notify_common import clock, context
+from notify_common import clock, current
 from notify_common.errors import NotifyError
 from notify_common.rpc import service_config
 from notify_common.rpc.interceptors.base import Method
@@ -28,7 +28,7 @@ class Told:
         self.on_the_wire: list[float] = []
 
     def __call__(self, request: object, servicer_context: grpc.ServicerContext) -> pb.GetUserResponse:
-        self.left.append(context.time_left())
+        self.left.append(current.time_left())
         self.on_the_wire.append(servicer_context.time_remaining() or 0.0)
         return pb.GetUserResponse()
 
@@ -64,7 +64,7 @@ def test_a_call_with_too_little_time_left_is_refused(left: float) -> None:
 @pytest.mark.parametrize("left", [None, 9.2e18])
 def test_no_deadline_is_never_taken_for_a_long_one(left: float | None) -> None:
     enter_with(left)
-    limit = context.time_left()
+    limit = current.time_left()
     assert limit is not None
     assert limit < 2.0
 
@@ -76,19 +76,19 @@ def enter_with(left: float | None) -> None:
 
     method = Method("/notify.admin.v1.UsersService/GetUser", "notify.admin.v1.UsersService", "GetUser")
     caller: Any = Caller()
-    with context.bind():
+    with current.bind():
         try:
             DeadlineInterceptor().around(method)(caller)
         finally:
-            deadline = context.deadline.get()
-    context.deadline.set(deadline)
+            deadline = current.deadline.get()
+    current.deadline.set(deadline)
 
 
 @pytest.fixture(autouse=True)
 def no_deadline() -> Any:
     """Leaves no deadline behind for the next test on this thread."""
     yield
-    context.deadline.set(None)
+    current.deadline.set(None)
 
 
 def test_a_call_gets_the_timeout_of_its_method(serve_users: Serve) -> None:
@@ -102,7 +102,7 @@ def test_a_call_gets_what_is_left_to_its_caller(serve_users: Serve) -> None:
     told = Told()
     stub = UsersServiceStub(serve_users(told).channel())
     stub.GetUser(pb.GetUserRequest())  # connects, so that the short budget below is for the call alone
-    with context.bind(timeout=0.7):
+    with current.bind(timeout=0.7):
         stub.GetUser(pb.GetUserRequest())
     assert 0.1 < told.on_the_wire[1] < 0.75
 
@@ -119,7 +119,7 @@ def test_a_call_may_be_made_shorter_but_never_longer(serve_users: Serve) -> None
 def test_a_caller_whose_time_is_up_calls_nobody(serve_users: Serve) -> None:
     told = Told()
     stub = UsersServiceStub(serve_users(told).channel())
-    with pytest.raises(NotifyError) as caught, context.bind(timeout=0):
+    with pytest.raises(NotifyError) as caught, current.bind(timeout=0):
         stub.GetUser(pb.GetUserRequest())
     assert caught.value.reason == "DEADLINE_EXCEEDED"
     assert told.left == []

@@ -17,7 +17,7 @@ from notify.letters.v1 import letters_service_pb2 as letters_pb
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify.providers.v1 import dispatch_service_pb2 as dispatch_pb
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
-from notify_common import context
+from notify_common import current
 from notify_common.db.engine import create_engine
 from notify_common.db.testing import FreshDatabase
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
@@ -283,6 +283,6 @@ class TestWithoutAReason:
             return pb.GetUserResponse()
 
         server = serve_users(garble)
-        with pytest.raises(NotifyError) as caught, context.bind():
+        with pytest.raises(NotifyError) as caught, current.bind():
             UsersServiceStub(server.channel()).GetUser(pb.GetUserRequest())
         assert caught.value.reason == "UNAVAILABLE"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from notify_common import clock, context
+from notify_common import clock, current
 from notify_common.errors import FieldViolation, invalid_field
 from notify_common.logging import describe_exception, get_logger
 
@@ -18,7 +18,7 @@ LogLines = Callable[[], list[dict[str, Any]]]
 def test_a_line_begins_with_its_fixed_keys(log_lines: LogLines) -> None:
     moment = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
     trace = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
-    with clock.set_for_tests(moment), context.bind(request_id="the-request", traceparent=trace):
+    with clock.set_for_tests(moment), current.bind(request_id="the-request", traceparent=trace):
         get_logger().info("something happened", service_id="s", batch_count=3)
     [line] = log_lines()
     assert list(line.items()) == [
@@ -34,11 +34,11 @@ def test_a_line_begins_with_its_fixed_keys(log_lines: LogLines) -> None:
 
 
 def test_lines_of_a_request_name_what_it_is_about_and_those_of_the_next_do_not(log_lines: LogLines) -> None:
-    with context.bind():
-        context.note(service_id="s")
-        context.note(notification_id="n", recipient="07700900123")
+    with current.bind():
+        current.note(service_id="s")
+        current.note(notification_id="n", recipient="07700900123")
         get_logger().info("of the request")
-        with context.bind():
+        with current.bind():
             get_logger().info("of another within it")
         get_logger().info("of the request again", service_id="its own")
     get_logger().info("of none")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
-from notify_common import context
+from notify_common import current
 from notify_common.errors import NotifyError
 from notify_common.rpc.testing import InProcessServer
 
@@ -23,7 +23,7 @@ def served(log_lines: LogLines) -> list[dict[str, object]]:
 
 def test_a_refused_caller_is_logged_under_its_own_request(serve_users: Serve, log_lines: LogLines) -> None:
     server = serve_users(allowed_callers=ALLOWED)
-    with context.bind(request_id="the-request"), pytest.raises(NotifyError) as caught:
+    with current.bind(request_id="the-request"), pytest.raises(NotifyError) as caught:
         UsersServiceStub(server.channel("letters")).GetUser(pb.GetUserRequest())
     server.server.stop(5)
     assert caught.value.reason == "CALLER_NOT_ALLOWED"

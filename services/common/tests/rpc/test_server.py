@@ -20,7 +20,7 @@ from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
 from notify_common.errors import NotifyError
 from notify_common.rpc.channel import Channels
-from notify_common.rpc.server import AdminServer, BootError
+from notify_common.rpc.server import BootError, OpsServer
 from notify_common.rpc.testing import InProcessServer, tls_settings
 
 Serve = Callable[..., InProcessServer]
@@ -44,7 +44,7 @@ class TestHealth:
     def test_follows_the_checks(self, serve_users: Serve) -> None:
         healthy = True
         server = serve_users(checks={"database": lambda: healthy}, check_interval=0.1)
-        stub: Any = HealthStub(server.channel("operator", server.admin_target))
+        stub: Any = HealthStub(server.channel("operator", server.ops_target))
 
         def status(service: str = "") -> Any:
             return stub.Check(health_pb2.HealthCheckRequest(service=service)).status
@@ -62,7 +62,7 @@ class TestHealth:
             raise OSError("no route to postgres://u:hunter2@db")
 
         server = serve_users(checks={"database": check})
-        stub: Any = HealthStub(server.channel("operator", server.admin_target))
+        stub: Any = HealthStub(server.channel("operator", server.ops_target))
         assert stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING
         assert "hunter2" not in repr(log_lines())
         assert ["database"] in [line.get("check") for line in log_lines()]
@@ -76,7 +76,7 @@ class TestHealth:
             return True
 
         server = serve_users(checks={"database": check}, check_interval=0.05)
-        stub: Any = HealthStub(server.channel("operator", server.admin_target))
+        stub: Any = HealthStub(server.channel("operator", server.ops_target))
         eventually(lambda: bool(stub.Check(health_pb2.HealthCheckRequest()).status == SERVING))
         hang.set()
         eventually(lambda: bool(stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING))
@@ -94,27 +94,27 @@ class TestHealth:
         with ThreadPoolExecutor(1) as pool:
             held = pool.submit(UsersServiceStub(server.channel()).GetUser, pb.GetUserRequest())
             assert entered.wait(PATIENCE)
-            stub: Any = HealthStub(server.channel("operator", server.admin_target))
+            stub: Any = HealthStub(server.channel("operator", server.ops_target))
             assert stub.Check(health_pb2.HealthCheckRequest()).status == SERVING
             release.set()
             held.result()
 
     def test_knows_only_its_own_services(self, serve_users: Serve) -> None:
         server = serve_users()
-        stub: Any = HealthStub(server.channel("operator", server.admin_target))
+        stub: Any = HealthStub(server.channel("operator", server.ops_target))
         with pytest.raises(NotifyError) as caught:
             stub.Check(health_pb2.HealthCheckRequest(service="notify.letters.v1.LettersService"))
         assert caught.value.code is grpc.StatusCode.NOT_FOUND
 
     def test_has_no_watch(self, serve_users: Serve) -> None:
         server = serve_users()
-        stub: Any = HealthStub(server.channel("operator", server.admin_target))
+        stub: Any = HealthStub(server.channel("operator", server.ops_target))
         with pytest.raises(NotifyError) as caught:
             next(stub.Watch(health_pb2.HealthCheckRequest()))
         assert caught.value.reason == "UNIMPLEMENTED"
 
     def test_of_a_worker_has_a_server_of_its_own(self, tmp_path: Path) -> None:
-        server = AdminServer("notifications", tls_settings("notifications"), {"queue": lambda: True})
+        server = OpsServer("notifications", tls_settings("notifications"), {"queue": lambda: True})
         port = server.start()
         channels = Channels(tls_settings("operator"))
         stub: Any = HealthStub(channels.get("notifications", f"127.0.0.1:{port}"))
@@ -159,10 +159,10 @@ class TestGrpcurl:
         healthy = grpcurl(port, "grpc.health.v1.Health/Check")
         assert json.loads(healthy.stdout) == {"status": "SERVING"}
 
-    def test_works_at_the_admin_address_for_health(self, serve_users: Serve, grpcurl: Grpcurl) -> None:
-        server = serve_users(reflection_enabled=True, admin_listen="127.0.0.1:0")
-        assert USERS in grpcurl(server.bound.admin, "list").stdout.split()
-        healthy = grpcurl(server.bound.admin, "grpc.health.v1.Health/Check", data=f'{{"service": "{USERS}"}}')
+    def test_works_at_the_ops_address_for_health(self, serve_users: Serve, grpcurl: Grpcurl) -> None:
+        server = serve_users(reflection_enabled=True, ops_listen="127.0.0.1:0")
+        assert USERS in grpcurl(server.bound.ops, "list").stdout.split()
+        healthy = grpcurl(server.bound.ops, "grpc.health.v1.Health/Check", data=f'{{"service": "{USERS}"}}')
         assert json.loads(healthy.stdout) == {"status": "SERVING"}
 
     def test_is_for_the_operator_alone(self, serve_users: Serve, grpcurl: Grpcurl) -> None:
@@ -186,8 +186,8 @@ def test_a_taken_port_is_one_clear_sentence(serve_users: Serve) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(BootError, match=f"{address} can't be listened on.*grpc_listen"):
             serve_users(grpc_listen=address)
-        with pytest.raises(BootError, match=f"{address} can't be listened on.*admin_listen"):
-            serve_users(admin_listen=address)
+        with pytest.raises(BootError, match=f"{address} can't be listened on.*ops_listen"):
+            serve_users(ops_listen=address)
 
 
 PROGRAM = """
@@ -226,7 +226,7 @@ class TestBeingToldToStop:
             "TLS_CERT_FILE": str(files.tls_cert_file),
             "TLS_KEY_FILE": str(files.tls_key_file),
             "GRPC_LISTEN": f"unix:{tmp_path}/grpc",
-            "ADMIN_LISTEN": f"unix:{tmp_path}/admin",
+            "OPS_LISTEN": f"unix:{tmp_path}/admin",
             "DRAIN_SECONDS": "1",
         }
         child = subprocess.Popen(

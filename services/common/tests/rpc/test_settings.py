@@ -66,7 +66,7 @@ def test_a_missing_one_is_named(
         ("WORKERS", "10", "less than or equal to 9"),
         ("GRPC_LISTEN", "6012", "should be host:port, such as 127.0.0.1:0, or unix:/path"),
         ("GRPC_LISTEN", "127.0.0.1:99999", "should be host:port"),
-        ("ADMIN_LISTEN", "unix:", "should be host:port"),
+        ("OPS_LISTEN", "unix:", "should be host:port"),
         ("TLS_KEY_FILE", "/nowhere/key.pem", "should name a file that this process can read"),
         ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
         ("ALLOWED_CALLERS", '{"a": "b"}', "list"),

@@ -7,7 +7,7 @@ from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
 from notify.letters.v1 import letters_service_pb2 as letters_pb
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
-from notify_common import context
+from notify_common import current
 from notify_common.errors import NotifyError
 from notify_common.rpc.testing import InProcessServer
 from notify_common.tracing import configure_tracing, current_traceparent, shutdown_tracing, span
@@ -47,11 +47,11 @@ def test_a_message_s_way_is_one_trace(serve_users: Serve, recorded: InMemorySpan
         return pb.GetUserResponse()
 
     stub = UsersServiceStub(serve_users(get_user).channel())
-    with context.bind(request_id="the-request"), span("POST /v2/notifications/sms", SpanKind.SERVER):
+    with current.bind(request_id="the-request"), span("POST /v2/notifications/sms", SpanKind.SERVER):
         stub.GetUser(pb.GetUserRequest())
     # Later, in a worker, from the row alone.
     with (
-        context.bind(request_id="the-request", traceparent=row["traceparent"]),
+        current.bind(request_id="the-request", traceparent=row["traceparent"]),
         span("relay"),
         span("provider call", SpanKind.CLIENT, notification_id="n"),
     ):
@@ -74,7 +74,7 @@ def test_a_stream_is_in_the_trace_too(serve_letters: Serve, recorded: InMemorySp
             pass
 
     server = serve_letters(download)
-    with context.bind(), span("GET pdf"):
+    with current.bind(), span("GET pdf"):
         list(LettersServiceStub(server.channel()).DownloadPdf(letters_pb.DownloadPdfRequest()))
     server.server.stop(5)
     method = "notify.letters.v1.LettersService/DownloadPdf"
@@ -87,7 +87,7 @@ def test_a_stream_is_in_the_trace_too(serve_letters: Serve, recorded: InMemorySp
 
 
 def test_an_error_marks_the_span_without_its_text(recorded: InMemorySpanExporter) -> None:
-    with pytest.raises(NotifyError), context.bind(), span("work"):
+    with pytest.raises(NotifyError), current.bind(), span("work"):
         raise NotifyError("RECIPIENT_INVALID", "07700900123 is no number")
     [item] = recorded.get_finished_spans()
     assert not item.status.is_ok
@@ -103,14 +103,14 @@ def test_the_trace_passes_where_nothing_is_recorded(serve_users: Serve) -> None:
         return pb.GetUserResponse()
 
     stub = UsersServiceStub(serve_users(get_user).channel())
-    with context.bind(), span("outside"):
+    with current.bind(), span("outside"):
         outside = current_traceparent()
         stub.GetUser(pb.GetUserRequest())
     assert seen == [outside]
 
 
 def test_the_context_before_comes_back(recorded: InMemorySpanExporter) -> None:
-    with context.bind():
+    with current.bind():
         before = current_traceparent()
         with span("work"):
             assert current_traceparent() != before

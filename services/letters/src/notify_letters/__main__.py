@@ -11,7 +11,7 @@ from notify_common.db import migrations
 from notify_common.leases.command import parked_command
 from notify_common.leases.table import Queue
 from notify_common.leases.worker import WorkerGroup
-from notify_common.rpc.server import AdminServer, Server
+from notify_common.rpc.server import OpsServer, Server
 
 from notify_letters import bootstrap
 from notify_letters.celery_app import app
@@ -37,11 +37,11 @@ def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Even
         [worker for queue in arguments.queues for worker in bootstrap.workers(parts, broker, queue)]
     )
     group.start()
-    admin = AdminServer("letters", settings, {**parts.checks(), "workers": group.healthy})
-    admin.start()
+    ops = OpsServer("letters", settings, {**parts.checks(), "workers": group.healthy})
+    ops.start()
     stop.wait()
     group.stop()
-    admin.stop()
+    ops.stop()
     parts.close()
 
 

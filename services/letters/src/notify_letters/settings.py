@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from notify_common.settings import DatabaseSettings
+from notify_common.settings import DatabaseSettings, ServiceAddress
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
@@ -24,9 +24,9 @@ class Settings(DatabaseSettings):
     """Who may call: full gRPC service name -> names in the callers' certificates. Nobody else may."""
     app_role: str | None = None
     """`migrate`: the role that the service runs as, which gets its rights."""
-    admin_target: str
+    admin_target: ServiceAddress
     """gRPC target of admin, such as dns:///admin:6101."""
-    providers_target: str
+    providers_target: ServiceAddress
     """gRPC target of providers."""
     redis_url: SecretStr
     """redis://host:port/database or redis+socket:///path: Celery's broker."""

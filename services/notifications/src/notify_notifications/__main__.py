@@ -7,7 +7,7 @@ from notify_common import main
 from notify_common.db import migrations
 from notify_common.leases.command import parked_command
 from notify_common.leases.worker import WorkerGroup
-from notify_common.rpc.server import AdminServer, Server
+from notify_common.rpc.server import OpsServer, Server
 
 from notify_notifications import bootstrap
 from notify_notifications.settings import Settings
@@ -30,13 +30,13 @@ def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Even
     parts = bootstrap.parts_for_workers(settings)
     group = WorkerGroup([worker for queue in arguments.queues for worker in bootstrap.workers(parts, queue)])
     group.start()
-    admin = AdminServer("notifications", settings, {**parts.checks(), "workers": group.healthy})
+    ops = OpsServer("notifications", settings, {**parts.checks(), "workers": group.healthy})
     parts.snapshots.poller.start()
-    admin.start()
+    ops.start()
     stop.wait()
     group.stop()
     parts.snapshots.poller.stop()
-    admin.stop()
+    ops.stop()
     parts.close()
 
 

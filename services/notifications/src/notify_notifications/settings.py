@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from notify_common.settings import DatabaseSettings
+from notify_common.settings import DatabaseSettings, ServiceAddress
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
@@ -22,11 +22,11 @@ class Settings(DatabaseSettings):
     """
     app_role: str | None = None
     """`migrate`: the role that the service runs as, which gets its rights."""
-    admin_target: str = "dns:///127.0.0.1:6101"
+    admin_target: ServiceAddress = "dns:///127.0.0.1:6101"
     """gRPC target of the admin service."""
-    providers_target: str = "dns:///127.0.0.1:6104"
+    providers_target: ServiceAddress = "dns:///127.0.0.1:6104"
     """gRPC target of the providers service."""
-    letters_target: str = "dns:///127.0.0.1:6103"
+    letters_target: ServiceAddress = "dns:///127.0.0.1:6103"
     """gRPC target of the letters service."""
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     """Where rate limits and daily counters are kept; without it messages are accepted unchecked."""

@@ -7,7 +7,7 @@ from notify_common import main
 from notify_common.db import migrations
 from notify_common.leases.command import parked_command
 from notify_common.leases.worker import WorkerGroup
-from notify_common.rpc.server import AdminServer, Server
+from notify_common.rpc.server import OpsServer, Server
 
 from notify_providers import bootstrap
 from notify_providers.settings import Settings
@@ -27,14 +27,14 @@ def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Even
     """Runs the workers of the named queues until told to stop; calls under way are recorded first."""
     parts = bootstrap.parts_for_workers(settings)
     group = WorkerGroup([worker for queue in arguments.queues for worker in bootstrap.workers(parts, queue)])
-    admin = AdminServer("providers", settings, {"database": parts.uow.check, "workers": group.healthy})
+    ops = OpsServer("providers", settings, {"database": parts.uow.check, "workers": group.healthy})
     group.start()
-    admin.start()
+    ops.start()
     stop.wait()
-    admin.health.enter_shutdown()
+    ops.health.enter_shutdown()
     group.stop()
     parts.close()
-    admin.stop()
+    ops.stop()
 
 
 def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:

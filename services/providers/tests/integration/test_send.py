@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from notify_common import context, tracing
+from notify_common import current, tracing
 from notify_providers.domain.dispatch import MAX_RETRIES
 from notify_providers.usecases.send import MAX_EMAILS
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -227,7 +227,7 @@ def test_a_provider_call_is_a_span_of_the_message_s_trace(house: House, mmg: Fak
     for span in spans:
         assert span.parent is not None
         assert f"00-{span.parent.trace_id:032x}-{span.parent.span_id:016x}-01" == TRACEPARENT
-    assert context.traceparent.get() == ""
+    assert current.traceparent.get() == ""
 
 
 def test_a_dispatch_that_can_t_be_read_is_parked_alone(house: House) -> None:

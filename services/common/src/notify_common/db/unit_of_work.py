@@ -3,10 +3,14 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from sqlalchemy import Connection, Engine
 
-from notify_common import context
+from notify_common import current
+
+Tx: TypeAlias = Connection
+"""An open transaction: what use cases pass on to stores, without importing SQLAlchemy."""
 
 
 class UnitOfWork:
@@ -26,17 +30,17 @@ class UnitOfWork:
         self._hurry_below = statement_timeout / 4
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self) -> Iterator[Tx]:
         """A transaction: commits at the end, rolls back on any error."""
         with self.engine.begin() as connection:
-            left = context.time_left()
+            left = current.time_left()
             if left is not None and left < self._hurry_below:
                 milliseconds = max(1, math.floor(left * 1000))
                 connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
             yield connection
 
     @contextmanager
-    def autocommit(self) -> Iterator[Connection]:
+    def autocommit(self) -> Iterator[Tx]:
         """A connection on which each statement is its own transaction.
 
         For work that is one statement: it saves the round trips of BEGIN and COMMIT.

@@ -31,14 +31,14 @@ class Channels:
         self._lock = threading.Lock()
         self._channels: dict[tuple[int, str, str], ClientChannel] = {}
 
-    def get(self, context: str, target: str) -> ClientChannel:
-        """Returns the channel to the service `context` (`admin`, `letters`, …) at `target`.
+    def get(self, service: str, target: str) -> ClientChannel:
+        """Returns the channel to the service `service` (`admin`, `letters`, …) at `target`.
 
         `target` is a gRPC target such as `dns:///notifications:6012`, whose addresses are used in turn, or
-        `unix:/path`. The server's certificate must bear the name `context`. Raises RuntimeError during an
+        `unix:/path`. The server's certificate must bear the name `service`. Raises RuntimeError during an
         import: what is made then is shared by every process that is forked later.
         """
-        key = (os.getpid(), context, target)
+        key = (os.getpid(), service, target)
         channel = self._channels.get(key)
         if channel is not None:
             return channel
@@ -47,16 +47,16 @@ class Channels:
             channel = self._channels.get(key)
             if channel is None:
                 channel = ClientChannel(
-                    partial(self._make, context, target),
+                    partial(self._make, service, target),
                     partial(file_stamps, self._settings),
                     self._look_seconds,
                 )
                 self._channels[key] = channel
             return channel
 
-    def _make(self, context: str, target: str) -> grpc.Channel:
+    def _make(self, service: str, target: str) -> grpc.Channel:
         return grpc.secure_channel(
-            target, channel_credentials(self._settings), options=channel_options(context)
+            target, channel_credentials(self._settings), options=channel_options(service)
         )
 
     def close(self) -> None:

@@ -34,11 +34,11 @@ def server_options() -> Options:
     )
 
 
-def channel_options(context: str) -> Options:
-    """Returns the options of a channel to `context`, whose certificate bears that name."""
+def channel_options(service: str) -> Options:
+    """Returns the options of a channel to `service`, whose certificate bears that name."""
     return (
-        ("grpc.ssl_target_name_override", context),
-        ("grpc.service_config", service_config.for_channel(context)),
+        ("grpc.ssl_target_name_override", service),
+        ("grpc.service_config", service_config.for_channel(service)),
         ("grpc.enable_retries", 1),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_metadata_size", _MAX_TRAILER_BYTES),

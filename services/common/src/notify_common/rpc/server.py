@@ -15,7 +15,7 @@ from notify_common.logging import get_logger
 from notify_common.metrics import SERVER_POOL_WAIT
 from notify_common.rpc.health import Check, Health
 from notify_common.rpc.interceptors.authz import AuthzInterceptor
-from notify_common.rpc.interceptors.context import ContextInterceptor
+from notify_common.rpc.interceptors.current import CurrentInterceptor
 from notify_common.rpc.interceptors.deadline import DeadlineInterceptor
 from notify_common.rpc.interceptors.errors import ErrorsInterceptor
 from notify_common.rpc.interceptors.telemetry import TelemetryInterceptor
@@ -24,8 +24,8 @@ from notify_common.rpc.tls import OPERATOR, server_credentials
 from notify_common.settings import ServiceSettings
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-_ADMIN_THREADS = 2
-_ADMIN_CONCURRENT = 16
+_OPS_THREADS = 2
+_OPS_CONCURRENT = 16
 
 
 class BootError(Exception):
@@ -48,10 +48,10 @@ class Bound:
     """The ports that were taken; None for a unix socket."""
 
     grpc: int | None
-    admin: int | None
+    ops: int | None
 
 
-class AdminServer:
+class OpsServer:
     """Health on a port and threads of its own, so that it answers while the service is saturated.
 
     Any certificate of the authority may ask for health; reflection is for the operator, if it is switched on.
@@ -60,21 +60,21 @@ class AdminServer:
 
     def __init__(
         self,
-        context: str,
+        service: str,
         settings: ServiceSettings,
         checks: Mapping[str, Check],
-        services: Sequence[str] = (),
+        grpc_services: Sequence[str] = (),
         check_interval: float = 5.0,
     ) -> None:
-        """`context` names the process in errors; `services` are the full names that health speaks for."""
+        """`service` names the process in errors; `grpc_services` are full names that health speaks for."""
         self._settings = settings
-        self.health = Health(checks, services, check_interval)
-        self._server = _build(context, settings, {}, _ADMIN_THREADS, _ADMIN_CONCURRENT)
-        _add_admin_services(self._server, settings, self.health, services)
+        self.health = Health(checks, grpc_services, check_interval)
+        self._server = _build(service, settings, {}, _OPS_THREADS, _OPS_CONCURRENT)
+        _add_ops_services(self._server, settings, self.health, grpc_services)
 
     def start(self) -> int | None:
         """Runs the checks and listens. Returns the port. Raises BootError where the address is taken."""
-        port = _bind(self._server, self._settings.admin_listen, self._settings, "admin_listen")
+        port = _bind(self._server, self._settings.ops_listen, self._settings, "ops_listen")
         self.health.start()
         self._server.start()
         return port
@@ -90,7 +90,7 @@ class Server:
 
     def __init__(
         self,
-        context: str,
+        service: str,
         settings: ServiceSettings,
         registrations: Iterable[Registration],
         checks: Mapping[str, Check],
@@ -98,7 +98,7 @@ class Server:
     ) -> None:
         """Builds everything but listens nowhere yet.
 
-        `context` (`admin`, `letters`, …) names the service in errors. `checks` decide its health. Raises
+        `service` (`admin`, `letters`, …) names the service in errors. `checks` decide its health. Raises
         BootError when the allow-list names a gRPC service that is not among the registrations.
         """
         registrations = list(registrations)
@@ -107,22 +107,20 @@ class Server:
         if unknown:
             raise BootError(f"allowed_callers names {', '.join(unknown)}, which this process does not serve")
         self._settings = settings
-        self._admin = AdminServer(context, settings, checks, names, check_interval)
+        self._ops = OpsServer(service, settings, checks, names, check_interval)
         self._server = _build(
-            context, settings, settings.allowed_callers, settings.grpc_threads, settings.grpc_max_concurrent
+            service, settings, settings.allowed_callers, settings.grpc_threads, settings.grpc_max_concurrent
         )
         for registration in registrations:
             registration.add(registration.servicer, self._server)
-        _add_admin_services(self._server, settings, self._admin.health, names)
+        _add_ops_services(self._server, settings, self._ops.health, names)
 
     def start(self) -> Bound:
         """Listens and serves. Returns the ports. Raises BootError where an address is taken."""
         port = _bind(self._server, self._settings.grpc_listen, self._settings, "grpc_listen")
         self._server.start()
-        bound = Bound(grpc=port, admin=self._admin.start())
-        get_logger().info(
-            "serving", listen=self._settings.grpc_listen, port=bound.grpc, admin_port=bound.admin
-        )
+        bound = Bound(grpc=port, ops=self._ops.start())
+        get_logger().info("serving", listen=self._settings.grpc_listen, port=bound.grpc, ops_port=bound.ops)
         return bound
 
     def run_until(self, stop: threading.Event) -> None:
@@ -131,29 +129,29 @@ class Server:
         """
         stop.wait()
         get_logger().info("stopping")
-        self._admin.health.enter_shutdown()
+        self._ops.health.enter_shutdown()
         time.sleep(self._settings.drain_seconds)
         self.stop(self._settings.stop_grace_seconds)
 
     def stop(self, grace: float = 0.0) -> None:
         """Takes no new calls, waits up to `grace` seconds for those under way, and stops."""
-        self._admin.health.enter_shutdown()
+        self._ops.health.enter_shutdown()
         self._server.stop(grace).wait()
-        self._admin.stop()
+        self._ops.stop()
         get_logger().info("stopped")
 
 
-def _add_admin_services(
-    server: grpc.Server, settings: ServiceSettings, health: Health, services: Sequence[str]
+def _add_ops_services(
+    server: grpc.Server, settings: ServiceSettings, health: Health, grpc_services: Sequence[str]
 ) -> None:
-    """Adds health, and reflection of `services` if it is switched on, to a server."""
+    """Adds health, and reflection of `grpc_services` if it is switched on, to a server."""
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if settings.reflection_enabled:
-        reflection.enable_server_reflection((*services, _HEALTH, reflection.SERVICE_NAME), server)
+        reflection.enable_server_reflection((*grpc_services, _HEALTH, reflection.SERVICE_NAME), server)
 
 
 def _build(
-    context: str,
+    service: str,
     settings: ServiceSettings,
     allowed: Mapping[str, Sequence[str]],
     threads: int,
@@ -163,8 +161,8 @@ def _build(
     return grpc.server(
         _TimedThreadPool(max_workers=threads, thread_name_prefix="grpc"),
         interceptors=[
-            ErrorsInterceptor(f"{context}.notify"),
-            ContextInterceptor(),
+            ErrorsInterceptor(f"{service}.notify"),
+            CurrentInterceptor(),
             TelemetryInterceptor(settings.access_log_sample),
             AuthzInterceptor({**allowed, reflection.SERVICE_NAME: (OPERATOR,)}, anyone=(_HEALTH,)),
             DeadlineInterceptor(),

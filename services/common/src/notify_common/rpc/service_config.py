@@ -1,6 +1,6 @@
 """The service configs: timeouts and retry policies of every method, as data.
 
-`notify/<context>/v1/service_config.json` is in gRPC's own service config format. Channels get it without its
+`notify/<service>/v1/service_config.json` is in gRPC's own service config format. Channels get it without its
 timeouts: our client side sets each call's deadline itself. A server sees no deadline that gRPC takes from
 there (design.md §2.7), and a channel of grpcio 1.85.1 gave calls 0.08 to 0.55 of the 2 seconds that it said.
 """
@@ -16,9 +16,9 @@ _TIMEOUTS_OF_FOREIGN_SERVICES = {
 }
 
 
-def for_channel(context: str) -> str:
-    """Returns what a channel to `context` (`admin`, …) takes, as JSON. Raises ModuleNotFoundError."""
-    config = _read(context)
+def for_channel(service: str) -> str:
+    """Returns what a channel to `service` (`admin`, …) takes, as JSON. Raises ModuleNotFoundError."""
+    config = _read(service)
     for entry in config["methodConfig"]:
         del entry["timeout"]
     return json.dumps(config)
@@ -43,13 +43,13 @@ def timeout(method: str) -> float:
 
 
 @cache
-def _timeouts(context: str) -> dict[str, float]:
+def _timeouts(service: str) -> dict[str, float]:
     return {
         f"/{name['service']}/{name['method']}": float(entry["timeout"].removesuffix("s"))
-        for entry in _read(context)["methodConfig"]
+        for entry in _read(service)["methodConfig"]
         for name in entry["name"]
     }
 
 
-def _read(context: str) -> Any:
-    return json.loads((resources.files(f"notify.{context}.v1") / "service_config.json").read_text("utf-8"))
+def _read(service: str) -> Any:
+    return json.loads((resources.files(f"notify.{service}.v1") / "service_config.json").read_text("utf-8"))

@@ -19,7 +19,7 @@ NAMES = ("api-gateway", "notifications", "letters", "providers", "admin", OPERAT
 
 
 class InProcessServer:
-    """Serves `registrations` as the service `context` while the `with` block runs.
+    """Serves `registrations` as the service `service` while the `with` block runs.
 
         with InProcessServer("admin", [Registration(add, servicer, full_name)]) as server:
             stub = UsersServiceStub(server.channel("api-gateway"))
@@ -30,7 +30,7 @@ class InProcessServer:
 
     def __init__(
         self,
-        context: str,
+        service: str,
         registrations: Iterable[Registration],
         *,
         allowed_callers: Mapping[str, Iterable[str]] | None = None,
@@ -43,20 +43,20 @@ class InProcessServer:
             allowed_callers = {registration.full_name: NAMES for registration in registrations}
         # The path of a unix socket has at most 107 bytes, so not below pytest's long folders.
         self._folder = Path(tempfile.mkdtemp(prefix="notify-"))
-        self._context = context
+        self._service = service
         self.bound = Bound(None, None)
         self._channels: list[Channels] = []
         self.settings = tls_settings(
-            context,
+            service,
             **{
                 "grpc_listen": f"unix:{self._folder}/grpc",
-                "admin_listen": f"unix:{self._folder}/admin",
+                "ops_listen": f"unix:{self._folder}/ops",
                 "allowed_callers": {service: list(names) for service, names in allowed_callers.items()},
                 "drain_seconds": 0,
                 **settings,
             },
         )
-        self.server = Server(context, self.settings, registrations, checks or {}, check_interval)
+        self.server = Server(service, self.settings, registrations, checks or {}, check_interval)
 
     @property
     def target(self) -> str:
@@ -64,15 +64,15 @@ class InProcessServer:
         return self.settings.grpc_listen
 
     @property
-    def admin_target(self) -> str:
+    def ops_target(self) -> str:
         """Where health and reflection are."""
-        return self.settings.admin_listen
+        return self.settings.ops_listen
 
     def channel(self, caller: str = "api-gateway", target: str | None = None) -> ClientChannel:
         """Returns a channel of `caller` to the services, or to `target`."""
         channels = Channels(tls_settings(caller))
         self._channels.append(channels)
-        return channels.get(self._context, target or self.target)
+        return channels.get(self._service, target or self.target)
 
     def __enter__(self) -> "InProcessServer":
         self.bound = self.server.start()

@@ -1,7 +1,7 @@
 """Checks of request fields that collect what is wrong, so that one answer names every field (design.md §2.4).
 
     with validating() as check:
-        service_id = check.uuid("service_id", request.service_id)
+        service_id = check.id("service_id", request.service_id)
         reference = check.text("reference", request.reference, max_length=1000)
 
 The block's end raises INVALID_FIELD if any check failed; until then a failed check returns a stand-in value.
@@ -46,6 +46,18 @@ class Checker:
     def optional_uuid(self, field: str, text: str) -> UUID | None:
         """A UUID, or None for an empty text."""
         return self.uuid(field, text) if text else None
+
+    def id(self, field: str, text: str) -> str:
+        """An id (a UUID in lower case) that must be there."""
+        if not text:
+            self.fail(field, "is required")
+        elif not ids.is_uuid(text):
+            self.fail(field, "is not a valid UUID")
+        return text
+
+    def optional_id(self, field: str, text: str) -> str | None:
+        """An id, or None for an empty text."""
+        return self.id(field, text) if text else None
 
     def required(self, field: str, text: str, max_length: int | None = None) -> str:
         """A text that must not be empty, of at most `max_length` characters."""

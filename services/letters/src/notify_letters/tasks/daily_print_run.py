@@ -1,7 +1,7 @@
 """The scheduled start of the day's print run."""
 
 from celery import shared_task
-from notify_common import clock, context
+from notify_common import clock, current
 
 from notify_letters.clients.broker import START_DAILY_PRINT_RUN
 from notify_letters.tasks import runtime
@@ -11,5 +11,5 @@ from notify_letters.usecases.start_print_run import start_daily_print_run as sta
 @shared_task(name=START_DAILY_PRINT_RUN)
 def start_daily_print_run() -> None:
     """Start today's run if it is time for it; idempotent by date, see `usecases.start_print_run`."""
-    with context.bind():
+    with current.bind():
         start(runtime.parts().uow, clock.now())

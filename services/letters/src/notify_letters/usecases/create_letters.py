@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from notify_common import ids
-from notify_common.context import request_id
+from notify_common.current import request_id
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.tracing import current_traceparent
 

@@ -5,7 +5,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 from uuid import UUID
 
-from notify_common import clock, context, ids
+from notify_common import clock, current, ids
 from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases.table import Queue
@@ -62,7 +62,7 @@ class RenderBatch:
                 return False
             rows = letters.to_render(conn, batch_id)
         with (
-            context.bind(request_id=batch.request_id, traceparent=batch.traceparent),
+            current.bind(request_id=batch.request_id, traceparent=batch.traceparent),
             span("render_batch", batch_id=str(batch_id)),
         ):
             try:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from notify_common.context import request_id
+from notify_common.current import request_id
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.logging import get_logger
 from notify_common.tracing import current_traceparent

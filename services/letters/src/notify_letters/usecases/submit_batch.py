@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import sqlalchemy as sa
-from notify_common import context
+from notify_common import current
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases.table import Queue
 from notify_common.logging import describe_exception, get_logger
@@ -34,7 +34,7 @@ class SubmitBatch:
                 return False
             rows = letters.to_submit(conn, batch_id)
         with (
-            context.bind(request_id=batch.request_id, traceparent=batch.traceparent),
+            current.bind(request_id=batch.request_id, traceparent=batch.traceparent),
             span("submit_batch", batch_id=str(batch_id)),
         ):
             try:

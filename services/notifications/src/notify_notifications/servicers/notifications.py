@@ -11,7 +11,7 @@ from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notification_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1 import notifications_service_pb2_grpc as pb_grpc
-from notify_common.context import note
+from notify_common.current import note
 from notify_common.rpc import enums
 from notify_common.rpc.paging import Pager, page_size
 from notify_common.rpc.validate import Checker, validating

@@ -14,7 +14,7 @@ from uuid import UUID
 import grpc
 import sqlalchemy as sa
 from google.protobuf.message import Message
-from notify_common import clock, context
+from notify_common import clock, current
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
@@ -197,7 +197,7 @@ class Relay:
     def _back_off(self, uow: UnitOfWork, rows: Sequence[Row[Any]], error: Exception) -> None:
         reason = error.reason if isinstance(error, NotifyError) else type(error).__name__
         for row in rows:
-            with context.bind(request_id=row.request_id, traceparent=row.traceparent):
+            with current.bind(request_id=row.request_id, traceparent=row.traceparent):
                 _log.error(
                     "message not handed over",
                     notification_id=str(row.notification_id),
@@ -208,7 +208,7 @@ class Relay:
             outbox_queue.fail(conn, rows, reason)
 
     def _give_up(self, uow: UnitOfWork, row: Row[Any], reason: str) -> None:
-        with context.bind(request_id=row.request_id, traceparent=row.traceparent):
+        with current.bind(request_id=row.request_id, traceparent=row.traceparent):
             _log.warning("message given up", notification_id=str(row.notification_id), reason=reason)
         failed = Event(str(row.notification_id), Happening.TECHNICAL_FAILURE, clock.now())
         with uow.begin() as conn:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from notify_common import clock, context
+from notify_common import clock, current
 from notify_common.errors import NotifyError
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_common.tracing import current_traceparent
@@ -143,7 +143,7 @@ class Acceptance:
             postage=details.postage,
         )
         destination = LETTERS if channel is Channel.LETTER else PROVIDERS
-        hand_over = HandOver(destination, context.request_id.get(), current_traceparent())
+        hand_over = HandOver(destination, current.request_id.get(), current_traceparent())
         earlier = self._store.accept(new, hand_over, quota.day, quota.counters, command.idempotency_key)
         if earlier is None:
             quota.keep()

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import UUID
 
-from notify_common import clock, context, tracing
+from notify_common import clock, current, tracing
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.logging import describe_exception, get_logger
 from opentelemetry.trace import SpanKind
@@ -344,7 +344,7 @@ def _begin_span(message: Message, provider: str) -> Callable[[], None]:
     stack = ExitStack()
 
     def begin() -> None:
-        stack.enter_context(context.bind(request_id=message.request_id, traceparent=message.traceparent))
+        stack.enter_context(current.bind(request_id=message.request_id, traceparent=message.traceparent))
         ids = {"dispatch_id": str(message.id), "provider": provider}
         stack.enter_context(tracing.span("provider call", SpanKind.CLIENT, **ids))
 

@@ -13,13 +13,12 @@ from typing import Any
 import grpc
 from opentelemetry.trace import SpanKind
 
-from notify_common import clock, tracing
-from notify_common import context as call_context
+from notify_common import clock, current, tracing
 from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
 from notify_common.metrics import CLIENT_HANDLED, CLIENT_IN_FLIGHT, CLIENT_SECONDS
 from notify_common.rpc import service_config, status
-from notify_common.rpc.interceptors.context import ORIGIN, REQUEST_ID, TRACEPARENT
+from notify_common.rpc.interceptors.current import ORIGIN, REQUEST_ID, TRACEPARENT
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -140,7 +139,7 @@ class _Callable:
     def _budget(self, timeout: float | None) -> float:
         self._channel.follow_certificate()
         budget = self._timeout if timeout is None else min(timeout, self._timeout)
-        left = call_context.time_left()
+        left = current.time_left()
         if left is not None and left < budget:
             budget = left
         if budget <= 0:
@@ -149,11 +148,11 @@ class _Callable:
         return budget
 
     def _metadata(self, metadata: Metadata) -> Metadata:
-        if origin := call_context.origin.get():
+        if origin := current.origin.get():
             metadata = ((ORIGIN, origin), *metadata)
-        if request_id := call_context.request_id.get():
+        if request_id := current.request_id.get():
             metadata = ((REQUEST_ID, request_id), *metadata)
-        if traceparent := call_context.traceparent.get():
+        if traceparent := current.traceparent.get():
             metadata = ((TRACEPARENT, traceparent), *metadata)
         return metadata
 

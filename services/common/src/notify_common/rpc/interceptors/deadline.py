@@ -4,8 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import grpc
 
-from notify_common import clock
-from notify_common import context as call_context
+from notify_common import clock, current
 from notify_common.errors import NotifyError
 from notify_common.rpc import service_config
 from notify_common.rpc.interceptors.base import Around, Method, ServerInterceptor
@@ -18,7 +17,7 @@ _NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 class DeadlineInterceptor(ServerInterceptor):
-    """Sets `context.deadline` to the caller's deadline less 20 ms for the way back.
+    """Sets `current.deadline` to the caller's deadline less 20 ms for the way back.
 
     A call with under 100 ms left is refused: it would do work that nobody waits for. A caller that set no
     deadline gets the method's own.
@@ -35,7 +34,7 @@ class DeadlineInterceptor(ServerInterceptor):
                 left = own
             elif left < _LEAST_SECONDS:
                 raise NotifyError("DEADLINE_EXCEEDED", "too little time is left to begin")
-            call_context.deadline.set(clock.monotonic() + left - _WAY_BACK_SECONDS)
+            current.deadline.set(clock.monotonic() + left - _WAY_BACK_SECONDS)
             return _NOTHING
 
         return limit

@@ -7,7 +7,7 @@ from types import TracebackType
 import grpc
 from grpc_status import rpc_status
 
-from notify_common import context as call_context
+from notify_common import current
 from notify_common.db.engine import failure_reason
 from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
@@ -79,6 +79,6 @@ class _Mask:
             shown = NotifyError("INTERNAL", f"internal error (ref {reference})")
         elif failure_reason(error) is not None:
             get_logger().error("database failed", method=self._method.path, **describe_exception(error))
-        answer = status.to_status(shown, self._domain, call_context.request_id.get())
+        answer = status.to_status(shown, self._domain, current.request_id.get())
         # abort raises; `from None` would not help, as gRPC itself drops that exception.
         self._context.abort_with_status(rpc_status.to_status(answer))

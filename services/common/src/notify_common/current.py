@@ -1,4 +1,4 @@
-"""What belongs to the message or request at hand: request id, trace, origin, deadline, what it is about.
+"""What the current message or request has: request id, trace, origin, deadline, what it is about.
 
 Server interceptors, workers and the gateway set these once; logs, outgoing calls and rows read them, so that
 one grep for a request id follows a message through every process (design.md §2.8).
@@ -36,19 +36,19 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 
 def new_traceparent() -> str:
-    """Returns a trace context of a new trace, marked as sampled."""
+    """Return a trace context of a new trace, marked as sampled."""
     return f"00-{random.getrandbits(128) or 1:032x}-{random.getrandbits(64) or 1:016x}-01"
 
 
 def new_request_id() -> str:
-    """Returns 32 hexadecimal digits. They tell requests apart and keep no secret, so the system's randomness,
+    """Return 32 hexadecimal digits. They tell requests apart and keep no secret, so the system's randomness,
     for which a thread lets others run, is not asked for them.
     """
     return f"{random.getrandbits(128):032x}"
 
 
 def enter(request: str | None, trace: str | None, made_by: str | None, until: float | None = None) -> None:
-    """Makes these the context of this thread from here on.
+    """Make these the current request of this thread from here on.
 
     What came from outside is kept only in its proper form: a missing or malformed request id or trace context
     is made anew, a malformed origin is dropped.
@@ -61,7 +61,7 @@ def enter(request: str | None, trace: str | None, made_by: str | None, until: fl
 
 
 def leave() -> None:
-    """Ends the context that `enter` began: what this thread does next belongs to no request."""
+    """End what `enter` began: what this thread does next belongs to no request."""
     request_id.set("")
     traceparent.set("")
     origin.set("")
@@ -70,7 +70,7 @@ def leave() -> None:
 
 
 def note(**ids: str) -> None:
-    """Says what the request at hand is about, for its log lines: ids of ours, by names that end in `_id`."""
+    """Say what the current request is about, for its log lines: ids of ours, by names that end in `_id`."""
     subject.set({**subject.get(), **ids})
 
 
@@ -82,10 +82,10 @@ def bind(
     origin: str | None = None,
     timeout: float | None = None,
 ) -> Iterator[None]:
-    """Runs the `with` block in the context of a stored request, such as that of a claimed row.
+    """Run the `with` block for a stored request, such as that of a claimed row.
 
-    Missing parts are made anew, as in `enter`. `timeout` (seconds) sets a deadline. The context before it
-    comes back at the end.
+    Missing parts are made anew, as in `enter`. `timeout` (seconds) sets a deadline. What was current before
+    is so again at the end.
     """
     before = (_request_id.get(), _traceparent.get(), _origin.get(), deadline.get(), subject.get())
     enter(request_id, traceparent, origin, None if timeout is None else clock.monotonic() + timeout)
@@ -100,7 +100,7 @@ def bind(
 
 
 def time_left() -> float | None:
-    """Returns the seconds that are left until the deadline, below zero when it has passed; None means no
+    """Return the seconds that are left until the deadline, below zero when it has passed; None means no
     limit.
     """
     until = deadline.get()

@@ -5,8 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 import grpc
 from opentelemetry.trace import SpanKind
 
-from notify_common import context as call_context
-from notify_common import tracing
+from notify_common import current, tracing
 from notify_common.rpc.interceptors.base import Around, Method, ServerInterceptor
 
 REQUEST_ID = "x-request-id"
@@ -16,7 +15,7 @@ ORIGIN = "x-notify-origin"
 _NOTHING: AbstractContextManager[None] = nullcontext()
 
 
-class ContextInterceptor(ServerInterceptor):
+class CurrentInterceptor(ServerInterceptor):
     """Takes request id, trace context and origin from the metadata and records the call as a span.
 
     They stay set when the call has ended, so that the error mask can still name the request; the next call on
@@ -24,7 +23,7 @@ class ContextInterceptor(ServerInterceptor):
     """
 
     def around(self, method: Method) -> Around:
-        """Sets the context of every method."""
+        """Set what is current in every method."""
 
         def enter(context: grpc.ServicerContext) -> AbstractContextManager[None]:
             request: str | None = None
@@ -37,7 +36,7 @@ class ContextInterceptor(ServerInterceptor):
                     trace = str(value)
                 elif key == ORIGIN:
                     origin = str(value)
-            call_context.enter(request, trace, origin)
+            current.enter(request, trace, origin)
             if not tracing.is_recording():
                 return _NOTHING
             return tracing.span(method.path.lstrip("/"), SpanKind.SERVER)
