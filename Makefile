@@ -6,8 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROTOS := $(shell find protos/notify -name '*.proto' -o -name 'service_config.json' 2>/dev/null)
-DISTRIBUTIONS := protos services/common services/api-gateway services/notifications services/letters services/providers services/admin deploy/local
-SERVICES := common api-gateway notifications letters providers admin
+DISTRIBUTIONS := protos services/common services/api-gateway services/notifications services/letters services/providers services/admin services/testing deploy/local
+SERVICES := common testing api-gateway notifications letters providers admin
 PROJECT_FILES := $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 
 .PHONY: help
@@ -150,7 +150,7 @@ S ?=
 M ?=
 .PHONY: revision
 revision: setup ## an empty migration of a service: make revision S=admin M=add_something
-	@$(BIN)/python -m notify_common.db.revision '$(S)' '$(M)'
+	@$(BIN)/python -m notify_testing.revision '$(S)' '$(M)'
 
 .PHONY: clean
 clean: ## remove everything that make made, the local stack's data included

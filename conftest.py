@@ -6,7 +6,7 @@ import hypothesis
 import pytest
 from notify_common import current
 
-pytest_plugins = ["notify_common.db.testing"]
+pytest_plugins = ["notify_testing.database"]
 
 # A deadline would be a timing assertion, and machines are shared.
 hypothesis.settings.register_profile("notify", deadline=None)

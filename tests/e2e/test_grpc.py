@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 import trustme
 from notify.admin.v1 import services_service_pb2, services_service_pb2_grpc
-from notify_common.rpc.certs import CertificateFiles, ensure_certificates
+from notify_testing.certs import CertificateFiles, ensure_certificates
 
 from tests.harness.house import House
 

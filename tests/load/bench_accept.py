@@ -40,11 +40,11 @@ import sqlalchemy as sa
 from http_load import LoadResult, http_request, run_load
 from notifications_python_client.notifications import NotificationsAPIClient
 from notify_common.db.engine import create_engine
-from notify_common.db.provisioning import provision
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_local.backing import ChildProcess, free_ports, port_is_free, wait_until
 from notify_local.seed import seed
 from notify_local.stack import GATEWAY_WORKERS, Options, Stack
+from notify_testing.provisioning import provision
 from sqlalchemy.dialects.postgresql import ARRAY
 
 CONNECTIONS = (1, 8)

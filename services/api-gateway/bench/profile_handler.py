@@ -21,11 +21,11 @@ from uuid import uuid4
 import jwt
 from notify.common.v1.common_pb2 import KeyType
 from notify.notifications.v1.notifications_service_pb2 import SendSmsRequest, SendSmsResponse
-from notify_common.rpc.testing import certificates
 from notify_gateway import app as gateway
 from notify_gateway.clients import Clients
 from notify_gateway.settings import GatewaySettings
 from notify_gateway.snapshots import ApiKey, ServiceFacts, Snapshots
+from notify_testing.rpc import certificates
 
 SERVICE_ID, KEY_ID, SECRET = (str(uuid4()) for _ in range(3))
 TEXT = json.dumps(

@@ -12,9 +12,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from notify.admin.v1.api_key_pb2 import VerificationKey
 from notify.common.v1.common_pb2 import KeyType
-from notify_common.rpc.testing import certificates
 from notify_gateway.app import create_app
 from notify_gateway.settings import GatewaySettings
+from notify_testing.rpc import certificates
 
 from .neighbours import Neighbours
 

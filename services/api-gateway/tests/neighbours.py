@@ -59,7 +59,7 @@ from notify.providers.v1.sandbox_service_pb2_grpc import (
 from notify_common import current
 from notify_common.errors import NotifyError
 from notify_common.rpc.server import Registration
-from notify_common.rpc.testing import InProcessServer
+from notify_testing.rpc import InProcessServer
 
 ALL_PERMISSIONS = ("email", "international_letters", "international_sms", "letter", "sms")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from notify_common.rpc.testing import certificates
 from notify_gateway.settings import GatewaySettings
+from notify_testing.rpc import certificates
 
 from .conftest import Tenant
 from .neighbours import Neighbours

@@ -28,13 +28,13 @@ import psutil
 import sqlalchemy as sa
 from notify_common.db.engine import create_engine
 from notify_common.db.migrations import migrate
-from notify_common.db.provisioning import app_role, provision
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.ids import uuid7
-from notify_common.rpc.certs import ensure_certificates
 from notify_local.backing import ChildProcess, Postgres, wait_until
 from notify_providers.domain.message import NewDispatch, SmsContent
 from notify_providers.usecases.batch_dispatch import MAX_BATCH, batch_dispatch
+from notify_testing.certs import ensure_certificates
+from notify_testing.provisioning import app_role, provision
 
 _BODY = "Your appointment is on Tuesday 3 March at 10:40. Reply CANCEL if you can't come. " * 2
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import grpc
-from notify_common.rpc.certs import ensure_certificates
+from notify_testing.certs import ensure_certificates
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

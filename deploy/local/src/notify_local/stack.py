@@ -21,8 +21,8 @@ from typing import Any
 import grpc
 from cryptography.fernet import Fernet
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from notify_common.db.provisioning import app_role, provision
-from notify_common.rpc.certs import CertificateFiles, ensure_certificates
+from notify_testing.certs import CertificateFiles, ensure_certificates
+from notify_testing.provisioning import app_role, provision
 
 from notify_local import edge
 from notify_local.backing import (

@@ -28,10 +28,10 @@ from notify.admin.v1 import (
 from notify.common.v1 import common_pb2
 from notify_admin import bootstrap
 from notify_admin.settings import Settings
-from notify_common.db.testing import FreshDatabase
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.ids import uuid7
-from notify_common.rpc.testing import InProcessServer, certificates
+from notify_testing.database import FreshDatabase
+from notify_testing.rpc import InProcessServer, certificates
 from pydantic import SecretStr
 
 PAGE_SECRET = "a-page-token-secret-for-tests-only"

@@ -16,13 +16,13 @@ from notify_admin.store.tables import metadata
 from notify_admin.usecases.seed import SERVICE_ID, TEMPLATES, USER_ID, seed_platform
 from notify_common.db.engine import create_engine
 from notify_common.db.migrations import schema_differences
-from notify_common.db.provisioning import app_role, provision
-from notify_common.db.testing import FreshDatabase
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.rpc.channel import Channels
-from notify_common.rpc.testing import InProcessServer, certificates, tls_settings
 from notify_content.placeholders import compile_content
+from notify_testing.database import FreshDatabase
+from notify_testing.provisioning import app_role, provision
+from notify_testing.rpc import InProcessServer, certificates, tls_settings
 from sqlalchemy.engine import make_url
 
 from .conftest import PAGE_SECRET, Admin, eventually, new_id

@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 from notify_common import current
 from notify_common.db.engine import create_engine
-from notify_common.db.testing import FreshDatabase
 from notify_common.db.unit_of_work import UnitOfWork
+from notify_testing.database import FreshDatabase
 
 
 @pytest.fixture

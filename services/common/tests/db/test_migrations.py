@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from notify_common.db.engine import create_engine
 from notify_common.db.migrations import migrate, schema_differences
-from notify_common.db.revision import write_revision
-from notify_common.db.testing import FreshDatabase
+from notify_testing.database import FreshDatabase
+from notify_testing.revision import write_revision
 
 PACKAGE = "notify_migrated"
 

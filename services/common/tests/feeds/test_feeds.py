@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 from notify_common import clock
 from notify_common.db.engine import create_engine
-from notify_common.db.testing import FreshDatabase
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.feeds.consumer import FeedConsumer, cursors_table
 from notify_common.feeds.producer import feed_table, latest_cursor, read_feed, trim_feed
+from notify_testing.database import FreshDatabase
 
 producer_tables = sa.MetaData()
 news = feed_table("news", producer_tables, sa.Column("body", sa.Integer, nullable=False))

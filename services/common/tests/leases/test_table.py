@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from notify_common.db.engine import create_engine
-from notify_common.db.testing import FreshDatabase
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases.table import Queue, due_index, lease_columns, parked_index
+from notify_testing.database import FreshDatabase
 
 metadata = sa.MetaData()
 work = sa.Table(

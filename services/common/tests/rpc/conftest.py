@@ -16,7 +16,7 @@ from notify.letters.v1 import letters_service_pb2_grpc as letters_grpc
 from notify.providers.v1 import dispatch_service_pb2_grpc as dispatch_grpc
 from notify_common.logging import configure_logging
 from notify_common.rpc.server import Registration
-from notify_common.rpc.testing import InProcessServer
+from notify_testing.rpc import InProcessServer
 
 # How long an example takes says nothing on a machine that others use too.
 settings.register_profile("untimed", deadline=None)

@@ -14,7 +14,7 @@ from notify.providers.v1 import dispatch_service_pb2 as dispatch_pb
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify_common import current
 from notify_common.errors import NotifyError
-from notify_common.rpc.testing import InProcessServer
+from notify_testing.rpc import InProcessServer
 
 Serve = Callable[..., InProcessServer]
 

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from notify_common.rpc.channel import Channels
 from notify_common.rpc.options import channel_options, server_options
-from notify_common.rpc.testing import InProcessServer, tls_settings
+from notify_testing.rpc import InProcessServer, tls_settings
 
 Serve = Callable[..., InProcessServer]
 
@@ -85,7 +85,7 @@ def test_asking_again_gives_the_same_channel() -> None:
 def test_a_channel_made_at_import_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hasty.py").write_text(
         "from notify_common.rpc.channel import Channels\n"
-        "from notify_common.rpc.testing import tls_settings\n"
+        "from notify_testing.rpc import tls_settings\n"
         "Channels(tls_settings('api-gateway')).get('admin', 'dns:///localhost:1')\n"
     )
     monkeypatch.syspath_prepend(tmp_path)

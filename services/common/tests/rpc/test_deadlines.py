@@ -14,8 +14,8 @@ from notify_common.rpc import service_config
 from notify_common.rpc.interceptors.base import Method
 from notify_common.rpc.interceptors.deadline import DeadlineInterceptor
 from notify_common.rpc.options import channel_options
-from notify_common.rpc.testing import InProcessServer, tls_settings
 from notify_common.rpc.tls import channel_credentials
+from notify_testing.rpc import InProcessServer, tls_settings
 
 Serve = Callable[..., InProcessServer]
 

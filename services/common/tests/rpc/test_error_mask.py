@@ -19,11 +19,11 @@ from notify.providers.v1 import dispatch_service_pb2 as dispatch_pb
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify_common import current
 from notify_common.db.engine import create_engine
-from notify_common.db.testing import FreshDatabase
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.rpc.options import channel_options
-from notify_common.rpc.testing import InProcessServer, tls_settings
 from notify_common.rpc.tls import channel_credentials
+from notify_testing.database import FreshDatabase
+from notify_testing.rpc import InProcessServer, tls_settings
 
 Serve = Callable[..., InProcessServer]
 LogLines = Callable[[], list[dict[str, Any]]]

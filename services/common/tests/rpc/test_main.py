@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from notify_common.rpc.testing import tls_settings
+from notify_testing.rpc import tls_settings
 
 PROGRAM = """
 import argparse, threading

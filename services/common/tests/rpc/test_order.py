@@ -8,7 +8,7 @@ from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
 from notify_common import current
 from notify_common.errors import NotifyError
-from notify_common.rpc.testing import InProcessServer
+from notify_testing.rpc import InProcessServer
 
 Serve = Callable[..., InProcessServer]
 LogLines = Callable[[], list[dict[str, object]]]

@@ -21,7 +21,7 @@ from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
 from notify_common.errors import NotifyError
 from notify_common.rpc.channel import Channels
 from notify_common.rpc.server import BootError, OpsServer
-from notify_common.rpc.testing import InProcessServer, tls_settings
+from notify_testing.rpc import InProcessServer, tls_settings
 
 Serve = Callable[..., InProcessServer]
 

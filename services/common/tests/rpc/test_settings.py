@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from notify_common.rpc.testing import tls_settings
 from notify_common.settings import DatabaseSettings, load_settings
+from notify_testing.rpc import tls_settings
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 

@@ -9,8 +9,8 @@ from notify.letters.v1 import letters_service_pb2 as letters_pb
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify_common import current
 from notify_common.errors import NotifyError
-from notify_common.rpc.testing import InProcessServer
 from notify_common.tracing import configure_tracing, current_traceparent, shutdown_tracing, span
+from notify_testing.rpc import InProcessServer
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind

@@ -37,13 +37,13 @@ from notify.providers.v1.dispatch_service_pb2_grpc import (
 )
 from notify_common import ids
 from notify_common.db.engine import create_engine
-from notify_common.db.testing import FreshDatabase
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.rpc.server import Registration
-from notify_common.rpc.testing import InProcessServer, certificates
 from notify_letters import bootstrap
 from notify_letters.settings import Settings
 from notify_local.backing import ChildProcess, ObjectStore, Redis, wait_until
+from notify_testing.database import FreshDatabase
+from notify_testing.rpc import InProcessServer, certificates
 
 SERVICE_ID = "11111111-1111-7111-8111-111111111111"
 TEMPLATE_ID = "22222222-2222-7222-8222-222222222222"

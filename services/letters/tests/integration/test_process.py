@@ -13,13 +13,13 @@ from notify.letters.v1 import print_runs_service_pb2 as runs_pb
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
 from notify_common import ids
-from notify_common.db.testing import FreshDatabase
 from notify_common.errors import NotifyError
 from notify_common.rpc.channel import Channels
-from notify_common.rpc.testing import tls_settings
 from notify_letters.clients.broker import RENDER, RENDER_BATCH, Broker
 from notify_letters.store.tables import render_batches
 from notify_letters.workers.relay import Relay
+from notify_testing.database import FreshDatabase
+from notify_testing.rpc import tls_settings
 
 from .conftest import SERVICE_ID, House, letter, until
 

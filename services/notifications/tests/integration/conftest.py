@@ -18,15 +18,15 @@ from notify.notifications.v1.notifications_service_pb2_grpc import Notifications
 from notify.providers.v1.dispatch_service_pb2_grpc import add_DispatchServiceServicer_to_server
 from notify.providers.v1.receipts_service_pb2_grpc import add_ReceiptsServiceServicer_to_server
 from notify_common.db.engine import postgres_url
-from notify_common.db.testing import FreshDatabase
 from notify_common.errors import NotifyError
 from notify_common.leases.worker import Worker
 from notify_common.rpc.server import Registration
-from notify_common.rpc.testing import InProcessServer, certificates
 from notify_local.backing import Redis, wait_until
 from notify_notifications import bootstrap
 from notify_notifications.bootstrap import Parts
 from notify_notifications.settings import Settings
+from notify_testing.database import FreshDatabase
+from notify_testing.rpc import InProcessServer, certificates
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 

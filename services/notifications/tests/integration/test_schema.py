@@ -1,8 +1,8 @@
 """The migrated schema is the one that the models describe."""
 
 from notify_common.db.migrations import schema_differences
-from notify_common.db.testing import FreshDatabase
 from notify_notifications.store.tables import metadata
+from notify_testing.database import FreshDatabase
 
 
 def test_models_and_migrations_agree(module_database: FreshDatabase) -> None:

@@ -10,14 +10,14 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from notify_common.db.engine import create_engine
-from notify_common.db.testing import FreshDatabase
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.rpc.testing import InProcessServer, certificates
 from notify_local.backing import wait_until
 from notify_providers import bootstrap
 from notify_providers.domain.message import NewDispatch
 from notify_providers.settings import Settings
 from notify_providers.usecases.batch_dispatch import batch_dispatch
+from notify_testing.database import FreshDatabase
+from notify_testing.rpc import InProcessServer, certificates
 from pydantic import SecretStr
 
 from .fake_mmg import FakeMmg

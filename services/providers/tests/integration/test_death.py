@@ -7,9 +7,9 @@ from pathlib import Path
 from notify.providers.v1 import dispatch_pb2
 from notify.providers.v1 import dispatch_service_pb2 as pb
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
-from notify_common.rpc.testing import InProcessServer, certificates
 from notify_local.backing import ChildProcess
 from notify_providers.domain.message import NewDispatch
+from notify_testing.rpc import InProcessServer, certificates
 
 from . import fake_mmg
 from .conftest import PAGE_SECRET, House, eventually

@@ -14,8 +14,8 @@ from notify.providers.v1.provider_settings_service_pb2_grpc import ProviderSetti
 from notify.providers.v1.sandbox_service_pb2_grpc import SandboxServiceStub
 from notify_common.errors import NotifyError
 from notify_common.ids import uuid7
-from notify_common.rpc.testing import InProcessServer
 from notify_providers.usecases.submit_print_batch import MAX_LETTERS
+from notify_testing.rpc import InProcessServer
 
 from .conftest import House
 from .messages import OTHER_SERVICE_ID, SERVICE_ID, email, letter, letter_proto, sms, sms_proto

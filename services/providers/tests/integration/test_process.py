@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from notify_common import clock
 from notify_common.db.migrations import schema_differences
-from notify_common.rpc.testing import certificates
 from notify_providers.store.tables import metadata
+from notify_testing.rpc import certificates
 
 from .conftest import PAGE_SECRET, House
 from .messages import sms

@@ -9,8 +9,8 @@ from notify.providers.v1 import receipts_service_pb2 as pb
 from notify.providers.v1.receipts_service_pb2_grpc import ReceiptsServiceStub
 from notify_common.errors import NotifyError
 from notify_common.ids import uuid7
-from notify_common.rpc.testing import InProcessServer
 from notify_providers.domain.dispatch import MAX_RETRIES
+from notify_testing.rpc import InProcessServer
 
 from . import fake_mmg
 from .conftest import House, eventually

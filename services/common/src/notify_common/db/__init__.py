@@ -1,1 +1,1 @@
-"""One database per context: engine, unit of work, migrations, provisioning."""
+"""One database per context: engine, unit of work, migrations."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
-
 from notify_common.rpc.tls import OPERATOR
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 from notify_common.db.engine import create_engine, postgres_url
-from notify_common.db.provisioning import Provisioned, app_role, derived_password, owner_role, provision
+from notify_testing.provisioning import Provisioned, app_role, derived_password, owner_role, provision
 from sqlalchemy.engine import make_url
 
 

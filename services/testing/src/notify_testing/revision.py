@@ -1,4 +1,4 @@
-"""`python -m notify_common.db.revision admin add_something`: begin the next migration of a service."""
+"""`python -m notify_testing.revision admin add_something`: begin the next migration of a service."""
 
 import argparse
 import importlib.resources
@@ -41,7 +41,7 @@ def write_revision(versions: Path, message: str) -> Path:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m notify_common.db.revision", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m notify_testing.revision", description=__doc__)
     parser.add_argument("service", help="such as admin")
     parser.add_argument("message", help="lower-case words joined by underscores, such as add_something")
     arguments = parser.parse_args()

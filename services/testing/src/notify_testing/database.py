@@ -17,12 +17,12 @@ from typing import Protocol
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Connection
-
-from notify_common.db.embedded import start_server
 from notify_common.db.engine import postgres_url
 from notify_common.db.migrations import migrate
-from notify_common.db.provisioning import (
+from sqlalchemy import Connection
+
+from notify_testing.embedded import start_server
+from notify_testing.provisioning import (
     app_role,
     create_database,
     derived_password,

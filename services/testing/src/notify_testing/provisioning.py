@@ -8,10 +8,9 @@ import hmac
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from notify_common.db.engine import postgres_url
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
-
-from notify_common.db.engine import postgres_url
 
 
 class Provisioned(NamedTuple):
