@@ -197,7 +197,7 @@ class Notifications(NotificationsServiceServicer):
     def _take(self, method: str, request: Any) -> None:
         self.recorder.record(method, request)
         if any(field.HasField("file") for field in request.personalisation):
-            raise NotifyError("FILE_NOT_ALLOWED", "Can only send a file by email")
+            raise NotifyError("FILE_NOT_ALLOWED")
 
     def SendSms(self, request: Any, context: Any) -> Any:
         self._take("SendSms", request)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from notify_gateway.errors import ApiError
+from notify_gateway.answers import InvalidRequest
 from notify_gateway.public import schemas
 from notify_gateway.public.schemas import Schema
 
@@ -81,9 +81,9 @@ def test_both_checks_agree_on_bodies_that_are_nearly_valid(name: str, field: str
 
 
 def test_an_error_is_said_once() -> None:
-    with pytest.raises(ApiError) as raised:
+    with pytest.raises(InvalidRequest) as raised:
         schemas.LIST_NOTIFICATIONS.check({"status": ["tiger", "tiger"]})
-    assert len(raised.value.entries) == 1
+    assert len(raised.value.messages) == 1
 
 
 def test_errors_without_end_are_not_all_said() -> None:

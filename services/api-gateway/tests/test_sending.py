@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
+from grpc import StatusCode
 from notify.common.v1.common_pb2 import Channel, KeyType
 from notify_common import clock
 from notify_common.errors import NotifyError
@@ -373,13 +374,15 @@ def test_what_services_could_not_take_is_refused(send: Send, neighbours: Neighbo
 
 def test_limits_win_over_bad_requests(send: Send, neighbours: Neighbours, tenant: Tenant) -> None:
     sentence = "Exceeded send limits (sms: 0) for today"
-    neighbours.recorder.failures["CountRefusedRequest"] = NotifyError("DAILY_LIMIT_REACHED", sentence)
+    refusal = NotifyError("DAILY_LIMIT_REACHED", metadata={"counter": "sms", "limit": "0"})
+    neighbours.recorder.failures["CountRefusedRequest"] = refusal
     assert messages(send("sms", b"not json"), "TooManyRequestsError", 429) == [sentence]
     assert messages(send("sms", {}), "TooManyRequestsError", 429) == [sentence]
     [first, _] = neighbours.recorder.requests("CountRefusedRequest")
     assert (first.sender.service_id, first.channel) == (tenant.id, Channel.CHANNEL_SMS)
     sentence = "Exceeded rate limit for key type LIVE of 3000 requests per 60 seconds"
-    neighbours.recorder.failures["CountRefusedRequest"] = NotifyError("RATE_LIMITED", sentence)
+    refusal = NotifyError("RATE_LIMITED", metadata={"key_type": "normal", "limit": "3000"})
+    neighbours.recorder.failures["CountRefusedRequest"] = refusal
     assert messages(send("letter", b"{"), "RateLimitError", 429) == [sentence]
 
 
@@ -395,34 +398,85 @@ def test_good_requests_cost_one_call(send: Send, neighbours: Neighbours) -> None
     assert [name for name, _ in neighbours.recorder.calls] == ["SendSms"]
 
 
+WRONG_CHANNEL = {"template_channel": "email", "channel": "sms"}
+TOO_LONG = {"channel": "sms", "limit": "918", "size": "919"}
+TOO_LARGE = {"channel": "email", "limit": "2000000", "size": "2000010"}
+IN_ALL = {"channel": "", "limit": "3000000", "size": "3000001"}
+NO_DIGITS = {"field": "phone_number", "problem": "Not enough digits"}
+NO_SENDER = {"field": "sms_sender_id", "sender_id": "s", "service_id": "t"}
+
+
 @pytest.mark.parametrize(
-    ("reason", "message", "metadata", "status", "error", "sentence"),
+    ("reason", "facts", "status", "error", "sentence"),
     [
-        ("TEMPLATE_NOT_FOUND", "any", {}, 400, "BadRequestError", "Template not found"),
-        ("TEMPLATE_ARCHIVED", "any", {}, 400, "BadRequestError", "Template has been deleted"),
-        ("CHANNEL_NOT_ALLOWED", "Not allowed", {}, 400, "BadRequestError", "Not allowed"),
-        ("MISSING_PERSONALISATION", "Missing …: a", {}, 400, "BadRequestError", "Missing …: a"),
-        ("RECIPIENT_NOT_ALLOWED", "Can’t send", {}, 400, "BadRequestError", "Can’t send"),
-        ("RECIPIENT_INVALID", "Not a UK", {"stage": "service"}, 400, "InvalidPhoneError", "Not a UK"),
-        ("RECIPIENT_INVALID", "Not enough", {"stage": "schema"}, 400, "ValidationError", "Not enough"),
-        ("LETTERS_NOT_ALLOWED_FOR_KEY", "Cannot send", {}, 403, "BadRequestError", "Cannot send"),
-        ("ADDRESS_INVALID", "Must be a real address", {}, 400, "ValidationError", "Must be a real address"),
-        ("RATE_LIMITED", "Exceeded", {}, 429, "RateLimitError", "Exceeded"),
-        ("DAILY_LIMIT_REACHED", "Exceeded", {}, 429, "TooManyRequestsError", "Exceeded"),
+        ("TEMPLATE_NOT_FOUND", {}, 400, "BadRequestError", "Template not found"),
+        ("TEMPLATE_ARCHIVED", {}, 400, "BadRequestError", "Template has been deleted"),
+        ("TEMPLATE_WRONG_CHANNEL", WRONG_CHANNEL, 400, "BadRequestError",
+         "email template is not suitable for sms notification"),
+        ("CHANNEL_NOT_ALLOWED", {"channel": "sms"}, 400, "BadRequestError",
+         "Service is not allowed to send text messages"),
+        ("CHANNEL_NOT_ALLOWED", {"channel": "email"}, 400, "BadRequestError",
+         "Service is not allowed to send emails"),
+        ("MISSING_PERSONALISATION", {"names": "first name, date"}, 400, "BadRequestError",
+         "Missing personalisation: first name, date"),
+        ("MISSING_PERSONALISATION", {"names": "{limit}, {0}"}, 400, "BadRequestError",
+         "Missing personalisation: {limit}, {0}"),
+        ("MESSAGE_EMPTY", {}, 400, "BadRequestError", "Your message is empty."),
+        ("MESSAGE_TOO_LONG", TOO_LONG, 400, "BadRequestError",
+         "Your message is too long. Text messages cannot be longer than 918 characters. "
+         "Your message is 919 characters long."),
+        ("MESSAGE_TOO_LONG", TOO_LARGE, 400, "BadRequestError",
+         "Your message is too long. Emails cannot be longer than 2000000 bytes. "
+         "Your message is 2000010 bytes."),
+        ("MESSAGE_TOO_LONG", IN_ALL, 400, "BadRequestError",
+         "Your message is too long. It cannot be longer than 3000000 bytes in all. "
+         "Your message is 3000001 bytes."),
+        ("SENDER_NOT_FOUND", NO_SENDER, 400, "BadRequestError",
+         "sms_sender_id s does not exist in database for service id t"),
+        ("RECIPIENT_NOT_ALLOWED", {"key_type": "team"}, 400, "BadRequestError",
+         "Can’t send to this recipient using a team-only API key"),
+        ("RECIPIENT_NOT_ALLOWED", {"key_type": "normal"}, 400, "BadRequestError",
+         "Can’t send to this recipient when service is in trial mode – see "
+         "https://www.notifications.service.gov.uk/trial-mode"),
+        ("RECIPIENT_INVALID", {"stage": "service", **NO_DIGITS}, 400, "InvalidPhoneError",
+         "Not enough digits"),
+        ("RECIPIENT_INVALID", {"stage": "schema", **NO_DIGITS}, 400, "ValidationError",
+         "phone_number Not enough digits"),
+        ("INTERNATIONAL_NOT_ALLOWED", {}, 400, "BadRequestError",
+         "Cannot send to international mobile numbers"),
+        ("LETTERS_NOT_ALLOWED_FOR_KEY", {"key_type": "team"}, 403, "BadRequestError",
+         "Cannot send letters with a team api key"),
+        ("LETTERS_NOT_ALLOWED_FOR_KEY", {"key_type": "normal"}, 403, "BadRequestError",
+         "Cannot send letters when service is in trial mode"),
+        ("ADDRESS_INVALID", {"problem": "Must be a real address"}, 400, "ValidationError",
+         "Must be a real address"),
+        ("RATE_LIMITED", {"key_type": "test", "limit": "3000"}, 429, "RateLimitError",
+         "Exceeded rate limit for key type TEST of 3000 requests per 60 seconds"),
+        ("DAILY_LIMIT_REACHED", {"counter": "international_sms", "limit": "100"}, 429, "TooManyRequestsError",
+         "Exceeded send limits (international_sms: 100) for today"),
+        ("NO_SUCH_REASON_YET", {}, 500, "Exception", "Internal server error"),
     ],
 )  # fmt: skip
 def test_what_services_refuse(
     send: Send,
     neighbours: Neighbours,
     reason: str,
-    message: str,
-    metadata: dict[str, str],
+    facts: dict[str, str],
     status: int,
     error: str,
     sentence: str,
 ) -> None:
-    neighbours.recorder.failures["SendSms"] = NotifyError(reason, message, metadata=metadata)
+    refusal = NotifyError(reason, "for engineers", metadata=facts, code=StatusCode.INVALID_ARGUMENT)
+    neighbours.recorder.failures["SendSms"] = refusal
     assert messages(send("sms", SMS), error, status) == [sentence]
+
+
+@pytest.mark.parametrize("reason", ["RATE_LIMITED", "CHANNEL_NOT_ALLOWED", "DAILY_LIMIT_REACHED"])
+def test_a_service_of_another_release_may_leave_facts_out(
+    send: Send, neighbours: Neighbours, reason: str
+) -> None:
+    neighbours.recorder.failures["SendSms"] = NotifyError(reason, "A sentence of its own")
+    assert send("sms", SMS).get_json()["errors"][0]["message"] == "A sentence of its own"
 
 
 def test_the_qr_code_error_has_its_facts(send: Send, neighbours: Neighbours) -> None:

@@ -10,9 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from notify_common.errors import NotifyError
-from notify_common.reasons import REASONS
 from notify_gateway.app import create_app
-from notify_gateway.errors import READ_TABLE, TABLE
 from notify_gateway.settings import GatewaySettings
 from pydantic import SecretStr, ValidationError
 
@@ -215,11 +213,6 @@ def test_receipts_while_providers_is_away_are_sent_again(client: FlaskClient, ne
     response = client.post("/notifications/sms/mmg", json=RECEIPT)
     assert (response.status_code, response.get_json()["result"]) == (503, "error")
     assert "Retry-After" in response.headers
-
-
-def test_every_reason_has_a_row() -> None:
-    assert set(TABLE) == set(REASONS)
-    assert set(READ_TABLE) <= set(REASONS)
 
 
 def test_faults_of_our_own_leak_nothing(app: Flask, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,10 +164,10 @@ def test_bad_previews(client: FlaskClient, tenant: Tenant, body: bytes, error: s
 def test_previews_of_what_does_not_exist(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:
     response = preview(client, tenant, b"{}", "abc")
     assert response.get_json()["errors"][0]["message"] == "id is not a valid UUID"
-    neighbours.recorder.failures["PreviewTemplate"] = NotifyError("TEMPLATE_NOT_FOUND", "Template not found")
+    neighbours.recorder.failures["PreviewTemplate"] = NotifyError("TEMPLATE_NOT_FOUND")
     response = preview(client, tenant, b"{}")
     assert (response.status_code, response.get_json()) == (404, NOT_FOUND)
-    missing = NotifyError("MISSING_PERSONALISATION", "Missing personalisation: town")
+    missing = NotifyError("MISSING_PERSONALISATION", metadata={"names": "town"})
     neighbours.recorder.failures["PreviewTemplate"] = missing
     response = preview(client, tenant, b"{}")
     assert response.get_json()["errors"] == [

@@ -15,6 +15,7 @@ from notify_common.tracing import configure_tracing, shutdown_tracing
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from notify_gateway import middleware
+from notify_gateway.answers import LEGACY
 from notify_gateway.auth import Authenticator
 from notify_gateway.callbacks import mmg
 from notify_gateway.clients import Clients
@@ -56,6 +57,7 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     app.url_map.redirect_defaults = False
     app.url_map.merge_slashes = False
     middleware.install(app, settings.access_log_sample)
+    LEGACY.install(app)
     app.register_blueprint(sending.blueprint(authenticator, clients, settings.admin_base_url))
     app.register_blueprint(notifications.blueprint(authenticator, clients))
     app.register_blueprint(templates.blueprint(authenticator, clients))

@@ -20,11 +20,8 @@ _ALGORITHM: Final = "HS256"
 _SCHEME: Final = "Bearer "
 _CACHED_TOKENS: Final = 1024
 _LONGEST_CACHED_TOKEN: Final = 2048
-_MALFORMED: Final = (
-    "Invalid token: make sure your API token matches the example at "
-    "https://docs.notifications.service.gov.uk/rest-api.html#authorisation-header"
-)
-_CLOCK: Final = "Error: Your system clock must be accurate to within 30 seconds"
+_MALFORMED: Final = "malformed"
+_CLOCK: Final = "clock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +52,28 @@ class Authenticator:
     def authenticate(self, header: str | None) -> Caller:
         """Returns the caller whose token the Authorization header holds.
 
-        Raises NotifyError TOKEN_MISSING, TOKEN_INVALID or KEY_REVOKED with the contract's sentence, checked
-        in the contract's order (public-api.md §1.3); UNAVAILABLE and the like where the service is not known
-        by heart and admin can't be asked.
+        Raises NotifyError TOKEN_MISSING, TOKEN_INVALID or KEY_REVOKED, checked in the contract's order
+        (public-api.md §1.3); UNAVAILABLE and the like where the service is not known by heart and admin can't
+        be asked.
         """
         text = _bearer_text(header)
         token = _parse(text) if len(text) <= _LONGEST_CACHED_TOKEN else _parse.__wrapped__(text)
         service = self._snapshots.service(_service_id(token.claims))
         if service is None:
-            _refuse("Invalid token: service not found")
+            _refuse("service-unknown")
         keys = self._snapshots.keys(service.id)
         if not keys:
-            _refuse("Invalid token: service has no API keys")
+            _refuse("service-without-keys")
         if not service.active:
-            _refuse("Invalid token: service is archived")
+            _refuse("service-archived")
         if token.algorithm != _ALGORITHM:
-            _refuse("Invalid token: algorithm used is not HS256")
+            _refuse("algorithm")
         key = _signing_key(token, keys)
         if key is None or "iat" not in token.claims:
-            _refuse("Invalid token: API key not found")
+            _refuse("key-unknown")
         _check_claims(token.claims, int(clock.now().timestamp()))
         if key.revoked:
-            raise NotifyError("KEY_REVOKED", "Invalid token: API key revoked")
+            raise NotifyError("KEY_REVOKED")
         return Caller(service, key.id, key.key_type)
 
 
@@ -84,9 +81,9 @@ def _bearer_text(header: str | None) -> str:
     # Servers differ in whether they strip a header's value; the answer must not.
     value = (header or "").strip()
     if not value:
-        raise NotifyError("TOKEN_MISSING", "Unauthorized: authentication token must be provided")
+        raise NotifyError("TOKEN_MISSING")
     if value[: len(_SCHEME)].title() != _SCHEME:
-        raise NotifyError("TOKEN_MISSING", "Unauthorized: authentication bearer scheme must be used")
+        _refuse("scheme")
     return value[len(_SCHEME) :]
 
 
@@ -112,11 +109,11 @@ def _signing_key(token: _Token, keys: tuple[ApiKey, ...]) -> ApiKey | None:
 
 def _service_id(claims: dict[str, Any]) -> str:
     if "iss" not in claims:
-        _refuse("Invalid token: iss field not provided")
+        _refuse("issuer-missing")
     try:
         return str(UUID(claims["iss"]))
     except (ValueError, TypeError, AttributeError):
-        _refuse("Invalid token: service id is not the right data type")
+        _refuse("issuer-invalid")
 
 
 def _check_claims(claims: dict[str, Any], now: int) -> None:
@@ -141,5 +138,5 @@ def _whole_seconds(value: Any, otherwise: str) -> int:
         _refuse(otherwise)
 
 
-def _refuse(message: str) -> NoReturn:
-    raise NotifyError("TOKEN_INVALID", message)
+def _refuse(problem: str) -> NoReturn:
+    raise NotifyError("TOKEN_INVALID", metadata={"problem": problem})

@@ -1,75 +1,73 @@
-"""Every error answer: one table from reasons to HTTP, and the two body shapes (public-api.md §1.6).
+"""The words of every error: one table from reasons to status, error class and sentence (public-api.md §1.6).
 
-Services raise NotifyError with a reason and, where the contract fixes a sentence about content or recipients,
-with that sentence; here each reason gets its status and error class. HTTP words live nowhere else.
+Services raise `NotifyError(reason, metadata=facts)`. Which facts come with a reason, `notify_common.reasons`
+says; here stands what a client reads, with the facts filled in, and it stands nowhere else. A blueprint or a
+route that answers some reasons in another way names rows of its own (`answers.Answers`).
+
+Facts are text. Those that choose between sentences:
+
+- `channel`: `sms`, `email` or `letter`
+- `key_type`: `normal`, `team` or `test`
+- `stage` of RECIPIENT_INVALID: `schema` for what no service could send to, `service` for what this one
+  may not
+- `problem` of TOKEN_INVALID: see the rows; of RECIPIENT_INVALID and ADDRESS_INVALID: words of
+  `notify_content`, with which the gateway's own check of phone numbers and email addresses answers too
 """
 
-import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from flask import Response
 from notify_common.errors import NotifyError
 
-INVALID_JSON: Final = "Invalid JSON supplied in POST data"
 NOT_FOUND: Final = "No result found"
 INTERNAL: Final = "Internal server error"
 
-_RETRY_AFTER_SECONDS: Final = 1
-
 
 class Row(NamedTuple):
-    """How one reason is answered."""
+    """How a reason is answered."""
 
     status: int
     """HTTP status."""
     error: str
     """Error class of the contract."""
-    message: str = ""
-    """The answer's sentence; empty means the one that came with the error."""
+    sentence: str
+    """What the client reads; `{name}` stands for the fact of that name."""
+    shown: Mapping[str, Callable[[str], str | int]] = MappingProxyType({})
+    """Facts that are keys of the answer besides `error` and `message`, and what makes their values."""
 
 
-class ApiError(Exception):
-    """An answer that the gateway itself gives: v2 error entries and a status."""
+class Choice(NamedTuple):
+    """A reason whose answer depends on a fact."""
 
-    def __init__(self, status: int, entries: Iterable[Mapping[str, Any]]) -> None:
-        """`entries` are the elements of `errors`: `error`, `message`, and further keys where fixed."""
-        super().__init__(status)
-        self.status = status
-        self.entries = list(entries)
-
-
-def bad_request(message: str, status: int = 400) -> ApiError:
-    """Returns a BadRequestError with this sentence."""
-    return ApiError(status, [{"error": "BadRequestError", "message": message}])
+    fact: str
+    rows: Mapping[str, Row]
+    otherwise: Row
+    """For every other value of the fact."""
 
 
-def validation_error(*messages: str) -> ApiError:
-    """Returns one ValidationError entry for each sentence, duplicates left out."""
-    return ApiError(400, [{"error": "ValidationError", "message": text} for text in dict.fromkeys(messages)])
-
-
-def no_result_found() -> ApiError:
-    """Returns the 404 for rows that do not exist."""
-    return ApiError(404, [{"error": "NoResultFound", "message": NOT_FOUND}])
-
-
-def data_error() -> ApiError:
-    """Returns the 404 for values that no row can have, such as a NUL character or too large a number."""
-    return ApiError(404, [{"error": "DataError", "message": NOT_FOUND}])
-
-
-def too_large_text(limit: int) -> str:
-    """Returns the sentence for a body of more than `limit` bytes."""
-    return f"Request body is too large. It cannot be larger than {limit} bytes."
-
+Rows = Mapping[str, Row | Choice]
 
 _INTERNAL: Final = Row(500, "Exception", INTERNAL)
 _UNAVAILABLE: Final = Row(503, "ServiceUnavailableError", "The service is busy, try again later")
-_NO_RESULT: Final = Row(404, "NoResultFound", NOT_FOUND)
+NO_RESULT: Final = Row(404, "NoResultFound", NOT_FOUND)
+_TOO_LONG: Final = "Your message is too long. "
 
-TABLE: Final[Mapping[str, Row]] = {
+
+def _bad(sentence: str, status: int = 400) -> Row:
+    return Row(status, "BadRequestError", sentence)
+
+
+def _token(sentence: str, status: int = 403) -> Row:
+    return Row(status, "AuthError", sentence)
+
+
+def _rate(shown: str) -> Row:
+    sentence = f"Exceeded rate limit for key type {shown} of {{limit}} requests per 60 seconds"
+    return Row(429, "RateLimitError", sentence)
+
+
+TABLE: Final[Rows] = {
     # the wire
     "INTERNAL": _INTERNAL,
     "UNAVAILABLE": _UNAVAILABLE,
@@ -79,110 +77,157 @@ TABLE: Final[Mapping[str, Row]] = {
     "UNIMPLEMENTED": _INTERNAL,
     "CALLER_NOT_ALLOWED": _INTERNAL,
     # every context
-    "INVALID_FIELD": Row(400, "ValidationError"),
-    "PAGE_TOKEN_INVALID": Row(400, "ValidationError"),
-    "STALE_VERSION": Row(409, "ConflictError"),
-    "REQUEST_ID_REUSED": Row(409, "ConflictError"),
+    "INVALID_FIELD": Row(400, "ValidationError", "The request is not valid"),
+    "PAGE_TOKEN_INVALID": Row(400, "ValidationError", "page_token is not valid"),
+    "STALE_VERSION": Row(409, "ConflictError", "This was changed by somebody else in the meantime"),
+    "REQUEST_ID_REUSED": Row(
+        409, "ConflictError", "Idempotency-Key was used before, with a request that said something else"
+    ),
     # admin
-    "SERVICE_NOT_FOUND": _NO_RESULT,
-    "SERVICE_ARCHIVED": Row(400, "BadRequestError"),
-    "TEMPLATE_NOT_FOUND": Row(400, "BadRequestError", "Template not found"),
-    "TEMPLATE_ARCHIVED": Row(400, "BadRequestError", "Template has been deleted"),
-    "API_KEY_NOT_FOUND": _NO_RESULT,
-    "USER_NOT_FOUND": _NO_RESULT,
-    "SENDER_NOT_FOUND": Row(400, "BadRequestError"),
-    "DEFAULT_SENDER": Row(400, "BadRequestError"),
-    "NAME_TAKEN": Row(400, "BadRequestError"),
-    "TOO_MANY": Row(400, "BadRequestError"),
+    "SERVICE_NOT_FOUND": NO_RESULT,
+    "SERVICE_ARCHIVED": _bad("Service is archived"),
+    "TEMPLATE_NOT_FOUND": _bad("Template not found"),
+    "TEMPLATE_ARCHIVED": _bad("Template has been deleted"),
+    "API_KEY_NOT_FOUND": NO_RESULT,
+    "USER_NOT_FOUND": NO_RESULT,
+    "SENDER_NOT_FOUND": _bad("{field} {sender_id} does not exist in database for service id {service_id}"),
+    "DEFAULT_SENDER": _bad("The default of several can’t be archived"),
+    "NAME_TAKEN": _bad("This name is taken"),
+    "TOO_MANY": _bad("There can’t be more than {limit}"),
     # notifications
-    "NOTIFICATION_NOT_FOUND": _NO_RESULT,
-    "TEMPLATE_WRONG_CHANNEL": Row(400, "BadRequestError"),
-    "CHANNEL_NOT_ALLOWED": Row(400, "BadRequestError"),
-    "MISSING_PERSONALISATION": Row(400, "BadRequestError"),
-    "MESSAGE_EMPTY": Row(400, "BadRequestError", "Your message is empty."),
-    "MESSAGE_TOO_LONG": Row(400, "BadRequestError"),
-    "RECIPIENT_INVALID": Row(400, "InvalidPhoneError"),
-    "RECIPIENT_NOT_ALLOWED": Row(400, "BadRequestError"),
-    "INTERNATIONAL_NOT_ALLOWED": Row(400, "BadRequestError"),
-    "LETTERS_NOT_ALLOWED_FOR_KEY": Row(403, "BadRequestError"),
-    "ADDRESS_INVALID": Row(400, "ValidationError"),
-    "FILE_NOT_ALLOWED": Row(400, "BadRequestError"),
-    "QR_CODE_TOO_LONG": Row(400, "ValidationError", "Cannot create a usable QR code - the link is too long"),
-    "RATE_LIMITED": Row(429, "RateLimitError"),
-    "DAILY_LIMIT_REACHED": Row(429, "TooManyRequestsError"),
+    "NOTIFICATION_NOT_FOUND": NO_RESULT,
+    "TEMPLATE_WRONG_CHANNEL": _bad("{template_channel} template is not suitable for {channel} notification"),
+    "CHANNEL_NOT_ALLOWED": Choice(
+        "channel",
+        {
+            "sms": _bad("Service is not allowed to send text messages"),
+            "email": _bad("Service is not allowed to send emails"),
+            "letter": _bad("Service is not allowed to send letters"),
+        },
+        _bad("Service is not allowed to send this"),
+    ),
+    "MISSING_PERSONALISATION": _bad("Missing personalisation: {names}"),
+    "MESSAGE_EMPTY": _bad("Your message is empty."),
+    "MESSAGE_TOO_LONG": Choice(
+        "channel",
+        {
+            "sms": _bad(
+                f"{_TOO_LONG}Text messages cannot be longer than {{limit}} characters. "
+                "Your message is {size} characters long."
+            ),
+            "email": _bad(
+                f"{_TOO_LONG}Emails cannot be longer than {{limit}} bytes. Your message is {{size}} bytes."
+            ),
+        },
+        _bad(f"{_TOO_LONG}It cannot be longer than {{limit}} bytes in all. Your message is {{size}} bytes."),
+    ),
+    "RECIPIENT_INVALID": Choice(
+        "stage",
+        {"schema": Row(400, "ValidationError", "{field} {problem}")},
+        Row(400, "InvalidPhoneError", "{problem}"),
+    ),
+    "RECIPIENT_NOT_ALLOWED": Choice(
+        "key_type",
+        {"team": _bad("Can’t send to this recipient using a team-only API key")},
+        _bad(
+            "Can’t send to this recipient when service is in trial mode – see "
+            "https://www.notifications.service.gov.uk/trial-mode"
+        ),
+    ),
+    "INTERNATIONAL_NOT_ALLOWED": _bad("Cannot send to international mobile numbers"),
+    "LETTERS_NOT_ALLOWED_FOR_KEY": Choice(
+        "key_type",
+        {"team": _bad("Cannot send letters with a team api key", 403)},
+        _bad("Cannot send letters when service is in trial mode", 403),
+    ),
+    "ADDRESS_INVALID": Row(400, "ValidationError", "{problem}"),
+    "FILE_NOT_ALLOWED": _bad("Can only send a file by email"),
+    "QR_CODE_TOO_LONG": Row(
+        400,
+        "ValidationError",
+        "Cannot create a usable QR code - the link is too long",
+        {"data": str, "num_bytes": int, "max_bytes": int},
+    ),
+    "RATE_LIMITED": Choice("key_type", {"team": _rate("TEAM"), "test": _rate("TEST")}, _rate("LIVE")),
+    "DAILY_LIMIT_REACHED": Row(
+        429, "TooManyRequestsError", "Exceeded send limits ({counter}: {limit}) for today"
+    ),
     # letters
-    "LETTER_NOT_FOUND": _NO_RESULT,
+    "LETTER_NOT_FOUND": NO_RESULT,
     "PDF_NOT_READY": Row(400, "PDFNotReadyError", "PDF not available yet, try again later"),
-    "PAGE_NOT_FOUND": _NO_RESULT,
-    "PRINT_RUN_NOT_FOUND": _NO_RESULT,
+    "PAGE_NOT_FOUND": NO_RESULT,
+    "PRINT_RUN_NOT_FOUND": NO_RESULT,
     # providers
-    "DISPATCH_NOT_FOUND": _NO_RESULT,
-    "NOT_IN_DOUBT": Row(409, "ConflictError"),
+    "DISPATCH_NOT_FOUND": NO_RESULT,
+    "NOT_IN_DOUBT": Row(409, "ConflictError", "Only what is in doubt can be decided"),
     "COUNT_MISMATCH": _INTERNAL,
-    "RECEIPT_INVALID": Row(400, "BadRequestError"),
-    "SANDBOX_MESSAGE_NOT_FOUND": _NO_RESULT,
-    "PROVIDER_NOT_FOUND": _NO_RESULT,
+    "RECEIPT_INVALID": _bad("The receipt can’t be read"),
+    "SANDBOX_MESSAGE_NOT_FOUND": NO_RESULT,
+    "PROVIDER_NOT_FOUND": NO_RESULT,
     # api-gateway
-    "TOKEN_MISSING": Row(401, "AuthError"),
-    "TOKEN_INVALID": Row(403, "AuthError"),
-    "KEY_REVOKED": Row(403, "AuthError"),
+    "TOKEN_MISSING": _token("Unauthorized: authentication token must be provided", 401),
+    "TOKEN_INVALID": Choice(
+        "problem",
+        {
+            "scheme": _token("Unauthorized: authentication bearer scheme must be used", 401),
+            "issuer-missing": _token("Invalid token: iss field not provided"),
+            "issuer-invalid": _token("Invalid token: service id is not the right data type"),
+            "service-unknown": _token("Invalid token: service not found"),
+            "service-without-keys": _token("Invalid token: service has no API keys"),
+            "service-archived": _token("Invalid token: service is archived"),
+            "algorithm": _token("Invalid token: algorithm used is not HS256"),
+            "key-unknown": _token("Invalid token: API key not found"),
+            "clock": _token("Error: Your system clock must be accurate to within 30 seconds"),
+        },
+        _token(
+            "Invalid token: make sure your API token matches the example at "
+            "https://docs.notifications.service.gov.uk/rest-api.html#authorisation-header"
+        ),
+    ),
+    "KEY_REVOKED": _token("Invalid token: API key revoked"),
+    "JSON_INVALID": _bad("Invalid JSON supplied in POST data"),
+    "BODY_TOO_LARGE": _bad("Request body is too large. It cannot be larger than {limit} bytes.", 413),
+    "IDEMPOTENCY_KEY_INVALID": Row(
+        400, "ValidationError", "Idempotency-Key must be 1 to {limit} ASCII characters"
+    ),
+    "VALUE_IMPOSSIBLE": Row(404, "DataError", NOT_FOUND),
+    "NOT_A_LETTER": _bad("Notification is not a letter"),
+    "PDF_UNAVAILABLE": _bad("PDF not available for letters in status {status}"),
+    "FILES_NOT_SET_UP": _bad(
+        "Send files by email has not been set up - add contact details for your service at {page}"
+    ),
+    "LETTER_CONTENT_INVALID": _bad("Cannot decode letter content (invalid base64 encoding)"),
+    # Nothing is accepted that never goes out: a PDF of unknown origin is not printed unscanned.
+    "PRECOMPILED_NOT_ACCEPTED": _bad("This platform does not accept precompiled letters yet"),
 }
 """Every reason of `notify_common.reasons`; one that is not here is answered as INTERNAL."""
 
-READ_TABLE: Final[Mapping[str, Row]] = {"TEMPLATE_NOT_FOUND": _NO_RESULT}
-"""Reasons that routes which read answer in another way than routes which send (public-api.md §3.4)."""
+READING: Final[Rows] = {"TEMPLATE_NOT_FOUND": NO_RESULT}
+"""Rows of routes that read (public-api.md §3.4): a template is what they are asked for."""
 
 
-def row_of(error: NotifyError, *, reading: bool = False) -> Row:
-    """Returns how `error` is answered; `reading` on routes that do not send."""
-    if reading and error.reason in READ_TABLE:
-        return READ_TABLE[error.reason]
-    return TABLE.get(error.reason, _INTERNAL)
+def row_of(error: NotifyError, rows: Rows = TABLE) -> Row:
+    """Return how `error` is answered by `rows`, or where they have no row for its reason, by TABLE."""
+    row = rows.get(error.reason) or TABLE.get(error.reason, _INTERNAL)
+    if isinstance(row, Row):
+        return row
+    chosen = error.metadata.get(row.fact)
+    return row.otherwise._replace(sentence="") if chosen is None else row.rows.get(chosen, row.otherwise)
 
 
-def json_response(body: object, status: int = 200) -> Response:
-    """Returns `body` as the contract writes JSON: sorted keys, compact, ASCII, a line feed at the end."""
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return Response(text + "\n", status, mimetype="application/json")
-
-
-def api_error_response(error: ApiError) -> Response:
-    """Returns the v2 shape of an answer of ours."""
-    return json_response({"status_code": error.status, "errors": error.entries}, error.status)
-
-
-def notify_error_response(error: NotifyError, *, v2: bool, reading: bool = False) -> Response:
-    """Returns the v2 shape, or the legacy one, of an error that a service raised."""
-    row = row_of(error, reading=reading)
-    entries = _entries(error, row)
-    if v2:
-        response = json_response({"status_code": row.status, "errors": entries}, row.status)
-    else:
-        response = legacy_response(row.status, entries[0]["message"])
-    if row.status == 503:
-        wait = error.retry_after.total_seconds() if error.retry_after else _RETRY_AFTER_SECONDS
-        response.headers["Retry-After"] = str(max(1, math.ceil(wait)))
-    return response
-
-
-def legacy_response(status: int, message: object) -> Response:
-    """Returns the shape of router errors and of all routes outside /v2."""
-    return json_response({"result": "error", "message": message}, status)
-
-
-def _entries(error: NotifyError, row: Row) -> list[dict[str, Any]]:
-    if error.reason == "RECIPIENT_INVALID" and error.metadata.get("stage") == "schema":
-        # A service checks again what the gateway lets through; the field is the first part of its sentence.
-        return [{"error": "ValidationError", "message": error.message}]
-    if error.reason == "INVALID_FIELD" and error.violations:
-        texts = [f"{violation.field} {violation.description}" for violation in error.violations]
+def entries_of(error: NotifyError, row: Row) -> list[dict[str, Any]]:
+    """Return the elements of `errors` in the v2 shape (public-api.md §1.6): one, or one a violation."""
+    if error.violations:
+        texts = (f"{violation.field} {violation.description}" for violation in error.violations)
         return [{"error": row.error, "message": text} for text in dict.fromkeys(texts)]
-    entry: dict[str, Any] = {"error": row.error, "message": row.message or error.message}
-    if error.reason == "QR_CODE_TOO_LONG":
-        entry |= {name: _fact(name, error.metadata) for name in ("data", "num_bytes", "max_bytes")}
-    return [entry]
+    facts = error.metadata
+    shown = {name: value(facts[name]) for name, value in row.shown.items() if name in facts}
+    return [{"error": row.error, "message": _sentence(row, facts) or error.message, **shown}]
 
 
-def _fact(name: str, metadata: Mapping[str, str]) -> str | int:
-    value = metadata.get(name, "")
-    return int(value) if name != "data" and value.isdecimal() else value
+def _sentence(row: Row, facts: Mapping[str, str]) -> str:
+    """Return the sentence; empty where a fact is missing that a service of another release does not send."""
+    try:
+        return row.sentence.format_map(facts)
+    except KeyError:
+        return ""

@@ -1,4 +1,4 @@
-"""What stands around every request: context, headers of all answers, errors, metrics, log line."""
+"""What stands around every request: context, headers of all answers, metrics, log line."""
 
 import itertools
 import random
@@ -6,25 +6,19 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Response, g, request
 from notify_common import clock, current, tracing
-from notify_common.errors import NotifyError
-from notify_common.logging import describe_exception, get_logger
+from notify_common.logging import get_logger
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Histogram
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from notify_gateway import errors
-from notify_gateway.errors import ApiError
+from notify_gateway.answers import route_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 BUDGET_SECONDS: Final = 10.0
 """Time in which a request is answered, all calls to services included (design.md §2.7)."""
-
-READS: Final = "reading"
-"""Key of `g` that is set where reasons are answered as on routes that read."""
 
 _SLOW_SECONDS: Final = 1.0
 _READ_BYTES: Final = 64 * 1024
@@ -115,12 +109,12 @@ def install(app: Flask, log_sample: int) -> None:
             headers.get("X-Request-Id"), headers.get("traceparent"), "api", g.started + BUDGET_SECONDS
         )
         if tracing.is_recording():
-            g.span = tracing.span(f"{request.method} {_route(request)}", SpanKind.SERVER)
+            g.span = tracing.span(f"{request.method} {route_of(request)}", SpanKind.SERVER)
             g.span.__enter__()
 
     @app.after_request
     def finish(response: Response) -> Response:
-        route = _route(request)
+        route = route_of(request)
         seconds = clock.monotonic() - g.started
         handled, timed = _meters(request.method, route, response.status_code)
         handled.inc()
@@ -143,41 +137,3 @@ def install(app: Flask, log_sample: int) -> None:
         if span is not None:
             span.__exit__(None, None, None)
         current.leave()
-
-    @app.errorhandler(ApiError)
-    def on_api_error(error: ApiError) -> Response:
-        return errors.api_error_response(error)
-
-    @app.errorhandler(NotifyError)
-    def on_notify_error(error: NotifyError) -> Response:
-        if errors.row_of(error).status >= 500:
-            get_logger().error("request failed", route=_route(request), reason=error.reason)
-        return errors.notify_error_response(error, v2=_is_v2(request), reading=g.get(READS, False))
-
-    @app.errorhandler(RequestEntityTooLarge)
-    def on_too_large(error: RequestEntityTooLarge) -> Response:
-        return errors.legacy_response(413, errors.too_large_text(request.max_content_length or 0))
-
-    @app.errorhandler(HTTPException)
-    def on_http_error(error: HTTPException) -> Response:
-        response = errors.legacy_response(error.code or 500, error.description)
-        for name, value in error.get_headers():
-            if name in ("Allow", "WWW-Authenticate", "Retry-After"):
-                response.headers[name] = value
-        return response
-
-    @app.errorhandler(Exception)
-    def on_fault(error: Exception) -> Response:
-        get_logger().error("request failed", route=_route(request), **describe_exception(error))
-        if _is_v2(request):
-            entry = {"error": type(error).__name__, "message": errors.INTERNAL}
-            return errors.api_error_response(ApiError(500, [entry]))
-        return errors.legacy_response(500, errors.INTERNAL)
-
-
-def _route(asked: Request) -> str:
-    return asked.url_rule.rule if asked.url_rule is not None else "unknown"
-
-
-def _is_v2(asked: Request) -> bool:
-    return asked.blueprint is not None and asked.blueprint.startswith("v2")

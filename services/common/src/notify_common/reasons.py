@@ -17,6 +17,8 @@ class Reason:
 
     code: StatusCode
     doc: str
+    facts: tuple[str, ...] = ()
+    """Names of the metadata that the gateway words its answer with (`notify_gateway.errors`)."""
 
 
 REASONS: Final[Mapping[str, Reason]] = {
@@ -54,44 +56,68 @@ REASONS: Final[Mapping[str, Reason]] = {
     "API_KEY_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "The service has no such API key."),
     "USER_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "No user has this id."),
     "SENDER_NOT_FOUND": Reason(
-        StatusCode.NOT_FOUND, "The service has no such text sender, reply-to address or letter contact."
+        StatusCode.NOT_FOUND,
+        "The service has no such text sender, reply-to address or letter contact.",
+        ("field", "sender_id", "service_id"),
     ),
     "DEFAULT_SENDER": Reason(
         StatusCode.FAILED_PRECONDITION, "The default of several senders can't be archived."
     ),
     "NAME_TAKEN": Reason(StatusCode.ALREADY_EXISTS, "Another resource has this name."),
-    "TOO_MANY": Reason(StatusCode.FAILED_PRECONDITION, "The service has as many of these as it may have."),
+    "TOO_MANY": Reason(
+        StatusCode.FAILED_PRECONDITION, "The service has as many of these as it may have.", ("limit",)
+    ),
     # --- notifications
     "NOTIFICATION_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "The service has no such notification."),
-    "TEMPLATE_WRONG_CHANNEL": Reason(StatusCode.INVALID_ARGUMENT, "The template is of another channel."),
-    "CHANNEL_NOT_ALLOWED": Reason(StatusCode.PERMISSION_DENIED, "The service may not send on this channel."),
-    "MISSING_PERSONALISATION": Reason(StatusCode.INVALID_ARGUMENT, "Placeholders have no value."),
+    "TEMPLATE_WRONG_CHANNEL": Reason(
+        StatusCode.INVALID_ARGUMENT, "The template is of another channel.", ("template_channel", "channel")
+    ),
+    "CHANNEL_NOT_ALLOWED": Reason(
+        StatusCode.PERMISSION_DENIED, "The service may not send on this channel.", ("channel",)
+    ),
+    "MISSING_PERSONALISATION": Reason(StatusCode.INVALID_ARGUMENT, "Placeholders have no value.", ("names",)),
     "MESSAGE_EMPTY": Reason(
         StatusCode.INVALID_ARGUMENT, "Nothing is left of the message once it is filled in."
     ),
     "MESSAGE_TOO_LONG": Reason(
-        StatusCode.INVALID_ARGUMENT, "The filled-in message is longer than its channel takes."
+        StatusCode.INVALID_ARGUMENT,
+        "The filled-in message is longer than its channel takes.",
+        ("channel", "limit", "size"),
     ),
     "RECIPIENT_INVALID": Reason(
-        StatusCode.INVALID_ARGUMENT, "Not a phone number or email address that can be written to."
+        StatusCode.INVALID_ARGUMENT,
+        "Not a phone number or email address that can be written to.",
+        ("stage", "field", "problem"),
     ),
     "RECIPIENT_NOT_ALLOWED": Reason(
-        StatusCode.PERMISSION_DENIED, "The key or the trial mode does not allow this recipient."
+        StatusCode.PERMISSION_DENIED,
+        "The key or the trial mode does not allow this recipient.",
+        ("key_type",),
     ),
     "INTERNATIONAL_NOT_ALLOWED": Reason(
         StatusCode.PERMISSION_DENIED, "The service may not send to numbers or addresses of other countries."
     ),
-    "LETTERS_NOT_ALLOWED_FOR_KEY": Reason(StatusCode.PERMISSION_DENIED, "Team keys send no letters."),
-    "ADDRESS_INVALID": Reason(StatusCode.INVALID_ARGUMENT, "Not a postal address that a letter can go to."),
+    "LETTERS_NOT_ALLOWED_FOR_KEY": Reason(
+        StatusCode.PERMISSION_DENIED, "Team keys send no letters.", ("key_type",)
+    ),
+    "ADDRESS_INVALID": Reason(
+        StatusCode.INVALID_ARGUMENT, "Not a postal address that a letter can go to.", ("problem",)
+    ),
     "FILE_NOT_ALLOWED": Reason(
         StatusCode.INVALID_ARGUMENT, "The personalisation holds a file, which can't be sent."
     ),
-    "QR_CODE_TOO_LONG": Reason(StatusCode.INVALID_ARGUMENT, "The content of a QR code is over its limit."),
+    "QR_CODE_TOO_LONG": Reason(
+        StatusCode.INVALID_ARGUMENT,
+        "The content of a QR code is over its limit.",
+        ("data", "num_bytes", "max_bytes"),
+    ),
     "RATE_LIMITED": Reason(
-        StatusCode.RESOURCE_EXHAUSTED, "More requests in a minute than the service may make."
+        StatusCode.RESOURCE_EXHAUSTED,
+        "More requests in a minute than the service may make.",
+        ("key_type", "limit"),
     ),
     "DAILY_LIMIT_REACHED": Reason(
-        StatusCode.RESOURCE_EXHAUSTED, "More messages today than the service may send."
+        StatusCode.RESOURCE_EXHAUSTED, "More messages today than the service may send.", ("counter", "limit")
     ),
     # --- letters
     "LETTER_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "The service has no such letter."),
@@ -110,7 +136,28 @@ REASONS: Final[Mapping[str, Reason]] = {
     # --- api-gateway
     "TOKEN_MISSING": Reason(StatusCode.UNAUTHENTICATED, "The HTTP request carries no token."),
     "TOKEN_INVALID": Reason(
-        StatusCode.UNAUTHENTICATED, "The token can't be read, is expired, or is signed by another key."
+        StatusCode.UNAUTHENTICATED,
+        "The token can't be read, is expired, or is signed by another key.",
+        ("problem",),
     ),
     "KEY_REVOKED": Reason(StatusCode.UNAUTHENTICATED, "The API key that signed the token is revoked."),
+    "JSON_INVALID": Reason(StatusCode.INVALID_ARGUMENT, "The body is no JSON text."),
+    "BODY_TOO_LARGE": Reason(
+        StatusCode.INVALID_ARGUMENT, "The body is larger than the route takes.", ("limit",)
+    ),
+    "IDEMPOTENCY_KEY_INVALID": Reason(
+        StatusCode.INVALID_ARGUMENT, "The Idempotency-Key can't be stored.", ("limit",)
+    ),
+    "VALUE_IMPOSSIBLE": Reason(
+        StatusCode.NOT_FOUND, "Asked for by a value that nothing stored can have, such as a NUL character."
+    ),
+    "NOT_A_LETTER": Reason(StatusCode.FAILED_PRECONDITION, "The notification has no PDF: it is no letter."),
+    "PDF_UNAVAILABLE": Reason(
+        StatusCode.FAILED_PRECONDITION, "Letters in this status have no PDF.", ("status",)
+    ),
+    "FILES_NOT_SET_UP": Reason(
+        StatusCode.FAILED_PRECONDITION, "The service has no contact details for files.", ("page",)
+    ),
+    "LETTER_CONTENT_INVALID": Reason(StatusCode.INVALID_ARGUMENT, "The letter's content is no base64 text."),
+    "PRECOMPILED_NOT_ACCEPTED": Reason(StatusCode.UNIMPLEMENTED, "Precompiled letters are not taken."),
 }

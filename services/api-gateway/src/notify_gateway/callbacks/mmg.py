@@ -8,8 +8,8 @@ from notify.providers.v1.receipts_service_pb2 import RecordReceiptRequest
 from notify_common.errors import NotifyError
 from notify_common.logging import get_logger
 
+from notify_gateway.answers import json_response, legacy_response
 from notify_gateway.clients import Clients
-from notify_gateway.errors import json_response, legacy_response
 from notify_gateway.public.body import read
 
 _MAX_BODY_BYTES: Final = 64 * 1024

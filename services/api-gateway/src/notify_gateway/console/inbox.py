@@ -23,7 +23,7 @@ from notify_common.logging import get_logger
 
 from notify_gateway.clients import Clients
 from notify_gateway.console import views
-from notify_gateway.errors import row_of
+from notify_gateway.errors import READING, row_of
 from notify_gateway.public.notifications import pdf_response
 
 PAGE_SIZE: Final = 25
@@ -83,7 +83,7 @@ def blueprint(clients: Clients) -> Blueprint:
 
     @pages.errorhandler(NotifyError)
     def on_error(error: NotifyError) -> tuple[str, int]:
-        status = row_of(error, reading=True).status
+        status = row_of(error, READING).status
         if status >= 500:
             get_logger().error("page not shown", reason=error.reason)
         return render_template("console/error.html", missing=status in (400, 404)), max(status, 404)
@@ -126,7 +126,7 @@ def _if_any(ask: Callable[[], Any]) -> Any | None:
     try:
         return ask()
     except NotifyError as error:
-        if row_of(error, reading=True).status >= 500:
+        if row_of(error, READING).status >= 500:
             get_logger().warning("part of a page left out", reason=error.reason)
         return None
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from notify_gateway.errors import validation_error
+from notify_gateway.answers import InvalidRequest
 
 _KEYS: Final = frozenset({"file", "filename", "confirm_email_before_download", "retention_period", "is_csv"})
 _WEEKS: Final = re.compile(r"\s*([0-9]{1,2})\s+weeks?\s*", re.IGNORECASE)
@@ -17,11 +17,11 @@ def is_file(value: object) -> bool:
 
 
 def check_structure(files: Iterable[Mapping[str, Any]]) -> None:
-    """Raises ApiError with every structural fault of the first file that has one."""
+    """Raises InvalidRequest with every structural fault of the first file that has one."""
     for file in files:
         messages = list(_faults(file))
         if messages:
-            raise validation_error(*messages)
+            raise InvalidRequest(*messages)
 
 
 def _faults(file: Mapping[str, Any]) -> Iterable[str]:

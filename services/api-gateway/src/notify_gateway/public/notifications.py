@@ -17,9 +17,10 @@ from notify.notifications.v1.notifications_service_pb2 import (
 )
 from notify_common.errors import NotifyError
 
+from notify_gateway.answers import V2, json_response
 from notify_gateway.auth import Authenticator
 from notify_gateway.clients import Clients
-from notify_gateway.errors import bad_request, data_error, json_response
+from notify_gateway.errors import READING, TABLE
 from notify_gateway.presenters import notifications as presenter
 from notify_gateway.public import schemas, v2
 from notify_gateway.public.schemas import canonical_uuid
@@ -27,12 +28,15 @@ from notify_gateway.public.schemas import canonical_uuid
 PAGE_SIZE: Final = 250
 
 _FIRST_VALUE_ONLY: Final = ("reference", "older_than", "include_jobs")
+_ANSWERS: Final = V2.but(READING)
+# A letter that letters does not know was accepted, and is not handed over yet.
+_PDF_ANSWERS: Final = _ANSWERS.but({"LETTER_NOT_FOUND": TABLE["PDF_NOT_READY"]})
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     """Returns the routes that read notifications."""
-    routes = v2.blueprint("notifications", authenticator, reading=True)
+    routes = v2.blueprint("notifications", authenticator, _ANSWERS)
 
     @routes.get("/v2/notifications")
     def list_notifications() -> Response:
@@ -44,6 +48,7 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
         return json_response(presenter.notification(found, v2.root()))
 
     @routes.get("/v2/notifications/<notification_id>/pdf")
+    @_PDF_ANSWERS.route
     def get_pdf(notification_id: str) -> Response:
         return _pdf(clients, notification_id)
 
@@ -65,7 +70,7 @@ def _list(clients: Clients) -> Response:
     }
     schemas.LIST_NOTIFICATIONS.check(values)
     if "\0" in values.get("reference", ""):
-        raise data_error()
+        raise NotifyError("VALUE_IMPOSSIBLE")
     page = _page(clients, values)
     links = {"current": _url(query)}
     notifications = [presenter.notification(found, v2.root()) for found in page.notifications]
@@ -111,16 +116,10 @@ def _url(query: dict[str, list[str]]) -> str:
 def _pdf(clients: Clients, notification_id: str) -> Response:
     found = _find(clients, notification_id)
     if found.channel != Channel.CHANNEL_LETTER:
-        raise bad_request("Notification is not a letter")
+        raise NotifyError("NOT_A_LETTER")
     if found.state == Notification.STATE_TECHNICAL_FAILURE:
-        raise bad_request("PDF not available for letters in status technical-failure")
-    try:
-        return pdf_response(clients, found.service_id, found.id)
-    except NotifyError as error:
-        if error.reason == "LETTER_NOT_FOUND":
-            # Accepted, but not handed over yet.
-            raise NotifyError("PDF_NOT_READY") from None
-        raise
+        raise NotifyError("PDF_UNAVAILABLE", metadata={"status": "technical-failure"})
+    return pdf_response(clients, found.service_id, found.id)
 
 
 def pdf_response(clients: Clients, service_id: str, letter_id: str) -> Response:

@@ -18,7 +18,7 @@ from notify_common import clock, ids
 from notify_content import email_address, phone
 from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped] # ships no type information
 
-from notify_gateway.errors import validation_error
+from notify_gateway.answers import InvalidRequest
 
 Json = Any
 Predicate = Callable[[Json], bool]
@@ -123,9 +123,9 @@ class Schema:
         self._is_valid = _predicate(schema)
 
     def check(self, value: Json) -> None:
-        """Raises ApiError with a ValidationError for each thing wrong, in the contract's order."""
+        """Raises InvalidRequest with a sentence for each thing wrong, in the contract's order."""
         if not self._is_valid(value):
-            raise validation_error(*self.messages(value))
+            raise InvalidRequest(*self.messages(value))
 
     def is_valid(self, value: Json) -> bool:
         """Tells whether `value` is valid; agrees with `messages` being empty."""

@@ -19,12 +19,13 @@ from notify_common.ids import uuid7
 from notify_common.logging import get_logger
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
+from notify_gateway.answers import InvalidRequest, json_response
 from notify_gateway.auth import Authenticator, Caller
 from notify_gateway.clients import Clients
-from notify_gateway.errors import INVALID_JSON, ApiError, bad_request, json_response, row_of, validation_error
+from notify_gateway.errors import row_of
 from notify_gateway.presenters import notifications as presenter
 from notify_gateway.public import schemas, v2
-from notify_gateway.public.body import parse_json
+from notify_gateway.public.body import parse_json, read, too_large
 from notify_gateway.public.files import check_structure, is_file
 from notify_gateway.public.personalisation import to_fields
 from notify_gateway.public.schemas import Schema, canonical_uuid
@@ -37,7 +38,7 @@ SendRequest = SendSmsRequest | SendEmailRequest | SendLetterRequest
 
 def blueprint(authenticator: Authenticator, clients: Clients, admin_base_url: str) -> Blueprint:
     """Returns the routes that send."""
-    routes = v2.blueprint("sending", authenticator, reading=False)
+    routes = v2.blueprint("sending", authenticator)
     sending = _Sending(clients, admin_base_url)
 
     @routes.post("/v2/notifications/sms")
@@ -125,31 +126,35 @@ class _Sending:
         return json_response(body, 201)
 
     def _form(self, caller: Caller, channel: Channel, schema_of: Callable[[Any], Schema]) -> Form:
-        """Returns the body as JSON, once it is valid. Raises ApiError; a passed limit wins over that."""
+        """Returns the body as JSON, once it is valid.
+
+        Raises InvalidRequest, NotifyError BODY_TOO_LARGE, JSON_INVALID; a passed limit wins over them.
+        """
         try:
-            form = parse_json(v2.read_body(request))
+            form = parse_json(read(request))
             schema_of(form).check(form)
-        except ApiError as refusal:
+        except (InvalidRequest, NotifyError) as refusal:
             self._refuse(refusal, caller, channel)
         except RecursionError:
-            self._refuse(bad_request(INVALID_JSON), caller, channel)
+            self._refuse(NotifyError("JSON_INVALID"), caller, channel)
         return form  # type: ignore[no-any-return] # the schema says that it is an object
 
     def _idempotency_key(self, caller: Caller, channel: Channel) -> str:
-        """Returns the client's Idempotency-Key; empty without one. Raises ApiError where it can't be used.
+        """Returns the client's Idempotency-Key; empty without one.
 
-        A client that sends a key counts on it, so none is dropped. Servers hand on bytes beyond ASCII as "".
+        Raises NotifyError IDEMPOTENCY_KEY_INVALID where it can't be used. A client that sends a key counts on
+        it, so none is dropped. Servers hand on bytes beyond ASCII as "".
         """
         key = request.headers.get("Idempotency-Key")
         if key is None:
             return ""
         if not key.isascii() or not 0 < len(key) <= _LONGEST_IDEMPOTENCY_KEY:
-            sentence = f"Idempotency-Key must be 1 to {_LONGEST_IDEMPOTENCY_KEY} ASCII characters"
-            self._refuse(validation_error(sentence), caller, channel)
+            limit = {"limit": str(_LONGEST_IDEMPOTENCY_KEY)}
+            self._refuse(NotifyError("IDEMPOTENCY_KEY_INVALID", metadata=limit), caller, channel)
         return key
 
     def _personalise(self, message: SendRequest, form: Form, caller: Caller, channel: Channel) -> None:
-        """Puts the personalisation into `message`. Raises ApiError for what is too large."""
+        """Puts the personalisation into `message`. Raises NotifyError BODY_TOO_LARGE."""
         personalisation = form.get("personalisation")
         if not personalisation:
             return
@@ -157,9 +162,9 @@ class _Sending:
         # A value may take a few times the room on the wire that it took as JSON: `[1,1,1]` does.
         may_be_too_large = (request.content_length or LARGEST_CONTENT_BYTES) >= LARGEST_CONTENT_BYTES // 4
         if may_be_too_large and message.ByteSize() > LARGEST_CONTENT_BYTES:
-            self._refuse(v2.too_large(LARGEST_CONTENT_BYTES), caller, channel)
+            self._refuse(too_large(LARGEST_CONTENT_BYTES), caller, channel)
 
-    def _refuse(self, refusal: ApiError, caller: Caller, channel: Channel) -> NoReturn:
+    def _refuse(self, refusal: InvalidRequest | NotifyError, caller: Caller, channel: Channel) -> NoReturn:
         """Raises `refusal`, or the limit that it passed: refused requests count (public-api.md §2.1).
 
         Where the count can't be asked for, the refusal stands: it is true whatever the count is.
@@ -180,25 +185,22 @@ class _Sending:
         """Raises why files can't be sent (public-api.md §2.5): no service has contact details for them."""
         check_structure(filter(is_file, personalisation.values()))
         page = f"{self._admin_base_url}/services/{caller.service.id}/service-settings/send-files-by-email"
-        raise bad_request(
-            f"Send files by email has not been set up - add contact details for your service at {page}"
-        )
+        raise NotifyError("FILES_NOT_SET_UP", metadata={"page": page})
 
     def _refuse_precompiled(self, form: Form, caller: Caller) -> NoReturn:
         """Raises what is wrong with a precompiled letter (public-api.md §2.7), or that none is taken."""
         self._count(caller, Channel.CHANNEL_LETTER)
         if "letter" not in caller.service.permissions:
-            raise bad_request("Service is not allowed to send letters")
+            raise NotifyError("CHANNEL_NOT_ALLOWED", metadata={"channel": "letter"})
         if caller.key_type == KeyType.KEY_TYPE_TEAM:
-            raise bad_request("Cannot send letters with a team api key", 403)
+            raise NotifyError("LETTERS_NOT_ALLOWED_FOR_KEY", metadata={"key_type": "team"})
         if caller.service.restricted and caller.key_type != KeyType.KEY_TYPE_TEST:
-            raise bad_request("Cannot send letters when service is in trial mode", 403)
+            raise NotifyError("LETTERS_NOT_ALLOWED_FOR_KEY", metadata={"key_type": "normal"})
         try:
             base64.b64decode(form["content"])
         except (binascii.Error, ValueError):
-            raise bad_request("Cannot decode letter content (invalid base64 encoding)") from None
-        # Nothing is accepted that never goes out: a PDF of unknown origin is not printed unscanned.
-        raise bad_request("This platform does not accept precompiled letters yet")
+            raise NotifyError("LETTER_CONTENT_INVALID") from None
+        raise NotifyError("PRECOMPILED_NOT_ACCEPTED")
 
 
 def _letter_schema(form: Any) -> Schema:

@@ -1,15 +1,20 @@
 """Routes that machines ask without a token: status and metrics (public-api.md §10)."""
 
 import hmac
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, Response, request
+from notify_common.errors import NotifyError
 from notify_common.metrics import exposition
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from notify_gateway.errors import json_response, legacy_response
+from notify_gateway.answers import LEGACY, json_response
+from notify_gateway.errors import Row
 from notify_gateway.settings import GatewaySettings
+
+_ANSWERS: Final = LEGACY.but(
+    {"TOKEN_INVALID": Row(403, "AuthError", "Forbidden: invalid authentication token provided")}
+)
 
 
 def blueprint(settings: GatewaySettings) -> Blueprint:
@@ -33,21 +38,17 @@ def blueprint(settings: GatewaySettings) -> Blueprint:
     @routes.get("/metrics")
     def metrics() -> Response:
         if token is not None and (refusal := _refusal(request.headers.get("Authorization"), token)):
-            return refusal()
+            return refusal
         return Response(exposition(), content_type=CONTENT_TYPE_LATEST)
 
     return routes
 
 
-def _refusal(header: str | None, token: str) -> Callable[[], Response] | None:
+def _refusal(header: str | None, token: str) -> Response | None:
     if not header:
-        return _unauthorized
+        response = _ANSWERS.answer(NotifyError("TOKEN_MISSING"))
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
     if not hmac.compare_digest(header.encode(), f"Bearer {token}".encode()):
-        return lambda: legacy_response(403, "Forbidden: invalid authentication token provided")
+        return _ANSWERS.answer(NotifyError("TOKEN_INVALID"))
     return None
-
-
-def _unauthorized() -> Response:
-    response = legacy_response(401, "Unauthorized: authentication token must be provided")
-    response.headers["WWW-Authenticate"] = "Bearer"
-    return response

@@ -7,13 +7,15 @@ from notify.admin.v1.template_pb2 import Template
 from notify.admin.v1.templates_service_pb2 import GetTemplateRequest, ListTemplatesRequest
 from notify.common.v1.common_pb2 import Channel
 from notify.notifications.v1.notifications_service_pb2 import PreviewTemplateRequest
+from notify_common.errors import NotifyError
 
+from notify_gateway.answers import V2, json_response
 from notify_gateway.auth import Authenticator
 from notify_gateway.clients import Clients
-from notify_gateway.errors import INVALID_JSON, bad_request, data_error, json_response, no_result_found
+from notify_gateway.errors import READING
 from notify_gateway.presenters import templates as presenter
 from notify_gateway.public import schemas, v2
-from notify_gateway.public.body import parse_json
+from notify_gateway.public.body import parse_json, read
 from notify_gateway.public.personalisation import to_fields
 from notify_gateway.public.schemas import canonical_uuid
 
@@ -23,7 +25,7 @@ _LARGEST_VERSION: Final = 2**31 - 1
 
 def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     """Returns the routes that read templates."""
-    routes = v2.blueprint("templates", authenticator, reading=True)
+    routes = v2.blueprint("templates", authenticator, V2.but(READING))
 
     @routes.get("/v2/template/<template_id>")
     def get_template(template_id: str) -> Response:
@@ -48,24 +50,24 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
 def _get(clients: Clients, template_id: str, version: int) -> Response:
     checked = v2.checked_id(schemas.TEMPLATE_ID, "id", template_id)
     if version > _LARGEST_VERSION:
-        raise data_error()
+        raise NotifyError("VALUE_IMPOSSIBLE")
     response = clients.templates.GetTemplate(
         GetTemplateRequest(service_id=v2.caller().service.id, template_id=checked, version=version)
     )
     if response.template.hidden:
-        raise no_result_found()
+        raise NotifyError("TEMPLATE_NOT_FOUND")
     return json_response(presenter.template(response.template))
 
 
 def _preview(clients: Clients, template_id: str) -> Response:
-    body = v2.read_body(request)
+    body = read(request)
     try:
         form = parse_json(body) if body else {}
         # What is no object is worded as such; an object is checked together with the id.
         schemas.PREVIEW_TEMPLATE.check({**form, "id": template_id} if isinstance(form, dict) else form)
         fields = to_fields(form.get("personalisation", {}), sending=False)
     except RecursionError:
-        raise bad_request(INVALID_JSON) from None
+        raise NotifyError("JSON_INVALID") from None
     checked = canonical_uuid(template_id)
     response = clients.notifications.PreviewTemplate(
         PreviewTemplateRequest(service_id=v2.caller().service.id, template_id=checked, personalisation=fields)
