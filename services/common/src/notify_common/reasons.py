@@ -98,7 +98,9 @@ REASONS: Final[Mapping[str, Reason]] = {
         StatusCode.PERMISSION_DENIED, "The service may not send to numbers or addresses of other countries."
     ),
     "LETTERS_NOT_ALLOWED_FOR_KEY": Reason(
-        StatusCode.PERMISSION_DENIED, "Team keys send no letters.", ("key_type",)
+        StatusCode.PERMISSION_DENIED,
+        "Team keys send no letters, nor do those of trial services but for test keys.",
+        ("key_type",),
     ),
     "ADDRESS_INVALID": Reason(
         StatusCode.INVALID_ARGUMENT, "Not a postal address that a letter can go to.", ("problem",)

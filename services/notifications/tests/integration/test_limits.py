@@ -38,7 +38,7 @@ def test_the_bucket_empties_and_fills_up_again(house: House) -> None:
             house.stub.SendSms(sms(service, template))
         with refusal("RATE_LIMITED") as caught:
             house.stub.SendSms(sms(service, template))
-        assert caught[0].message == "Exceeded rate limit for key type LIVE of 6 requests per 60 seconds"
+        assert caught[0].metadata == {"key_type": "normal", "limit": "6"}
         house.stub.SendSms(sms(service, template, key_type="test"))
     with clock.set_for_tests(NOON + timedelta(seconds=19)), refusal("RATE_LIMITED"):
         house.stub.SendSms(sms(service, template))
@@ -68,7 +68,7 @@ def test_refused_requests_use_up_the_rate_but_not_the_day(house: House) -> None:
     count.sender.service_id = zero
     with refusal("DAILY_LIMIT_REACHED") as caught:
         house.stub.CountRefusedRequest(count)
-    assert caught[0].message == "Exceeded send limits (sms: 0) for today"
+    assert caught[0].metadata == {"counter": "sms", "limit": "0"}
     with refusal("INVALID_FIELD"):
         house.stub.CountRefusedRequest(pb.CountRefusedRequestRequest(sender=sender(service)))
 
@@ -89,7 +89,7 @@ def test_the_limit_of_other_countries_gives_the_other_place_back(house: House) -
     house.stub.SendSms(sms(service, template, phone_number="+33612345678"))
     with refusal("DAILY_LIMIT_REACHED") as caught:
         house.stub.SendSms(sms(service, template, phone_number="+33612345678"))
-    assert caught[0].message == "Exceeded send limits (international_sms: 1) for today"
+    assert caught[0].metadata == {"counter": "international_sms", "limit": "1"}
     # a number of a crown dependency has country code 44
     house.stub.SendSms(sms(service, template, phone_number="07797 712345"))
     house.stub.SendSms(sms(service, template))

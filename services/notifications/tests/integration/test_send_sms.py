@@ -137,7 +137,10 @@ def test_simulated_numbers_are_checked_but_not_stored(house: House) -> None:
     house.stub.SendSms(sms(service, template, [("name", "A")]))
 
 
-def test_checks_in_order_with_the_contract_s_words(house: House) -> None:
+NOT_A_MOBILE = {"stage": "service", "field": "phone_number", "problem": "Not a UK mobile number"}
+
+
+def test_checks_in_order_with_the_facts_of_the_contract_s_words(house: House) -> None:
     service = house.admin.add_service(permissions=["sms"])
     archived = house.admin.add_template(service, "sms", "x", archived=True)
     hidden = house.admin.add_template(service, "sms", "x", hidden=True)
@@ -146,54 +149,57 @@ def test_checks_in_order_with_the_contract_s_words(house: House) -> None:
     plain = house.admin.add_template(service, "sms", "x")
     bare = house.admin.add_service(permissions=[])
     unknown = new_id()
-    for request, reason, message in [
-        (sms(new_id(), plain), "SERVICE_NOT_FOUND", None),
+    for request, reason, facts in [
+        (sms(new_id(), plain), "SERVICE_NOT_FOUND", {}),
         (
             sms(bare, plain, phone_number="x"),
             "RECIPIENT_INVALID",
-            "phone_number Must not contain letters or symbols",
+            {"stage": "schema", "field": "phone_number", "problem": "Must not contain letters or symbols"},
         ),
-        (sms(bare, plain), "CHANNEL_NOT_ALLOWED", "Service is not allowed to send text messages"),
-        (sms(service, unknown), "TEMPLATE_NOT_FOUND", "Template not found"),
-        (sms(service, hidden), "TEMPLATE_NOT_FOUND", "Template not found"),
+        (sms(bare, plain), "CHANNEL_NOT_ALLOWED", {"channel": "sms"}),
+        (sms(service, unknown), "TEMPLATE_NOT_FOUND", {}),
+        (sms(service, hidden), "TEMPLATE_NOT_FOUND", {}),
         (
             sms(service, letter),
             "TEMPLATE_WRONG_CHANNEL",
-            "letter template is not suitable for sms notification",
+            {"template_channel": "letter", "channel": "sms"},
         ),
-        (sms(service, archived), "TEMPLATE_ARCHIVED", "Template has been deleted"),
+        (sms(service, archived), "TEMPLATE_ARCHIVED", {}),
         (
             sms(service, named, [("Name", None)], sms_sender_id=unknown),
             "MISSING_PERSONALISATION",
-            "Missing personalisation: name, a-b",
+            {"names": "name, a-b"},
         ),
-        (sms(service, named, [("name", ""), ("ab", "")]), "MESSAGE_EMPTY", "Your message is empty."),
+        (sms(service, named, [("name", ""), ("ab", "")]), "MESSAGE_EMPTY", {}),
         (
             sms(service, plain, sms_sender_id=unknown, phone_number="+14155552671"),
             "SENDER_NOT_FOUND",
-            f"sms_sender_id {unknown} does not exist in database for service id {service}",
+            {"field": "sms_sender_id", "sender_id": unknown, "service_id": service},
         ),
         (
             sms(service, plain, key_type="team", phone_number="+14155552671"),
             "RECIPIENT_NOT_ALLOWED",
-            "Can’t send to this recipient using a team-only API key",
+            {"key_type": "team"},
         ),
         (
             sms(service, plain, phone_number="+14155552671"),
             "INTERNATIONAL_NOT_ALLOWED",
-            "Cannot send to international mobile numbers",
+            {},
         ),
-        (sms(service, plain, phone_number="02079460123"), "RECIPIENT_INVALID", "Not a UK mobile number"),
+        (
+            sms(service, plain, phone_number="02079460123"),
+            "RECIPIENT_INVALID",
+            {"stage": "service", "field": "phone_number", "problem": "Not a UK mobile number"},
+        ),
         (
             sms(service, named, [("name", "a" * 910), ("a_b", "b" * 8)]),
             "MESSAGE_TOO_LONG",
-            "Your message is too long. Text messages cannot be longer than 918 characters. "
-            "Your message is 919 characters long.",
+            {"channel": "sms", "limit": "918", "size": "919"},
         ),
     ]:
         error = refused(house, request)
         assert error.reason == reason
-        assert message is None or error.message == message
+        assert error.metadata == facts
     assert house.redis.get(next(iter(house.redis.keys(f"{service}-sms-*-count")))) == "0"
 
 
@@ -224,7 +230,7 @@ def test_a_value_of_a_megabyte_is_too_long_and_not_stored(house: House) -> None:
     template = house.admin.add_template(service, "sms", "((x))")
     error = refused(house, sms(service, template, [("x", "é" * 500_000)]))
     assert error.reason == "MESSAGE_TOO_LONG"
-    assert "500000 characters" in error.message
+    assert error.metadata["size"] == "500000"
 
 
 @pytest.mark.parametrize("channel", ["sms", "email", "letter"])
@@ -248,7 +254,7 @@ def test_a_trial_service_reaches_its_team_and_a_test_key_anyone(house: House) ->
     template = house.admin.add_template(service, "sms", "x")
     house.stub.SendSms(sms(service, template))
     error = refused(house, sms(service, template, phone_number="07700900456"))
-    assert error.message.startswith("Can’t send to this recipient when service is in trial mode – see https")
+    assert (error.reason, error.metadata["key_type"]) == ("RECIPIENT_NOT_ALLOWED", "normal")
     house.stub.SendSms(sms(service, template, phone_number="07700900456", key_type="test"))
     assert house.counts() == (2, 2, 1)
 

@@ -57,8 +57,7 @@ def test_test_keys_of_a_trial_service_have_the_limits_of_a_live_one() -> None:
     ],
 )
 def test_recipient_rule(service: Service, key_type: KeyType, number: str, allowed: bool) -> None:
-    refusal = recipients.refusal(service, key_type, number, service.team_phone_numbers)
-    assert (refusal is None) == allowed
+    assert recipients.is_allowed(service, key_type, number, service.team_phone_numbers) == allowed
 
 
 def test_team_addresses_are_compared_normalised() -> None:

@@ -18,29 +18,19 @@ SIMULATED_EMAIL_ADDRESSES: Final = frozenset(
 )
 """The same for normalised email addresses."""
 
-_OUTSIDE_TEAM: Final = "Can’t send to this recipient using a team-only API key"
-_TRIAL_MODE: Final = (
-    "Can’t send to this recipient when service is in trial mode – see "
-    "https://www.notifications.service.gov.uk/trial-mode"
-)
 
-
-def refusal(service: Service, key_type: KeyType, recipient: str, team: Container[str]) -> str | None:
-    """Why this key may not write to `recipient`, in the public API's words, or None (public-api.md §5.3).
+def is_allowed(service: Service, key_type: KeyType, recipient: str, team: Container[str]) -> bool:
+    """Whether a message with a key of this type may go to `recipient` (public-api.md §5.3).
 
     Both `recipient` and the members of `team` (team and guest list) are normalised.
     """
     if key_type is KeyType.TEST or (key_type is KeyType.NORMAL and not service.restricted):
-        return None
-    if recipient in team:
-        return None
-    return _OUTSIDE_TEAM if key_type is KeyType.TEAM else _TRIAL_MODE
+        return True
+    return recipient in team
 
 
-def letter_refusal(service: Service, key_type: KeyType) -> str | None:
-    """Why this key may not send letters, in the public API's words, or None (public-api.md §2.6)."""
+def may_send_letters(service: Service, key_type: KeyType) -> bool:
+    """Whether letters may be sent with a key of this type (public-api.md §2.6)."""
     if key_type is KeyType.TEAM:
-        return "Cannot send letters with a team api key"
-    if service.restricted and key_type is not KeyType.TEST:
-        return "Cannot send letters when service is in trial mode"
-    return None
+        return False
+    return key_type is KeyType.TEST or not service.restricted

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from types import TracebackType
-from typing import Final
 
 from notify_common import clock
 from notify_common.errors import NotifyError
@@ -12,8 +11,6 @@ from notify_notifications.domain.notification import Channel, KeyType
 from notify_notifications.domain.service import Service
 from notify_notifications.store.counters import CounterStore
 from notify_notifications.store.limits import LimitStore, Verdict
-
-_KEY_TYPE_SHOWN: Final = {KeyType.NORMAL: "LIVE", KeyType.TEAM: "TEAM", KeyType.TEST: "TEST"}
 
 
 class Limits:
@@ -73,8 +70,7 @@ class Quota:
         if verdict is Verdict.RATE_LIMITED:
             raise NotifyError(
                 "RATE_LIMITED",
-                f"Exceeded rate limit for key type {_KEY_TYPE_SHOWN[self._key_type]} "
-                f"of {rate} requests per 60 seconds",
+                metadata={"key_type": self._key_type, "limit": str(rate)},
                 retry_after=timedelta(seconds=1),
             )
         self._decide(verdict, channel, limit)
@@ -108,11 +104,7 @@ class Quota:
 
     def _decide(self, verdict: Verdict, counter: str, limit: int) -> None:
         if verdict is Verdict.DAILY_LIMIT_REACHED:
-            raise NotifyError(
-                "DAILY_LIMIT_REACHED",
-                f"Exceeded send limits ({counter}: {limit}) for today",
-                metadata={"counter": str(counter), "limit": str(limit)},
-            )
+            raise NotifyError("DAILY_LIMIT_REACHED", metadata={"counter": counter, "limit": str(limit)})
         if self._counted:
             self.counters.append(str(counter))
             if verdict is Verdict.ADMITTED:

@@ -34,7 +34,7 @@ class PreviewTemplate:
         """The current version, filled in. Raises NotifyError TEMPLATE_NOT_FOUND, MISSING_PERSONALISATION."""
         template = self._snapshots.template(service_id, template_id)
         if template is None or template.hidden:
-            raise NotifyError("TEMPLATE_NOT_FOUND", "Template not found")
+            raise NotifyError("TEMPLATE_NOT_FOUND")
         values = Personalisation(dict(pairs))
         content = template.wording
         if isinstance(content, LetterWording):

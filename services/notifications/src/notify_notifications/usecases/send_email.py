@@ -21,6 +21,7 @@ from notify_notifications.usecases.sending import (
     Details,
     check_no_file,
     check_size,
+    too_long,
     values_for,
 )
 
@@ -87,20 +88,15 @@ class SendEmail:
             template = self._acceptance.template(service, command.template_id, Channel.EMAIL)
             message = _render(template, values_for(template, pairs))
             if message.is_empty:
-                raise NotifyError("MESSAGE_EMPTY", "Your message is empty.")
+                raise NotifyError("MESSAGE_EMPTY")
             reply_to = _reply_to(service, command.email_reply_to_id)
-            refusal = recipients.refusal(
+            if not recipients.is_allowed(
                 service, sender.key_type, address.normalised, service.team_email_addresses
-            )
-            if refusal is not None:
-                raise NotifyError("RECIPIENT_NOT_ALLOWED", refusal)
-            check_no_file(command, "Send files by email has not been set up")
+            ):
+                raise NotifyError("RECIPIENT_NOT_ALLOWED", metadata={"key_type": sender.key_type})
+            check_no_file(command)
             if message.too_long:
-                raise NotifyError(
-                    "MESSAGE_TOO_LONG",
-                    f"Your message is too long. Emails cannot be longer than {SIZE_LIMIT} bytes. "
-                    f"Your message is {message.size_bytes} bytes.",
-                )
+                raise too_long(Channel.EMAIL, SIZE_LIMIT, message.size_bytes)
             accepted = self._answer(command.request_id, service, template, message, changed)
             sanitised = (text for one in changed for text in one)
             check_size(accepted.subject, accepted.body, command.one_click_unsubscribe_url, *sanitised)
@@ -144,8 +140,8 @@ def _parse(text: str) -> EmailAddress:
     try:
         return email_address.parse(text)
     except email_address.InvalidEmailAddress as error:
-        message = f"email_address {error.message}"
-        raise NotifyError("RECIPIENT_INVALID", message, metadata={"stage": "schema"}) from None
+        facts = {"stage": "schema", "field": "email_address", "problem": error.message}
+        raise NotifyError("RECIPIENT_INVALID", metadata=facts) from None
 
 
 def _reply_to(service: Service, email_reply_to_id: str) -> str:
@@ -155,8 +151,6 @@ def _reply_to(service: Service, email_reply_to_id: str) -> str:
         return default.email_address if default else ""
     reply_to = service.reply_tos.get(email_reply_to_id)
     if reply_to is None:
-        raise NotifyError(
-            "SENDER_NOT_FOUND",
-            f"email_reply_to_id {email_reply_to_id} does not exist in database for service id {service.id}",
-        )
+        facts = {"field": "email_reply_to_id", "sender_id": email_reply_to_id, "service_id": service.id}
+        raise NotifyError("SENDER_NOT_FOUND", metadata=facts)
     return reply_to.email_address

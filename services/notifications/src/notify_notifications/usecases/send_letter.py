@@ -9,11 +9,10 @@ from notify_content.postal_address import InvalidPostalAddress, PostalAddress
 
 from notify_notifications.domain.notification import Channel
 from notify_notifications.domain.personalisation import address_values, texts
-from notify_notifications.domain.recipients import letter_refusal
+from notify_notifications.domain.recipients import may_send_letters
 from notify_notifications.domain.template import LetterWording, Template
 from notify_notifications.usecases.limits import Limits
 from notify_notifications.usecases.sending import (
-    FILES_BY_EMAIL_ONLY,
     Acceptance,
     Command,
     Details,
@@ -65,17 +64,16 @@ class SendLetter:
             _check_qr_codes(_wording(template), Personalisation(dict(command.personalisation)))
             values = values_for(template, command.personalisation)
             if _wording(template).render(values).is_empty:
-                raise NotifyError("MESSAGE_EMPTY", "Your message is empty.")
-            check_no_file(command, FILES_BY_EMAIL_ONLY)
-            refusal = letter_refusal(service, key_type)
-            if refusal is not None:
-                raise NotifyError("LETTERS_NOT_ALLOWED_FOR_KEY", refusal)
+                raise NotifyError("MESSAGE_EMPTY")
+            check_no_file(command)
+            if not may_send_letters(service, key_type):
+                raise NotifyError("LETTERS_NOT_ALLOWED_FOR_KEY", metadata={"key_type": key_type})
             address_lines = address_values(command.personalisation)
             address = PostalAddress.from_personalisation(address_lines)
             try:
                 address.check(allow_international="international_letters" in service.permissions)
             except InvalidPostalAddress as error:
-                raise NotifyError("ADDRESS_INVALID", error.api_message) from None
+                raise NotifyError("ADDRESS_INVALID", metadata={"problem": error.api_message}) from None
             accepted = _answer(command.request_id, template, values)
             check_size(accepted.subject, accepted.body, *texts(list(address_lines.items())))
             details = Details(

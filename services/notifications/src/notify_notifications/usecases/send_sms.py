@@ -14,11 +14,11 @@ from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
 from notify_notifications.usecases.limits import Limits
 from notify_notifications.usecases.sending import (
-    FILES_BY_EMAIL_ONLY,
     Acceptance,
     Command,
     Details,
     check_no_file,
+    too_long,
     values_for,
 )
 
@@ -80,19 +80,14 @@ class SendSms:
             template = self._acceptance.template(service, command.template_id, Channel.SMS)
             message = _render(template, values_for(template, command.personalisation))
             if message.is_empty:
-                raise NotifyError("MESSAGE_EMPTY", "Your message is empty.")
-            check_no_file(command, FILES_BY_EMAIL_ONLY)
+                raise NotifyError("MESSAGE_EMPTY")
+            check_no_file(command)
             from_number = self._from_number(service, command.sms_sender_id)
             _check_recipient(service, command, number)
             if not number.is_uk:
                 quota.take_international()
             if message.too_long:
-                raise NotifyError(
-                    "MESSAGE_TOO_LONG",
-                    "Your message is too long. "
-                    f"Text messages cannot be longer than {CHARACTER_LIMIT} characters. "
-                    f"Your message is {message.character_count_without_prefix} characters long.",
-                )
+                raise too_long(Channel.SMS, CHARACTER_LIMIT, message.character_count_without_prefix)
             accepted = AcceptedSms(command.request_id, message.content, from_number, template.version)
             if number.normalised in recipients.SIMULATED_PHONE_NUMBERS:
                 return accepted
@@ -119,10 +114,8 @@ class SendSms:
             return default.shown if default else self._default_sender
         sender = service.sms_senders.get(sms_sender_id)
         if sender is None:
-            raise NotifyError(
-                "SENDER_NOT_FOUND",
-                f"sms_sender_id {sms_sender_id} does not exist in database for service id {service.id}",
-            )
+            facts = {"field": "sms_sender_id", "sender_id": sms_sender_id, "service_id": service.id}
+            raise NotifyError("SENDER_NOT_FOUND", metadata=facts)
         return sender.shown
 
 
@@ -136,19 +129,22 @@ def _parse(text: str) -> PhoneNumber:
     try:
         return phone.parse(text, allow_international=True, allow_uk_landline=True)
     except phone.InvalidPhoneNumber as error:
-        message = f"phone_number {error.api_message}"
-        raise NotifyError("RECIPIENT_INVALID", message, metadata={"stage": "schema"}) from None
+        raise _invalid("schema", error) from None
+
+
+def _invalid(stage: str, error: phone.InvalidPhoneNumber) -> NotifyError:
+    facts = {"stage": stage, "field": "phone_number", "problem": error.api_message}
+    return NotifyError("RECIPIENT_INVALID", metadata=facts)
 
 
 def _check_recipient(service: Service, command: SmsCommand, number: PhoneNumber) -> None:
     """Recipient rule, then stage 2: what this service may send to (public-api.md §2.3, §5.3)."""
     key_type = command.sender.key_type
-    refusal = recipients.refusal(service, key_type, number.normalised, service.team_phone_numbers)
-    if refusal is not None:
-        raise NotifyError("RECIPIENT_NOT_ALLOWED", refusal)
+    if not recipients.is_allowed(service, key_type, number.normalised, service.team_phone_numbers):
+        raise NotifyError("RECIPIENT_NOT_ALLOWED", metadata={"key_type": key_type})
     if not number.is_uk:
         if "international_sms" not in service.permissions:
-            raise NotifyError("INTERNATIONAL_NOT_ALLOWED", "Cannot send to international mobile numbers")
+            raise NotifyError("INTERNATIONAL_NOT_ALLOWED")
         return
     # no number in the 07 range is a landline, which spares most texts a second look
     if "sms_to_uk_landlines" in service.permissions or number.normalised.startswith("447"):
@@ -156,4 +152,4 @@ def _check_recipient(service: Service, command: SmsCommand, number: PhoneNumber)
     try:
         phone.parse(command.phone_number, allow_international=True)
     except phone.InvalidPhoneNumber as error:
-        raise NotifyError("RECIPIENT_INVALID", error.api_message, metadata={"stage": "service"}) from None
+        raise _invalid("service", error) from None

@@ -28,11 +28,6 @@ PROVIDERS: Final = "providers"
 LETTERS: Final = "letters"
 """Destination of letters in the outbox."""
 
-FILES_BY_EMAIL_ONLY: Final = "Can only send a file by email"
-"""Why texts and letters that hold a file are refused (public-api.md §2.5)."""
-
-_NOUNS: Final = {Channel.SMS: "text messages", Channel.EMAIL: "emails", Channel.LETTER: "letters"}
-
 
 @dataclass(frozen=True, slots=True)
 class Sender:
@@ -100,17 +95,15 @@ class Acceptance:
             NotifyError: CHANNEL_NOT_ALLOWED, TEMPLATE_NOT_FOUND, TEMPLATE_WRONG_CHANNEL, TEMPLATE_ARCHIVED.
         """
         if channel not in service.permissions:
-            raise NotifyError("CHANNEL_NOT_ALLOWED", f"Service is not allowed to send {_NOUNS[channel]}")
+            raise NotifyError("CHANNEL_NOT_ALLOWED", metadata={"channel": channel})
         template = self._snapshots.template(service.id, template_id)
         if template is None or template.hidden:
-            raise NotifyError("TEMPLATE_NOT_FOUND", "Template not found")
+            raise NotifyError("TEMPLATE_NOT_FOUND")
         if template.channel is not channel:
-            raise NotifyError(
-                "TEMPLATE_WRONG_CHANNEL",
-                f"{template.channel} template is not suitable for {channel} notification",
-            )
+            facts = {"template_channel": template.channel, "channel": channel}
+            raise NotifyError("TEMPLATE_WRONG_CHANNEL", metadata=facts)
         if template.archived:
-            raise NotifyError("TEMPLATE_ARCHIVED", "Template has been deleted")
+            raise NotifyError("TEMPLATE_ARCHIVED")
         return template
 
     def store(self, command: Command, channel: Channel, details: Details, quota: Quota) -> Earlier | None:
@@ -171,7 +164,7 @@ class Acceptance:
             command.sender.service_id, command.template_id, earlier.template_version
         )
         if template is None:
-            raise NotifyError("TEMPLATE_NOT_FOUND", "Template not found")
+            raise NotifyError("TEMPLATE_NOT_FOUND")
         return template
 
 
@@ -200,22 +193,24 @@ def check_size(*texts: str) -> None:
 
 def _refuse_above_limit(size: int) -> None:
     if size > LARGEST_CONTENT_BYTES:
-        raise NotifyError(
-            "MESSAGE_TOO_LONG",
-            f"Your message is too long. It cannot be longer than {LARGEST_CONTENT_BYTES} bytes in all. "
-            f"Your message is {size} bytes.",
-        )
+        raise too_long("", LARGEST_CONTENT_BYTES, size)
 
 
-def check_no_file(command: Command, refusal: str) -> None:
-    """Raises NotifyError FILE_NOT_ALLOWED with the sentence `refusal` for what holds a file."""
+def too_long(channel: str, limit: int, size: int) -> NotifyError:
+    """The error for a message over its channel's limit, or with `channel` empty, over that of every one."""
+    facts = {"channel": channel, "limit": str(limit), "size": str(size)}
+    return NotifyError("MESSAGE_TOO_LONG", metadata=facts)
+
+
+def check_no_file(command: Command) -> None:
+    """Raises NotifyError FILE_NOT_ALLOWED for what holds a file."""
     if command.has_file:
-        raise NotifyError("FILE_NOT_ALLOWED", refusal)
+        raise NotifyError("FILE_NOT_ALLOWED")
 
 
 def missing_personalisation(names: list[str]) -> NotifyError:
     """The error that names placeholders without a value, in order."""
-    return NotifyError("MISSING_PERSONALISATION", f"Missing personalisation: {', '.join(names)}")
+    return NotifyError("MISSING_PERSONALISATION", metadata={"names": ", ".join(names)})
 
 
 def _same(command: Command, earlier: Earlier) -> Earlier:
