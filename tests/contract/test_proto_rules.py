@@ -1,10 +1,15 @@
 """The rules of design.md §2.4 and §2.7 that buf does not know, read off the descriptors."""
 
+import importlib
 import re
 import subprocess
 from pathlib import Path
+from typing import Any, cast
 
-from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
+from notify.common.v1 import field_pb2
+from notify_common.rpc.field_rules import rules_of
 
 from .conftest import ROOT, Field, Rpc
 
@@ -14,6 +19,27 @@ REPEATABLE = re.compile(r"(Create|Send|Start)[A-Z]")
 
 def names(message: DescriptorProto) -> dict[str, FieldDescriptorProto]:
     return {field.name: field for field in message.field}
+
+
+def is_required(field: FieldDescriptorProto) -> bool:
+    """Whether its rules say that it must be there."""
+    rules: Any = field.options.Extensions[cast(Any, field_pb2.field)]
+    return (
+        rules.required
+        or rules.id > field_pb2.ID_OPTIONAL
+        or rules.length[:1] not in ("", "0", ".")
+        or rules.range[:1].isdigit()
+    )
+
+
+def test_every_rule_of_a_request_is_one_that_its_field_can_have(
+    files: list[FileDescriptorProto], rpcs: list[Rpc]
+) -> None:
+    for file in files:
+        importlib.import_module(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
+    pool = descriptor_pool.Default()
+    for rpc in rpcs:
+        rules_of(pool.FindMessageTypeByName(rpc.method.input_type.lstrip(".")))
 
 
 def test_buf_finds_nothing(buf: Path) -> None:
@@ -83,7 +109,7 @@ def test_fields_have_the_types_of_their_names(fields: list[Field]) -> None:
     for field in fields:
         name, descriptor = field.descriptor.name, field.descriptor
         assert descriptor.type not in (kind.TYPE_FLOAT, kind.TYPE_DOUBLE), field.path
-        if name == "id" or name.endswith("_id"):
+        if (name == "id" or name.endswith("_id")) and field.message != "notify.common.v1.FieldRules":
             assert descriptor.type == kind.TYPE_STRING, field.path
         if "micropounds" in name:
             assert descriptor.type == kind.TYPE_INT64, field.path
@@ -105,6 +131,7 @@ def test_what_a_request_may_leave_out_says_what_that_means(rpcs: list[Rpc], fiel
         for field in fields
         if field.message in requests
         and not field.comment.startswith(("Required.", "Output only."))
+        and not is_required(field.descriptor)
         and field.descriptor.label != FieldDescriptorProto.LABEL_REPEATED
         and not field.descriptor.HasField("oneof_index")
     ]

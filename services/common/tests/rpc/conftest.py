@@ -13,6 +13,7 @@ from hypothesis import settings
 from notify.admin.v1 import users_service_pb2 as users_pb
 from notify.admin.v1 import users_service_pb2_grpc as users_grpc
 from notify.letters.v1 import letters_service_pb2_grpc as letters_grpc
+from notify.letters.v1 import print_runs_service_pb2_grpc as print_runs_grpc
 from notify.providers.v1 import dispatch_service_pb2_grpc as dispatch_grpc
 from notify_common.logging import configure_logging
 from notify_common.rpc.server import Registration
@@ -89,3 +90,21 @@ def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     structlog.reset_defaults()
     logging.getLogger().handlers = []
+
+
+@pytest.fixture
+def serve_print_runs() -> Iterator[Callable[..., InProcessServer]]:
+    """Returns a function that serves PrintRunsService, with `start_print_run` as StartPrintRun."""
+    with ExitStack() as stack:
+
+        def serve(start_print_run: Any, **settings: Any) -> InProcessServer:
+            servicer = type(
+                "PrintRuns",
+                (print_runs_grpc.PrintRunsServiceServicer,),
+                {"StartPrintRun": staticmethod(start_print_run)},
+            )()
+            add = print_runs_grpc.add_PrintRunsServiceServicer_to_server
+            registration = Registration(add, servicer, "notify.letters.v1.PrintRunsService")
+            return stack.enter_context(InProcessServer("letters", [registration], **settings))
+
+        yield serve

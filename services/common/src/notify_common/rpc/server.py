@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from notify_common.logging import get_logger
 from notify_common.metrics import SERVER_POOL_WAIT
+from notify_common.rpc.field_rules import FieldRulesInterceptor
 from notify_common.rpc.health import Check, Health
 from notify_common.rpc.interceptors.authz import AuthzInterceptor
 from notify_common.rpc.interceptors.current import CurrentInterceptor
@@ -109,7 +110,12 @@ class Server:
         self._settings = settings
         self._ops = OpsServer(service, settings, checks, names, check_interval)
         self._server = _build(
-            service, settings, settings.allowed_callers, settings.grpc_threads, settings.grpc_max_concurrent
+            service,
+            settings,
+            settings.allowed_callers,
+            settings.grpc_threads,
+            settings.grpc_max_concurrent,
+            names,
         )
         for registration in registrations:
             registration.add(registration.servicer, self._server)
@@ -156,8 +162,9 @@ def _build(
     allowed: Mapping[str, Sequence[str]],
     threads: int,
     max_concurrent: int,
+    grpc_services: Sequence[str] = (),
 ) -> grpc.Server:
-    """Returns a server with our interceptors, outermost first, and no services."""
+    """Returns a server with our interceptors, outermost first, and no services yet of `grpc_services`."""
     return grpc.server(
         _TimedThreadPool(max_workers=threads, thread_name_prefix="grpc"),
         interceptors=[
@@ -166,6 +173,7 @@ def _build(
             TelemetryInterceptor(settings.access_log_sample),
             AuthzInterceptor({**allowed, reflection.SERVICE_NAME: (OPERATOR,)}, anyone=(_HEALTH,)),
             DeadlineInterceptor(),
+            FieldRulesInterceptor(grpc_services),
         ],
         options=server_options(),
         maximum_concurrent_rpcs=max_concurrent,
