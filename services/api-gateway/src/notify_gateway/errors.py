@@ -187,6 +187,7 @@ TABLE: Final[Rows] = {
     "KEY_REVOKED": _token("Invalid token: API key revoked"),
     "JSON_INVALID": _bad("Invalid JSON supplied in POST data"),
     "BODY_TOO_LARGE": _bad("Request body is too large. It cannot be larger than {limit} bytes.", 413),
+    "BODY_HAS_TOO_MANY_VALUES": _bad("Request body has too many values. It cannot have more than {limit}."),
     "IDEMPOTENCY_KEY_INVALID": Row(
         400, "ValidationError", "Idempotency-Key must be 1 to {limit} ASCII characters"
     ),

@@ -147,6 +147,9 @@ REASONS: Final[Mapping[str, Reason]] = {
     "BODY_TOO_LARGE": Reason(
         StatusCode.INVALID_ARGUMENT, "The body is larger than the route takes.", ("limit",)
     ),
+    "BODY_HAS_TOO_MANY_VALUES": Reason(
+        StatusCode.INVALID_ARGUMENT, "The body holds more names and list items than are taken.", ("limit",)
+    ),
     "IDEMPOTENCY_KEY_INVALID": Reason(
         StatusCode.INVALID_ARGUMENT, "The Idempotency-Key can't be stored.", ("limit",)
     ),

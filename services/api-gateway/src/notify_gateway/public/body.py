@@ -1,14 +1,24 @@
 """Request bodies: read, and turned to JSON, hostile ones included (public-api.md §1.7)."""
 
 import json
+import math
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final, NoReturn
 
 from flask import Request
 from notify_common.errors import NotifyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from notify_gateway.answers import InvalidRequest
+
+MOST_VALUES: Final = 10_000
+"""Most names and list items that a body may hold in all: each costs work in every service that it passes."""
+
+# Far more than that is refused unparsed. Texts hold these characters too, but no message holds so many.
+_MOST_MARKS: Final = 20 * MOST_VALUES
+_LARGEST_DIGITS: Final = 308
+_MAY_BE_TOO_LARGE: Final = re.compile(rf"[0-9]{{{_LARGEST_DIGITS + 1}}}")
 
 
 def read(asked: Request) -> bytes:
@@ -32,18 +42,74 @@ def too_large(limit: int) -> NotifyError:
 def parse_json(body: bytes) -> Any:
     """Returns what the JSON text in `body` says; a falsy value is an empty object.
 
-    The content type does not matter. Raises NotifyError JSON_INVALID where it is no JSON text that can be
-    stored and passed on (broken encoding, half of a surrogate pair, deeper or with longer numbers than Python
-    reads), InvalidRequest where a string holds a NUL character, which no database keeps.
+    The content type does not matter, and of a name that comes twice the last value counts. Raises NotifyError
+    JSON_INVALID where it is no JSON text that can be stored and passed on (broken encoding, half of a
+    surrogate pair, deeper than Python reads, NaN, Infinity and numbers that no double holds),
+    BODY_HAS_TOO_MANY_VALUES, InvalidRequest where a string holds a NUL character, which no database keeps.
     """
     try:
         text = body.decode(json.detect_encoding(body))
-        value = json.loads(text)
+        if len(text) > MOST_VALUES:
+            _check_marks(text)
+        decoder = _CAREFUL_DECODER if _MAY_BE_TOO_LARGE.search(text) else _DECODER
+        value = decoder.decode(text)
+        if len(text) > MOST_VALUES and _holds_more_than(value, MOST_VALUES):
+            raise too_many_values()
         if "\\u" in text:
             _check_strings(value, text)
     except (ValueError, RecursionError):
         raise NotifyError("JSON_INVALID") from None
     return value or {}
+
+
+def too_many_values() -> NotifyError:
+    """Returns the error for a body of more than MOST_VALUES names and list items."""
+    return NotifyError("BODY_HAS_TOO_MANY_VALUES", metadata={"limit": str(MOST_VALUES)})
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError
+    return value
+
+
+def _finite_int(text: str) -> int:
+    value = int(text)
+    try:
+        float(value)
+    except OverflowError:
+        raise ValueError from None
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_float)
+# Asks a function of ours for each integer, which costs more than reading it; most bodies have no long ones.
+_CAREFUL_DECODER: Final = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_finite_float, parse_int=_finite_int
+)
+
+
+def _check_marks(text: str) -> None:
+    if sum(text.count(mark) for mark in "[{:") > _MOST_MARKS:
+        raise too_many_values()
+
+
+def _holds_more_than(value: Any, limit: int) -> bool:
+    """Tells whether `value` holds more names and list items than `limit`; stops counting there."""
+    count = 0
+    waiting = [value]
+    while waiting and count <= limit:
+        inner = waiting.pop()
+        if isinstance(inner, dict | list):
+            count += len(inner)
+            items = inner.values() if isinstance(inner, dict) else inner
+            waiting += [item for item in items if isinstance(item, dict | list)] if count <= limit else []
+    return count > limit
 
 
 def _check_strings(value: Any, text: str) -> None:
