@@ -6,12 +6,10 @@ Celery workers are in `celery_app`.
 import argparse
 import threading
 
-from notify_common import main
+from notify_common import main, process
 from notify_common.db import migrations
 from notify_common.leases.command import parked_command
 from notify_common.leases.table import Queue
-from notify_common.leases.worker import WorkerGroup
-from notify_common.rpc.server import OpsServer, Server
 
 from notify_letters import bootstrap
 from notify_letters.celery_app import app
@@ -23,26 +21,15 @@ from notify_letters.store.tables import print_batches, render_batches
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
     """Serve LettersService and PrintRunsService until told to stop."""
     parts = bootstrap.parts_for_server(settings)
-    server = Server("letters", settings, bootstrap.registrations(parts), parts.checks())
-    server.start()
-    server.run_until(stop)
-    parts.close()
+    process.serve(parts, bootstrap.registrations(parts), stop)
 
 
 def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
     """Run the workers of the queues named until told to stop."""
     parts = bootstrap.parts_for_workers(settings)
     broker = Broker(app)
-    group = WorkerGroup(
-        [worker for queue in arguments.queues for worker in bootstrap.workers(parts, broker, queue)]
-    )
-    group.start()
-    ops = OpsServer("letters", settings, {**parts.checks(), "workers": group.healthy})
-    ops.start()
-    stop.wait()
-    group.stop()
-    ops.stop()
-    parts.close()
+    workers = [worker for queue in arguments.queues for worker in bootstrap.workers(parts, broker, queue)]
+    process.work(parts, workers, stop)
 
 
 def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:

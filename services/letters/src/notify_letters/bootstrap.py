@@ -1,6 +1,6 @@
 """Builds the parts of a process from its settings; nothing here runs at import."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -10,12 +10,10 @@ from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
 from notify.letters.v1.letters_service_pb2_grpc import add_LettersServiceServicer_to_server
 from notify.letters.v1.print_runs_service_pb2_grpc import add_PrintRunsServiceServicer_to_server
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
+from notify_common import process
 from notify_common.blobs.s3 import BlobStore
-from notify_common.db.engine import create_engine
-from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases.table import Queue
 from notify_common.leases.worker import Worker
-from notify_common.rpc.channel import Channels
 from notify_common.rpc.paging import Pager
 from notify_common.rpc.server import Registration
 from notify_common.snapshots.cache import SnapshotCache
@@ -45,17 +43,10 @@ _TASK_CONNECTIONS: Final = 1
 
 
 @dataclass
-class Parts:
-    """The parts that the commands and tasks use, each made when first asked for, after any fork."""
+class Parts(process.Parts[Settings]):
+    """The parts that the commands and tasks use."""
 
-    settings: Settings
-    connections: int
-
-    @cached_property
-    def uow(self) -> UnitOfWork:
-        """The database."""
-        url = self.settings.database_url.get_secret_value()
-        return UnitOfWork(create_engine(url, self.connections, application_name="notify-letters"))
+    service = "letters"
 
     @cached_property
     def blobs(self) -> BlobStore:
@@ -68,11 +59,6 @@ class Parts:
             settings.blob_secret_key.get_secret_value(),
             region=settings.blob_region,
         )
-
-    @cached_property
-    def channels(self) -> Channels:
-        """Channels to the other services."""
-        return Channels(self.settings)
 
     @cached_property
     def render_queue(self) -> Queue:
@@ -95,15 +81,6 @@ class Parts:
         channel = self.channels.get("providers", self.settings.providers_target)
         providers = ProvidersClient(DispatchServiceStub(channel), self.settings.lease_seconds / 2)
         return SubmitBatch(self.uow, self.submit_queue, providers)
-
-    def checks(self) -> Mapping[str, Callable[[], bool]]:
-        """What health depends on."""
-        return {"database": self.uow.check}
-
-    def close(self) -> None:
-        """Close what is open."""
-        self.channels.close()
-        self.uow.engine.dispose()
 
     def _layouts(self) -> SnapshotCache[TemplateKey, LetterLayout]:
         channel = self.channels.get("admin", self.settings.admin_target)

@@ -3,11 +3,9 @@
 import argparse
 import threading
 
-from notify_common import main
+from notify_common import main, process
 from notify_common.db import migrations
 from notify_common.leases.command import parked_command
-from notify_common.leases.worker import WorkerGroup
-from notify_common.rpc.server import OpsServer, Server
 
 from notify_notifications import bootstrap
 from notify_notifications.settings import Settings
@@ -17,27 +15,14 @@ from notify_notifications.store.tables import outbox_queue
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
     """Serve NotificationsService until told to stop."""
     parts = bootstrap.parts_for_server(settings)
-    server = Server("notifications", settings, [bootstrap.registration(parts)], parts.checks())
-    parts.snapshots.poller.start()
-    server.start()
-    server.run_until(stop)
-    parts.snapshots.poller.stop()
-    parts.close()
+    process.serve(parts, [bootstrap.registration(parts)], stop)
 
 
 def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
     """Run the workers of the queues named until told to stop."""
     parts = bootstrap.parts_for_workers(settings)
-    group = WorkerGroup([worker for queue in arguments.queues for worker in bootstrap.workers(parts, queue)])
-    group.start()
-    ops = OpsServer("notifications", settings, {**parts.checks(), "workers": group.healthy})
-    parts.snapshots.poller.start()
-    ops.start()
-    stop.wait()
-    group.stop()
-    parts.snapshots.poller.stop()
-    ops.stop()
-    parts.close()
+    workers = [worker for queue in arguments.queues for worker in bootstrap.workers(parts, queue)]
+    process.work(parts, workers, stop)
 
 
 def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:

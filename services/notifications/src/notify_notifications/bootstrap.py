@@ -1,17 +1,14 @@
 """Builds the parts of a process from its settings; nothing here runs at import."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 import redis
 from notify.notifications.v1.notifications_service_pb2_grpc import add_NotificationsServiceServicer_to_server
-from notify_common.db.engine import create_engine
-from notify_common.db.unit_of_work import UnitOfWork
+from notify_common import process
 from notify_common.feeds.consumer import FeedConsumer
 from notify_common.leases.worker import Worker
-from notify_common.rpc.channel import Channels
 from notify_common.rpc.paging import Pager
 from notify_common.rpc.server import Registration
 from redis.backoff import NoBackoff
@@ -47,22 +44,10 @@ _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 
 
 @dataclass
-class Parts:
-    """The parts that both commands use, each made when first asked for."""
+class Parts(process.Parts[Settings]):
+    """The parts that both commands use."""
 
-    settings: Settings
-    connections: int
-
-    @cached_property
-    def uow(self) -> UnitOfWork:
-        """The database."""
-        url = self.settings.database_url.get_secret_value()
-        return UnitOfWork(create_engine(url, self.connections, application_name="notify-notifications"))
-
-    @cached_property
-    def channels(self) -> Channels:
-        """Channels to the other services."""
-        return Channels(self.settings)
+    service = "notifications"
 
     @cached_property
     def snapshots(self) -> Snapshots:
@@ -88,14 +73,15 @@ class Parts:
         """The day's counters."""
         return CounterStore(self.uow)
 
-    def checks(self) -> Mapping[str, Callable[[], bool]]:
-        """What health depends on."""
-        return {"database": self.uow.check}
+    def start(self) -> None:
+        """Follow the changes of services and templates."""
+        self.snapshots.poller.start()
 
     def close(self) -> None:
-        """Close what is open."""
-        self.channels.close()
-        self.uow.engine.dispose()
+        """End and close what was made."""
+        if "snapshots" in self.__dict__:
+            self.snapshots.poller.stop()
+        super().close()
 
 
 def parts_for_server(settings: Settings) -> Parts:

@@ -3,11 +3,9 @@
 import argparse
 import threading
 
-from notify_common import main
+from notify_common import main, process
 from notify_common.db import migrations
 from notify_common.leases.command import parked_command
-from notify_common.leases.worker import WorkerGroup
-from notify_common.rpc.server import OpsServer, Server
 
 from notify_providers import bootstrap
 from notify_providers.settings import Settings
@@ -17,24 +15,14 @@ from notify_providers.store.tables import dispatch_queue, sandbox_receipt_queue
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
     """Serves the gRPC services until told to stop."""
     parts = bootstrap.parts_for_server(settings)
-    server = Server("providers", settings, bootstrap.registrations(parts), {"database": parts.uow.check})
-    server.start()
-    server.run_until(stop)
-    parts.close()
+    process.serve(parts, bootstrap.registrations(parts), stop)
 
 
 def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
     """Runs the workers of the named queues until told to stop; calls under way are recorded first."""
     parts = bootstrap.parts_for_workers(settings)
-    group = WorkerGroup([worker for queue in arguments.queues for worker in bootstrap.workers(parts, queue)])
-    ops = OpsServer("providers", settings, {"database": parts.uow.check, "workers": group.healthy})
-    group.start()
-    ops.start()
-    stop.wait()
-    ops.health.enter_shutdown()
-    group.stop()
-    parts.close()
-    ops.stop()
+    workers = [worker for queue in arguments.queues for worker in bootstrap.workers(parts, queue)]
+    process.work(parts, workers, stop)
 
 
 def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:

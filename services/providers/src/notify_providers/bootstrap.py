@@ -10,8 +10,7 @@ from notify.providers.v1.provider_settings_service_pb2_grpc import (
 )
 from notify.providers.v1.receipts_service_pb2_grpc import add_ReceiptsServiceServicer_to_server
 from notify.providers.v1.sandbox_service_pb2_grpc import add_SandboxServiceServicer_to_server
-from notify_common.db.engine import create_engine
-from notify_common.db.unit_of_work import UnitOfWork
+from notify_common import process
 from notify_common.leases.worker import Worker
 from notify_common.rpc.paging import Pager
 from notify_common.rpc.server import Registration
@@ -38,18 +37,12 @@ _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 
 
 @dataclass
-class Parts:
-    """The parts of a process, each made when first asked for."""
+class Parts(process.Parts[Settings]):
+    """The parts of a process."""
 
-    settings: Settings
-    connections: int
+    service = "providers"
+
     senders: list[Sender] = field(default_factory=list)
-
-    @cached_property
-    def uow(self) -> UnitOfWork:
-        """The database."""
-        url = self.settings.database_url.get_secret_value()
-        return UnitOfWork(create_engine(url, self.connections, application_name="notify-providers"))
 
     @cached_property
     def http(self) -> HttpCaller:
@@ -82,7 +75,7 @@ class Parts:
             sender.drain(self.settings.provider_timeout_seconds + 1)
         if "http" in self.__dict__:
             self.http.close()
-        self.uow.engine.dispose()
+        super().close()
 
 
 def parts_for_server(settings: Settings) -> Parts:

@@ -1,0 +1,101 @@
+"""What a process of a service is made of, and the one order in which it starts and stops (design.md §4.3)."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Generic, TypeVar
+
+from notify_common.db.engine import create_engine
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.leases.worker import Worker, WorkerGroup
+from notify_common.logging import get_logger
+from notify_common.rpc.channel import Channels
+from notify_common.rpc.server import OpsServer, Registration, Server
+from notify_common.settings import DatabaseSettings
+
+S = TypeVar("S", bound=DatabaseSettings)
+
+
+@dataclass
+class Parts(Generic[S]):
+    """The parts of one process, each made when first asked for, after any fork.
+
+    A service adds its own as cached properties, and says in `start` and `close` what runs beside the calls or
+    workers and what must be ended.
+
+    Args:
+        settings: of the service.
+        connections: to the database, at most.
+    """
+
+    service: ClassVar[str]
+    """The service's name, such as `admin`."""
+
+    settings: S
+    connections: int
+
+    @cached_property
+    def uow(self) -> UnitOfWork:
+        """The database."""
+        url = self.settings.database_url.get_secret_value()
+        return UnitOfWork(create_engine(url, self.connections, application_name=f"notify-{self.service}"))
+
+    @cached_property
+    def channels(self) -> Channels:
+        """Channels to the other services."""
+        return Channels(self.settings)
+
+    def checks(self) -> Mapping[str, Callable[[], bool]]:
+        """What health depends on."""
+        return {"database": self.uow.check}
+
+    def start(self) -> None:
+        """Start what runs beside the calls or workers."""
+
+    def close(self) -> None:
+        """End and close what was made."""
+        made = self.__dict__
+        if "channels" in made:
+            self.channels.close()
+        if "uow" in made:
+            self.uow.engine.dispose()
+
+
+def serve(parts: "Parts[S]", registrations: Iterable[Registration], stop: threading.Event) -> None:
+    """Serve gRPC services until `stop` is set.
+
+    Then health says NOT_SERVING, calls are served on for the drain time, those under way may end, and the
+    parts are closed.
+    """
+    server = Server(parts.service, parts.settings, registrations, parts.checks())
+    try:
+        parts.start()
+        server.start()
+        server.run_until(stop)
+    finally:
+        parts.close()
+
+
+def work(parts: "Parts[S]", workers: Sequence[Worker], stop: threading.Event) -> None:
+    """Run workers until `stop` is set.
+
+    Then health says NOT_SERVING first, the workers claim no more and finish what they hold, the parts are
+    closed, and only then does health stop answering. What a worker does not finish within
+    `stop_grace_seconds` comes up again when its lease ends.
+    """
+    group = WorkerGroup(workers)
+    ops = OpsServer(parts.service, parts.settings, {**parts.checks(), "workers": group.healthy})
+    try:
+        parts.start()
+        ops.start()
+        group.start()
+        stop.wait()
+        get_logger().info("stopping")
+        ops.health.enter_shutdown()
+        if not group.stop(parts.settings.stop_grace_seconds):
+            get_logger().warning("workers did not finish in time")
+    finally:
+        parts.close()
+        ops.stop()
+    get_logger().info("stopped")

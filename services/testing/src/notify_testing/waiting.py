@@ -1,0 +1,19 @@
+"""Waiting for a condition, in place of sleeping."""
+
+import threading
+from collections.abc import Callable
+
+from notify_common import clock
+
+WAIT_SECONDS = 60.0
+"""How long a test waits before it fails: long, since machines are shared."""
+
+
+def until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS, pause: float = 0.02) -> None:
+    """Ask until `condition` holds. Raises AssertionError if it does not within `seconds`."""
+    deadline = clock.monotonic() + seconds
+    pausing = threading.Event()
+    while not condition():
+        if clock.monotonic() > deadline:
+            raise AssertionError(f"nothing changed for {seconds:.0f} s")
+        pausing.wait(pause)
