@@ -10,7 +10,7 @@ from notify_common.rpc.server import Server
 
 from notify_admin import bootstrap
 from notify_admin.settings import Settings
-from notify_admin.usecases.api_keys import rotate_secrets
+from notify_admin.usecases.secrets import rotate_secrets
 from notify_admin.usecases.seed import seed_platform
 
 

@@ -1,15 +1,13 @@
 """Settings of the admin service; the variables begin with NOTIFY_ADMIN_."""
 
-from collections.abc import Callable
 from typing import Annotated
 
-from notify_common.errors import NotifyError
 from notify_common.settings import DatabaseSettings
 from pydantic import AfterValidator, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from notify_admin.domain.senders import SenderKind, checked_value
-from notify_admin.usecases.api_keys import SecretBox
+from notify_admin.domain.senders import reply_to_address, text_sender
+from notify_admin.usecases.secrets import SecretBox
 
 _SERVICE = "notify.admin.v1"
 _ALLOWED_CALLERS = {
@@ -27,16 +25,6 @@ def _fernet_keys(value: SecretStr) -> SecretStr:
     return value
 
 
-def _value_of(kind: SenderKind) -> Callable[[str], str]:
-    def check(value: str) -> str:
-        try:
-            return checked_value(kind, value)
-        except NotifyError as error:
-            raise ValueError(error.violations[0].description) from None
-
-    return check
-
-
 class Settings(DatabaseSettings):
     """What the admin service is told."""
 
@@ -48,9 +36,9 @@ class Settings(DatabaseSettings):
 
     api_key_encryption_keys: Annotated[SecretStr, AfterValidator(_fernet_keys)]
     """Fernet keys, one a line (or parted by spaces): the first encrypts API key secrets, all decrypt them."""
-    default_sms_sender: Annotated[str, AfterValidator(_value_of(SenderKind.SMS))] = "GOVUK"
+    default_sms_sender: Annotated[str, AfterValidator(text_sender)] = "GOVUK"
     """What texts of a new service come from, unless its creator says otherwise."""
-    platform_email_address: Annotated[str, AfterValidator(_value_of(SenderKind.REPLY_TO))] = (
+    platform_email_address: Annotated[str, AfterValidator(reply_to_address)] = (
         "notify@example.gov.uk"
     )
     """Where answers to the platform's own emails go; used by `seed`."""

@@ -1,1 +1,1 @@
-"""Proto messages to use cases and back; they decide nothing."""
+"""gRPC methods: each a use case of its name; nothing is decided here."""

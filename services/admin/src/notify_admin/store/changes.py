@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final, Literal
-from uuid import UUID
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
-from notify_common.feeds.producer import trim_feed
-from sqlalchemy import Connection
+from notify_common.db.unit_of_work import Tx
+from notify_common.feeds.producer import read_feed, trim_feed
 
 from notify_admin.store.tables import config_changes
 
@@ -17,12 +16,17 @@ _KEEP: Final = timedelta(days=7)
 _TRIM_PER_CHANGE: Final = 10
 
 
-def append(conn: Connection, kind: Kind, service_id: UUID, template_ids: Sequence[UUID] = ()) -> None:
+def append(tx: Tx, kind: Kind, service_id: str, template_ids: Sequence[str] = ()) -> None:
     """Say in this transaction that something of a service changed: one event, or one a template.
 
     Followers start at the end of the feed, so old events are of no use; each change takes some away.
     """
-    named: Sequence[UUID | None] = template_ids or [None]
+    named: Sequence[str | None] = template_ids or [None]
     rows = [{"kind": kind, "service_id": service_id, "template_id": template_id} for template_id in named]
-    conn.execute(sa.insert(config_changes), rows)
-    trim_feed(conn, config_changes, _KEEP, _TRIM_PER_CHANGE * len(rows))
+    tx.execute(sa.insert(config_changes), rows)
+    trim_feed(tx, config_changes, _KEEP, _TRIM_PER_CHANGE * len(rows))
+
+
+def read(tx: Tx, cursor: str, limit: int) -> tuple[list[Any], str]:
+    """Up to `limit` rows after `cursor` and the next cursor, as `read_feed`."""
+    return read_feed(tx, config_changes, cursor, limit)

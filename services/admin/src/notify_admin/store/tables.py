@@ -1,11 +1,11 @@
 """Tables of the admin context."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from notify_common.feeds.producer import feed_table
 from sqlalchemy import Column, Index, MetaData, Table
 from sqlalchemy.dialects.postgresql import ARRAY
-
-from notify_admin.domain.senders import SenderKind
 
 metadata = MetaData(
     naming_convention={
@@ -15,6 +15,7 @@ metadata = MetaData(
     }
 )
 
+_id = sa.Uuid(as_uuid=False)
 _instant = sa.DateTime(timezone=True)
 
 
@@ -30,7 +31,7 @@ def _request_hash() -> "Column[object]":
 users = Table(
     "users",
     metadata,
-    Column("id", sa.Uuid, primary_key=True),
+    Column("id", _id, primary_key=True),
     Column("name", sa.Text, nullable=False),
     Column("email_address", sa.Text, nullable=False),
     Column("mobile_number", sa.Text, nullable=False),
@@ -42,7 +43,7 @@ Index("uq_users_email_address", sa.func.lower(users.c.email_address), unique=Tru
 services = Table(
     "services",
     metadata,
-    Column("id", sa.Uuid, primary_key=True),
+    Column("id", _id, primary_key=True),
     Column("name", sa.Text, nullable=False),
     Column("normalised_name", sa.Text, nullable=False),
     Column("active", sa.Boolean, nullable=False),
@@ -70,24 +71,26 @@ Index("ix_services_create_time", services.c.create_time, services.c.id)
 memberships = Table(
     "memberships",
     metadata,
-    Column("service_id", sa.Uuid, sa.ForeignKey("services.id"), primary_key=True),
-    Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), primary_key=True),
+    Column("service_id", _id, sa.ForeignKey("services.id"), primary_key=True),
+    Column("user_id", _id, sa.ForeignKey("users.id"), primary_key=True),
     _created(),
 )
 Index("ix_memberships_user_id", memberships.c.user_id)
 
 
-def _sender_table(name: str) -> Table:
+def _sender_table(name: str, *more: "Column[Any]") -> Table:
     table = Table(
         name,
         metadata,
-        Column("id", sa.Uuid, primary_key=True),
-        Column("service_id", sa.Uuid, sa.ForeignKey("services.id"), nullable=False),
+        Column("id", _id, primary_key=True),
+        Column("service_id", _id, sa.ForeignKey("services.id"), nullable=False),
         Column("value", sa.Text, nullable=False),
         Column("is_default", sa.Boolean, nullable=False),
         Column("archived", sa.Boolean, nullable=False, server_default=sa.false()),
         _created(),
         _request_hash(),
+        *more,
+        Column("update_time", _instant),
     )
     only_default = sa.and_(table.c.is_default, sa.not_(table.c.archived))
     Index(f"uq_{name}_default", table.c.service_id, unique=True, postgresql_where=only_default)
@@ -95,26 +98,21 @@ def _sender_table(name: str) -> Table:
     return table
 
 
-sms_senders = _sender_table("sms_senders")
+sms_senders = _sender_table("sms_senders", Column("inbound_number_id", _id))
+Index("uq_sms_senders_inbound_number_id", sms_senders.c.inbound_number_id, unique=True)
 reply_to_addresses = _sender_table("reply_to_addresses")
 letter_contacts = _sender_table("letter_contacts")
-
-SENDER_TABLES = {
-    SenderKind.SMS: sms_senders,
-    SenderKind.REPLY_TO: reply_to_addresses,
-    SenderKind.LETTER_CONTACT: letter_contacts,
-}
 
 templates = Table(
     "templates",
     metadata,
-    Column("id", sa.Uuid, primary_key=True),
-    Column("service_id", sa.Uuid, sa.ForeignKey("services.id"), nullable=False),
+    Column("id", _id, primary_key=True),
+    Column("service_id", _id, sa.ForeignKey("services.id"), nullable=False),
     Column("channel", sa.Text, nullable=False),
     Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()),
     # the current one of template_versions
     Column("version", sa.Integer, nullable=False),
-    Column("created_by_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    Column("created_by_id", _id, sa.ForeignKey("users.id"), nullable=False),
     _created(),
     _request_hash(),
     sa.CheckConstraint("channel IN ('sms', 'email', 'letter')", "channel"),
@@ -124,32 +122,32 @@ Index("ix_templates_service_id", templates.c.service_id)
 template_versions = Table(
     "template_versions",
     metadata,
-    Column("template_id", sa.Uuid, sa.ForeignKey("templates.id"), primary_key=True),
+    Column("template_id", _id, sa.ForeignKey("templates.id"), primary_key=True),
     Column("version", sa.Integer, primary_key=True),
     Column("name", sa.Text, nullable=False),
     Column("subject", sa.Text, nullable=False),
     Column("content", sa.Text, nullable=False),
     Column("archived", sa.Boolean, nullable=False),
     Column("postage", sa.Text),
-    Column("letter_contact_id", sa.Uuid, sa.ForeignKey("letter_contacts.id")),
+    Column("letter_contact_id", _id, sa.ForeignKey("letter_contacts.id")),
     # as it stood when the version was made: a version never changes
     Column("letter_contact_block", sa.Text, nullable=False),
     Column("has_unsubscribe_link", sa.Boolean, nullable=False),
     Column("welsh_subject", sa.Text, nullable=False),
     Column("welsh_content", sa.Text, nullable=False),
-    Column("made_by_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    Column("made_by_id", _id, sa.ForeignKey("users.id"), nullable=False),
     Column("make_time", _instant, nullable=False, server_default=sa.func.now()),
 )
 
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("id", sa.Uuid, primary_key=True),
-    Column("service_id", sa.Uuid, sa.ForeignKey("services.id"), nullable=False),
+    Column("id", _id, primary_key=True),
+    Column("service_id", _id, sa.ForeignKey("services.id"), nullable=False),
     Column("name", sa.Text, nullable=False),
     Column("key_type", sa.Text, nullable=False),
     Column("encrypted_secret", sa.LargeBinary, nullable=False),
-    Column("created_by_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    Column("created_by_id", _id, sa.ForeignKey("users.id"), nullable=False),
     _created(),
     Column("revoke_time", _instant),
     _request_hash(),
@@ -168,6 +166,6 @@ config_changes = feed_table(
     "config_changes",
     metadata,
     Column("kind", sa.Text, nullable=False),
-    Column("service_id", sa.Uuid, nullable=False),
-    Column("template_id", sa.Uuid),
+    Column("service_id", _id, nullable=False),
+    Column("template_id", _id),
 )

@@ -6,23 +6,27 @@ Ids are fixed, since workers and the admin web app name these templates by them.
 from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
-from uuid import UUID
 
-from notify_common.db.unit_of_work import UnitOfWork
+from notify.admin.v1 import (
+    service_pb2,
+    services_service_pb2,
+    template_pb2,
+    templates_service_pb2,
+    user_pb2,
+    users_service_pb2,
+)
+from notify.common.v1 import common_pb2
+from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.errors import NotifyError
-from notify_common.ids import uuid8
+from notify_common.ids import child_id
 
-from notify_admin.domain.senders import SenderKind
-from notify_admin.domain.services import DEFAULT_RATE_LIMIT_PER_MINUTE, ServiceFields, default_limits
-from notify_admin.domain.templates import Wording
-from notify_admin.domain.users import UserFields
-from notify_admin.usecases.senders import create_sender
+from notify_admin.usecases import senders
 from notify_admin.usecases.services import create_service
 from notify_admin.usecases.templates import create_template
 from notify_admin.usecases.users import create_user
 
-USER_ID: Final = UUID("6af522d0-2915-4e52-83a3-3690455a5fe6")
-SERVICE_ID: Final = UUID("d6aa2c68-a2d9-4437-ab19-3ae8eb202553")
+USER_ID: Final = "6af522d0-2915-4e52-83a3-3690455a5fe6"
+SERVICE_ID: Final = "d6aa2c68-a2d9-4437-ab19-3ae8eb202553"
 
 _PERMISSIONS: Final = ("email", "international_letters", "international_sms", "sms")
 _DEFAULT_SENDER: Final = "GOVUK"
@@ -214,52 +218,50 @@ def seed_platform(uow: UnitOfWork, email_address: str) -> int:
         uow: of this context.
         email_address: of the platform's user, and where answers to its emails go.
     """
-    seeds: list[Callable[[], object]] = [
-        partial(create_user, uow, USER_ID, UserFields("Notify", email_address, "")),
-        partial(create_service, uow, SERVICE_ID, _service_fields(), _DEFAULT_SENDER),
-        partial(_create_sender, uow, SenderKind.SMS, _NUMERIC_SENDER, is_default=False),
-        partial(_create_sender, uow, SenderKind.REPLY_TO, email_address, is_default=True),
-        *(partial(_create_template, uow, template) for template in TEMPLATES),
+    seeds: list[Callable[[Tx], object]] = [
+        partial(_seed_user, email_address),
+        _seed_service,
+        partial(_seed_sender, senders.SMS, _NUMERIC_SENDER, False),
+        partial(_seed_sender, senders.REPLY_TO, email_address, True),
+        *(partial(_seed_template, template) for template in TEMPLATES),
     ]
     for make in seeds:
         # made before, with other content: by an earlier release, or with other settings
         try:
-            make()
+            with uow.begin() as tx:
+                make(tx)
         except NotifyError as error:
-            if error.reason != "REQUEST_ID_REUSED":
+            if error.reason not in ("REQUEST_ID_REUSED", "NAME_TAKEN"):
                 raise
     return len(seeds)
 
 
-def _create_sender(uow: UnitOfWork, kind: SenderKind, value: str, *, is_default: bool) -> None:
-    create_sender(uow, kind, uuid8(SERVICE_ID, kind.value), SERVICE_ID, value, is_default)
+def _seed_user(email_address: str, tx: Tx) -> None:
+    user = user_pb2.User(name="Notify", email_address=email_address)
+    create_user(tx, users_service_pb2.CreateUserRequest(request_id=USER_ID, user=user))
 
 
-def _create_template(uow: UnitOfWork, template: _Seed) -> None:
-    wording = Wording(
-        name=template.name,
-        subject=template.subject,
-        content=template.content,
-        postage=None,
-        letter_contact_id=None,
-        has_unsubscribe_link=False,
-        welsh_subject="",
-        welsh_content="",
+def _seed_service(tx: Tx) -> None:
+    service = service_pb2.Service(name="Notify", permissions=_PERMISSIONS, prefix_sms=True)
+    ask = services_service_pb2.CreateServiceRequest(request_id=SERVICE_ID, service=service)
+    create_service(_DEFAULT_SENDER, tx, ask)
+
+
+def _seed_sender(kind: senders.SenderKind, value: str, is_default: bool, tx: Tx) -> None:
+    name = kind.resource.message.DESCRIPTOR.name
+    ask = getattr(services_service_pb2, f"Create{name}Request")(request_id=child_id(SERVICE_ID, kind.name))
+    given = {"service_id": SERVICE_ID, kind.field: value, "is_default": is_default}
+    getattr(ask, kind.name).CopyFrom(kind.resource.message(**given))
+    senders.create_sender(kind, tx, ask)
+
+
+def _seed_template(seed: _Seed, tx: Tx) -> None:
+    template = template_pb2.Template(
+        service_id=SERVICE_ID,
+        channel=common_pb2.CHANNEL_EMAIL if seed.subject else common_pb2.CHANNEL_SMS,
+        name=seed.name,
+        subject=seed.subject,
+        content=seed.content,
+        created_by_id=USER_ID,
     )
-    channel = "email" if template.subject else "sms"
-    create_template(uow, UUID(template.id), SERVICE_ID, channel, wording, USER_ID)
-
-
-def _service_fields() -> ServiceFields:
-    return ServiceFields(
-        name="Notify",
-        restricted=False,
-        permissions=_PERMISSIONS,
-        rate_limit_per_minute=DEFAULT_RATE_LIMIT_PER_MINUTE,
-        **default_limits(restricted=False),
-        prefix_sms=True,
-        email_sender_local_part="",
-        custom_email_sender_name="",
-        guest_email_addresses=(),
-        guest_phone_numbers=(),
-    )
+    create_template(tx, templates_service_pb2.CreateTemplateRequest(request_id=seed.id, template=template))

@@ -1,110 +1,147 @@
 """Text senders, reply-to addresses and letter contact blocks: one set of rules, three kinds."""
 
-from typing import Final
-from uuid import UUID
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
 
-import sqlalchemy as sa
-from notify_common.db.unit_of_work import UnitOfWork
+from google.protobuf.message import Message
+from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
-from sqlalchemy import Connection
 
-from notify_admin.domain.senders import Sender, SenderKind, checked_value
-from notify_admin.store import changes, senders, templates
-from notify_admin.store.rows import Position, request_hash
-from notify_admin.store.tables import template_versions
-from notify_admin.store.tables import templates as templates_table
-from notify_admin.usecases.services import get_service, lock_service
+from notify_admin.domain import senders as rules
+from notify_admin.store import changes, templates
+from notify_admin.store.mapping import Resource
+from notify_admin.store.resources import LETTER_CONTACTS, REPLY_TO_ADDRESSES, SMS_SENDERS
+from notify_admin.usecases.services import lock_service
+from notify_admin.usecases.violations import settled
 
 MOST_SENDERS: Final = 250
 """Unarchived ones of a kind that a service may have: as many as a snapshot holds."""
 
 
-def create_sender(
-    uow: UnitOfWork, kind: SenderKind, sender_id: UUID, service_id: UUID, value: str, is_default: bool
-) -> Sender:
-    """Add one and return it; a new default takes the place of the old.
+@dataclass(frozen=True, slots=True)
+class SenderKind:
+    """What the kinds differ in."""
 
-    The first reply-to address of a service becomes its default. Idempotency key: `sender_id`.
+    resource: Resource[Any]
+    name: str
+    """Of the resource in requests."""
+    field: str
+    """That a recipient sees."""
+    rule: Callable[[str], str]
+    """What that may be, and how it is stored."""
+    default_needed: bool
+    """Whether a service that has any has a default."""
+    unique: bool = False
+    """Whether a service may have each but once."""
+
+
+SMS: Final = SenderKind(SMS_SENDERS, "sms_sender", "sender", rules.text_sender, default_needed=True)
+REPLY_TO: Final = SenderKind(
+    REPLY_TO_ADDRESSES,
+    "reply_to_address",
+    "email_address",
+    rules.reply_to_address,
+    default_needed=True,
+    unique=True,
+)
+LETTER_CONTACT: Final = SenderKind(
+    LETTER_CONTACTS, "letter_contact", "contact_block", rules.contact_block, default_needed=False
+)
+KINDS: Final = {"SmsSender": SMS, "ReplyToAddress": REPLY_TO, "LetterContact": LETTER_CONTACT}
+
+
+def create_sender(kind: SenderKind, tx: Tx, ask: Any) -> Message:
+    """Add one; a new default takes the place of the old.
 
     Raises:
-        NotifyError: INVALID_FIELD; SERVICE_NOT_FOUND; SERVICE_ARCHIVED; REQUEST_ID_REUSED; TOO_MANY.
+        NotifyError: INVALID_FIELD; SERVICE_NOT_FOUND; SERVICE_ARCHIVED; REQUEST_ID_REUSED; TOO_MANY;
+            DEFAULT_NEEDED; NAME_TAKEN.
     """
-    stored = checked_value(kind, value)
-    asked = request_hash(service_id=service_id, value=stored, is_default=is_default)
-    with uow.begin() as conn:
-        lock_service(conn, service_id)
-        count = senders.count(conn, kind, service_id)
-        first_reply_to = kind is SenderKind.REPLY_TO and count == 0
-        row = {
-            "id": sender_id,
-            "service_id": service_id,
-            "value": stored,
-            "is_default": False,
-            "request_hash": asked,
-        }
-        if senders.create(conn, kind, row):
-            if count >= MOST_SENDERS:
-                raise NotifyError("TOO_MANY", metadata={"limit": str(MOST_SENDERS)})
-            if is_default or first_reply_to:
-                senders.make_default(conn, kind, service_id, sender_id)
-            changes.append(conn, "service", service_id)
-        return _required(senders.get(conn, kind, service_id, sender_id))
+    given = getattr(ask, kind.name)
+    stored = _settle(kind, given)
+    lock_service(tx, given.service_id)
+    live = {"service_id": given.service_id, "archived": False}
+    before = kind.resource.count(tx, **live)
+    if given.is_default and kind.resource.get(tx, id=ask.request_id) is None:
+        kind.resource.change(tx, {**live, "is_default": True}, is_default=False)
+    if kind.resource.add(tx, ask, given, value=stored):
+        if before >= MOST_SENDERS:
+            raise NotifyError("TOO_MANY", metadata={"limit": str(MOST_SENDERS)})
+        if kind.default_needed and before == 0 and not given.is_default:
+            raise NotifyError("DEFAULT_NEEDED")
+        _refuse_second(kind, tx, live, stored)
+        changes.append(tx, "service", given.service_id)
+    return kind.resource.one(tx, id=ask.request_id)
 
 
-def list_senders(
-    uow: UnitOfWork, kind: SenderKind, service_id: UUID, position: Position | None, limit: int
-) -> list[Sender]:
-    """Return unarchived ones, the default first, then newest first. Raises NotifyError SERVICE_NOT_FOUND."""
-    with uow.autocommit() as conn:
-        found = senders.list_page(conn, kind, service_id, position, limit)
-    if not found:
-        get_service(uow, service_id)
-    return found
+def set_sender(kind: SenderKind, tx: Tx, ask: Any) -> Message:
+    """Set its text and whether it is the default; a new default takes the place of the old.
+
+    Templates that use a contact block get a new version with its new text: a version never changes.
+
+    Raises:
+        NotifyError: INVALID_FIELD; SENDER_NOT_FOUND; INBOUND_NUMBER_FIXED; DEFAULT_NEEDED; NAME_TAKEN;
+            SERVICE_NOT_FOUND; SERVICE_ARCHIVED.
+    """
+    wanted = getattr(ask, kind.name)
+    stored = _settle(kind, wanted)
+    lock_service(tx, wanted.service_id)
+    live = {"service_id": wanted.service_id, "archived": False}
+    found = kind.resource.one(tx, id=wanted.id, **live)
+    changed = getattr(found, kind.field) != stored
+    if kind is SMS and found.inbound_number_id and changed:
+        raise NotifyError("INBOUND_NUMBER_FIXED")
+    if kind.default_needed and found.is_default and not wanted.is_default:
+        raise NotifyError("DEFAULT_NEEDED")
+    if wanted.is_default and not found.is_default:
+        kind.resource.change(tx, {**live, "is_default": True}, is_default=False)
+    setattr(found, kind.field, stored)
+    found.is_default = wanted.is_default
+    saved: Message = kind.resource.save(tx, found)
+    _refuse_second(kind, tx, live, stored)
+    changes.append(tx, "service", wanted.service_id)
+    if kind is LETTER_CONTACT and changed:
+        _change_letters(tx, wanted.service_id, wanted.id, {"letter_contact_block": stored})
+    return saved
 
 
-def archive_sender(uow: UnitOfWork, kind: SenderKind, service_id: UUID, sender_id: UUID) -> Sender:
-    """Take one out of use and return it; archiving twice changes nothing.
+def archive_sender(kind: SenderKind, tx: Tx, ask: Any) -> Message:
+    """Take one out of use; archiving twice changes nothing.
 
     Templates that use an archived contact block get a new version without one (internal-api.md §4.7).
 
     Raises:
         NotifyError: SENDER_NOT_FOUND; DEFAULT_SENDER, the default text sender, or the default reply-to
-            address while there are others; SERVICE_NOT_FOUND; SERVICE_ARCHIVED.
+            address while there are others; INBOUND_NUMBER_FIXED; SERVICE_NOT_FOUND; SERVICE_ARCHIVED.
     """
-    with uow.begin() as conn:
-        lock_service(conn, service_id)
-        sender = _required(senders.get(conn, kind, service_id, sender_id))
-        if not sender.archived:
-            _refuse_needed_default(conn, kind, sender)
-            senders.archive(conn, kind, sender_id)
-            changes.append(conn, "service", service_id)
-            if kind is SenderKind.LETTER_CONTACT:
-                _clear_contact(conn, service_id, sender_id)
-        return _required(senders.get(conn, kind, service_id, sender_id))
-
-
-def _refuse_needed_default(conn: Connection, kind: SenderKind, sender: Sender) -> None:
-    match kind:
-        case SenderKind.SMS:
-            needed = True
-        case SenderKind.REPLY_TO:
-            needed = senders.count(conn, kind, sender.service_id) > 1
-        case SenderKind.LETTER_CONTACT:
-            needed = False
-    if sender.is_default and needed:
+    lock_service(tx, ask.service_id)
+    sender_id = getattr(ask, f"{kind.name}_id")
+    sender: Any = kind.resource.one(tx, id=sender_id, service_id=ask.service_id)
+    if sender.archived:
+        return sender  # type: ignore[no-any-return] # of the resource's class
+    if kind is SMS and sender.inbound_number_id:
+        raise NotifyError("INBOUND_NUMBER_FIXED")
+    others = kind.resource.count(tx, service_id=ask.service_id, archived=False) - 1
+    if sender.is_default and (kind is SMS or (kind.default_needed and others)):
         raise NotifyError("DEFAULT_SENDER")
+    changes.append(tx, "service", ask.service_id)
+    if kind is LETTER_CONTACT:
+        nothing = {"letter_contact_id": None, "letter_contact_block": ""}
+        _change_letters(tx, ask.service_id, sender_id, nothing)
+    return kind.resource.change(tx, {"id": sender_id}, archived=True)[0]
 
 
-def _clear_contact(conn: Connection, service_id: UUID, contact_id: UUID) -> None:
-    uses_it = sa.and_(
-        templates_table.c.service_id == service_id, template_versions.c.letter_contact_id == contact_id
-    )
-    cleared = templates.copy_versions(conn, uses_it, {"letter_contact_id": None, "letter_contact_block": ""})
-    if cleared:
-        changes.append(conn, "template", service_id, cleared)
+def _settle(kind: SenderKind, given: Any) -> str:
+    return settled(kind.rule, getattr(given, kind.field), f"{kind.name}.{kind.field}")
 
 
-def _required(sender: Sender | None) -> Sender:
-    if sender is None:
-        raise NotifyError("SENDER_NOT_FOUND")
-    return sender
+def _refuse_second(kind: SenderKind, tx: Tx, live: dict[str, Any], stored: str) -> None:
+    if kind.unique and kind.resource.count(tx, value=stored, **live) > 1:
+        raise NotifyError("NAME_TAKEN")
+
+
+def _change_letters(tx: Tx, service_id: str, contact_id: str, values: dict[str, Any]) -> None:
+    made = templates.copy_versions(tx, values, service_id=service_id, letter_contact_id=contact_id)
+    if made:
+        changes.append(tx, "template", service_id, made)

@@ -1,112 +1,80 @@
 """Creating, changing and archiving services."""
 
-from collections.abc import Collection
-from dataclasses import replace
-from uuid import UUID
-
-import sqlalchemy as sa
+from notify.admin.v1 import service_pb2
+from notify.admin.v1 import services_service_pb2 as pb
 from notify_common import clock
-from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
-from notify_common.ids import uuid8
-from sqlalchemy import Connection
+from notify_common.ids import child_id
 
 from notify_admin.domain import services as rules
-from notify_admin.domain.senders import SenderKind, checked_value
-from notify_admin.domain.services import Service, ServiceFields
-from notify_admin.store import api_keys, changes, senders, services, templates
-from notify_admin.store.rows import Position, request_hash
-from notify_admin.store.tables import template_versions
-from notify_admin.store.tables import templates as templates_table
+from notify_admin.domain.senders import text_sender
+from notify_admin.store import api_keys, changes, templates
+from notify_admin.store.mapping import request_hash
+from notify_admin.store.resources import SERVICES, SMS_SENDERS
+from notify_admin.usecases.violations import Violations, settled
+
+_LIMITS = [field.name for field in service_pb2.ServiceLimits.DESCRIPTOR.fields]
 
 
-def create_service(
-    uow: UnitOfWork, service_id: UUID, requested: ServiceFields, default_sms_sender: str
-) -> Service:
-    """Create a service with its default text sender and return it.
+def create_service(default_sms_sender: str, tx: Tx, ask: pb.CreateServiceRequest) -> service_pb2.Service:
+    """Create a service with its default text sender, whose id is made from the service's."""
+    service = checked(with_defaults(ask.service))
+    sender = settled(text_sender, ask.default_sms_sender or default_sms_sender, "default_sms_sender")
+    columns = {"active": True, "version": 1, "normalised_name": rules.normalised_name(service.name)}
+    if SERVICES.add(tx, ask, service, **columns):
+        row = {
+            "id": child_id(ask.request_id, "default text sender"),
+            "service_id": ask.request_id,
+            "value": sender,
+            "is_default": True,
+            "request_hash": request_hash(ask),
+        }
+        SMS_SENDERS.insert_once(tx, row)
+        changes.append(tx, "service", ask.request_id)
+    return SERVICES.one(tx, id=ask.request_id)
 
-    Idempotency key: `service_id`. The sender's id is made from it.
 
-    Raises:
-        NotifyError: INVALID_FIELD; NAME_TAKEN; REQUEST_ID_REUSED.
+def update_service(tx: Tx, ask: pb.UpdateServiceRequest) -> service_pb2.Service:
+    """Set the masked fields; no difference changes nothing.
+
+    The local part follows the sender name, or the name where there is none, when one of these changes and the
+    mask names no local part (internal-api.md §4.1).
     """
-    fields = rules.checked(requested)
-    sender = checked_value(SenderKind.SMS, default_sms_sender, "default_sms_sender")
-    with uow.begin() as conn:
-        if services.create(conn, service_id, fields, requested, sender):
-            row = {
-                "id": uuid8(service_id, "default text sender"),
-                "service_id": service_id,
-                "value": sender,
-                "is_default": True,
-                "request_hash": request_hash(value=sender),
-            }
-            senders.create(conn, SenderKind.SMS, row)
-            changes.append(conn, "service", service_id)
-        return _required(services.get(conn, service_id))
+    current = lock_service(tx, ask.service.id)
+    if ask.service.version not in (0, current.version):
+        raise NotifyError("STALE_VERSION")
+    wanted = SERVICES.merge(current, ask.service, ask.update_mask)
+    shown, shown_before = (s.custom_email_sender_name or s.name for s in (wanted, current))
+    if shown != shown_before and "email_sender_local_part" not in ask.update_mask.paths:
+        wanted.email_sender_local_part = ""
+    wanted = checked(wanted)
+    if wanted == current:
+        return current
+    changes.append(tx, "service", current.id)
+    return SERVICES.save(tx, wanted, normalised_name=rules.normalised_name(wanted.name))
 
 
-def get_service(uow: UnitOfWork, service_id: UUID) -> Service:
-    """Return a service, archived or not. Raises NotifyError SERVICE_NOT_FOUND."""
-    with uow.autocommit() as conn:
-        return _required(services.get(conn, service_id))
-
-
-def list_services(uow: UnitOfWork, position: Position | None, limit: int) -> list[Service]:
-    """Return services by creation time, oldest first."""
-    with uow.autocommit() as conn:
-        return services.list_page(conn, position, limit)
-
-
-def update_service(
-    uow: UnitOfWork, service_id: UUID, version: int, wanted: ServiceFields, changed: Collection[str]
-) -> Service:
-    """Set the `changed` fields to their wanted values and return the service; no difference changes nothing.
-
-    Raises:
-        NotifyError: SERVICE_NOT_FOUND; STALE_VERSION; INVALID_FIELD; NAME_TAKEN.
-    """
-    with uow.begin() as conn:
-        current = lock_service(conn, service_id)
-        if current.version != version:
-            raise NotifyError("STALE_VERSION")
-        fields = rules.merged(current, wanted, changed)
-        if fields != _fields(current):
-            services.save(conn, service_id, fields)
-            changes.append(conn, "service", service_id)
-        return _required(services.get(conn, service_id))
-
-
-def archive_service(uow: UnitOfWork, service_id: UUID) -> Service:
-    """Archive a service with its templates, revoke its keys, free its name; return it (internal-api.md §4.6).
+def archive_service(tx: Tx, ask: pb.ArchiveServiceRequest) -> service_pb2.Service:
+    """Archive a service with its templates, revoke its keys, free its name (internal-api.md §4.6).
 
     Idempotency key: the service's state; archiving twice changes nothing.
-
-    Raises:
-        NotifyError: SERVICE_NOT_FOUND.
     """
-    with uow.begin() as conn:
-        current = lock_service(conn, service_id, archived_too=True)
-        if current.active:
-            name = rules.archived_name(current.name, clock.now())
-            local_part = rules.local_part(current.custom_email_sender_name or name)
-            services.save(
-                conn,
-                service_id,
-                replace(_fields(current), name=name, email_sender_local_part=local_part),
-                active=False,
-            )
-            api_keys.revoke_all(conn, service_id)
-            live = sa.and_(templates_table.c.service_id == service_id, sa.not_(template_versions.c.archived))
-            archived = templates.copy_versions(conn, live, {"archived": True})
-            changes.append(conn, "service", service_id)
-            changes.append(conn, "api-keys", service_id)
-            if archived:
-                changes.append(conn, "template", service_id, archived)
-        return _required(services.get(conn, service_id))
+    service = lock_service(tx, ask.service_id, archived_too=True)
+    if not service.active:
+        return service
+    service.name = rules.archived_name(service.name, clock.now())
+    service.email_sender_local_part = rules.local_part(service.custom_email_sender_name or service.name)
+    api_keys.revoke(tx, service.id)
+    archived = templates.copy_versions(tx, {"archived": True}, service_id=service.id)
+    changes.append(tx, "service", service.id)
+    changes.append(tx, "api-keys", service.id)
+    if archived:
+        changes.append(tx, "template", service.id, archived)
+    return SERVICES.save(tx, service, active=False, normalised_name=rules.normalised_name(service.name))
 
 
-def lock_service(conn: Connection, service_id: UUID, *, archived_too: bool = False) -> Service:
+def lock_service(tx: Tx, service_id: str, *, archived_too: bool = False) -> service_pb2.Service:
     """Return a service that nobody else changes, or adds to, until the transaction ends.
 
     Everything that belongs to a service is written under this lock, except that a key is revoked.
@@ -114,17 +82,65 @@ def lock_service(conn: Connection, service_id: UUID, *, archived_too: bool = Fal
     Raises:
         NotifyError: SERVICE_NOT_FOUND; SERVICE_ARCHIVED, unless `archived_too`.
     """
-    service = _required(services.lock(conn, service_id))
+    service = SERVICES.one(tx, locked=True, id=service_id)
     if not service.active and not archived_too:
         raise NotifyError("SERVICE_ARCHIVED")
     return service
 
 
-def _required(service: Service | None) -> Service:
-    if service is None:
-        raise NotifyError("SERVICE_NOT_FOUND")
+def with_defaults(given: service_pb2.Service) -> service_pb2.Service:
+    """A copy of a new service in which absent limits and permissions have their defaults."""
+    service = service_pb2.Service()
+    service.CopyFrom(given)
+    limits = rules.TRIAL_LIMITS if given.restricted else rules.LIVE_LIMITS
+    for name, value in limits.items():
+        if not given.limits.HasField(name):  # type: ignore[arg-type] # a name of the message's
+            setattr(service.limits, name, value)
+    service.limits.rate_limit_per_minute = (
+        given.limits.rate_limit_per_minute or rules.DEFAULT_RATE_LIMIT_PER_MINUTE
+    )
+    service.permissions[:] = given.permissions or rules.DEFAULT_PERMISSIONS
     return service
 
 
-def _fields(service: Service) -> ServiceFields:
-    return ServiceFields(**{name: getattr(service, name) for name in ServiceFields.__slots__})
+def checked(given: service_pb2.Service) -> service_pb2.Service:
+    """Return a service in the form in which it is stored; an empty local part is made from its names.
+
+    Raises:
+        NotifyError: INVALID_FIELD, with all violations.
+    """
+    violations = Violations("service")
+    sender_name = given.custom_email_sender_name
+    for field, name in (("name", given.name), ("custom_email_sender_name", sender_name)):
+        for fault in rules.faults_of_name(name) if name or field == "name" else ():
+            violations.require(False, field, fault)
+    local_part = given.email_sender_local_part or rules.local_part(sender_name or given.name)
+    violations.require(
+        not given.email_sender_local_part or rules.is_local_part(local_part),
+        "email_sender_local_part",
+        "should be at most 64 lower-case letters and digits, in groups joined by full stops",
+    )
+    known = rules.PERMISSIONS.issuperset(given.permissions)
+    violations.require(known, "permissions", "holds a permission that there is not")
+    for limit in _LIMITS:
+        violations.require(getattr(given.limits, limit) >= 0, f"limits.{limit}", "should not be negative")
+    some = given.limits.rate_limit_per_minute > 0
+    violations.require(some, "limits.rate_limit_per_minute", "should be at least 1")
+    _check_guests(given.guest_list, violations)
+    violations.end()
+    stored = service_pb2.Service()
+    stored.CopyFrom(given)
+    stored.permissions[:] = sorted(set(given.permissions))
+    stored.email_sender_local_part = local_part
+    return stored
+
+
+def _check_guests(guests: service_pb2.GuestList, violations: Violations) -> None:
+    for field, values, is_valid, kind in (
+        ("email_addresses", guests.email_addresses, rules.is_email_address, "email address"),
+        ("phone_numbers", guests.phone_numbers, rules.is_phone_number, "phone number"),
+    ):
+        path = f"guest_list.{field}"
+        violations.require(len(values) <= rules.MAX_GUESTS, path, f"holds more than {rules.MAX_GUESTS}")
+        for index, value in enumerate(values):
+            violations.require(is_valid(value), f"{path}[{index}]", f"is not a valid {kind}")

@@ -1,170 +1,164 @@
 """Templates and their versions."""
 
-from collections.abc import Collection
-from dataclasses import replace
-from uuid import UUID
-
-from notify_common.db.unit_of_work import UnitOfWork
+from notify.admin.v1 import service_pb2
+from notify.admin.v1 import templates_service_pb2 as pb
+from notify.admin.v1.template_pb2 import Template
+from notify.common.v1 import common_pb2
+from notify.common.v1.common_pb2 import Channel
+from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
-from sqlalchemy import Connection
+from notify_common.rpc import enums
+from notify_common.rpc.paging import Pager
 
 from notify_admin.domain import templates as rules
-from notify_admin.domain.senders import SenderKind
-from notify_admin.domain.services import Service
-from notify_admin.domain.templates import CURRENT, Template, VersionKey, Wording
-from notify_admin.store import changes, senders, templates, users
-from notify_admin.store.rows import Position, request_hash
-from notify_admin.store.tables import templates as templates_table
-from notify_admin.usecases.services import get_service, lock_service
+from notify_admin.domain.templates import CURRENT, VersionKey
+from notify_admin.store import changes, templates
+from notify_admin.store.resources import LETTER_CONTACTS, TEMPLATES, USERS, VERSIONS
+from notify_admin.usecases.services import lock_service
+from notify_admin.usecases.violations import Violations
+
+_DOMESTIC = (common_pb2.POSTAGE_FIRST, common_pb2.POSTAGE_SECOND, common_pb2.POSTAGE_ECONOMY)
+_LETTERS_ONLY = ("postage", "letter_contact_id", "welsh_subject", "welsh_content")
 
 
-def create_template(
-    uow: UnitOfWork,
-    template_id: UUID,
-    service_id: UUID,
-    channel: str,
-    requested: Wording,
-    created_by_id: UUID,
-) -> Template:
-    """Create a template at version 1 and return it; a letter without a contact block gets the default one.
-
-    Idempotency key: `template_id`.
+def create_template(tx: Tx, ask: pb.CreateTemplateRequest) -> Template:
+    """Create a template at version 1; a letter without a contact block gets the default one.
 
     Raises:
         NotifyError: INVALID_FIELD, MESSAGE_TOO_LONG, QR_CODE_TOO_LONG; SERVICE_NOT_FOUND, SERVICE_ARCHIVED;
             CHANNEL_NOT_ALLOWED; USER_NOT_FOUND; SENDER_NOT_FOUND; REQUEST_ID_REUSED.
     """
-    wording = rules.checked(channel, requested)
-    with uow.begin() as conn:
-        service = lock_service(conn, service_id)
-        _require_channel(service, channel)
-        _require_user(conn, created_by_id)
-        wording, block = _with_contact(conn, service_id, channel, wording)
-        row = {
-            "id": template_id,
-            "service_id": service_id,
-            "channel": channel,
-            "created_by_id": created_by_id,
-            "request_hash": request_hash(
-                service_id=service_id, channel=channel, wording=requested, created_by_id=created_by_id
-            ),
-        }
-        if templates.create(conn, row, wording, block):
-            changes.append(conn, "template", service_id, [template_id])
-        return _required(templates.get(conn, VersionKey(service_id, template_id, CURRENT)))
+    template = checked(ask.template)
+    template.ClearField("archived")
+    template.ClearField("hidden")
+    service = lock_service(tx, template.service_id)
+    _require_channel(service, template.channel)
+    USERS.one(tx, id=template.created_by_id)
+    if template.channel == Channel.CHANNEL_LETTER and not template.letter_contact_id:
+        keys = {"service_id": service.id, "is_default": True, "archived": False}
+        default = LETTER_CONTACTS.get(tx, **keys)
+        template.letter_contact_id = default.id if default else ""
+    template.letter_contact_block = _contact_block(tx, template)
+    if templates.create(tx, ask, template):
+        changes.append(tx, "template", service.id, [ask.request_id])
+    return _current(tx, service.id, ask.request_id)
 
 
-def get_template(uow: UnitOfWork, key: VersionKey) -> Template:
-    """Return a template at a version (0: the current one), archived or not.
-
-    Raises:
-        NotifyError: TEMPLATE_NOT_FOUND.
-    """
-    with uow.autocommit() as conn:
-        return _required(templates.get(conn, key))
-
-
-def list_templates(
-    uow: UnitOfWork, service_id: UUID, channel: str | None, position: Position | None, limit: int
-) -> list[Template]:
-    """Return current versions by name, then channel. Raises NotifyError SERVICE_NOT_FOUND."""
-    with uow.autocommit() as conn:
-        found = templates.list_page(conn, service_id, channel, position, limit)
-    if not found:
-        get_service(uow, service_id)
-    return found
+def get_template(tx: Tx, ask: pb.GetTemplateRequest) -> Template:
+    """Return a template at a version, archived or not."""
+    return _required(templates.get(tx, VersionKey(ask.service_id, ask.template_id, ask.version)))
 
 
 def list_template_versions(
-    uow: UnitOfWork, service_id: UUID, template_id: UUID, position: Position | None, limit: int
-) -> list[Template]:
-    """Return all versions, newest first. Raises NotifyError TEMPLATE_NOT_FOUND."""
-    with uow.autocommit() as conn:
-        found = templates.list_versions(conn, service_id, template_id, position, limit)
-        if not found:
-            _required(templates.get(conn, VersionKey(service_id, template_id, CURRENT)))
-    return found
+    pager: Pager, tx: Tx, ask: pb.ListTemplateVersionsRequest
+) -> pb.ListTemplateVersionsResponse:
+    """All versions, newest first. Raises NotifyError TEMPLATE_NOT_FOUND."""
+    answer = TEMPLATES.page(
+        tx, pager, ask, pb.ListTemplateVersionsResponse, order="-version", id=ask.template_id
+    )
+    if not answer.templates:
+        _current(tx, ask.service_id, ask.template_id)
+    return answer
 
 
-def update_template(
-    uow: UnitOfWork,
-    service_id: UUID,
-    template_id: UUID,
-    version: int,
-    wanted: Wording,
-    changed: Collection[str],
-    updated_by_id: UUID,
-) -> Template:
-    """Make a version with the `changed` fields at their wanted values and return it.
-
-    No difference makes no version (internal-api.md A116).
+def update_template(tx: Tx, ask: pb.UpdateTemplateRequest) -> Template:
+    """Make a version with the masked fields; no difference makes none (internal-api.md A116).
 
     Raises:
         NotifyError: TEMPLATE_NOT_FOUND; TEMPLATE_ARCHIVED; STALE_VERSION; INVALID_FIELD, MESSAGE_TOO_LONG,
             QR_CODE_TOO_LONG; CHANNEL_NOT_ALLOWED; USER_NOT_FOUND; SENDER_NOT_FOUND; SERVICE_NOT_FOUND,
             SERVICE_ARCHIVED.
     """
-    with uow.begin() as conn:
-        service = lock_service(conn, service_id)
-        current = _required(templates.lock(conn, service_id, template_id))
-        if current.archived:
-            raise NotifyError("TEMPLATE_ARCHIVED")
-        if current.version != version:
-            raise NotifyError("STALE_VERSION")
-        _require_channel(service, current.channel)
-        _require_user(conn, updated_by_id)
-        wording = rules.merged(current, wanted, changed)
-        if wording == rules.wording_of(current):
-            return current
-        block = _contact_block(conn, service_id, wording.letter_contact_id)
-        templates.add_version(conn, current, wording, block, updated_by_id)
-        changes.append(conn, "template", service_id, [template_id])
-        return _required(templates.get(conn, VersionKey(service_id, template_id, CURRENT)))
+    service = lock_service(tx, ask.template.service_id)
+    current = _required(templates.lock(tx, service.id, ask.template.id))
+    if current.archived:
+        raise NotifyError("TEMPLATE_ARCHIVED")
+    if ask.template.version not in (0, current.version):
+        raise NotifyError("STALE_VERSION")
+    _require_channel(service, current.channel)
+    USERS.one(tx, id=ask.updated_by_id)
+    wanted = checked(VERSIONS.merge(current, ask.template, ask.update_mask))
+    if wanted == current:
+        return current
+    wanted.letter_contact_block = _contact_block(tx, wanted)
+    templates.add_version(tx, wanted, ask.updated_by_id)
+    changes.append(tx, "template", service.id, [current.id])
+    return _current(tx, service.id, current.id)
 
 
-def archive_template(uow: UnitOfWork, service_id: UUID, template_id: UUID, archived_by_id: UUID) -> Template:
-    """Make an archived version of a template and return it; archiving twice makes one.
+def archive_template(tx: Tx, ask: pb.ArchiveTemplateRequest) -> Template:
+    """Make an archived version of a template; archiving twice makes one."""
+    lock_service(tx, ask.service_id, archived_too=True)
+    USERS.one(tx, id=ask.archived_by_id)
+    current = _required(templates.lock(tx, ask.service_id, ask.template_id))
+    if current.archived:
+        return current
+    templates.copy_versions(tx, {"archived": True}, ask.archived_by_id, template_id=current.id)
+    changes.append(tx, "template", ask.service_id, [current.id])
+    return _current(tx, ask.service_id, current.id)
+
+
+def checked(given: Template) -> Template:
+    """Return a template in the form in which it is stored; letters go second class unless told otherwise.
 
     Raises:
-        NotifyError: TEMPLATE_NOT_FOUND; USER_NOT_FOUND; SERVICE_NOT_FOUND.
+        NotifyError: INVALID_FIELD, with all violations; MESSAGE_TOO_LONG; QR_CODE_TOO_LONG.
     """
-    with uow.begin() as conn:
-        lock_service(conn, service_id, archived_too=True)
-        _require_user(conn, archived_by_id)
-        current = _required(templates.lock(conn, service_id, template_id))
-        if not current.archived:
-            which = templates_table.c.id == template_id
-            templates.copy_versions(conn, which, {"archived": True}, archived_by_id)
-            changes.append(conn, "template", service_id, [template_id])
-        return _required(templates.get(conn, VersionKey(service_id, template_id, CURRENT)))
+    stored = Template()
+    stored.CopyFrom(given)
+    letter = given.channel == Channel.CHANNEL_LETTER
+    require = (violations := Violations("template")).require
+    require(bool(given.name.strip()), "name", "is required")
+    too_long = f"is longer than {rules.MAX_NAME_LENGTH} characters"
+    require(len(given.name) <= rules.MAX_NAME_LENGTH, "name", too_long)
+    require(bool(given.content.strip()), "content", "is required")
+    if given.channel == Channel.CHANNEL_SMS:
+        require(not given.subject, "subject", "should be empty for a text")
+    else:
+        require(bool(given.subject.strip()), "subject", "is required")
+    for field in ("subject", "welsh_subject"):
+        short = len(getattr(given, field)) <= rules.MAX_SUBJECT_LENGTH
+        require(short, field, f"is longer than {rules.MAX_SUBJECT_LENGTH} characters")
+    if letter:
+        stored.postage = given.postage or common_pb2.POSTAGE_SECOND
+        require(stored.postage in _DOMESTIC, "postage", "should be first, second or economy")
+        both_or_none = bool(given.welsh_subject.strip()) == bool(given.welsh_content.strip())
+        require(both_or_none, "welsh_content", "needs welsh_subject, and the other way round")
+    else:
+        for field in _LETTERS_ONLY:
+            require(not getattr(given, field), field, "is for letters only")
+    if given.channel != Channel.CHANNEL_EMAIL:
+        require(not given.has_unsubscribe_link, "has_unsubscribe_link", "is for emails only")
+        for field in ("content", "welsh_content"):
+            fits = len(getattr(given, field).encode()) <= rules.MAX_CONTENT_BYTES
+            require(fits, field, f"is longer than {rules.MAX_CONTENT_BYTES} bytes")
+    violations.end()
+    match given.channel:
+        case Channel.CHANNEL_SMS:
+            rules.check_text(given.content)
+        case Channel.CHANNEL_EMAIL:
+            rules.check_email(given.subject, given.content)
+        case _:
+            rules.check_letter(given.subject, given.content)
+            rules.check_letter(given.welsh_subject, given.welsh_content)
+    return stored
 
 
-def _with_contact(conn: Connection, service_id: UUID, channel: str, wording: Wording) -> tuple[Wording, str]:
-    """A new letter's wording with the contact block that it uses, and that block's lines."""
-    if channel == "letter" and wording.letter_contact_id is None:
-        default = senders.get_default(conn, SenderKind.LETTER_CONTACT, service_id)
-        if default is not None:
-            return replace(wording, letter_contact_id=default.id), default.value
-    return wording, _contact_block(conn, service_id, wording.letter_contact_id)
-
-
-def _contact_block(conn: Connection, service_id: UUID, contact_id: UUID | None) -> str:
-    if contact_id is None:
+def _contact_block(tx: Tx, template: Template) -> str:
+    if not template.letter_contact_id:
         return ""
-    contact = senders.get(conn, SenderKind.LETTER_CONTACT, service_id, contact_id)
-    if contact is None or contact.archived:
-        raise NotifyError("SENDER_NOT_FOUND")
-    return contact.value
+    keys = {"id": template.letter_contact_id, "service_id": template.service_id, "archived": False}
+    return LETTER_CONTACTS.one(tx, **keys).contact_block
 
 
-def _require_channel(service: Service, channel: str) -> None:
-    if channel not in service.permissions:
-        raise NotifyError("CHANNEL_NOT_ALLOWED", metadata={"channel": channel})
+def _require_channel(service: service_pb2.Service, channel: Channel) -> None:
+    name = enums.to_text(Channel, channel)
+    if name not in service.permissions:
+        raise NotifyError("CHANNEL_NOT_ALLOWED", metadata={"channel": name})
 
 
-def _require_user(conn: Connection, user_id: UUID) -> None:
-    if users.get(conn, user_id) is None:
-        raise NotifyError("USER_NOT_FOUND")
+def _current(tx: Tx, service_id: str, template_id: str) -> Template:
+    return _required(templates.get(tx, VersionKey(service_id, template_id, CURRENT)))
 
 
 def _required(template: Template | None) -> Template:

@@ -1,0 +1,384 @@
+"""Resources: messages whose rows stand in a table, mapped by name in both directions (ADR 0011).
+
+A field is kept in the column of its name, those of a message within a message too. What differs is declared
+once, where the resource is; a field without a column, or a column without a field, refuses to be imported.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+import sqlalchemy as sa
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.timestamp_pb2 import Timestamp
+from notify_common.db.unit_of_work import Tx
+from notify_common.errors import NotifyError
+from notify_common.rpc import enums
+from notify_common.rpc.masks import check_mask
+from notify_common.rpc.paging import Pager, page_size, that_fit
+from sqlalchemy import Column, ColumnElement, FromClause, Table
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+
+M = TypeVar("M", bound=Message)
+A = TypeVar("A", bound=Message)
+
+_UNIQUE_VIOLATION: Final = "23505"
+_OUTPUT: Final = ("id", "version", "active", "archived", "create_time", "update_time", "revoke_time")
+_HIDDEN: Final = ("request_hash",)
+
+
+class _Leaf(NamedTuple):
+    """A field that holds a value, and where it is kept."""
+
+    path: str
+    field: FieldDescriptor
+    column: ColumnElement[Any]
+
+
+class Resource(Generic[M]):
+    """The rows of a table as messages.
+
+    Args:
+        message: the class.
+        table: where the rows stand.
+        missing: reason of the NotifyError for a row that there is not.
+        taken: reason for a value that another row has and only one may have.
+        order: fields by which lists are ordered; all with a hyphen in front for the other direction.
+        output: fields that a request can't set.
+        renamed: path of a field -> the column that keeps it, where the names differ.
+        computed: name -> expression, for fields and orders that are no columns of the table. A field of this
+            name is only ever read.
+        hidden: columns that are no field's.
+        unkept: fields that no row holds; use cases fill them.
+        source: what is selected from, where that is more than the table.
+    """
+
+    def __init__(
+        self,
+        message: type[M],
+        table: Table,
+        *,
+        missing: str,
+        taken: str = "NAME_TAKEN",
+        order: str = "create_time id",
+        output: Collection[str] = (),
+        renamed: Mapping[str, str] | None = None,
+        computed: Mapping[str, ColumnElement[Any]] | None = None,
+        hidden: Collection[str] = (),
+        unkept: Collection[str] = (),
+        source: FromClause | None = None,
+    ) -> None:
+        self.message = message
+        self.table = table
+        self._missing = missing
+        self._taken = taken
+        self._source = table if source is None else source
+        self._columns: dict[str, ColumnElement[Any]] = {**{c.name: c for c in table.c}, **(computed or {})}
+        self._computed = frozenset(computed or ())
+        self._output = {*_OUTPUT, *output}
+        self._leaves = list(self._find_leaves(message.DESCRIPTOR, renamed or {}, unkept))
+        forgotten = {c.name for c in table.c} - {leaf.column.name for leaf in self._leaves}  # type: ignore[attr-defined] # all are columns or computed
+        if forgotten - {*hidden, *_HIDDEN}:
+            raise TypeError(f"{message.DESCRIPTOR.full_name} has no fields for {sorted(forgotten)}")
+        self._order = order
+        self._selected = [leaf.column.label(f"c{i}") for i, leaf in enumerate(self._leaves)]
+        indexes = {leaf.path: index for index, leaf in enumerate(self._leaves)}
+        self.read: Callable[[Any], M] = _reader(message.DESCRIPTOR, "", indexes)
+        """A row of `select` as a message."""
+
+    def _find_leaves(
+        self, descriptor: Descriptor, renamed: Mapping[str, str], unkept: Collection[str], prefix: str = ""
+    ) -> Iterator[_Leaf]:
+        for field in descriptor.fields:
+            path = prefix + field.name
+            if path in unkept:
+                continue
+            if _is_nested(field):
+                yield from self._find_leaves(field.message_type, renamed, unkept, f"{path}.")
+                continue
+            column = self._columns.get(renamed.get(path, field.name))
+            if column is None:
+                raise TypeError(f"{self.table.name} has no column for {descriptor.full_name}.{field.name}")
+            yield _Leaf(path, field, column)
+
+    # --- reading
+
+    def get(self, tx: Tx, *, locked: bool = False, **keys: object) -> M | None:
+        """The row with these values of columns, if there is one; `locked` until the transaction ends."""
+        statement = self.select(**keys)
+        row = tx.execute(statement.with_for_update(of=self.table) if locked else statement).first()
+        return None if row is None else self.read(row)
+
+    def one(self, tx: Tx, *, locked: bool = False, **keys: object) -> M:
+        """As `get`. Raises NotifyError, the resource's `missing` reason."""
+        found = self.get(tx, locked=locked, **keys)
+        if found is None:
+            raise NotifyError(self._missing)
+        return found
+
+    def find(self, tx: Tx, *where: ColumnElement[bool], **keys: object) -> list[M]:
+        """All rows that match, in the order of the resource; only for what is bounded."""
+        statement = self.select(*where, **keys).order_by(*_ordering(*self._sorting()))
+        return [self.read(row) for row in tx.execute(statement)]
+
+    def read_all(self, tx: Tx, statement: sa.Select[Any]) -> list[M]:
+        """What a statement made by `select` and more clauses finds."""
+        return [self.read(row) for row in tx.execute(statement)]
+
+    def count(self, tx: Tx, **keys: object) -> int:
+        """How many rows have these values."""
+        counted = sa.select(sa.func.count()).select_from(self._source).where(*self._equal(keys))
+        return int(tx.execute(counted).scalar_one())
+
+    def page(
+        self,
+        tx: Tx,
+        pager: Pager,
+        ask: Message,
+        answer: type[A],
+        *where: ColumnElement[bool],
+        order: str = "",
+        default_size: int = 50,
+        **keys: object,
+    ) -> A:
+        """Answer a List request: the rows whose columns are as the fields of `ask` of the same names say.
+
+        The page ends early where more would not fit into one answer.
+
+        Raises:
+            NotifyError: INVALID_FIELD; PAGE_TOKEN_INVALID.
+        """
+        filters = {
+            name: value
+            for name in _plain_fields(ask.DESCRIPTOR)
+            if name in self._columns and (value := _stored(ask, ask.DESCRIPTOR.fields_by_name[name]))
+        }
+        named = {"list": ask.DESCRIPTOR.full_name, **filters}
+        size = page_size(ask.page_size, default=default_size)  # type: ignore[attr-defined] # List requests have it
+        position = pager.decode(ask.page_token, named)  # type: ignore[attr-defined] # List requests have it
+        columns, descending = self._sorting(order)
+        after = _after(columns, descending, position)
+        statement = self.select(*where, after, **filters, **keys).add_columns(*columns)
+        rows = tx.execute(statement.order_by(*_ordering(columns, descending)).limit(size + 1)).all()
+        messages = that_fit(self.read(row) for row in rows[:size])
+        token = ""
+        if len(messages) < len(rows):
+            last = rows[len(messages) - 1][len(self._selected) :]
+            token = pager.encode(tuple(map(_position_text, last)), named)
+        repeated = next(field.name for field in answer.DESCRIPTOR.fields if field.is_repeated)
+        return answer(**{repeated: messages, "next_page_token": token})
+
+    def first_of_each(self, tx: Tx, service_ids: Sequence[str], most: int, **keys: object) -> list[M]:
+        """Up to `most` rows of each service, in the order of the resource."""
+        wanted = id_rows(service_ids)
+        firsts = (
+            self.select(**keys)
+            .where(self._columns["service_id"] == wanted.c.id)
+            .order_by(*_ordering(*self._sorting()))
+            .limit(most)
+            .lateral("firsts")
+        )
+        return self.read_all(tx, sa.select(*firsts.c).select_from(wanted.join(firsts, sa.true())))
+
+    def of_ids(self, tx: Tx, ids: Sequence[str]) -> list[M]:
+        """Those that exist of these rows, in no order."""
+        return self.read_all(tx, self.select(self.table.c.id == sa.func.any(id_array(ids))))
+
+    def select(self, *where: ColumnElement[bool], **keys: object) -> sa.Select[Any]:
+        """A statement for rows as `read_all` takes them."""
+        return sa.select(*self._selected).select_from(self._source).where(*self._equal(keys), *where)
+
+    # --- writing
+
+    def add(self, tx: Tx, ask: Message, given: M, **columns: object) -> bool:
+        """Insert `given` without its output fields, under the id of the request; False if `ask` is a repeat.
+
+        Raises:
+            NotifyError: REQUEST_ID_REUSED, the id belongs to another request; the resource's `taken` reason.
+        """
+        identity = {"id": ask.request_id, "request_hash": request_hash(ask)}  # type: ignore[attr-defined] # Create requests have it
+        return self.insert_once(tx, {**self.values(given), **columns, **identity})
+
+    def insert_once(self, tx: Tx, values: Mapping[str, Any]) -> bool:
+        """Insert a row, as `add`."""
+        # without a target: of requests at the same moment, the later ones wait for the first to commit
+        if tx.execute(insert(self.table).values(**values).on_conflict_do_nothing()).rowcount:
+            return True
+        c = self.table.c
+        stored = tx.execute(sa.select(c.request_hash).where(c.id == values["id"])).scalar()
+        if stored is None:
+            raise NotifyError(self._taken)
+        if bytes(stored) != values["request_hash"]:
+            raise NotifyError("REQUEST_ID_REUSED")
+        return False
+
+    def save(self, tx: Tx, message: M, **columns: object) -> M:
+        """Write a message, except for its output fields, and other columns; return it as it is stored then.
+
+        Raises:
+            NotifyError: the resource's `taken` reason.
+        """
+        return self.change(tx, {"id": message.id}, **self.values(message), **columns)[0]  # type: ignore[attr-defined] # resources have an id
+
+    def change(self, tx: Tx, keys: Mapping[str, object], **columns: object) -> list[M]:
+        """Set columns of all rows with the values of `keys`, count their versions up, and return them."""
+        c = self.table.c
+        stamps: dict[str, Any] = {}
+        if "update_time" in c:
+            stamps["update_time"] = sa.func.now()
+        if "version" in c:
+            stamps["version"] = c.version + 1
+        statement = sa.update(self.table).values(**stamps, **columns).where(*self._equal(keys))
+        try:
+            return [self.read(row) for row in tx.execute(statement.returning(*self._selected))]
+        except sa.exc.IntegrityError as error:
+            if getattr(error.orig, "pgcode", None) == _UNIQUE_VIOLATION:
+                raise NotifyError(self._taken) from None
+            raise
+
+    def merge(self, current: M, wanted: M, mask: FieldMask, field: str = "update_mask") -> M:
+        """A copy of `current` with the masked fields of `wanted`.
+
+        Raises:
+            NotifyError: INVALID_FIELD, the mask is empty or names a field that can't be set.
+        """
+        check_mask(mask, self._settable(), field)
+        merged = self.message()
+        merged.CopyFrom(current)
+        mask.MergeMessage(wanted, merged, replace_message_field=True, replace_repeated_field=True)
+        return merged
+
+    def values(self, message: M) -> dict[str, Any]:
+        """The columns that a message fills, its output fields left out."""
+        return {
+            str(leaf.column.name): _stored(_parent(message, leaf.path), leaf.field, leaf.column)  # type: ignore[attr-defined] # a column
+            for leaf in self._leaves
+            if leaf.path not in self._output and leaf.field.name not in self._computed
+        }
+
+    def _settable(self) -> set[str]:
+        fixed = {"service_id", "user_id", "template_id", "created_by_id", "channel", *self._output}
+        paths = {leaf.path for leaf in self._leaves} - fixed - self._computed
+        return paths | {path.partition(".")[0] for path in paths}
+
+    def _equal(self, keys: Mapping[str, object]) -> list[ColumnElement[bool]]:
+        return [
+            self._columns[name].is_(value) if value is None else self._columns[name] == value
+            for name, value in keys.items()
+        ]
+
+    def _sorting(self, order: str = "") -> tuple[list[ColumnElement[Any]], bool]:
+        order = order or self._order
+        return [self._columns[name.lstrip("-")] for name in order.split()], order.startswith("-")
+
+
+def request_hash(ask: Message) -> bytes:
+    """SHA-256 of a request: equal for its repeats, different for others of the same id."""
+    return hashlib.sha256(ask.SerializeToString(deterministic=True)).digest()
+
+
+def id_array(ids: Sequence[str]) -> ColumnElement[Any]:
+    """Ids as one array parameter."""
+    kind = ARRAY(sa.Uuid(as_uuid=False))
+    return sa.cast(sa.bindparam(None, list(ids), type_=kind), kind)
+
+
+def id_rows(ids: Sequence[str]) -> FromClause:
+    """Ids as a FROM item with the column `id`."""
+    rows = sa.func.unnest(id_array(ids)).table_valued(
+        sa.column("id", sa.Uuid(as_uuid=False)), name="wanted"
+    )
+    return rows.render_derived()
+
+
+def timestamp(value: datetime) -> Timestamp:
+    """A moment as a message."""
+    message = Timestamp()
+    message.FromDatetime(value)
+    return message
+
+
+def _ordering(columns: Sequence[ColumnElement[Any]], descending: bool) -> list[ColumnElement[Any]]:
+    return [column.desc() if descending else column.asc() for column in columns]
+
+
+def _after(
+    columns: Sequence[ColumnElement[Any]], descending: bool, position: tuple[str, ...] | None
+) -> ColumnElement[bool]:
+    if position is None:
+        return sa.true()
+    pairs = zip(position, columns, strict=True)
+    here = sa.tuple_(*(sa.cast(sa.literal(text, sa.Text), column.type) for text, column in pairs))
+    row = sa.tuple_(*columns)
+    return row < here if descending else row > here
+
+
+def _is_nested(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.full_name != Timestamp.DESCRIPTOR.full_name
+
+
+def _plain_fields(descriptor: Descriptor) -> list[str]:
+    return [f.name for f in descriptor.fields if not f.is_repeated and f.message_type is None]
+
+
+def _parent(message: Message, path: str) -> Message:
+    for name in path.split(".")[:-1]:
+        message = getattr(message, name)
+    return message
+
+
+def _reader(descriptor: Descriptor, prefix: str, indexes: Mapping[str, int]) -> Callable[[Any], Any]:
+    """Compile the function from a row to a message."""
+    made = GetMessageClass(descriptor)
+    parts: list[tuple[str, Callable[[Any], Any]]] = []
+    for field in descriptor.fields:
+        path = prefix + field.name
+        if path in indexes:
+            parts.append((field.name, _value_reader(field, indexes[path])))
+        elif _is_nested(field) and any(known.startswith(f"{path}.") for known in indexes):
+            parts.append((field.name, _reader(field.message_type, f"{path}.", indexes)))
+    return lambda row: made(**{name: read(row) for name, read in parts})
+
+
+def _value_reader(field: FieldDescriptor, index: int) -> Callable[[Any], Any]:
+    convert: Callable[[Any], Any]
+    if field.message_type is not None:
+        convert = timestamp
+    elif field.enum_type is not None:
+        wrapper = EnumTypeWrapper(field.enum_type)
+        convert = lambda text: enums.from_text(wrapper, text)  # noqa: E731 # one of three small conversions
+    elif field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated:
+        convert = lambda value: value.decode() if isinstance(value, bytes) else value  # noqa: E731 # see above
+    else:
+        return itemgetter(index)
+    return lambda row: None if row[index] is None else convert(row[index])
+
+
+def _stored(message: Message, field: FieldDescriptor, column: ColumnElement[Any] | None = None) -> Any:
+    """The value of a field as its column holds it; what is empty is null where the column takes that."""
+    value = getattr(message, field.name)
+    if field.is_repeated:
+        return list(value)
+    if field.message_type is not None:
+        return value.ToDatetime(UTC) if message.HasField(field.name) else None
+    if field.enum_type is not None:
+        return enums.to_text(EnumTypeWrapper(field.enum_type), value) if value else None
+    if field.has_presence and not message.HasField(field.name) and _takes_null(column):
+        return None
+    if field.type == FieldDescriptor.TYPE_STRING and not value and _takes_null(column):
+        return None
+    return value
+
+
+def _takes_null(column: ColumnElement[Any] | None) -> bool:
+    return isinstance(column, Column) and bool(column.nullable)
+
+
+def _position_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,115 @@
+"""The resources of this context: which message is kept in which table."""
+
+from typing import Final
+
+import sqlalchemy as sa
+from notify.admin.v1 import api_key_pb2, service_pb2, template_pb2, user_pb2
+
+from notify_admin.store import tables
+from notify_admin.store.mapping import Resource
+from notify_admin.store.tables import api_keys, memberships, services, template_versions, templates, users
+
+SERVICES: Final = Resource(
+    service_pb2.Service,
+    services,
+    missing="SERVICE_NOT_FOUND",
+    renamed={
+        "guest_list.email_addresses": "guest_email_addresses",
+        "guest_list.phone_numbers": "guest_phone_numbers",
+    },
+    hidden=["normalised_name"],
+)
+
+SMS_SENDERS: Final = Resource(
+    service_pb2.SmsSender,
+    tables.sms_senders,
+    missing="SENDER_NOT_FOUND",
+    order="-is_default -create_time -id",
+    renamed={"sender": "value"},
+    output=["inbound_number_id"],
+)
+REPLY_TO_ADDRESSES: Final = Resource(
+    service_pb2.ReplyToAddress,
+    tables.reply_to_addresses,
+    missing="SENDER_NOT_FOUND",
+    order="-is_default -create_time -id",
+    renamed={"email_address": "value"},
+)
+LETTER_CONTACTS: Final = Resource(
+    service_pb2.LetterContact,
+    tables.letter_contacts,
+    missing="SENDER_NOT_FOUND",
+    order="-is_default -create_time -id",
+    renamed={"contact_block": "value"},
+)
+
+USERS: Final = Resource(user_pb2.User, users, missing="USER_NOT_FOUND", order="name id")
+MEMBERS: Final = Resource(
+    user_pb2.User,
+    users,
+    missing="USER_NOT_FOUND",
+    order="name id",
+    computed={"service_id": memberships.c.service_id},
+    source=users.join(memberships, memberships.c.user_id == users.c.id),
+)
+
+API_KEYS: Final = Resource(
+    api_key_pb2.ApiKey,
+    api_keys,
+    missing="API_KEY_NOT_FOUND",
+    order="-create_time -id",
+    hidden=["encrypted_secret"],
+)
+VERIFICATION_KEYS: Final = Resource(
+    api_key_pb2.VerificationKey,
+    api_keys,
+    missing="API_KEY_NOT_FOUND",
+    order="-works -create_time -id",
+    # as stored: whoever may know the secret decrypts it
+    renamed={"api_key_id": "id", "secret": "encrypted_secret"},
+    computed={"works": api_keys.c.revoke_time.is_(None)},
+    hidden=["service_id", "name", "created_by_id", "create_time"],
+)
+
+VERSIONS: Final = Resource(
+    template_pb2.Template,
+    template_versions,
+    missing="TEMPLATE_NOT_FOUND",
+    renamed={"id": "template_id", "created_by_id": "made_by_id", "create_time": "make_time"},
+    output=["letter_contact_block"],
+    unkept=["service_id", "channel", "hidden", "created_by_email_address", "update_time"],
+)
+"""What each version of a template holds by itself; `made_by_id` is who made the version."""
+
+_OF_VERSIONS = [
+    "name",
+    "subject",
+    "content",
+    "version",
+    "archived",
+    "postage",
+    "letter_contact_id",
+    "letter_contact_block",
+    "has_unsubscribe_link",
+    "welsh_subject",
+    "welsh_content",
+]
+TEMPLATES: Final = Resource(
+    template_pb2.Template,
+    templates,
+    missing="TEMPLATE_NOT_FOUND",
+    order="name channel id",
+    computed={
+        **{name: template_versions.c[name] for name in _OF_VERSIONS},
+        "current_version": templates.c.version,
+        "created_by_email_address": users.c.email_address,
+        "update_time": sa.case((template_versions.c.version > 1, template_versions.c.make_time)).label(
+            "update_time"
+        ),
+    },
+    output=["hidden"],
+    source=template_versions.join(templates, template_versions.c.template_id == templates.c.id).join(
+        users, templates.c.created_by_id == users.c.id
+    ),
+)
+"""Templates at each of their versions; `current_version` is which one counts."""

@@ -1,0 +1,73 @@
+"""Configuration as other processes cache it, and the news of its changes (design.md §3.2)."""
+
+from typing import Any, Final
+
+from notify.admin.v1 import config_feed_service_pb2 as pb
+from notify.admin.v1.snapshot_pb2 import ServiceSnapshot, Snapshot, SnapshotKey
+from notify_common.db.unit_of_work import Tx
+from notify_common.errors import FieldViolation, invalid_field
+from notify_common.rpc import enums
+from notify_common.rpc.paging import page_size, that_fit
+
+from notify_admin.domain.templates import VersionKey
+from notify_admin.store import changes, members, templates
+from notify_admin.store.mapping import timestamp
+from notify_admin.store.resources import REPLY_TO_ADDRESSES, SERVICES, SMS_SENDERS
+from notify_admin.usecases.senders import MOST_SENDERS
+
+MOST_MEMBERS: Final = 1000
+MOST_KEYS: Final = 100
+MOST_CHANGES: Final = 500
+
+
+def get_snapshots(tx: Tx, ask: pb.GetSnapshotsRequest) -> pb.GetSnapshotsResponse:
+    """Read services and templates, each kind in as many statements however many there are."""
+    if not 1 <= len(ask.keys) <= MOST_KEYS:
+        raise invalid_field(FieldViolation("keys", f"should have between 1 and {MOST_KEYS} items"))
+    service_ids = [key.service_id for key in ask.keys if key.WhichOneof("key") == "service_id"]
+    versions = [_version_key(key) for key in ask.keys if key.WhichOneof("key") == "template_version"]
+    services = _service_snapshots(tx, service_ids) if service_ids else {}
+    found = templates.get_many(tx, versions) if versions else {}
+    answers = (
+        Snapshot(key=key, template=found.get(_version_key(key)))
+        if key.WhichOneof("key") == "template_version"
+        else Snapshot(key=key, service=services.get(key.service_id))
+        for key in ask.keys
+    )
+    return pb.GetSnapshotsResponse(snapshots=that_fit(answers))
+
+
+def list_config_changes(tx: Tx, ask: pb.ListConfigChangesRequest) -> pb.ListConfigChangesResponse:
+    """Changes after a cursor, oldest first."""
+    size = page_size(ask.page_size, default=MOST_CHANGES, maximum=MOST_CHANGES)
+    rows, cursor = changes.read(tx, ask.cursor, size)
+    return pb.ListConfigChangesResponse(changes=map(_change, rows), next_cursor=cursor)
+
+
+def _service_snapshots(tx: Tx, service_ids: list[str]) -> dict[str, ServiceSnapshot]:
+    found = {service.id: ServiceSnapshot(service=service) for service in SERVICES.of_ids(tx, service_ids)}
+    ids = list(found)
+    for sender in SMS_SENDERS.first_of_each(tx, ids, MOST_SENDERS, archived=False):
+        found[sender.service_id].sms_senders.append(sender)
+    for address in REPLY_TO_ADDRESSES.first_of_each(tx, ids, MOST_SENDERS, archived=False):
+        found[address.service_id].reply_to_addresses.append(address)
+    for member in members.addresses(tx, ids, MOST_MEMBERS):
+        snapshot = found[member.service_id]
+        snapshot.member_email_addresses.append(member.email_address)
+        if member.mobile_number:
+            snapshot.member_mobile_numbers.append(member.mobile_number)
+    return found
+
+
+def _version_key(key: SnapshotKey) -> VersionKey:
+    named = key.template_version
+    return VersionKey(named.service_id, named.template_id, named.version)
+
+
+def _change(row: Any) -> pb.ConfigChange:
+    return pb.ConfigChange(
+        kind=enums.from_text(pb.ConfigChange.Kind, row.kind),  # type: ignore[arg-type] # a value of the enum
+        service_id=row.service_id,
+        template_id=row.template_id,
+        change_time=timestamp(row.create_time),
+    )

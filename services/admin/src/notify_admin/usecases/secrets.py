@@ -1,0 +1,58 @@
+"""Secrets at rest: encrypted with a list of Fernet keys, of which the first encrypts and all decrypt.
+
+A new key is put in front, the secrets are encrypted anew, and the old key is taken away.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from notify_common.db.unit_of_work import UnitOfWork
+
+from notify_admin.store import api_keys
+
+_ROTATE_BATCH: Final = 500
+_UNKNOWN_KEY: Final = "an API key's secret was encrypted with a key that is not configured"
+
+
+class SecretBox:
+    """Encrypts and decrypts secrets."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        """Raises ValueError unless there is a key and all are Fernet keys; the message holds none of them."""
+        try:
+            self._fernet = MultiFernet([Fernet(key) for key in keys])
+        except ValueError:
+            raise ValueError("should be Fernet keys: 32 bytes each, in URL-safe Base64") from None
+
+    def encrypt(self, secret: str) -> str:
+        """The secret as it is stored: ASCII."""
+        return self._fernet.encrypt(secret.encode()).decode()
+
+    def decrypt(self, encrypted: str) -> str:
+        """The secret in clear. Raises RuntimeError if none of the keys encrypted it."""
+        try:
+            return self._fernet.decrypt(encrypted).decode()
+        except InvalidToken:
+            raise RuntimeError(_UNKNOWN_KEY) from None
+
+    def rotate(self, encrypted: str) -> str:
+        """The same secret encrypted with the first key. Raises RuntimeError as `decrypt`."""
+        try:
+            return self._fernet.rotate(encrypted).decode()
+        except InvalidToken:
+            raise RuntimeError(_UNKNOWN_KEY) from None
+
+
+def rotate_secrets(uow: UnitOfWork, box: SecretBox) -> int:
+    """Encrypt every secret anew with the first key and return how many; repeating it is harmless."""
+    last: str | None = None
+    total = 0
+    while True:
+        with uow.begin() as tx:
+            batch = api_keys.lock_secrets(tx, last, _ROTATE_BATCH)
+            if not batch:
+                return total
+            api_keys.save_secrets(tx, [(key_id, box.rotate(encrypted)) for key_id, encrypted in batch])
+        last = batch[-1][0]
+        total += len(batch)
