@@ -38,9 +38,7 @@ class Settings(DatabaseSettings):
     """Fernet keys, one a line (or parted by spaces): the first encrypts API key secrets, all decrypt them."""
     default_sms_sender: Annotated[str, AfterValidator(text_sender)] = "GOVUK"
     """What texts of a new service come from, unless its creator says otherwise."""
-    platform_email_address: Annotated[str, AfterValidator(reply_to_address)] = (
-        "notify@example.gov.uk"
-    )
+    platform_email_address: Annotated[str, AfterValidator(reply_to_address)] = "notify@example.gov.uk"
     """Where answers to the platform's own emails go; used by `seed`."""
 
     def secret_box(self) -> SecretBox:

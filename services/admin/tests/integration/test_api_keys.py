@@ -12,7 +12,7 @@ from notify.admin.v1 import api_keys_service_pb2 as pb
 from notify.admin.v1.config_feed_service_pb2 import ListConfigChangesRequest
 from notify.common.v1 import common_pb2
 from notify_admin.settings import Settings
-from notify_admin.usecases.api_keys import SecretBox, rotate_secrets
+from notify_admin.usecases.secrets import SecretBox, rotate_secrets
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.snapshots.cache import ConfigFeedPoller, SnapshotCache
@@ -256,4 +256,4 @@ def test_secrets_are_encrypted_anew_and_the_old_key_can_go(
     with uow.begin() as conn:
         encrypted = conn.execute(sa.text("SELECT encrypted_secret FROM api_keys")).scalars().all()
     only_new = SecretBox([new])
-    assert {only_new.decrypt(bytes(value)) for value in encrypted} == secrets
+    assert {only_new.decrypt(bytes(value).decode()) for value in encrypted} == secrets

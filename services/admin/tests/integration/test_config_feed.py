@@ -52,7 +52,7 @@ def test_snapshot_of_a_service_holds_all_that_sending_needs(admin: Admin) -> Non
         services_pb.CreateReplyToAddressRequest(
             request_id=new_id(),
             reply_to_address=service_pb2.ReplyToAddress(
-                service_id=service.id, email_address="fish@example.gov.uk"
+                service_id=service.id, email_address="fish@example.gov.uk", is_default=True
             ),
         )
     ).reply_to_address

@@ -212,7 +212,7 @@ def test_check_config_names_what_is_wrong_and_repeats_no_secret(environment: dic
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
-        ("NOTIFY_ADMIN_DEFAULT_SMS_SENDER", "should be 3 to 11 letters"),
+        ("NOTIFY_ADMIN_DEFAULT_SMS_SENDER", "should be 1 to 11 letters"),
         ("NOTIFY_ADMIN_PLATFORM_EMAIL_ADDRESS", "is not a valid email address"),
     ],
 )

@@ -146,7 +146,7 @@ def test_bad_service_is_refused_and_nothing_written(
 
 def test_bad_default_sender_is_refused_and_nothing_written(admin: Admin) -> None:
     request = pb.CreateServiceRequest(
-        request_id=new_id(), service=service_pb2.Service(name="Boats"), default_sms_sender="x"
+        request_id=new_id(), service=service_pb2.Service(name="Boats"), default_sms_sender="00x"
     )
     with pytest.raises(NotifyError) as caught:
         admin.services.CreateService(request)
@@ -228,6 +228,14 @@ def test_stale_version_changes_nothing(admin: Admin) -> None:
         admin.update_service(service, "restricted")
     assert caught.value.reason == "STALE_VERSION"
     assert admin.get_service(service.id) == newer
+
+
+def test_update_without_a_version_is_checked_against_none(admin: Admin) -> None:
+    service = admin.make_service()
+    service.prefix_sms = True
+    admin.update_service(service, "prefix_sms")
+    service.version, service.restricted = 0, True
+    assert admin.update_service(service, "restricted").version == 3
 
 
 def test_of_two_who_change_one_version_one_wins(admin: Admin) -> None:

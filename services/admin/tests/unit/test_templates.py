@@ -1,24 +1,35 @@
 """Rules of templates."""
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
-from notify_admin.domain.templates import Wording, checked
+from notify.admin.v1.template_pb2 import Template
+from notify.common.v1 import common_pb2
+from notify_admin.usecases.templates import checked
 from notify_common.errors import NotifyError
 
-SMS = Wording("Reminder", "", "Hello ((name))", None, None, False, "", "")
-EMAIL = replace(SMS, subject="About ((thing))")
-LETTER = replace(EMAIL, postage="first")
+
+def replace(template: Template, **fields: Any) -> Template:
+    changed = Template()
+    changed.CopyFrom(template)
+    for name, value in fields.items():
+        setattr(changed, name, value)
+    return changed
+
+
+SMS = Template(name="Reminder", content="Hello ((name))", channel=common_pb2.CHANNEL_SMS)
+EMAIL = replace(SMS, channel=common_pb2.CHANNEL_EMAIL, subject="About ((thing))")
+LETTER = replace(EMAIL, channel=common_pb2.CHANNEL_LETTER, postage=common_pb2.POSTAGE_FIRST)
 BASES = {"sms": SMS, "email": EMAIL, "letter": LETTER}
 
 
 @pytest.mark.parametrize("channel", BASES)
 def test_takes(channel: str) -> None:
-    assert checked(channel, BASES[channel]) == BASES[channel]
+    assert checked(BASES[channel]) == BASES[channel]
 
 
 def test_letters_go_second_class_unless_told_otherwise() -> None:
-    assert checked("letter", replace(LETTER, postage=None)).postage == "second"
+    assert checked(replace(LETTER, postage=0)).postage == common_pb2.POSTAGE_SECOND
 
 
 @pytest.mark.parametrize(
@@ -28,13 +39,13 @@ def test_letters_go_second_class_unless_told_otherwise() -> None:
         ("sms", {"name": "x" * 256}, "name"),
         ("sms", {"content": " \n"}, "content"),
         ("sms", {"subject": "none of it"}, "subject"),
-        ("sms", {"postage": "first"}, "postage"),
+        ("sms", {"postage": common_pb2.POSTAGE_FIRST}, "postage"),
         ("sms", {"has_unsubscribe_link": True}, "has_unsubscribe_link"),
         ("sms", {"content": "x" * 1_048_577}, "content"),
         ("email", {"subject": ""}, "subject"),
         ("email", {"welsh_subject": "Amdanoch"}, "welsh_subject"),
         ("letter", {"subject": " "}, "subject"),
-        ("letter", {"postage": "europe"}, "postage"),
+        ("letter", {"postage": common_pb2.POSTAGE_EUROPE}, "postage"),
         ("letter", {"has_unsubscribe_link": True}, "has_unsubscribe_link"),
         ("letter", {"welsh_subject": "Amdanoch"}, "welsh_content"),
         ("letter", {"welsh_content": "Annwyl"}, "welsh_content"),
@@ -42,7 +53,7 @@ def test_letters_go_second_class_unless_told_otherwise() -> None:
 )
 def test_refuses(channel: str, change: dict[str, object], field: str) -> None:
     with pytest.raises(NotifyError) as caught:
-        checked(channel, replace(BASES[channel], **change))  # type: ignore[arg-type]
+        checked(replace(BASES[channel], **change))
     assert caught.value.reason == "INVALID_FIELD"
     assert [violation.field for violation in caught.value.violations] == [f"template.{field}"]
 
@@ -51,15 +62,15 @@ def test_refuses(channel: str, change: dict[str, object], field: str) -> None:
     ("channel", "longest", "unit"), [("sms", "x" * 918, "characters"), ("email", "x" * 2_000_000, "bytes")]
 )
 def test_takes_the_longest_content_and_refuses_one_more(channel: str, longest: str, unit: str) -> None:
-    checked(channel, replace(BASES[channel], content=longest))
+    checked(replace(BASES[channel], content=longest))
     with pytest.raises(NotifyError) as caught:
-        checked(channel, replace(BASES[channel], content=longest + "x"))
+        checked(replace(BASES[channel], content=longest + "x"))
     assert caught.value.reason == "MESSAGE_TOO_LONG"
     assert dict(caught.value.metadata) == {"channel": channel, "limit": str(len(longest)), "unit": unit}
 
 
 def test_gaps_of_a_text_cost_nothing() -> None:
-    checked("sms", replace(SMS, content="x" * 918 + "((name))"))
+    checked(replace(SMS, content="x" * 918 + "((name))"))
 
 
 @pytest.mark.parametrize("field", ["content", "welsh_content"])
@@ -67,5 +78,5 @@ def test_refuses_a_qr_code_with_too_much_in_it(field: str) -> None:
     base = replace(LETTER, welsh_subject="Amdanoch", welsh_content="Annwyl")
     code = "QR: https://example.gov.uk/" + "x" * 600
     with pytest.raises(NotifyError) as caught:
-        checked("letter", replace(base, **{field: code}))  # type: ignore[arg-type]
+        checked(replace(base, **{field: code}))
     assert caught.value.reason == "QR_CODE_TOO_LONG"

@@ -1,14 +1,15 @@
 """Rules of users."""
 
 import pytest
-from notify_admin.domain.users import UserFields, checked
+from notify.admin.v1.user_pb2 import User
+from notify_admin.usecases.users import checked
 from notify_common.errors import NotifyError
 
-ANN = UserFields("Ann", "Ann@example.gov.uk", "")
+ANN = User(name="Ann", email_address="Ann@example.gov.uk", mobile_number="")
 
 
 def test_numbers_are_stored_in_international_form() -> None:
-    stored = checked(UserFields("Ann", "ann@example.gov.uk", "07700 900 123"))
+    stored = checked(User(name="Ann", email_address="ann@example.gov.uk", mobile_number="07700 900 123"))
     assert stored.mobile_number == "+447700900123"
     assert checked(ANN) == ANN
 
@@ -16,14 +17,17 @@ def test_numbers_are_stored_in_international_form() -> None:
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        (UserFields(" ", "ann@example.gov.uk", ""), "user.name"),
-        (UserFields("x" * 256, "ann@example.gov.uk", ""), "user.name"),
-        (UserFields("Ann", "nowhere", ""), "user.email_address"),
-        (UserFields("Ann", f"{'x' * 300}@example.gov.uk", ""), "user.email_address"),
-        (UserFields("Ann", "ann@example.gov.uk", "12"), "user.mobile_number"),
+        (User(name=" ", email_address="ann@example.gov.uk", mobile_number=""), "user.name"),
+        (User(name="x" * 256, email_address="ann@example.gov.uk", mobile_number=""), "user.name"),
+        (User(name="Ann", email_address="nowhere", mobile_number=""), "user.email_address"),
+        (
+            User(name="Ann", email_address=f"{'x' * 300}@example.gov.uk", mobile_number=""),
+            "user.email_address",
+        ),
+        (User(name="Ann", email_address="ann@example.gov.uk", mobile_number="12"), "user.mobile_number"),
     ],
 )
-def test_refuses(fields: UserFields, field: str) -> None:
+def test_refuses(fields: User, field: str) -> None:
     with pytest.raises(NotifyError) as caught:
         checked(fields)
     assert [violation.field for violation in caught.value.violations] == [field]

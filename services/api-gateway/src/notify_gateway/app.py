@@ -15,8 +15,9 @@ from notify_common.tracing import configure_tracing, shutdown_tracing
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from notify_gateway import middleware
+from notify_gateway.admin import internal
 from notify_gateway.answers import LEGACY
-from notify_gateway.auth import Authenticator
+from notify_gateway.auth import ADMIN_CLIENT, Authenticator, ClientAuthenticator
 from notify_gateway.callbacks import mmg
 from notify_gateway.clients import Clients
 from notify_gateway.console import inbox
@@ -63,6 +64,10 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     app.register_blueprint(templates.blueprint(authenticator, clients))
     app.register_blueprint(status.blueprint(settings))
     app.register_blueprint(mmg.blueprint(clients))
+    if settings.admin_client_secrets is not None:
+        secrets = settings.admin_client_secrets.get_secret_value().split()
+        for routes in internal.blueprints(clients, ClientAuthenticator(ADMIN_CLIENT, secrets)):
+            app.register_blueprint(routes)
     if settings.console_enabled:
         app.register_blueprint(inbox.blueprint(clients))
     if settings.trusted_proxy_count:

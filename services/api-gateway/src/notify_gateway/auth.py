@@ -1,6 +1,7 @@
-"""Tokens of services, verified in memory (public-api.md §1.2, §1.3, appendix D)."""
+"""Tokens of services and of internal clients, verified in memory (public-api.md §1.2, §1.3, appendix D)."""
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NoReturn
@@ -15,6 +16,9 @@ from notify_gateway.snapshots import ApiKey, ServiceFacts, Snapshots
 
 LEEWAY_SECONDS: Final = 30
 """How far a token's times may be from ours, both ways, inclusive."""
+
+ADMIN_CLIENT: Final = "notify-admin"
+"""Issuer of the admin web app's tokens."""
 
 _ALGORITHM: Final = "HS256"
 _SCHEME: Final = "Bearer "
@@ -77,6 +81,29 @@ class Authenticator:
         return Caller(service, key.id, key.key_type)
 
 
+class ClientAuthenticator:
+    """Checks tokens of one internal client (internal-api.md §1.2)."""
+
+    def __init__(self, issuer: str, secrets: Sequence[str]) -> None:
+        """`secrets` are those that are in force, several while one is changed."""
+        self._issuer = issuer
+        self._secrets = [secret.encode() for secret in secrets]
+
+    def authenticate(self, header: str | None) -> None:
+        """Raises NotifyError TOKEN_MISSING or TOKEN_INVALID unless the header holds the client's token."""
+        text = _bearer_text(header)
+        token = _parse(text) if len(text) <= _LONGEST_CACHED_TOKEN else _parse.__wrapped__(text)
+        if "iss" not in token.claims:
+            _refuse("issuer-missing")
+        if token.claims["iss"] != self._issuer:
+            _refuse("issuer-other")
+        if token.algorithm != _ALGORITHM:
+            _refuse("algorithm")
+        if "iat" not in token.claims or not any(_signed_with(secret, token) for secret in self._secrets):
+            _refuse("key-unknown")
+        _check_claims(token.claims, int(clock.now().timestamp()))
+
+
 def _bearer_text(header: str | None) -> str:
     # Servers differ in whether they strip a header's value; the answer must not.
     value = (header or "").strip()
@@ -100,11 +127,11 @@ def _parse(text: str) -> _Token:
 
 
 def _signing_key(token: _Token, keys: tuple[ApiKey, ...]) -> ApiKey | None:
-    for key in keys:
-        expected = hmac.digest(key.secret.encode(), token.signed, "sha256")
-        if hmac.compare_digest(expected, token.signature):
-            return key
-    return None
+    return next((key for key in keys if _signed_with(key.secret.encode(), token)), None)
+
+
+def _signed_with(secret: bytes, token: _Token) -> bool:
+    return hmac.compare_digest(hmac.digest(secret, token.signed, "sha256"), token.signature)
 
 
 def _service_id(claims: dict[str, Any]) -> str:

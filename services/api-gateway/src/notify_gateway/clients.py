@@ -7,6 +7,7 @@ from typing import Any, cast
 import grpc
 from notify.admin.v1.api_keys_service_pb2_grpc import ApiKeyVerificationServiceStub
 from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
+from notify.admin.v1.services_service_pb2_grpc import ServicesServiceStub
 from notify.admin.v1.templates_service_pb2_grpc import TemplatesServiceStub
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
@@ -52,6 +53,11 @@ class Clients:
     def key_verification(self) -> ApiKeyVerificationServiceStub:
         """Secrets of API keys."""
         return cast(ApiKeyVerificationServiceStub, self._stub(ApiKeyVerificationServiceStub, "admin"))
+
+    @property
+    def services(self) -> ServicesServiceStub:
+        """Services and what they send from."""
+        return cast(ServicesServiceStub, self._stub(ServicesServiceStub, "admin"))
 
     @property
     def templates(self) -> TemplatesServiceStub:

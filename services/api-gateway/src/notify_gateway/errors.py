@@ -92,6 +92,8 @@ TABLE: Final[Rows] = {
     "USER_NOT_FOUND": NO_RESULT,
     "SENDER_NOT_FOUND": _bad("{field} {sender_id} does not exist in database for service id {service_id}"),
     "DEFAULT_SENDER": _bad("The default of several can’t be archived"),
+    "DEFAULT_NEEDED": _bad("You must have at least one as the default."),
+    "INBOUND_NUMBER_FIXED": _bad("You cannot change an inbound number"),
     "NAME_TAKEN": _bad("This name is taken"),
     "TOO_MANY": _bad("There can’t be more than {limit}"),
     # notifications
@@ -171,6 +173,7 @@ TABLE: Final[Rows] = {
         {
             "scheme": _token("Unauthorized: authentication bearer scheme must be used", 401),
             "issuer-missing": _token("Invalid token: iss field not provided"),
+            "issuer-other": _token("Unauthorized: not allowed to perform this action", 401),
             "issuer-invalid": _token("Invalid token: service id is not the right data type"),
             "service-unknown": _token("Invalid token: service not found"),
             "service-without-keys": _token("Invalid token: service has no API keys"),

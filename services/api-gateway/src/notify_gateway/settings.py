@@ -33,6 +33,9 @@ class GatewaySettings(ServiceSettings):
     """Where people administer their services; appears in one error message, without a slash at the end."""
     auth_stale_seconds: Annotated[float, Field(ge=0, le=3600)] = 300.0
     """How old keys may be that are used on while the admin service does not answer."""
+    admin_client_secrets: SecretStr | None = None
+    """Secrets with which the admin web app signs its tokens, one a line (or parted by spaces), several while
+    one is changed. Without any, its routes are not served: so should run what faces the internet."""
     metrics_token: SecretStr | None = None
     """Bearer token that GET /metrics asks for; without it the route is open."""
     git_commit: str = "unknown"

@@ -63,6 +63,12 @@ REASONS: Final[Mapping[str, Reason]] = {
     "DEFAULT_SENDER": Reason(
         StatusCode.FAILED_PRECONDITION, "The default of several senders can't be archived."
     ),
+    "DEFAULT_NEEDED": Reason(
+        StatusCode.FAILED_PRECONDITION, "The service would have senders of a kind, and none as its default."
+    ),
+    "INBOUND_NUMBER_FIXED": Reason(
+        StatusCode.FAILED_PRECONDITION, "A sender that is an inbound number is neither renamed nor archived."
+    ),
     "NAME_TAKEN": Reason(StatusCode.ALREADY_EXISTS, "Another resource has this name."),
     "TOO_MANY": Reason(
         StatusCode.FAILED_PRECONDITION, "The service has as many of these as it may have.", ("limit",)

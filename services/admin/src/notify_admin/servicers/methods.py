@@ -1,4 +1,4 @@
-"""The methods of a gRPC service, made from use cases by name and checked against the descriptor (ADR 0011)."""
+"""The methods of gRPC services, made from use cases by name and checked against descriptors (ADR 0011)."""
 
 import importlib
 import inspect
@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from notify_common.db.unit_of_work import Tx, UnitOfWork
@@ -27,12 +27,12 @@ _READS = ("Get", "List")
 
 @dataclass(frozen=True, slots=True)
 class Gets:
-    """A declared Get method: the row whose columns are as the request's ids say, `<resource>_id` being `id`."""
+    """A declared Get method: the row whose columns are as the request's ids say; `x_id` of an x is `id`."""
 
     resource: Resource[Any]
-    where: Mapping[str, object] = field(default_factory=dict)
+    where: Mapping[str, Any] = field(default_factory=dict)
 
-    def usecase(self, method: MethodDescriptor) -> UseCase:
+    def usecase(self, method: Any) -> UseCase:
         """The function for a method."""
         name = method.output_type.fields[0].name
         keys = {f.name: "id" if f.name == f"{name}_id" else f.name for f in method.input_type.fields}
@@ -55,7 +55,7 @@ class Lists:
     parent: Resource[Any] | None = None
     """What the request's first id names, which must exist for the list to be empty."""
 
-    def usecase(self, pager: Pager, method: MethodDescriptor) -> UseCase:
+    def usecase(self, pager: Pager, method: Any) -> UseCase:
         """The function for a method."""
         answer = GetMessageClass(method.output_type)
         keys = dict(self.where) if isinstance(self.where, Mapping) else {}
@@ -77,7 +77,7 @@ def registration(
     *named: UseCase,
     **given: UseCase | Gets | Lists,
 ) -> Registration:
-    """The service whose methods are use cases: `named` by their own names (`get_user` -> GetUser), or `given`.
+    """The service whose methods are use cases: `named` as they are (`get_user` -> GetUser), or `given`.
 
     Reads are one statement each, or several that need not agree; everything else is a transaction.
 
@@ -86,9 +86,8 @@ def registration(
     """
     methods: dict[str, UseCase | Gets | Lists] = {_method_name(usecase): usecase for usecase in named}
     methods |= given
-    if methods.keys() != service.methods_by_name.keys():
-        odd = sorted(methods.keys() ^ service.methods_by_name.keys())
-        raise TypeError(f"{service.full_name} and its use cases differ in {odd}")
+    if odd := methods.keys() ^ set(service.methods_by_name):
+        raise TypeError(f"{service.full_name} and its use cases differ in {sorted(odd)}")
     servicer = SimpleNamespace()
     for name, made in methods.items():
         method = service.methods_by_name[name]
@@ -107,7 +106,7 @@ def registration(
     return Registration(add, servicer, service.full_name)
 
 
-def _handler(begin: Any, method: MethodDescriptor, usecase: UseCase) -> Callable[..., Message]:
+def _handler(begin: Any, method: Any, usecase: UseCase) -> Callable[..., Message]:
     answer = GetMessageClass(method.output_type)
     resource = method.output_type.fields[0].name if method.output_type.fields else ""
 
@@ -125,7 +124,7 @@ def _method_name(usecase: UseCase) -> str:
     return "".join(part.capitalize() for part in function.__name__.split("_"))
 
 
-def _compare(usecase: UseCase, method: MethodDescriptor) -> None:
+def _compare(usecase: UseCase, method: Any) -> None:
     """Raise TypeError unless the use case takes the method's request and makes its answer or resource."""
     signature = inspect.signature(usecase, eval_str=True)
     ask = list(signature.parameters.values())[-1].annotation

@@ -2,16 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import UTC
-from typing import Final
+from typing import Any, Final
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from notify_common.rpc.validate import Checker, validating
-
-MAX_TEXT: Final = 2_000_000
-"""Characters that any text may have; the rules of the domain are closer."""
 
 REQUIRED: Final = {
     "Service": ("name",),
@@ -43,7 +39,8 @@ def _required(message: Message, request: Message | None) -> tuple[str, ...]:
     if request is None:
         return tuple(f.name for f in fields if f.name.endswith("_id") and not f.has_presence)
     if name in _ALWAYS:
-        return () if message.WhichOneof("key") == "template_version" else _ALWAYS[name]  # type: ignore[arg-type] # of SnapshotKey
+        chosen = message.WhichOneof("key") if message.DESCRIPTOR.oneofs else None
+        return () if chosen == "template_version" else _ALWAYS[name]
     if "request_id" in request.DESCRIPTOR.fields_by_name:
         return REQUIRED.get(name, ())
     if request.DESCRIPTOR.name in (f"Set{name}Request", f"Update{name}Request"):
@@ -71,7 +68,7 @@ def _check(
                 _check(checker, value, f"{inner}.", _required(value, root), root)
 
 
-def _values(message: Message, field: FieldDescriptor, path: str) -> Iterator[tuple[str, object]]:
+def _values(message: Message, field: Any, path: str) -> Iterator[tuple[str, object]]:
     value = getattr(message, field.name)
     if field.is_repeated:
         yield from ((f"{path}[{index}]", item) for index, item in enumerate(value))
@@ -79,18 +76,18 @@ def _values(message: Message, field: FieldDescriptor, path: str) -> Iterator[tup
         yield path, value
 
 
-def _check_value(
-    checker: Checker, field: FieldDescriptor, path: str, value: object, required: bool
-) -> None:
+def _check_value(checker: Checker, field: Any, path: str, value: object, required: bool) -> None:
     match value:
         case str() if field.name == "id" or field.name.endswith(("_id", "_ids")):
             if value or required:
                 checker.uuid(path, value)
         case str():
-            (checker.required if required else checker.text)(path, value, MAX_TEXT)
+            (checker.required if required else checker.text)(path, value)
         case int() if field.enum_type is not None:
             if value or required:
                 checker.enum(path, EnumTypeWrapper(field.enum_type), value)
+        case int() if field.name == "version" and value < 0:
+            checker.fail(path, "should not be negative")
         case Timestamp():
             try:
                 value.ToDatetime(UTC)
@@ -98,5 +95,3 @@ def _check_value(
                 checker.fail(path, "is not a valid timestamp")
         case _:
             pass
-
-

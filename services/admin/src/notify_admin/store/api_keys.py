@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 import sqlalchemy as sa
+from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 
 from notify_admin.store.tables import api_keys
@@ -39,7 +40,7 @@ def lock_secrets(tx: Tx, after_id: str | None, limit: int) -> list[tuple[str, st
 
 def save_secrets(tx: Tx, secrets: list[tuple[str, str]]) -> None:
     """Store encrypted secrets by id, in one statement."""
-    columns = sa.column("id", sa.Uuid(as_uuid=False)), sa.column("encrypted_secret", sa.LargeBinary)
+    columns = sa.column("id", id_type()), sa.column("encrypted_secret", sa.LargeBinary)
     values = sa.values(*columns, name="secrets").data([(key, secret.encode()) for key, secret in secrets])
     statement = sa.update(api_keys).values(encrypted_secret=values.c.encrypted_secret)
     tx.execute(statement.where(api_keys.c.id == values.c.id))

@@ -11,12 +11,13 @@ from operator import itemgetter
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
+from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 from notify_common.rpc import enums
@@ -28,6 +29,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 M = TypeVar("M", bound=Message)
 A = TypeVar("A", bound=Message)
 
+_Descriptor = Any
+"""Of a message or field: the two implementations of protobuf have classes of their own."""
+
 _UNIQUE_VIOLATION: Final = "23505"
 _OUTPUT: Final = ("id", "version", "active", "archived", "create_time", "update_time", "revoke_time")
 _HIDDEN: Final = ("request_hash",)
@@ -37,7 +41,7 @@ class _Leaf(NamedTuple):
     """A field that holds a value, and where it is kept."""
 
     path: str
-    field: FieldDescriptor
+    field: _Descriptor
     column: ColumnElement[Any]
 
 
@@ -83,7 +87,7 @@ class Resource(Generic[M]):
         self._computed = frozenset(computed or ())
         self._output = {*_OUTPUT, *output}
         self._leaves = list(self._find_leaves(message.DESCRIPTOR, renamed or {}, unkept))
-        forgotten = {c.name for c in table.c} - {leaf.column.name for leaf in self._leaves}  # type: ignore[attr-defined] # all are columns or computed
+        forgotten = {c.name for c in table.c} - {leaf.column.name for leaf in self._leaves}
         if forgotten - {*hidden, *_HIDDEN}:
             raise TypeError(f"{message.DESCRIPTOR.full_name} has no fields for {sorted(forgotten)}")
         self._order = order
@@ -93,7 +97,7 @@ class Resource(Generic[M]):
         """A row of `select` as a message."""
 
     def _find_leaves(
-        self, descriptor: Descriptor, renamed: Mapping[str, str], unkept: Collection[str], prefix: str = ""
+        self, descriptor: _Descriptor, renamed: Mapping[str, str], unkept: Collection[str], prefix: str = ""
     ) -> Iterator[_Leaf]:
         for field in descriptor.fields:
             path = prefix + field.name
@@ -109,13 +113,13 @@ class Resource(Generic[M]):
 
     # --- reading
 
-    def get(self, tx: Tx, *, locked: bool = False, **keys: object) -> M | None:
+    def get(self, tx: Tx, *, locked: bool = False, **keys: Any) -> M | None:
         """The row with these values of columns, if there is one; `locked` until the transaction ends."""
         statement = self.select(**keys)
         row = tx.execute(statement.with_for_update(of=self.table) if locked else statement).first()
         return None if row is None else self.read(row)
 
-    def one(self, tx: Tx, *, locked: bool = False, **keys: object) -> M:
+    def one(self, tx: Tx, *, locked: bool = False, **keys: Any) -> M:
         """As `get`. Raises NotifyError, the resource's `missing` reason."""
         found = self.get(tx, locked=locked, **keys)
         if found is None:
@@ -257,7 +261,7 @@ class Resource(Generic[M]):
     def values(self, message: M) -> dict[str, Any]:
         """The columns that a message fills, its output fields left out."""
         return {
-            str(leaf.column.name): _stored(_parent(message, leaf.path), leaf.field, leaf.column)  # type: ignore[attr-defined] # a column
+            str(leaf.column.name): _stored(_parent(message, leaf.path), leaf.field, leaf.column)
             for leaf in self._leaves
             if leaf.path not in self._output and leaf.field.name not in self._computed
         }
@@ -285,15 +289,13 @@ def request_hash(ask: Message) -> bytes:
 
 def id_array(ids: Sequence[str]) -> ColumnElement[Any]:
     """Ids as one array parameter."""
-    kind = ARRAY(sa.Uuid(as_uuid=False))
+    kind = ARRAY(id_type())
     return sa.cast(sa.bindparam(None, list(ids), type_=kind), kind)
 
 
 def id_rows(ids: Sequence[str]) -> FromClause:
     """Ids as a FROM item with the column `id`."""
-    rows = sa.func.unnest(id_array(ids)).table_valued(
-        sa.column("id", sa.Uuid(as_uuid=False)), name="wanted"
-    )
+    rows = sa.func.unnest(id_array(ids)).table_valued(sa.column("id", id_type()), name="wanted")
     return rows.render_derived()
 
 
@@ -319,11 +321,11 @@ def _after(
     return row < here if descending else row > here
 
 
-def _is_nested(field: FieldDescriptor) -> bool:
+def _is_nested(field: _Descriptor) -> bool:
     return field.message_type is not None and field.message_type.full_name != Timestamp.DESCRIPTOR.full_name
 
 
-def _plain_fields(descriptor: Descriptor) -> list[str]:
+def _plain_fields(descriptor: _Descriptor) -> list[str]:
     return [f.name for f in descriptor.fields if not f.is_repeated and f.message_type is None]
 
 
@@ -333,7 +335,7 @@ def _parent(message: Message, path: str) -> Message:
     return message
 
 
-def _reader(descriptor: Descriptor, prefix: str, indexes: Mapping[str, int]) -> Callable[[Any], Any]:
+def _reader(descriptor: _Descriptor, prefix: str, indexes: Mapping[str, int]) -> Callable[[Any], Any]:
     """Compile the function from a row to a message."""
     made = GetMessageClass(descriptor)
     parts: list[tuple[str, Callable[[Any], Any]]] = []
@@ -346,7 +348,7 @@ def _reader(descriptor: Descriptor, prefix: str, indexes: Mapping[str, int]) -> 
     return lambda row: made(**{name: read(row) for name, read in parts})
 
 
-def _value_reader(field: FieldDescriptor, index: int) -> Callable[[Any], Any]:
+def _value_reader(field: _Descriptor, index: int) -> Callable[[Any], Any]:
     convert: Callable[[Any], Any]
     if field.message_type is not None:
         convert = timestamp
@@ -360,7 +362,7 @@ def _value_reader(field: FieldDescriptor, index: int) -> Callable[[Any], Any]:
     return lambda row: None if row[index] is None else convert(row[index])
 
 
-def _stored(message: Message, field: FieldDescriptor, column: ColumnElement[Any] | None = None) -> Any:
+def _stored(message: Message, field: _Descriptor, column: ColumnElement[Any] | None = None) -> Any:
     """The value of a field as its column holds it; what is empty is null where the column takes that."""
     value = getattr(message, field.name)
     if field.is_repeated:

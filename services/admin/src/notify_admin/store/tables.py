@@ -3,6 +3,7 @@
 from typing import Any
 
 import sqlalchemy as sa
+from notify_common.db.columns import id_type
 from notify_common.feeds.producer import feed_table
 from sqlalchemy import Column, Index, MetaData, Table
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -15,7 +16,7 @@ metadata = MetaData(
     }
 )
 
-_id = sa.Uuid(as_uuid=False)
+_id = id_type()
 _instant = sa.DateTime(timezone=True)
 
 

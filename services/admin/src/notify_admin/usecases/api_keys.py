@@ -42,7 +42,7 @@ def create_api_key(box: SecretBox, tx: Tx, ask: pb.CreateApiKeyRequest) -> pb.Cr
 def revoke_api_key(tx: Tx, ask: pb.RevokeApiKeyRequest) -> api_key_pb2.ApiKey:
     """Revoke a key for good; revoking twice keeps the first time.
 
-    Everyone who verifies signatures hears of it through the feed. It waits for no other change of the service.
+    Everyone who verifies signatures hears of it through the feed. It waits for no other change.
     """
     if api_keys.revoke(tx, ask.service_id, ask.api_key_id):
         changes.append(tx, "api-keys", ask.service_id)

@@ -72,7 +72,7 @@ def create_sender(kind: SenderKind, tx: Tx, ask: Any) -> Message:
             raise NotifyError("DEFAULT_NEEDED")
         _refuse_second(kind, tx, live, stored)
         changes.append(tx, "service", given.service_id)
-    return kind.resource.one(tx, id=ask.request_id)
+    return kind.resource.one(tx, id=ask.request_id)  # type: ignore[no-any-return] # of the resource's class
 
 
 def set_sender(kind: SenderKind, tx: Tx, ask: Any) -> Message:
@@ -129,7 +129,8 @@ def archive_sender(kind: SenderKind, tx: Tx, ask: Any) -> Message:
     if kind is LETTER_CONTACT:
         nothing = {"letter_contact_id": None, "letter_contact_block": ""}
         _change_letters(tx, ask.service_id, sender_id, nothing)
-    return kind.resource.change(tx, {"id": sender_id}, archived=True)[0]
+    archived: Message = kind.resource.change(tx, {"id": sender_id}, archived=True)[0]
+    return archived
 
 
 def _settle(kind: SenderKind, given: Any) -> str:

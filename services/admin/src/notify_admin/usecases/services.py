@@ -94,7 +94,7 @@ def with_defaults(given: service_pb2.Service) -> service_pb2.Service:
     service.CopyFrom(given)
     limits = rules.TRIAL_LIMITS if given.restricted else rules.LIVE_LIMITS
     for name, value in limits.items():
-        if not given.limits.HasField(name):  # type: ignore[arg-type] # a name of the message's
+        if not given.limits.HasField(name):
             setattr(service.limits, name, value)
     service.limits.rate_limit_per_minute = (
         given.limits.rate_limit_per_minute or rules.DEFAULT_RATE_LIMIT_PER_MINUTE

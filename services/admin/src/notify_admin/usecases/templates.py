@@ -1,5 +1,7 @@
 """Templates and their versions."""
 
+from typing import Any
+
 from notify.admin.v1 import service_pb2
 from notify.admin.v1 import templates_service_pb2 as pb
 from notify.admin.v1.template_pb2 import Template
@@ -35,7 +37,7 @@ def create_template(tx: Tx, ask: pb.CreateTemplateRequest) -> Template:
     _require_channel(service, template.channel)
     USERS.one(tx, id=template.created_by_id)
     if template.channel == Channel.CHANNEL_LETTER and not template.letter_contact_id:
-        keys = {"service_id": service.id, "is_default": True, "archived": False}
+        keys: dict[str, Any] = {"service_id": service.id, "is_default": True, "archived": False}
         default = LETTER_CONTACTS.get(tx, **keys)
         template.letter_contact_id = default.id if default else ""
     template.letter_contact_block = _contact_block(tx, template)
@@ -147,7 +149,11 @@ def checked(given: Template) -> Template:
 def _contact_block(tx: Tx, template: Template) -> str:
     if not template.letter_contact_id:
         return ""
-    keys = {"id": template.letter_contact_id, "service_id": template.service_id, "archived": False}
+    keys: dict[str, Any] = {
+        "id": template.letter_contact_id,
+        "service_id": template.service_id,
+        "archived": False,
+    }
     return LETTER_CONTACTS.one(tx, **keys).contact_block
 
 

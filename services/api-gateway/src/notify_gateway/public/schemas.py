@@ -115,12 +115,15 @@ _CHECKER: Final = _format_checker()
 
 
 class Schema:
-    """A kind of request. Only the keywords that `_predicate` reads may be used."""
+    """A kind of request. Only the keywords that `_predicate` reads may be used, unless it is not quick."""
 
-    def __init__(self, schema: Mapping[str, Json]) -> None:
-        """`wording` in a property's schema takes the place of every message about that property."""
+    def __init__(self, schema: Mapping[str, Json], *, quick: bool = True) -> None:
+        """`wording` in a property's schema takes the place of every message about that property.
+
+        One that is not `quick` may use any keyword and always asks `jsonschema`.
+        """
         self._schema = schema
-        self._is_valid = _predicate(schema)
+        self._is_valid = _predicate(schema) if quick else self._has_no_messages
 
     def check(self, value: Json) -> None:
         """Raises InvalidRequest with a sentence for each thing wrong, in the contract's order."""
@@ -137,6 +140,9 @@ class Schema:
         At most MOST_MESSAGES: a list of half a million wrong items is no reason to work for seconds.
         """
         return [_sentence(error) for error in islice(self._validator.iter_errors(value), MOST_MESSAGES)]
+
+    def _has_no_messages(self, value: Json) -> bool:
+        return not self.messages(value)
 
     @cached_property
     def _validator(self) -> Draft7Validator:

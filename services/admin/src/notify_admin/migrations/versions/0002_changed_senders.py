@@ -14,6 +14,4 @@ def upgrade() -> None:
     for table in ("sms_senders", "reply_to_addresses", "letter_contacts"):
         op.add_column(table, sa.Column("update_time", sa.DateTime(timezone=True), nullable=True))
     op.add_column("sms_senders", sa.Column("inbound_number_id", sa.Uuid(), nullable=True))
-    op.create_index(
-        "uq_sms_senders_inbound_number_id", "sms_senders", ["inbound_number_id"], unique=True
-    )
+    op.create_index("uq_sms_senders_inbound_number_id", "sms_senders", ["inbound_number_id"], unique=True)

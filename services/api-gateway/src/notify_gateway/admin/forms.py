@@ -1,0 +1,169 @@
+"""Forms: what a request's body may hold, in one of the contract's two styles of error (internal-api.md §1.5).
+
+`schema` answers as JSON Schema does, a list of sentences; `fields` answers lists of sentences by key.
+A checked form has the keys that it names and no others.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from notify_content import email_address
+
+from notify_gateway.public.schemas import Schema, canonical_uuid
+
+Json = Any
+MISSING: Final = "Missing data for required field."
+
+
+class InvalidForm(Exception):
+    """A body with wrong fields: sentences by key."""
+
+    def __init__(self, messages: Mapping[str, list[str]]) -> None:
+        super().__init__(len(messages))
+        self.messages = messages
+
+
+class Form(Protocol):
+    """What a route takes."""
+
+    def check(self, body: Json) -> dict[str, Json]:
+        """The checked form. Raises InvalidForm or InvalidRequest."""
+
+
+UUID: Final = {"type": "string", "format": "uuid", "wording": "is not a valid UUID"}
+NULLABLE_UUID: Final = {**UUID, "type": ["string", "null"]}
+STRING: Final = {"type": "string"}
+TEXT: Final = {"type": "string", "minLength": 1}
+BOOLEAN: Final = {"type": "boolean"}
+INTEGER: Final = {"type": "integer"}
+EMAIL: Final = {"type": "string", "format": "email_address"}
+HTTPS: Final = {"type": "string", "format": "https_url", "wording": "is not a valid https url"}
+
+
+class JsonForm:
+    """A form with the sentences of JSON Schema."""
+
+    def __init__(self, properties: Mapping[str, Json], required: str, closed: bool, more: Json) -> None:
+        self._names = tuple(properties)
+        self._schema = Schema(
+            {
+                "type": "object",
+                "properties": properties,
+                **({"additionalProperties": False} if closed else {}),
+                "required": required.split(),
+                **more,
+            },
+            quick=False,
+        )
+
+    def check(self, body: Json) -> dict[str, Json]:
+        """As Form."""
+        self._schema.check(body)
+        return {name: body[name] for name in self._names if name in body}
+
+
+def schema(required: str = "", *, closed: bool = False, more: Json = None, **properties: Json) -> JsonForm:
+    """A form described by JSON Schema; `required` keys are parted by spaces, `more` are further keywords.
+
+    A closed one refuses other keys.
+    """
+    return JsonForm(properties, required, closed, more or {})
+
+
+Rule = Callable[[Json], Json]
+"""Returns the value to pass on, or raises ValueError with the sentence."""
+
+
+class FieldsForm:
+    """A form whose errors are told by key."""
+
+    def __init__(self, rules: Mapping[str, Rule], required: str, unknown: bool) -> None:
+        self._rules = rules
+        self._required = required.split()
+        self._refuse_unknown = unknown
+
+    def check(self, body: Json) -> dict[str, Json]:
+        """As Form."""
+        if not isinstance(body, dict):
+            raise InvalidForm({"_schema": ["Invalid input type."]})
+        if self._refuse_unknown and (others := [name for name in body if name not in self._rules]):
+            raise InvalidForm({"_schema": [f"Unknown field name {name}" for name in others]})
+        messages = {name: [MISSING] for name in self._required if name not in body}
+        form: dict[str, Json] = {}
+        for name, rule in self._rules.items():
+            if name in body:
+                try:
+                    form[name] = rule(body[name])
+                except ValueError as error:
+                    messages[name] = [str(error)]
+        if messages:
+            raise InvalidForm(messages)
+        return form
+
+
+def fields(required: str = "", *, refuse_unknown: bool = False, **rules: Rule) -> FieldsForm:
+    """A form of named rules; `required` keys are parted by spaces. Other keys are ignored, or refused."""
+    return FieldsForm(rules, required, refuse_unknown)
+
+
+def nullable(rule: Rule) -> Rule:
+    """The rule, for a value that may be null too."""
+    return lambda value: None if value is None else rule(value)
+
+
+def string(value: Json) -> str:
+    """A text."""
+    return _of(value, str, "Not a valid string.")  # type: ignore[no-any-return] # it is one
+
+
+def boolean(value: Json) -> bool:
+    """True or false."""
+    return _of(value, bool, "Not a valid boolean.")  # type: ignore[no-any-return] # it is one
+
+
+def integer(value: Json) -> int:
+    """A whole number that a column can hold."""
+    number = _of(value, int, "Not a valid integer.")
+    if isinstance(number, bool) or not -(2**31) <= number < 2**31:
+        raise ValueError("Not a valid integer.")
+    return number  # type: ignore[no-any-return] # it is one
+
+
+def uuid(value: Json) -> str:
+    """An id, in its canonical spelling."""
+    try:
+        return canonical_uuid(string(value))
+    except ValueError:
+        raise ValueError("Not a valid UUID.") from None
+
+
+def moment(value: Json) -> datetime:
+    """A time in any ISO 8601 spelling; without a zone it is UTC."""
+    try:
+        read = datetime.fromisoformat(string(value))
+    except ValueError:
+        raise ValueError("Not a valid datetime.") from None
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+
+
+def email(value: Json) -> str:
+    """An email address."""
+    try:
+        email_address.parse(string(value))
+    except email_address.InvalidEmailAddress:
+        raise ValueError("Not a valid email address") from None
+    return str(value)
+
+
+def list_of(rule: Rule) -> Rule:
+    """A list whose items all keep a rule."""
+    return lambda values: [rule(value) for value in _of(values, list, "Not a valid list.")]
+
+
+def _of(value: Json, kind: type, sentence: str) -> Any:
+    if value is None:
+        raise ValueError("Field may not be null.")
+    if not isinstance(value, kind):
+        raise ValueError(sentence)
+    return value
