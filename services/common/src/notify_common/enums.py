@@ -30,3 +30,14 @@ class Postage(StrEnum):
     ECONOMY = "economy"
     EUROPE = "europe"
     REST_OF_WORLD = "rest-of-world"
+
+
+class Lane(StrEnum):
+    """How urgent a message is where it waits beside others, the most urgent first (`design.md §3.3`)."""
+
+    PLATFORM = "platform"
+    """The platform's own mail: sign-in codes, invitations."""
+    API = "api"
+    """Sent one by one, over the API or by a person."""
+    JOB = "job"
+    """A row of a job."""

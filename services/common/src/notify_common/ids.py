@@ -3,9 +3,13 @@
 import hashlib
 import re
 import secrets
+from typing import Final
 from uuid import UUID
 
 from notify_common import clock
+
+PLATFORM_SERVICE_ID: Final = "d6aa2c68-a2d9-4437-ab19-3ae8eb202553"
+"""The service that the platform's own mail is sent as, on every installation."""
 
 _CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _VARIANT = 0b10 << 62

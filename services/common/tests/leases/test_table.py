@@ -52,7 +52,9 @@ def fill(uow: UnitOfWork, count: int, age: float = 1) -> None:
 
 def end_leases(uow: UnitOfWork) -> None:
     with uow.begin() as conn:
-        conn.execute(sa.update(work).values(leased_until=sa.func.now() - timedelta(seconds=1)))
+        past = sa.func.now() - timedelta(seconds=1)
+        leased = sa.update(work).where(work.c.leased_until.is_not(None))
+        conn.execute(leased.values(due_at=past, leased_until=past))
 
 
 def make_due(uow: UnitOfWork) -> None:
@@ -271,13 +273,33 @@ def test_heartbeat_begins_the_lease_anew(uow: UnitOfWork) -> None:
         assert queue.claim(conn) == []
 
 
-def test_age_is_of_the_row_waiting_longest_leased_or_not(uow: UnitOfWork) -> None:
+def test_age_is_of_the_row_waiting_longest_that_no_worker_has(uow: UnitOfWork) -> None:
     with uow.begin() as conn:
         assert queue.oldest_due_age(conn) == 0
+    fill(uow, 2, age=100)
+    with uow.begin() as conn:
+        queue.claim(conn, 1)
+        assert 100 <= queue.oldest_due_age(conn) < 200
+        queue.claim(conn, 1)
+        assert queue.oldest_due_age(conn) == 0
+
+
+def test_claimed_row_says_since_when_it_was_due(uow: UnitOfWork) -> None:
     fill(uow, 1, age=100)
     with uow.begin() as conn:
-        queue.claim(conn)
-        assert 100 <= queue.oldest_due_age(conn) < 200
+        (row,) = queue.claim(conn)
+        now = conn.execute(sa.select(sa.func.now())).scalar_one()
+    assert 100 <= (now - row.due_at).total_seconds() < 200
+
+
+def test_claims_one_row_by_its_key(uow: UnitOfWork) -> None:
+    fill(uow, 3)
+    with uow.begin() as conn:
+        row = queue.claim_row(conn, shard=1, id=1)
+        assert row is not None
+        assert (row.id, row.attempt) == (1, 1)
+        assert queue.claim_row(conn, shard=1, id=1) is None
+        assert queue.claim_row(conn, shard=0, id=99) is None
 
 
 def test_claim_runs_on_the_index_of_waiting_rows(uow: UnitOfWork) -> None:

@@ -196,7 +196,7 @@ class House:
         """What half a minute does to the batches of a task that died."""
         for table in ("render_batches", "print_batches"):
             self.run(
-                f"UPDATE {table} SET leased_until = now() - interval '1 s' WHERE leased_until IS NOT NULL"
+                f"UPDATE {table} SET due_at = now(), leased_until = now() WHERE leased_until IS NOT NULL"
             )
 
     def due_again(self) -> None:

@@ -24,8 +24,9 @@ from notify_notifications.store.acceptance import AcceptanceStore
 from notify_notifications.store.counters import CounterStore
 from notify_notifications.store.limits import LimitStore
 from notify_notifications.store.notifications import NotificationStore
+from notify_notifications.store.outbox import MOST_ROWS
 from notify_notifications.store.tables import feed_cursors, outbox_queue
-from notify_notifications.usecases.hand_over import MOST_ROWS, letter_relay, message_relay
+from notify_notifications.usecases.hand_over import letter_relay, message_relay
 from notify_notifications.usecases.limits import Limits
 from notify_notifications.usecases.preview_template import PreviewTemplate
 from notify_notifications.usecases.read_notifications import ReadNotifications

@@ -44,7 +44,7 @@ class FakeAdmin(config_feed_service_pb2_grpc.ConfigFeedServiceServicer):
     before_answer: Callable[[Any, Any], None] = lambda request, context: None
 
     def add_service(self, **fields: Any) -> str:
-        service_id = new_id()
+        service_id: str = fields.pop("id", None) or new_id()
         limits: dict[str, int] = {
             "rate_limit_per_minute": 3000,
             "sms_per_day": 1000,

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from notify.common.v1 import common_pb2
 from notify_common.errors import NotifyError
+from notify_common.ids import PLATFORM_SERVICE_ID
 from notify_notifications.usecases import hand_over
 
 from .conftest import House
@@ -24,6 +25,24 @@ def send_texts(house: House, count: int, **service: object) -> tuple[str, list[s
 
 def make_due(house: House) -> None:
     house.execute("UPDATE outbox SET due_at = now(), leased_until = NULL")
+
+
+def test_messages_wait_in_their_lanes_and_of_their_services(house: House) -> None:
+    house.admin.add_service(id=PLATFORM_SERVICE_ID)
+    other, (sent,) = send_texts(house, 1)
+    template = house.admin.add_template(PLATFORM_SERVICE_ID, "sms", "Your code")
+    code = sms(PLATFORM_SERVICE_ID, template)
+    house.stub.SendSms(code)
+
+    rows = house.rows("SELECT notification_id::text, lane, service_id::text FROM outbox")
+    assert {tuple(row) for row in rows} == {
+        (sent, "api", other),
+        (code.request_id, "platform", PLATFORM_SERVICE_ID),
+    }
+    house.relay()
+    assert list(house.providers.dispatches) == [code.request_id, sent], "the platform's own mail goes first"
+    assert house.providers.dispatches[sent].lane == common_pb2.LANE_API
+    assert house.providers.dispatches[code.request_id].lane == common_pb2.LANE_PLATFORM
 
 
 def test_a_text_is_handed_over_as_it_will_be_sent(house: House) -> None:
@@ -97,7 +116,7 @@ def test_a_relay_that_dies_after_the_hand_over_hands_over_again_and_nothing_doub
     def die() -> None:
         # the lease ends while the answer is on its way: as if the process had died and another taken over
         house.providers.after_commit = lambda: None
-        house.execute("UPDATE outbox SET leased_until = now() - interval '1 second', lease_token = NULL")
+        house.execute("UPDATE outbox SET due_at = now(), leased_until = now(), lease_token = NULL")
 
     house.providers.after_commit = die
     house.relay()
@@ -157,7 +176,7 @@ def test_rows_stay_leased_however_long_their_batch_takes(
     def meanwhile() -> None:
         # half a minute goes by in the middle of the first hand-over; the next row takes its time as well
         house.providers.after_commit = lambda: second.append(house.relay())
-        house.execute("UPDATE outbox SET leased_until = now() - interval '1 second'")
+        house.execute("UPDATE outbox SET due_at = now(), leased_until = now()")
 
     house.providers.after_commit = meanwhile
     assert house.relay() == 4

@@ -105,9 +105,7 @@ class House:
 
     def expire_leases(self) -> None:
         """What a minute does to the rows of a worker that died."""
-        self.run(
-            "UPDATE dispatches SET leased_until = now() - interval '1 second' WHERE leased_until IS NOT NULL"
-        )
+        self.run("UPDATE dispatches SET due_at = now(), leased_until = now() WHERE leased_until IS NOT NULL")
 
 
 class Workers:

@@ -18,7 +18,7 @@ from notify.admin.v1 import (
 from notify.common.v1 import common_pb2
 from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.errors import NotifyError
-from notify_common.ids import child_id
+from notify_common.ids import PLATFORM_SERVICE_ID, child_id
 
 from notify_admin.usecases import senders
 from notify_admin.usecases.services import create_service
@@ -26,7 +26,7 @@ from notify_admin.usecases.templates import create_template
 from notify_admin.usecases.users import create_user
 
 USER_ID: Final = "6af522d0-2915-4e52-83a3-3690455a5fe6"
-SERVICE_ID: Final = "d6aa2c68-a2d9-4437-ab19-3ae8eb202553"
+SERVICE_ID: Final = PLATFORM_SERVICE_ID
 
 _PERMISSIONS: Final = ("email", "international_letters", "international_sms", "sms")
 _DEFAULT_SENDER: Final = "GOVUK"

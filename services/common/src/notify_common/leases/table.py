@@ -2,22 +2,37 @@
 
 A row is due at `due_at`. A worker claims due rows for a while; the lease keeps other workers off. Finishing
 happens in the same transaction as the effect and only where the lease is still the worker's own, which the
-lease token tells. A worker that dies leaves its rows behind; they come up again when the lease ends.
-All times are the database's, so that the clocks of the workers' machines don't matter.
+lease token tells. A claimed row is due again when its lease ends, so that what dead workers left behind comes
+up again by itself, and leased rows are in nobody's way. All times are the database's, so that the clocks of
+the workers' machines don't matter.
+
+Where services fill a queue it is a `FairQueue`: a claim is divided between lanes and services.
 """
 
 import math
 import uuid
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy import Column, ColumnElement, Connection, Executable, FromClause, Index, Row, Table
+from sqlalchemy import CTE, Column, ColumnElement, Connection, Executable, FromClause, Index, Row, Table
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from notify_common.enums import Lane
+from notify_common.leases.shares import PLACES, Shares, Tenant, Walk, divide_again
+
+LeasedRow: TypeAlias = Row[Any]
+"""A row that a claim returned: what the queue's other methods know it by."""
+
 MAX_CLAIM = 500
+NO_SERVICE = "00000000-0000-0000-0000-000000000000"
+"""The service of rows that were queued before queues knew any."""
+
+_MOST_LOOKS = 4
+"""Looks round the rings in one claim, where many services wait for a later time only."""
 
 
 def lease_columns() -> list[Column[Any]]:
@@ -38,10 +53,24 @@ def lease_columns() -> list[Column[Any]]:
     ]
 
 
+def lane_column() -> Column[Any]:
+    """The column by which a `FairQueue` divides its claims between lanes."""
+    return Column("lane", sa.Text, nullable=False, server_default=Lane.API.value)
+
+
 def due_index(table: Table) -> Index:
     """The index that claims run on: waiting rows only, by `due_at`."""
-    waiting = sa.and_(table.c.due_at.is_not(None), table.c.parked_at.is_(None))
-    return Index(f"ix_{table.name}_due", table.c.due_at, postgresql_where=waiting)
+    return Index(f"ix_{table.name}_due", table.c.due_at, postgresql_where=_in_queue(table))
+
+
+def fair_index(table: Table, *filters: str) -> Index:
+    """The index that claims of a `FairQueue` run on, beside that of `due_at`.
+
+    Args:
+        filters: names of the columns that claims filter by.
+    """
+    columns = [table.c[name] for name in (*filters, "lane", "service_id", "due_at")]
+    return Index(f"ix_{table.name}_fair", *columns, postgresql_where=_in_queue(table))
 
 
 def parked_index(table: Table) -> Index:
@@ -63,6 +92,8 @@ class Queue:
         retry_cap_seconds: longest delay.
         counts_on: whether rows that come back from parking go on counting their attempts: for tables whose
             tries are numbered by them.
+        free: condition besides on the rows that are claimed.
+        marks: what a claim writes, in place of a lease, by column name: for work that another hand leases.
     """
 
     def __init__(
@@ -75,6 +106,8 @@ class Queue:
         retry_base_seconds: float = 1,
         retry_cap_seconds: float = 600,
         counts_on: bool = False,
+        free: ColumnElement[bool] | None = None,
+        marks: Mapping[str, ColumnElement[Any]] | None = None,
     ) -> None:
         self.table = table
         self.key_columns = tuple(key_columns)
@@ -83,49 +116,72 @@ class Queue:
         self._base = retry_base_seconds
         self._cap = retry_cap_seconds
         self._counts_on = counts_on
+        self._free = sa.true() if free is None else free
         self._keys = [table.c[name] for name in self.key_columns]
+        self._place: ColumnElement[Any] = sa.literal_column(f"{table.name}.ctid")
+        ends = sa.func.now() + self._lease
+        self._marks = marks or {
+            "due_at": ends,
+            "leased_until": ends,
+            "lease_token": sa.bindparam("new_token", type_=sa.Uuid),
+            "attempt": table.c.attempt + 1,
+        }
         self._claim_statement = cache(self._make_claim_statement)
 
-    def claim(self, conn: Connection, limit: int = MAX_CLAIM, **filters: object) -> list[Row[Any]]:
+    def claim(self, conn: Connection, limit: int = MAX_CLAIM, **filters: object) -> list[LeasedRow]:
         """Lease up to `limit` (at most 500) due rows, those due longest first, and return them whole.
 
-        No two claims get the same row while its lease lasts. `attempt` of the rows counts this claim. A row
-        that used up its attempts without a word from its worker (which it may have killed) is parked, not
-        returned. `filters` are equalities on columns of the table.
+        No two claims get the same row while its lease lasts. `attempt` of the rows counts this claim,
+        `due_at` says since when they were due. A row that used up its attempts without a word from its worker
+        (which it may have killed) is parked, not returned. `filters` are equalities on columns of the table.
         """
-        values = {f"only_{name}": value for name, value in filters.items()}
-        values |= {"new_token": uuid.uuid4(), "at_most": min(limit, MAX_CLAIM)}
-        rows = conn.execute(self._claim_statement(*filters), values).all()
+        rows = self._take(conn, self._claim_statement(*filters), filters, at_most=min(limit, MAX_CLAIM))
+        return sorted(rows, key=lambda row: row.due_at)
+
+    def claim_row(self, conn: Connection, **key: object) -> LeasedRow | None:
+        """Lease the row with this key and return it whole; None where it is not due, leased or parked."""
+        return next(iter(Queue.claim(self, conn, 1, **key)), None)
+
+    def _take(
+        self, conn: Connection, statement: Executable, filters: Mapping[str, object], **values: object
+    ) -> list[LeasedRow]:
+        """Run a claim's statement, park what used up its attempts and return the rest."""
+        parameters = {f"only_{name}": value for name, value in filters.items()}
+        rows = conn.execute(statement, {**parameters, **values, "new_token": uuid.uuid4()}).all()
         exhausted = [row for row in rows if row.attempt > self.max_attempts]
         if exhausted:
             self.park(conn, exhausted, "no worker finished it")
-            rows = [row for row in rows if row.attempt <= self.max_attempts]
-        return sorted(rows, key=lambda row: row.due_at)
+        return [row for row in rows if row.attempt <= self.max_attempts]
 
     def _make_claim_statement(self, *filters: str) -> Executable:
         """The statement of `claim`; kept, as polls of idle queues cost little else than making it."""
         t = self.table
-        due = sa.and_(self._waiting(), *(t.c[name] == sa.bindparam(f"only_{name}") for name in filters))
         picked = (
-            sa.select(*self._keys)
-            .where(due)
+            sa.select(*self._keys, t.c.due_at, self._place.label("place"))
+            .where(self._waiting(), *self._equal(filters))
             .order_by(t.c.due_at)
             .limit(sa.bindparam("at_most", type_=sa.Integer))
             .with_for_update(skip_locked=True)
-            .cte("picked")
         )
-        return (
-            sa.update(t)
-            .values(
-                leased_until=sa.func.now() + self._lease,
-                lease_token=sa.bindparam("new_token"),
-                attempt=t.c.attempt + 1,
-            )
-            .where(*(key == picked.c[key.name] for key in self._keys))
-            .returning(*t.c)
-        )
+        return self._mark(picked.cte("picked"))
 
-    def finish(self, conn: Connection, rows: Sequence[Row[Any]]) -> int:
+    def _mark(self, picked: CTE) -> Executable:
+        """Write the marks of a claim to the rows picked and return them whole, `due_at` as it was.
+
+        By the rows' places, which are an array: joined, a table of some size would be read whole.
+        """
+        t = self.table
+        places = sa.func.array(sa.select(picked.c.place).scalar_subquery())
+        mark = sa.update(t).values(self._marks).where(self._place == sa.any_(places))
+        marked = mark.returning(*t.c).cte("marked")
+        columns = [picked.c.due_at if column.name == "due_at" else marked.c[column.name] for column in t.c]
+        same = (marked.c[key.name] == picked.c[key.name] for key in self._keys)
+        return sa.select(*columns).join_from(marked, picked, sa.and_(*same))
+
+    def _equal(self, filters: Sequence[str]) -> list[ColumnElement[bool]]:
+        return [self.table.c[name] == sa.bindparam(f"only_{name}") for name in filters]
+
+    def finish(self, conn: Connection, rows: Sequence[LeasedRow]) -> int:
         """Delete the rows that are still ours and return how many they were.
 
         Call it in the transaction of the effect.
@@ -138,7 +194,7 @@ class Queue:
     def set(
         self,
         conn: Connection,
-        rows: Sequence[Row[Any]],
+        rows: Sequence[LeasedRow],
         *,
         each: Mapping[str, Sequence[object]] | None = None,
         **values: object,
@@ -159,7 +215,7 @@ class Queue:
     def fail(
         self,
         conn: Connection,
-        rows: Sequence[Row[Any]],
+        rows: Sequence[LeasedRow],
         reason: str,
         max_attempts: int | None = None,
         retry_after: timedelta | None = None,
@@ -200,7 +256,7 @@ class Queue:
         ).scalars()
         return sum(parked)
 
-    def park(self, conn: Connection, rows: Sequence[Row[Any]], reason: str) -> int:
+    def park(self, conn: Connection, rows: Sequence[LeasedRow], reason: str) -> int:
         """Take the rows that are still ours out of the queue for an operator to look at; returns how many."""
         return self.fail(conn, rows, reason, max_attempts=0)
 
@@ -217,16 +273,17 @@ class Queue:
             .where(t.c.parked_at.is_not(None))
         ).rowcount
 
-    def heartbeat(self, conn: Connection, rows: Sequence[Row[Any]]) -> int:
+    def heartbeat(self, conn: Connection, rows: Sequence[LeasedRow]) -> int:
         """Begin the lease of the rows that are still ours anew and return how many they were."""
         if not rows:
             return 0
         held = self._held(rows)
-        extended = sa.update(self.table).values(leased_until=sa.func.now() + self._lease)
+        ends = sa.func.now() + self._lease
+        extended = sa.update(self.table).values(due_at=ends, leased_until=ends)
         return conn.execute(extended.where(self._still_ours(held))).rowcount
 
     def oldest_due_age(self, conn: Connection) -> float:
-        """Seconds that the row waiting longest has been due, leased ones included; 0 when none is."""
+        """Seconds that the row waiting longest has been due; 0 when none is."""
         t = self.table
         oldest = sa.select(sa.func.min(t.c.due_at)).where(
             t.c.due_at <= sa.func.now(), t.c.parked_at.is_(None)
@@ -249,11 +306,11 @@ class Queue:
 
     def _waiting(self) -> ColumnElement[bool]:
         t = self.table
-        free = sa.or_(t.c.leased_until.is_(None), t.c.leased_until < sa.func.now())
-        return sa.and_(t.c.due_at <= sa.func.now(), t.c.parked_at.is_(None), free)
+        unleased = sa.or_(t.c.leased_until.is_(None), t.c.leased_until <= sa.func.now())
+        return sa.and_(t.c.due_at <= sa.func.now(), t.c.parked_at.is_(None), unleased, self._free)
 
     def _held(
-        self, rows: Sequence[Row[Any]], each: Mapping[str, Sequence[object]] | None = None
+        self, rows: Sequence[LeasedRow], each: Mapping[str, Sequence[object]] | None = None
     ) -> FromClause:
         names = [*self.key_columns, "lease_token"]
         arrays = {name: [row._mapping[name] for row in rows] for name in names}
@@ -269,3 +326,142 @@ class Queue:
     def _still_ours(self, held: FromClause) -> ColumnElement[bool]:
         ours = (self.table.c[name] == held.c[name] for name in (*self.key_columns, "lease_token"))
         return sa.and_(*ours)
+
+
+class FairQueue(Queue):
+    """A queue that services fill: no claim is one service's while others wait (`leases.shares`).
+
+    Its table has a `lane_column`, a `service_id`, and a `fair_index` that begins with the columns that claims
+    filter by, beside the index that a `Queue` has. What a claim costs does not depend on how many rows or
+    services wait: it looks at no more services than it has rows to give, and the next claim looks further.
+    """
+
+    def __init__(self, table: Table, key_columns: Sequence[str], *args: Any, **options: Any) -> None:
+        """Take what a `Queue` takes."""
+        super().__init__(table, key_columns, *args, **options)
+        self._shares: defaultdict[tuple[object, ...], Shares] = defaultdict(Shares)
+        self._walk_statement = cache(self._make_walk_statement)
+        self._fair_statement = cache(self._make_fair_statement)
+
+    def claim(self, conn: Connection, limit: int = MAX_CLAIM, **filters: object) -> list[LeasedRow]:
+        """Lease rows as `Queue.claim` does, divided between lanes and services, the fastest lane first.
+
+        Within a lane those due longest come first.
+        """
+        left = min(limit, MAX_CLAIM)
+        shares = self._shares[tuple(filters.items())]
+        rows: list[LeasedRow] = []
+        for _ in range(_MOST_LOOKS):
+            walks = self._walk(conn, shares, left, filters)
+            some = self._claim_of(conn, shares.divide(left, walks), filters)
+            rows += some
+            left -= len(some)
+            if left == 0 or all(walk.whole for walk in walks.values()):
+                break
+        return sorted(rows, key=lambda row: (PLACES[row.lane], row.due_at))
+
+    def _claim_of(
+        self, conn: Connection, quotas: Mapping[Tenant, int], filters: Mapping[str, object]
+    ) -> list[LeasedRow]:
+        """Claim by quotas, and give what some services leave to those who have more."""
+        rows: list[LeasedRow] = []
+        taken: Counter[Tenant] = Counter()
+        # each round fills the claim or finds somebody's last row: at most about log4(rows * services) rounds
+        while quotas:
+            asked = {tenant: quota for tenant, quota in quotas.items() if quota}
+            some = self._take(
+                conn,
+                self._fair_statement(*filters),
+                filters,
+                lanes=[tenant.lane.value for tenant in asked],
+                service_ids=[tenant.service_id for tenant in asked],
+                quotas=list(asked.values()),
+            )
+            rows += some
+            got = Counter(Tenant(Lane(row.lane), str(row.service_id)) for row in some)
+            taken += got
+            quotas = divide_again(quotas, got, taken)
+        return rows
+
+    def _walk(
+        self, conn: Connection, shares: Shares, steps: int, filters: Mapping[str, object]
+    ) -> dict[Lane, Walk]:
+        """Look round each lane's ring of services, from where the last claim ended, for at most `steps`."""
+        cursors = shares.cursors()
+        parameters: dict[str, object] = {f"only_{name}": value for name, value in filters.items()}
+        parameters |= {"lanes": [lane.value for lane in cursors], "cursors": list(cursors.values())}
+        found: dict[Lane, list[tuple[str, bool]]] = {lane: [] for lane in cursors}
+        for row in conn.execute(self._walk_statement(*filters), parameters | {"steps": steps}):
+            found[Lane(row.lane)].append((row.service_id, row.is_due))
+        return {
+            lane: Walk(
+                [id for id, is_due in seen if is_due], seen[-1][0] if seen else None, len(seen) < steps
+            )
+            for lane, seen in found.items()
+        }
+
+    def _make_walk_statement(self, *filters: str) -> Executable:
+        """A loose index scan: from each service one probe of the index leads to the next.
+
+        Nothing is looked at where no row is due at all, which one probe of the other index tells.
+        """
+        equal = "".join(f" AND t.{name} = :only_{name}" for name in filters)
+        waiting = f"FROM {self.table.name} t WHERE t.due_at IS NOT NULL AND t.parked_at IS NULL{equal}"
+        first = f"SELECT t.service_id, t.due_at {waiting} AND t.lane = l.lane"
+        order = "ORDER BY t.service_id, t.due_at LIMIT 1"
+        return sa.text(f"""
+            SELECT l.lane, ring.service_id::text AS service_id, ring.due_at <= now() AS is_due
+            FROM unnest(CAST(:lanes AS text[]), CAST(:cursors AS uuid[])) AS l (lane, cursor)
+            CROSS JOIN LATERAL (
+                WITH RECURSIVE ahead AS (
+                    ({first} AND t.service_id > l.cursor {order})
+                    UNION ALL
+                    SELECT following.* FROM ahead
+                    CROSS JOIN LATERAL ({first} AND t.service_id > ahead.service_id {order}) AS following
+                ), behind AS (
+                    ({first} AND t.service_id <= l.cursor {order})
+                    UNION ALL
+                    SELECT following.* FROM behind
+                    CROSS JOIN LATERAL (
+                        {first} AND t.service_id > behind.service_id AND t.service_id <= l.cursor {order}
+                    ) AS following
+                )
+                SELECT * FROM ahead UNION ALL SELECT * FROM behind LIMIT :steps
+            ) AS ring
+            WHERE (SELECT t.due_at {waiting} ORDER BY t.due_at LIMIT 1) <= now()
+        """)  # noqa: S608 - the table's own names
+
+    def _make_fair_statement(self, *filters: str) -> Executable:
+        t = self.table
+        arrays = [
+            sa.cast(sa.bindparam(name, type_=ARRAY(type_)), ARRAY(type_))
+            for name, type_ in (
+                ("lanes", sa.Text()),
+                ("service_ids", sa.Uuid(as_uuid=False)),
+                ("quotas", sa.Integer()),
+            )
+        ]
+        columns = (
+            sa.column("lane", sa.Text),
+            sa.column("service_id", sa.Uuid),
+            sa.column("quota", sa.Integer),
+        )
+        asked = sa.func.unnest(*arrays).table_valued(*columns, name="asked").render_derived()
+        # compared as rows, and ordered by all of them, so that no other index can serve: what the planner
+        # knows of services says nothing about this one
+        place = sa.tuple_(t.c.lane, t.c.service_id, t.c.due_at)
+        first = sa.tuple_(asked.c.lane, asked.c.service_id, sa.literal_column("'-infinity'::timestamptz"))
+        last = sa.tuple_(asked.c.lane, asked.c.service_id, sa.func.now())
+        theirs = (
+            sa.select(*self._keys, t.c.due_at, self._place.label("place"))
+            .where(self._waiting(), *self._equal(filters), place >= first, place <= last)
+            .order_by(t.c.lane, t.c.service_id, t.c.due_at)
+            .limit(asked.c.quota)
+            .with_for_update(skip_locked=True)
+            .lateral("theirs")
+        )
+        return self._mark(sa.select(*theirs.c).select_from(asked.join(theirs, sa.true())).cte("picked"))
+
+
+def _in_queue(table: Table) -> ColumnElement[bool]:
+    return sa.and_(table.c.due_at.is_not(None), table.c.parked_at.is_(None))

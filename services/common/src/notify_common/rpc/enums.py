@@ -12,13 +12,14 @@ from typing import Any, Final, TypeVar
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from notify.common.v1 import common_pb2
 
-from notify_common.enums import Channel, KeyType, Postage
+from notify_common.enums import Channel, KeyType, Lane, Postage
 
 E = TypeVar("E", bound=StrEnum)
 
 PROTOS: Final[Mapping[type[StrEnum], EnumTypeWrapper]] = {
     Channel: common_pb2.Channel,
     KeyType: common_pb2.KeyType,
+    Lane: common_pb2.Lane,
     Postage: common_pb2.Postage,
 }
 """The proto enum of each shared one."""

@@ -39,6 +39,7 @@ class LettersClient:
             reference=reference,
             origin_request_id=origin.request_id,
             traceparent=origin.traceparent,
+            lane=enums.to_proto(origin.lane),
         )
         letter.create_time.FromDatetime(notification.create_time)
         return letter

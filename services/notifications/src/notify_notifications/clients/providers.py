@@ -64,4 +64,5 @@ def _dispatch(notification: Notification, origin: Origin) -> dispatch_pb2.Dispat
         key_type=enums.from_text(common_pb2.KeyType, notification.key_type),  # type: ignore[arg-type]
         origin_request_id=origin.request_id,
         traceparent=origin.traceparent,
+        lane=enums.to_proto(origin.lane),
     )

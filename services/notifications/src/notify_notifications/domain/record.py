@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from notify_common.enums import Lane
+
 from notify_notifications.domain.cost import Billable
 from notify_notifications.domain.notification import Channel, KeyType, State
 from notify_notifications.domain.personalisation import Pairs, texts
@@ -43,7 +45,8 @@ class Notification:
 
 
 class Origin(NamedTuple):
-    """The request that a message came with; both may be empty."""
+    """How a message came; the ids of the request may be empty."""
 
     request_id: str
     traceparent: str
+    lane: Lane

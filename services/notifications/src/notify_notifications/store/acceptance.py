@@ -15,10 +15,12 @@ from typing import Any, Final, NamedTuple
 import psycopg2
 from notify_common import clock
 from notify_common.db.engine import postgres_url
+from notify_common.enums import Lane
 from notify_common.logging import get_logger
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.personalisation import Pairs
 
 IDEMPOTENCY_KEY_LIFETIME: Final = timedelta(hours=24)
@@ -58,9 +60,10 @@ class NewNotification(NamedTuple):
 class HandOver(NamedTuple):
     """Where the message goes next, and what follows it there."""
 
-    destination: str
+    destination: Destination
     request_id: str
     traceparent: str
+    lane: Lane
 
 
 class Earlier(NamedTuple):
@@ -75,19 +78,19 @@ class Earlier(NamedTuple):
 _TYPES: Final = (
     "uuid, uuid, uuid, text, text, uuid, int, text, text, text, text, jsonb, text, bytea, timestamptz, "
     "boolean, text, int, text, "  # NewNotification
-    "text, text, text, "  # HandOver
+    "text, text, text, text, "  # HandOver
     "date, text[], smallint, bytea, timestamptz"  # day, counters, shard, key's hash, time from which it holds
 )
-_PARAMETERS: Final = 27
+_PARAMETERS: Final = 28
 
 # Repeats are no errors here: PostgreSQL would log the failed statement with the message in it.
 _ACCEPT: Final = """
 WITH keyed AS (
     INSERT INTO idempotency_keys AS earlier (service_id, key_hash, notification_id, create_time)
-    SELECT $2, $26, $1, $15 WHERE $26 IS NOT NULL
+    SELECT $2, $27, $1, $15 WHERE $27 IS NOT NULL
     ON CONFLICT (service_id, key_hash) DO UPDATE
     SET notification_id = excluded.notification_id, create_time = excluded.create_time
-    WHERE earlier.create_time <= $27
+    WHERE earlier.create_time <= $28
     RETURNING key_hash
 ), stored AS (
     INSERT INTO notifications (
@@ -97,15 +100,15 @@ WITH keyed AS (
     )
     SELECT
         $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 'created'
-    WHERE $26 IS NULL OR EXISTS (SELECT FROM keyed)
+    WHERE $27 IS NULL OR EXISTS (SELECT FROM keyed)
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 ), queued AS (
-    INSERT INTO outbox (notification_id, destination, request_id, traceparent)
-    SELECT id, $20, $21, $22 FROM stored
+    INSERT INTO outbox (notification_id, destination, request_id, traceparent, lane, service_id)
+    SELECT id, $20, $21, $22, $23, $2 FROM stored
 ), counted AS (
     INSERT INTO service_day_counters AS counters (service_id, day, counter, shard, count)
-    SELECT $2, $23, counter, $25, 1 FROM stored, unnest($24) AS counter
+    SELECT $2, $24, counter, $26, 1 FROM stored, unnest($25) AS counter
     ON CONFLICT (service_id, day, counter, shard) DO UPDATE SET count = counters.count + 1
 )
 SELECT count(*) FROM stored

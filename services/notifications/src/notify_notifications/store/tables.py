@@ -1,8 +1,16 @@
 """Tables of the notifications context (design.md §3.1)."""
 
 import sqlalchemy as sa
+from notify_common.db.columns import id_column
 from notify_common.feeds.consumer import cursors_table
-from notify_common.leases.table import Queue, lease_columns, parked_index
+from notify_common.leases.table import (
+    NO_SERVICE,
+    FairQueue,
+    fair_index,
+    lane_column,
+    lease_columns,
+    parked_index,
+)
 from sqlalchemy import Column, Index, MetaData, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -62,8 +70,10 @@ Index(
 outbox = Table(
     "outbox",
     metadata,
-    Column("notification_id", sa.Uuid, primary_key=True),
+    id_column("notification_id", primary_key=True),
     Column("destination", sa.Text, nullable=False),  # `providers` or `letters`
+    lane_column(),
+    id_column("service_id", nullable=False, server_default=NO_SERVICE),
     *lease_columns(),
     # a busy queue: its dead rows must go before they slow the claims down
     postgresql_with={"autovacuum_vacuum_scale_factor": "0.01", "autovacuum_vacuum_threshold": "1000"},
@@ -74,6 +84,7 @@ Index(
     outbox.c.due_at,
     postgresql_where=sa.and_(outbox.c.due_at.is_not(None), outbox.c.parked_at.is_(None)),
 )
+fair_index(outbox, "destination")
 parked_index(outbox)
 
 service_day_counters = Table(
@@ -116,4 +127,4 @@ letter_rates = Table(
 
 feed_cursors = cursors_table(metadata)
 
-outbox_queue = Queue(outbox, ["notification_id"], lease_seconds=30)
+outbox_queue = FairQueue(outbox, ["notification_id"], lease_seconds=30)

@@ -7,12 +7,11 @@ context knows by the message's id and ignores.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
 
 import grpc
-import sqlalchemy as sa
 from google.protobuf.message import Message
 from notify_common import clock, current
 from notify_common.db.unit_of_work import UnitOfWork
@@ -24,23 +23,20 @@ from notify_content.emails import EmailTemplate
 from notify_content.placeholders import Personalisation
 from notify_content.postal_address import PostalAddress
 from notify_content.sms import SmsTemplate
-from sqlalchemy import Row
 
 from notify_notifications.clients.letters import LettersClient
 from notify_notifications.clients.providers import ProvidersClient
 from notify_notifications.clients.snapshots import CURRENT, Snapshots, TemplateKey
+from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.notification import Event, Happening
 from notify_notifications.domain.personalisation import address_values
 from notify_notifications.domain.record import Notification, Origin
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
+from notify_notifications.store import outbox
 from notify_notifications.store.notifications import HandedOver, by_ids, mark_handed_over
-from notify_notifications.store.tables import outbox_queue
+from notify_notifications.store.outbox import Waiting
 from notify_notifications.usecases.record_events import record_events
-from notify_notifications.usecases.sending import LETTERS, PROVIDERS
-
-MOST_ROWS: Final = 500
-"""Most messages that are claimed, and handed over, at once."""
 
 MOST_BYTES: Final = 3 * 1024 * 1024
 """Size up to which messages are handed over together; gRPC takes 4 MiB at once."""
@@ -72,17 +68,17 @@ class Undeliverable(Exception):
 class Parcel:
     """A message made ready."""
 
-    row: Row[Any]
+    waiting: Waiting
     message: Message
     size_bytes: int
     handed_over: HandedOver
 
 
-class Relay:
+class MessageRelay:
     """Hands over what waits in the outbox for one destination.
 
     Args:
-        destination: PROVIDERS or LETTERS.
+        destination: the context that takes them.
         prepare: makes a notification ready. What it raises concerns that message
             alone, unless it is an outage.
         send: hands messages over, all or none, each once per id.
@@ -90,7 +86,7 @@ class Relay:
 
     def __init__(
         self,
-        destination: str,
+        destination: Destination,
         prepare: Callable[[Notification, Origin], tuple[Message, HandedOver]],
         send: Callable[[Sequence[Any]], None],
     ) -> None:
@@ -109,43 +105,43 @@ class Relay:
                 for; rows not handed over yet are due again at once, their attempts not counted.
         """
         with uow.begin() as conn:
-            rows = outbox_queue.claim(conn, MOST_ROWS, destination=self._destination)
-        waiting = {row.notification_id: row for row in rows}
+            claimed = outbox.claim(conn, self._destination)
+        waiting = {message.notification_id: message for message in claimed}
         try:
             for parcels in self._parcels(uow, waiting):
                 self._hand_over(uow, parcels)
                 for parcel in parcels:
-                    waiting.pop(parcel.row.notification_id)
+                    waiting.pop(parcel.waiting.notification_id)
         except NotifyError:
-            left = list(waiting.values())
             with uow.begin() as conn:
-                uncounted = {"attempt": [row.attempt - 1 for row in left]}
-                outbox_queue.set(conn, left, each=uncounted, due_at=sa.func.now())
+                outbox.give_back(conn, list(waiting.values()))
             raise
-        return len(rows)
+        return len(claimed)
 
-    def _parcels(self, uow: UnitOfWork, waiting: Mapping[UUID, Row[Any]]) -> Iterator[list[Parcel]]:
+    def _parcels(self, uow: UnitOfWork, waiting: Mapping[str, Waiting]) -> Iterator[list[Parcel]]:
         """Messages made ready, as many at a time as travel together.
 
-        `waiting` holds the rows to begin with; those that were dealt with may be taken out meanwhile.
+        `waiting` holds all of them to begin with; those that were dealt with may be taken out meanwhile. What
+        is of a faster lane travels first and does not wait for the rest to be made ready.
         """
         batch: list[Parcel] = []
         size = 0
-        rows = list(waiting.values())
+        claimed = list(waiting.values())
         beaten = clock.monotonic()
-        for start in range(0, len(rows), _ROWS_READ_AT_ONCE):
-            some = rows[start : start + _ROWS_READ_AT_ONCE]
+        for start in range(0, len(claimed), _ROWS_READ_AT_ONCE):
+            some = claimed[start : start + _ROWS_READ_AT_ONCE]
             with uow.autocommit() as conn:
-                found = by_ids(conn, [str(row.notification_id) for row in some])
-            for row in some:
+                found = by_ids(conn, [one.notification_id for one in some])
+            for one in some:
                 if clock.monotonic() - beaten > HEARTBEAT_SECONDS:
                     with uow.begin() as conn:
-                        outbox_queue.heartbeat(conn, list(waiting.values()))
+                        outbox.keep(conn, list(waiting.values()))
                     beaten = clock.monotonic()
-                parcel = self._parcel(uow, row, found.get(str(row.notification_id)))
+                parcel = self._parcel(uow, one, found.get(one.notification_id))
                 if parcel is None:
                     continue
-                if batch and size + parcel.size_bytes > MOST_BYTES:
+                slower = batch and one.origin.lane is not batch[-1].waiting.origin.lane
+                if slower or (batch and size + parcel.size_bytes > MOST_BYTES):
                     yield batch
                     batch, size = [], 0
                 batch.append(parcel)
@@ -153,27 +149,25 @@ class Relay:
         if batch:
             yield batch
 
-    def _parcel(self, uow: UnitOfWork, row: Row[Any], notification: Notification | None) -> Parcel | None:
+    def _parcel(self, uow: UnitOfWork, waiting: Waiting, notification: Notification | None) -> Parcel | None:
         """One message made ready, or None if that failed, which is then recorded."""
         try:
             if notification is None:
                 raise Undeliverable("the notification is gone")
-            message, handed_over = self._prepare(
-                notification, Origin(row.request_id or "", row.traceparent or "")
-            )
+            message, handed_over = self._prepare(notification, waiting.origin)
             size = message.ByteSize()
             if size > LARGEST_CONTENT_BYTES:
                 raise Undeliverable("the message is too large to be handed over")
         except Undeliverable as error:
-            self._give_up(uow, row, str(error))
+            self._give_up(uow, waiting, str(error))
         except NotifyError as error:
             if error.reason in _OUTAGES:
                 raise
-            self._back_off(uow, [row], error)
+            self._back_off(uow, waiting, error)
         except Exception as error:  # whatever a message provokes, the others go on
-            self._back_off(uow, [row], error)
+            self._back_off(uow, waiting, error)
         else:
-            return Parcel(row, message, size, handed_over)
+            return Parcel(waiting, message, size, handed_over)
         return None
 
     def _hand_over(self, uow: UnitOfWork, parcels: Sequence[Parcel]) -> None:
@@ -184,7 +178,7 @@ class Relay:
             if error.reason in _OUTAGES or error.code not in _BLAMED_ON_A_MESSAGE:
                 raise
             if len(parcels) == 1:
-                self._back_off(uow, [parcels[0].row], error)
+                self._back_off(uow, parcels[0].waiting, error)
                 return
             middle = len(parcels) // 2
             self._hand_over(uow, parcels[:middle])
@@ -192,28 +186,33 @@ class Relay:
             return
         with uow.begin() as conn:
             mark_handed_over(conn, [parcel.handed_over for parcel in parcels])
-            outbox_queue.finish(conn, [parcel.row for parcel in parcels])
+            outbox.remove(conn, [parcel.waiting for parcel in parcels])
 
-    def _back_off(self, uow: UnitOfWork, rows: Sequence[Row[Any]], error: Exception) -> None:
+    def _back_off(self, uow: UnitOfWork, waiting: Waiting, error: Exception) -> None:
         reason = error.reason if isinstance(error, NotifyError) else type(error).__name__
-        for row in rows:
-            with current.bind(request_id=row.request_id, traceparent=row.traceparent):
-                _log.error(
-                    "message not handed over",
-                    notification_id=str(row.notification_id),
-                    attempt=row.attempt,
-                    **describe_exception(error),
-                )
+        with _of(waiting):
+            _log.error(
+                "message not handed over",
+                notification_id=waiting.notification_id,
+                attempt=waiting.attempt,
+                **describe_exception(error),
+            )
         with uow.begin() as conn:
-            outbox_queue.fail(conn, rows, reason)
+            outbox.back_off(conn, [waiting], reason)
 
-    def _give_up(self, uow: UnitOfWork, row: Row[Any], reason: str) -> None:
-        with current.bind(request_id=row.request_id, traceparent=row.traceparent):
-            _log.warning("message given up", notification_id=str(row.notification_id), reason=reason)
-        failed = Event(str(row.notification_id), Happening.TECHNICAL_FAILURE, clock.now())
+    def _give_up(self, uow: UnitOfWork, waiting: Waiting, reason: str) -> None:
+        with _of(waiting):
+            _log.warning("message given up", notification_id=waiting.notification_id, reason=reason)
+        failed = Event(waiting.notification_id, Happening.TECHNICAL_FAILURE, clock.now())
         with uow.begin() as conn:
-            if outbox_queue.finish(conn, [row]):
+            if outbox.remove(conn, [waiting]):
                 record_events(conn, [failed])
+
+
+def _of(waiting: Waiting) -> AbstractContextManager[None]:
+    """Log lines within belong to the request that the message came with."""
+    origin = waiting.origin
+    return current.bind(request_id=origin.request_id or None, traceparent=origin.traceparent or None)
 
 
 class MessagePreparer:
@@ -283,14 +282,16 @@ def print_reference(notification_id: str) -> str:
     return "".join(characters)
 
 
-def message_relay(snapshots: Snapshots, client: ProvidersClient, email_domain: str) -> Relay:
+def message_relay(snapshots: Snapshots, client: ProvidersClient, email_domain: str) -> MessageRelay:
     """The relay of texts and emails."""
-    return Relay(PROVIDERS, MessagePreparer(snapshots, email_domain).prepare, client.batch_dispatch)
+    return MessageRelay(
+        Destination.PROVIDERS, MessagePreparer(snapshots, email_domain).prepare, client.batch_dispatch
+    )
 
 
-def letter_relay(client: LettersClient) -> Relay:
+def letter_relay(client: LettersClient) -> MessageRelay:
     """The relay of letters."""
-    return Relay(LETTERS, LetterPreparer().prepare, client.batch_create)
+    return MessageRelay(Destination.LETTERS, LetterPreparer().prepare, client.batch_create)
 
 
 def _template(snapshots: Snapshots, notification: Notification) -> Template:

@@ -1,7 +1,6 @@
 """What accepting a message has in common for the three channels (public-api.md §2.1)."""
 
 from dataclasses import dataclass, field
-from typing import Final
 
 from notify_common import clock, current
 from notify_common.errors import NotifyError
@@ -10,6 +9,7 @@ from notify_common.tracing import current_traceparent
 from notify_content.placeholders import Personalisation
 
 from notify_notifications.clients.snapshots import Snapshots
+from notify_notifications.domain.hand_over import Destination, lane_of
 from notify_notifications.domain.notification import Channel, KeyType
 from notify_notifications.domain.personalisation import Pairs
 from notify_notifications.domain.service import Service
@@ -22,11 +22,6 @@ from notify_notifications.store.acceptance import (
     personalisation_json,
 )
 from notify_notifications.usecases.limits import Quota
-
-PROVIDERS: Final = "providers"
-"""Destination of texts and emails in the outbox."""
-LETTERS: Final = "letters"
-"""Destination of letters in the outbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +130,10 @@ class Acceptance:
             rate_multiplier=details.rate_multiplier,
             postage=details.postage,
         )
-        destination = LETTERS if channel is Channel.LETTER else PROVIDERS
-        hand_over = HandOver(destination, current.request_id.get(), current_traceparent())
+        destination = Destination.LETTERS if channel is Channel.LETTER else Destination.PROVIDERS
+        hand_over = HandOver(
+            destination, current.request_id.get(), current_traceparent(), lane_of(command.sender.service_id)
+        )
         earlier = self._store.accept(new, hand_over, quota.day, quota.counters, command.idempotency_key)
         if earlier is None:
             quota.keep()
