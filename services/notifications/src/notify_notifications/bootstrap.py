@@ -27,14 +27,8 @@ from notify_notifications.store.notifications import NotificationStore
 from notify_notifications.store.outbox import MOST_ROWS
 from notify_notifications.store.tables import feed_cursors, outbox_queue
 from notify_notifications.usecases.hand_over import letter_relay, message_relay
-from notify_notifications.usecases.limits import Limits
-from notify_notifications.usecases.preview_template import PreviewTemplate
-from notify_notifications.usecases.read_notifications import ReadNotifications
 from notify_notifications.usecases.record_events import record_events
-from notify_notifications.usecases.send_email import SendEmail
-from notify_notifications.usecases.send_letter import SendLetter
-from notify_notifications.usecases.send_sms import SendSms
-from notify_notifications.usecases.sending import Acceptance
+from notify_notifications.usecases.send import SendingParts
 from notify_notifications.workers.housekeeping import Housekeeper
 
 QUEUES: Final = ("relay", "feeds", "housekeeping")
@@ -74,6 +68,11 @@ class Parts(process.Parts[Settings]):
         """The day's counters."""
         return CounterStore(self.uow)
 
+    @cached_property
+    def acceptance(self) -> AcceptanceStore:
+        """Where accepted messages are stored."""
+        return AcceptanceStore(self.settings.database_url.get_secret_value())
+
     def start(self) -> None:
         """Follow the changes of services and templates."""
         self.snapshots.poller.start()
@@ -82,6 +81,8 @@ class Parts(process.Parts[Settings]):
         """End and close what was made."""
         if "snapshots" in self.__dict__:
             self.snapshots.poller.stop()
+        if "acceptance" in self.__dict__:
+            self.acceptance.close()
         super().close()
 
 
@@ -95,20 +96,25 @@ def parts_for_workers(settings: Settings) -> Parts:
     return Parts(settings, connections=_WORKER_CONNECTIONS)
 
 
+def sending_parts(parts: Parts) -> SendingParts:
+    """What accepts messages."""
+    settings = parts.settings
+    return SendingParts(
+        snapshots=parts.snapshots,
+        limits=parts.limit_store,
+        counters=parts.counters,
+        store=parts.acceptance,
+        default_sms_sender=settings.default_sms_sender,
+        email_domain=settings.email_domain,
+    )
+
+
 def registration(parts: Parts) -> Registration:
     """The servicer of NotificationsService."""
-    settings = parts.settings
-    limits = Limits(parts.limit_store, parts.counters)
-    acceptance = Acceptance(parts.snapshots, AcceptanceStore(settings.database_url.get_secret_value()))
     servicer = NotificationsServicer(
-        send_sms=SendSms(acceptance, limits, settings.default_sms_sender),
-        send_email=SendEmail(acceptance, limits, settings.email_domain),
-        send_letter=SendLetter(acceptance, limits),
-        acceptance=acceptance,
-        limits=limits,
-        read=ReadNotifications(NotificationStore(parts.uow), parts.snapshots),
-        preview=PreviewTemplate(parts.snapshots),
-        pager=Pager(settings.page_token_secret.get_secret_value().encode()),
+        sending=sending_parts(parts),
+        notifications=NotificationStore(parts.uow),
+        pager=Pager(parts.settings.page_token_secret.get_secret_value().encode()),
     )
     return Registration(add_NotificationsServiceServicer_to_server, servicer, SERVICE)
 

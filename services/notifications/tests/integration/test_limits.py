@@ -2,23 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import redis
 from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common import clock
+from notify_common.enums import Channel, KeyType
 from notify_common.errors import NotifyError
 from notify_local.backing import free_ports
-from notify_notifications.store.limits import LimitStore, counter_key
+from notify_notifications.store.limits import Demand, LimitStore, Place, Verdict, Want, counter_key
 from notify_notifications.workers.housekeeping import Housekeeper
 
 from .conftest import House
 from .neighbours import at_once
 from .requests import ADDRESS, letter, sender, sms
-
-NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
 @contextmanager
@@ -30,40 +29,59 @@ def refusal(reason: str) -> Iterator[list[NotifyError]]:
     assert raised.value.reason == reason
 
 
+def time_passes(house: House, service: str, seconds: float) -> None:
+    """Make the bucket of the service's normal keys older."""
+    house.redis.hincrbyfloat(f"{service}-tokens-normal", "time", -seconds)
+
+
 def test_the_bucket_empties_and_fills_up_again(house: House) -> None:
     service = house.admin.add_service(limits={"rate_limit_per_minute": 6})
     template = house.admin.add_template(service, "sms", "x")
-    with clock.set_for_tests(NOON):
-        for _ in range(2):  # three tokens, of which one must be left
-            house.stub.SendSms(sms(service, template))
-        with refusal("RATE_LIMITED") as caught:
-            house.stub.SendSms(sms(service, template))
-        assert caught[0].metadata == {"key_type": "normal", "limit": "6"}
-        house.stub.SendSms(sms(service, template, key_type="test"))
-    with clock.set_for_tests(NOON + timedelta(seconds=19)), refusal("RATE_LIMITED"):
+    for _ in range(2):  # three tokens, of which one must be left
         house.stub.SendSms(sms(service, template))
-    with clock.set_for_tests(NOON + timedelta(seconds=30)):
+    with refusal("RATE_LIMITED") as caught:
         house.stub.SendSms(sms(service, template))
+    assert caught[0].metadata == {"key_type": "normal", "limit": "6"}
+    house.stub.SendSms(sms(service, template, key_type="test"))
+    time_passes(house, service, 10)
+    with refusal("RATE_LIMITED"):
+        house.stub.SendSms(sms(service, template))
+    time_passes(house, service, 20)
+    house.stub.SendSms(sms(service, template))
+
+
+def test_a_clock_that_was_ahead_empties_no_bucket(house: House) -> None:
+    service = house.admin.add_service(limits={"rate_limit_per_minute": 6})
+    template = house.admin.add_template(service, "sms", "x")
+    with clock.set_for_tests(clock.now() + timedelta(hours=1)), refusal("RATE_LIMITED"):
+        for _ in range(3):
+            house.stub.SendSms(sms(service, template))
+    time_passes(house, service, 20)
+    house.stub.SendSms(sms(service, template))
+    # one that was written by the clock of a Redis that was ahead
+    house.redis.hset(f"{service}-tokens-normal", mapping={"tokens": 3, "time": 9_999_999_999})
+    for _ in range(2):
+        house.stub.SendSms(sms(service, template))
+    time_passes(house, service, 20)
+    house.stub.SendSms(sms(service, template))
 
 
 def test_a_letter_takes_two_tokens(house: House) -> None:
     service = house.admin.add_service(limits={"rate_limit_per_minute": 12})
     template = house.admin.add_template(service, "letter", "x", "s")
-    with clock.set_for_tests(NOON):
-        for _ in range(2):
-            house.stub.SendLetter(letter(service, template, ADDRESS))
-        with refusal("RATE_LIMITED"):
-            house.stub.SendLetter(letter(service, template, ADDRESS))
+    for _ in range(2):
+        house.stub.SendLetter(letter(service, template, ADDRESS))
+    with refusal("RATE_LIMITED"):
+        house.stub.SendLetter(letter(service, template, ADDRESS))
 
 
 def test_refused_requests_use_up_the_rate_but_not_the_day(house: House) -> None:
     service = house.admin.add_service(limits={"rate_limit_per_minute": 6, "sms_per_day": 1})
     count = pb.CountRefusedRequestRequest(sender=sender(service), channel=common_pb2.CHANNEL_SMS)
-    with clock.set_for_tests(NOON):
-        for _ in range(2):
-            house.stub.CountRefusedRequest(count)
-        with refusal("RATE_LIMITED"):
-            house.stub.CountRefusedRequest(count)
+    for _ in range(2):
+        house.stub.CountRefusedRequest(count)
+    with refusal("RATE_LIMITED"):
+        house.stub.CountRefusedRequest(count)
     zero = house.admin.add_service(limits={"sms_per_day": 0})
     count.sender.service_id = zero
     with refusal("DAILY_LIMIT_REACHED") as caught:
@@ -152,20 +170,21 @@ def test_housekeepers_of_two_processes_correct_a_counter_once(
 def test_a_redis_that_is_away_lets_everything_pass(house: House) -> None:
     port = free_ports(1)[0]
     store = LimitStore(redis.Redis(port=port, decode_responses=True))
-    for _ in range(3):
-        verdict = store.admit(
-            "s",
-            "normal",
-            "sms",
-            size=2,
-            rate_per_minute=1,
-            tokens=1,
-            day=clock.now().date(),
-            daily_limit=0,
-            counted=True,
-            count_so_far=lambda: 0,
-        )
-        assert verdict.name == "SKIPPED"
+    demand = Demand(
+        service_id="s",
+        key_type=KeyType.NORMAL,
+        channel=Channel.SMS,
+        bucket_size=2,
+        rate_per_minute=1,
+        tokens=1,
+        day=clock.now().date(),
+        daily_limit=0,
+        international_limit=0,
+        counted=True,
+        wants=[Want(adds=True, international=False)] * 3,
+    )
+    assert store.reserve([demand], lambda *_: 0) == [[Verdict.SKIPPED] * 3]
+    store.release({Place("s", "sms", demand.day): 3})
 
 
 def test_a_connection_that_redis_closed_skips_no_check(house: House) -> None:

@@ -137,9 +137,6 @@ def test_simulated_numbers_are_checked_but_not_stored(house: House) -> None:
     house.stub.SendSms(sms(service, template, [("name", "A")]))
 
 
-NOT_A_MOBILE = {"stage": "service", "field": "phone_number", "problem": "Not a UK mobile number"}
-
-
 def test_checks_in_order_with_the_facts_of_the_contract_s_words(house: House) -> None:
     service = house.admin.add_service(permissions=["sms"])
     archived = house.admin.add_template(service, "sms", "x", archived=True)
@@ -149,13 +146,12 @@ def test_checks_in_order_with_the_facts_of_the_contract_s_words(house: House) ->
     plain = house.admin.add_template(service, "sms", "x")
     bare = house.admin.add_service(permissions=[])
     unknown = new_id()
+    schema = {"stage": "schema", "field": "phone_number", "problem": "Must not contain letters or symbols"}
+    landline = {"stage": "service", "field": "phone_number", "problem": "Not a UK mobile number"}
+    sender = {"field": "sms_sender_id", "sender_id": unknown, "service_id": service}
     for request, reason, facts in [
         (sms(new_id(), plain), "SERVICE_NOT_FOUND", {}),
-        (
-            sms(bare, plain, phone_number="x"),
-            "RECIPIENT_INVALID",
-            {"stage": "schema", "field": "phone_number", "problem": "Must not contain letters or symbols"},
-        ),
+        (sms(bare, plain, phone_number="x"), "RECIPIENT_INVALID", schema),
         (sms(bare, plain), "CHANNEL_NOT_ALLOWED", {"channel": "sms"}),
         (sms(service, unknown), "TEMPLATE_NOT_FOUND", {}),
         (sms(service, hidden), "TEMPLATE_NOT_FOUND", {}),
@@ -174,23 +170,15 @@ def test_checks_in_order_with_the_facts_of_the_contract_s_words(house: House) ->
         (
             sms(service, plain, sms_sender_id=unknown, phone_number="+14155552671"),
             "SENDER_NOT_FOUND",
-            {"field": "sms_sender_id", "sender_id": unknown, "service_id": service},
+            sender,
         ),
         (
             sms(service, plain, key_type="team", phone_number="+14155552671"),
             "RECIPIENT_NOT_ALLOWED",
             {"key_type": "team"},
         ),
-        (
-            sms(service, plain, phone_number="+14155552671"),
-            "INTERNATIONAL_NOT_ALLOWED",
-            {},
-        ),
-        (
-            sms(service, plain, phone_number="02079460123"),
-            "RECIPIENT_INVALID",
-            {"stage": "service", "field": "phone_number", "problem": "Not a UK mobile number"},
-        ),
+        (sms(service, plain, phone_number="+14155552671"), "INTERNATIONAL_NOT_ALLOWED", {}),
+        (sms(service, plain, phone_number="02079460123"), "RECIPIENT_INVALID", landline),
         (
             sms(service, named, [("name", "a" * 910), ("a_b", "b" * 8)]),
             "MESSAGE_TOO_LONG",
@@ -198,8 +186,7 @@ def test_checks_in_order_with_the_facts_of_the_contract_s_words(house: House) ->
         ),
     ]:
         error = refused(house, request)
-        assert error.reason == reason
-        assert error.metadata == facts
+        assert (error.reason, error.metadata) == (reason, facts)
     assert house.redis.get(next(iter(house.redis.keys(f"{service}-sms-*-count")))) == "0"
 
 
@@ -254,7 +241,7 @@ def test_a_trial_service_reaches_its_team_and_a_test_key_anyone(house: House) ->
     template = house.admin.add_template(service, "sms", "x")
     house.stub.SendSms(sms(service, template))
     error = refused(house, sms(service, template, phone_number="07700900456"))
-    assert (error.reason, error.metadata["key_type"]) == ("RECIPIENT_NOT_ALLOWED", "normal")
+    assert (error.reason, error.metadata) == ("RECIPIENT_NOT_ALLOWED", {"key_type": "normal"})
     house.stub.SendSms(sms(service, template, phone_number="07700900456", key_type="test"))
     assert house.counts() == (2, 2, 1)
 

@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from notify_common.enums import Channel, KeyType
 from notify_notifications.domain.notification import (
-    Channel,
     Event,
     Happening,
-    KeyType,
     Progress,
     State,
     advance,

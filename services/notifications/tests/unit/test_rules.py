@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from notify_common.enums import Channel, KeyType
 from notify_notifications.domain import limits, recipients
 from notify_notifications.domain.cost import Billable, Cost, cost
-from notify_notifications.domain.notification import Channel, KeyType, State
+from notify_notifications.domain.notification import State
 from notify_notifications.domain.sanitising import sanitise, sanitise_text
 from notify_notifications.domain.service import Service, shown_sms_sender
 
@@ -57,7 +58,7 @@ def test_test_keys_of_a_trial_service_have_the_limits_of_a_live_one() -> None:
     ],
 )
 def test_recipient_rule(service: Service, key_type: KeyType, number: str, allowed: bool) -> None:
-    assert recipients.is_allowed(service, key_type, number, service.team_phone_numbers) == allowed
+    assert recipients.may_write_to(service, key_type, number, service.team_phone_numbers) == allowed
 
 
 def test_team_addresses_are_compared_normalised() -> None:

@@ -13,7 +13,7 @@ import grpc
 from notify.admin.v1 import config_feed_service_pb2 as pb
 from notify.admin.v1 import config_feed_service_pb2_grpc as pb_grpc
 from notify.admin.v1 import service_pb2, snapshot_pb2, template_pb2
-from notify.common.v1 import common_pb2
+from notify_common.enums import Channel, Postage
 from notify_common.rpc import enums
 from notify_common.snapshots.cache import ConfigFeedPoller, SnapshotCache
 from notify_common.snapshots.source import get_snapshots
@@ -21,7 +21,6 @@ from notify_content.emails import EmailTemplate
 from notify_content.letters import LetterTemplate
 from notify_content.sms import SmsTemplate
 
-from notify_notifications.domain.notification import Channel
 from notify_notifications.domain.service import ReplyTo, Service, SmsSender, shown_sms_sender
 from notify_notifications.domain.template import LetterWording, Template
 
@@ -147,7 +146,7 @@ def _daily_limits(limits: service_pb2.ServiceLimits) -> dict[str, int]:
 
 
 def _template(template: template_pb2.Template) -> Template:
-    channel = Channel(enums.to_text(common_pb2.Channel, template.channel))
+    channel = enums.from_proto(Channel, template.channel)
     made = template.update_time if template.HasField("update_time") else template.create_time
     return Template(
         id=template.id,
@@ -156,7 +155,7 @@ def _template(template: template_pb2.Template) -> Template:
         version=template.version,
         archived=template.archived,
         hidden=template.hidden,
-        postage=enums.to_text(common_pb2.Postage, template.postage) if template.postage else None,
+        postage=enums.optional_from_proto(Postage, template.postage),
         make_time=made.ToDatetime(UTC),
         wording=_wording(channel, template),
     )

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from notify_notifications.domain.notification import Channel, KeyType, State
+from notify_common.enums import Channel, KeyType
+
+from notify_notifications.domain.notification import State
 
 _UNBILLED_LETTERS: Final = frozenset({State.CANCELLED, State.TECHNICAL_FAILURE, State.VALIDATION_FAILED})
 _BEFORE_RECEIPT: Final = frozenset({State.CREATED, State.SENDING, State.SENT})

@@ -3,7 +3,8 @@
 import math
 from typing import Final
 
-from notify_notifications.domain.notification import Channel, KeyType
+from notify_common.enums import Channel, KeyType
+
 from notify_notifications.domain.service import Service
 
 INTERNATIONAL_SMS: Final = "international_sms"

@@ -6,23 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from notify_common.enums import Channel, KeyType
+
 from notify_notifications.domain.destinations import promises_receipts
-
-
-class Channel(StrEnum):
-    """The way a message travels."""
-
-    SMS = "sms"
-    EMAIL = "email"
-    LETTER = "letter"
-
-
-class KeyType(StrEnum):
-    """Type of the API key that sent a message (public-api.md §5.1)."""
-
-    NORMAL = "normal"
-    TEAM = "team"
-    TEST = "test"
 
 
 class State(StrEnum):

@@ -3,7 +3,8 @@
 from collections.abc import Container
 from typing import Final
 
-from notify_notifications.domain.notification import KeyType
+from notify_common.enums import KeyType
+
 from notify_notifications.domain.service import Service
 
 SIMULATED_PHONE_NUMBERS: Final = frozenset({"447700900000", "447700900111", "447700900222"})
@@ -19,8 +20,8 @@ SIMULATED_EMAIL_ADDRESSES: Final = frozenset(
 """The same for normalised email addresses."""
 
 
-def is_allowed(service: Service, key_type: KeyType, recipient: str, team: Container[str]) -> bool:
-    """Whether a message with a key of this type may go to `recipient` (public-api.md §5.3).
+def may_write_to(service: Service, key_type: KeyType, recipient: str, team: Container[str]) -> bool:
+    """Whether this key may write to `recipient` (public-api.md §5.3).
 
     Both `recipient` and the members of `team` (team and guest list) are normalised.
     """
@@ -30,7 +31,5 @@ def is_allowed(service: Service, key_type: KeyType, recipient: str, team: Contai
 
 
 def may_send_letters(service: Service, key_type: KeyType) -> bool:
-    """Whether letters may be sent with a key of this type (public-api.md §2.6)."""
-    if key_type is KeyType.TEAM:
-        return False
-    return key_type is KeyType.TEST or not service.restricted
+    """Whether this key may send letters (public-api.md §2.6)."""
+    return key_type is KeyType.TEST or (key_type is KeyType.NORMAL and not service.restricted)

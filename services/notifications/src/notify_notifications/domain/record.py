@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from notify_common.enums import Lane
+from notify_common.enums import Channel, KeyType, Lane, Postage
 
 from notify_notifications.domain.cost import Billable
-from notify_notifications.domain.notification import Channel, KeyType, State
+from notify_notifications.domain.notification import State
 from notify_notifications.domain.personalisation import Pairs, texts
 
 
@@ -28,7 +28,7 @@ class Notification:
     template_version: int
     personalisation: Pairs = field(repr=False)
     unsubscribe_url: str = field(repr=False)
-    postage: str | None
+    postage: Postage | None
     create_time: datetime
     hand_over_time: datetime | None
     sent_time: datetime | None

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from notify_common.enums import Channel, Postage
 from notify_content.emails import EmailTemplate
 from notify_content.letters import LetterContent, LetterTemplate
 from notify_content.placeholders import Gaps, Values, missing, unique_names
 from notify_content.sms import SmsTemplate
 from notify_content.text import normalise_whitespace
 from notify_content.typography import typography
-
-from notify_notifications.domain.notification import Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Template:
     archived: bool
     hidden: bool
     """One of the platform's own that services can't name."""
-    postage: str | None
+    postage: Postage | None
     """Letters: class of post within the country."""
     make_time: datetime
     """When this version was made."""

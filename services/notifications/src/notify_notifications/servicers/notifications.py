@@ -1,9 +1,11 @@
 """NotificationsService: checks of fields, conversion, nothing else."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import grpc
 from google.protobuf.message import Message
@@ -11,143 +13,150 @@ from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notification_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1 import notifications_service_pb2_grpc as pb_grpc
-from notify_common.current import note
-from notify_common.rpc import enums
+from notify_common import clock, current, tracing
+from notify_common.enums import Channel, KeyType
+from notify_common.errors import NotifyError
+from notify_common.logging import get_logger
+from notify_common.rpc import enums, status
+from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_common.rpc.paging import Pager, page_size
 from notify_common.rpc.validate import Checker, validating
+from opentelemetry.trace import SpanKind
 
 from notify_notifications.clients import personalisation
 from notify_notifications.domain.cost import Cost
-from notify_notifications.domain.notification import Channel, KeyType
+from notify_notifications.domain.hand_over import lane_of
 from notify_notifications.domain.personalisation import Pairs, texts
-from notify_notifications.store.notifications import Filters
-from notify_notifications.usecases.limits import Limits
-from notify_notifications.usecases.preview_template import PreviewTemplate
-from notify_notifications.usecases.read_notifications import NotificationView, ReadNotifications
-from notify_notifications.usecases.send_email import EmailCommand, SendEmail
-from notify_notifications.usecases.send_letter import SendLetter
-from notify_notifications.usecases.send_sms import SendSms, SmsCommand
-from notify_notifications.usecases.sending import Acceptance, Command, Sender
+from notify_notifications.domain.record import Origin
+from notify_notifications.store.notifications import Filters, NotificationStore
+from notify_notifications.usecases.count_refused import count_refused_request
+from notify_notifications.usecases.prepare import (
+    Accepted,
+    AcceptedEmail,
+    AcceptedLetter,
+    AcceptedSms,
+    Caller,
+    EmailCommand,
+    LetterCommand,
+    SendCommand,
+    SmsCommand,
+)
+from notify_notifications.usecases.preview_template import preview_template
+from notify_notifications.usecases.read_notifications import (
+    NotificationView,
+    get_notification,
+    list_notifications,
+)
+from notify_notifications.usecases.send import SendingParts, send_messages
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["NotificationsService"].full_name
 
 MAX_REFERENCE: Final = 1000
 MAX_IDEMPOTENCY_KEY: Final = 255
+MAX_BATCH: Final = 500
 
 _RETRY_METADATA: Final = "grpc-previous-rpc-attempts"
+_BATCH_SEND: Final = f"{SERVICE}/BatchSend"
+_DOMAIN: Final = "notifications.notify"
 _STATES = notification_pb2.Notification.State
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """What comes with a request to send besides its fields."""
+
+    request_id: str
+    traceparent: str
+    deadline: float | None
+    is_repeat: bool
 
 
 class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
     """Serves notify.notifications.v1.NotificationsService."""
 
-    def __init__(
-        self,
-        *,
-        send_sms: SendSms,
-        send_email: SendEmail,
-        send_letter: SendLetter,
-        acceptance: Acceptance,
-        limits: Limits,
-        read: ReadNotifications,
-        preview: PreviewTemplate,
-        pager: Pager,
-    ) -> None:
-        self._send_sms = send_sms
-        self._send_email = send_email
-        self._send_letter = send_letter
-        self._acceptance = acceptance
-        self._limits = limits
-        self._read = read
-        self._preview = preview
+    def __init__(self, *, sending: SendingParts, notifications: NotificationStore, pager: Pager) -> None:
+        self._sending = sending
+        self._notifications = notifications
         self._pager = pager
 
     def SendSms(self, request: pb.SendSmsRequest, context: grpc.ServicerContext) -> pb.SendSmsResponse:
-        """Accepts a text."""
-        with validating() as check:
-            common = _command(check, request, context)
-            command = SmsCommand(
-                **common,
-                phone_number=check.text("phone_number", request.phone_number),
-                sms_sender_id=_optional_id(check, "sms_sender_id", request.sms_sender_id),
-            )
-        accepted = self._send_sms.send(command)
-        note(service_id=command.sender.service_id, notification_id=accepted.notification_id)
-        return pb.SendSmsResponse(
-            notification_id=accepted.notification_id,
-            body=accepted.body,
-            from_number=accepted.from_number,
-            template_version=accepted.template_version,
-        )
+        return _sms_response(self._send_one(request, context, _sms_command))
 
     def SendEmail(self, request: pb.SendEmailRequest, context: grpc.ServicerContext) -> pb.SendEmailResponse:
-        """Accepts an email."""
-        with validating() as check:
-            common = _command(check, request, context)
-            url = check.text("one_click_unsubscribe_url", request.one_click_unsubscribe_url)
-            if url and not url.startswith("https"):
-                check.fail("one_click_unsubscribe_url", "is not a valid https url")
-            command = EmailCommand(
-                **common,
-                email_address=check.text("email_address", request.email_address),
-                email_reply_to_id=_optional_id(check, "email_reply_to_id", request.email_reply_to_id),
-                one_click_unsubscribe_url=url,
-                sanitise_content_for=tuple(request.sanitise_content_for),
-            )
-        accepted = self._send_email.send(command)
-        note(service_id=command.sender.service_id, notification_id=accepted.notification_id)
-        return pb.SendEmailResponse(
-            notification_id=accepted.notification_id,
-            subject=accepted.subject,
-            body=accepted.body,
-            from_address=accepted.from_address,
-            template_version=accepted.template_version,
-            sanitised_fields=[
-                pb.SanitisedField(key=field.key, unsanitised=field.unsanitised, sanitised=field.sanitised)
-                for field in accepted.sanitised_fields
-            ],
-        )
+        return _email_response(self._send_one(request, context, _email_command))
 
     def SendLetter(
         self, request: pb.SendLetterRequest, context: grpc.ServicerContext
     ) -> pb.SendLetterResponse:
-        """Accepts a letter."""
+        return _letter_response(self._send_one(request, context, _letter_command))
+
+    def BatchSend(self, request: pb.BatchSendRequest, context: grpc.ServicerContext) -> pb.BatchSendResponse:
         with validating() as check:
-            command = Command(**_command(check, request, context))
-        accepted = self._send_letter.send(command)
-        note(service_id=command.sender.service_id, notification_id=accepted.notification_id)
-        return pb.SendLetterResponse(
-            notification_id=accepted.notification_id,
-            subject=accepted.subject,
-            body=accepted.body,
-            template_version=accepted.template_version,
+            check.size("items", request.items, 1, MAX_BATCH)
+        retried = _is_retried(context)
+        caller_deadline = current.deadline.get()
+        response = pb.BatchSendResponse()
+        commands: list[SendCommand] = []
+        places: list[tuple[pb.SendResult, _Received]] = []
+        for item in request.items:
+            received = _enter_item(item, caller_deadline, retried)
+            result = response.results.add()
+            try:
+                commands.append(_item_command(item, received))
+            except NotifyError as error:
+                _refuse(result, error)
+            else:
+                places.append((result, received))
+        answers = send_messages(self._sending, commands, LARGEST_CONTENT_BYTES) if commands else []
+        for (result, received), command, answer in zip(places, commands, answers, strict=True):
+            current.enter(received.request_id, received.traceparent, "api", received.deadline)
+            _answer(result, command, answer)
+        return response
+
+    def _send_one(
+        self,
+        request: Any,
+        context: grpc.ServicerContext,
+        convert: "Callable[[Checker, Any, _Received], SendCommand]",
+    ) -> Any:
+        received = _Received(
+            current.request_id.get(),
+            tracing.current_traceparent(),
+            current.deadline.get(),
+            _is_retried(context),
         )
+        with validating() as check:
+            command = convert(check, request, received)
+        (answer,) = send_messages(self._sending, [command])
+        if isinstance(answer, NotifyError):
+            raise answer
+        current.note(service_id=command.caller.service_id, notification_id=answer.notification_id)
+        return answer
 
     def CountRefusedRequest(
         self, request: pb.CountRefusedRequestRequest, context: grpc.ServicerContext
     ) -> pb.CountRefusedRequestResponse:
-        """Charges the rate limit and compares the daily limit, without counting a message."""
         with validating() as check:
-            sender = _sender(check, request)
+            caller = _caller(check, request)
             channel = check.enum("channel", common_pb2.Channel, request.channel)
-        service = self._acceptance.service(sender.service_id)
-        with self._limits.admit(service, sender.key_type, Channel(channel)):
-            return pb.CountRefusedRequestResponse()
+        count_refused_request(self._sending, caller, Channel(channel))
+        return pb.CountRefusedRequestResponse()
 
     def GetNotification(
         self, request: pb.GetNotificationRequest, context: grpc.ServicerContext
     ) -> pb.GetNotificationResponse:
-        """Reads one notification."""
         with validating() as check:
             check.uuid("service_id", request.service_id)
             check.uuid("notification_id", request.notification_id)
-        view = self._read.get(request.service_id, request.notification_id)
+        view = get_notification(
+            self._notifications, self._sending.snapshots, request.service_id, request.notification_id
+        )
         return pb.GetNotificationResponse(notification=_notification(view))
 
     def ListNotifications(
         self, request: pb.ListNotificationsRequest, context: grpc.ServicerContext
     ) -> pb.ListNotificationsResponse:
-        """Lists notifications of a service."""
         with validating() as check:
             check.uuid("service_id", request.service_id)
             filters = Filters(
@@ -164,13 +173,15 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         bound = {"list": "notifications", "service": request.service_id, **_as_json(filters)}
         size = page_size(request.page_size)
         if request.older_than_id:
-            before = self._read.position(request.service_id, request.older_than_id)
+            before = self._notifications.position(request.service_id, request.older_than_id)
             if before is None:
                 return pb.ListNotificationsResponse()
         else:
             position = self._pager.decode(request.page_token, bound)
             before = None if position is None else (datetime.fromisoformat(position[0]), position[1])
-        views, more = self._read.page(request.service_id, filters, before, size)
+        views, more = list_notifications(
+            self._notifications, self._sending.snapshots, request.service_id, filters, before, size
+        )
         response = pb.ListNotificationsResponse(notifications=map(_notification, views))
         if more:
             last = views[-1].notification
@@ -180,66 +191,201 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
     def PreviewTemplate(
         self, request: pb.PreviewTemplateRequest, context: grpc.ServicerContext
     ) -> pb.PreviewTemplateResponse:
-        """Fills in a template."""
         with validating() as check:
             check.uuid("service_id", request.service_id)
             check.uuid("template_id", request.template_id)
             pairs = _personalisation(check, request.personalisation)
-        preview = self._preview.preview(request.service_id, request.template_id, pairs)
+        preview = preview_template(self._sending.snapshots, request.service_id, request.template_id, pairs)
         template = preview.template
         response = pb.PreviewTemplateResponse(
-            channel=_enum(common_pb2.Channel, template.channel),
+            channel=enums.to_proto(template.channel),
             template_version=template.version,
             subject=preview.subject,
             body=preview.body,
             html=preview.html,
-            postage=_enum(common_pb2.Postage, template.postage),
+            postage=enums.to_proto(template.postage),
         )
         response.create_time.FromDatetime(template.make_time)
         return response
 
 
-def _command(check: Checker, request: Any, context: grpc.ServicerContext) -> dict[str, Any]:
-    """What the three Send requests have in common. Clears fields of `request` on the way to its hash."""
+class _Common(TypedDict):
+    """What the commands of all channels have."""
+
+    request_id: str
+    caller: Caller
+    template_id: str
+    personalisation: Pairs
+    has_file: bool
+    reference: str | None
+    idempotency_key: str
+    content_hash: bytes
+    is_repeat: bool
+    origin: Origin
+    deadline: float | None
+
+
+def _common(check: Checker, request: Any, received: _Received) -> _Common:
+    """Read what the three Send requests have in common. Clears fields of `request`; read the others
+    before.
+    """
     if check.uuid("request_id", request.request_id).version != 7 and not check.violations:
         check.fail("request_id", "is not a UUID of version 7")
-    check.uuid("template_id", request.template_id)
     reference = request.reference if request.HasField("reference") else None
     if reference is not None:
         check.text("reference", reference, MAX_REFERENCE)
-    return {
-        "request_id": request.request_id,
-        "sender": _sender(check, request),
-        "template_id": request.template_id,
-        "personalisation": _personalisation(check, request.personalisation),
-        "has_file": any(field.HasField("file") for field in request.personalisation),
-        "reference": reference,
-        "idempotency_key": check.text("idempotency_key", request.idempotency_key, MAX_IDEMPOTENCY_KEY),
-        "content_hash": _content_hash(request),
-        "is_retry": any(key == _RETRY_METADATA for key, _ in context.invocation_metadata()),
-    }
+    caller = _caller(check, request)
+    return _Common(
+        request_id=request.request_id,
+        caller=caller,
+        template_id=check.id("template_id", request.template_id),
+        personalisation=_personalisation(check, request.personalisation),
+        has_file=any(field.HasField("file") for field in request.personalisation),
+        reference=reference,
+        idempotency_key=check.text("idempotency_key", request.idempotency_key, MAX_IDEMPOTENCY_KEY),
+        content_hash=_content_hash(request),
+        is_repeat=received.is_repeat,
+        origin=Origin(received.request_id, received.traceparent, lane_of(caller.service_id)),
+        deadline=received.deadline,
+    )
+
+
+def _sms_command(check: Checker, request: pb.SendSmsRequest, received: _Received) -> SmsCommand:
+    return SmsCommand(
+        phone_number=check.text("phone_number", request.phone_number),
+        sms_sender_id=_optional_id(check, "sms_sender_id", request.sms_sender_id),
+        **_common(check, request, received),
+    )
+
+
+def _email_command(check: Checker, request: pb.SendEmailRequest, received: _Received) -> EmailCommand:
+    url = check.text("one_click_unsubscribe_url", request.one_click_unsubscribe_url)
+    if url and not url.startswith("https"):
+        check.fail("one_click_unsubscribe_url", "is not a valid https url")
+    return EmailCommand(
+        email_address=check.text("email_address", request.email_address),
+        email_reply_to_id=_optional_id(check, "email_reply_to_id", request.email_reply_to_id),
+        one_click_unsubscribe_url=url,
+        sanitise_content_for=tuple(request.sanitise_content_for),
+        **_common(check, request, received),
+    )
+
+
+def _letter_command(check: Checker, request: pb.SendLetterRequest, received: _Received) -> LetterCommand:
+    return LetterCommand(**_common(check, request, received))
+
+
+_CONVERTERS: Final[dict[str, Callable[[Checker, Any, _Received], SendCommand]]] = {
+    "sms": _sms_command,
+    "email": _email_command,
+    "letter": _letter_command,
+}
+
+
+def _enter_item(item: pb.SendItem, caller_deadline: float | None, retried: bool) -> _Received:
+    """Make an item's request the current one of this thread."""
+    deadline = caller_deadline
+    if item.HasField("time_left"):
+        own = clock.monotonic() + item.time_left.ToTimedelta().total_seconds()
+        deadline = own if deadline is None else min(own, deadline)
+    current.enter(item.origin_request_id, item.traceparent, "api", deadline)
+    is_repeat = retried or item.is_repeat
+    return _Received(current.request_id.get(), current.traceparent.get(), deadline, is_repeat)
+
+
+def _item_command(item: pb.SendItem, received: _Received) -> SendCommand:
+    """The command of an item. Raises NotifyError INVALID_FIELD."""
+    kind = item.WhichOneof("request")
+    with validating() as check:
+        if kind is None:
+            check.fail("request", "is required")
+        else:
+            with (
+                tracing.span(f"{SERVICE}/BatchSend", SpanKind.SERVER) if tracing.is_recording() else _NOTHING
+            ):
+                return _CONVERTERS[kind](check, getattr(item, kind), received)
+    raise AssertionError("an item without a request is refused")
+
+
+def _answer(result: pb.SendResult, command: SendCommand, answer: Accepted | NotifyError) -> None:
+    """Fill in the result of an item and log it, as the call of a single message is logged."""
+    service_id = command.caller.service_id
+    match answer:
+        case AcceptedSms():
+            result.sms.CopyFrom(_sms_response(answer))
+        case AcceptedEmail():
+            result.email.CopyFrom(_email_response(answer))
+        case AcceptedLetter():
+            result.letter.CopyFrom(_letter_response(answer))
+        case NotifyError():
+            current.note(service_id=service_id)
+            _refuse(result, answer)
+            return
+    current.note(service_id=service_id, notification_id=answer.notification_id)
+    get_logger().info("message accepted", channel=command.channel)
+
+
+def _refuse(result: pb.SendResult, error: NotifyError) -> None:
+    get_logger().info("message refused", reason=error.reason)
+    answer = status.to_status(error, _DOMAIN, current.request_id.get())
+    result.error = answer.SerializeToString()
+
+
+def _sms_response(accepted: AcceptedSms) -> pb.SendSmsResponse:
+    return pb.SendSmsResponse(
+        notification_id=accepted.notification_id,
+        body=accepted.body,
+        from_number=accepted.from_number,
+        template_version=accepted.template_version,
+    )
+
+
+def _email_response(accepted: AcceptedEmail) -> pb.SendEmailResponse:
+    return pb.SendEmailResponse(
+        notification_id=accepted.notification_id,
+        subject=accepted.subject,
+        body=accepted.body,
+        from_address=accepted.from_address,
+        template_version=accepted.template_version,
+        sanitised_fields=[
+            pb.SanitisedField(key=field.key, unsanitised=field.unsanitised, sanitised=field.sanitised)
+            for field in accepted.sanitised_fields
+        ],
+    )
+
+
+def _letter_response(accepted: AcceptedLetter) -> pb.SendLetterResponse:
+    return pb.SendLetterResponse(
+        notification_id=accepted.notification_id,
+        subject=accepted.subject,
+        body=accepted.body,
+        template_version=accepted.template_version,
+    )
+
+
+def _is_retried(context: grpc.ServicerContext) -> bool:
+    """Whether the caller's channel says that it sent this request before."""
+    return any(key == _RETRY_METADATA for key, _ in context.invocation_metadata())
 
 
 def _content_hash(request: Any) -> bytes:
     """Equal for requests that ask for the same, whatever their ids and whichever API key signed them."""
-    content = type(request)()
-    content.CopyFrom(request)
-    content.ClearField("request_id")
-    content.ClearField("idempotency_key")
-    content.sender.ClearField("api_key_id")
-    name = content.DESCRIPTOR.full_name.encode()
+    request.ClearField("request_id")
+    request.ClearField("idempotency_key")
+    request.sender.ClearField("api_key_id")
+    name = request.DESCRIPTOR.full_name.encode()
     return hashlib.blake2b(
-        content.SerializeToString(deterministic=True), digest_size=16, key=name[:64]
+        request.SerializeToString(deterministic=True), digest_size=16, key=name[:64]
     ).digest()
 
 
-def _sender(check: Checker, request: Any) -> Sender:
+def _caller(check: Checker, request: Any) -> Caller:
     check.message("sender", request)
     sender = request.sender
-    check.uuid("sender.service_id", sender.service_id)
-    check.uuid("sender.api_key_id", sender.api_key_id)
+    service_id = check.id("sender.service_id", sender.service_id)
+    api_key_id = check.id("sender.api_key_id", sender.api_key_id)
     key_type = check.enum("sender.key_type", common_pb2.KeyType, sender.key_type)
-    return Sender(sender.service_id, sender.api_key_id, KeyType(key_type or KeyType.NORMAL))
+    return Caller(service_id, api_key_id, KeyType(key_type or KeyType.NORMAL))
 
 
 def _personalisation(check: Checker, fields: Iterable[common_pb2.PersonalisationField]) -> Pairs:
@@ -268,17 +414,17 @@ def _notification(view: NotificationView) -> notification_pb2.Notification:
     message = notification_pb2.Notification(
         id=stored.id,
         service_id=stored.service_id,
-        channel=_enum(common_pb2.Channel, stored.channel),
-        key_type=_enum(common_pb2.KeyType, stored.key_type),
+        channel=enums.to_proto(stored.channel),
+        key_type=enums.to_proto(stored.key_type),
         reference=stored.reference,
         recipient=stored.recipient,
-        state=_enum(_STATES, stored.state),
+        state=_state(stored.state),
         template_id=stored.template_id,
         template_version=stored.template_version,
         subject=view.subject,
         body=view.body,
         address=view.address,
-        postage=_enum(common_pb2.Postage, stored.postage),
+        postage=enums.to_proto(stored.postage),
         one_click_unsubscribe_url=stored.unsubscribe_url,
         provider=stored.provider,
     )
@@ -302,8 +448,8 @@ def _cost(cost: Cost) -> notification_pb2.Cost:
     )
 
 
-def _enum(enum: Any, text: str | None) -> Any:
-    return enums.from_text(enum, text) if text else 0
+def _state(text: str) -> Any:
+    return enums.from_text(_STATES, text)
 
 
 def _set_time(message: Message, field: str, time: datetime | None) -> None:

@@ -1,69 +1,100 @@
-"""Storing an accepted message: one prepared statement, one round trip (design.md §3.5 step 4).
+"""Storing accepted messages: one prepared statement for 1 to 500 of them, one round trip (design.md §3.5 step
+4).
 
-It goes past SQLAlchemy on purpose. Each thread keeps a connection of its own in autocommit, on which the
-statement is prepared once, so that accepting a message costs little more than the database's own time.
+It goes past SQLAlchemy on purpose: a connection of its own in autocommit, on which the statement is prepared
+once, so that accepting a message costs little more than the database's own time. The connection is
+asynchronous, so that every wait for an answer ends at a time of ours, whatever became of the database.
 """
 
 import hashlib
-import itertools
 import json
+import random
+import select
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import psycopg2
+import sqlalchemy as sa
 from notify_common import clock
-from notify_common.db.engine import postgres_url
-from notify_common.enums import Lane
-from notify_common.logging import get_logger
+from notify_common.db.engine import failure_reason, postgres_url
+from notify_common.enums import Channel, KeyType, Lane, Postage
+from notify_common.errors import NotifyError
+from notify_common.gathering import Gatherer
+from notify_common.logging import describe_exception, get_logger
+from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
 from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import cursor as Cursor
+from sqlalchemy.dialects import postgresql
 
 from notify_notifications.domain.hand_over import Destination
+from notify_notifications.domain.notification import State
 from notify_notifications.domain.personalisation import Pairs
+from notify_notifications.store.tables import idempotency_keys, notifications, outbox, service_day_counters
 
 IDEMPOTENCY_KEY_LIFETIME: Final = timedelta(hours=24)
 
 COUNTER_SHARDS: Final = 8
-"""Rows that one counter of a day is spread over, so that threads don't wait for each other's commits."""
+"""Rows that one counter of a day is spread over, so that processes don't wait for each other's commits."""
+
+MOST_ROWS: Final = 500
+"""Messages that are stored at once."""
+
+STATEMENT_SECONDS: Final = 1.5
+"""After this long PostgreSQL cancels the statement: sooner than a caller stops waiting (2 s)."""
+
+_ANSWER_SECONDS: Final = STATEMENT_SECONDS + 0.3
+_CONNECT_SECONDS: Final = 2.0
+_MOST_BYTES: Final = 8 * 1024 * 1024
 
 _log = get_logger()
-_shards = itertools.count()
 
 
-class NewNotification(NamedTuple):
-    """A message that passed every check, in the order of the statement's first parameters."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """A message that passed every check, as its rows will hold it.
+
+    Each field is the column of its name in `notifications`, in `outbox`, or in both; the statement, its types
+    and its parameters are made from the fields. `counters`, `day` and `key_hash` are what is stored beside.
+    """
 
     id: str
     service_id: str
     api_key_id: str
-    key_type: str
-    channel: str
+    key_type: KeyType
+    channel: Channel
     template_id: str
     template_version: int
-    reference: str | None
-    recipient: str
-    normalised_recipient: str
+    reference: str | None = field(repr=False)
+    recipient: str = field(repr=False)
+    normalised_recipient: str = field(repr=False)
     sender: str
-    personalisation: str
+    personalisation: str = field(repr=False)
     """JSON made by `personalisation_json`."""
-    unsubscribe_url: str
+    unsubscribe_url: str = field(repr=False)
     content_hash: bytes
+    state: State = State.CREATED
     create_time: datetime
     international: bool
     phone_prefix: str
     rate_multiplier: int
-    postage: str | None
-
-
-class HandOver(NamedTuple):
-    """Where the message goes next, and what follows it there."""
-
+    postage: Postage | None
     destination: Destination
-    request_id: str
-    traceparent: str
     lane: Lane
+    request_id: str
+    """Of the request that it came with, and so is the next."""
+    traceparent: str
+    counters: str
+    """Names of the counters of its day that it adds one to, with commas between; empty for test keys."""
+    day: date
+    key_hash: bytes | None
+    """Made by `key_hash`; None for a request without an idempotency key."""
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes on its way to the database."""
+        return 512 + len(self.personalisation) + len(self.recipient) + len(self.unsubscribe_url)
 
 
 class Earlier(NamedTuple):
@@ -75,56 +106,17 @@ class Earlier(NamedTuple):
     sender: str
 
 
-_TYPES: Final = (
-    "uuid, uuid, uuid, text, text, uuid, int, text, text, text, text, jsonb, text, bytea, timestamptz, "
-    "boolean, text, int, text, "  # NewNotification
-    "text, text, text, text, "  # HandOver
-    "date, text[], smallint, bytea, timestamptz"  # day, counters, shard, key's hash, time from which it holds
-)
-_PARAMETERS: Final = 28
+class Asked(NamedTuple):
+    """What a request is found again by."""
 
-# Repeats are no errors here: PostgreSQL would log the failed statement with the message in it.
-_ACCEPT: Final = """
-WITH keyed AS (
-    INSERT INTO idempotency_keys AS earlier (service_id, key_hash, notification_id, create_time)
-    SELECT $2, $27, $1, $15 WHERE $27 IS NOT NULL
-    ON CONFLICT (service_id, key_hash) DO UPDATE
-    SET notification_id = excluded.notification_id, create_time = excluded.create_time
-    WHERE earlier.create_time <= $28
-    RETURNING key_hash
-), stored AS (
-    INSERT INTO notifications (
-        id, service_id, api_key_id, key_type, channel, template_id, template_version, reference, recipient,
-        normalised_recipient, sender, personalisation, unsubscribe_url, content_hash, create_time,
-        international, phone_prefix, rate_multiplier, postage, state
-    )
-    SELECT
-        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 'created'
-    WHERE $27 IS NULL OR EXISTS (SELECT FROM keyed)
-    ON CONFLICT (id) DO NOTHING
-    RETURNING id
-), queued AS (
-    INSERT INTO outbox (notification_id, destination, request_id, traceparent, lane, service_id)
-    SELECT id, $20, $21, $22, $23, $2 FROM stored
-), counted AS (
-    INSERT INTO service_day_counters AS counters (service_id, day, counter, shard, count)
-    SELECT $2, $24, counter, $26, 1 FROM stored, unnest($25) AS counter
-    ON CONFLICT (service_id, day, counter, shard) DO UPDATE SET count = counters.count + 1
-)
-SELECT count(*) FROM stored
-"""
-_PREPARE: Final = f"PREPARE accept_notification ({_TYPES}) AS {_ACCEPT}"
-_EXECUTE: Final = f"EXECUTE accept_notification ({', '.join(['%s'] * _PARAMETERS)})"
+    id: str
+    service_id: str
+    key_hash: bytes | None
+    """Made by `key_hash`; None for a request without an idempotency key."""
 
-_EARLIER: Final = """
-SELECT id::text, content_hash, template_version, sender FROM notifications
-WHERE id = %(id)s OR id = (
-    SELECT notification_id FROM idempotency_keys
-    WHERE service_id = %(service_id)s AND key_hash = %(key_hash)s AND create_time > %(oldest)s
-)
-ORDER BY id = %(id)s DESC
-LIMIT 1
-"""
+
+Stored = Earlier | NotifyError | None
+"""What became of a message: None once it is stored, what an earlier request stored, or why it is not."""
 
 
 def personalisation_json(pairs: Pairs) -> str:
@@ -132,96 +124,327 @@ def personalisation_json(pairs: Pairs) -> str:
     return json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
 
 
+def key_hash(idempotency_key: str) -> bytes | None:
+    """What is stored of a client's key; None for the empty one, which is none."""
+    return hashlib.sha256(idempotency_key.encode()).digest() if idempotency_key else None
+
+
+# --- the statement ------------------------------------------------------------------------------------------
+
+
+def _columns_of(table: sa.Table) -> list[str]:
+    return [one.name for one in fields(NewMessage) if one.name in table.c]
+
+
+def _sql_type(name: str) -> str:
+    if name == "counters":
+        return "text"
+    tables = (notifications, outbox, service_day_counters, idempotency_keys)
+    column = next(table.c[name] for table in tables if name in table.c)
+    return column.type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
+
+
+_FIELDS: Final = [one.name for one in fields(NewMessage)]
+_TYPES: Final = ", ".join([*(f"{_sql_type(name)}[]" for name in _FIELDS), "smallint", "timestamptz"])
+_ARRAYS: Final = ", ".join(f"${number}" for number in range(1, len(_FIELDS) + 1))
+_SHARD: Final = f"${len(_FIELDS) + 1}"
+_OLDEST_KEY: Final = f"${len(_FIELDS) + 2}"
+_NOTIFICATION: Final = ", ".join(_columns_of(notifications))
+_OUTBOX: Final = ", ".join(_columns_of(outbox))
+
+# Repeats are no errors here: PostgreSQL would log the failed statement with the message in it. Rows are
+# written in one order by everybody, so that no two statements wait for each other.
+_STORE: Final = f"""
+WITH given AS (
+    SELECT * FROM unnest({_ARRAYS}) AS given ({", ".join(_FIELDS)}) ORDER BY service_id, key_hash, id
+), keyed AS (
+    INSERT INTO idempotency_keys AS earlier (service_id, key_hash, notification_id, create_time)
+    SELECT service_id, key_hash, id, create_time FROM given WHERE key_hash IS NOT NULL
+    ON CONFLICT (service_id, key_hash) DO UPDATE
+    SET notification_id = excluded.notification_id, create_time = excluded.create_time
+    WHERE earlier.create_time <= {_OLDEST_KEY}
+    RETURNING notification_id
+), stored AS (
+    INSERT INTO notifications ({_NOTIFICATION})
+    SELECT {_NOTIFICATION} FROM given WHERE key_hash IS NULL OR id IN (SELECT notification_id FROM keyed)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id AS stored_id
+), queued AS (
+    INSERT INTO outbox (notification_id, {_OUTBOX})
+    SELECT id, {_OUTBOX} FROM given WHERE id IN (SELECT stored_id FROM stored)
+), counted AS (
+    INSERT INTO service_day_counters AS counters (service_id, day, counter, shard, count)
+    SELECT service_id, day, counter, {_SHARD}, count(*)
+    FROM given, unnest(string_to_array(counters, ',')) AS counter
+    WHERE id IN (SELECT stored_id FROM stored)
+    GROUP BY service_id, day, counter
+    ORDER BY service_id, day, counter
+    ON CONFLICT (service_id, day, counter, shard) DO UPDATE SET count = counters.count + excluded.count
+)
+SELECT stored_id::text FROM stored
+"""  # noqa: S608 - the names are those of fields and columns
+_PREPARE: Final = f"PREPARE store_messages ({_TYPES}) AS {_STORE}"
+_EXECUTE: Final = f"EXECUTE store_messages ({', '.join(['%s'] * (len(_FIELDS) + 2))})"
+
+_EARLIER: Final = """
+SELECT given.place, earlier.id::text, earlier.content_hash, earlier.template_version, earlier.sender
+FROM unnest(%(ids)s::uuid[], %(service_ids)s::uuid[], %(key_hashes)s::bytea[])
+    WITH ORDINALITY AS given (id, service_id, key_hash, place)
+CROSS JOIN LATERAL (
+    SELECT n.id, n.content_hash, n.template_version, n.sender, 1 AS choice
+    FROM notifications n WHERE n.id = given.id
+    UNION ALL
+    SELECT n.id, n.content_hash, n.template_version, n.sender, 2
+    FROM idempotency_keys k JOIN notifications n ON n.id = k.notification_id
+    WHERE k.service_id = given.service_id AND k.key_hash = given.key_hash AND k.create_time > %(oldest)s
+    ORDER BY choice
+    LIMIT 1
+) AS earlier
+"""
+
+
+def _quoted(text: object) -> str:
+    return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _writer(name: str) -> Callable[[Any], str]:
+    """What writes a value of a field as an element of its array."""
+    kind = _sql_type(name)
+    if kind == "BYTEA":
+        return lambda value: '"\\\\x' + value.hex() + '"'
+    if kind in ("INTEGER", "BOOLEAN", "UUID", "DATE"):
+        return str
+    if kind.startswith("TIMESTAMP"):
+        return lambda value: '"' + value.isoformat() + '"'
+    return _quoted
+
+
+_WRITERS: Final = [(name, _writer(name)) for name in _FIELDS]
+
+
+def _arrays(messages: Sequence[NewMessage]) -> list[str]:
+    """The parameters of the statement: for each field the array of its values, as PostgreSQL writes
+    arrays.
+    """
+    return [
+        "{"
+        + ",".join(
+            "NULL" if (value := getattr(message, name)) is None else write(value) for message in messages
+        )
+        + "}"
+        for name, write in _WRITERS
+    ]
+
+
+# --- the store ----------------------------------------------------------------------------------------------
+
+
 class AcceptanceStore:
-    """Stores accepted messages; safe to share between threads, each of which gets its own connection.
+    """Stores accepted messages; safe to share between threads, which share commits.
 
     Args:
         url: of the context's database.
-        statement_timeout_ms: PostgreSQL cancels the statement after this long.
     """
 
-    def __init__(self, url: str, statement_timeout_ms: int = 2000) -> None:
+    def __init__(self, url: str) -> None:
         self._dsn = postgres_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-        self._options = f"-c statement_timeout={statement_timeout_ms} -c timezone=UTC -c jit=off"
-        self._local = threading.local()
+        self._shard = random.randrange(COUNTER_SHARDS)
+        self._writing = _Database(self._dsn, _PREPARE)
+        self._reading = _Database(self._dsn)
+        self._gatherer: Gatherer[NewMessage, Stored] = Gatherer(
+            self._store_all, most_items=MOST_ROWS, most_weight=_MOST_BYTES, weigh=lambda one: one.size_bytes
+        )
 
-    def accept(
-        self, new: NewNotification, hand_over: HandOver, day: date, counters: list[str], idempotency_key: str
-    ) -> Earlier | None:
-        """Store the message, its outbox row, the day's counters and the idempotency key, all or nothing.
+    def store(self, messages: Sequence[NewMessage], timeout: float | None = None) -> Sequence[Stored]:
+        """Store messages, their outbox rows, the day's counters and their idempotency keys: each all or
+        nothing.
 
-        Returns None once it is stored, or what an earlier request stored: idempotent by the message's id,
-        and by (service, idempotency key) for 24 hours, both unique in the database.
+        Idempotent by a message's id, and by (service, idempotency key) for 24 hours, both unique in the
+        database. Of messages with the same id or key, in one call or in several at once, one is stored and is
+        what the others are told of as earlier. What is answered as stored is committed; an error says that it
+        is not, unless the database could not be asked in the end (UNAVAILABLE, DEADLINE_EXCEEDED), after
+        which the same messages may be stored again.
 
         Args:
-            counters: names of the counters of `day` that it adds one to; empty for test keys.
-            idempotency_key: as the client gave it; empty for none.
-        """
-        oldest = new.create_time - IDEMPOTENCY_KEY_LIFETIME
-        key_hash = _hash(idempotency_key)
-        parameters = (*new, *hand_over, day, counters, self._shard, key_hash, oldest)
-        (stored,) = self._run(_EXECUTE, parameters).fetchone() or (0,)
-        if stored:
-            return None
-        earlier = self.find_earlier(new.id, new.service_id, idempotency_key)
-        if earlier is None:
-            raise RuntimeError("the message that an idempotency key stands for is gone")
-        return earlier
+            messages: 1 to 500.
+            timeout: seconds to wait for one's turn.
 
-    def find_earlier(self, notification_id: str, service_id: str, idempotency_key: str) -> Earlier | None:
-        """What a request with this id, or with this idempotency key in the last 24 hours, stored; or None."""
+        Raises:
+            NotifyError: DEADLINE_EXCEEDED or UNAVAILABLE.
+        """
+        return self._gatherer.submit(messages, timeout)
+
+    def find_earlier(self, asked: Sequence[Asked]) -> list[Earlier | None]:
+        """What each request stored before, by its id or by its key in the last 24 hours; None for nothing.
+
+        Raises NotifyError DEADLINE_EXCEEDED or UNAVAILABLE.
+        """
         parameters = {
-            "id": notification_id,
-            "service_id": service_id,
-            "key_hash": _hash(idempotency_key),
+            "ids": [one.id for one in asked],
+            "service_ids": [one.service_id for one in asked],
+            "key_hashes": [one.key_hash for one in asked],
             "oldest": clock.now() - IDEMPOTENCY_KEY_LIFETIME,
         }
-        row = self._run(_EARLIER, parameters).fetchone()
-        return None if row is None else Earlier(row[0], bytes(row[1]), row[2], row[3])
+        found: list[Earlier | None] = [None] * len(asked)
+        for place, *earlier in self._reading.run(_EARLIER, parameters):
+            found[place - 1] = Earlier(earlier[0], bytes(earlier[1]), *earlier[2:])
+        return found
 
-    def _run(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> Cursor:
-        """Run a statement on this thread's connection, on a new one if the database closed it.
+    def close(self) -> None:
+        """Close the connections."""
+        self._writing.close()
+        self._reading.close()
+
+    def _store_all(self, messages: list[NewMessage]) -> list[Stored]:
+        first, repeats = _first_of_each(messages)
+        outcomes = self._store_distinct(first)
+        missing = object()
+        told = [
+            missing if number in repeats else outcomes.get(message.id, missing)
+            for number, message in enumerate(messages)
+        ]
+        asked = [
+            Asked(message.id, message.service_id, message.key_hash)
+            for message, one in zip(messages, told, strict=True)
+            if one is missing
+        ]
+        # None means that its twin in the same call failed, or that what its key stands for is gone
+        earlier = iter(self.find_earlier(asked) if asked else [])
+        return [
+            (next(earlier) or NotifyError("UNAVAILABLE")) if one is missing else cast(Stored, one)
+            for one in told
+        ]
+
+    def _store_distinct(self, messages: list[NewMessage]) -> dict[str, NotifyError | None]:
+        """What became of messages by id; those that were stored earlier are left out.
+
+        Where one of them makes the statement fail, the others are stored all the same.
+        """
+        oldest = clock.now() - IDEMPOTENCY_KEY_LIFETIME
+        try:
+            rows = self._writing.run(_EXECUTE, [*_arrays(messages), self._shard, oldest])
+        except (psycopg2.Error, ValueError) as error:
+            if len(messages) == 1:
+                id = messages[0].id
+                _log.error("message not stored", notification_id=id, **describe_exception(error))
+                return {messages[0].id: NotifyError("INTERNAL")}
+            half = len(messages) // 2
+            return self._store_distinct(messages[:half]) | self._store_distinct(messages[half:])
+        return {row[0]: None for row in rows}
+
+
+def _first_of_each(messages: Sequence[NewMessage]) -> tuple[list[NewMessage], set[int]]:
+    """The messages that no other before them has the id or idempotency key of, and the places of the rest."""
+    ids: set[str] = set()
+    keys: set[tuple[str, bytes]] = set()
+    first: list[NewMessage] = []
+    repeats: set[int] = set()
+    for number, message in enumerate(messages):
+        key = None if message.key_hash is None else (message.service_id, message.key_hash)
+        if message.id in ids or key in keys:
+            repeats.add(number)
+            continue
+        ids.add(message.id)
+        if key is not None:
+            keys.add(key)
+        first.append(message)
+    return first, repeats
+
+
+class _Database:
+    """A connection in autocommit for one statement at a time, made anew when it was lost."""
+
+    def __init__(self, dsn: str, prepare: str = "") -> None:
+        self._dsn = dsn
+        self._options = f"-c statement_timeout={round(STATEMENT_SECONDS * 1000)} -c timezone=UTC -c jit=off"
+        # planning would cost more than the statement, and has nothing to find out
+        self._options += " -c plan_cache_mode=force_generic_plan"
+        self._prepare = prepare
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+
+    def run(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a statement, on a new connection if the database closed the one at hand.
 
         Running it twice is safe: if the lost first try was committed, its unique key stops the second.
+
+        Raises:
+            NotifyError: DEADLINE_EXCEEDED for a statement that took too long, UNAVAILABLE where the database
+                can't be asked.
+            psycopg2.Error: the statement's own fault.
         """
+        with self._lock:
+            try:
+                return self._try(statement, parameters)
+            except psycopg2.Error as error:
+                if self._connection is not None:
+                    raise
+                _log.warning("database connection lost, opening another", error_type=type(error).__name__)
+            try:
+                return self._try(statement, parameters)
+            except psycopg2.Error:
+                if self._connection is not None:
+                    raise
+                raise NotifyError("UNAVAILABLE") from None
+
+    def close(self) -> None:
+        """Close the connection; the next statement opens another."""
+        with self._lock:
+            self._drop()
+
+    def _try(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        fresh = self._connection is None
         try:
-            cursor = self._cursor()
-            cursor.execute(statement, parameters)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            if not self._connection_lost():
+            if self._connection is None:
+                self._connection = self._connect()
+            return self._execute(self._connection, statement, parameters)
+        except psycopg2.Error as error:
+            reason = failure_reason(error)
+            connection = self._connection
+            if error.pgcode is None or reason == "UNAVAILABLE" or connection is None or connection.closed:
+                self._drop()
+                if fresh and reason is not None:
+                    raise NotifyError(reason) from None
                 raise
-            _log.warning("database connection lost, opening another", error_type=type(error).__name__)
-            self._local.cursor = None
-            cursor = self._cursor()
+            if reason is not None:
+                raise NotifyError(reason) from None
+            raise
+
+    def _connect(self) -> Connection:
+        connection: Connection = psycopg2.connect(
+            self._dsn,
+            options=self._options,
+            application_name="notify-notifications-accept",
+            async_=True,
+        )
+        self._connection = connection
+        self._wait(connection, _CONNECT_SECONDS)
+        if self._prepare:
+            self._execute(connection, self._prepare, None)
+        return connection
+
+    def _execute(
+        self, connection: Connection, statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None
+    ) -> list[tuple[Any, ...]]:
+        with connection.cursor() as cursor:
             cursor.execute(statement, parameters)
-        return cursor
+            self._wait(connection, _ANSWER_SECONDS)
+            return cursor.fetchall() if cursor.description is not None else []
 
-    def _connection_lost(self) -> bool:
-        cursor: Cursor | None = getattr(self._local, "cursor", None)
-        return cursor is not None and bool(cursor.closed or cursor.connection.closed)
+    def _wait(self, connection: Connection, seconds: float) -> None:
+        """Return when the connection has done what it was asked; give it up after `seconds`."""
+        until = clock.monotonic() + seconds
+        while (state := connection.poll()) != POLL_OK:
+            poll = select.poll()
+            poll.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
+            if state not in (POLL_READ, POLL_WRITE) or not poll.poll(
+                max(0.0, until - clock.monotonic()) * 1000
+            ):
+                _log.error("database does not answer, connection given up", seconds=seconds)
+                self._drop()
+                raise NotifyError("DEADLINE_EXCEEDED")
 
-    def _cursor(self) -> Cursor:
-        cursor: Cursor | None = getattr(self._local, "cursor", None)
-        if cursor is None:
-            connection: Connection = psycopg2.connect(
-                self._dsn,
-                options=self._options,
-                connect_timeout=2,
-                application_name="notify-notifications-accept",
-            )
-            connection.autocommit = True
-            cursor = connection.cursor()
-            cursor.execute(_PREPARE)
-            self._local.cursor = cursor
-        return cursor
-
-    @property
-    def _shard(self) -> int:
-        shard: int | None = getattr(self._local, "shard", None)
-        if shard is None:
-            shard = self._local.shard = next(_shards) % COUNTER_SHARDS
-        return shard
-
-
-def _hash(idempotency_key: str) -> bytes | None:
-    return hashlib.sha256(idempotency_key.encode()).digest() if idempotency_key else None
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

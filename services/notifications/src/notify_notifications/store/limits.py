@@ -4,38 +4,68 @@ The names of the keys are the reference's own (internal-api.md §1.6): the admin
 Redis that fails never stops a send: the check is skipped, counted in a metric, and for a second not tried.
 """
 
+import hashlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
 from typing import Any, Final
 
 import redis
-from notify_common import clock
+from notify_common.enums import Channel, KeyType
 from notify_common.logging import get_logger
 from prometheus_client import Counter
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from notify_notifications.domain.limits import INTERNATIONAL_SMS
 
 DAY_SECONDS: Final = 86_400
 _ROUND: Final = "notify-counters-corrected"
 _PAUSE_SECONDS: Final = 1.0
+_UNKNOWN: Final = "unknown"
+_WANTS: Final = {(False, False): "0", (True, False): "1", (False, True): "2", (True, True): "3"}
+"""Whether it adds, and whether it counts for other countries too."""
 
 _SKIPPED: Final = Counter(
     "notify_limit_checks_skipped_total", "Limit checks that were skipped because Redis did not answer."
 )
 _log = get_logger()
 
-# KEYS: token bucket, daily counter. ARGV: now, size, tokens per second, tokens to take, seconds to keep the
-# bucket, daily limit, what to add to the counter.
-# Tokens come back whole; the time that makes up less than one stays in the bucket.
-_ADMIT: Final = """
-local now, size, rate = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+# KEYS: token bucket, daily counter, counter of other countries. ARGV: size of the bucket, tokens per second,
+# tokens that a message takes, seconds to keep the bucket, limit of each counter, value of each counter where
+# there is none yet ('' for not known), seconds to keep them, and a digit for each message, which says what it
+# is compared with and adds to (_WANTS). Answers with a digit for each message, a Verdict, or with 'unknown'
+# where a counter's value is needed.
+# The time is that of Redis, so that no clock of ours that is wrong empties a bucket for hours. Tokens come
+# back whole; the time that makes up less than one stays in the bucket.
+_RESERVE: Final = """
+local counts = {}
+for index = 1, 2 do
+  local count = 0
+  if index == 1 or string.find(ARGV[10], '[23]') then
+    count = redis.call('GET', KEYS[1 + index])
+  end
+  if not count then
+    if ARGV[6 + index] == '' then
+      return 'unknown'
+    end
+    redis.call('SET', KEYS[1 + index], ARGV[6 + index], 'EX', ARGV[9])
+    count = ARGV[6 + index]
+  end
+  counts[index] = tonumber(count)
+end
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local size, rate = tonumber(ARGV[1]), tonumber(ARGV[2])
 local bucket = redis.call('HMGET', KEYS[1], 'tokens', 'time')
 local tokens, at = tonumber(bucket[1]), tonumber(bucket[2])
 if tokens == nil or at == nil then
   tokens, at = size, now
-elseif now > at then
+elseif now < at then
+  at = now
+else
   local refill = math.floor((now - at) * rate)
   if tokens + refill >= size then
     tokens, at = size, now
@@ -43,44 +73,45 @@ elseif now > at then
     tokens, at = tokens + refill, at + refill / rate
   end
 end
-local refused = false
-for _ = 1, tonumber(ARGV[4]) do
-  tokens = math.max(tokens - 1, 0)
-  if tokens < 1 then
-    refused = true
-    break
+local added = {0, 0}
+local verdicts = {}
+for want in string.gmatch(ARGV[10], '.') do
+  local verdict = 0
+  for _ = 1, tonumber(ARGV[3]) do
+    tokens = math.max(tokens - 1, 0)
+    if tokens < 1 then
+      verdict = 1
+      break
+    end
   end
+  if verdict == 0 and counts[1] + added[1] + 1 > tonumber(ARGV[5]) then
+    verdict = 2
+  end
+  if verdict == 0 and (want == '2' or want == '3') and counts[2] + added[2] + 1 > tonumber(ARGV[6]) then
+    verdict = 3
+  end
+  if verdict == 0 and (want == '1' or want == '3') then
+    added[1] = added[1] + 1
+    if want == '3' then
+      added[2] = added[2] + 1
+    end
+  end
+  table.insert(verdicts, verdict)
 end
 redis.call('HSET', KEYS[1], 'tokens', tokens, 'time', string.format('%.6f', at))
-redis.call('EXPIRE', KEYS[1], ARGV[5])
-if refused then
-  return 1
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+for index = 1, 2 do
+  if added[index] > 0 then
+    redis.call('INCRBY', KEYS[1 + index], added[index])
+  end
 end
-local count = tonumber(redis.call('GET', KEYS[2]))
-if count == nil then
-  return 3
-end
-if count + 1 > tonumber(ARGV[6]) then
-  return 2
-end
-redis.call('INCRBY', KEYS[2], ARGV[7])
-return 0
+return table.concat(verdicts)
 """
 
-# KEYS: daily counter. ARGV: value if there is none yet, seconds to keep it, daily limit, what to add.
-_COUNT: Final = """
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2], 'NX')
-if tonumber(redis.call('GET', KEYS[1])) + 1 > tonumber(ARGV[3]) then
-  return 2
-end
-redis.call('INCRBY', KEYS[1], ARGV[4])
-return 0
-"""
-
-# KEYS: daily counter. Does nothing to a counter that is gone.
+# KEYS: daily counter. ARGV: how many. Does nothing to a counter that is gone.
 _RELEASE: Final = """
 if redis.call('EXISTS', KEYS[1]) == 1 then
-  redis.call('DECR', KEYS[1])
+  redis.call('DECRBY', KEYS[1], ARGV[1])
 end
 return 0
 """
@@ -97,14 +128,61 @@ return 0
 
 
 class Verdict(IntEnum):
-    """What a limit check says."""
+    """What the limits say of a message."""
 
     ADMITTED = 0
     RATE_LIMITED = 1
     DAILY_LIMIT_REACHED = 2
-    _NOT_COUNTED_YET = 3
+    INTERNATIONAL_LIMIT_REACHED = 3
     SKIPPED = 4
     """Redis did not answer: admitted, and nothing was counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A message as limits see it."""
+
+    adds: bool
+    """Whether it adds one to the counters that it is compared with, if it is admitted."""
+    international: bool
+    """Whether it counts for the limit of other countries too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Messages of a service, a type of key and a channel, in the order in which they came."""
+
+    service_id: str
+    key_type: KeyType
+    channel: Channel
+    bucket_size: int
+    rate_per_minute: int
+    tokens: int
+    """That each message takes off the bucket."""
+    day: date
+    daily_limit: int
+    international_limit: int
+    counted: bool
+    """Whether messages of this type of key are counted at all."""
+    wants: Sequence[Want]
+
+    @property
+    def keys(self) -> tuple[str, str, str]:
+        """Names of the bucket and the two counters in Redis."""
+        return (
+            f"{self.service_id}-tokens-{self.key_type}",
+            counter_key(self.service_id, self.channel, self.day, counted=self.counted),
+            counter_key(self.service_id, INTERNATIONAL_SMS, self.day, counted=self.counted),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How many places in a daily limit are held under the name of a counter."""
+
+    service_id: str
+    counter: str
+    day: date
 
 
 class _Connections(threading.local):
@@ -118,19 +196,27 @@ class _Connections(threading.local):
         """Runs in each thread that comes to use it."""
         self._connection = client.connection_pool.make_connection()
 
-    def call(self, *command: Any) -> Any:
-        """Sends a command and returns the answer; where the connection had ended, on a new one.
+    def call(self, *commands: Sequence[Any]) -> list[Any]:
+        """Send commands in one go and return the answers, errors of single commands among them.
 
-        Raises RedisError. A script whose answer got lost on the way runs twice.
+        Where the connection had ended, on a new one. Raises RedisError. A script whose answer got lost on the
+        way runs twice.
         """
         try:
-            return self._call(command)
+            return self._call(commands)
         except redis.exceptions.ConnectionError:  # which also ended the connection on this side
-            return self._call(command)
+            return self._call(commands)
 
-    def _call(self, command: tuple[Any, ...]) -> Any:
-        self._connection.send_command(*command)  # type: ignore[no-untyped-call]
-        return self._connection.read_response()
+    def _call(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        connection = self._connection
+        connection.send_packed_command(connection.pack_commands(commands))  # type: ignore[no-untyped-call]
+        answers = []
+        for _ in commands:
+            try:
+                answers.append(connection.read_response())
+            except ResponseError as error:
+                answers.append(error)
+        return answers
 
 
 class Script:
@@ -139,20 +225,22 @@ class Script:
     def __init__(self, connections: _Connections, source: str) -> None:
         self._connections = connections
         self._source = source
-        self._sha = ""
+        self._sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
-    def __call__(self, keys: Sequence[str], *arguments: object) -> int:
-        """Run it once. Raises RedisError."""
-        if self._sha:
-            try:
-                return self._run(keys, arguments)
-            except NoScriptError:
-                pass
-        self._sha = str(self._connections.call("SCRIPT LOAD", self._source))
-        return self._run(keys, arguments)
-
-    def _run(self, keys: Sequence[str], arguments: Sequence[object]) -> int:
-        return int(self._connections.call("EVALSHA", self._sha, len(keys), *keys, *arguments))
+    def __call__(self, *calls: tuple[Sequence[str], Sequence[object]]) -> list[str]:
+        """Run it once for each (keys, arguments), in one round trip. Raises RedisError."""
+        commands = [("EVALSHA", self._sha, len(keys), *keys, *arguments) for keys, arguments in calls]
+        answers = self._connections.call(*commands)
+        unknown = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            self._connections.call(("SCRIPT", "LOAD", self._source))
+            again = self._connections.call(*(commands[number] for number in unknown))
+            for number, answer in zip(unknown, again, strict=True):
+                answers[number] = answer
+        for answer in answers:
+            if isinstance(answer, ResponseError):
+                raise answer
+        return list(map(str, answers))
 
 
 class LimitStore:
@@ -165,66 +253,48 @@ class LimitStore:
     def __init__(self, client: "redis.Redis") -> None:
         self._client = client
         connections = _Connections(client)
-        self._admit = Script(connections, _ADMIT)
-        self._count = Script(connections, _COUNT)
+        self._reserve = Script(connections, _RESERVE)
         self._release = Script(connections, _RELEASE)
         self._correct = Script(connections, _CORRECT)
         self._silent_until = 0.0
 
-    def admit(
-        self,
-        service_id: str,
-        key_type: str,
-        counter: str,
-        *,
-        size: int,
-        rate_per_minute: int,
-        tokens: int,
-        day: date,
-        daily_limit: int,
-        counted: bool,
-        count_so_far: Callable[[], int],
-    ) -> Verdict:
-        """Take tokens off the bucket, compare the day's counter and, if `counted`, add one: one round trip.
+    def reserve(
+        self, demands: Sequence[Demand], count_so_far: Callable[[str, str, date], int]
+    ) -> list[list[Verdict]]:
+        """Take tokens off the buckets and places in the day's counters: one round trip for all demands.
 
-        What is added stands for a message about to be stored; give it back with `release` if it is not.
-        `count_so_far` reads the counter's value from the database; it is called only where Redis has lost it.
+        Each message is decided on in its turn, so that of a demand that meets a limit in its middle those
+        before it are admitted. What is added stands for messages about to be stored; give it back with
+        `release` for those that are not.
+
+        Args:
+            count_so_far: reads from the database what a service stored under the name of a counter on a day;
+                called only where Redis has lost it.
         """
-        rate = rate_per_minute / 60
-        keep = int(size / rate) + 2 if rate else DAY_SECONDS
-        keys = [f"{service_id}-tokens-{key_type}", counter_key(service_id, counter, day, counted=counted)]
-        arguments = (clock.now().timestamp(), size, rate, tokens, keep, daily_limit, int(counted))
-        verdict = self._guarded(lambda: self._admit(keys, *arguments))
-        if verdict is Verdict._NOT_COUNTED_YET:
-            return self.count(
-                service_id,
-                counter,
-                day=day,
-                daily_limit=daily_limit,
-                counted=counted,
-                count_so_far=count_so_far,
-            )
-        return verdict
 
-    def count(
-        self,
-        service_id: str,
-        counter: str,
-        *,
-        day: date,
-        daily_limit: int,
-        counted: bool,
-        count_so_far: Callable[[], int],
-    ) -> Verdict:
-        """Compare the day's counter and, if `counted`, add one to it."""
-        start = count_so_far() if counted else 0
-        key = counter_key(service_id, counter, day, counted=counted)
-        return self._guarded(lambda: self._count([key], start, DAY_SECONDS, daily_limit, int(counted)))
+        def answers() -> list[str]:
+            answered = self._reserve(*(_call(demand, ("", "")) for demand in demands))
+            for number, demand in enumerate(demands):
+                if answered[number] == _UNKNOWN:
+                    service_id, day = demand.service_id, demand.day
+                    known = [
+                        count_so_far(service_id, name, day) for name in (demand.channel, INTERNATIONAL_SMS)
+                    ]
+                    (answered[number],) = self._reserve(_call(demand, known))
+            return answered
 
-    def release(self, service_id: str, counter: str, day: date) -> None:
-        """Give one back: the message that was counted is not stored."""
-        key = counter_key(service_id, counter, day, counted=True)
-        self._guarded(lambda: self._release([key]))
+        answered = self._guarded(answers)
+        if answered is None:
+            return [[Verdict.SKIPPED] * len(demand.wants) for demand in demands]
+        return [[Verdict(int(digit)) for digit in digits] for digits in answered]
+
+    def release(self, places: Mapping[Place, int]) -> None:
+        """Give places back: the messages that were counted are not stored."""
+        calls = [
+            ([counter_key(place.service_id, place.counter, place.day)], [held])
+            for place, held in places.items()
+        ]
+        self._guarded(lambda: self._release(*calls))
 
     def claim_round(self, seconds: float) -> bool:
         """Whether no other process has claimed a round of corrections in these seconds. Raises RedisError."""
@@ -238,19 +308,30 @@ class LimitStore:
     def correct(self, corrections: dict[str, int]) -> None:
         """Add to counters, by key; a negative number lowers one. Raises RedisError."""
         if corrections:
-            self._correct(list(corrections), *corrections.values())
+            self._correct((list(corrections), list(corrections.values())))
 
-    def _guarded(self, check: Callable[[], int]) -> Verdict:
+    def _guarded(self, check: Callable[[], list[str]]) -> list[str] | None:
+        """What `check` returns, or None where Redis does not answer."""
         if time.monotonic() < self._silent_until:
             _SKIPPED.inc()
-            return Verdict.SKIPPED
+            return None
         try:
-            return Verdict(check())
+            return check()
         except RedisError as error:
             self._silent_until = time.monotonic() + _PAUSE_SECONDS
             _SKIPPED.inc()
             _log.warning("limits are not checked: Redis does not answer", error_type=type(error).__name__)
-            return Verdict.SKIPPED
+            return None
+
+
+def _call(demand: Demand, known: Sequence[object]) -> tuple[Sequence[str], Sequence[object]]:
+    rate = demand.rate_per_minute / 60
+    keep = int(demand.bucket_size / rate) + 2 if rate else DAY_SECONDS
+    # nothing adds to the counters of keys that are not counted
+    counts = known if demand.counted else (0, 0)
+    limits = (demand.daily_limit, demand.international_limit)
+    wants = "".join(_WANTS[want.adds and demand.counted, want.international] for want in demand.wants)
+    return demand.keys, (demand.bucket_size, rate, demand.tokens, keep, *limits, *counts, DAY_SECONDS, wants)
 
 
 def counter_key(service_id: str, counter: str, day: date, *, counted: bool = True) -> str:

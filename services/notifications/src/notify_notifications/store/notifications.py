@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.enums import Channel, KeyType, Postage
 from sqlalchemy import Connection, Row, Select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from notify_notifications.domain.cost import Billable
-from notify_notifications.domain.notification import Channel, KeyType, Progress, State
+from notify_notifications.domain.notification import Progress, State
 from notify_notifications.domain.record import Notification
 from notify_notifications.store.tables import letter_rates, notifications, sms_rates
 
@@ -231,7 +232,7 @@ def _notification(row: Row[Any]) -> Notification:
         template_version=row.template_version,
         personalisation=[(key, value) for key, value in row.personalisation],
         unsubscribe_url=row.unsubscribe_url,
-        postage=row.postage,
+        postage=None if row.postage is None else Postage(row.postage),
         create_time=row.create_time,
         hand_over_time=row.hand_over_time,
         sent_time=row.sent_time,

@@ -22,12 +22,12 @@ notifications = Table(
     "notifications",
     metadata,
     # a version 7 UUID: time-ordered, so that the table can be range-partitioned on it (design.md §2.9)
-    Column("id", sa.Uuid, primary_key=True),
-    Column("service_id", sa.Uuid, nullable=False),
-    Column("api_key_id", sa.Uuid, nullable=False),
+    id_column("id", primary_key=True),
+    id_column("service_id", nullable=False),
+    id_column("api_key_id", nullable=False),
     Column("key_type", sa.Text, nullable=False),
     Column("channel", sa.Text, nullable=False),
-    Column("template_id", sa.Uuid, nullable=False),
+    id_column("template_id", nullable=False),
     Column("template_version", sa.Integer, nullable=False),
     Column("reference", sa.Text),
     Column("recipient", sa.Text, nullable=False),  # as the client wrote it, trimmed; letters: empty
@@ -90,7 +90,7 @@ parked_index(outbox)
 service_day_counters = Table(
     "service_day_counters",
     metadata,
-    Column("service_id", sa.Uuid, primary_key=True),
+    id_column("service_id", primary_key=True),
     Column("day", sa.Date, primary_key=True),  # UTC
     Column("counter", sa.Text, primary_key=True),  # `sms`, `email`, `letter`, `international_sms`
     Column("shard", sa.SmallInteger, primary_key=True),  # so that accepting threads don't queue for one row
@@ -102,9 +102,9 @@ Index("ix_service_day_counters_day", service_day_counters.c.day)
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
-    Column("service_id", sa.Uuid, primary_key=True),
+    id_column("service_id", primary_key=True),
     Column("key_hash", sa.LargeBinary, primary_key=True),  # of the client's key, which may hold anything
-    Column("notification_id", sa.Uuid, nullable=False),
+    id_column("notification_id", nullable=False),
     Column("create_time", _INSTANT, nullable=False),
 )
 Index("ix_idempotency_keys_create_time", idempotency_keys.c.create_time)

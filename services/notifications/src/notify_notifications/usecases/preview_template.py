@@ -9,8 +9,8 @@ from notify_content.placeholders import Personalisation
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.personalisation import Pairs
 from notify_notifications.domain.template import LetterWording, Template
+from notify_notifications.usecases.prepare import check_length, missing_personalisation
 from notify_notifications.usecases.read_notifications import wording
-from notify_notifications.usecases.sending import check_length, missing_personalisation
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +24,23 @@ class Preview:
     """Emails: the rendered body as an HTML fragment. Others: empty."""
 
 
-class PreviewTemplate:
-    """Fills in templates; archived ones too."""
+def preview_template(snapshots: Snapshots, service_id: str, template_id: str, pairs: Pairs) -> Preview:
+    """Fill in the current version of a template, of an archived one too.
 
-    def __init__(self, snapshots: Snapshots) -> None:
-        self._snapshots = snapshots
-
-    def preview(self, service_id: str, template_id: str, pairs: Pairs) -> Preview:
-        """The current version, filled in. Raises NotifyError TEMPLATE_NOT_FOUND, MISSING_PERSONALISATION."""
-        template = self._snapshots.template(service_id, template_id)
-        if template is None or template.hidden:
-            raise NotifyError("TEMPLATE_NOT_FOUND")
-        values = Personalisation(dict(pairs))
-        content = template.wording
-        if isinstance(content, LetterWording):
-            missing = content.missing_in_any_language(values)
-        else:
-            missing = content.missing(values)
-        if missing:
-            raise missing_personalisation(missing)
-        check_length(template, values)
-        subject, body = wording(template, values)
-        html = content.render(values).html_body if isinstance(content, EmailTemplate) else ""
-        return Preview(template, subject, body, html)
+    Raises NotifyError TEMPLATE_NOT_FOUND, MISSING_PERSONALISATION, MESSAGE_TOO_LONG.
+    """
+    template = snapshots.template(service_id, template_id)
+    if template is None or template.hidden:
+        raise NotifyError("TEMPLATE_NOT_FOUND")
+    values = Personalisation(dict(pairs))
+    content = template.wording
+    if isinstance(content, LetterWording):
+        missing = content.missing_in_any_language(values)
+    else:
+        missing = content.missing(values)
+    if missing:
+        raise missing_personalisation(missing)
+    check_length(template, values)
+    subject, body = wording(template, values)
+    html = content.render(values).html_body if isinstance(content, EmailTemplate) else ""
+    return Preview(template, subject, body, html)

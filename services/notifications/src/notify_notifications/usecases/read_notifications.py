@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from notify_common.enums import Channel
 from notify_common.errors import NotifyError
 from notify_content.emails import EmailTemplate
 from notify_content.letter_timings import timings
@@ -14,7 +15,6 @@ from notify_content.text import insensitive_key, text_of
 
 from notify_notifications.clients.snapshots import Snapshots, TemplateKey
 from notify_notifications.domain.cost import Cost, cost
-from notify_notifications.domain.notification import Channel
 from notify_notifications.domain.record import Notification
 from notify_notifications.domain.template import Template
 from notify_notifications.store.notifications import Filters, NotificationStore
@@ -49,48 +49,49 @@ class NotificationView:
         return sum(len(text.encode()) for text in texts)
 
 
-class ReadNotifications:
-    """Reads notifications of a service, filled in anew from the template version they were accepted with."""
+def get_notification(
+    store: NotificationStore, snapshots: Snapshots, service_id: str, notification_id: str
+) -> NotificationView:
+    """Read one notification, filled in anew from the template version that it was accepted with.
 
-    def __init__(self, store: NotificationStore, snapshots: Snapshots) -> None:
-        self._store = store
-        self._snapshots = snapshots
+    Raises NotifyError NOTIFICATION_NOT_FOUND, for another service's too.
+    """
+    found = store.get(service_id, notification_id)
+    if found is None:
+        raise NotifyError("NOTIFICATION_NOT_FOUND")
+    return next(_views(snapshots, [found]))
 
-    def get(self, service_id: str, notification_id: str) -> NotificationView:
-        """One notification. Raises NotifyError NOTIFICATION_NOT_FOUND, for another service's too."""
-        found = self._store.get(service_id, notification_id)
-        if found is None:
-            raise NotifyError("NOTIFICATION_NOT_FOUND")
-        return next(self._views([found]))
 
-    def page(
-        self, service_id: str, filters: Filters, before: tuple[datetime, str] | None, limit: int
-    ) -> tuple[list[NotificationView], bool]:
-        """Up to `limit` notifications, newest first, older than the position; and whether there are more.
+def list_notifications(
+    store: NotificationStore,
+    snapshots: Snapshots,
+    service_id: str,
+    filters: Filters,
+    before: tuple[datetime, str] | None,
+    limit: int,
+) -> tuple[list[NotificationView], bool]:
+    """Read up to `limit` notifications, newest first, older than the position; and whether there are more.
 
-        Fewer than `limit` where their texts, as written or filled in, would not fit into one answer.
-        """
-        found, more = self._store.page(service_id, filters, before, limit, MOST_TEXT_BYTES)
-        views: list[NotificationView] = []
-        size = 0
-        for view in self._views(found):
-            size += view.text_bytes
-            if views and size > MOST_TEXT_BYTES:
-                return views, True
-            views.append(view)
-        return views, more
+    Fewer than `limit` where their texts, as written or filled in, would not fit into one answer.
+    """
+    found, more = store.page(service_id, filters, before, limit, MOST_TEXT_BYTES)
+    views: list[NotificationView] = []
+    size = 0
+    for view in _views(snapshots, found):
+        size += view.text_bytes
+        if views and size > MOST_TEXT_BYTES:
+            return views, True
+        views.append(view)
+    return views, more
 
-    def position(self, service_id: str, notification_id: str) -> tuple[datetime, str] | None:
-        """Where a notification stands in lists, or None if the service has none of this id."""
-        return self._store.position(service_id, notification_id)
 
-    def _views(self, found: Sequence[Notification]) -> Iterator[NotificationView]:
-        """The views of notifications, each made when it is asked for: together they may be very large."""
-        keys = {TemplateKey(one.service_id, one.template_id, one.template_version) for one in found}
-        templates = self._snapshots.template_versions(keys)
-        for one in found:
-            key = TemplateKey(one.service_id, one.template_id, one.template_version)
-            yield _view(one, templates[key])
+def _views(snapshots: Snapshots, found: Sequence[Notification]) -> Iterator[NotificationView]:
+    """The views of notifications, each made when it is asked for: together they may be very large."""
+    keys = {TemplateKey(one.service_id, one.template_id, one.template_version) for one in found}
+    templates = snapshots.template_versions(keys)
+    for one in found:
+        key = TemplateKey(one.service_id, one.template_id, one.template_version)
+        yield _view(one, templates[key])
 
 
 def _view(notification: Notification, template: Template | None) -> NotificationView:

@@ -1,0 +1,113 @@
+"""Checking and dressing an email (public-api.md §2.4)."""
+
+from notify_common.errors import NotifyError
+from notify_content import email_address
+from notify_content.email_address import EmailAddress
+from notify_content.emails import SIZE_LIMIT, EmailMessage, EmailTemplate
+from notify_content.placeholders import Personalisation
+
+from notify_notifications.domain import recipients
+from notify_notifications.domain.sanitising import SanitisedField, sanitise
+from notify_notifications.domain.service import Service
+from notify_notifications.domain.template import Template
+from notify_notifications.usecases.prepare import (
+    AcceptedEmail,
+    Details,
+    EmailCommand,
+    Prepared,
+    check_no_file,
+    check_size,
+    recipient_invalid,
+    sender_not_found,
+    too_long,
+    usable,
+    values_for,
+)
+
+
+def prepare_email(
+    service: Service, template: Template | None, command: EmailCommand, email_domain: str
+) -> Prepared:
+    """What the rules say of an email.
+
+    Args:
+        template: the current version of the one that the command names; None if the service has none of that
+        id. email_domain: right of the @ in the address that emails come from.
+
+    Raises:
+        NotifyError: RECIPIENT_INVALID, CHANNEL_NOT_ALLOWED, TEMPLATE_*, MISSING_PERSONALISATION,
+            MESSAGE_EMPTY, SENDER_NOT_FOUND, RECIPIENT_NOT_ALLOWED, FILE_NOT_ALLOWED, MESSAGE_TOO_LONG.
+    """
+    address = _parse(command.email_address)
+    template = usable(service, template, command.channel)
+    pairs, changed = sanitise(command.personalisation, command.sanitise_content_for)
+    message = _render(template, values_for(template, pairs))
+    if message.is_empty:
+        raise NotifyError("MESSAGE_EMPTY")
+    reply_to = _reply_to(service, command.email_reply_to_id)
+    key_type = command.caller.key_type
+    if not recipients.may_write_to(service, key_type, address.normalised, service.team_email_addresses):
+        raise NotifyError("RECIPIENT_NOT_ALLOWED", metadata={"key_type": key_type})
+    check_no_file(command)
+    if message.too_long:
+        raise too_long(command.channel, SIZE_LIMIT, message.size_bytes)
+    accepted = _answer(command.request_id, service, template, message, changed, email_domain)
+    sanitised = (text for one in changed for text in one)
+    check_size(accepted.subject, accepted.body, command.one_click_unsubscribe_url, *sanitised)
+    if address.normalised in recipients.SIMULATED_EMAIL_ADDRESSES:
+        return Prepared(accepted=accepted)
+    details = Details(
+        template_version=template.version,
+        recipient=address.validated,
+        normalised_recipient=address.normalised,
+        sender=reply_to,
+        personalisation=pairs,
+        unsubscribe_url=command.one_click_unsubscribe_url,
+    )
+    return Prepared(accepted=accepted, details=details)
+
+
+def answer_email(
+    service: Service, command: EmailCommand, template: Template, notification_id: str, email_domain: str
+) -> AcceptedEmail:
+    """The answer to an email that was accepted earlier, with `template` at the version used."""
+    pairs, changed = sanitise(command.personalisation, command.sanitise_content_for)
+    message = _render(template, Personalisation(dict(pairs)))
+    return _answer(notification_id, service, template, message, changed, email_domain)
+
+
+def _answer(
+    notification_id: str,
+    service: Service,
+    template: Template,
+    message: EmailMessage,
+    changed: list[SanitisedField],
+    email_domain: str,
+) -> AcceptedEmail:
+    from_address = f"{service.email_local_part}@{email_domain}"
+    return AcceptedEmail(
+        notification_id, message.subject, message.content, from_address, template.version, changed
+    )
+
+
+def _render(template: Template, values: Personalisation) -> EmailMessage:
+    assert isinstance(template.wording, EmailTemplate)  # noqa: S101 - the channel was checked
+    return template.wording.render(values)
+
+
+def _parse(text: str) -> EmailAddress:
+    try:
+        return email_address.parse(text)
+    except email_address.InvalidEmailAddress as error:
+        raise recipient_invalid("schema", "email_address", error.message) from None
+
+
+def _reply_to(service: Service, email_reply_to_id: str) -> str:
+    """The address that answers go to; empty for none."""
+    if not email_reply_to_id:
+        default = service.default_reply_to
+        return default.email_address if default else ""
+    reply_to = service.reply_tos.get(email_reply_to_id)
+    if reply_to is None:
+        raise sender_not_found("email_reply_to_id", email_reply_to_id, service.id)
+    return reply_to.email_address

@@ -1,0 +1,116 @@
+"""Taking the places of messages in the limits of their services (public-api.md §8.1, §8.2)."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from notify_common import clock
+from notify_common.enums import Channel, KeyType
+from notify_common.errors import NotifyError
+
+from notify_notifications.domain import limits
+from notify_notifications.domain.limits import INTERNATIONAL_SMS
+from notify_notifications.domain.service import Service
+from notify_notifications.store.counters import CounterStore
+from notify_notifications.store.limits import Demand, LimitStore, Place, Verdict, Want
+
+_RETRY_AFTER: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message as limits see it."""
+
+    service: Service
+    key_type: KeyType
+    channel: Channel
+    adds: bool
+    """Whether it counts for the day, if it is admitted: not if it is refused or only simulated."""
+    international: bool = False
+    """Whether the limit of texts to other countries holds for it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What the limits say of one message."""
+
+    day: date
+    """The UTC day that it counts for."""
+    counters: tuple[str, ...] = ()
+    """Names of the counters that it adds to once it is stored."""
+    held: tuple[Place, ...] = ()
+    """Places that are given back if it is not stored."""
+    refusal: NotifyError | None = None
+    """The limit that was passed."""
+
+
+def reserve(store: LimitStore, counters: CounterStore, requests: Sequence[Request]) -> list[Reservation]:
+    """Take each request off its rate limit and hold a place in the day for each that counts, in their order.
+
+    All in one round trip. Give back with `release` what is not stored in the end; of a process that dies in
+    between, places stay taken until the counters are reconciled.
+    """
+    day = clock.now().date()
+    together: dict[tuple[str, KeyType, Channel], list[int]] = {}
+    for number, request in enumerate(requests):
+        key = (request.service.id, request.key_type, request.channel)
+        together.setdefault(key, []).append(number)
+    demands = [_demand([requests[number] for number in numbers], day) for numbers in together.values()]
+    reservations: list[Reservation] = [Reservation(day)] * len(requests)
+    for numbers, verdicts in zip(together.values(), store.reserve(demands, counters.count), strict=True):
+        for number, verdict in zip(numbers, verdicts, strict=True):
+            reservations[number] = _reservation(requests[number], verdict, day)
+    return reservations
+
+
+def release(store: LimitStore, reservations: Sequence[Reservation]) -> None:
+    """Give back the places that messages hold which were not stored."""
+    places = Counter(place for reservation in reservations for place in reservation.held)
+    if places:
+        store.release(places)
+
+
+def _demand(requests: Sequence[Request], day: date) -> Demand:
+    """The requests of one service, key type and channel."""
+    first = requests[0]
+    service, key_type, channel = first.service, first.key_type, first.channel
+    rate = service.rate_limit_per_minute
+    return Demand(
+        service_id=service.id,
+        key_type=key_type,
+        channel=channel,
+        bucket_size=limits.bucket_size(rate),
+        rate_per_minute=rate,
+        tokens=limits.tokens_taken(channel),
+        day=day,
+        daily_limit=limits.daily_limit(service, key_type, channel),
+        international_limit=limits.daily_limit(service, key_type, INTERNATIONAL_SMS),
+        counted=limits.is_counted(key_type),
+        wants=[Want(request.adds, request.international) for request in requests],
+    )
+
+
+def _reservation(request: Request, verdict: Verdict, day: date) -> Reservation:
+    service, key_type = request.service, request.key_type
+    match verdict:
+        case Verdict.RATE_LIMITED:
+            facts = {"key_type": str(key_type), "limit": str(service.rate_limit_per_minute)}
+            return Reservation(
+                day, refusal=NotifyError("RATE_LIMITED", metadata=facts, retry_after=_RETRY_AFTER)
+            )
+        case Verdict.DAILY_LIMIT_REACHED:
+            return Reservation(day, refusal=_daily_limit(service, key_type, request.channel))
+        case Verdict.INTERNATIONAL_LIMIT_REACHED:
+            return Reservation(day, refusal=_daily_limit(service, key_type, INTERNATIONAL_SMS))
+    if not request.adds or not limits.is_counted(key_type):
+        return Reservation(day)
+    names = (str(request.channel), INTERNATIONAL_SMS) if request.international else (str(request.channel),)
+    held = () if verdict is Verdict.SKIPPED else tuple(Place(service.id, name, day) for name in names)
+    return Reservation(day, names, held)
+
+
+def _daily_limit(service: Service, key_type: KeyType, counter: str) -> NotifyError:
+    limit = limits.daily_limit(service, key_type, counter)
+    return NotifyError("DAILY_LIMIT_REACHED", metadata={"counter": str(counter), "limit": str(limit)})

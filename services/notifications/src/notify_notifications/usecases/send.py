@@ -1,0 +1,303 @@
+"""The one way by which messages are accepted: prepare, reserve, store, for 1 to 500 at once (public-api.md
+§2.1).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from notify_common import clock
+from notify_common.enums import Channel
+from notify_common.errors import NotifyError
+from notify_common.logging import describe_exception, get_logger
+from prometheus_client import Counter
+
+from notify_notifications.clients.snapshots import Snapshots
+from notify_notifications.domain.hand_over import Destination
+from notify_notifications.domain.service import Service
+from notify_notifications.domain.template import Template
+from notify_notifications.store.acceptance import (
+    AcceptanceStore,
+    Asked,
+    Earlier,
+    NewMessage,
+    key_hash,
+    personalisation_json,
+)
+from notify_notifications.store.counters import CounterStore
+from notify_notifications.store.limits import LimitStore
+from notify_notifications.usecases.prepare import (
+    Accepted,
+    Details,
+    EmailCommand,
+    LetterCommand,
+    Prepared,
+    SendCommand,
+    SmsCommand,
+)
+from notify_notifications.usecases.prepare_email import answer_email, prepare_email
+from notify_notifications.usecases.prepare_letter import answer_letter, prepare_letter
+from notify_notifications.usecases.prepare_sms import answer_sms, prepare_sms
+from notify_notifications.usecases.reserve import Request, Reservation, release, reserve
+
+_LEAST_SECONDS: Final = 0.05
+"""What must be left of a request's time for its message to be stored."""
+_FINAL_REFUSALS: Final = frozenset({"RATE_LIMITED", "REQUEST_ID_REUSED", "OVERLOADED"})
+"""Refusals that hold for a repeat too."""
+
+_DECIDED: Final = Counter(
+    "notify_messages_total", "Messages that were accepted (OK) or refused, by reason.", ["channel", "reason"]
+)
+
+K = TypeVar("K")
+
+Result = Accepted | NotifyError
+"""The answer to a message, or why it is not accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendingParts:
+    """What sending needs; made once a process."""
+
+    snapshots: Snapshots
+    limits: LimitStore
+    counters: CounterStore
+    store: AcceptanceStore
+    default_sms_sender: str
+    """Shown for services that have no sender of their own."""
+    email_domain: str
+    """Right of the @ in the address that emails come from."""
+
+
+_UNPREPARED: Final = Prepared()
+
+
+@dataclass(slots=True)
+class _Sending:
+    """A message on its way down the road."""
+
+    command: SendCommand
+    service: Service | None = None
+    prepared: Prepared = _UNPREPARED
+    reservation: Reservation | None = None
+    stored: bool = False
+    result: Result | None = None
+
+    def decided(self) -> Result:
+        assert self.result is not None  # noqa: S101 - every step leaves none undecided that it ends
+        return self.result
+
+
+def find_service(snapshots: Snapshots, service_id: str) -> Service:
+    """The service that sends. Raises NotifyError SERVICE_NOT_FOUND, for an archived one too."""
+    service = snapshots.service(service_id)
+    if service is None or not service.active:
+        raise NotifyError("SERVICE_NOT_FOUND")
+    return service
+
+
+def send_messages(
+    parts: SendingParts, commands: Sequence[SendCommand], most_bytes: int | None = None
+) -> list[Result]:
+    """Check, count and store messages, each once per request id and idempotency key.
+
+    Each result stands for its own message: the others are accepted or not whatever became of it. Exactly
+    those with an answer are stored (or were by an earlier request, or are only simulated). An error says that
+    the message is not stored, except UNAVAILABLE and DEADLINE_EXCEEDED, after which nobody knows: the same
+    request may be made again, with `is_repeat`, and stores nothing twice.
+
+    Args:
+        commands: 1 to 500; those of one service count in their order.
+        most_bytes: of the answers' texts together; messages after the first whose answers have no room get
+            OVERLOADED and are not stored.
+
+    Errors: SERVICE_NOT_FOUND, RATE_LIMITED, DAILY_LIMIT_REACHED, REQUEST_ID_REUSED, and those of the
+    channel's `prepare_…`.
+    """
+    sendings = [_Sending(command) for command in commands]
+    for sending in sendings:
+        _prepare(parts, sending)
+    if most_bytes is not None:
+        _leave_out_what_has_no_room(sendings, most_bytes)
+    _reserve(parts, [one for one in sendings if one.result is None])
+    _store(parts, [one for one in sendings if one.result is None])
+    release(parts.limits, [one.reservation for one in sendings if one.reservation and not one.stored])
+    for sending in sendings:
+        if isinstance(sending.result, NotifyError) and sending.result.reason not in _FINAL_REFUSALS:
+            _answer_repeat(parts, sending)
+    results = [one.decided() for one in sendings]
+    for command, result in zip(commands, results, strict=True):
+        _DECIDED.labels(command.channel, result.reason if isinstance(result, NotifyError) else "OK").inc()
+    return results
+
+
+def _prepare(parts: SendingParts, sending: _Sending) -> None:
+    command = sending.command
+    try:
+        sending.service = find_service(parts.snapshots, command.caller.service_id)
+    except NotifyError as error:
+        sending.result = error
+        return
+    try:
+        template = parts.snapshots.template(sending.service.id, command.template_id)
+        sending.prepared = prepare(parts, sending.service, template, command)
+    except NotifyError as refusal:
+        sending.prepared = Prepared(refusal=refusal)
+    except Exception as error:  # a fault that one message brings to light is not the others'
+        get_logger().error(
+            "message not prepared", notification_id=command.request_id, **describe_exception(error)
+        )
+        sending.prepared = Prepared(refusal=NotifyError("INTERNAL"))
+
+
+def prepare(
+    parts: SendingParts, service: Service, template: Template | None, command: SendCommand
+) -> Prepared:
+    """What the rules of its channel say of a message. Raises NotifyError as they do."""
+    match command:
+        case SmsCommand():
+            return prepare_sms(service, template, command, parts.default_sms_sender)
+        case EmailCommand():
+            return prepare_email(service, template, command, parts.email_domain)
+        case LetterCommand():
+            return prepare_letter(service, template, command)
+    raise TypeError(type(command).__name__)
+
+
+def _leave_out_what_has_no_room(sendings: Sequence[_Sending], most_bytes: int) -> None:
+    left = most_bytes
+    for number, sending in enumerate(sendings):
+        if sending.result is not None or sending.prepared.accepted is None:
+            continue
+        left -= sending.prepared.accepted.size_bytes
+        if left < 0 and number:
+            sending.result = NotifyError("OVERLOADED")
+
+
+def _reserve(parts: SendingParts, sendings: Sequence[_Sending]) -> None:
+    if not sendings:
+        return
+    requests = [
+        Request(
+            service=_known(one.service),
+            key_type=one.command.caller.key_type,
+            channel=one.command.channel,
+            adds=one.prepared.details is not None,
+            international=one.prepared.international,
+        )
+        for one in sendings
+    ]
+    for sending, reservation in zip(sendings, reserve(parts.limits, parts.counters, requests), strict=True):
+        sending.reservation = reservation
+        sending.result = reservation.refusal or sending.prepared.refusal
+        if sending.result is None and sending.prepared.details is None:
+            sending.result = sending.prepared.accepted
+
+
+def _store(parts: SendingParts, sendings: Sequence[_Sending]) -> None:
+    now = clock.monotonic()
+    going = []
+    for sending in sendings:
+        deadline = sending.command.deadline
+        if deadline is not None and deadline - now < _LEAST_SECONDS:
+            # nobody would hear of it, and it would be sent all the same
+            sending.result = NotifyError("DEADLINE_EXCEEDED")
+        else:
+            going.append(sending)
+    if not going:
+        return
+    deadlines = [one.command.deadline for one in going if one.command.deadline is not None]
+    messages = [_new_message(one.command, one.prepared, _known(one.reservation)) for one in going]
+    try:
+        outcomes = parts.store.store(messages, timeout=min(deadlines) - now if deadlines else None)
+    except NotifyError as error:
+        for sending in going:
+            sending.result = error
+        return
+    for sending, outcome in zip(going, outcomes, strict=True):
+        if outcome is None:
+            sending.stored = True
+            sending.result = sending.prepared.accepted
+        elif isinstance(outcome, Earlier):
+            sending.result = _answer_of(parts, sending, outcome)
+        else:
+            sending.result = outcome
+
+
+def _new_message(command: SendCommand, prepared: Prepared, reservation: Reservation) -> NewMessage:
+    details: Details = _known(prepared.details)
+    return NewMessage(
+        id=command.request_id,
+        service_id=command.caller.service_id,
+        api_key_id=command.caller.api_key_id,
+        key_type=command.caller.key_type,
+        channel=command.channel,
+        template_id=command.template_id,
+        template_version=details.template_version,
+        reference=command.reference,
+        recipient=details.recipient,
+        normalised_recipient=details.normalised_recipient,
+        sender=details.sender,
+        personalisation=personalisation_json(details.personalisation),
+        unsubscribe_url=details.unsubscribe_url,
+        content_hash=command.content_hash,
+        create_time=clock.now(),
+        international=details.international,
+        phone_prefix=details.phone_prefix,
+        rate_multiplier=details.rate_multiplier,
+        postage=details.postage,
+        destination=Destination.LETTERS if command.channel is Channel.LETTER else Destination.PROVIDERS,
+        lane=command.origin.lane,
+        request_id=command.origin.request_id,
+        traceparent=command.origin.traceparent,
+        counters=",".join(reservation.counters),
+        day=reservation.day,
+        key_hash=key_hash(command.idempotency_key),
+    )
+
+
+def _answer_repeat(parts: SendingParts, sending: _Sending) -> None:
+    """Give a refused repeat the answer of the request that stored the message, if there was one.
+
+    It may meet a limit that its own first try filled, or a template archived since. Only requests that say
+    that they may be repeats cost a look.
+    """
+    command = sending.command
+    if not (command.is_repeat or command.idempotency_key):
+        return
+    asked = Asked(command.request_id, command.caller.service_id, key_hash(command.idempotency_key))
+    try:
+        (earlier,) = parts.store.find_earlier([asked])
+    except NotifyError:
+        return
+    if earlier is not None and earlier.content_hash == command.content_hash:
+        sending.result = _answer_of(parts, sending, earlier)
+
+
+def _answer_of(parts: SendingParts, sending: _Sending, earlier: Earlier) -> Accepted | NotifyError:
+    """The answer that an earlier request got, or REQUEST_ID_REUSED if it asked for something else."""
+    command = sending.command
+    if earlier.content_hash != command.content_hash:
+        return NotifyError("REQUEST_ID_REUSED")
+    id, version = earlier.notification_id, earlier.template_version
+    try:
+        service = sending.service or find_service(parts.snapshots, command.caller.service_id)
+        template = parts.snapshots.template(service.id, command.template_id, version)
+    except NotifyError as error:
+        return error
+    if template is None:
+        return NotifyError("TEMPLATE_NOT_FOUND")
+    match command:
+        case SmsCommand():
+            return answer_sms(command, template, id, earlier.sender)
+        case EmailCommand():
+            return answer_email(service, command, template, id, parts.email_domain)
+        case LetterCommand():
+            return answer_letter(command, template, id)
+    raise TypeError(type(command).__name__)
+
+
+def _known(value: K | None) -> K:
+    """What the step before has set."""
+    assert value is not None  # noqa: S101 - the order of the steps
+    return value
