@@ -24,12 +24,12 @@ def budget(rpc: Rpc) -> int:
     name = rpc.method.name
     if rpc.method.client_streaming or rpc.method.server_streaming:
         return STREAM
+    if name.startswith("Send") or name == "BatchSend":  # the latter is waited for as each of its messages is
+        return SEND
     if name.startswith("Batch") or name == "GetPageImage":  # a page is drawn while the caller waits
         return BATCH
     if re.match(r"List\w+(Events|Changes)$", name):
         return FEED
-    if name.startswith("Send"):
-        return SEND
     return READ if name.startswith(("Get", "List", "Preview", "Count")) else WRITE
 
 
@@ -81,7 +81,9 @@ def test_what_can_not_be_repeated_or_repeats_by_itself_is_not_retried(rpcs: list
     }
     for rpc in rpcs:
         stream = rpc.method.client_streaming or rpc.method.server_streaming
-        by_itself = re.match(r"Batch|List\w+(Events|Changes)$", rpc.method.name)  # rows and polls come again
+        by_itself = re.match(
+            r"Batch(?!Send$)|List\w+(Events|Changes)$", rpc.method.name
+        )  # rows and polls come again
         harmful = re.match(r"Update|Resolve|Count", rpc.method.name)
         if stream or by_itself or harmful:
             assert rpc.path not in retried, rpc.path
