@@ -144,6 +144,10 @@ bench-render: setup ## letters typeset a second (LETTERS=200)
 bench-content: setup ## texts, emails, numbers and spreadsheet rows a second on one core
 	@$(BIN)/python services/common/bench/bench_content.py
 
+.PHONY: drill-idle-bodies
+drill-idle-bodies: setup ## 4,096 clients that owe one byte of a body, then 60 that owe one of 10 MB: who else waits
+	@$(BIN)/python tests/load/drill_idle_bodies.py
+
 # --- housekeeping ------------------------------------------------------------------------------------------------
 
 S ?=

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import yaml
 from flask import Flask
 from flask.testing import FlaskClient
 from notify_common.errors import NotifyError
@@ -22,6 +23,7 @@ NOT_FOUND = (
     "If you entered the URL manually please check your spelling and try again."
 )
 SOME_ID = "f33517ff-2a88-4f6e-b855-c550268ce08a"
+EDGE = Path(__file__).resolve().parents[3] / "deploy/envoy/edge.yaml"
 HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "Content-Type,Authorization",
@@ -242,6 +244,16 @@ def test_the_console_is_for_local_and_staging_alone(settings: GatewaySettings) -
 def test_the_console_is_not_there_unless_switched_on(guarded: FlaskClient) -> None:
     assert guarded.get("/console/").status_code == 404
     assert GatewaySettings.model_fields["console_enabled"].default is False
+
+
+def test_the_edge_lets_every_route_through_but_metrics(app: Flask) -> None:
+    edge = yaml.safe_load(EDGE.read_text())
+    manager = edge["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    absent = manager["route_config"]["virtual_hosts"][0]["routes"][0]
+    assert absent["direct_response"]["status"] == 404
+    listed = re.compile(absent["match"]["headers"][0]["string_match"]["safe_regex"]["regex"])
+    paths = {re.sub(r"<[^>]+>", "1", rule.rule) for rule in app.url_map.iter_rules()}
+    assert {path for path in paths if not listed.fullmatch(path)} == {"/metrics"}
 
 
 def test_bad_settings_are_one_sentence_each(

@@ -8,11 +8,33 @@ TEMPLATE = Path(__file__).resolve().parents[3] / "envoy" / "edge.yaml"
 """The edge's configuration; the distribution is only ever installed from its own tree."""
 
 
-def write_config(path: Path, edge_port: int, gateway_port: int) -> Path:
-    """Writes the configuration with its addresses filled in to `path`, and returns that."""
+HEAP_BYTES = 512 * 1024 * 1024
+"""Memory that the edge may take before it cuts the largest bodies off."""
+
+
+def write_config(
+    path: Path,
+    edge_port: int,
+    gateway_port: int,
+    *,
+    requests_per_second: int = 50_000,
+    burst: int = 50_000,
+    request_seconds: int = 30,
+) -> Path:
+    """Writes the configuration with its addresses and limits filled in to `path`, and returns that.
+
+    `requests_per_second` and `burst` are of one address: on one machine everybody has the same. A request has
+    to arrive within `request_seconds`.
+    """
     path.write_text(
         string.Template(TEMPLATE.read_text()).substitute(
-            EDGE_PORT=edge_port, GATEWAY_HOST="127.0.0.1", GATEWAY_PORT=gateway_port
+            EDGE_PORT=edge_port,
+            GATEWAY_HOST="127.0.0.1",
+            GATEWAY_PORT=gateway_port,
+            EDGE_REQUESTS_PER_SECOND=requests_per_second,
+            EDGE_BURST=burst,
+            EDGE_REQUEST_SECONDS=request_seconds,
+            EDGE_HEAP_BYTES=HEAP_BYTES,
         )
     )
     return path
