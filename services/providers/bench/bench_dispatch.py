@@ -70,6 +70,7 @@ def main() -> None:
             stack.callback(worker.stop)
         _progress("handing them over")
         throughput = _throughput(uow, arguments.messages)
+        cpu = sum(sum(psutil.Process(worker.pid).cpu_times()[:2]) for worker in workers if worker.pid)
         _progress(f"handing {arguments.latency_messages} over one by one")
         latency = _latency(uow, arguments.latency_messages, arguments.latency_rate)
         memory = max(_peak_mib(worker.pid) for worker in workers if worker.pid)
@@ -81,6 +82,8 @@ def main() -> None:
         "stub_latency_ms": arguments.stub_latency_ms,
         "accepted_per_second": round(accepted_per_second),
         "handed_over_per_second": round(throughput),
+        # the start of the process included: about a second
+        "worker_cpu_us_per_message": round(cpu * 1e6 / arguments.messages),
         **latency,
         "worker_peak_rss_mib": round(memory),
         "machine": _machine(),

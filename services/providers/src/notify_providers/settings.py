@@ -1,10 +1,16 @@
-"""Settings of the providers service; the variables begin with NOTIFY_PROVIDERS_."""
+"""Settings of the providers service; the variables begin with NOTIFY_PROVIDERS_.
+
+Those of one provider stand in its module of `notify_providers.clients`.
+"""
 
 from typing import Annotated, Self
 
 from notify_common.settings import DatabaseSettings
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
+
+from notify_providers.clients.base import ProviderSettings
+from notify_providers.clients.registry import load_provider_settings
 
 _SERVICE = "notify.providers.v1"
 _SANDBOX_ENVIRONMENTS = ("local", "staging")
@@ -32,12 +38,8 @@ class Settings(DatabaseSettings):
     retry_interval_seconds: Annotated[float, Field(ge=0, le=3600)] = 300.0
     """Time between two tries to hand a message over."""
 
-    mmg_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
-    """Where MMG takes messages; MMG is used once this and its key are set."""
-    mmg_api_key: SecretStr | None = None
-    """MMG's key, as it goes behind `Basic`."""
-    mmg_receipt_url: SecretStr | None = None
-    """Where MMG shall report to, with credentials; without it MMG's own settings decide."""
+    providers: dict[str, ProviderSettings] = Field(default_factory=load_provider_settings)
+    """Settings of each provider by name; each provider's module declares its own variables."""
 
     sandbox_live_messages: bool | None = None
     """Whether the sandbox takes messages of live and team keys, which then reach nobody. By default it does
@@ -57,8 +59,6 @@ class Settings(DatabaseSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        if (self.mmg_url is None) != (self.mmg_api_key is None):
-            raise ValueError("mmg_url and mmg_api_key should be set together")
         if self.sandbox_live_messages and self.environment not in _SANDBOX_ENVIRONMENTS:
             raise ValueError(
                 f"sandbox_live_messages should only be on in {' and '.join(_SANDBOX_ENVIRONMENTS)}"

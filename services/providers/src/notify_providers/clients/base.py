@@ -1,28 +1,193 @@
-"""What the dispatch worker needs of a provider."""
+"""What a provider is to the rest of this context: one module of `clients`, listed in `clients.registry`.
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+`docs/new-provider.md` shows how to add one.
+"""
 
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from notify_common.enums import Channel
+from notify_common.settings import SecretFiles
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from notify_providers.clients.http import HttpCaller
 from notify_providers.domain.dispatch import CallResult
 from notify_providers.domain.message import Message
+from notify_providers.domain.receipts import Receipt
+from notify_providers.domain.routing import Provider, UnknownOutcomeRule
+from notify_providers.domain.sandbox import Script
 
 Report = Callable[[CallResult], None]
 """Takes the result of one call; may be called from any thread."""
+
+KeepInSandbox = Callable[[str, Sequence[tuple[Message, Script]]], bool]
+"""Keeps messages that the named sandbox takes and queues their receipts, in one transaction of its own.
+
+Returns False if nobody knows whether that transaction was committed.
+"""
+
+
+class ProviderSettings(BaseSettings):
+    """Settings of one provider: variables `NOTIFY_PROVIDERS_<PROVIDER>_<NAME>`, secrets also by file."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Values given in code win over the environment, which wins over secret files."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
 
 
 class ProviderClient(Protocol):
     """Hands messages to one provider."""
 
-    name: str
-    """The provider's name in its settings row."""
-
     def send(self, messages: Sequence[Message], report: Report) -> None:
-        """Begins a call for each message and returns.
+        """Begin a call for each message and return.
 
         Every message is reported on exactly once, within the provider's time-out, whatever happens: refusals,
-        time-outs and broken connections are results, not exceptions. No call begins after its
-        `start_before`; such a message is reported as retryable with the reason `not_started`.
+        time-outs and broken connections are results, not exceptions. `unknown` is reported once a byte of a
+        request was sent and neither a yes nor a no came back. No call begins after its `start_before`; such a
+        message is reported as retryable with the reason `not_started`.
         """
 
     def close(self) -> None:
-        """Ends its connections; calls under way are reported on first."""
+        """End its own connections and threads. No call is under way any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What clients are made from.
+
+    Attributes:
+        http: makes HTTP calls for all of them.
+        keep_in_sandbox: the far end that the sandbox plays.
+    """
+
+    http: HttpCaller
+    keep_in_sandbox: KeepInSandbox
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """An HTTP request by which a provider reports, as it came in.
+
+    Attributes:
+        headers: by name in lower case, `content-type` among them.
+        query: without the question mark.
+        client_address: IP address that it came from; empty if that is not known.
+    """
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    client_address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackAnswer:
+    """The HTTP answer that a provider expects."""
+
+    status: int
+    content_type: str = ""
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReceipts:
+    """What a callback reports, and how it is answered once that is recorded."""
+
+    receipts: Sequence[Receipt]
+    answer: CallbackAnswer
+
+
+class Rejected(Exception):
+    """A callback that can't be used, or that is not from the provider.
+
+    Attributes:
+        answer: what its sender is told.
+    """
+
+    def __init__(self, reason: str, answer: CallbackAnswer) -> None:
+        """`reason` says why, with nothing of the callback in it."""
+        super().__init__(reason)
+        self.answer = answer
+
+
+S = TypeVar("S", bound=ProviderSettings)
+
+
+class Adapter(ABC, Generic[S]):
+    """A provider of messages: its name, its settings, how to hand over and how to read what it reports."""
+
+    name: str
+    """Its name in settings, rows and metrics."""
+    channel: Channel
+    """What it carries."""
+    settings: type[S]
+    """Its settings."""
+    supports_international: bool = True
+    """Whether it takes numbers of other countries."""
+    priority: int = 100
+    """Its first weight among the providers of the channel, 0 to 100; then an operator's."""
+    unknown_outcome_rule: UnknownOutcomeRule = UnknownOutcomeRule.HOLD
+    """Its first rule for messages that it may have; then an operator's. `retry` if it takes an id once."""
+    unknown_outcome_wait: int = 300
+    """Seconds, at first, for which a receipt is waited for before that rule applies; then an operator's."""
+
+    @abstractmethod
+    def client(self, settings: S, tools: Tools) -> ProviderClient | None:
+        """Return what hands messages over, or None where the settings leave the provider out."""
+
+    def read_receipts(self, settings: S, callback: Callback) -> ReadReceipts:
+        """Check who calls and read what they report.
+
+        Raises:
+            Rejected: it is not from the provider, or can't be read.
+            NotImplementedError: it reports in no such way.
+        """
+        raise NotImplementedError
+
+    @property
+    def reports(self) -> bool:
+        """Whether it calls back with receipts."""
+        return type(self).read_receipts is not Adapter.read_receipts
+
+    def first_row(self) -> Provider:
+        """Return the settings that it begins with, until an operator changes them."""
+        return Provider(
+            name=self.name,
+            channel=self.channel,
+            active=True,
+            priority=self.priority,
+            supports_international=self.supports_international,
+            unknown_outcome_rule=self.unknown_outcome_rule,
+            unknown_outcome_wait=self.unknown_outcome_wait,
+            version=1,
+        )
+
+
+def json_answer(body: object, status: int = 200, **headers: str) -> CallbackAnswer:
+    """Return a JSON answer, written as the platform's API writes JSON.
+
+    Args:
+        headers: further headers, with underscores for hyphens.
+    """
+    text = json.dumps(body, sort_keys=True, separators=(",", ":")) + "\n"
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return CallbackAnswer(status, "application/json", text.encode(), named)
+
+
+def error_answer(status: int, message: object, **headers: str) -> CallbackAnswer:
+    """Return an answer in the shape of errors outside of /v2 (public-api.md §1.6)."""
+    return json_answer({"result": "error", "message": message}, status, **headers)

@@ -15,29 +15,17 @@ import pycurl
 from notify_common import clock
 from notify_common.logging import describe_exception, get_logger
 
+from notify_providers.domain.dispatch import NOT_STARTED
+
 MAX_ANSWER_BYTES = 65_536
 _POLL_SECONDS = 0.005
 _IDLE_SECONDS = 0.5
 _CONNECT_MS = 3_000
 
-NOT_STARTED = "not_started"
 UNREACHABLE = "unreachable"
 TIMEOUT = "timeout"
 CONNECTION_LOST = "connection_lost"
-BAD_ANSWER = "bad_answer"
-
-# Errors after which the provider can't have read the request.
-_NOTHING_SENT = frozenset(
-    {
-        pycurl.E_UNSUPPORTED_PROTOCOL,
-        pycurl.E_URL_MALFORMAT,
-        pycurl.E_COULDNT_RESOLVE_PROXY,
-        pycurl.E_COULDNT_RESOLVE_HOST,
-        pycurl.E_COULDNT_CONNECT,
-        pycurl.E_SSL_CONNECT_ERROR,
-        pycurl.E_PEER_FAILED_VERIFICATION,
-    }
-)
+TOO_LARGE = "too_large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +48,20 @@ class HttpAnswer:
 
     Attributes:
         status: 0 if no complete answer came.
-        failure: `not_started` and `unreachable`: the far end has not seen the request; `timeout`,
-            `connection_lost`, `bad_answer`: it may have. Empty if an answer came.
+        failure: `not_started`, `unreachable`, `timeout`, `connection_lost` or `too_large`; empty if an answer
+            came.
+        request_was_sent: whether a byte of the request left this process. If none did, the far end has not
+            seen it.
     """
 
     status: int
     body: bytes
-    failure: str
+    failure: str = ""
+    request_was_sent: bool = True
+
+
+_NOT_BEGUN = HttpAnswer(0, b"", NOT_STARTED, request_was_sent=False)
+_CAN_T_BE_MADE = HttpAnswer(0, b"", UNREACHABLE, request_was_sent=False)
 
 
 Done = Callable[[HttpAnswer], None]
@@ -125,7 +120,7 @@ class HttpCaller:
 
     def _begin(self, request: HttpRequest, done: Done) -> None:
         if clock.monotonic() > request.start_before:
-            done(HttpAnswer(0, b"", NOT_STARTED))
+            done(_NOT_BEGUN)
             return
         answer = bytearray()
         try:
@@ -133,7 +128,7 @@ class HttpCaller:
         except (pycurl.error, ValueError, TypeError) as error:
             # Everybody's calls go through this thread: one that can't be made must not end it.
             get_logger().error("call can't be made", **describe_exception(error))
-            done(HttpAnswer(0, b"", UNREACHABLE))
+            done(_CAN_T_BE_MADE)
             return
         self._active[curl] = (done, answer)
         self._multi.add_handle(curl)
@@ -178,25 +173,26 @@ class HttpCaller:
         while True:
             remaining, ok, failed = self._multi.info_read()
             for curl in ok:
-                self._finish(curl, curl.getinfo(pycurl.RESPONSE_CODE), "")
+                self._finish(curl, HttpAnswer(curl.getinfo(pycurl.RESPONSE_CODE), self._body(curl)))
             for curl, code, _ in failed:
-                self._finish(curl, 0, self._word(curl, code))
+                self._finish(curl, self._failure(curl, code))
             finished += len(ok) + len(failed)
             if not remaining:
                 return finished
 
-    def _finish(self, curl: pycurl.Curl, status: int, failure: str) -> None:
+    def _body(self, curl: pycurl.Curl) -> bytes:
+        return bytes(self._active[curl][1])
+
+    def _finish(self, curl: pycurl.Curl, answer: HttpAnswer) -> None:
         self._multi.remove_handle(curl)
-        done, body = self._active.pop(curl)
+        done, _ = self._active.pop(curl)
         self._idle.append(curl)
-        done(HttpAnswer(status, b"" if failure else bytes(body), failure))
+        done(answer)
 
     @staticmethod
-    def _word(curl: pycurl.Curl, code: int) -> str:
-        if code in _NOTHING_SENT:
-            return UNREACHABLE
-        if code == pycurl.E_OPERATION_TIMEDOUT:
-            return TIMEOUT if curl.getinfo(pycurl.PRETRANSFER_TIME) > 0 else UNREACHABLE
-        if code == pycurl.E_WRITE_ERROR:
-            return BAD_ANSWER
-        return CONNECTION_LOST
+    def _failure(curl: pycurl.Curl, code: int) -> HttpAnswer:
+        # libcurl counts the bytes as it hands them to the connection
+        if curl.getinfo(pycurl.REQUEST_SIZE) == 0:
+            return HttpAnswer(0, b"", UNREACHABLE, request_was_sent=False)
+        words = {pycurl.E_OPERATION_TIMEDOUT: TIMEOUT, pycurl.E_WRITE_ERROR: TOO_LARGE}
+        return HttpAnswer(0, b"", words.get(code, CONNECTION_LOST))

@@ -1,67 +1,143 @@
-"""MMG, a provider of text messages (pipeline.md §3.1)."""
+"""MMG, a provider of text messages (pipeline.md §3.1, public-api.md §9.2)."""
 
 import json
-from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final, Self
 
-from notify_providers.clients.base import Report
-from notify_providers.clients.http import BAD_ANSWER, HttpAnswer, HttpCaller, HttpRequest
-from notify_providers.domain.dispatch import ACCEPTED, RETRYABLE, CallResult
+from notify_common.enums import Channel
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from notify_providers.clients.base import (
+    Adapter,
+    Callback,
+    ProviderSettings,
+    ReadReceipts,
+    Rejected,
+    Tools,
+    error_answer,
+    json_answer,
+)
+from notify_providers.clients.credentials import credentials_of, require_basic
+from notify_providers.clients.http import HttpAnswer, HttpRequest
+from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
+from notify_providers.domain.dispatch import Outcome
 from notify_providers.domain.message import Message, SmsContent
+from notify_providers.domain.receipts import Kind, Receipt, london_time, message_id, word
+
+_KINDS: Final = {
+    "2": Kind.PERMANENT_FAILURE,
+    "3": Kind.DELIVERED,
+    "4": Kind.TEMPORARY_FAILURE,
+    "5": Kind.PERMANENT_FAILURE,
+}
+_DUPLICATE_ID: Final = ("5", "23")
+_TAKEN: Final = json_answer({"result": "success"})
 
 
-class MmgClient:
-    """Sends texts through MMG's JSON interface, one call a message, our id as its `cid`.
+class MmgSettings(ProviderSettings):
+    """What MMG needs: `NOTIFY_PROVIDERS_MMG_…`."""
 
-    Whatever is not a 2xx answer with a JSON body is worth another try, refusals included (pipeline.md §3.7).
-    """
+    model_config = SettingsConfigDict(env_prefix="NOTIFY_PROVIDERS_MMG_")
+
+    url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    """Where MMG takes messages; it is used once this and its key are set."""
+    api_key: SecretStr | None = None
+    """The key, as it goes behind `Basic`."""
+    receipt_url: SecretStr | None = None
+    """Where MMG shall report to; without it MMG's own settings decide. Receipts need its credentials."""
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if (self.url is None) != (self.api_key is None):
+            raise ValueError("mmg_url and mmg_api_key should be set together")
+        return self
+
+
+class Mmg(Adapter[MmgSettings]):
+    """MMG. It knows a "duplicate id" failure without saying when it is raised, so that a person decides."""
 
     name = "mmg"
+    channel = Channel.SMS
+    settings = MmgSettings
 
-    def __init__(self, http: HttpCaller, url: str, api_key: str, receipt_url: str = "") -> None:
-        """`receipt_url` is where MMG reports to; empty leaves that to MMG's own settings."""
-        self._http = http
-        self._url = url
-        self._receipt_url = receipt_url
-        self._headers = {"Content-Type": "application/json", "Authorization": f"Basic {api_key}"}
+    def client(self, settings: MmgSettings, tools: Tools) -> HttpProviderClient | None:
+        """As of Adapter."""
+        if settings.url is None or settings.api_key is None:
+            return None
+        return HttpProviderClient(tools.http, partial(_request, settings), _judge)
 
-    def send(self, messages: Sequence[Message], report: Report) -> None:
-        """As of ProviderClient. Returns before the calls end."""
-        for message in messages:
-            request = HttpRequest(self._url, self._headers, self._body(message), message.start_before)
-            self._http.call(request, self._reporter(message, report))
-
-    def close(self) -> None:
-        """As of ProviderClient; the HTTP caller belongs to who made it."""
-
-    def _body(self, message: Message) -> bytes:
-        content = message.content
-        if not isinstance(content, SmsContent):
-            raise TypeError("MMG takes text messages only")
-        fields: dict[str, object] = {
-            "reqType": "BULK",
-            "MSISDN": content.phone_number,
-            "msg": content.body,
-            "sender": content.sender,
-            "cid": str(message.id),
-            "multi": True,
-        }
-        if self._receipt_url:
-            fields["delurl"] = self._receipt_url
-        return json.dumps(fields).encode()
-
-    def _reporter(self, message: Message, report: Report) -> Callable[[HttpAnswer], None]:
-        def done(answer: HttpAnswer) -> None:
-            reason = answer.failure or _refusal(answer)
-            report(CallResult(message.id, message.attempt, RETRYABLE if reason else ACCEPTED, reason))
-
-        return done
+    def read_receipts(self, settings: MmgSettings, callback: Callback) -> ReadReceipts:
+        """As of Adapter. The content type decides nothing (public-api.md §9.2)."""
+        credentials = credentials_of(_receipt_url(settings))
+        if credentials:
+            require_basic(callback, [credentials])
+        fields = _fields(callback.body)
+        status, reference = word(fields.get("status")), word(fields.get("CID"))
+        missing = [name for name, value in (("status", status), ("CID", reference)) if not value]
+        if missing:
+            sentences = [f"MMG callback failed: {name} missing" for name in missing]
+            raise Rejected(f"{' and '.join(missing)} missing", error_answer(400, sentences))
+        dispatch_id = message_id(reference)
+        if dispatch_id is None:
+            return ReadReceipts((), _TAKEN)
+        detail = word(fields.get("substatus"))
+        receipt = Receipt(
+            provider=self.name,
+            dispatch_id=dispatch_id,
+            reference=dispatch_id,
+            status=status,
+            detail=detail,
+            kind=_KINDS.get(status, Kind.TECHNICAL_FAILURE),
+            provider_time=london_time(fields.get("deliverytime")),
+            second_copy=(status, detail) == _DUPLICATE_ID,
+        )
+        return ReadReceipts([receipt], _TAKEN)
 
 
-def _refusal(answer: HttpAnswer) -> str:
-    if not 200 <= answer.status < 300:
-        return f"http_{answer.status}"
+def _request(settings: MmgSettings, message: Message) -> HttpRequest:
+    """A text for MMG's JSON interface, with our id as its `cid`."""
+    content = message.content
+    if not isinstance(content, SmsContent) or settings.url is None or settings.api_key is None:
+        raise TypeError("MMG takes text messages only")
+    fields: dict[str, object] = {
+        "reqType": "BULK",
+        "MSISDN": content.phone_number,
+        "msg": content.body,
+        "sender": content.sender,
+        "cid": message.id,
+        "multi": True,
+    }
+    if settings.receipt_url:
+        fields["delurl"] = settings.receipt_url.get_secret_value()
+    headers = {
+        "Content-Type": "application/json",
+        "Authorization": f"Basic {settings.api_key.get_secret_value()}",
+    }
+    return HttpRequest(settings.url, headers, json.dumps(fields).encode(), message.start_before)
+
+
+def _judge(answer: HttpAnswer) -> Verdict:
+    """Any JSON is a yes (pipeline.md §3.1), unless it names an error."""
+    refused = by_status(answer)
+    if refused:
+        return refused
     try:
-        json.loads(answer.body)
+        said = json.loads(answer.body)
     except (ValueError, RecursionError):
-        return BAD_ANSWER
-    return ""
+        return NO_ANSWER
+    if isinstance(said, dict) and said.get("Error"):
+        return Verdict(Outcome.RETRYABLE, "provider_error")
+    return ACCEPTED
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    """What a body says; one that is no JSON object has no fields."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Rejected("the body is not JSON", error_answer(400, "The body should be JSON")) from None
+    return fields if isinstance(fields, dict) else {}
+
+
+def _receipt_url(settings: MmgSettings) -> str:
+    return settings.receipt_url.get_secret_value() if settings.receipt_url else ""

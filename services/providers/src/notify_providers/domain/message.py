@@ -3,11 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-from uuid import UUID
 
-SMS, EMAIL, LETTER = "sms", "email", "letter"
-CHANNELS = (SMS, EMAIL, LETTER)
-TEST_KEY = "test"
+from notify_common.enums import Channel, KeyType, Postage
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ class PrintContent:
 
     pdf_key: str
     address_lines: tuple[str, ...]
-    postage: str
+    postage: Postage
     reference: str
     sheet_count: int
 
@@ -53,15 +50,15 @@ Content = SmsContent | EmailContent | PrintContent
 class NewDispatch:
     """A message handed over to this context. `id` is the notification's and the only key it is known by."""
 
-    id: UUID
-    service_id: UUID
-    key_type: str
+    id: str
+    service_id: str
+    key_type: KeyType
     content: Content
     request_id: str
     traceparent: str
 
     @property
-    def channel(self) -> str:
+    def channel(self) -> Channel:
         """The channel that its content is for."""
         return channel_of(self.content)
 
@@ -71,14 +68,14 @@ class Message:
     """A message about to be handed to a provider.
 
     Attributes:
-        repeat: an earlier call for it ended without an answer, so that the provider may have it already.
+        repeat: the outcome of an earlier call for it is unknown, so that the provider may have it already.
         start_before: reading of the monotonic clock after which the call must not be begun any more, because
             another worker may by then have taken the message over.
     """
 
-    id: UUID
-    service_id: UUID
-    key_type: str
+    id: str
+    service_id: str
+    key_type: KeyType
     content: Content
     attempt: int
     repeat: bool
@@ -87,24 +84,24 @@ class Message:
     traceparent: str
 
     @property
-    def channel(self) -> str:
+    def channel(self) -> Channel:
         """The channel that its content is for."""
         return channel_of(self.content)
 
 
-def channel_of(content: Content) -> str:
-    """Returns the channel that content is for."""
+def channel_of(content: Content) -> Channel:
+    """Return the channel that content is for."""
     match content:
         case SmsContent():
-            return SMS
+            return Channel.SMS
         case EmailContent():
-            return EMAIL
+            return Channel.EMAIL
         case PrintContent():
-            return LETTER
+            return Channel.LETTER
 
 
 def recipient_of(content: Content) -> str:
-    """Returns who a message is for: number, email address, or the address lines joined by commas."""
+    """Return who a message is for: number, email address, or the address lines joined by commas."""
     match content:
         case SmsContent():
             return content.phone_number
@@ -115,14 +112,15 @@ def recipient_of(content: Content) -> str:
 
 
 def content_to_json(content: Content) -> dict[str, Any]:
-    """Returns content as the object that is stored; `content_from_json` reads it."""
+    """Return content as the object that is stored; `content_from_json` reads it."""
     return asdict(content)
 
 
-def content_from_json(channel: str, stored: Mapping[str, Any]) -> Content:
-    """Returns the content that `content_to_json` made for a message of this channel."""
-    if channel == SMS:
+def content_from_json(channel: Channel, stored: Mapping[str, Any]) -> Content:
+    """Return the content that `content_to_json` made for a message of this channel."""
+    if channel is Channel.SMS:
         return SmsContent(**stored)
-    if channel == EMAIL:
+    if channel is Channel.EMAIL:
         return EmailContent(**stored)
-    return PrintContent(**{**stored, "address_lines": tuple(stored["address_lines"])})
+    lines, postage = tuple(stored["address_lines"]), Postage(stored["postage"])
+    return PrintContent(**{**stored, "address_lines": lines, "postage": postage})

@@ -16,23 +16,31 @@ make the hand-over or the receipt go wrong, so that a person or a test can watch
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
-from notify_providers.domain.dispatch import ACCEPTED, REFUSED, RETRYABLE
-from notify_providers.domain.message import TEST_KEY, Content, EmailContent, PrintContent, SmsContent
-from notify_providers.domain.receipts import DELIVERED, PENDING, PERMANENT_FAILURE, TEMPORARY_FAILURE
+from notify_common.enums import Channel, KeyType
 
-REFUSE = "refused"
-LOST_ANSWER = "lost-answer"
-BUSY_TWICE = "busy-twice"
-DOWN = "down"
-NO_RECEIPT = "no-receipt"
-REPEATED_RECEIPT = "repeated-receipt"
-MIXED_RECEIPTS = "mixed-receipts"
-FAULTS = (REFUSE, LOST_ANSWER, BUSY_TWICE, DOWN, NO_RECEIPT, REPEATED_RECEIPT, MIXED_RECEIPTS)
+from notify_providers.domain.dispatch import Outcome
+from notify_providers.domain.message import Content, EmailContent, PrintContent, SmsContent
+from notify_providers.domain.receipts import Kind
 
-_FAULT_DOMAIN = "@sandbox.notify"
-_FAULT_NUMBERS = {f"77009009{number:02d}": fault for number, fault in enumerate(FAULTS, start=1)}
-_FAULT_LINES = {f"sandbox {fault.replace('-', ' ')}": fault for fault in FAULTS}
+
+class Fault(StrEnum):
+    """What goes wrong with a message to a scripted recipient, in the order of their numbers."""
+
+    REFUSED = "refused"
+    LOST_ANSWER = "lost-answer"
+    BUSY_TWICE = "busy-twice"
+    DOWN = "down"
+    NO_RECEIPT = "no-receipt"
+    REPEATED_RECEIPT = "repeated-receipt"
+    MIXED_RECEIPTS = "mixed-receipts"
+
+
+_FAULT_ADDRESSES = {f"{fault}@sandbox.notify": fault for fault in Fault}
+_FAULT_NUMBERS = {f"77009009{number:02d}": fault for number, fault in enumerate(Fault, start=1)}
+_FAULT_LINES = {f"sandbox {fault.replace('-', ' ')}": fault for fault in Fault}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,63 +49,83 @@ class Script:
 
     Attributes:
         keeps: whether the sandbox keeps the message.
-        outcome: what the caller is told, as an attempt's outcome.
+        outcome: what the caller is told.
         reason: word on why it is not `accepted`.
-        receipts: statuses that are reported later, in this order.
+        receipts: what is reported later, in this order.
     """
 
     keeps: bool
-    outcome: str
+    outcome: Outcome
     reason: str
-    receipts: Sequence[str]
+    receipts: Sequence[Kind]
 
 
-def script(content: Content, key_type: str, attempt: int) -> Script:
-    """Returns what the sandbox does with a message.
+@dataclass(frozen=True, slots=True)
+class KeptMessage:
+    """A message that the sandbox keeps, as lists show it.
+
+    Attributes:
+        summary: what a list shows of its content, at most 200 characters on one line.
+        copy_count: how often it was handed over by calls that each claimed to be the first.
+    """
+
+    id: str
+    service_id: str
+    key_type: KeyType
+    channel: Channel
+    recipient: str
+    summary: str
+    receive_time: datetime
+    copy_count: int
+    request_id: str
+    traceparent: str
+
+
+def script(content: Content, key_type: KeyType, attempt: int) -> Script:
+    """Return what the sandbox does with a message.
 
     Args:
         key_type: type of the key that sent it.
         attempt: which try to hand it over this is, from 1.
     """
-    receipts: tuple[str, ...] = (_test_key_outcome(content),) if key_type == TEST_KEY else (DELIVERED,)
+    receipts = (_test_key_outcome(content) if key_type is KeyType.TEST else Kind.DELIVERED,)
     match _fault(content):
-        case "refused":
-            return Script(False, REFUSED, "refused", ())
-        case "lost-answer" if attempt == 1:
-            return Script(True, RETRYABLE, "timeout", receipts)
-        case "busy-twice" if attempt <= 2:
-            return Script(False, RETRYABLE, "http_503", ())
-        case "down":
-            return Script(False, RETRYABLE, "timeout", ())
-        case "no-receipt":
-            receipts = ()
-        case "repeated-receipt":
-            receipts = (DELIVERED, DELIVERED, DELIVERED)
-        case "mixed-receipts":
-            receipts = (DELIVERED, PENDING)
-    return Script(True, ACCEPTED, "", receipts)
+        case Fault.REFUSED:
+            return Script(False, Outcome.REFUSED, "refused", ())
+        case Fault.LOST_ANSWER if attempt == 1:
+            return Script(True, Outcome.UNKNOWN, "timeout", receipts)
+        case Fault.BUSY_TWICE if attempt <= 2:
+            return Script(False, Outcome.RETRYABLE, "http_503", ())
+        case Fault.DOWN:
+            return Script(False, Outcome.UNKNOWN, "timeout", ())
+        case Fault.NO_RECEIPT:
+            return Script(True, Outcome.ACCEPTED, "", ())
+        case Fault.REPEATED_RECEIPT:
+            return Script(True, Outcome.ACCEPTED, "", (Kind.DELIVERED,) * 3)
+        case Fault.MIXED_RECEIPTS:
+            return Script(True, Outcome.ACCEPTED, "", (Kind.DELIVERED, Kind.PENDING))
+    return Script(True, Outcome.ACCEPTED, "", receipts)
 
 
-def _test_key_outcome(content: Content) -> str:
+def _test_key_outcome(content: Content) -> Kind:
     match content:
         case SmsContent():
             typed = content.phone_number_as_typed or content.phone_number
             if typed.endswith("7700900003"):
-                return TEMPORARY_FAILURE
-            return PERMANENT_FAILURE if typed.endswith("7700900002") else DELIVERED
+                return Kind.TEMPORARY_FAILURE
+            return Kind.PERMANENT_FAILURE if typed.endswith("7700900002") else Kind.DELIVERED
         case EmailContent(to_address="temp-fail@simulator.notify"):
-            return TEMPORARY_FAILURE
+            return Kind.TEMPORARY_FAILURE
         case EmailContent(to_address="perm-fail@simulator.notify"):
-            return PERMANENT_FAILURE
-    return DELIVERED
+            return Kind.PERMANENT_FAILURE
+    return Kind.DELIVERED
 
 
-def _fault(content: Content) -> str | None:
+def _fault(content: Content) -> Fault | None:
     match content:
         case SmsContent():
             return _FAULT_NUMBERS.get(content.phone_number[-10:])
         case EmailContent():
-            name, at, domain = content.to_address.lower().partition("@")
-            return name if at + domain == _FAULT_DOMAIN and name in FAULTS else None
+            return _FAULT_ADDRESSES.get(content.to_address.lower())
         case PrintContent():
             return _FAULT_LINES.get(content.address_lines[0].lower()) if content.address_lines else None

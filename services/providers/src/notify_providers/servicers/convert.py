@@ -2,17 +2,18 @@
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.timestamp_pb2 import Timestamp
 from notify.common.v1 import common_pb2
 from notify.providers.v1 import dispatch_pb2
+from notify_common.enums import KeyType, Postage
 from notify_common.rpc import enums
 from notify_common.rpc.validate import Checker
-from sqlalchemy import Row
 
+from notify_providers.domain.dispatch import Attempt, Dispatch
 from notify_providers.domain.message import Content, EmailContent, NewDispatch, PrintContent, SmsContent
+from notify_providers.domain.receipts import RecordedReceipt
 
 MAX_SMS = 100_000
 MAX_WORD = 1_000
@@ -21,7 +22,7 @@ _EMPTY = SmsContent("", "", "")
 
 
 def new_dispatch(check: Checker, field: str, message: dispatch_pb2.Dispatch, *, printed: bool) -> NewDispatch:
-    """Reads a dispatch to take over; what is wrong with it is noted in `check` below `field`.
+    """Read a dispatch to take over; what is wrong with it is noted in `check` below `field`.
 
     Args:
         printed: whether it must be a letter; if not, it must be a text or an email.
@@ -40,13 +41,23 @@ def new_dispatch(check: Checker, field: str, message: dispatch_pb2.Dispatch, *, 
     else:
         content = _print(check, f"{field}.print", message.print)
     return NewDispatch(
-        id=check.uuid(f"{field}.id", message.id),
-        service_id=check.uuid(f"{field}.service_id", message.service_id),
-        key_type=check.enum(f"{field}.key_type", common_pb2.KeyType, message.key_type),
+        id=check.id(f"{field}.id", message.id),
+        service_id=check.id(f"{field}.service_id", message.service_id),
+        key_type=_key_type(check, f"{field}.key_type", message.key_type),
         content=content,
         request_id=check.text(f"{field}.origin_request_id", message.origin_request_id, 128),
         traceparent=check.text(f"{field}.traceparent", message.traceparent, 128),
     )
+
+
+def _key_type(check: Checker, field: str, value: int) -> KeyType:
+    text = check.enum(field, common_pb2.KeyType, value)
+    return KeyType(text) if text else KeyType.NORMAL
+
+
+def _postage(check: Checker, field: str, value: int) -> Postage:
+    text = check.enum(field, common_pb2.Postage, value)
+    return Postage(text) if text else Postage.SECOND
 
 
 def _sms(check: Checker, field: str, sms: dispatch_pb2.SmsContent) -> SmsContent:
@@ -85,14 +96,14 @@ def _print(check: Checker, field: str, letter: dispatch_pb2.PrintContent) -> Pri
             check.required(f"{field}.address_lines[{place}]", line, MAX_WORD)
             for place, line in enumerate(letter.address_lines[: _ADDRESS_LINES[1]])
         ),
-        postage=check.enum(f"{field}.postage", common_pb2.Postage, letter.postage),
+        postage=_postage(check, f"{field}.postage", letter.postage),
         reference=check.required(f"{field}.reference", letter.reference, 16),
         sheet_count=check.number(f"{field}.sheet_count", letter.sheet_count, 1, 1_000),
     )
 
 
 def content_to_proto(content: Content, target: dispatch_pb2.Dispatch) -> None:
-    """Sets the content of a dispatch."""
+    """Set the content of a dispatch."""
     match content:
         case SmsContent():
             target.sms.phone_number = content.phone_number
@@ -112,62 +123,62 @@ def content_to_proto(content: Content, target: dispatch_pb2.Dispatch) -> None:
         case PrintContent():
             target.print.pdf_key = content.pdf_key
             target.print.address_lines.extend(content.address_lines)
-            target.print.postage = enum_value(common_pb2.Postage, content.postage)
+            target.print.postage = enums.to_proto(content.postage)
             target.print.reference = content.reference
             target.print.sheet_count = content.sheet_count
 
 
-def dispatch_to_proto(row: Row[Any]) -> dispatch_pb2.Dispatch:
-    """Returns a stored dispatch without its content."""
+def dispatch_to_proto(dispatch: Dispatch) -> dispatch_pb2.Dispatch:
+    """Return a dispatch without its content."""
     return dispatch_pb2.Dispatch(
-        id=str(row.id),
-        service_id=str(row.service_id),
-        key_type=enum_value(common_pb2.KeyType, row.key_type),
-        origin_request_id=row.request_id or "",
-        traceparent=row.traceparent or "",
-        state=enum_value(dispatch_pb2.Dispatch.State, row.state),
-        create_time=timestamp(row.create_time),
+        id=dispatch.id,
+        service_id=dispatch.service_id,
+        key_type=enums.to_proto(dispatch.key_type),
+        origin_request_id=dispatch.request_id,
+        traceparent=dispatch.traceparent,
+        state=enum_value(dispatch_pb2.Dispatch.State, dispatch.state),
+        create_time=timestamp(dispatch.create_time),
     )
 
 
-def attempt_to_proto(row: Row[Any]) -> dispatch_pb2.Attempt:
-    """Returns an attempt; one under way has neither outcome nor end."""
+def attempt_to_proto(attempt: Attempt) -> dispatch_pb2.Attempt:
+    """Return an attempt; one under way has neither outcome nor end."""
     return dispatch_pb2.Attempt(
-        number=row.number,
-        provider=row.provider,
-        start_time=timestamp(row.start_time),
-        end_time=timestamp(row.end_time) if row.end_time else None,
-        outcome=enum_value(dispatch_pb2.Attempt.Outcome, row.outcome) if row.outcome else None,
-        reason=row.reason,
+        number=attempt.number,
+        provider=attempt.provider,
+        start_time=timestamp(attempt.start_time),
+        end_time=timestamp(attempt.end_time) if attempt.end_time else None,
+        outcome=enum_value(dispatch_pb2.Attempt.Outcome, attempt.outcome) if attempt.outcome else None,
+        reason=attempt.reason,
     )
 
 
-def receipt_to_proto(row: Row[Any]) -> dispatch_pb2.Receipt:
-    """Returns a receipt; its status has the provider's detail behind a slash, where there is one."""
+def receipt_to_proto(receipt: RecordedReceipt) -> dispatch_pb2.Receipt:
+    """Return a receipt; its status has the provider's detail behind a slash, where there is one."""
     return dispatch_pb2.Receipt(
-        provider=row.provider,
-        status=f"{row.status}/{row.detail}" if row.detail else row.status,
-        receive_time=timestamp(row.receive_time),
+        provider=receipt.provider,
+        status=f"{receipt.status}/{receipt.detail}" if receipt.detail else receipt.status,
+        receive_time=timestamp(receipt.receive_time),
     )
 
 
 def enum_value(enum: EnumTypeWrapper, text: str) -> Any:
-    """Returns the value of an enum whose text is stored; Any, since each field wants its own enum's type."""
+    """Return the value of an enum whose text is stored; Any, since each field wants its own enum's type."""
     return enums.from_text(enum, text)
 
 
 def timestamp(moment: datetime) -> Timestamp:
-    """Returns a moment as a timestamp."""
+    """Return a moment as a timestamp."""
     result = Timestamp()
     result.FromDatetime(moment)
     return result
 
 
-def position_of(moment: datetime, id: UUID) -> tuple[str, str]:
-    """Returns the position of a row in a list that is ordered by a time, then its id, for a page token."""
-    return moment.isoformat(), str(id)
+def position_of(moment: datetime, id: str) -> tuple[str, str]:
+    """Return the position of a row in a list that is ordered by a time, then its id, for a page token."""
+    return moment.isoformat(), id
 
 
-def read_position(position: tuple[str, ...] | None) -> tuple[datetime, UUID] | None:
-    """Reads what `position_of` made; None stays None."""
-    return None if position is None else (datetime.fromisoformat(position[0]), UUID(position[1]))
+def read_position(position: tuple[str, ...] | None) -> tuple[datetime, str] | None:
+    """Read what `position_of` made; None stays None."""
+    return None if position is None else (datetime.fromisoformat(position[0]), position[1])

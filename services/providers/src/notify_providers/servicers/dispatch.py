@@ -10,6 +10,7 @@ from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.rpc.paging import Pager, page_size
 from notify_common.rpc.validate import validating
 
+from notify_providers.domain.dispatch import State
 from notify_providers.domain.message import NewDispatch
 from notify_providers.servicers import convert
 from notify_providers.usecases import resolve
@@ -29,7 +30,6 @@ class DispatchServicer(DispatchServiceServicer):
     def BatchDispatch(
         self, request: pb.BatchDispatchRequest, context: grpc.ServicerContext
     ) -> pb.BatchDispatchResponse:
-        """One statement."""
         with validating() as check:
             check.size("dispatches", request.dispatches, 1, MAX_BATCH)
             new = [
@@ -53,7 +53,7 @@ class DispatchServicer(DispatchServiceServicer):
                 elif part == "header":
                     if letter_count >= 0:
                         check.fail("header", "should come once")
-                    check.uuid("header.print_batch_id", request.header.print_batch_id)
+                    check.id("header.print_batch_id", request.header.print_batch_id)
                     letter_count = check.number(
                         "header.letter_count", request.header.letter_count, 1, MAX_LETTERS
                     )
@@ -76,42 +76,39 @@ class DispatchServicer(DispatchServiceServicer):
     def GetDispatch(
         self, request: pb.GetDispatchRequest, context: grpc.ServicerContext
     ) -> pb.GetDispatchResponse:
-        """With attempts and receipts."""
         with validating() as check:
-            service_id = check.uuid("service_id", request.service_id)
-            dispatch_id = check.uuid("dispatch_id", request.dispatch_id)
+            service_id = check.id("service_id", request.service_id)
+            dispatch_id = check.id("dispatch_id", request.dispatch_id)
         timeline = resolve.get_timeline(self._uow, service_id, dispatch_id)
         return pb.GetDispatchResponse(
             dispatch=convert.dispatch_to_proto(timeline.dispatch),
-            attempts=[convert.attempt_to_proto(row) for row in timeline.attempts],
-            receipts=[convert.receipt_to_proto(row) for row in timeline.receipts],
+            attempts=[convert.attempt_to_proto(one) for one in timeline.attempts],
+            receipts=[convert.receipt_to_proto(one) for one in timeline.receipts],
         )
 
     def ListDispatches(
         self, request: pb.ListDispatchesRequest, context: grpc.ServicerContext
     ) -> pb.ListDispatchesResponse:
-        """Paged by (create time, id)."""
         with validating() as check:
             state = check.enum("state", dispatch_pb2.Dispatch.State, request.state)
         size = page_size(request.page_size)
         filters = {"list": "dispatches", "state": state}
         after = convert.read_position(self._pager.decode(request.page_token, filters))
-        rows = resolve.list_dispatches(self._uow, state, after, size + 1)
+        found = resolve.list_dispatches(self._uow, State(state), after, size + 1)
         token = ""
-        if len(rows) > size:
-            last = rows[size - 1]
+        if len(found) > size:
+            last = found[size - 1]
             token = self._pager.encode(convert.position_of(last.create_time, last.id), filters)
         return pb.ListDispatchesResponse(
-            dispatches=[convert.dispatch_to_proto(row) for row in rows[:size]], next_page_token=token
+            dispatches=[convert.dispatch_to_proto(one) for one in found[:size]], next_page_token=token
         )
 
     def ResolveDispatch(
         self, request: pb.ResolveDispatchRequest, context: grpc.ServicerContext
     ) -> pb.ResolveDispatchResponse:
-        """A person's decision."""
         with validating() as check:
-            service_id = check.uuid("service_id", request.service_id)
-            dispatch_id = check.uuid("dispatch_id", request.dispatch_id)
+            service_id = check.id("service_id", request.service_id)
+            dispatch_id = check.id("dispatch_id", request.dispatch_id)
             resolution = check.enum("resolution", pb.ResolveDispatchRequest.Resolution, request.resolution)
-        row = resolve.resolve_dispatch(self._uow, service_id, dispatch_id, retry=resolution == "retry")
-        return pb.ResolveDispatchResponse(dispatch=convert.dispatch_to_proto(row))
+        decided = resolve.resolve_dispatch(self._uow, service_id, dispatch_id, retry=resolution == "retry")
+        return pb.ResolveDispatchResponse(dispatch=convert.dispatch_to_proto(decided))

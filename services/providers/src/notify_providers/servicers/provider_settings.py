@@ -1,20 +1,23 @@
 """ProviderSettingsService."""
 
 import grpc
-from notify.common.v1 import common_pb2
+from google.protobuf.duration_pb2 import Duration
 from notify.providers.v1 import provider_settings_service_pb2 as pb
 from notify.providers.v1.provider_settings_service_pb2_grpc import ProviderSettingsServiceServicer
 from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.enums import Channel
+from notify_common.rpc.enums import to_proto
 from notify_common.rpc.masks import check_mask
 from notify_common.rpc.paging import Pager, page_size
 from notify_common.rpc.validate import validating
 
-from notify_providers.domain.routing import Provider
+from notify_providers.domain.routing import Provider, UnknownOutcomeRule
 from notify_providers.servicers import convert
 from notify_providers.usecases.settings import list_providers, update_provider
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ProviderSettingsService"].full_name
-_CHANGEABLE = ("active", "priority", "unknown_outcome_rule")
+_CHANGEABLE = ("active", "priority", "unknown_outcome_rule", "unknown_outcome_wait")
+_LONGEST_WAIT = 86_400
 _FILTERS = {"list": "providers"}
 
 
@@ -28,7 +31,6 @@ class ProviderSettingsServicer(ProviderSettingsServiceServicer):
     def ListProviders(
         self, request: pb.ListProvidersRequest, context: grpc.ServicerContext
     ) -> pb.ListProvidersResponse:
-        """A handful in all, paged like every list."""
         size = page_size(request.page_size)
         after = self._pager.decode(request.page_token, _FILTERS)
         rest = [p for p in list_providers(self._uow) if after is None or (p.channel, p.name) > after]
@@ -40,27 +42,33 @@ class ProviderSettingsServicer(ProviderSettingsServiceServicer):
     def UpdateProvider(
         self, request: pb.UpdateProviderRequest, context: grpc.ServicerContext
     ) -> pb.UpdateProviderResponse:
-        """Masked, under an optimistic lock."""
         fields = check_mask(request.update_mask, _CHANGEABLE)
         given = request.provider
         with validating() as check:
             name = check.required("provider.name", given.name, 64)
             version = check.number("provider.version", given.version, 1, 2**31 - 1)
             priority = check.number("provider.priority", given.priority, 0, 100)
-            rule = ""
+            rule = UnknownOutcomeRule.HOLD
             if "unknown_outcome_rule" in fields:
-                rule = check.enum(
-                    "provider.unknown_outcome_rule",
-                    pb.Provider.UnknownOutcomeRule,
-                    given.unknown_outcome_rule,
+                rule = UnknownOutcomeRule(
+                    check.enum(
+                        "provider.unknown_outcome_rule",
+                        pb.Provider.UnknownOutcomeRule,
+                        given.unknown_outcome_rule,
+                    )
+                    or rule
                 )
+            wait = check.number(
+                "provider.unknown_outcome_wait", given.unknown_outcome_wait.seconds, 0, _LONGEST_WAIT
+            )
         wanted = Provider(
             name=name,
-            channel="",
+            channel=Channel.SMS,
             active=given.active,
             priority=priority,
             supports_international=False,
             unknown_outcome_rule=rule,
+            unknown_outcome_wait=wait,
             version=version,
         )
         return pb.UpdateProviderResponse(provider=_to_proto(update_provider(self._uow, wanted, fields)))
@@ -69,7 +77,7 @@ class ProviderSettingsServicer(ProviderSettingsServiceServicer):
 def _to_proto(provider: Provider) -> pb.Provider:
     return pb.Provider(
         name=provider.name,
-        channel=convert.enum_value(common_pb2.Channel, provider.channel),
+        channel=to_proto(provider.channel),
         active=provider.active,
         priority=provider.priority,
         supports_international=provider.supports_international,
@@ -77,4 +85,5 @@ def _to_proto(provider: Provider) -> pb.Provider:
             pb.Provider.UnknownOutcomeRule, provider.unknown_outcome_rule
         ),
         version=provider.version,
+        unknown_outcome_wait=Duration(seconds=provider.unknown_outcome_wait),
     )

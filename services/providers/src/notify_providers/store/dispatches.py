@@ -1,7 +1,7 @@
 """Statements on dispatches, their attempts and the feed of delivery events."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,25 +9,62 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from notify_common import clock
+from notify_common.db.unit_of_work import Tx
+from notify_common.enums import Channel, KeyType
 from notify_common.feeds.producer import read_feed
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_providers.domain.dispatch import (
-    FAILED,
     PROCESS_DIED,
-    QUEUED,
     RELEASED,
-    SENT,
-    UNKNOWN,
+    Attempt,
     CallResult,
+    Dispatch,
     EarlierAttempt,
+    Outcome,
+    State,
 )
 from notify_providers.domain.message import NewDispatch, content_to_json
+from notify_providers.domain.receipts import DeliveryEvent, Kind
 from notify_providers.store.arrays import unnest, unnest_rows
 from notify_providers.store.tables import attempts, delivery_events, dispatch_queue, dispatches, receipts
 
+_ID = sa.Uuid(as_uuid=False)
 _SECOND: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 second'", sa.Interval)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A claimed dispatch with its content as it is stored.
+
+    Attributes:
+        attempt: which try it is claimed for, from 1.
+        row: the claimed row, for the queue.
+    """
+
+    id: str
+    service_id: str
+    key_type: KeyType
+    channel: Channel
+    content: Mapping[str, Any]
+    attempt: int
+    lease_token: str
+    request_id: str
+    traceparent: str
+    row: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A dispatch that nobody else changes until the transaction ends. An unclaimed one has no lease token."""
+
+    id: str
+    channel: Channel
+    state: State
+    attempt: int
+    lease_token: str | None
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +74,8 @@ class Change:
     `content` is kept while a try may follow, in doubt included.
     """
 
-    id: UUID
-    state: str
+    id: str
+    state: State
     delay: float | None
     keeps_content: bool
 
@@ -47,19 +84,19 @@ class Change:
 class Event:
     """A delivery event to append. `provider` is empty if none was called."""
 
-    dispatch_id: UUID
-    channel: str
-    kind: str
+    dispatch_id: str
+    channel: Channel
+    kind: Kind
     provider: str
 
 
-def insert_new(conn: Connection, new: Sequence[NewDispatch]) -> int:
-    """Inserts those whose id is not known yet, due at once, and returns how many they were. One statement."""
+def insert_new(conn: Tx, new: Sequence[NewDispatch]) -> int:
+    """Insert those whose id is not known yet, due at once, and returns how many they were. One statement."""
     rows = unnest_rows(
         "new",
         {
-            "id": sa.Uuid(),
-            "service_id": sa.Uuid(),
+            "id": _ID,
+            "service_id": _ID,
             "key_type": sa.Text(),
             "channel": sa.Text(),
             "content": sa.Text(),
@@ -87,19 +124,33 @@ def insert_new(conn: Connection, new: Sequence[NewDispatch]) -> int:
     return conn.execute(statement).rowcount
 
 
-def claim_due(conn: Connection, channel: str, limit: int) -> list[Row[Any]]:
-    """Leases up to `limit` due dispatches of a channel and returns them whole, longest due first."""
-    return dispatch_queue.claim(conn, limit, channel=channel)
+def claim_due(conn: Tx, channel: Channel, limit: int) -> list[Due]:
+    """Lease up to `limit` due dispatches of a channel and return them whole, longest due first."""
+    return [
+        Due(
+            id=row.id,
+            service_id=row.service_id,
+            key_type=KeyType(row.key_type),
+            channel=channel,
+            content=row.content,
+            attempt=row.attempt,
+            lease_token=row.lease_token,
+            request_id=row.request_id or "",
+            traceparent=row.traceparent or "",
+            row=row,
+        )
+        for row in dispatch_queue.claim(conn, limit, channel=channel)
+    ]
 
 
-def park(conn: Connection, row: Row[Any], reason: str) -> None:
-    """Takes a claimed dispatch out of the queue for an operator to look at."""
-    dispatch_queue.park(conn, [row], reason)
+def park(conn: Tx, due: Due, reason: str) -> None:
+    """Take a claimed dispatch out of the queue for an operator to look at."""
+    dispatch_queue.park(conn, [due.row], reason)
 
 
-def lock(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
-    """Locks dispatches until the transaction ends, in the order of their ids, and returns them by id."""
-    wanted = unnest("wanted", id=(sa.Uuid(), list(ids)))
+def lock(conn: Tx, ids: Sequence[str]) -> dict[str, Locked]:
+    """Lock dispatches until the transaction ends, in the order of their ids, and return them by id."""
+    wanted = unnest("wanted", id=(_ID, list(ids)))
     statement = (
         sa.select(
             dispatches.c.id,
@@ -113,17 +164,26 @@ def lock(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
         .order_by(dispatches.c.id)
         .with_for_update(of=dispatches)
     )
-    rows: list[Any] = list(conn.execute(statement))
-    return {row.id: row for row in rows}
+    return {
+        row.id: Locked(
+            id=row.id,
+            channel=Channel(row.channel),
+            state=State(row.state),
+            attempt=row.attempt,
+            lease_token=row.lease_token,
+            request_id=row.request_id or "",
+        )
+        for row in conn.execute(statement)
+    }
 
 
-def change_states(conn: Connection, changes: Sequence[Change]) -> None:
-    """Writes new states and ends the leases. The rows must be locked or leased by this transaction."""
+def change_states(conn: Tx, changes: Sequence[Change]) -> None:
+    """Write new states and ends the leases. The rows must be locked or leased by this transaction."""
     if not changes:
         return
     new = unnest_rows(
         "new",
-        {"id": sa.Uuid(), "state": sa.Text(), "delay": sa.Float(), "keeps_content": sa.Boolean()},
+        {"id": _ID, "state": sa.Text(), "delay": sa.Float(), "keeps_content": sa.Boolean()},
         [(c.id, c.state, c.delay, c.keeps_content) for c in changes],
     )
     conn.execute(
@@ -139,21 +199,19 @@ def change_states(conn: Connection, changes: Sequence[Change]) -> None:
     )
 
 
-def insert_attempts(conn: Connection, started: Sequence[tuple[UUID, int, str]]) -> None:
-    """Marks attempts as begun: (dispatch id, number, provider). Commit before the provider is called."""
+def insert_attempts(conn: Tx, started: Sequence[tuple[str, int, str]]) -> None:
+    """Mark attempts as begun: (dispatch id, number, provider). Commit before the provider is called."""
     if not started:
         return
-    new = unnest_rows(
-        "new", {"dispatch_id": sa.Uuid(), "number": sa.Integer(), "provider": sa.Text()}, started
-    )
+    new = unnest_rows("new", {"dispatch_id": _ID, "number": sa.Integer(), "provider": sa.Text()}, started)
     conn.execute(sa.insert(attempts).from_select(["dispatch_id", "number", "provider"], sa.select(*new.c)))
 
 
-def end_attempts(conn: Connection, results: Sequence[CallResult]) -> None:
-    """Records outcomes. What a provider said wins over an earlier note that nobody knows."""
+def end_attempts(conn: Tx, results: Sequence[CallResult]) -> None:
+    """Record outcomes. What a provider said wins over an earlier note that nobody knows."""
     ended = unnest_rows(
         "ended",
-        {"dispatch_id": sa.Uuid(), "number": sa.Integer(), "outcome": sa.Text(), "reason": sa.Text()},
+        {"dispatch_id": _ID, "number": sa.Integer(), "outcome": sa.Text(), "reason": sa.Text()},
         [(r.dispatch_id, r.attempt, r.outcome, r.reason) for r in results],
     )
     conn.execute(
@@ -163,48 +221,56 @@ def end_attempts(conn: Connection, results: Sequence[CallResult]) -> None:
     )
 
 
-def close_open_attempts(conn: Connection, ids: Sequence[UUID]) -> None:
-    """Ends attempts that nobody will end any more: their outcome is unknown."""
-    dead = unnest("dead", id=(sa.Uuid(), list(ids)))
+def close_open_attempts(conn: Tx, ids: Sequence[str]) -> None:
+    """End attempts that nobody will end any more: their outcome is unknown."""
+    dead = unnest("dead", id=(_ID, list(ids)))
     conn.execute(
         sa.update(attempts)
-        .values(end_time=sa.func.now(), outcome=UNKNOWN, reason=PROCESS_DIED)
+        .values(end_time=sa.func.now(), outcome=Outcome.UNKNOWN, reason=PROCESS_DIED)
         .where(attempts.c.dispatch_id == dead.c.id, attempts.c.outcome.is_(None))
     )
 
 
-def earlier_attempts(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, list[EarlierAttempt]]:
-    """Returns the ended attempts of dispatches by dispatch id, first one first."""
-    wanted = unnest("wanted", id=(sa.Uuid(), list(ids)))
+def earlier_attempts(conn: Tx, ids: Sequence[str]) -> dict[str, list[EarlierAttempt]]:
+    """Return the ended attempts of dispatches by dispatch id, first one first."""
+    wanted = unnest("wanted", id=(_ID, list(ids)))
+    age = sa.func.extract("epoch", sa.func.now() - attempts.c.start_time)
     rows = conn.execute(
-        sa.select(attempts.c.dispatch_id, attempts.c.provider, attempts.c.outcome, attempts.c.reason)
+        sa.select(
+            attempts.c.dispatch_id,
+            attempts.c.provider,
+            attempts.c.outcome,
+            attempts.c.reason,
+            age.label("age"),
+        )
         .where(attempts.c.dispatch_id == wanted.c.id, attempts.c.outcome.is_not(None))
         .order_by(attempts.c.dispatch_id, attempts.c.number)
     )
-    found: dict[UUID, list[EarlierAttempt]] = {}
+    found: dict[str, list[EarlierAttempt]] = {}
     for row in rows:
-        found.setdefault(row.dispatch_id, []).append(EarlierAttempt(row.provider, row.outcome, row.reason))
+        earlier = EarlierAttempt(row.provider, Outcome(row.outcome), row.reason, float(row.age))
+        found.setdefault(row.dispatch_id, []).append(earlier)
     return found
 
 
-def providers_called(conn: Connection, ids: Sequence[UUID]) -> set[tuple[UUID, str]]:
-    """Returns which of the dispatches were ever begun to be handed to which provider."""
-    wanted = unnest("wanted", id=(sa.Uuid(), list(ids)))
+def providers_called(conn: Tx, ids: Sequence[str]) -> set[tuple[str, str]]:
+    """Return which of the dispatches were ever begun to be handed to which provider."""
+    wanted = unnest("wanted", id=(_ID, list(ids)))
     rows = conn.execute(
         sa.select(attempts.c.dispatch_id, attempts.c.provider).where(attempts.c.dispatch_id == wanted.c.id)
     )
     return {(row.dispatch_id, row.provider) for row in rows}
 
 
-def append_events(conn: Connection, events: Sequence[Event]) -> None:
-    """Appends delivery events in their order."""
+def append_events(conn: Tx, events: Sequence[Event]) -> None:
+    """Append delivery events in their order."""
     if not events:
         return
     new = unnest_rows(
         "new",
         {
             "place": sa.Integer(),
-            "dispatch_id": sa.Uuid(),
+            "dispatch_id": _ID,
             "channel": sa.Text(),
             "kind": sa.Text(),
             "provider": sa.Text(),
@@ -220,29 +286,34 @@ def append_events(conn: Connection, events: Sequence[Event]) -> None:
 
 
 def list_events(
-    conn: Connection, cursor: str, limit: int, channels: Sequence[str]
-) -> tuple[list[Row[Any]], str]:
-    """Returns a page of the feed, events of other channels left out, and the cursor behind the page.
+    conn: Tx, cursor: str, limit: int, channels: Sequence[Channel]
+) -> tuple[list[DeliveryEvent], str]:
+    """Return a page of the feed, events of other channels left out, and the cursor behind the page.
 
     A page may hold fewer events than there are, none even, and its cursor still moves on.
     """
     rows, next_cursor = read_feed(conn, delivery_events, cursor, limit)
-    return [row for row in rows if not channels or row.channel in channels], next_cursor
+    events = [
+        DeliveryEvent(row.dispatch_id, Channel(row.channel), Kind(row.kind), row.provider, row.event_time)
+        for row in rows
+        if not channels or row.channel in channels
+    ]
+    return events, next_cursor
 
 
-def trim(conn: Connection, keep_days: float, limit: int = 5000) -> int:
-    """Deletes sent and failed dispatches that are older than `keep_days`, with their attempts and receipts.
+def trim(conn: Tx, keep_days: float, limit: int = 5000) -> int:
+    """Delete sent and failed dispatches that are older than `keep_days`, with their attempts and receipts.
 
     At most `limit`; returns how many. Found by their ids, which are ordered by time (design.md §2.9).
     """
     keep = timedelta(days=keep_days)
-    oldest_kept = UUID(int=int((clock.now() - keep).timestamp() * 1000) << 80)
+    oldest_kept = str(UUID(int=int((clock.now() - keep).timestamp() * 1000) << 80))
     old = (
         sa.select(dispatches.c.id)
         .where(
             dispatches.c.id < oldest_kept,
             dispatches.c.create_time < sa.func.now() - keep,
-            dispatches.c.state.in_((SENT, FAILED)),
+            dispatches.c.state.in_((State.SENT, State.FAILED)),
         )
         .order_by(dispatches.c.id)
         .limit(limit)
@@ -256,44 +327,66 @@ def trim(conn: Connection, keep_days: float, limit: int = 5000) -> int:
     return conn.execute(sa.delete(dispatches).where(dispatches.c.id == old.c.id).add_cte(*parts)).rowcount
 
 
-def get(conn: Connection, service_id: UUID, dispatch_id: UUID) -> Row[Any] | None:
-    """Returns a dispatch of a service without its content."""
-    return conn.execute(
+def get(conn: Tx, service_id: str, dispatch_id: str) -> Dispatch | None:
+    """Return a dispatch of a service."""
+    row = conn.execute(
         _listed().where(dispatches.c.id == dispatch_id, dispatches.c.service_id == service_id)
     ).one_or_none()
+    return None if row is None else _dispatch(row)
 
 
-def list_attempts(conn: Connection, dispatch_id: UUID, limit: int) -> Sequence[Row[Any]]:
-    """Returns the attempts of a dispatch, first one first."""
-    return conn.execute(
+def list_attempts(conn: Tx, dispatch_id: str, limit: int) -> list[Attempt]:
+    """Return the attempts of a dispatch, first one first."""
+    rows = conn.execute(
         sa.select(attempts)
         .where(attempts.c.dispatch_id == dispatch_id)
         .order_by(attempts.c.number)
         .limit(limit)
-    ).all()
+    )
+    return [
+        Attempt(
+            number=row.number,
+            provider=row.provider,
+            start_time=row.start_time,
+            end_time=row.end_time,
+            outcome=Outcome(row.outcome) if row.outcome else None,
+            reason=row.reason,
+        )
+        for row in rows
+    ]
 
 
-def list_in_state(
-    conn: Connection, state: str, after: tuple[datetime, UUID] | None, limit: int
-) -> Sequence[Row[Any]]:
-    """Returns dispatches in a state without their content, oldest first, from behind `after` on."""
+def list_in_state(conn: Tx, state: State, after: tuple[datetime, str] | None, limit: int) -> list[Dispatch]:
+    """Return dispatches in a state, oldest first, from behind `after` on."""
     statement = _listed().where(dispatches.c.state == state)
     if after is not None:
-        position = sa.tuple_(sa.literal(after[0]), sa.literal(after[1]))
+        position = sa.tuple_(sa.literal(after[0]), sa.literal(after[1], _ID))
         statement = statement.where(sa.tuple_(dispatches.c.create_time, dispatches.c.id) > position)
     ordered = statement.order_by(dispatches.c.create_time, dispatches.c.id).limit(limit)
-    return conn.execute(ordered).all()
+    return [_dispatch(row) for row in conn.execute(ordered)]
 
 
-def queue_again(conn: Connection, dispatch_id: UUID) -> None:
-    """Makes a dispatch in doubt due at once and notes at the attempt in question that somebody decided so."""
+def queue_again(conn: Tx, dispatch_id: str) -> None:
+    """Make a dispatch in doubt due at once and notes at the attempt in question that somebody decided so."""
     conn.execute(
         sa.update(attempts)
         .values(reason=RELEASED)
-        .where(attempts.c.dispatch_id == dispatch_id, attempts.c.outcome == UNKNOWN)
+        .where(attempts.c.dispatch_id == dispatch_id, attempts.c.outcome == Outcome.UNKNOWN)
     )
-    change_states(conn, [Change(dispatch_id, QUEUED, 0.0, keeps_content=True)])
+    change_states(conn, [Change(dispatch_id, State.QUEUED, 0.0, keeps_content=True)])
 
 
 def _listed() -> sa.Select[Any]:
     return sa.select(*(column for column in dispatches.c if column.key != "content"))
+
+
+def _dispatch(row: Row[Any]) -> Dispatch:
+    return Dispatch(
+        id=row.id,
+        service_id=row.service_id,
+        key_type=KeyType(row.key_type),
+        state=State(row.state),
+        create_time=row.create_time,
+        request_id=row.request_id or "",
+        traceparent=row.traceparent or "",
+    )

@@ -2,39 +2,40 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row, Table
+from notify_common.db.unit_of_work import Tx
+from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 
-from notify_providers.domain.receipts import Receipt
+from notify_providers.domain.receipts import Kind, Receipt, RecordedReceipt
 from notify_providers.store.arrays import unnest, unnest_rows
 from notify_providers.store.tables import receipts, unmatched_receipts
+
+_ID = sa.Uuid(as_uuid=False)
 
 Sameness = tuple[str, str, str, datetime | None]
 """Provider, reference, status and provider time: receipts that agree in these are one."""
 
 
 def sameness(receipt: Receipt) -> Sameness:
-    """Returns what makes a receipt the same as another."""
+    """Return what makes a receipt the same as another."""
     return receipt.provider, receipt.reference, receipt.status, receipt.provider_time
 
 
-def insert_matched(conn: Connection, new: Sequence[Receipt]) -> set[Sameness]:
-    """Inserts receipts and returns those that were new."""
+def insert_matched(conn: Tx, new: Sequence[Receipt]) -> set[Sameness]:
+    """Insert receipts and return those that were new."""
     return _insert(conn, receipts, new)
 
 
-def insert_unmatched(conn: Connection, new: Sequence[Receipt]) -> set[Sameness]:
-    """Keeps receipts until their dispatch can be told; returns those that were new."""
+def insert_unmatched(conn: Tx, new: Sequence[Receipt]) -> set[Sameness]:
+    """Keep receipts until their dispatch can be told; returns those that were new."""
     return _insert(conn, unmatched_receipts, new)
 
 
-def take_unmatched(conn: Connection, called: Sequence[tuple[UUID, str]]) -> list[Receipt]:
-    """Removes the unmatched receipts of these (dispatch id, provider); returns them, first one first."""
-    joined = unnest_rows("joined", {"dispatch_id": sa.Uuid(), "provider": sa.Text()}, called)
+def take_unmatched(conn: Tx, called: Sequence[tuple[str, str]]) -> list[Receipt]:
+    """Remove the unmatched receipts of these (dispatch id, provider); returns them, first one first."""
+    joined = unnest_rows("joined", {"dispatch_id": _ID, "provider": sa.Text()}, called)
     rows = conn.execute(
         sa.delete(unmatched_receipts)
         .where(
@@ -50,7 +51,7 @@ def take_unmatched(conn: Connection, called: Sequence[tuple[UUID, str]]) -> list
             reference=row.reference,
             status=row.status,
             detail=row.detail,
-            kind=row.kind,
+            kind=Kind(row.kind),
             provider_time=row.provider_time,
             second_copy=row.second_copy,
         )
@@ -58,8 +59,8 @@ def take_unmatched(conn: Connection, called: Sequence[tuple[UUID, str]]) -> list
     ]
 
 
-def trim_unmatched(conn: Connection, keep_days: float, limit: int = 5000) -> int:
-    """Deletes up to `limit` unmatched receipts older than `keep_days`; returns how many."""
+def trim_unmatched(conn: Tx, keep_days: float, limit: int = 5000) -> int:
+    """Delete up to `limit` unmatched receipts older than `keep_days`; returns how many."""
     old = (
         sa.select(unmatched_receipts.c.id)
         .where(unmatched_receipts.c.receive_time < sa.func.now() - timedelta(days=keep_days))
@@ -68,16 +69,17 @@ def trim_unmatched(conn: Connection, keep_days: float, limit: int = 5000) -> int
     return conn.execute(sa.delete(unmatched_receipts).where(unmatched_receipts.c.id.in_(old))).rowcount
 
 
-def list_receipts(conn: Connection, dispatch_id: UUID, limit: int) -> Sequence[Row[Any]]:
-    """Returns the receipts of a dispatch, first one first."""
-    return conn.execute(
+def list_receipts(conn: Tx, dispatch_id: str, limit: int) -> list[RecordedReceipt]:
+    """Return the receipts of a dispatch, first one first."""
+    rows = conn.execute(
         sa.select(receipts).where(receipts.c.dispatch_id == dispatch_id).order_by(receipts.c.id).limit(limit)
-    ).all()
+    )
+    return [RecordedReceipt(row.provider, row.status, row.detail, row.receive_time) for row in rows]
 
 
-def known(conn: Connection, candidates: Sequence[Receipt]) -> set[Sameness]:
-    """Returns which receipts are recorded already."""
-    wanted = unnest("wanted", id=(sa.Uuid(), [receipt.dispatch_id for receipt in candidates]))
+def known(conn: Tx, candidates: Sequence[Receipt]) -> set[Sameness]:
+    """Return which receipts are recorded already."""
+    wanted = unnest("wanted", id=(_ID, [receipt.dispatch_id for receipt in candidates]))
     rows = conn.execute(
         sa.select(
             receipts.c.provider, receipts.c.reference, receipts.c.status, receipts.c.provider_time
@@ -86,12 +88,12 @@ def known(conn: Connection, candidates: Sequence[Receipt]) -> set[Sameness]:
     return {(row.provider, row.reference, row.status, row.provider_time) for row in rows}
 
 
-def _insert(conn: Connection, table: Table, new: Sequence[Receipt]) -> set[Sameness]:
+def _insert(conn: Tx, table: Table, new: Sequence[Receipt]) -> set[Sameness]:
     if not new:
         return set()
     types = {
         "place": sa.Integer(),
-        "dispatch_id": sa.Uuid(),
+        "dispatch_id": _ID,
         "provider": sa.Text(),
         "reference": sa.Text(),
         "status": sa.Text(),

@@ -5,24 +5,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row
+from notify_common.db.unit_of_work import Tx
+from notify_common.enums import Channel, KeyType
+from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
 
-from notify_providers.domain.message import Message, content_to_json, recipient_of
+from notify_providers.domain.message import (
+    Content,
+    Message,
+    content_from_json,
+    content_to_json,
+    recipient_of,
+)
+from notify_providers.domain.sandbox import KeptMessage
 from notify_providers.store.arrays import unnest_rows
 from notify_providers.store.tables import sandbox_messages, sandbox_receipt_queue, sandbox_receipts
 
+_ID = sa.Uuid(as_uuid=False)
 _SECOND: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 second'", sa.Interval)
+
+
+DatabaseError = SQLAlchemyError
+"""What a transaction raises that the database refused, lost or could not be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwedReceipt:
     """A receipt that the sandbox will issue `delay` seconds from now."""
 
-    message_id: UUID
+    message_id: str
     number: int
     provider: str
     body: str
@@ -31,8 +45,17 @@ class OwedReceipt:
     traceparent: str
 
 
-def keep(conn: Connection, messages: Sequence[Message], summaries: Sequence[str]) -> set[UUID]:
-    """Keeps messages once per id and returns the ids that were new.
+@dataclass(frozen=True, slots=True)
+class DueReceipt:
+    """A receipt that is due, as the sandbox words it. `row` is the claimed row, for the queue."""
+
+    provider: str
+    body: bytes
+    row: Any
+
+
+def keep(conn: Tx, messages: Sequence[Message], summaries: Sequence[str]) -> set[str]:
+    """Keep messages once per id and return the ids that were new.
 
     A message that is here already and comes again in a call that does not say it may be a repeat is a second
     copy, and counted; one that says so is the same hand-over again, and changes nothing.
@@ -40,8 +63,8 @@ def keep(conn: Connection, messages: Sequence[Message], summaries: Sequence[str]
     rows = unnest_rows(
         "new",
         {
-            "id": sa.Uuid(),
-            "service_id": sa.Uuid(),
+            "id": _ID,
+            "service_id": _ID,
             "key_type": sa.Text(),
             "channel": sa.Text(),
             "recipient": sa.Text(),
@@ -86,14 +109,14 @@ def keep(conn: Connection, messages: Sequence[Message], summaries: Sequence[str]
     return new
 
 
-def owe(conn: Connection, owed: Sequence[OwedReceipt]) -> None:
-    """Queues receipts."""
+def owe(conn: Tx, owed: Sequence[OwedReceipt]) -> None:
+    """Queue receipts."""
     if not owed:
         return
     rows = unnest_rows(
         "new",
         {
-            "message_id": sa.Uuid(),
+            "message_id": _ID,
             "number": sa.Integer(),
             "provider": sa.Text(),
             "body": sa.Text(),
@@ -110,39 +133,43 @@ def owe(conn: Connection, owed: Sequence[OwedReceipt]) -> None:
     conn.execute(insert(sandbox_receipts).from_select(names, sa.select(*columns)).on_conflict_do_nothing())
 
 
-def claim_owed(conn: Connection, limit: int) -> list[Row[Any]]:
-    """Leases up to `limit` receipts that are due."""
-    return sandbox_receipt_queue.claim(conn, limit)
+def claim_owed(conn: Tx, limit: int) -> list[DueReceipt]:
+    """Lease up to `limit` receipts that are due."""
+    rows = sandbox_receipt_queue.claim(conn, limit)
+    return [DueReceipt(row.provider, row.body.encode(), row) for row in rows]
 
 
-def finish_owed(conn: Connection, rows: Sequence[Row[Any]]) -> int:
-    """Removes issued receipts that are still leased by us; returns how many."""
-    return sandbox_receipt_queue.finish(conn, rows)
+def finish_owed(conn: Tx, issued: Sequence[DueReceipt]) -> int:
+    """Remove issued receipts that are still leased by us; return how many."""
+    return sandbox_receipt_queue.finish(conn, [receipt.row for receipt in issued])
 
 
-def get(conn: Connection, message_id: UUID) -> Row[Any] | None:
-    """Returns a kept message."""
-    return conn.execute(sa.select(sandbox_messages).where(sandbox_messages.c.id == message_id)).one_or_none()
+def get(conn: Tx, message_id: str) -> tuple[KeptMessage, Content] | None:
+    """Return a kept message with its content."""
+    row = conn.execute(sa.select(sandbox_messages).where(sandbox_messages.c.id == message_id)).one_or_none()
+    if row is None:
+        return None
+    return _kept(row), content_from_json(Channel(row.channel), row.content)
 
 
 def list_newest(
-    conn: Connection, recipient_contains: str, before: tuple[datetime, UUID] | None, limit: int
-) -> Sequence[Row[Any]]:
-    """Returns kept messages without their content, newest first, from behind `before` on."""
+    conn: Tx, recipient_contains: str, before: tuple[datetime, str] | None, limit: int
+) -> list[KeptMessage]:
+    """Return kept messages, newest first, from behind `before` on."""
     t = sandbox_messages
     statement = sa.select(*(column for column in t.c if column.key != "content"))
     wanted = searchable(recipient_contains)
     if wanted:
         statement = statement.where(sa.func.strpos(t.c.recipient_search, wanted) > 0)
     if before is not None:
-        statement = statement.where(
-            sa.tuple_(t.c.receive_time, t.c.id) < sa.tuple_(sa.literal(before[0]), sa.literal(before[1]))
-        )
-    return conn.execute(statement.order_by(t.c.receive_time.desc(), t.c.id.desc()).limit(limit)).all()
+        position = sa.tuple_(sa.literal(before[0]), sa.literal(before[1], _ID))
+        statement = statement.where(sa.tuple_(t.c.receive_time, t.c.id) < position)
+    rows = conn.execute(statement.order_by(t.c.receive_time.desc(), t.c.id.desc()).limit(limit))
+    return [_kept(row) for row in rows]
 
 
-def trim(conn: Connection, keep_count: int, keep_days: float, limit: int = 5000) -> int:
-    """Deletes up to `limit` messages beyond the newest `keep_count` or older than `keep_days`."""
+def trim(conn: Tx, keep_count: int, keep_days: float, limit: int = 5000) -> int:
+    """Delete up to `limit` messages beyond the newest `keep_count` or older than `keep_days`."""
     t = sandbox_messages
     newest = (
         sa.select(t.c.id).order_by(t.c.receive_time.desc(), t.c.id.desc()).offset(keep_count).limit(limit)
@@ -152,5 +179,20 @@ def trim(conn: Connection, keep_count: int, keep_days: float, limit: int = 5000)
 
 
 def searchable(text: str) -> str:
-    """Returns a recipient or a part of one in the form that is searched: lower case, without spaces."""
+    """Return a recipient or a part of one in the form that is searched: lower case, without spaces."""
     return "".join(text.lower().split())
+
+
+def _kept(row: Row[Any]) -> KeptMessage:
+    return KeptMessage(
+        id=row.id,
+        service_id=row.service_id,
+        key_type=KeyType(row.key_type),
+        channel=Channel(row.channel),
+        recipient=row.recipient,
+        summary=row.summary,
+        receive_time=row.receive_time,
+        copy_count=row.copy_count,
+        request_id=row.request_id,
+        traceparent=row.traceparent,
+    )

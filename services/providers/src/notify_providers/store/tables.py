@@ -6,15 +6,18 @@ from notify_common.leases.table import Queue, due_index, lease_columns, parked_i
 from sqlalchemy import Column, Index, MetaData, Table, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 
+from notify_providers.domain.dispatch import State
+
 metadata = MetaData()
 
 _instant = sa.DateTime(timezone=True)
+_id = sa.Uuid(as_uuid=False)
 
 
 def _receipt_columns() -> list[Column[object]]:
     return [
         Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
-        Column("dispatch_id", sa.Uuid, nullable=False),
+        Column("dispatch_id", _id, nullable=False),
         Column("provider", sa.Text, nullable=False),
         Column("reference", sa.Text, nullable=False),
         Column("status", sa.Text, nullable=False),
@@ -29,11 +32,11 @@ def _receipt_columns() -> list[Column[object]]:
 dispatches = Table(
     "dispatches",
     metadata,
-    Column("id", sa.Uuid, primary_key=True),
-    Column("service_id", sa.Uuid, nullable=False),
+    Column("id", _id, primary_key=True),
+    Column("service_id", _id, nullable=False),
     Column("key_type", sa.Text, nullable=False),
     Column("channel", sa.Text, nullable=False),
-    Column("state", sa.Text, nullable=False, server_default="queued"),
+    Column("state", sa.Text, nullable=False, server_default=State.QUEUED),
     # null once nothing will be sent any more: what was sent is the sender's to keep
     Column("content", JSONB(none_as_null=True)),
     Column("create_time", _instant, nullable=False, server_default=sa.func.now()),
@@ -50,7 +53,7 @@ Index(
     dispatches.c.state,
     dispatches.c.create_time,
     dispatches.c.id,
-    postgresql_where=dispatches.c.state.in_(["failed", "in-doubt"]),
+    postgresql_where=dispatches.c.state.in_([State.FAILED, State.IN_DOUBT]),
 )
 
 parked_index(dispatches)
@@ -58,7 +61,7 @@ parked_index(dispatches)
 attempts = Table(
     "attempts",
     metadata,
-    Column("dispatch_id", sa.Uuid, primary_key=True),
+    Column("dispatch_id", _id, primary_key=True),
     Column("number", sa.Integer, primary_key=True),
     Column("provider", sa.Text, nullable=False),
     Column("start_time", _instant, nullable=False, server_default=sa.func.now()),
@@ -108,13 +111,14 @@ provider_settings = Table(
     Column("priority", sa.Integer, nullable=False),
     Column("supports_international", sa.Boolean, nullable=False),
     Column("unknown_outcome_rule", sa.Text, nullable=False),
+    Column("unknown_outcome_wait_seconds", sa.Integer, nullable=False, server_default="0"),
     Column("version", sa.Integer, nullable=False, server_default="1"),
 )
 
 delivery_events = feed_table(
     "delivery_events",
     metadata,
-    Column("dispatch_id", sa.Uuid, nullable=False),
+    Column("dispatch_id", _id, nullable=False),
     Column("channel", sa.Text, nullable=False),
     Column("kind", sa.Text, nullable=False),
     # empty if none was called
@@ -125,8 +129,8 @@ delivery_events = feed_table(
 sandbox_messages = Table(
     "sandbox_messages",
     metadata,
-    Column("id", sa.Uuid, primary_key=True),
-    Column("service_id", sa.Uuid, nullable=False),
+    Column("id", _id, primary_key=True),
+    Column("service_id", _id, nullable=False),
     Column("key_type", sa.Text, nullable=False),
     Column("channel", sa.Text, nullable=False),
     Column("recipient", sa.Text, nullable=False),
@@ -144,7 +148,7 @@ Index("ix_sandbox_messages_newest", sandbox_messages.c.receive_time.desc(), sand
 sandbox_receipts = Table(
     "sandbox_receipts",
     metadata,
-    Column("message_id", sa.Uuid, primary_key=True),
+    Column("message_id", _id, primary_key=True),
     Column("number", sa.Integer, primary_key=True),
     Column("provider", sa.Text, nullable=False),
     Column("body", sa.Text, nullable=False),

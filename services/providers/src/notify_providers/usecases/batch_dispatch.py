@@ -11,9 +11,9 @@ MAX_BATCH = 500
 
 
 def batch_dispatch(uow: UnitOfWork, new: Sequence[NewDispatch]) -> tuple[int, int]:
-    """Takes over up to 500 messages, all or none, in one statement that is its own transaction.
+    """Take over up to 500 messages, all or none, in one statement that is its own transaction.
 
-    Idempotency key: the id. Returns how many were new and how many were known.
+    Idempotency key: the id. Return how many were new and how many were known.
     """
     if len(new) > MAX_BATCH:
         raise ValueError(f"at most {MAX_BATCH} at once")

@@ -14,7 +14,7 @@ _ROWS_A_STATEMENT = 500
 
 
 def submit_print_batch(uow: UnitOfWork, letter_count: int, letters: Sequence[NewDispatch]) -> tuple[int, int]:
-    """Takes over the letters of a complete print batch, all or none, in one transaction.
+    """Take over the letters of a complete print batch, all or none, in one transaction.
 
     Idempotency key: each letter's id, so that a batch that was cut off is simply sent again. Returns how many
     were new and how many were known.
@@ -32,7 +32,7 @@ def submit_print_batch(uow: UnitOfWork, letter_count: int, letters: Sequence[New
 
 
 def count_mismatch(letter_count: int) -> NotifyError:
-    """Returns the error for a batch that holds more or fewer than `letter_count` letters."""
+    """Return the error for a batch that holds more or fewer than `letter_count` letters."""
     return NotifyError(
         "COUNT_MISMATCH",
         "the print batch holds more or fewer letters than its header says",

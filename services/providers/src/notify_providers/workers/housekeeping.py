@@ -4,14 +4,14 @@ from notify_common import clock
 from notify_common.db.unit_of_work import UnitOfWork
 
 from notify_providers.settings import Settings
-from notify_providers.usecases.read_events import trim_history
+from notify_providers.usecases.history import trim_history
 from notify_providers.usecases.sandbox import trim_messages
 
 _EVERY_SECONDS = 60.0
 
 
 class Housekeeper:
-    """Trims the sandbox, the feed, unmatched receipts and old dispatches, in bounded bites, once a minute.
+    """Trim the sandbox, the feed, unmatched receipts and old dispatches, in bounded bites, once a minute.
 
     Doing it again, or twice at once, changes nothing.
     """
@@ -21,7 +21,7 @@ class Housekeeper:
         self._due = float("-inf")
 
     def step(self, uow: UnitOfWork) -> int:
-        """Does one round if it is time and returns how many rows it deleted; more than none asks for more."""
+        """Do one round if it is time and return how many rows it deleted; more than none asks for more."""
         if clock.monotonic() < self._due:
             return 0
         settings = self._settings

@@ -1,21 +1,21 @@
-"""The feed of delivery events."""
+"""The feed of delivery events, and how long history is kept."""
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.enums import Channel
 from notify_common.feeds.producer import trim_feed
-from sqlalchemy import Row
 
+from notify_providers.domain.receipts import DeliveryEvent
 from notify_providers.store import dispatches, receipts
 from notify_providers.store.tables import delivery_events
 
 
 def list_events(
-    uow: UnitOfWork, cursor: str, limit: int, channels: Sequence[str]
-) -> tuple[list[Row[Any]], str]:
-    """Returns at most `limit` (0: 500) events after a cursor, oldest first, and the cursor to go on from.
+    uow: UnitOfWork, cursor: str, limit: int, channels: Sequence[Channel]
+) -> tuple[list[DeliveryEvent], str]:
+    """Return at most `limit` (0: 500) events after a cursor, oldest first, and the cursor to go on from.
 
     With `channels`, events of others are left out: a page may be empty although its cursor moved on.
 
@@ -27,9 +27,9 @@ def list_events(
 
 
 def trim_history(uow: UnitOfWork, event_days: float, unmatched_days: float, dispatch_days: float) -> int:
-    """Deletes a bounded number of events, unmatched receipts and ended dispatches older than these days.
+    """Delete a bounded number of events, unmatched receipts and ended dispatches older than these days.
 
-    Returns how many. A message that is handed over again after its dispatch was deleted would be sent again:
+    Return how many. A message that is handed over again after its dispatch was deleted would be sent again:
     keep dispatches for longer than an outbox row can wait.
     """
     with uow.begin() as conn:

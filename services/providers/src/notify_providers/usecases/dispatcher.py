@@ -1,4 +1,4 @@
-"""Handing due messages to providers: the step of the dispatch worker (design.md §3.5 step 8, §3.10)."""
+"""Handing due messages to providers: the step of a dispatch worker (design.md §3.5 step 8, §3.10)."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -7,40 +7,36 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any
-from uuid import UUID
 
 from notify_common import clock, current, tracing
-from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.db.unit_of_work import Tx, UnitOfWork
+from notify_common.enums import Channel
 from notify_common.logging import describe_exception, get_logger
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge, Histogram
-from sqlalchemy import Connection, Row
 
 from notify_providers.clients.base import ProviderClient
 from notify_providers.domain.dispatch import (
-    ACCEPTED,
-    FAILED,
-    IN_DOUBT,
     MAX_RETRIES,
-    QUEUED,
-    SENT,
     CallResult,
     EarlierAttempt,
     Next,
+    Outcome,
+    State,
     after_call,
     after_failed_try,
+    last_is_unknown,
     may_be_repeat,
-    must_hold,
+    while_unknown,
 )
-from notify_providers.domain.message import EMAIL, Message, SmsContent, content_from_json
-from notify_providers.domain.receipts import SENT as SENT_EVENT
-from notify_providers.domain.receipts import TECHNICAL_FAILURE
+from notify_providers.domain.message import Message, SmsContent, content_from_json
+from notify_providers.domain.receipts import Kind
 from notify_providers.domain.routing import Provider, choose_provider
-from notify_providers.store import dispatches, providers
-from notify_providers.store.dispatches import Change, Event
+from notify_providers.store import dispatches
+from notify_providers.store.dispatches import Change, Due, Event, Locked
 from notify_providers.store.tables import LEASE_SECONDS
 from notify_providers.usecases.record_receipt import apply_matched, join_unmatched
+from notify_providers.usecases.settings import settings_in_force
 
 _CALLS = Counter("notify_provider_calls_total", "Provider calls that ended.", ["provider", "outcome"])
 _SECONDS = Histogram("notify_provider_call_seconds", "Time from the mark to the answer.", ["provider"])
@@ -59,23 +55,24 @@ _RECORDING_SECONDS = 20.0
 class _Call:
     """A call under way, without what is sent. `end_span` ends its span, where spans are recorded."""
 
-    lease_token: UUID
-    provider: str
+    lease_token: str
+    provider: Provider
     started: float
     end_span: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What to do with claimed rows."""
+    """What to do with claimed dispatches. `calls` holds the messages for each provider by its name."""
 
+    providers: Mapping[str, Provider]
     calls: dict[str, list[Message]]
     changes: list[Change]
     events: list[Event]
 
 
-class Sender:
-    """Keeps up to `window` provider calls of one channel under way. One thread calls `step` again and again.
+class Dispatcher:
+    """Keep up to `window` provider calls of one channel under way. One thread calls `step` again and again.
 
     A step has two transactions and no call inside of either. One records the outcomes that have come in, up
     to 500, and their delivery events. The other claims due dispatches, as many as the window has room for,
@@ -83,15 +80,16 @@ class Sender:
     without an outcome is a call that was under way or about to be. A slow call delays nobody but itself.
 
     Idempotency key of a call: the dispatch's id, which providers get as their reference. If the process dies,
-    the lease runs out and the next claim closes the open attempt as unknown; a receipt that came meanwhile,
-    or else the provider's rule, says whether it is sent again or held in doubt. An outcome that comes after
-    the lease was lost still counts if it is `accepted`.
+    the lease runs out and the next claim closes the open attempt as unknown. Whatever made an outcome
+    unknown, the dispatch waits for a receipt for a time of the provider's settings; without one, their rule
+    says whether it is sent again or held in doubt. An outcome that comes after the lease was lost still
+    counts if it is `accepted`.
     """
 
     def __init__(
         self,
         uow: UnitOfWork,
-        channel: str,
+        channel: Channel,
         clients: Mapping[str, ProviderClient],
         live: AbstractSet[str],
         *,
@@ -112,18 +110,18 @@ class Sender:
         self._clients = clients
         self._live = live
         self._window = window
-        self._most_at_once = MAX_EMAILS if channel == EMAIL else MAX_BATCH
+        self._most_at_once = MAX_EMAILS if channel is Channel.EMAIL else MAX_BATCH
         self._start_seconds = LEASE_SECONDS - call_seconds - _RECORDING_SECONDS
         if self._start_seconds <= 0:
             raise ValueError("calls may take longer than their lease lasts")
         self._interval = retry_interval
         self._draw = draw or random.Random()
-        self._under_way: dict[UUID, _Call] = {}
+        self._under_way: dict[str, _Call] = {}
         self._reported: SimpleQueue[tuple[CallResult, float]] = SimpleQueue()
         self._ended: list[CallResult] = []
 
     def step(self) -> int:
-        """Starts due calls and records ended ones; returns how many of either there were.
+        """Start due calls and record ended ones; return how many of either there were.
 
         Returns 0 only when nothing is due and no call is under way; otherwise it waits for news.
         """
@@ -134,7 +132,7 @@ class Sender:
                 return handled
 
     def drain(self, seconds: float) -> bool:
-        """Records the outcomes of calls under way and starts no more; returns whether all ended in time."""
+        """Record the outcomes of calls under way and start no more; return whether all ended in time."""
         deadline = clock.monotonic() + seconds
         while self._under_way and clock.monotonic() < deadline:
             self._record_ended()
@@ -150,20 +148,23 @@ class Sender:
         with self._uow.begin() as conn:
             claimed = dispatches.claim_due(conn, self.channel, min(room, self._most_at_once))
             # A lease that ran out under a call of our own: the new one gives that call time to be recorded.
-            rows = [row for row in claimed if row.id not in self._under_way]
-            if not rows:
+            due = [one for one in claimed if one.id not in self._under_way]
+            if not due:
                 return 0
-            plan = self._plan(conn, rows, claimed_at + self._start_seconds)
+            plan = self._plan(conn, due, claimed_at + self._start_seconds)
             dispatches.change_states(conn, plan.changes)
             dispatches.append_events(conn, plan.events)
             dispatches.insert_attempts(
                 conn, [(m.id, m.attempt, name) for name, batch in plan.calls.items() for m in batch]
             )
-        tokens = {row.id: row.lease_token for row in rows}
+        tokens = {one.id: one.lease_token for one in due}
         failure: Exception | None = None
         for name, messages in plan.calls.items():
             now = clock.monotonic()
-            self._under_way |= {m.id: _Call(tokens[m.id], name, now, _begin_span(m, name)) for m in messages}
+            provider = plan.providers[name]
+            self._under_way |= {
+                m.id: _Call(tokens[m.id], provider, now, _begin_span(m, name)) for m in messages
+            }
             try:
                 self._clients[name].send(messages, self._report)
             except Exception as error:
@@ -174,82 +175,80 @@ class Sender:
                 failure = error
         if failure is not None:
             raise failure
-        return len(rows)
+        return len(due)
 
-    def _plan(self, conn: Connection, rows: Sequence[Row[Any]], start_before: float) -> _Plan:
-        settings = providers.list_all(conn)
-        again = [row for row in rows if row.attempt > 1]
+    def _plan(self, conn: Tx, due: Sequence[Due], start_before: float) -> _Plan:
+        again = [one for one in due if one.attempt > 1]
         history = self._history(conn, again) if again else {}
         proven = self._apply_early_receipts(conn, again, history) if history else set()
-        plan = _Plan({}, [], [])
-        for row in rows:
-            if row.id in proven:
+        plan = _Plan({p.name: p for p in settings_in_force(conn)}, {}, [], [])
+        for one in due:
+            if one.id in proven:
                 continue
             try:
-                self._plan_one(plan, row, history.get(row.id, []), settings, start_before)
+                self._plan_one(plan, one, history.get(one.id, []), start_before)
             except Exception as error:
                 # It would fail every time, and all that are claimed with it.
-                dispatches.park(conn, row, f"can't be planned: {type(error).__name__}")
+                dispatches.park(conn, one, f"can't be planned: {type(error).__name__}")
                 get_logger().error(
                     "dispatch parked",
-                    dispatch_id=str(row.id),
-                    request_id=row.request_id,
+                    dispatch_id=one.id,
+                    request_id=one.request_id,
                     **describe_exception(error),
                 )
         return plan
 
     def _plan_one(
-        self,
-        plan: _Plan,
-        row: Row[Any],
-        earlier: Sequence[EarlierAttempt],
-        settings: Sequence[Provider],
-        start_before: float,
+        self, plan: _Plan, due: Due, earlier: Sequence[EarlierAttempt], start_before: float
     ) -> None:
-        if must_hold(earlier, {p.name: p.unknown_outcome_rule for p in settings}):
-            _HELD.labels(self.channel).inc()
-            get_logger().warning("dispatch in doubt", dispatch_id=str(row.id), request_id=row.request_id)
-            plan.changes.append(Change(row.id, IN_DOUBT, None, keeps_content=True))
-            return
-        content = content_from_json(row.channel, row.content)
+        if last_is_unknown(earlier):
+            last = earlier[-1]
+            waiting = while_unknown(plan.providers.get(last.provider), last.age)
+            if waiting is not None:
+                self._follow(plan.changes, plan.events, due, waiting, last.provider)
+                return
+        content = content_from_json(due.channel, due.content)
         provider = None
-        if row.attempt <= MAX_RETRIES + 1:
+        if due.attempt <= MAX_RETRIES + 1:
             provider = choose_provider(
-                settings,
-                channel=row.channel,
-                key_type=row.key_type,
+                list(plan.providers.values()),
+                channel=due.channel,
+                key_type=due.key_type,
                 international=isinstance(content, SmsContent) and content.international,
                 available=self._live,
                 draw=self._draw,
             )
         if provider is None or provider.name not in self._clients:
-            following = after_failed_try(row.channel, row.attempt, self._interval, self._draw)
-            self._log_failure(row, "", "no_provider", following)
-            self._follow(plan.changes, plan.events, row, following, earlier[-1].provider if earlier else "")
+            following = after_failed_try(due.channel, due.attempt, self._interval, self._draw)
+            self._log_failure(due, "", "no_provider", following)
+            self._follow(plan.changes, plan.events, due, following, earlier[-1].provider if earlier else "")
             return
         message = Message(
-            id=row.id,
-            service_id=row.service_id,
-            key_type=row.key_type,
+            id=due.id,
+            service_id=due.service_id,
+            key_type=due.key_type,
             content=content,
-            attempt=row.attempt,
+            attempt=due.attempt,
             repeat=may_be_repeat(earlier, provider.name),
             start_before=start_before,
-            request_id=row.request_id or "",
-            traceparent=row.traceparent or "",
+            request_id=due.request_id,
+            traceparent=due.traceparent,
         )
         plan.calls.setdefault(provider.name, []).append(message)
 
-    def _history(self, conn: Connection, again: Sequence[Row[Any]]) -> dict[UUID, list[EarlierAttempt]]:
-        ids = [row.id for row in again]
+    def _history(self, conn: Tx, again: Sequence[Due]) -> dict[str, list[EarlierAttempt]]:
+        ids = [one.id for one in again]
         dispatches.close_open_attempts(conn, ids)
         return dispatches.earlier_attempts(conn, ids)
 
     def _apply_early_receipts(
-        self, conn: Connection, again: Sequence[Row[Any]], history: Mapping[UUID, Sequence[EarlierAttempt]]
-    ) -> set[UUID]:
-        """Counts dispatches as sent whose process died but whose provider has reported on them."""
-        locked = {row.id: row for row in again}
+        self, conn: Tx, again: Sequence[Due], history: Mapping[str, Sequence[EarlierAttempt]]
+    ) -> set[str]:
+        """Count dispatches as sent whose process died but whose provider has reported on them."""
+        locked = {
+            one.id: Locked(one.id, one.channel, State.QUEUED, one.attempt, one.lease_token, one.request_id)
+            for one in again
+        }
         called = {(id, attempt.provider) for id, earlier in history.items() for attempt in earlier}
         early = join_unmatched(conn, locked, called)
         return {receipt.dispatch_id for receipt in apply_matched(conn, locked, early)} if early else set()
@@ -274,7 +273,7 @@ class Sender:
         return len(batch)
 
     def _gather(self) -> None:
-        """Waits a moment for a first outcome, then a shorter one for more to record together."""
+        """Wait a moment for a first outcome, then a shorter one for more to record together."""
         until = None
         while len(self._ended) < min(len(self._under_way), MAX_BATCH):
             wait = _LOOK_EVERY_SECONDS if until is None else max(0.0, until - clock.monotonic())
@@ -286,29 +285,29 @@ class Sender:
             call = self._under_way.get(result.dispatch_id)
             if call is None:
                 continue
-            _CALLS.labels(call.provider, result.outcome).inc()
-            _SECONDS.labels(call.provider).observe(at - call.started)
+            _CALLS.labels(call.provider.name, result.outcome).inc()
+            _SECONDS.labels(call.provider.name).observe(at - call.started)
             call.end_span()
             self._ended.append(result)
 
-    def _record(self, conn: Connection, results: Sequence[CallResult]) -> None:
+    def _record(self, conn: Tx, results: Sequence[CallResult]) -> None:
         calls = {result.dispatch_id: self._under_way[result.dispatch_id] for result in results}
         locked = dispatches.lock(conn, list(calls))
-        early = join_unmatched(conn, locked, [(id, call.provider) for id, call in calls.items()])
+        early = join_unmatched(conn, locked, [(id, call.provider.name) for id, call in calls.items()])
         proven = {receipt.dispatch_id for receipt in early}
         changes: list[Change] = []
         events: list[Event] = []
         for result in results:
-            row = locked.get(result.dispatch_id)
-            if row is None or row.state not in (QUEUED, IN_DOUBT):
+            found = locked.get(result.dispatch_id)
+            if found is None or found.state not in (State.QUEUED, State.IN_DOUBT):
                 continue
-            call = calls[row.id]
-            if result.outcome == ACCEPTED or row.id in proven:
-                self._follow(changes, events, row, Next(SENT), call.provider)
-            elif row.lease_token == call.lease_token:
-                following = after_call(result, row.channel, self._interval, self._draw)
-                self._log_failure(row, call.provider, result.reason, following)
-                self._follow(changes, events, row, following, call.provider)
+            call = calls[found.id]
+            if result.outcome is Outcome.ACCEPTED or found.id in proven:
+                self._follow(changes, events, found, Next(State.SENT), call.provider.name)
+            elif found.lease_token == call.lease_token:
+                following = after_call(result, found.channel, call.provider, self._interval, self._draw)
+                self._log_failure(found, call.provider.name, result.reason, following)
+                self._follow(changes, events, found, following, call.provider.name)
         dispatches.change_states(conn, changes)
         dispatches.end_attempts(conn, results)
         dispatches.append_events(conn, events)
@@ -316,28 +315,37 @@ class Sender:
             apply_matched(conn, dispatches.lock(conn, list(proven)), early)
 
     def _follow(
-        self, changes: list[Change], events: list[Event], row: Row[Any], following: Next, provider: str
+        self,
+        changes: list[Change],
+        events: list[Event],
+        dispatch: Due | Locked,
+        following: Next,
+        provider: str,
     ) -> None:
-        changes.append(Change(row.id, following.state, following.delay, following.state == QUEUED))
-        if following.state == SENT:
-            events.append(Event(row.id, row.channel, SENT_EVENT, provider))
-        elif following.state == FAILED:
-            events.append(Event(row.id, row.channel, TECHNICAL_FAILURE, provider))
+        keeps = following.state in (State.QUEUED, State.IN_DOUBT)
+        changes.append(Change(dispatch.id, following.state, following.delay, keeps))
+        if following.state is State.SENT:
+            events.append(Event(dispatch.id, dispatch.channel, Kind.SENT, provider))
+        elif following.state is State.FAILED:
+            events.append(Event(dispatch.id, dispatch.channel, Kind.TECHNICAL_FAILURE, provider))
+        elif following.state is State.IN_DOUBT:
+            _HELD.labels(self.channel).inc()
+            get_logger().warning("dispatch in doubt", dispatch_id=dispatch.id, request_id=dispatch.request_id)
 
-    def _log_failure(self, row: Row[Any], provider: str, reason: str, following: Next) -> None:
+    def _log_failure(self, dispatch: Due | Locked, provider: str, reason: str, following: Next) -> None:
         get_logger().warning(
             "hand-over failed",
-            dispatch_id=str(row.id),
-            request_id=row.request_id,
+            dispatch_id=dispatch.id,
+            request_id=dispatch.request_id,
             provider=provider,
             reason=reason,
-            attempt=row.attempt,
+            attempt=dispatch.attempt,
             state=following.state,
         )
 
 
 def _begin_span(message: Message, provider: str) -> Callable[[], None]:
-    """Begins the span of a call in the message's own trace; returns what ends it."""
+    """Begin the span of a call in the message's own trace; return what ends it."""
     if not tracing.is_recording():
         return _no_span
     own = copy_context()  # calls overlap, so each has a context of its own
@@ -345,7 +353,7 @@ def _begin_span(message: Message, provider: str) -> Callable[[], None]:
 
     def begin() -> None:
         stack.enter_context(current.bind(request_id=message.request_id, traceparent=message.traceparent))
-        ids = {"dispatch_id": str(message.id), "provider": provider}
+        ids = {"dispatch_id": message.id, "provider": provider}
         stack.enter_context(tracing.span("provider call", SpanKind.CLIENT, **ids))
 
     own.run(begin)

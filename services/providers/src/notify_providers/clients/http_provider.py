@@ -1,0 +1,73 @@
+"""Handing over by one HTTP request a message."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from notify_providers.clients.base import Report
+from notify_providers.clients.http import HttpAnswer, HttpCaller, HttpRequest
+from notify_providers.domain.dispatch import CallResult, Outcome
+from notify_providers.domain.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer says about a message. `reason` is a short stable word, empty if it was accepted."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+ACCEPTED = Verdict(Outcome.ACCEPTED)
+NO_ANSWER = Verdict(Outcome.UNKNOWN, "bad_answer")
+"""Of an answer that is none of the provider's protocol: the provider may have the message."""
+
+
+class HttpProviderClient:
+    """A ProviderClient of a provider that takes each message in one HTTP request."""
+
+    def __init__(
+        self,
+        http: HttpCaller,
+        request: Callable[[Message], HttpRequest],
+        judge: Callable[[HttpAnswer], Verdict],
+    ) -> None:
+        """Args:
+        request: returns what hands a message over.
+        judge: returns what a complete answer says; `by_status` helps with those that are not 2xx.
+        """
+        self._http = http
+        self._request = request
+        self._judge = judge
+
+    def send(self, messages: Sequence[Message], report: Report) -> None:
+        """As of ProviderClient. Returns before the calls end."""
+        for message in messages:
+            self._http.call(self._request(message), self._reporter(message, report))
+
+    def close(self) -> None:
+        """As of ProviderClient. The HTTP caller is closed by who made it."""
+
+    def _reporter(self, message: Message, report: Report) -> Callable[[HttpAnswer], None]:
+        def done(answer: HttpAnswer) -> None:
+            verdict = self._verdict(answer)
+            report(CallResult(message.id, message.attempt, verdict.outcome, verdict.reason))
+
+        return done
+
+    def _verdict(self, answer: HttpAnswer) -> Verdict:
+        if not answer.failure:
+            return self._judge(answer)
+        sent = answer.request_was_sent
+        return Verdict(Outcome.UNKNOWN if sent else Outcome.RETRYABLE, answer.failure)
+
+
+def by_status(answer: HttpAnswer) -> Verdict | None:
+    """Return what the status of an answer says: None for 2xx.
+
+    4xx and 503 say that the request was not acted on. Whoever answers 500, 502 or 504, or redirects, may have
+    handed it on before (RFC 9110 §15.4 to §15.6).
+    """
+    if 200 <= answer.status < 300:
+        return None
+    refused = 400 <= answer.status < 500 or answer.status == 503
+    return Verdict(Outcome.RETRYABLE if refused else Outcome.UNKNOWN, f"http_{answer.status}")

@@ -1,0 +1,32 @@
+"""The providers that there are: a module beside this and a line here each (`docs/new-provider.md`)."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from notify_common.enums import Channel
+from notify_common.settings import load_settings
+
+from notify_providers.clients.base import Adapter, ProviderClient, ProviderSettings, Tools
+from notify_providers.clients.mmg import Mmg
+from notify_providers.clients.sandbox import Sandbox
+
+ADAPTERS: Final[tuple[Adapter[Any], ...]] = (
+    *(Sandbox(channel) for channel in Channel),
+    Mmg(),
+)
+
+BY_NAME: Final[Mapping[str, Adapter[Any]]] = {adapter.name: adapter for adapter in ADAPTERS}
+
+
+def load_provider_settings() -> dict[str, ProviderSettings]:
+    """Return the settings of all providers from the environment, by name.
+
+    Bad ones end the process with one sentence each on standard error.
+    """
+    return {adapter.name: load_settings(adapter.settings) for adapter in ADAPTERS}
+
+
+def clients(settings: Mapping[str, ProviderSettings], tools: Tools) -> dict[str, ProviderClient]:
+    """Return clients of the providers that the settings configure, by name."""
+    made = {adapter.name: adapter.client(settings[adapter.name], tools) for adapter in ADAPTERS}
+    return {name: client for name, client in made.items() if client is not None}
