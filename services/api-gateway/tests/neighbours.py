@@ -293,6 +293,14 @@ class Letters(LettersServiceServicer):
         )
 
 
+CALLBACK_TAKEN = receipts_service_pb2.RecordReceiptResponse(
+    new_receipt=True,
+    http_status=200,
+    http_content_type="application/json",
+    http_body=b'{"result":"success"}',
+)
+
+
 class Providers(DispatchServiceServicer, ReceiptsServiceServicer, SandboxServiceServicer):
     """Sandbox messages, their dispatches and receipts, as a test puts them in."""
 
@@ -300,11 +308,12 @@ class Providers(DispatchServiceServicer, ReceiptsServiceServicer, SandboxService
         self.recorder = recorder
         self.messages: list[SandboxMessage] = []
         """Newest first."""
+        self.callback_answer = CALLBACK_TAKEN
         self.timelines: dict[str, tuple[list[Attempt], list[Receipt]]] = {}
 
     def RecordReceipt(self, request: Any, context: Any) -> Any:
         self.recorder.record("RecordReceipt", request)
-        return receipts_service_pb2.RecordReceiptResponse(new_receipt=True)
+        return self.callback_answer
 
     def GetDispatch(self, request: Any, context: Any) -> Any:
         self.recorder.record("GetDispatch", request)
@@ -416,6 +425,7 @@ class Neighbours:
         self.letters.break_off = False
         self.providers.messages.clear()
         self.providers.timelines.clear()
+        self.providers.callback_answer = CALLBACK_TAKEN
 
 
 def a_notification(service_id: str, channel: Channel = Channel.CHANNEL_SMS, **facts: Any) -> Notification:

@@ -99,5 +99,5 @@ def test_templates_previews_errors_and_status(
     check("Preview", client.post(f"{path}/preview", headers=tenant.headers()).json)
     check("Error", client.get(path).get_json())
     check("LegacyError", client.get("/nothing").get_json())
-    check("LegacyError", client.post("/notifications/sms/mmg", json={}).get_json())
+    check("LegacyError", client.post("/notifications/sms/mmg", data="x" * 70_000).get_json())
     check("Status", client.get("/_status").get_json())

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 import yaml
 from flask import Flask
 from flask.testing import FlaskClient
+from notify.providers.v1 import receipts_service_pb2
 from notify_common.errors import NotifyError
 from notify_gateway.app import create_app
 from notify_gateway.settings import GatewaySettings
@@ -161,36 +161,70 @@ RECEIPT = {"CID": str(uuid4()), "status": "3", "substatus": "5"}
 
 
 def test_receipts_are_passed_on_untouched(client: FlaskClient, neighbours: Neighbours) -> None:
-    body = b'{ "CID": "x", "status": 0, "MSISDN": "447700900855" }'
-    response = client.post("/notifications/sms/mmg", data=body, content_type="text/plain")
-    assert (response.status_code, response.get_json()) == (200, {"result": "success"})
+    body = b'{ "CID": "x", "status": 0, "MSISDN": "447700900855" \xff'
+    response = client.post(
+        "/notifications/sms/mmg?token=a%20b",
+        data=body,
+        content_type="text/plain",
+        headers={
+            "Authorization": "Basic eDp5",
+            "X-Any-Signature": "s",
+            "Cookie": "c",
+            "X-Forwarded-For": "192.0.2.1",
+        },
+    )
+    assert (response.status_code, response.data) == (200, b'{"result":"success"}')
     [asked] = neighbours.recorder.requests("RecordReceipt")
     assert (asked.provider, asked.body, asked.content_type) == ("mmg", body, "text/plain")
+    assert dict(asked.headers) == {"authorization": "Basic eDp5", "x-any-signature": "s"}
+    assert (asked.query, asked.client_address) == ("token=a%20b", "127.0.0.1")
+
+
+def test_the_answer_to_a_receipt_is_the_providers_service_s(
+    client: FlaskClient, neighbours: Neighbours
+) -> None:
+    neighbours.providers.callback_answer = receipts_service_pb2.RecordReceiptResponse(
+        http_status=401,
+        http_content_type="text/html",
+        http_body=b"RECEIVED",
+        http_headers={"WWW-Authenticate": "Bearer"},
+    )
+    response = client.post("/notifications/receipts/pigeon", data=b"")
+    assert (response.status_code, response.data, response.content_type) == (401, b"RECEIVED", "text/html")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+    [asked] = neighbours.recorder.requests("RecordReceipt")
+    assert (asked.provider, asked.body) == ("pigeon", b"")
+    neighbours.providers.callback_answer = receipts_service_pb2.RecordReceiptResponse(http_status=204)
+    response = client.post("/notifications/receipts/pigeon")
+    assert (response.status_code, response.data) == (204, b"")
+    assert "Content-Type" not in response.headers
+
+
+def test_the_address_of_a_receipt_is_the_one_that_trusted_proxies_name(
+    settings: GatewaySettings, neighbours: Neighbours
+) -> None:
+    behind = create_app(settings.model_copy(update={"trusted_proxy_count": 2}))
+    client = behind.test_client()
+    for forwarded in ("192.0.2.66, 192.0.2.1, 10.0.0.1", "10.0.0.1"):
+        client.post("/notifications/sms/mmg", json=RECEIPT, headers={"X-Forwarded-For": forwarded})
+    asked = neighbours.recorder.requests("RecordReceipt")
+    assert [request.client_address for request in asked] == ["192.0.2.1", ""]
+    behind.extensions["close"]()
 
 
 @pytest.mark.parametrize(
-    ("receipt", "missing"),
+    ("path", "headers", "status"),
     [
-        ({"reference": "x"}, ["status", "CID"]),
-        ({"status": "", "CID": ""}, ["status", "CID"]),
-        ({"status": None, "CID": "x"}, ["status"]),
-        (["status", "CID"], ["status", "CID"]),
-        ({"status": "3"}, ["CID"]),
+        ("/notifications/sms/mmg", {"X-Long": "x" * 9_000}, 431),
+        ("/notifications/sms/mmg", {f"X-{n}": "x" for n in range(40)}, 431),
+        (f"/notifications/sms/mmg?{'x' * 9_000}", {}, 414),
     ],
 )
-def test_receipts_without_what_is_needed(
-    client: FlaskClient, neighbours: Neighbours, receipt: Any, missing: list[str]
+def test_receipts_with_too_much_around_them(
+    client: FlaskClient, neighbours: Neighbours, path: str, headers: dict[str, str], status: int
 ) -> None:
-    response = client.post("/notifications/sms/mmg", json=receipt)
-    sentences = [f"MMG callback failed: {name} missing" for name in missing]
-    assert (response.status_code, response.get_json()) == (400, {"result": "error", "message": sentences})
-    assert not neighbours.recorder.requests("RecordReceipt")
-
-
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 50_000])
-def test_receipts_that_are_no_json(client: FlaskClient, neighbours: Neighbours, body: bytes) -> None:
-    response = client.post("/notifications/sms/mmg", data=body)
-    assert (response.status_code, response.get_json()["result"]) == (400, "error")
+    response = client.post(path, json=RECEIPT, headers=headers)
+    assert (response.status_code, response.get_json()["result"]) == (status, "error")
     assert not neighbours.recorder.requests("RecordReceipt")
 
 
@@ -202,12 +236,10 @@ def test_receipts_that_are_too_long(client: FlaskClient) -> None:
     )
 
 
-def test_receipts_that_services_can_not_use_are_no_error_to_the_provider(
-    client: FlaskClient, neighbours: Neighbours
-) -> None:
-    neighbours.recorder.failures["RecordReceipt"] = NotifyError("RECEIPT_INVALID")
-    response = client.post("/notifications/sms/mmg", json=RECEIPT)
-    assert (response.status_code, response.get_json()) == (200, {"result": "success"})
+def test_receipts_of_nobody(client: FlaskClient, neighbours: Neighbours) -> None:
+    neighbours.recorder.failures["RecordReceipt"] = NotifyError("PROVIDER_NOT_FOUND")
+    response = client.post("/notifications/receipts/pigeon", json=RECEIPT)
+    assert (response.status_code, response.get_json()["result"]) == (404, "error")
 
 
 def test_receipts_while_providers_is_away_are_sent_again(client: FlaskClient, neighbours: Neighbours) -> None:
@@ -222,7 +254,7 @@ def test_faults_of_our_own_leak_nothing(app: Flask, tenant: Tenant, monkeypatch:
         raise KeyError("secret 07700 900123")
 
     monkeypatch.setattr("notify_gateway.public.templates._list", fail)
-    monkeypatch.setattr("notify_gateway.callbacks.mmg._receipt", fail)
+    monkeypatch.setattr("notify_gateway.callbacks.door._headers", fail)
     client = app.test_client()
     response = client.get("/v2/templates", headers=tenant.headers())
     assert response.get_json() == {

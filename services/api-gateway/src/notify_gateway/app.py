@@ -18,7 +18,7 @@ from notify_gateway import middleware
 from notify_gateway.admin import internal
 from notify_gateway.answers import LEGACY
 from notify_gateway.auth import ADMIN_CLIENT, Authenticator, ClientAuthenticator
-from notify_gateway.callbacks import mmg
+from notify_gateway.callbacks import door
 from notify_gateway.clients import Clients
 from notify_gateway.console import inbox
 from notify_gateway.middleware import ResponseHeaders, RestOfBody
@@ -63,7 +63,7 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     app.register_blueprint(notifications.blueprint(authenticator, clients))
     app.register_blueprint(templates.blueprint(authenticator, clients))
     app.register_blueprint(status.blueprint(settings))
-    app.register_blueprint(mmg.blueprint(clients))
+    app.register_blueprint(door.blueprint(clients, settings.trusted_proxy_count))
     if settings.admin_client_secrets is not None:
         secrets = settings.admin_client_secrets.get_secret_value().split()
         for routes in internal.blueprints(clients, ClientAuthenticator(ADMIN_CLIENT, secrets)):

@@ -163,7 +163,6 @@ TABLE: Final[Rows] = {
     "DISPATCH_NOT_FOUND": NO_RESULT,
     "NOT_IN_DOUBT": Row(409, "ConflictError", "Only what is in doubt can be decided"),
     "COUNT_MISMATCH": _INTERNAL,
-    "RECEIPT_INVALID": _bad("The receipt can’t be read"),
     "SANDBOX_MESSAGE_NOT_FOUND": NO_RESULT,
     "PROVIDER_NOT_FOUND": NO_RESULT,
     # api-gateway

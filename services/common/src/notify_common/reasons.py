@@ -138,7 +138,6 @@ REASONS: Final[Mapping[str, Reason]] = {
     "COUNT_MISMATCH": Reason(
         StatusCode.INVALID_ARGUMENT, "A print batch held more or fewer letters than it said."
     ),
-    "RECEIPT_INVALID": Reason(StatusCode.INVALID_ARGUMENT, "The receipt can't be read."),
     "SANDBOX_MESSAGE_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "The sandbox keeps no such message."),
     "PROVIDER_NOT_FOUND": Reason(StatusCode.NOT_FOUND, "No provider has this name."),
     # --- api-gateway

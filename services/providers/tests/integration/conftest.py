@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -20,6 +19,7 @@ from notify_testing.database import FreshDatabase
 from notify_testing.rpc import InProcessServer, certificates
 from pydantic import SecretStr
 
+from .configured import provider_settings
 from .fake_mmg import FakeMmg
 
 PAGE_SECRET = "a-page-token-secret-for-tests-only"
@@ -45,6 +45,7 @@ class House:
             "tls_key_file": files.key,
             "sandbox_receipt_delay_seconds": 0,
             "retry_interval_seconds": 0,
+            "providers": provider_settings(),
         }
         return Settings.model_validate({**defaults, **values})
 
@@ -82,14 +83,14 @@ class House:
             str(s): int(str(n)) for s, n in self.rows("SELECT state, count(*) FROM dispatches GROUP BY 1")
         }
 
-    def kinds(self, dispatch_id: UUID) -> list[str]:
+    def kinds(self, dispatch_id: str) -> list[str]:
         """The delivery events of a dispatch, in the feed's order."""
         rows = self.rows(
             "SELECT kind FROM delivery_events WHERE dispatch_id = :id ORDER BY tx, seq", id=dispatch_id
         )
         return [kind for (kind,) in rows]
 
-    def attempts(self, dispatch_id: UUID) -> list[tuple[str | None, str]]:
+    def attempts(self, dispatch_id: str) -> list[tuple[str | None, str]]:
         """Outcome and reason of the attempts of a dispatch, first one first."""
         rows = self.rows(
             "SELECT outcome, reason FROM attempts WHERE dispatch_id = :id ORDER BY number", id=dispatch_id
@@ -102,6 +103,20 @@ class House:
         with self.uow.begin() as conn:
             conn.execute(sa.text(f"LOCK TABLE {table} IN EXCLUSIVE MODE"))
             yield
+
+    def send_again_at_once(self, provider: str) -> None:
+        """An operator whom a second copy harms less than waiting."""
+        self.run(
+            "UPDATE provider_settings SET unknown_outcome_rule = 'retry', unknown_outcome_wait_seconds = 0"
+            " WHERE name = :name",
+            name=provider,
+        )
+
+    def hold_at_once(self, provider: str) -> None:
+        """An operator who waits for no receipt."""
+        self.run(
+            "UPDATE provider_settings SET unknown_outcome_wait_seconds = 0 WHERE name = :name", name=provider
+        )
 
     def expire_leases(self) -> None:
         """What a minute does to the rows of a worker that died."""

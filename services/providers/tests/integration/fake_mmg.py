@@ -8,16 +8,28 @@ from collections import defaultdict, deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-OK, ERROR, BAD_REQUEST, GARBAGE, RESET, CLOSE, HANG, HUGE = (
-    "ok",
-    "error",
-    "bad-request",
-    "garbage",
-    "reset",
-    "close",
-    "hang",
-    "huge",
-)
+from notify_providers.clients.mmg import MmgSettings
+
+from .configured import provider_settings
+
+OK = "ok"
+BUSY = "busy"
+ERROR = "error"
+BAD_REQUEST = "bad-request"
+ERROR_INSIDE = "error-inside"
+GARBAGE = "garbage"
+NOTHING = "nothing"
+RESET = "reset"
+CLOSE = "close"
+HANG = "hang"
+HUGE = "huge"
+_STATUSES = {BUSY: 503, ERROR: 500, BAD_REQUEST: 400}
+_BODIES = {
+    GARBAGE: b"<html>OK</html>",
+    NOTHING: b"",
+    HUGE: b" " * 200_000,
+    ERROR_INSIDE: b'{"Error":"206","Description":"Some kind of error"}',
+}
 
 
 class FakeMmg:
@@ -56,7 +68,17 @@ class FakeMmg:
 
     @property
     def settings(self) -> dict[str, object]:
-        """Settings that make a process use it for texts, and nothing else."""
+        """Settings that make workers use it for texts, and nothing else."""
+        return self.with_receipts_to(None)
+
+    def with_receipts_to(self, url: str | None) -> dict[str, object]:
+        """As `settings`, with receipts asked for at `url`."""
+        mmg = MmgSettings.model_validate({"url": self.url, "api_key": "key", "receipt_url": url})
+        return {"providers": provider_settings(mmg=mmg), "sandbox_live_messages": False}
+
+    @property
+    def variables(self) -> dict[str, object]:
+        """As `settings`, for the environment of a process; names without their prefix."""
         return {"mmg_url": self.url, "mmg_api_key": "key", "sandbox_live_messages": False}
 
     @property
@@ -103,8 +125,8 @@ class FakeMmg:
             handler.close_connection = True
             handler.connection.close()
             return
-        status = {ERROR: 500, BAD_REQUEST: 400}.get(behaviour, 200)
-        answer = {GARBAGE: b"<html>OK</html>", HUGE: b" " * 200_000}.get(behaviour, b'{"Reference":"1"}')
+        status = _STATUSES.get(behaviour, 200)
+        answer = _BODIES.get(behaviour, b'{"Reference":"1"}')
         try:
             handler.send_response(status)
             handler.send_header("Content-Length", str(len(answer)))

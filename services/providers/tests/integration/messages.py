@@ -1,25 +1,24 @@
 """Messages to take over, as values and as protos."""
 
-from uuid import UUID
-
 from notify.common.v1 import common_pb2
 from notify.providers.v1 import dispatch_pb2
-from notify_common.ids import uuid7
+from notify_common.enums import KeyType, Postage
+from notify_common.ids import new_id
 from notify_providers.domain.message import Content, EmailContent, NewDispatch, PrintContent, SmsContent
 
-SERVICE_ID = UUID("5d3c1a2e-0f4b-4c6d-8e7f-9a0b1c2d3e4f")
-OTHER_SERVICE_ID = UUID("00000000-0000-4000-8000-000000000001")
+SERVICE_ID = "5d3c1a2e-0f4b-4c6d-8e7f-9a0b1c2d3e4f"
+OTHER_SERVICE_ID = "00000000-0000-4000-8000-000000000001"
 TRACEPARENT = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
 
 
 def sms(
-    number: str = "447700900123", key_type: str = "normal", *, international: bool = False
+    number: str = "447700900123", key_type: KeyType = KeyType.NORMAL, *, international: bool = False
 ) -> NewDispatch:
     """A text to take over."""
     return new(SmsContent(number, "GOVUK", "Hello", international, number), key_type)
 
 
-def email(address: str = "someone@example.com", key_type: str = "normal") -> NewDispatch:
+def email(address: str = "someone@example.com", key_type: KeyType = KeyType.NORMAL) -> NewDispatch:
     """An email to take over."""
     content = EmailContent(
         to_address=address,
@@ -32,22 +31,22 @@ def email(address: str = "someone@example.com", key_type: str = "normal") -> New
     return new(content, key_type)
 
 
-def letter(first_line: str = "A Person", key_type: str = "normal") -> NewDispatch:
+def letter(first_line: str = "A Person", key_type: KeyType = KeyType.NORMAL) -> NewDispatch:
     """A letter to take over."""
     content = PrintContent(
         pdf_key="letters/1.pdf",
         address_lines=(first_line, "1 Street", "SW1A 1AA"),
-        postage="second",
+        postage=Postage.SECOND,
         reference="0123456789ABCDEF",
         sheet_count=1,
     )
     return new(content, key_type)
 
 
-def new(content: Content, key_type: str) -> NewDispatch:
+def new(content: Content, key_type: KeyType) -> NewDispatch:
     """A message with an id of its own."""
     return NewDispatch(
-        id=uuid7(),
+        id=new_id(),
         service_id=SERVICE_ID,
         key_type=key_type,
         content=content,
@@ -59,8 +58,8 @@ def new(content: Content, key_type: str) -> NewDispatch:
 def sms_proto(number: str = "447700900123") -> dispatch_pb2.Dispatch:
     """A text as the relay hands it over."""
     return dispatch_pb2.Dispatch(
-        id=str(uuid7()),
-        service_id=str(SERVICE_ID),
+        id=new_id(),
+        service_id=SERVICE_ID,
         key_type=common_pb2.KEY_TYPE_NORMAL,
         sms=dispatch_pb2.SmsContent(
             phone_number=number, sender="GOVUK", body="Hello", phone_number_as_typed=number
@@ -73,8 +72,8 @@ def sms_proto(number: str = "447700900123") -> dispatch_pb2.Dispatch:
 def letter_proto() -> dispatch_pb2.Dispatch:
     """A letter as a print run hands it over."""
     return dispatch_pb2.Dispatch(
-        id=str(uuid7()),
-        service_id=str(SERVICE_ID),
+        id=new_id(),
+        service_id=SERVICE_ID,
         key_type=common_pb2.KEY_TYPE_NORMAL,
         print=dispatch_pb2.PrintContent(
             pdf_key="letters/1.pdf",

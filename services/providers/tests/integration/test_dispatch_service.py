@@ -13,7 +13,7 @@ from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify.providers.v1.provider_settings_service_pb2_grpc import ProviderSettingsServiceStub
 from notify.providers.v1.sandbox_service_pb2_grpc import SandboxServiceStub
 from notify_common.errors import NotifyError
-from notify_common.ids import uuid7
+from notify_common.ids import new_id
 from notify_providers.usecases.submit_print_batch import MAX_LETTERS
 from notify_testing.rpc import InProcessServer
 
@@ -43,8 +43,8 @@ def test_what_was_taken_over_is_what_the_sandbox_shows(house: House, server: InP
     stub = DispatchServiceStub(server.channel("notifications"))
     text = sms_proto("447700900456")
     mail = dispatch_pb2.Dispatch(
-        id=str(uuid7()),
-        service_id=str(SERVICE_ID),
+        id=new_id(),
+        service_id=SERVICE_ID,
         key_type=common_pb2.KEY_TYPE_TEAM,
         email=dispatch_pb2.EmailContent(
             to_address="zoë@example.com",
@@ -67,7 +67,7 @@ def test_what_was_taken_over_is_what_the_sandbox_shows(house: House, server: InP
     for handed in (text, mail, post):
         message = sandbox.GetSandboxMessage(sandbox_pb.GetSandboxMessageRequest(message_id=handed.id)).message
         assert message.dispatch == handed
-        assert (message.id, message.service_id, message.copy_count) == (handed.id, str(SERVICE_ID), 1)
+        assert (message.id, message.service_id, message.copy_count) == (handed.id, SERVICE_ID, 1)
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_emails_as_odd_as_services_may_send_are_taken_over(
 ) -> None:
     fields = {"subject": "Subject", "plain_body": "plain", "html_body": "<p>html</p>"} | content
     mail = dispatch_pb2.Dispatch(
-        id=str(uuid7()),
-        service_id=str(SERVICE_ID),
+        id=new_id(),
+        service_id=SERVICE_ID,
         key_type=common_pb2.KEY_TYPE_NORMAL,
         email=dispatch_pb2.EmailContent(
             to_address="z@example.com", from_name="Service", from_address="s@example.com", **fields
@@ -147,9 +147,7 @@ def test_a_batch_must_not_be_empty_too_large_or_of_letters(house: House, stub: D
 
 def header(count: int) -> pb.SubmitPrintBatchRequest:
     """The first piece of a print batch."""
-    return pb.SubmitPrintBatchRequest(
-        header=pb.PrintBatchHeader(print_batch_id=str(uuid7()), letter_count=count)
-    )
+    return pb.SubmitPrintBatchRequest(header=pb.PrintBatchHeader(print_batch_id=new_id(), letter_count=count))
 
 
 def chunk(*letters: dispatch_pb2.Dispatch) -> pb.SubmitPrintBatchRequest:
@@ -208,11 +206,11 @@ def test_a_dispatch_shows_its_attempts_and_receipts_but_no_content(
 ) -> None:
     message = email("busy-twice@sandbox.notify")
     house.take_over(message)
-    before = stub.GetDispatch(pb.GetDispatchRequest(service_id=str(SERVICE_ID), dispatch_id=str(message.id)))
+    before = stub.GetDispatch(pb.GetDispatchRequest(service_id=SERVICE_ID, dispatch_id=message.id))
     assert before.dispatch.state == dispatch_pb2.Dispatch.STATE_QUEUED
     assert not before.attempts
     house.workers(house.parts()).settle()
-    after = stub.GetDispatch(pb.GetDispatchRequest(service_id=str(SERVICE_ID), dispatch_id=str(message.id)))
+    after = stub.GetDispatch(pb.GetDispatchRequest(service_id=SERVICE_ID, dispatch_id=message.id))
     assert after.dispatch.state == dispatch_pb2.Dispatch.STATE_SENT
     assert after.dispatch.WhichOneof("content") is None
     assert after.dispatch.origin_request_id == "request-1"
@@ -229,15 +227,15 @@ def test_a_dispatch_shows_its_attempts_and_receipts_but_no_content(
 def test_a_dispatch_of_another_service_is_not_found(house: House, stub: DispatchServiceStub) -> None:
     message = sms()
     house.take_over(message)
-    for service_id, dispatch_id in ((OTHER_SERVICE_ID, message.id), (SERVICE_ID, uuid7())):
+    for service_id, dispatch_id in ((OTHER_SERVICE_ID, message.id), (SERVICE_ID, new_id())):
         with pytest.raises(NotifyError) as caught:
-            stub.GetDispatch(pb.GetDispatchRequest(service_id=str(service_id), dispatch_id=str(dispatch_id)))
+            stub.GetDispatch(pb.GetDispatchRequest(service_id=service_id, dispatch_id=dispatch_id))
         assert caught.value.reason == "DISPATCH_NOT_FOUND"
         with pytest.raises(NotifyError) as caught:
             stub.ResolveDispatch(
                 pb.ResolveDispatchRequest(
-                    service_id=str(service_id),
-                    dispatch_id=str(dispatch_id),
+                    service_id=service_id,
+                    dispatch_id=dispatch_id,
                     resolution=pb.ResolveDispatchRequest.RESOLUTION_RETRY,
                 )
             )
@@ -248,8 +246,8 @@ def test_only_a_dispatch_in_doubt_can_be_decided(house: House, stub: DispatchSer
     message = sms()
     house.take_over(message)
     request = pb.ResolveDispatchRequest(
-        service_id=str(SERVICE_ID),
-        dispatch_id=str(message.id),
+        service_id=SERVICE_ID,
+        dispatch_id=message.id,
         resolution=pb.ResolveDispatchRequest.RESOLUTION_MARK_SENT,
     )
     with pytest.raises(NotifyError) as caught:
@@ -272,7 +270,7 @@ def test_dispatches_in_a_state_are_listed_in_pages(house: House, stub: DispatchS
         token = page.next_page_token
         if not token:
             break
-    assert sorted(listed) == sorted(str(message.id) for message in refused)
+    assert sorted(listed) == sorted(message.id for message in refused)
     with pytest.raises(NotifyError) as caught:
         stub.ListDispatches(pb.ListDispatchesRequest(page_size=2))
     assert caught.value.reason == "INVALID_FIELD"
@@ -315,7 +313,7 @@ def test_the_sandbox_lists_newest_first_and_is_searched_by_recipient(
     assert listed("%") == ["Zoë 100% Person, 1 Street, SW1A 1AA"]
     assert listed("nobody") == []
     with pytest.raises(NotifyError) as caught:
-        sandbox.GetSandboxMessage(sandbox_pb.GetSandboxMessageRequest(message_id=str(uuid7())))
+        sandbox.GetSandboxMessage(sandbox_pb.GetSandboxMessageRequest(message_id=new_id()))
     assert caught.value.reason == "SANDBOX_MESSAGE_NOT_FOUND"
 
 

@@ -39,7 +39,7 @@ def test_an_answer_has_its_status_and_body(mmg: FakeMmg) -> None:
     [
         (fake_mmg.RESET, "connection_lost"),
         (fake_mmg.CLOSE, "connection_lost"),
-        (fake_mmg.HUGE, "bad_answer"),
+        (fake_mmg.HUGE, "too_large"),
     ],
 )
 def test_a_broken_answer_is_no_answer(mmg: FakeMmg, behaviour: str, failure: str) -> None:
@@ -63,11 +63,11 @@ def test_a_call_without_an_answer_ends_in_time(mmg: FakeMmg) -> None:
 def test_a_closed_port_is_told_apart_from_a_lost_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    assert call(f"http://127.0.0.1:{port}/") == [HttpAnswer(0, b"", "unreachable")]
+    assert call(f"http://127.0.0.1:{port}/") == [HttpAnswer(0, b"", "unreachable", request_was_sent=False)]
 
 
 def test_a_call_that_would_begin_too_late_is_not_made(mmg: FakeMmg) -> None:
-    assert call(mmg.url, late=True) == [HttpAnswer(0, b"", "not_started")]
+    assert call(mmg.url, late=True) == [HttpAnswer(0, b"", "not_started", request_was_sent=False)]
     assert mmg.messages == []
 
 
@@ -77,7 +77,7 @@ def test_a_request_that_can_t_be_made_ends_alone(mmg: FakeMmg) -> None:
     for authorization in ("Basic \u20ac", "Basic key"):
         headers = {"Content-Type": "application/json", "Authorization": authorization}
         caller.call(HttpRequest(mmg.url, headers, BODY, clock.monotonic() + 60), answers.put)
-    assert answers.get(timeout=WAIT_SECONDS) == HttpAnswer(0, b"", "unreachable")
+    assert answers.get(timeout=WAIT_SECONDS) == HttpAnswer(0, b"", "unreachable", request_was_sent=False)
     assert answers.get(timeout=WAIT_SECONDS).status == 200
     caller.close()
     assert mmg.authorizations == ["Basic key"]

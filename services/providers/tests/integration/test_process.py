@@ -117,7 +117,7 @@ def test_housekeeping_deletes_old_dispatches_that_have_ended(house: House) -> No
     house.run("UPDATE dispatches SET create_time = now() - interval '400 days' WHERE id <> :id", id=kept.id)
     house.workers(house.parts(), "housekeeping").settle()
     left = sorted([doubtful.id, kept.id])
-    assert [row.id for row in house.rows("SELECT id FROM dispatches ORDER BY id")] == left
+    assert [str(row.id) for row in house.rows("SELECT id FROM dispatches ORDER BY id")] == left
     for table in ("attempts", "receipts"):
         found = house.rows(f"SELECT DISTINCT dispatch_id AS id FROM {table} ORDER BY 1")
-        assert [row.id for row in found] == left
+        assert [str(row.id) for row in found] == left

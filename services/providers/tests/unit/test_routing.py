@@ -6,21 +6,22 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from notify_providers.domain.routing import Provider, choose_provider
+from notify_common.enums import Channel, KeyType
+from notify_providers.domain.routing import Provider, UnknownOutcomeRule, choose_provider
 
-SANDBOX = Provider("sandbox-sms", "sms", True, 0, True, "retry", 1)
+SANDBOX = Provider("sandbox-sms", Channel.SMS, True, 0, True, UnknownOutcomeRule.RETRY, 0, 1)
 
 
 def provider(name: str, priority: int = 50, *, active: bool = True, international: bool = True) -> Provider:
     """A provider of text messages."""
-    return Provider(name, "sms", active, priority, international, "hold", 1)
+    return Provider(name, Channel.SMS, active, priority, international, UnknownOutcomeRule.HOLD, 300, 1)
 
 
 def choose(
     providers: list[Provider],
     *,
-    channel: str = "sms",
-    key_type: str = "normal",
+    channel: Channel = Channel.SMS,
+    key_type: KeyType = KeyType.NORMAL,
     international: bool = False,
     available: set[str] | None = None,
     draw: random.Random | None = None,
@@ -70,7 +71,7 @@ def test_providers_that_all_weigh_nothing_share_evenly() -> None:
 
 def test_a_provider_that_is_not_configured_or_of_another_channel_gets_nothing() -> None:
     assert choose([provider("a")], available=set()) is None
-    assert choose([provider("a")], channel="email") is None
+    assert choose([provider("a")], channel=Channel.EMAIL) is None
 
 
 def test_international_numbers_go_to_providers_that_take_them() -> None:
@@ -80,6 +81,6 @@ def test_international_numbers_go_to_providers_that_take_them() -> None:
 
 
 def test_messages_of_test_keys_go_to_the_sandbox_and_nowhere_else() -> None:
-    off = Provider("sandbox-sms", "sms", False, 0, True, "retry", 1)
-    assert choose([off, provider("a", 100)], key_type="test", available={"a"}) == "sandbox-sms"
-    assert choose([provider("a", 100)], key_type="test") is None
+    off = Provider("sandbox-sms", Channel.SMS, False, 0, True, UnknownOutcomeRule.RETRY, 0, 1)
+    assert choose([off, provider("a", 100)], key_type=KeyType.TEST, available={"a"}) == "sandbox-sms"
+    assert choose([provider("a", 100)], key_type=KeyType.TEST) is None

@@ -1,7 +1,10 @@
 """What the sandbox does with a recipient (public-api.md §5.4 and the sandbox's own faults)."""
 
 import pytest
+from notify_common.enums import KeyType, Postage
+from notify_providers.domain.dispatch import Outcome
 from notify_providers.domain.message import Content, EmailContent, PrintContent, SmsContent
+from notify_providers.domain.receipts import Kind
 from notify_providers.domain.sandbox import Script, script
 
 
@@ -18,55 +21,55 @@ def email(address: str) -> EmailContent:
 
 def letter(first_line: str) -> PrintContent:
     """A letter."""
-    return PrintContent("key", (first_line, "1 Street", "SW1A 1AA"), "second", "REFERENCE", 1)
+    return PrintContent("key", (first_line, "1 Street", "SW1A 1AA"), Postage.SECOND, "REFERENCE", 1)
 
 
 @pytest.mark.parametrize(
     ("content", "receipts"),
     [
-        (sms("07700900003"), ("temporary-failure",)),
-        (sms("+447700900003"), ("temporary-failure",)),
-        (sms("07700900002"), ("permanent-failure",)),
-        (sms("07700 900003"), ("delivered",)),
-        (sms("07700900001"), ("delivered",)),
-        (sms("+33612345678", international=True), ("delivered",)),
-        (email("temp-fail@simulator.notify"), ("temporary-failure",)),
-        (email("perm-fail@simulator.notify"), ("permanent-failure",)),
-        (email("Temp-Fail@simulator.notify"), ("delivered",)),
-        (email("delivered@simulator.notify"), ("delivered",)),
-        (letter("A Person"), ("delivered",)),
+        (sms("07700900003"), (Kind.TEMPORARY_FAILURE,)),
+        (sms("+447700900003"), (Kind.TEMPORARY_FAILURE,)),
+        (sms("07700900002"), (Kind.PERMANENT_FAILURE,)),
+        (sms("07700 900003"), (Kind.DELIVERED,)),
+        (sms("07700900001"), (Kind.DELIVERED,)),
+        (sms("+33612345678", international=True), (Kind.DELIVERED,)),
+        (email("temp-fail@simulator.notify"), (Kind.TEMPORARY_FAILURE,)),
+        (email("perm-fail@simulator.notify"), (Kind.PERMANENT_FAILURE,)),
+        (email("Temp-Fail@simulator.notify"), (Kind.DELIVERED,)),
+        (email("delivered@simulator.notify"), (Kind.DELIVERED,)),
+        (letter("A Person"), (Kind.DELIVERED,)),
     ],
 )
 def test_messages_of_test_keys_end_as_their_recipient_says(
-    content: Content, receipts: tuple[str, ...]
+    content: Content, receipts: tuple[Kind, ...]
 ) -> None:
-    assert script(content, "test", 1) == Script(True, "accepted", "", receipts)
+    assert script(content, KeyType.TEST, 1) == Script(True, Outcome.ACCEPTED, "", receipts)
 
 
 @pytest.mark.parametrize("content", [sms("07700900003"), email("perm-fail@simulator.notify")])
-@pytest.mark.parametrize("key_type", ["normal", "team"])
-def test_with_other_keys_these_recipients_mean_nothing(content: Content, key_type: str) -> None:
-    assert script(content, key_type, 1).receipts == ("delivered",)
+@pytest.mark.parametrize("key_type", [KeyType.NORMAL, KeyType.TEAM])
+def test_with_other_keys_these_recipients_mean_nothing(content: Content, key_type: KeyType) -> None:
+    assert script(content, key_type, 1).receipts == (Kind.DELIVERED,)
 
 
 @pytest.mark.parametrize(
     ("number", "name", "attempt", "expected"),
     [
-        (901, "refused", 1, Script(False, "refused", "refused", ())),
-        (902, "lost-answer", 1, Script(True, "retryable", "timeout", ("delivered",))),
-        (902, "lost-answer", 2, Script(True, "accepted", "", ("delivered",))),
-        (903, "busy-twice", 1, Script(False, "retryable", "http_503", ())),
-        (903, "busy-twice", 2, Script(False, "retryable", "http_503", ())),
-        (903, "busy-twice", 3, Script(True, "accepted", "", ("delivered",))),
-        (904, "down", 40, Script(False, "retryable", "timeout", ())),
-        (905, "no-receipt", 1, Script(True, "accepted", "", ())),
-        (906, "repeated-receipt", 1, Script(True, "accepted", "", ("delivered",) * 3)),
-        (907, "mixed-receipts", 1, Script(True, "accepted", "", ("delivered", "pending"))),
+        (901, "refused", 1, Script(False, Outcome.REFUSED, "refused", ())),
+        (902, "lost-answer", 1, Script(True, Outcome.UNKNOWN, "timeout", (Kind.DELIVERED,))),
+        (902, "lost-answer", 2, Script(True, Outcome.ACCEPTED, "", (Kind.DELIVERED,))),
+        (903, "busy-twice", 1, Script(False, Outcome.RETRYABLE, "http_503", ())),
+        (903, "busy-twice", 2, Script(False, Outcome.RETRYABLE, "http_503", ())),
+        (903, "busy-twice", 3, Script(True, Outcome.ACCEPTED, "", (Kind.DELIVERED,))),
+        (904, "down", 40, Script(False, Outcome.UNKNOWN, "timeout", ())),
+        (905, "no-receipt", 1, Script(True, Outcome.ACCEPTED, "", ())),
+        (906, "repeated-receipt", 1, Script(True, Outcome.ACCEPTED, "", (Kind.DELIVERED,) * 3)),
+        (907, "mixed-receipts", 1, Script(True, Outcome.ACCEPTED, "", (Kind.DELIVERED, Kind.PENDING))),
     ],
 )
-@pytest.mark.parametrize("key_type", ["normal", "team", "test"])
+@pytest.mark.parametrize("key_type", list(KeyType))
 def test_a_fault_has_a_recipient_on_every_channel(
-    number: int, name: str, attempt: int, expected: Script, key_type: str
+    number: int, name: str, attempt: int, expected: Script, key_type: KeyType
 ) -> None:
     recipients: list[Content] = [
         sms(f"07700 900{number}"),

@@ -1,1 +1,1 @@
-"""Receipts of providers: wrapped and passed on, never read here."""
+"""Calls of providers: wrapped and passed on, never read here."""

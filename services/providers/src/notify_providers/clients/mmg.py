@@ -1,6 +1,7 @@
 """MMG, a provider of text messages (pipeline.md §3.1, public-api.md §9.2)."""
 
 import json
+from functools import partial
 from typing import Annotated, Any, Final, Self
 
 from notify_common.enums import Channel

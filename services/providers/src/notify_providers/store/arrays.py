@@ -15,7 +15,7 @@ def unnest(name: str, **columns: tuple[Any, Sequence[object]]) -> FromClause:
         columns: by name, the SQL type and the values; all of one length.
     """
     arrays = [
-        sa.cast(sa.bindparam(None, list(values), type_=ARRAY(sql_type)), ARRAY(sql_type))
+        sa.cast(sa.bindparam(None, _plain(sql_type, values), type_=ARRAY(sql_type)), ARRAY(sql_type))
         for sql_type, values in columns.values()
     ]
     typed = (sa.column(column, sql_type) for column, (sql_type, _) in columns.items())
@@ -28,3 +28,10 @@ def unnest_rows(name: str, types: Mapping[str, Any], rows: Sequence[Sequence[obj
     return unnest(
         name, **{key: (kind, values) for (key, kind), values in zip(types.items(), columns, strict=True)}
     )
+
+
+def _plain(sql_type: Any, values: Sequence[object]) -> list[object]:
+    """Values without their enums, which the driver takes several times as long for as for plain text."""
+    if isinstance(sql_type, sa.Text):
+        return [value if value is None else str(value) for value in values]
+    return list(values)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from notify_common import clock
+from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
 from notify_common.feeds.producer import read_feed
@@ -30,7 +31,7 @@ from notify_providers.domain.receipts import DeliveryEvent, Kind
 from notify_providers.store.arrays import unnest, unnest_rows
 from notify_providers.store.tables import attempts, delivery_events, dispatch_queue, dispatches, receipts
 
-_ID = sa.Uuid(as_uuid=False)
+_ID = id_type()
 _SECOND: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 second'", sa.Interval)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
@@ -12,7 +13,7 @@ from notify_providers.domain.receipts import Kind, Receipt, RecordedReceipt
 from notify_providers.store.arrays import unnest, unnest_rows
 from notify_providers.store.tables import receipts, unmatched_receipts
 
-_ID = sa.Uuid(as_uuid=False)
+_ID = id_type()
 
 Sameness = tuple[str, str, str, datetime | None]
 """Provider, reference, status and provider time: receipts that agree in these are one."""

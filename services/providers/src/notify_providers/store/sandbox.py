@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
 from sqlalchemy import Row
@@ -24,7 +25,7 @@ from notify_providers.domain.sandbox import KeptMessage
 from notify_providers.store.arrays import unnest_rows
 from notify_providers.store.tables import sandbox_messages, sandbox_receipt_queue, sandbox_receipts
 
-_ID = sa.Uuid(as_uuid=False)
+_ID = id_type()
 _SECOND: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 second'", sa.Interval)
 
 

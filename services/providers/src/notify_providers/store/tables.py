@@ -1,6 +1,9 @@
 """The tables of the providers context (design.md §3.1)."""
 
+from typing import Any
+
 import sqlalchemy as sa
+from notify_common.db.columns import id_column
 from notify_common.feeds.producer import feed_table
 from notify_common.leases.table import Queue, due_index, lease_columns, parked_index
 from sqlalchemy import Column, Index, MetaData, Table, UniqueConstraint
@@ -11,13 +14,12 @@ from notify_providers.domain.dispatch import State
 metadata = MetaData()
 
 _instant = sa.DateTime(timezone=True)
-_id = sa.Uuid(as_uuid=False)
 
 
-def _receipt_columns() -> list[Column[object]]:
+def _receipt_columns() -> list[Column[Any]]:
     return [
         Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
-        Column("dispatch_id", _id, nullable=False),
+        id_column("dispatch_id", nullable=False),
         Column("provider", sa.Text, nullable=False),
         Column("reference", sa.Text, nullable=False),
         Column("status", sa.Text, nullable=False),
@@ -32,8 +34,8 @@ def _receipt_columns() -> list[Column[object]]:
 dispatches = Table(
     "dispatches",
     metadata,
-    Column("id", _id, primary_key=True),
-    Column("service_id", _id, nullable=False),
+    id_column("id", primary_key=True),
+    id_column("service_id", nullable=False),
     Column("key_type", sa.Text, nullable=False),
     Column("channel", sa.Text, nullable=False),
     Column("state", sa.Text, nullable=False, server_default=State.QUEUED),
@@ -61,7 +63,7 @@ parked_index(dispatches)
 attempts = Table(
     "attempts",
     metadata,
-    Column("dispatch_id", _id, primary_key=True),
+    id_column("dispatch_id", primary_key=True),
     Column("number", sa.Integer, primary_key=True),
     Column("provider", sa.Text, nullable=False),
     Column("start_time", _instant, nullable=False, server_default=sa.func.now()),
@@ -118,7 +120,7 @@ provider_settings = Table(
 delivery_events = feed_table(
     "delivery_events",
     metadata,
-    Column("dispatch_id", _id, nullable=False),
+    id_column("dispatch_id", nullable=False),
     Column("channel", sa.Text, nullable=False),
     Column("kind", sa.Text, nullable=False),
     # empty if none was called
@@ -129,8 +131,8 @@ delivery_events = feed_table(
 sandbox_messages = Table(
     "sandbox_messages",
     metadata,
-    Column("id", _id, primary_key=True),
-    Column("service_id", _id, nullable=False),
+    id_column("id", primary_key=True),
+    id_column("service_id", nullable=False),
     Column("key_type", sa.Text, nullable=False),
     Column("channel", sa.Text, nullable=False),
     Column("recipient", sa.Text, nullable=False),
@@ -148,7 +150,7 @@ Index("ix_sandbox_messages_newest", sandbox_messages.c.receive_time.desc(), sand
 sandbox_receipts = Table(
     "sandbox_receipts",
     metadata,
-    Column("message_id", _id, primary_key=True),
+    id_column("message_id", primary_key=True),
     Column("number", sa.Integer, primary_key=True),
     Column("provider", sa.Text, nullable=False),
     Column("body", sa.Text, nullable=False),
