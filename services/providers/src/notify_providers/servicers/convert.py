@@ -5,7 +5,6 @@ from typing import Any
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.timestamp_pb2 import Timestamp
-from notify.common.v1 import common_pb2
 from notify.providers.v1 import dispatch_pb2
 from notify_common.enums import KeyType, Postage
 from notify_common.rpc import enums
@@ -15,14 +14,11 @@ from notify_providers.domain.dispatch import Attempt, Dispatch
 from notify_providers.domain.message import Content, EmailContent, NewDispatch, PrintContent, SmsContent
 from notify_providers.domain.receipts import RecordedReceipt
 
-MAX_SMS = 100_000
-MAX_WORD = 1_000
-_ADDRESS_LINES = (3, 7)
 _EMPTY = SmsContent("", "", "")
 
 
 def new_dispatch(check: Checker, field: str, message: dispatch_pb2.Dispatch, *, printed: bool) -> NewDispatch:
-    """Read a dispatch to take over; what is wrong with it is noted in `check` below `field`.
+    """Read a dispatch to take over; what its proto can't say is wrong with it is noted below `field`.
 
     Args:
         printed: whether it must be a letter; if not, it must be a text or an email.
@@ -30,75 +26,57 @@ def new_dispatch(check: Checker, field: str, message: dispatch_pb2.Dispatch, *, 
     allowed = ("print",) if printed else ("sms", "email")
     kind = message.WhichOneof("content")
     content: Content = _EMPTY
-    if kind is None:
-        check.fail(f"{field}.content", "is required")
-    elif kind not in allowed:
+    if kind not in allowed:
         check.fail(f"{field}.{kind}", f"should be {' or '.join(allowed)} here")
     elif kind == "sms":
         content = _sms(check, f"{field}.sms", message.sms)
     elif kind == "email":
-        content = _email(check, f"{field}.email", message.email)
+        content = _email(message.email)
     else:
-        content = _print(check, f"{field}.print", message.print)
+        content = _print(message.print)
     return NewDispatch(
-        id=check.id(f"{field}.id", message.id),
-        service_id=check.id(f"{field}.service_id", message.service_id),
-        key_type=_key_type(check, f"{field}.key_type", message.key_type),
+        id=message.id,
+        service_id=message.service_id,
+        key_type=enums.from_proto(KeyType, message.key_type),
         content=content,
-        request_id=check.text(f"{field}.origin_request_id", message.origin_request_id, 128),
-        traceparent=check.text(f"{field}.traceparent", message.traceparent, 128),
+        request_id=message.origin_request_id,
+        traceparent=message.traceparent,
     )
-
-
-def _key_type(check: Checker, field: str, value: int) -> KeyType:
-    text = check.enum(field, common_pb2.KeyType, value)
-    return KeyType(text) if text else KeyType.NORMAL
-
-
-def _postage(check: Checker, field: str, value: int) -> Postage:
-    text = check.enum(field, common_pb2.Postage, value)
-    return Postage(text) if text else Postage.SECOND
 
 
 def _sms(check: Checker, field: str, sms: dispatch_pb2.SmsContent) -> SmsContent:
-    number = check.required(f"{field}.phone_number", sms.phone_number, 32)
-    if number and not (number.isascii() and number.isdigit()):
+    number = sms.phone_number
+    if not (number.isascii() and number.isdigit()):
         check.fail(f"{field}.phone_number", "should be digits with country code")
     return SmsContent(
         phone_number=number,
-        sender=check.required(f"{field}.sender", sms.sender, MAX_WORD),
-        body=check.required(f"{field}.body", sms.body, MAX_SMS),
+        sender=sms.sender,
+        body=sms.body,
         international=sms.international,
-        # may hold any number of characters that count for nothing
-        phone_number_as_typed=check.text(f"{field}.phone_number_as_typed", sms.phone_number_as_typed),
+        phone_number_as_typed=sms.phone_number_as_typed,
     )
 
 
-def _email(check: Checker, field: str, email: dispatch_pb2.EmailContent) -> EmailContent:
-    # Services may leave a subject empty and be lengthy anywhere; a message's own size is the bound.
+def _email(email: dispatch_pb2.EmailContent) -> EmailContent:
     return EmailContent(
-        to_address=check.required(f"{field}.to_address", email.to_address, MAX_WORD),
-        from_name=check.required(f"{field}.from_name", email.from_name, MAX_WORD),
-        from_address=check.required(f"{field}.from_address", email.from_address, MAX_WORD),
-        subject=check.text(f"{field}.subject", email.subject),
-        plain_body=check.text(f"{field}.plain_body", email.plain_body),
-        html_body=check.required(f"{field}.html_body", email.html_body),
-        reply_to_address=check.text(f"{field}.reply_to_address", email.reply_to_address, MAX_WORD),
-        unsubscribe_url=check.text(f"{field}.unsubscribe_url", email.unsubscribe_url),
+        to_address=email.to_address,
+        from_name=email.from_name,
+        from_address=email.from_address,
+        subject=email.subject,
+        plain_body=email.plain_body,
+        html_body=email.html_body,
+        reply_to_address=email.reply_to_address,
+        unsubscribe_url=email.unsubscribe_url,
     )
 
 
-def _print(check: Checker, field: str, letter: dispatch_pb2.PrintContent) -> PrintContent:
-    check.size(f"{field}.address_lines", letter.address_lines, *_ADDRESS_LINES)
+def _print(letter: dispatch_pb2.PrintContent) -> PrintContent:
     return PrintContent(
-        pdf_key=check.required(f"{field}.pdf_key", letter.pdf_key, MAX_WORD),
-        address_lines=tuple(
-            check.required(f"{field}.address_lines[{place}]", line, MAX_WORD)
-            for place, line in enumerate(letter.address_lines[: _ADDRESS_LINES[1]])
-        ),
-        postage=_postage(check, f"{field}.postage", letter.postage),
-        reference=check.required(f"{field}.reference", letter.reference, 16),
-        sheet_count=check.number(f"{field}.sheet_count", letter.sheet_count, 1, 1_000),
+        pdf_key=letter.pdf_key,
+        address_lines=tuple(letter.address_lines),
+        postage=enums.from_proto(Postage, letter.postage),
+        reference=letter.reference,
+        sheet_count=letter.sheet_count,
     )
 
 

@@ -6,7 +6,7 @@ from notify.providers.v1 import provider_settings_service_pb2 as pb
 from notify.providers.v1.provider_settings_service_pb2_grpc import ProviderSettingsServiceServicer
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel
-from notify_common.rpc.enums import to_proto
+from notify_common.rpc.enums import to_proto, to_text
 from notify_common.rpc.masks import check_mask
 from notify_common.rpc.paging import Pager, page_size
 from notify_common.rpc.validate import validating
@@ -44,32 +44,22 @@ class ProviderSettingsServicer(ProviderSettingsServiceServicer):
     ) -> pb.UpdateProviderResponse:
         fields = check_mask(request.update_mask, _CHANGEABLE)
         given = request.provider
+        rule = UnknownOutcomeRule.HOLD
         with validating() as check:
-            name = check.required("provider.name", given.name, 64)
-            version = check.number("provider.version", given.version, 1, 2**31 - 1)
-            priority = check.number("provider.priority", given.priority, 0, 100)
-            rule = UnknownOutcomeRule.HOLD
-            if "unknown_outcome_rule" in fields:
-                rule = UnknownOutcomeRule(
-                    check.enum(
-                        "provider.unknown_outcome_rule",
-                        pb.Provider.UnknownOutcomeRule,
-                        given.unknown_outcome_rule,
-                    )
-                    or rule
-                )
             wait = check.number(
                 "provider.unknown_outcome_wait", given.unknown_outcome_wait.seconds, 0, _LONGEST_WAIT
             )
+        if "unknown_outcome_rule" in fields:
+            rule = UnknownOutcomeRule(to_text(pb.Provider.UnknownOutcomeRule, given.unknown_outcome_rule))
         wanted = Provider(
-            name=name,
+            name=given.name,
             channel=Channel.SMS,
             active=given.active,
-            priority=priority,
+            priority=given.priority,
             supports_international=False,
             unknown_outcome_rule=rule,
             unknown_outcome_wait=wait,
-            version=version,
+            version=given.version,
         )
         return pb.UpdateProviderResponse(provider=_to_proto(update_provider(self._uow, wanted, fields)))
 

@@ -1,12 +1,11 @@
 """ReceiptsService."""
 
 import grpc
-from notify.common.v1 import common_pb2
 from notify.providers.v1 import receipts_service_pb2 as pb
 from notify.providers.v1.receipts_service_pb2_grpc import ReceiptsServiceServicer
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel
-from notify_common.rpc.enums import to_proto
+from notify_common.rpc.enums import from_proto, to_proto
 from notify_common.rpc.paging import page_size
 from notify_common.rpc.validate import validating
 
@@ -17,7 +16,6 @@ from notify_providers.usecases.history import list_events
 from notify_providers.usecases.record_receipt import record_callback
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ReceiptsService"].full_name
-MAX_BODY_BYTES = 65_536
 _MAX_HEADERS = 32
 _MAX_TEXT = 8_192
 _MAX_EVENTS = 500
@@ -34,18 +32,14 @@ class ReceiptsServicer(ReceiptsServiceServicer):
         self, request: pb.RecordReceiptRequest, context: grpc.ServicerContext
     ) -> pb.RecordReceiptResponse:
         with validating() as check:
-            provider = check.required("provider", request.provider, 64)
-            check.size("body", request.body, 0, MAX_BODY_BYTES)
             check.number("headers", len(request.headers), 0, _MAX_HEADERS)
             headers = {
                 check.text("headers", name, _MAX_TEXT): check.text("headers", value, _MAX_TEXT)
                 for name, value in request.headers.items()
             }
-            headers["content-type"] = check.text("content_type", request.content_type, _MAX_TEXT)
-            query = check.text("query", request.query, _MAX_TEXT)
-            address = check.text("client_address", request.client_address, 64)
-        callback = Callback(request.body, headers, query, address)
-        new, answer = record_callback(self._uow, self._reader, provider, callback)
+        headers["content-type"] = request.content_type
+        callback = Callback(request.body, headers, request.query, request.client_address)
+        new, answer = record_callback(self._uow, self._reader, request.provider, callback)
         return pb.RecordReceiptResponse(
             new_receipt=new,
             http_status=answer.status,
@@ -57,12 +51,9 @@ class ReceiptsServicer(ReceiptsServiceServicer):
     def ListDeliveryEvents(
         self, request: pb.ListDeliveryEventsRequest, context: grpc.ServicerContext
     ) -> pb.ListDeliveryEventsResponse:
-        with validating() as check:
-            channels = check.enums("channels", common_pb2.Channel, request.channels)
         limit = page_size(request.page_size, default=_MAX_EVENTS, maximum=_MAX_EVENTS)
-        events, next_cursor = list_events(
-            self._uow, request.cursor, limit, [Channel(channel) for channel in channels]
-        )
+        channels = [from_proto(Channel, channel) for channel in request.channels]
+        events, next_cursor = list_events(self._uow, request.cursor, limit, channels)
         return pb.ListDeliveryEventsResponse(
             events=[
                 pb.DeliveryEvent(

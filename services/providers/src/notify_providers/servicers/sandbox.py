@@ -6,7 +6,6 @@ from notify.providers.v1.sandbox_service_pb2_grpc import SandboxServiceServicer
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.rpc.enums import to_proto
 from notify_common.rpc.paging import Pager, page_size
-from notify_common.rpc.validate import validating
 
 from notify_providers.domain.sandbox import KeptMessage
 from notify_providers.servicers import convert
@@ -25,8 +24,7 @@ class SandboxServicer(SandboxServiceServicer):
     def ListSandboxMessages(
         self, request: pb.ListSandboxMessagesRequest, context: grpc.ServicerContext
     ) -> pb.ListSandboxMessagesResponse:
-        with validating() as check:
-            wanted = check.text("recipient_contains", request.recipient_contains, 1_000)
+        wanted = request.recipient_contains
         size = page_size(request.page_size)
         filters = {"list": "sandbox", "recipient_contains": wanted}
         before = convert.read_position(self._pager.decode(request.page_token, filters))
@@ -40,9 +38,7 @@ class SandboxServicer(SandboxServiceServicer):
     def GetSandboxMessage(
         self, request: pb.GetSandboxMessageRequest, context: grpc.ServicerContext
     ) -> pb.GetSandboxMessageResponse:
-        with validating() as check:
-            message_id = check.id("message_id", request.message_id)
-        kept, content = sandbox.get_message(self._uow, message_id)
+        kept, content = sandbox.get_message(self._uow, request.message_id)
         message = _to_proto(kept)
         message.dispatch.id = kept.id
         message.dispatch.service_id = kept.service_id
