@@ -98,9 +98,9 @@ def test_gets_and_updates_answer_with_the_resource_in_a_wrapper(rpcs: list[Rpc])
             assert rpc.response.field[0].type == FieldDescriptorProto.TYPE_MESSAGE, rpc.path
 
 
-def test_streams_are_for_bytes_and_print_batches_alone(rpcs: list[Rpc]) -> None:
+def test_streams_are_for_bytes_print_batches_and_progress_alone(rpcs: list[Rpc]) -> None:
     streams = {rpc.method.name for rpc in rpcs if rpc.method.client_streaming or rpc.method.server_streaming}
-    assert streams == {"DownloadPdf", "SubmitPrintBatch"}
+    assert streams == {"DownloadPdf", "SubmitPrintBatch", "WatchPrintRun"}
     assert not [rpc.path for rpc in rpcs if rpc.method.client_streaming and rpc.method.server_streaming]
 
 

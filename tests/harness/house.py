@@ -46,7 +46,7 @@ TRACED = {
 }
 """The processes that a text passes, with the context whose settings each reads."""
 
-LETTER_PROCESSES = ("letters", "letters-work", "letters-celery")
+LETTER_PROCESSES = ("letters", "letters-work", "letters-celery", "letters-beat")
 
 SETTINGS = {
     "providers-work": {

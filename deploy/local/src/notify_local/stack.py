@@ -263,7 +263,7 @@ class Stack:
     ) -> None:
         prefix = f"NOTIFY_{context.upper()}_"
         if command[0] == "celery":
-            # A Celery worker holds no gRPC server; it shows that it is alive by a file that it touches.
+            # Celery's processes hold no gRPC server; each shows that it is alive by a file that it touches.
             heartbeat = self.folder / f"{name}.heartbeat"
             environment = common | {f"{prefix}WORKER_HEARTBEAT_FILE": str(heartbeat)}
             self._add(name, [sys.executable, "-m", *command], environment, partial(_is_fresh, heartbeat))
@@ -335,8 +335,9 @@ _WORKERS: dict[str, dict[str, list[str]]] = {
     "admin": {},
     "providers": {"providers-work": ["work", "--queues", "dispatch,sandbox,housekeeping"]},
     "letters": {
-        "letters-work": ["work", "--queues", "relay,housekeeping"],
+        "letters-work": ["work", "--queues", "relay,print-runs,housekeeping"],
         "letters-celery": ["celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render,submit"],
+        "letters-beat": ["celery", "-A", "notify_letters.celery_app", "beat"],
     },
     "notifications": {"notifications-work": ["work", "--queues", "relay,feeds,housekeeping"]},
 }

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
 from notify.letters.v1.letters_service_pb2_grpc import add_LettersServiceServicer_to_server
 from notify.letters.v1.print_runs_service_pb2_grpc import add_PrintRunsServiceServicer_to_server
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
-from notify_common import process
+from notify_common import clock, process
 from notify_common.blobs.s3 import BlobStore
 from notify_common.leases.table import Queue
 from notify_common.leases.worker import Worker
@@ -21,6 +23,8 @@ from notify_common.snapshots.cache import SnapshotCache
 from notify_letters.clients.admin import AdminClient
 from notify_letters.clients.broker import RENDER, RENDER_BATCH, SUBMIT, SUBMIT_BATCH, Broker
 from notify_letters.clients.providers import ProvidersClient
+from notify_letters.domain.manifest import Signer
+from notify_letters.domain.print_run import PrintRun, Schedule
 from notify_letters.domain.template import TemplateKey
 from notify_letters.pdf.layout import LetterLayout
 from notify_letters.pdf.typesetter import Typesetter
@@ -28,17 +32,21 @@ from notify_letters.servicers.letters import LettersServicer
 from notify_letters.servicers.print_runs import PrintRunsServicer
 from notify_letters.settings import Settings
 from notify_letters.store.tables import print_batches, render_batches
-from notify_letters.usecases.render_batch import RenderBatch
-from notify_letters.usecases.submit_batch import SubmitBatch
+from notify_letters.usecases.collect_print_run import collect_slice
+from notify_letters.usecases.complete_print_run import complete_print_run
+from notify_letters.usecases.render_batch import render_batch
+from notify_letters.usecases.start_print_run import start_daily_print_run
+from notify_letters.usecases.submit_batch import submit_batch
 from notify_letters.workers.housekeeping import Housekeeper
-from notify_letters.workers.relay import Relay
+from notify_letters.workers.relay import BatchRelay
 
-QUEUES: Final = ("relay", "housekeeping")
+QUEUES: Final = ("relay", "print-runs", "housekeeping")
 """What `work --queues` takes."""
 
 _LAYOUTS: Final = 500
 _WORKER_CONNECTIONS: Final = 4
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
+_COMPLETING_IDLE_SECONDS: Final = 1.0
 _TASK_CONNECTIONS: Final = 1
 
 
@@ -71,17 +79,43 @@ class Parts(process.Parts[Settings]):
         return Queue(print_batches, ["id"], self.settings.lease_seconds)
 
     @cached_property
-    def render_batch(self) -> RenderBatch:
-        """The use case behind the task of that name."""
-        return RenderBatch(self.uow, self.render_queue, self._layouts(), Typesetter(), self.blobs)
+    def signer(self) -> Signer:
+        """What signs the manifests."""
+        secret = self.settings.manifest_signing_seed or self.settings.page_token_secret
+        seed = HKDF(SHA256(), 32, salt=None, info=b"notify print manifests").derive(
+            secret.get_secret_value().encode()
+        )
+        return Signer(seed)
 
     @cached_property
-    def submit_batch(self) -> SubmitBatch:
-        """The use case behind the task of that name."""
-        channel = self.channels.get("providers", self.settings.providers_target)
-        providers = ProvidersClient(DispatchServiceStub(channel), self.settings.lease_seconds / 2)
-        return SubmitBatch(self.uow, self.submit_queue, providers)
+    def schedule(self) -> Schedule:
+        """When the day's print run is."""
+        return Schedule(self.settings.print_deadline, self.settings.print_start)
 
+    def render_batch(self, batch_id: str) -> bool:
+        """What the task of that name does."""
+        return render_batch(
+            self.uow, self.render_queue, self._layouts, self._typesetter, self.blobs, batch_id
+        )
+
+    def submit_batch(self, batch_id: str) -> bool:
+        """What the task of that name does."""
+        return submit_batch(self.uow, self.submit_queue, self.blobs, self.signer, self._providers, batch_id)
+
+    def start_daily_print_run(self) -> PrintRun | None:
+        """What the task of that name does."""
+        return start_daily_print_run(self.uow, self.schedule, clock.now())
+
+    @cached_property
+    def _typesetter(self) -> Typesetter:
+        return Typesetter()
+
+    @cached_property
+    def _providers(self) -> ProvidersClient:
+        channel = self.channels.get("providers", self.settings.providers_target)
+        return ProvidersClient(DispatchServiceStub(channel), self.settings.lease_seconds / 2)
+
+    @cached_property
     def _layouts(self) -> SnapshotCache[TemplateKey, LetterLayout]:
         channel = self.channels.get("admin", self.settings.admin_target)
         admin = AdminClient(ConfigFeedServiceStub(channel))
@@ -127,19 +161,31 @@ def registrations(parts: Parts) -> Sequence[Registration]:
 
 def workers(parts: Parts, broker: Broker, queue: str) -> list[Worker]:
     """The workers of one of QUEUES."""
-    if queue == "relay":
-        return _relay_workers(parts, broker)
-    step = Housekeeper(parts.settings.event_keep_days).step
-    return [Worker("housekeeping", parts.uow, step, longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS)]
+    settings, uow = parts.settings, parts.uow
+    match queue:
+        case "relay":
+            return _relay_workers(parts, broker)
+        case "print-runs":
+            complete = partial(complete_print_run, blobs=parts.blobs, signer=parts.signer)
+            return [
+                Worker("collect-print-run", uow, collect_slice),
+                Worker("complete-print-run", uow, complete, longest_idle_seconds=_COMPLETING_IDLE_SECONDS),
+            ]
+        case _:
+            step = Housekeeper(settings.event_keep_days).step
+            return [Worker("housekeeping", uow, step, longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS)]
 
 
 def _relay_workers(parts: Parts, broker: Broker) -> list[Worker]:
     """The relay: one worker a table of batches, so that neither waits for the other."""
     settings = parts.settings
     resend_after = timedelta(seconds=settings.resend_seconds)
-    render = Relay(render_batches, RENDER_BATCH, RENDER, broker, resend_after, settings.max_waiting_tasks)
-    submit = Relay(print_batches, SUBMIT_BATCH, SUBMIT, broker, resend_after, settings.max_waiting_tasks)
+
+    def worker(name: str, batches: Queue, task: str, celery_queue: str) -> Worker:
+        relay = BatchRelay(batches, task, celery_queue, broker, resend_after, settings.max_waiting_tasks)
+        return Worker(name, parts.uow, relay.send_due, queue=batches)
+
     return [
-        Worker("relay-render", parts.uow, render, queue=parts.render_queue),
-        Worker("relay-submit", parts.uow, submit, queue=parts.submit_queue),
+        worker("relay-render", parts.render_queue, RENDER_BATCH, RENDER),
+        worker("relay-submit", parts.submit_queue, SUBMIT_BATCH, SUBMIT),
     ]

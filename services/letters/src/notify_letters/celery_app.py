@@ -52,14 +52,16 @@ def _leave_process(**_: Any) -> None:
 
 
 @heartbeat_sent.connect
-def _show_heartbeat(**_: Any) -> None:
+def show_heartbeat(**_: Any) -> None:
+    """Touch the heartbeat file, if there should be one."""
     path = _settings().worker_heartbeat_file
     if path is not None:
         path.touch()
 
 
 @worker_shutdown.connect
-def _remove_heartbeat(**_: Any) -> None:
+def remove_heartbeat(**_: Any) -> None:
+    """Remove the heartbeat file, if there is one."""
     path = _settings().worker_heartbeat_file
     if path is not None:
         path.unlink(missing_ok=True)

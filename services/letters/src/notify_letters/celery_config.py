@@ -4,11 +4,12 @@ Tasks carry ids of batches only. A batch's row decides whether there is anything
 be lost, late or doubled.
 """
 
-from celery.schedules import crontab
 from notify_common.settings import load_settings
 
 from notify_letters.clients.broker import RENDER, RENDER_BATCH, START_DAILY_PRINT_RUN, SUBMIT, SUBMIT_BATCH
 from notify_letters.settings import Settings
+
+DAILY_PRINT_RUN_EVERY_SECONDS = 60.0
 
 settings = load_settings(Settings)
 
@@ -43,13 +44,14 @@ worker_enable_remote_control = True
 
 timezone = "UTC"
 enable_utc = True
-beat_schedule_filename = str(settings.beat_schedule_file)
-# 17:50 in London is 16:50 UTC in summer and 17:50 in winter: the task acts in one of them (pipeline.md §4.7)
+beat_scheduler = "notify_letters.beat:Scheduler"
+# The task looks whether a run is due and not there, so it may come at any time, late, doubled or by two
+# beats: what makes a day's run one is its id. Asking often is what catches up with a run that was missed.
 beat_schedule = {
     "start-daily-print-run": {
         "task": START_DAILY_PRINT_RUN,
-        "schedule": crontab(hour="16,17", minute="50"),
-        # one that could not be sent in time is of no use any more
-        "options": {"expires": 3600},
+        "schedule": DAILY_PRINT_RUN_EVERY_SECONDS,
+        # one that waited so long behind others is of no use any more, as its like have followed
+        "options": {"expires": 15 * DAILY_PRINT_RUN_EVERY_SECONDS},
     }
 }

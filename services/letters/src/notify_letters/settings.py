@@ -1,10 +1,11 @@
 """Settings of the letters processes, from `NOTIFY_LETTERS_…` (design.md §2.9)."""
 
+from datetime import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from notify_common.settings import DatabaseSettings, ServiceAddress
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -52,5 +53,16 @@ class Settings(DatabaseSettings):
     """Processes of one Celery worker."""
     worker_heartbeat_file: Path | None = None
     """A file that a Celery worker touches every 2 s while it is connected, and removes at its end."""
-    beat_schedule_file: Path = Path("celerybeat-schedule")
-    """Where Celery's beat keeps the times of its last runs."""
+    print_deadline: time = time(17, 30)
+    """London time of day, such as 17:30: letters accepted before it are in the day's print run."""
+    print_start: time = time(17, 50)
+    """London time of day at which the day's print run starts; not before the deadline."""
+    manifest_signing_seed: Annotated[SecretStr, Field(min_length=32)] | None = None
+    """Secret that the Ed25519 key of the manifests is made of; without one it is made of
+    `page_token_secret`."""
+
+    @model_validator(mode="after")
+    def _start_after_deadline(self) -> Self:
+        if self.print_start < self.print_deadline:
+            raise ValueError("print_start should not be before print_deadline")
+        return self

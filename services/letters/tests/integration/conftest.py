@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import grpc
 import pytest
@@ -41,6 +40,7 @@ from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.rpc.server import Registration
 from notify_letters import bootstrap
 from notify_letters.settings import Settings
+from notify_letters.usecases.collect_print_run import collect_slice
 from notify_local.backing import ChildProcess, ObjectStore, Redis, wait_until
 from notify_testing.database import FreshDatabase
 from notify_testing.rpc import InProcessServer, certificates
@@ -180,17 +180,22 @@ class House:
 
     def states(self) -> dict[str, int]:
         """How many letters there are by state."""
-        return {str(s): int(n) for s, n in self.rows("SELECT state, count(*) FROM letters GROUP BY 1")}
+        counted = self.rows("""
+            SELECT CASE WHEN l.state = 'submitting' AND b.submit_time IS NOT NULL THEN 'submitted'
+                        ELSE l.state END, count(*)
+            FROM letters l LEFT JOIN print_batches b ON b.id = l.print_batch_id GROUP BY 1
+        """)
+        return {str(s): int(n) for s, n in counted}
 
     def events(self) -> list[tuple[str, str]]:
         """The feed: id and kind of each event, as the columns say."""
         rows = self.rows("SELECT letter_id, kind FROM letter_events ORDER BY tx, seq")
         return [(str(letter_id), kind) for letter_id, kind in rows]
 
-    def batch_ids(self, table: str) -> list[UUID]:
+    def batch_ids(self, table: str) -> list[str]:
         """Ids of the batches in a table that wait for work."""
         rows = self.rows(f"SELECT id FROM {table} WHERE due_at IS NOT NULL ORDER BY due_at, id")
-        return [batch_id for (batch_id,) in rows]
+        return [str(batch_id) for (batch_id,) in rows]
 
     def expire_leases(self) -> None:
         """What half a minute does to the batches of a task that died."""
@@ -198,6 +203,14 @@ class House:
             self.run(
                 f"UPDATE {table} SET due_at = now(), leased_until = now() WHERE leased_until IS NOT NULL"
             )
+
+    def collect(self) -> int:
+        """Collect the letters of all runs that wait for it; returns how many slices it took."""
+        slices = 0
+        while self.value("SELECT count(*) FROM print_runs WHERE state = 'collecting' AND pause_time IS NULL"):
+            collect_slice(self.uow)
+            slices += 1
+        return slices
 
     def due_again(self) -> None:
         """What the time until the next try does."""
@@ -238,9 +251,20 @@ class House:
             yield process
 
     @contextmanager
+    def beat(self, name: str) -> Iterator[ChildProcess]:
+        """A beat, which fires as soon as it starts."""
+        heartbeat = self.folder / f"{name}.heartbeat"
+        arguments = ("celery", "-A", "notify_letters.celery_app", "beat")
+        with self.process(name, *arguments, worker_heartbeat_file=heartbeat) as process:
+            process.wait_ready(heartbeat.exists, WAIT_SECONDS)
+            yield process
+
+    @contextmanager
     def relay(self, **settings: object) -> Iterator[ChildProcess]:
-        """A relay."""
-        with self.process("relay", "notify_letters", "work", "--queues", "relay", **settings) as process:
+        """The relay, and what collects and completes print runs."""
+        with self.process(
+            "relay", "notify_letters", "work", "--queues", "relay,print-runs", **settings
+        ) as process:
             yield process
 
 

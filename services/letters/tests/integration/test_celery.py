@@ -5,7 +5,7 @@ import redis
 from celery import Celery
 from notify.common.v1.common_pb2 import KEY_TYPE_TEST
 from notify.letters.v1 import letters_service_pb2 as pb
-from notify_letters.clients.broker import RENDER, RENDER_BATCH, Broker
+from notify_letters.clients.broker import RENDER, RENDER_BATCH, SUBMIT, Broker
 
 from .conftest import House, letter, until
 
@@ -103,3 +103,14 @@ def test_a_broker_that_is_down_delays_and_loses_nothing(house: House) -> None:
         assert house.value("SELECT count(*) FROM render_batches WHERE enqueued_until IS NULL") == 1
     with house.relay() as relay, house.celery() as celery:
         until(lambda: all_told_once(house, 3), [relay, celery])
+
+
+def test_two_beats_start_one_run_of_the_day(house: House) -> None:
+    """Both find it missing as soon as they start; what was due before they did is caught up with."""
+    with house.celery() as celery, house.beat("first") as first, house.beat("second") as second:
+        until(lambda: house.value("SELECT count(*) FROM print_runs") > 0, [celery, first, second])
+        until(lambda: "print run started" in celery.last_lines(100), [celery])
+        with redis.Redis.from_url(house.settings.redis_url.get_secret_value()) as client:
+            until(lambda: client.llen(SUBMIT) == 0 and client.hlen("unacked") == 0, [celery])
+    assert house.value("SELECT count(*) FROM print_runs") == 1
+    assert not (house.folder / "first.heartbeat").exists()

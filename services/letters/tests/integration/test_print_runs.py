@@ -1,17 +1,25 @@
 """Print runs: which letters, once, in batches, whoever dies."""
 
+import hashlib
+import json
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from notify.common.v1.common_pb2 import KEY_TYPE_NORMAL, POSTAGE_FIRST
+from notify.common.v1.common_pb2 import KEY_TYPE_NORMAL, POSTAGE_EUROPE, POSTAGE_FIRST, POSTAGE_SECOND
 from notify.letters.v1 import print_runs_service_pb2 as pb
 from notify.letters.v1.print_run_pb2 import PrintRun
 from notify_common import ids
 from notify_common.errors import NotifyError
+from notify_letters.domain.manifest import is_signed_by
+from notify_letters.domain.print_run import Schedule
+from notify_letters.store import batches
+from notify_letters.store import print_runs as store
+from notify_letters.usecases.collect_print_run import collect_slice
+from notify_letters.usecases.complete_print_run import complete_print_run
 from notify_letters.usecases.start_print_run import start_daily_print_run
 
 from .conftest import SERVICE_ID, House, until
@@ -26,19 +34,22 @@ def make_letters(
     key_type: str = "normal",
     postage: str = "second",
     create_time: datetime = NOON,
+    service_id: str = SERVICE_ID,
+    pdf_bytes: int = 40_000,
 ) -> None:
     """Letters as rendering leaves them."""
     house.run(
         """
         INSERT INTO letters (id, service_id, key_type, template_id, template_version, personalisation,
                              address_lines, postage, reference, create_time, state, page_count, sheet_count,
-                             render_batch_id, request_id, traceparent)
+                             pdf_bytes, pdf_sha256, render_batch_id, request_id, traceparent)
         SELECT gen_random_uuid(), CAST(:service_id AS uuid), :key_type, gen_random_uuid(), 1, '[]',
                '["Ms Example", "1 High Street", "EX1 1EX"]', :postage, lpad(n::text, 16, '0'), :create_time,
-               :state, 3, 2, gen_random_uuid(), 'request-' || n, ''
+               :state, 3, 2, :pdf_bytes, md5(n::text), gen_random_uuid(), 'request-' || n, ''
         FROM generate_series(1, :count) AS n
         """,
-        service_id=SERVICE_ID,
+        service_id=service_id,
+        pdf_bytes=pdf_bytes,
         count=count,
         state=state,
         key_type=key_type,
@@ -53,7 +64,8 @@ def start(house: House, deadline: datetime | None = None, request_id: str | None
     if deadline is not None:
         request.deadline.FromDatetime(deadline)
     answer: pb.StartPrintRunResponse = house.print_runs.StartPrintRun(request)
-    return answer.print_run
+    house.collect()
+    return get(house, answer.print_run.id)
 
 
 def get(house: House, run_id: str) -> PrintRun:
@@ -66,6 +78,12 @@ def submit_all(house: House) -> list[bool]:
     """Run the tasks of all print batches."""
     parts = house.parts()
     return [parts.submit_batch(batch_id) for batch_id in house.batch_ids("print_batches")]
+
+
+def complete(house: House) -> int:
+    """Reconcile what is ready for it."""
+    parts = house.parts()
+    return complete_print_run(house.uow, parts.blobs, parts.signer)
 
 
 def counts(run: PrintRun) -> tuple[int, int, int]:
@@ -119,6 +137,7 @@ def test_submitting_hands_every_letter_over_once(house: House) -> None:
     make_letters(house, 501, postage="first")
     run = start(house)
     assert submit_all(house) == [True, True]
+    assert complete(house) == 1
     assert (get(house, run.id).state, counts(get(house, run.id))) == (PrintRun.STATE_SUBMITTED, (501, 2, 2))
     assert house.states() == {"submitted": 501}
     assert house.providers.copies == len(house.providers.dispatches) == 501
@@ -157,6 +176,8 @@ def test_runs_started_at_once_share_the_letters_out(house: House) -> None:
 
 def test_a_run_without_letters_is_submitted_at_once(house: House) -> None:
     run = start(house)
+    assert complete(house) == 1
+    run = get(house, run.id)
     assert (run.state, counts(run)) == (PrintRun.STATE_SUBMITTED, (0, 0, 0))
 
 
@@ -169,6 +190,7 @@ def test_dying_after_providers_took_the_batch_is_harmless(house: House) -> None:
     assert submit_all(house) == [False], "not due yet"
     house.due_again()
     assert submit_all(house) == [True]
+    assert complete(house) == 1
     assert get(house, run.id).state == PrintRun.STATE_SUBMITTED
     assert (house.providers.copies, len(house.providers.dispatches)) == (20, 10)
 
@@ -286,21 +308,292 @@ def utc(*when: int) -> datetime:
     return datetime(*when, tzinfo=UTC)  # type: ignore[arg-type, misc] # year, month, …
 
 
+SCHEDULE = Schedule(deadline=time(17, 30), start=time(17, 50))
+
+
 @pytest.mark.parametrize(
     "firings",
     [
-        [(utc(2026, 1, 15, 16, 50), False), (utc(2026, 1, 15, 17, 50), True)],
-        [(utc(2026, 7, 15, 16, 50), True), (utc(2026, 7, 15, 17, 50), False)],
+        [(utc(2026, 1, 15, 17, 49), False), (utc(2026, 1, 15, 17, 50), True), (utc(2026, 1, 15, 23), False)],
+        [(utc(2026, 7, 15, 16, 49), False), (utc(2026, 7, 15, 16, 50), True), (utc(2026, 7, 16, 0), False)],
     ],
     ids=["winter", "summer"],
 )
 def test_the_schedule_starts_one_run_a_day_at_17_50_in_london(
     house: House, firings: Sequence[tuple[datetime, bool]]
 ) -> None:
+    start_daily_print_run(house.uow, SCHEDULE, firings[0][0] - timedelta(hours=1))  # the day before
+    house.collect()
     make_letters(house, 2, create_time=utc(2026, 1, 15, 9))
     make_letters(house, 1, create_time=utc(2026, 7, 15, 16, 45))
     for moment, starts in firings:
-        for _ in range(2):
-            assert (start_daily_print_run(house.uow, moment) is not None) == starts
-    assert house.value("SELECT count(*) FROM print_runs") == 1
+        assert (start_daily_print_run(house.uow, SCHEDULE, moment) is not None) == starts
+        assert start_daily_print_run(house.uow, SCHEDULE, moment) is None
+        house.collect()
+    assert house.value("SELECT count(*) FROM print_runs") == 2
     assert house.states() == {"submitting": 2, "ready": 1}, "the other letter was accepted after 17:30"
+
+
+def test_a_missed_run_is_caught_up_whenever_somebody_asks_again(house: House) -> None:
+    """Nobody asked from Thursday's 17:00 on until Saturday morning."""
+    start_daily_print_run(house.uow, SCHEDULE, utc(2026, 3, 5, 17))
+    house.collect()
+    make_letters(house, 1, create_time=utc(2026, 3, 5, 9))
+    make_letters(house, 1, create_time=utc(2026, 3, 6, 9))
+    make_letters(house, 1, create_time=utc(2026, 3, 7, 7))
+    run = start_daily_print_run(house.uow, SCHEDULE, utc(2026, 3, 7, 8))
+    assert run is not None
+    assert run.deadline == utc(2026, 3, 6, 17, 30)
+    house.collect()
+    assert house.states() == {"submitting": 2, "ready": 1}
+
+
+def test_two_schedulers_at_the_same_moment_start_one_run(house: House) -> None:
+    make_letters(house, 10)
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(
+            pool.map(lambda _: start_daily_print_run(house.uow, SCHEDULE, utc(2026, 3, 5, 17, 50)), range(8))
+        )
+    house.collect()
+    assert len({run.id for run in runs if run is not None}) == 1
+    assert house.value("SELECT count(*) FROM print_runs") == 1
+    assert house.value("SELECT sum(letter_count) FROM print_batches") == 10
+
+
+OTHER_SERVICE = "33333333-3333-7333-8333-333333333333"
+
+
+def test_batches_are_in_the_order_of_post_service_and_time_and_mix_no_services(house: House) -> None:
+    for hour, service_id in enumerate((OTHER_SERVICE, SERVICE_ID, OTHER_SERVICE)):
+        make_letters(house, 300, create_time=utc(2026, 3, 5, hour), service_id=service_id)
+    make_letters(house, 3, postage="europe", service_id=OTHER_SERVICE)
+    run = start(house)
+    batches = house.print_runs.ListPrintBatches(pb.ListPrintBatchesRequest(print_run_id=run.id)).print_batches
+    assert [(batch.number, batch.postage, batch.service_id, batch.letter_count) for batch in batches] == [
+        (1, POSTAGE_EUROPE, OTHER_SERVICE, 3),
+        (2, POSTAGE_SECOND, SERVICE_ID, 300),
+        (3, POSTAGE_SECOND, OTHER_SERVICE, 500),
+        (4, POSTAGE_SECOND, OTHER_SERVICE, 100),
+    ]
+    assert [(batch.page_count, batch.sheet_count) for batch in batches][:2] == [(9, 6), (900, 600)]
+    spans = house.rows("""
+        SELECT min(create_time), max(create_time)
+        FROM letters l JOIN print_batches b ON b.id = l.print_batch_id
+        WHERE b.number IN (3, 4) GROUP BY b.number ORDER BY b.number
+    """)
+    assert spans[0][1] <= spans[1][0]
+
+
+def test_no_batch_is_larger_than_40_mib(house: House) -> None:
+    make_letters(house, 150, pdf_bytes=2 * 1024 * 1024)
+    start(house)
+    sizes = house.rows("SELECT sum(pdf_bytes), count(*) FROM letters GROUP BY print_batch_id")
+    assert all(size <= 40 * 1024 * 1024 for size, _ in sizes)
+    assert max(count for _, count in sizes) >= 15
+
+
+def die_while_collecting(house: House) -> None:
+    """Collect a slice and die before it is committed."""
+    with house.uow.begin() as tx:
+        assert store.collect_slice(tx, 5000) == 500
+        raise RuntimeError
+
+
+def test_slices_commit_one_by_one_and_a_run_goes_on_where_it_stopped(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SLICE_LETTERS", 700)
+    make_letters(house, 1600)
+    run_id = house.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
+    assert collect_slice(house.uow) == 500, "what may be cut off is left to the next slice"
+    assert counts(get(house, run_id)) == (500, 1, 0)
+    assert submit_all(house) == [True], "submitting begins meanwhile"
+    with pytest.raises(RuntimeError):
+        die_while_collecting(house)
+    assert counts(get(house, run_id)) == (500, 1, 1)
+    assert get(house, run_id).state == PrintRun.STATE_COLLECTING
+    house.collect()
+    assert counts(get(house, run_id)) == (1600, 4, 1)
+    assert [row[0] for row in house.rows("SELECT letter_count FROM print_batches ORDER BY number")] == [
+        500,
+        500,
+        500,
+        100,
+    ]
+    assert all(submit_all(house))
+    assert house.states() == {"submitted": 1600}
+
+
+def test_letters_that_become_ready_behind_the_position_are_still_taken(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SLICE_LETTERS", 500)
+    make_letters(house, 1200, postage="second")
+    run_id = house.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
+    collect_slice(house.uow)
+    make_letters(house, 7, postage="first")
+    house.collect()
+    assert get(house, run_id).letter_count == 1207
+    assert house.states() == {"submitting": 1207}
+
+
+def test_two_collectors_of_one_run_take_every_letter_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SLICE_LETTERS", 300)
+    make_letters(house, 3000)
+    run_id = house.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: house.collect(), range(3)))
+    assert counts(get(house, run_id))[0] == 3000
+    assert house.value("SELECT sum(letter_count) FROM print_batches") == 3000
+    assert house.value("SELECT count(DISTINCT number) = max(number) FROM print_batches")
+
+
+def test_a_complete_run_has_signed_manifests_and_a_report(house: House) -> None:
+    make_letters(house, 501, postage="first")
+    make_letters(house, 2, postage="europe")
+    run = start(house)
+    assert complete(house) == 0, "providers don't have it"
+    assert all(submit_all(house))
+    assert complete(house) == 1
+    assert complete(house) == 0
+    run = get(house, run.id)
+    assert run.state == PrintRun.STATE_SUBMITTED
+    assert run.HasField("complete_time")
+    parts = house.parts()
+    manifest = parts.blobs.get(run.manifest_key)
+    assert is_signed_by(manifest, parts.signer.public_key)
+    assert not is_signed_by(manifest.replace(b'"letters":500', b'"letters":499'), parts.signer.public_key)
+    head, *batches, _ = map(json.loads, manifest.splitlines())
+    assert (head["letter_count"], head["batch_count"], head["sheet_count"]) == (503, 3, 1006)
+    printed: list[tuple[str, str]] = []
+    for batch in batches:
+        written = parts.blobs.get(batch["manifest"])
+        assert hashlib.sha256(written).hexdigest() == batch["sha256"]
+        assert is_signed_by(written, parts.signer.public_key)
+        _, *lines, _ = map(json.loads, written.splitlines())
+        assert len(lines) == batch["letters"]
+        printed += [(line["id"], line["sha256"]) for line in lines]
+    rows = house.rows("SELECT id, pdf_sha256 FROM letters")
+    assert sorted(printed) == sorted((str(id), sha256) for id, sha256 in rows)
+    report = json.loads(parts.blobs.get(run.report_key))
+    assert report["counts"] == {"collected": 503, "in_batches": 503, "in_letters": 503, "taken": 503}
+    assert report["disagreements"] == []
+    assert report["summary"] == {
+        "total": {"letters": 503, "sheets": 1006},
+        "first": {"letters": 501, "sheets": 1002},
+        "second": {"letters": 0, "sheets": 0},
+        "economy": {"letters": 0, "sheets": 0},
+        "international": {"letters": 2, "sheets": 4},
+    }
+    volumes = house.print_runs.GetPrintRun(pb.GetPrintRunRequest(print_run_id=run.id)).volumes
+    assert [(volume.postage, volume.letter_count) for volume in volumes] == [
+        (POSTAGE_EUROPE, 2),
+        (POSTAGE_FIRST, 501),
+    ]
+
+
+def test_a_run_whose_counts_disagree_is_not_called_submitted(house: House) -> None:
+    make_letters(house, 3)
+    run = start(house)
+    assert submit_all(house) == [True]
+    house.run("UPDATE letters SET print_batch_id = NULL WHERE id = (SELECT id FROM letters LIMIT 1)")
+    assert complete(house) == 1
+    run = get(house, run.id)
+    assert run.state == PrintRun.STATE_UNRECONCILED
+    report = json.loads(house.parts().blobs.get(run.report_key))
+    assert (report["disagreements"], report["counts"]["in_letters"]) == (["in_letters"], 2)
+
+
+def test_a_paused_run_begins_nothing_until_it_is_resumed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SLICE_LETTERS", 500)
+    make_letters(house, 1000)
+    run_id = house.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
+    collect_slice(house.uow)
+    for _ in range(2):
+        paused = house.print_runs.PausePrintRun(pb.PausePrintRunRequest(print_run_id=run_id)).print_run
+        assert paused.HasField("pause_time")
+    assert collect_slice(house.uow) == 0
+    assert submit_all(house) == [False]
+    with house.uow.begin() as tx:
+        queue = house.parts().submit_queue
+        assert batches.take_to_enqueue(tx, queue, 100, timedelta(minutes=5)) == []
+    for _ in range(2):
+        resumed = house.print_runs.ResumePrintRun(pb.ResumePrintRunRequest(print_run_id=run_id)).print_run
+        assert not resumed.HasField("pause_time")
+    house.collect()
+    assert all(submit_all(house))
+    assert complete(house) == 1
+    assert get(house, run_id).state == PrintRun.STATE_SUBMITTED
+    late = house.print_runs.PausePrintRun(pb.PausePrintRunRequest(print_run_id=run_id)).print_run
+    assert not late.HasField("pause_time"), "there is nothing left to pause"
+
+
+def test_a_batch_that_was_given_up_is_tried_again_on_demand(house: House) -> None:
+    make_letters(house, 10)
+    run = start(house)
+    house.run("UPDATE print_batches SET parked_at = now(), park_reason = 'CountMismatch', attempt = 20")
+    run = get(house, run.id)
+    assert run.parked_batch_count == 1
+    (batch,) = house.print_runs.ListPrintBatches(
+        pb.ListPrintBatchesRequest(print_run_id=run.id)
+    ).print_batches
+    assert batch.park_reason == "CountMismatch"
+    assert submit_all(house) == [False]
+    nobodys = pb.RetryPrintBatchesRequest(print_run_id=run.id, print_batch_ids=[ids.new_id()])
+    assert house.print_runs.RetryPrintBatches(nobodys).batch_count == 0
+    request = pb.RetryPrintBatchesRequest(print_run_id=run.id, print_batch_ids=[batch.id])
+    assert [house.print_runs.RetryPrintBatches(request).batch_count for _ in range(2)] == [1, 0]
+    assert submit_all(house) == [True]
+    assert get(house, run.id).parked_batch_count == 0
+
+
+def test_progress_is_streamed_until_the_run_is_complete(house: House) -> None:
+    make_letters(house, 10)
+    run = start(house)
+    progress = house.print_runs.WatchPrintRun(pb.WatchPrintRunRequest(print_run_id=run.id))
+    first = next(progress).print_run
+    assert (first.state, first.submitted_letter_count) == (PrintRun.STATE_SUBMITTING, 0)
+    assert submit_all(house) == [True]
+    assert next(progress).print_run.submitted_letter_count == 10
+    assert complete(house) == 1
+    assert [answer.print_run.state for answer in progress] == [PrintRun.STATE_SUBMITTED]
+    with pytest.raises(NotifyError) as caught:
+        next(house.print_runs.WatchPrintRun(pb.WatchPrintRunRequest(print_run_id=ids.new_id())))
+    assert caught.value.reason == "PRINT_RUN_NOT_FOUND"
+
+
+def test_watchers_leave_the_others_their_threads(house: House) -> None:
+    run = start(house, deadline=NOON)
+    house.run("UPDATE print_runs SET state = 'collecting'")
+    watching = [
+        house.print_runs.WatchPrintRun(pb.WatchPrintRunRequest(print_run_id=run.id)) for _ in range(2)
+    ]
+    assert [next(progress).print_run.id for progress in watching] == [run.id] * 2
+    with pytest.raises(NotifyError) as caught:
+        next(house.print_runs.WatchPrintRun(pb.WatchPrintRunRequest(print_run_id=run.id)))
+    assert caught.value.reason == "OVERLOADED"
+    for progress in watching:
+        progress.close()
+
+
+def test_batches_are_listed_by_pages(house: House) -> None:
+    for _ in range(5):
+        make_letters(house, 1, service_id=ids.new_id())
+    run = start(house)
+    listed: list[int] = []
+    token = ""
+    for expected in (2, 2, 1):
+        page = house.print_runs.ListPrintBatches(
+            pb.ListPrintBatchesRequest(print_run_id=run.id, page_size=2, page_token=token)
+        )
+        assert len(page.print_batches) == expected
+        listed += [batch.number for batch in page.print_batches]
+        token = page.next_page_token
+    assert (listed, token) == ([1, 2, 3, 4, 5], "")
+    with pytest.raises(NotifyError) as caught:
+        house.print_runs.ListPrintBatches(pb.ListPrintBatchesRequest(print_run_id=ids.new_id()))
+    assert caught.value.reason == "PRINT_RUN_NOT_FOUND"

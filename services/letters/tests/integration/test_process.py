@@ -16,8 +16,7 @@ from notify_common import ids
 from notify_common.errors import NotifyError
 from notify_common.rpc.channel import Channels
 from notify_letters.clients.broker import RENDER, RENDER_BATCH, Broker
-from notify_letters.store.tables import render_batches
-from notify_letters.workers.relay import Relay
+from notify_letters.workers.relay import BatchRelay
 from notify_testing.database import FreshDatabase
 from notify_testing.rpc import tls_settings
 
@@ -150,8 +149,8 @@ def test_what_the_broker_did_not_take_is_due_again_at_once(house: House) -> None
     letters = [letter() for _ in range(200)]
     house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=letters))
     assert house.value("SELECT count(*) FROM render_batches") == 5
-    relay = Relay(
-        render_batches,
+    relay = BatchRelay(
+        house.parts().render_queue,
         RENDER_BATCH,
         RENDER,
         BrokerThatDies(),
@@ -159,6 +158,6 @@ def test_what_the_broker_did_not_take_is_due_again_at_once(house: House) -> None
         max_waiting=100,
     )
     with pytest.raises(ConnectionError):
-        relay(house.uow)
+        relay.send_due(house.uow)
     assert house.value("SELECT count(*) FROM render_batches WHERE enqueued_until IS NULL") == 4
     assert house.value("SELECT count(*) FROM render_batches WHERE enqueued_until > now()") == 1

@@ -1,30 +1,33 @@
 """Rules of letters and print runs."""
 
-from datetime import UTC, date, datetime, timedelta
-from uuid import UUID
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from notify_common import ids
+from notify_common.enums import KeyType, Postage
 from notify_letters.domain.letter import (
     MAX_CREATE,
     EventKind,
     LetterState,
     NewLetter,
+    PdfFacts,
     not_rendered,
     pdf_key,
     render_batches,
     rendered,
     sheets,
 )
-from notify_letters.domain.print_run import LONDON, daily_deadline, daily_run_id, in_daily_window
+from notify_letters.domain.print_run import LONDON, Counts, Schedule, daily_run_id, disagreements
 
 
 def new_letter() -> NewLetter:
     """Any letter."""
-    some = ids.uuid7()
-    return NewLetter(some, some, "normal", some, 1, [], [], "second", "R", datetime.now(UTC), "", "")
+    some = ids.new_id()
+    return NewLetter(
+        some, some, KeyType.NORMAL, some, 1, [], [], Postage.SECOND, "R", datetime.now(UTC), "", ""
+    )
 
 
 @given(st.integers(0, MAX_CREATE), st.integers(1, 60))
@@ -46,13 +49,13 @@ def test_two_pages_make_a_sheet(pages: int) -> None:
     [(1, EventKind.READY), (10, EventKind.READY), (11, EventKind.VALIDATION_FAILED)],
 )
 def test_more_than_ten_pages_fail_validation(pages: int, kind: EventKind) -> None:
-    outcome = rendered(ids.uuid7(), pages)
-    assert (outcome.kind, outcome.page_count, outcome.sheet_count) == (kind, pages, (pages + 1) // 2)
+    outcome = rendered(ids.new_id(), PdfFacts(pages, 1000, "ab"))
+    assert (outcome.kind, outcome.pdf.page_count, outcome.sheet_count) == (kind, pages, (pages + 1) // 2)
 
 
 def test_what_was_not_rendered_has_no_pages() -> None:
-    outcome = not_rendered(ids.uuid7(), EventKind.TECHNICAL_FAILURE)
-    assert (outcome.kind, outcome.page_count, outcome.sheet_count) == (EventKind.TECHNICAL_FAILURE, 0, 0)
+    outcome = not_rendered(ids.new_id(), EventKind.TECHNICAL_FAILURE)
+    assert (outcome.kind, outcome.pdf.page_count, outcome.sheet_count) == (EventKind.TECHNICAL_FAILURE, 0, 0)
 
 
 def test_every_event_tells_of_a_state() -> None:
@@ -60,29 +63,40 @@ def test_every_event_tells_of_a_state() -> None:
 
 
 def test_the_key_of_a_pdf_is_made_of_the_id() -> None:
-    letter_id = UUID("018f0000-0000-7000-8000-000000000001")
+    letter_id = "018f0000-0000-7000-8000-000000000001"
     assert pdf_key(letter_id) == "letters/pdf/018f0000-0000-7000-8000-000000000001.pdf"
 
 
-@given(st.dates(date(2020, 1, 1), date(2040, 1, 1)))
-def test_exactly_one_of_the_two_daily_firings_is_in_the_window(day: date) -> None:
-    firings = [datetime(day.year, day.month, day.day, hour, 50, tzinfo=UTC) for hour in (16, 17)]
-    inside = [moment for moment in firings if in_daily_window(moment)]
-    assert len(inside) == 1
-    local = inside[0].astimezone(LONDON)
-    assert (local.hour, local.minute) == (17, 50)
-    deadline = daily_deadline(inside[0])
-    assert inside[0] - deadline == timedelta(minutes=20)
+SCHEDULE = Schedule(deadline=time(17, 30), start=time(17, 50))
 
 
+@pytest.mark.parametrize("day", [date(2026, 1, 15), date(2026, 7, 15), date(2026, 3, 29), date(2026, 10, 25)])
 @pytest.mark.parametrize(
-    ("moment", "inside"),
-    [("17:49:59", False), ("17:50:00", True), ("18:49:59", True), ("18:50:00", False)],
+    ("moment", "is_due"), [("00:00:00", 0), ("17:49:59", 0), ("17:50:00", 1), ("23:59:59", 1)]
 )
-def test_the_window_is_from_17_50_to_18_50_in_london(moment: str, inside: bool) -> None:
-    for day in ("2026-01-15", "2026-07-15"):
-        local = datetime.fromisoformat(f"{day} {moment}").replace(tzinfo=LONDON)
-        assert in_daily_window(local.astimezone(UTC)) == inside
+def test_a_day_is_due_from_17_50_in_london_on(day: date, moment: str, is_due: bool) -> None:
+    local = datetime.fromisoformat(f"{day} {moment}").replace(tzinfo=LONDON)
+    assert SCHEDULE.due_day(local.astimezone(UTC)) == (day if is_due else day - timedelta(days=1))
+
+
+@given(st.integers(1_577_836_800, 2_208_988_800), st.integers(0, 20 * 60))
+def test_whoever_asks_once_in_a_day_misses_none(moment: int, minutes: int) -> None:
+    """However irregularly it is asked, the days that are due follow one another."""
+    first = datetime.fromtimestamp(moment, UTC)
+    later = first + timedelta(minutes=minutes)
+    between = SCHEDULE.due_day(later) - SCHEDULE.due_day(first)
+    assert timedelta(0) <= between <= timedelta(days=1)
+    assert SCHEDULE.deadline_of(SCHEDULE.due_day(later)) < later
+
+
+def test_the_deadline_is_in_londons_time() -> None:
+    assert SCHEDULE.deadline_of(date(2026, 1, 15)).astimezone(UTC).time() == time(17, 30)
+    assert SCHEDULE.deadline_of(date(2026, 7, 15)).astimezone(UTC).time() == time(16, 30)
+
+
+def test_counts_that_differ_are_named() -> None:
+    assert disagreements(Counts(3, 3, 3, 3)) == []
+    assert disagreements(Counts(3, 2, 3, 4)) == ["in_batches", "taken"]
 
 
 def test_a_day_has_one_run_id() -> None:

@@ -24,7 +24,7 @@ class AdminClient:
         wanted = (
             SnapshotKey(
                 template_version=TemplateVersionKey(
-                    service_id=str(key.service_id), template_id=str(key.template_id), version=key.version
+                    service_id=key.service_id, template_id=key.template_id, version=key.version
                 )
             )
             for key in keys

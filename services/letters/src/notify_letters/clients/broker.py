@@ -1,7 +1,5 @@
 """The way to Celery's workers."""
 
-from uuid import UUID
-
 from celery import Celery
 from kombu.exceptions import ChannelError
 
@@ -34,10 +32,10 @@ class Broker:
                 return 0  # an empty queue does not exist
             return int(declared.message_count)
 
-    def send(self, task: str, queue: str, batch_id: UUID) -> None:
+    def send(self, task: str, queue: str, batch_id: str) -> None:
         """Put a task into a queue; one try, since whoever sends has the batch's row to try again from.
 
         Raises:
             kombu.exceptions.OperationalError: the broker can't be reached.
         """
-        self._app.send_task(task, args=[str(batch_id)], queue=queue, retry=False, ignore_result=True)
+        self._app.send_task(task, args=[batch_id], queue=queue, retry=False, ignore_result=True)

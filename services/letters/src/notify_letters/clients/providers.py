@@ -1,17 +1,13 @@
 """Print batches to providers."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
-from uuid import UUID
 
-from notify.common.v1.common_pb2 import KeyType, Postage
 from notify.providers.v1 import dispatch_service_pb2 as pb
 from notify.providers.v1.dispatch_pb2 import Dispatch, PrintContent
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
-from notify_common.rpc.enums import from_text
-from sqlalchemy import Row
+from notify_common.rpc.enums import to_proto
 
-from notify_letters.domain.letter import pdf_key
+from notify_letters.domain.letter import LetterToPrint, pdf_key
 
 
 class ProvidersClient:
@@ -26,7 +22,7 @@ class ProvidersClient:
         self._stub = stub
         self._seconds = seconds
 
-    def submit_print_batch(self, batch_id: UUID, letters: Sequence[Row[Any]]) -> int:
+    def submit_print_batch(self, batch_id: str, letters: Sequence[LetterToPrint]) -> int:
         """Stream a batch, a header and then its letters, and return how many providers have of it now.
 
         Providers take a batch as a whole or not at all, and count letters that they know already. PDFs stay
@@ -34,14 +30,14 @@ class ProvidersClient:
 
         Args:
             batch_id: names the batch in both contexts' logs.
-            letters: 1 to 500 rows of `store.letters.to_submit`, which fit one chunk.
+            letters: 1 to 500, which fit one chunk.
 
         Raises:
             NotifyError: providers can't be reached or refuse the batch.
         """
 
         def parts() -> Iterator[pb.SubmitPrintBatchRequest]:
-            header = pb.PrintBatchHeader(print_batch_id=str(batch_id), letter_count=len(letters))
+            header = pb.PrintBatchHeader(print_batch_id=batch_id, letter_count=len(letters))
             yield pb.SubmitPrintBatchRequest(header=header)
             chunk = pb.PrintBatchChunk(dispatches=map(_dispatch, letters))
             yield pb.SubmitPrintBatchRequest(chunk=chunk)
@@ -50,15 +46,15 @@ class ProvidersClient:
         return int(answer.accepted_count + answer.duplicate_count)
 
 
-def _dispatch(letter: Row[Any]) -> Dispatch:
+def _dispatch(letter: LetterToPrint) -> Dispatch:
     return Dispatch(
-        id=str(letter.id),
-        service_id=str(letter.service_id),
-        key_type=from_text(KeyType, letter.key_type),  # type: ignore[arg-type]
+        id=letter.id,
+        service_id=letter.service_id,
+        key_type=to_proto(letter.key_type),
         print=PrintContent(
             pdf_key=pdf_key(letter.id),
             address_lines=letter.address_lines,
-            postage=from_text(Postage, letter.postage),  # type: ignore[arg-type]
+            postage=to_proto(letter.postage),
             reference=letter.reference,
             sheet_count=letter.sheet_count,
         ),

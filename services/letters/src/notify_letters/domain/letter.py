@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from uuid import UUID
+
+from notify_common.enums import KeyType, Postage
 
 MAX_PAGES = 10
 MAX_ADDRESS_LINE = 200
@@ -23,9 +24,10 @@ class LetterState(StrEnum):
     READY = "ready"
     """The PDF is within the limits: waits for a print run."""
     SUBMITTING = "submitting"
-    """In a print batch that is being handed to providers."""
+    """In a print batch. The rows stay so once providers have the batch: that is written down once a batch,
+    and letters are read with it (`LetterState.SUBMITTED`)."""
     SUBMITTED = "submitted"
-    """Providers have it."""
+    """In a print batch that providers have."""
     VALIDATION_FAILED = "validation-failed"
     """Breaks a rule; never printed."""
     TECHNICAL_FAILURE = "technical-failure"
@@ -44,15 +46,15 @@ class EventKind(StrEnum):
 class NewLetter:
     """A letter as it is taken over. Fields as in `notify.letters.v1.Letter`."""
 
-    id: UUID
-    service_id: UUID
-    key_type: str
-    template_id: UUID
+    id: str
+    service_id: str
+    key_type: KeyType
+    template_id: str
     template_version: int
     personalisation: list[tuple[str, PersonalisationValue]]
     """In the client's order: of keys that normalise to the same name the last one wins."""
     address_lines: list[str]
-    postage: str
+    postage: Postage
     reference: str
     create_time: datetime
     origin_request_id: str
@@ -60,29 +62,104 @@ class NewLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter as it stands, without its personalisation. Fields as in `notify.letters.v1.Letter`."""
+
+    id: str
+    service_id: str
+    key_type: KeyType
+    template_id: str
+    template_version: int
+    address_lines: list[str]
+    postage: Postage
+    reference: str
+    create_time: datetime
+    origin_request_id: str
+    traceparent: str
+    state: LetterState
+    page_count: int
+    sheet_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LetterToRender:
+    """What typesetting a letter takes."""
+
+    id: str
+    service_id: str
+    template_id: str
+    template_version: int
+    personalisation: list[tuple[str, PersonalisationValue]]
+    address_lines: list[str]
+    create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LetterToPrint:
+    """What the printer is told of a letter, and what the manifest says of it."""
+
+    id: str
+    service_id: str
+    key_type: KeyType
+    address_lines: list[str]
+    postage: Postage
+    reference: str
+    page_count: int
+    sheet_count: int
+    pdf_sha256: str
+    """Hexadecimal; empty for PDFs made before it was recorded."""
+    request_id: str
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetterEvent:
+    """Something that happened to a letter, as the feed has it."""
+
+    letter_id: str
+    kind: EventKind
+    event_time: datetime
+    page_count: int
+    sheet_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PdfFacts:
+    """What is recorded of a PDF when it is stored."""
+
+    page_count: int
+    size_bytes: int
+    sha256: str
+    """Hexadecimal."""
+
+
+NO_PDF = PdfFacts(0, 0, "")
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
     """What became of one letter's rendering."""
 
-    letter_id: UUID
+    letter_id: str
     kind: EventKind
-    page_count: int
-    """0 where no PDF was made."""
+    pdf: PdfFacts
+    """NO_PDF where none was made."""
 
     @property
     def sheet_count(self) -> int:
         """Sheets of paper; 0 where no PDF was made."""
-        return sheets(self.page_count)
+        return sheets(self.pdf.page_count)
 
 
-def rendered(letter_id: UUID, page_count: int) -> Rendered:
+def rendered(letter_id: str, pdf: PdfFacts) -> Rendered:
     """Judge a PDF that was made by its number of pages, at least 1 (pipeline.md §2.7 step 6a)."""
-    kind = EventKind.READY if page_count <= MAX_PAGES else EventKind.VALIDATION_FAILED
-    return Rendered(letter_id, kind, page_count)
+    kind = EventKind.READY if pdf.page_count <= MAX_PAGES else EventKind.VALIDATION_FAILED
+    return Rendered(letter_id, kind, pdf)
 
 
-def not_rendered(letter_id: UUID, kind: EventKind) -> Rendered:
+def not_rendered(letter_id: str, kind: EventKind) -> Rendered:
     """The outcome of a letter without a PDF: VALIDATION_FAILED or TECHNICAL_FAILURE."""
-    return Rendered(letter_id, kind, 0)
+    return Rendered(letter_id, kind, NO_PDF)
 
 
 def sheets(page_count: int) -> int:
@@ -95,6 +172,6 @@ def render_batches(letters: Sequence[NewLetter], size: int = RENDER_BATCH_SIZE) 
     return [letters[start : start + size] for start in range(0, len(letters), size)]
 
 
-def pdf_key(letter_id: UUID) -> str:
+def pdf_key(letter_id: str) -> str:
     """Key of a letter's PDF in the blob store: the id alone decides it, so rendering again overwrites."""
     return f"letters/pdf/{letter_id}.pdf"

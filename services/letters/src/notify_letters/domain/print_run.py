@@ -1,50 +1,153 @@
-"""When the daily print run happens and what identifies it (pipeline.md §4.6, §4.7)."""
+"""Print runs: when the day's run is, what identifies it, how its letters are cut into batches, how it went
+(pipeline.md §4.6, §4.7, §4.8.2).
+"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
+from notify_common.enums import Postage
+
 LONDON = ZoneInfo("Europe/London")
-DEADLINE = time(17, 30)
-WINDOW_START = time(17, 50)
-WINDOW_END = time(18, 50)
-PRINT_BATCH_SIZE = 500
+SLICE_LETTERS = 5_000
+"""Letters that one transaction of collecting takes: a quarter of a second's work, which feeds wait for."""
+MAX_BATCH_LETTERS = 500
+MAX_BATCH_BYTES = 40 * 1024 * 1024
+"""Of PDFs in a batch; no batch is larger unless one of its PDFs is larger than MARGIN_BYTES."""
+MARGIN_BYTES = 8 * 1024 * 1024
+"""How much a batch is closed early, since SQL closes it by the running total alone: more than any PDF has."""
 
 _DAILY_RUNS = UUID("6d1a8f6c-5b0e-4e0f-9f4e-0b6f4b6a8a51")
 
 
+class PrintRunState(StrEnum):
+    """How far a run is; the value is the stored text. States only move down this list."""
+
+    COLLECTING = "collecting"
+    """Letters are being put into batches; those that exist are being submitted already."""
+    SUBMITTING = "submitting"
+    """All its letters are in batches."""
+    SUBMITTED = "submitted"
+    """Providers have every batch, and all counts agree."""
+    UNRECONCILED = "unreconciled"
+    """Providers have every batch, and some counts disagree: the report says which."""
+
+
 @dataclass(frozen=True, slots=True)
 class PrintRun:
-    """A print run as it stands; counts are over its batches."""
+    """A print run as it stands; counts are over its batches so far."""
 
-    id: UUID
+    id: str
+    state: PrintRunState
     deadline: datetime
     create_time: datetime
+    pause_time: datetime | None
+    """Since when it rests; None while it does not."""
+    collect_time: datetime | None
+    """When the last letter was collected; None until then."""
+    complete_time: datetime | None
+    """When it was reconciled; None until then."""
     letter_count: int
     batch_count: int
+    submitted_letter_count: int
     submitted_batch_count: int
+    parked_batch_count: int
+    """Batches that were given up until an operator has them tried again."""
 
     @property
-    def submitted(self) -> bool:
-        """Whether providers have every batch; a run without letters is submitted at once."""
-        return self.submitted_batch_count == self.batch_count
+    def complete(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in (PrintRunState.SUBMITTED, PrintRunState.UNRECONCILED)
 
 
-def in_daily_window(now: datetime) -> bool:
-    """Whether the scheduled run may start: 17:50 to 18:50 in London.
+@dataclass(frozen=True, slots=True)
+class PrintBatch:
+    """A batch of a run: letters of one class of post and one service."""
 
-    The scheduler runs on UTC and fires at 16:50 and at 17:50; exactly one of the two is in the window,
-    summer and winter.
-    """
-    return WINDOW_START <= now.astimezone(LONDON).time() < WINDOW_END
+    id: str
+    number: int
+    """Place in the run, from 1: by class of post, service and time of acceptance."""
+    postage: Postage
+    service_id: str | None
+    """None for batches made before batches were cut by service."""
+    letter_count: int
+    page_count: int
+    sheet_count: int
+    taken_count: int | None
+    """Letters that providers said they have; None until they were asked."""
+    submit_time: datetime | None
+    parked: bool
+    park_reason: str
+    manifest_sha256: str
+    """Of its manifest, hexadecimal; empty until it is written."""
 
 
-def daily_deadline(now: datetime) -> datetime:
-    """Today's 17:30 in London: letters accepted before it are in today's run."""
-    return datetime.combine(now.astimezone(LONDON).date(), DEADLINE, tzinfo=LONDON)
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """What a run holds of one class of post."""
+
+    postage: Postage
+    batch_count: int
+    letter_count: int
+    page_count: int
+    sheet_count: int
 
 
-def daily_run_id(day: date) -> UUID:
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The same letters, counted in every place that knows of them."""
+
+    collected: int
+    """As the run counted them while collecting."""
+    in_batches: int
+    """As the batches say."""
+    in_letters: int
+    """As the letters themselves say."""
+    taken: int
+    """As providers said."""
+
+
+def disagreements(counts: Counts) -> list[str]:
+    """Names of the counts that differ from what was collected."""
+    others = {"in_batches": counts.in_batches, "in_letters": counts.in_letters, "taken": counts.taken}
+    return [name for name, count in others.items() if count != counts.collected]
+
+
+def total(volumes: Sequence[Volume]) -> tuple[int, int, int]:
+    """Letters, pages and sheets of all classes together."""
+    return (
+        sum(volume.letter_count for volume in volumes),
+        sum(volume.page_count for volume in volumes),
+        sum(volume.sheet_count for volume in volumes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When the day's run is, in London time, summer and winter."""
+
+    deadline: time
+    """Letters accepted before it are in the day's run."""
+    start: time
+    """When the run starts, not before `deadline`."""
+
+    def due_day(self, now: datetime) -> date:
+        """The latest London day whose run should have started by `now`.
+
+        Whoever asks late, after an hour or after a weekend, gets the run that was missed last; that one takes
+        the letters of the days before it too, as runs have no lower bound (pipeline.md §4.6).
+        """
+        local = now.astimezone(LONDON)
+        return local.date() if local.time() >= self.start else local.date() - timedelta(days=1)
+
+    def deadline_of(self, day: date) -> datetime:
+        """The deadline of a London day."""
+        return datetime.combine(day, self.deadline, tzinfo=LONDON)
+
+
+def daily_run_id(day: date) -> str:
     """The id of a London day's run: always the same, so that a day runs once however often it is started."""
-    return uuid5(_DAILY_RUNS, day.isoformat())
+    return str(uuid5(_DAILY_RUNS, day.isoformat()))

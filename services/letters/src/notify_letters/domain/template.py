@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from typing import NamedTuple
-from uuid import UUID
 
 
 class TemplateKey(NamedTuple):
     """Names a template version, which never changes."""
 
-    service_id: UUID
-    template_id: UUID
+    service_id: str
+    template_id: str
     version: int
 
 

@@ -1,23 +1,22 @@
 """LettersService: converts and calls, decides nothing."""
 
 from collections.abc import Iterator
-from typing import Any
-from uuid import UUID
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
-from notify.common.v1.common_pb2 import KeyType, PersonalisationField, Postage
+from notify.common.v1 import common_pb2
+from notify.common.v1.common_pb2 import PersonalisationField
 from notify.letters.v1 import letter_pb2
 from notify.letters.v1 import letters_service_pb2 as pb
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceServicer
 from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.rpc.enums import from_text
+from notify_common.enums import KeyType, Postage
+from notify_common.rpc.enums import from_text, to_proto
 from notify_common.rpc.paging import page_size
 from notify_common.rpc.validate import Checker, validating
-from sqlalchemy import Row
 
-from notify_letters.domain.letter import MAX_CREATE, NewLetter, PersonalisationValue
+from notify_letters.domain.letter import MAX_CREATE, Letter, LetterEvent, NewLetter, PersonalisationValue
 from notify_letters.usecases.create_letters import create_letters
 from notify_letters.usecases.read_letters import download_pdf, get_letter, get_page_image, list_letter_events
 
@@ -77,21 +76,23 @@ class LettersServicer(LettersServiceServicer):
         return pb.ListLetterEventsResponse(events=map(_event, rows), next_cursor=next_cursor)
 
 
-def _ids(request: pb.GetLetterRequest | pb.DownloadPdfRequest | pb.GetPageImageRequest) -> tuple[UUID, UUID]:
+def _ids(request: pb.GetLetterRequest | pb.DownloadPdfRequest | pb.GetPageImageRequest) -> tuple[str, str]:
     with validating() as check:
-        return check.uuid("service_id", request.service_id), check.uuid("letter_id", request.letter_id)
+        return check.id("service_id", request.service_id), check.id("letter_id", request.letter_id)
 
 
 def _new_letter(check: Checker, at: str, letter: letter_pb2.Letter) -> NewLetter:
-    key_type = check.enum(f"{at}.key_type", KeyType, letter.key_type)
-    if key_type == "team":
+    key_type = check.enum(f"{at}.key_type", common_pb2.KeyType, letter.key_type)
+    postage = check.enum(f"{at}.postage", common_pb2.Postage, letter.postage)
+    if key_type == KeyType.TEAM:
         check.fail(f"{at}.key_type", "is a team key, which sends no letters")
     check.size(f"{at}.address_lines", letter.address_lines, 3, 7)
     return NewLetter(
-        id=check.uuid(f"{at}.id", letter.id),
-        service_id=check.uuid(f"{at}.service_id", letter.service_id),
-        key_type=key_type,
-        template_id=check.uuid(f"{at}.template_id", letter.template_id),
+        id=check.id(f"{at}.id", letter.id),
+        service_id=check.id(f"{at}.service_id", letter.service_id),
+        # texts that failed their check stand in for nothing: the block's end refuses them
+        key_type=KeyType(key_type or KeyType.TEAM),
+        template_id=check.id(f"{at}.template_id", letter.template_id),
         template_version=check.number(f"{at}.template_version", letter.template_version, 1, 2**31 - 1),
         personalisation=[
             (check.text(f"{at}.personalisation[{index}].key", field.key), _value(check, at, index, field))
@@ -101,7 +102,7 @@ def _new_letter(check: Checker, at: str, letter: letter_pb2.Letter) -> NewLetter
             check.required(f"{at}.address_lines[{index}]", line)
             for index, line in enumerate(letter.address_lines)
         ],
-        postage=check.enum(f"{at}.postage", Postage, letter.postage),
+        postage=Postage(postage or Postage.SECOND),
         reference=check.required(f"{at}.reference", letter.reference, max_length=16),
         create_time=check.timestamp(f"{at}.create_time", letter),
         origin_request_id=check.text(f"{at}.origin_request_id", letter.origin_request_id),
@@ -120,34 +121,34 @@ def _value(check: Checker, at: str, index: int, field: PersonalisationField) -> 
             return None
 
 
-def _letter(row: Row[Any]) -> letter_pb2.Letter:
+def _letter(letter: Letter) -> letter_pb2.Letter:
     create_time = Timestamp()
-    create_time.FromDatetime(row.create_time)
+    create_time.FromDatetime(letter.create_time)
     return letter_pb2.Letter(
-        id=str(row.id),
-        service_id=str(row.service_id),
-        key_type=from_text(KeyType, row.key_type),  # type: ignore[arg-type]
-        template_id=str(row.template_id),
-        template_version=row.template_version,
-        address_lines=row.address_lines,
-        postage=from_text(Postage, row.postage),  # type: ignore[arg-type]
-        reference=row.reference,
+        id=letter.id,
+        service_id=letter.service_id,
+        key_type=to_proto(letter.key_type),
+        template_id=letter.template_id,
+        template_version=letter.template_version,
+        address_lines=letter.address_lines,
+        postage=to_proto(letter.postage),
+        reference=letter.reference,
         create_time=create_time,
-        origin_request_id=row.request_id,
-        traceparent=row.traceparent,
-        state=from_text(letter_pb2.Letter.State, row.state),  # type: ignore[arg-type]
-        page_count=row.page_count,
-        sheet_count=row.sheet_count,
+        origin_request_id=letter.origin_request_id,
+        traceparent=letter.traceparent,
+        state=from_text(letter_pb2.Letter.State, letter.state),  # type: ignore[arg-type]
+        page_count=letter.page_count,
+        sheet_count=letter.sheet_count,
     )
 
 
-def _event(row: Row[Any]) -> pb.LetterEvent:
+def _event(event: LetterEvent) -> pb.LetterEvent:
     event_time = Timestamp()
-    event_time.FromDatetime(row.create_time)
+    event_time.FromDatetime(event.event_time)
     return pb.LetterEvent(
-        letter_id=str(row.letter_id),
-        kind=from_text(pb.LetterEvent.Kind, row.kind),  # type: ignore[arg-type]
+        letter_id=event.letter_id,
+        kind=from_text(pb.LetterEvent.Kind, event.kind),  # type: ignore[arg-type]
         event_time=event_time,
-        page_count=row.page_count,
-        sheet_count=row.sheet_count,
+        page_count=event.page_count,
+        sheet_count=event.sheet_count,
     )

@@ -1,7 +1,9 @@
 """PrintRunsService: converts and calls, decides nothing."""
 
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from uuid import UUID
+from typing import Final
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -10,14 +12,28 @@ from notify.letters.v1 import print_runs_service_pb2 as pb
 from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceServicer
 from notify_common import clock
 from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.errors import NotifyError
+from notify_common.rpc.enums import from_text, to_proto
 from notify_common.rpc.paging import Pager, page_size
 from notify_common.rpc.validate import validating
 
-from notify_letters.domain.print_run import PrintRun
-from notify_letters.usecases.read_print_runs import get_print_run, list_print_runs
+from notify_letters.domain.manifest import batch_key, report_key, run_key
+from notify_letters.domain.print_run import PrintBatch, PrintRun, Volume
+from notify_letters.usecases.change_print_run import pause_print_run, resume_print_run, retry_print_batches
+from notify_letters.usecases.read_print_runs import (
+    get_print_run,
+    list_print_batches,
+    list_print_runs,
+    watch_print_run,
+)
 from notify_letters.usecases.start_print_run import start_print_run
 
-_LIST = {"list": "print_runs"}
+_LIST: Final = {"list": "print_runs"}
+_MAX_BATCH_IDS: Final = 500
+_WATCHERS: Final = 2
+"""Of the process's threads, each of which serves one stream."""
+_WATCH_EVERY_SECONDS: Final = 0.5
+_WATCH_FOR_SECONDS: Final = 300.0
 
 
 class PrintRunsServicer(PrintRunsServiceServicer):
@@ -26,13 +42,14 @@ class PrintRunsServicer(PrintRunsServiceServicer):
     def __init__(self, uow: UnitOfWork, pager: Pager) -> None:
         self._uow = uow
         self._pager = pager
+        self._watchers = threading.BoundedSemaphore(_WATCHERS)
 
     def StartPrintRun(
         self, request: pb.StartPrintRunRequest, context: grpc.ServicerContext
     ) -> pb.StartPrintRunResponse:
         """Start a run; see the proto."""
         with validating() as check:
-            run_id = check.uuid("request_id", request.request_id)
+            run_id = check.id("request_id", request.request_id)
             deadline = check.optional_timestamp("deadline", request) or clock.now()
         return pb.StartPrintRunResponse(print_run=_print_run(start_print_run(self._uow, run_id, deadline)))
 
@@ -40,9 +57,8 @@ class PrintRunsServicer(PrintRunsServiceServicer):
         self, request: pb.GetPrintRunRequest, context: grpc.ServicerContext
     ) -> pb.GetPrintRunResponse:
         """Return one run; see the proto."""
-        with validating() as check:
-            run_id = check.uuid("print_run_id", request.print_run_id)
-        return pb.GetPrintRunResponse(print_run=_print_run(get_print_run(self._uow, run_id)))
+        run, volumes = get_print_run(self._uow, _run_id(request))
+        return pb.GetPrintRunResponse(print_run=_print_run(run), volumes=map(_volume, volumes))
 
     def ListPrintRuns(
         self, request: pb.ListPrintRunsRequest, context: grpc.ServicerContext
@@ -50,28 +66,133 @@ class PrintRunsServicer(PrintRunsServiceServicer):
         """List runs, newest first; see the proto."""
         size = page_size(request.page_size)
         position = self._pager.decode(request.page_token, _LIST)
-        before = (datetime.fromisoformat(position[0]), UUID(position[1])) if position else None
+        before = (datetime.fromisoformat(position[0]), position[1]) if position else None
         runs = list_print_runs(self._uow, before, size + 1)
         token = ""
         if len(runs) > size:
             last = runs[size - 1]
-            token = self._pager.encode((last.create_time.astimezone(UTC).isoformat(), str(last.id)), _LIST)
+            token = self._pager.encode((last.create_time.astimezone(UTC).isoformat(), last.id), _LIST)
         return pb.ListPrintRunsResponse(print_runs=map(_print_run, runs[:size]), next_page_token=token)
+
+    def ListPrintBatches(
+        self, request: pb.ListPrintBatchesRequest, context: grpc.ServicerContext
+    ) -> pb.ListPrintBatchesResponse:
+        """List a run's batches by number; see the proto."""
+        run_id = _run_id(request)
+        size = page_size(request.page_size)
+        filters = {"list": "print_batches", "print_run_id": run_id}
+        position = self._pager.decode(request.page_token, filters)
+        batches = list_print_batches(self._uow, run_id, int(position[0]) if position else 0, size + 1)
+        token = ""
+        if len(batches) > size:
+            token = self._pager.encode((str(batches[size - 1].number),), filters)
+        return pb.ListPrintBatchesResponse(
+            print_batches=[_print_batch(run_id, batch) for batch in batches[:size]], next_page_token=token
+        )
+
+    def WatchPrintRun(
+        self, request: pb.WatchPrintRunRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.WatchPrintRunResponse]:
+        """Stream a run's progress; see the proto."""
+        run_id = _run_id(request)
+        if not self._watchers.acquire(blocking=False):
+            raise NotifyError("OVERLOADED", "print runs are being watched by as many callers as can be")
+        try:
+            for run in watch_print_run(self._uow, run_id, _WATCH_EVERY_SECONDS, _WATCH_FOR_SECONDS):
+                yield pb.WatchPrintRunResponse(print_run=_print_run(run))
+                if not context.is_active():
+                    return
+        finally:
+            self._watchers.release()
+
+    def PausePrintRun(
+        self, request: pb.PausePrintRunRequest, context: grpc.ServicerContext
+    ) -> pb.PausePrintRunResponse:
+        """Pause a run; see the proto."""
+        run = pause_print_run(self._uow, _run_id(request))
+        return pb.PausePrintRunResponse(print_run=_print_run(run))
+
+    def ResumePrintRun(
+        self, request: pb.ResumePrintRunRequest, context: grpc.ServicerContext
+    ) -> pb.ResumePrintRunResponse:
+        """Resume a run; see the proto."""
+        run = resume_print_run(self._uow, _run_id(request))
+        return pb.ResumePrintRunResponse(print_run=_print_run(run))
+
+    def RetryPrintBatches(
+        self, request: pb.RetryPrintBatchesRequest, context: grpc.ServicerContext
+    ) -> pb.RetryPrintBatchesResponse:
+        """Try batches again; see the proto."""
+        with validating() as check:
+            run_id = check.id("print_run_id", request.print_run_id)
+            check.size("print_batch_ids", request.print_batch_ids, 0, _MAX_BATCH_IDS)
+            batch_ids = [
+                check.id(f"print_batch_ids[{index}]", batch_id)
+                for index, batch_id in enumerate(request.print_batch_ids[:_MAX_BATCH_IDS])
+            ]
+        run, count = retry_print_batches(self._uow, run_id, batch_ids)
+        return pb.RetryPrintBatchesResponse(print_run=_print_run(run), batch_count=count)
+
+
+def _run_id(
+    request: pb.GetPrintRunRequest
+    | pb.ListPrintBatchesRequest
+    | pb.WatchPrintRunRequest
+    | pb.PausePrintRunRequest
+    | pb.ResumePrintRunRequest,
+) -> str:
+    with validating() as check:
+        return check.id("print_run_id", request.print_run_id)
 
 
 def _print_run(run: PrintRun) -> print_run_pb2.PrintRun:
-    deadline, create_time = Timestamp(), Timestamp()
-    deadline.FromDatetime(run.deadline)
-    create_time.FromDatetime(run.create_time)
-    state = (
-        print_run_pb2.PrintRun.STATE_SUBMITTED if run.submitted else print_run_pb2.PrintRun.STATE_SUBMITTING
-    )
     return print_run_pb2.PrintRun(
-        id=str(run.id),
-        state=state,
-        deadline=deadline,
-        create_time=create_time,
+        id=run.id,
+        state=from_text(print_run_pb2.PrintRun.State, run.state),  # type: ignore[arg-type]
+        deadline=_time(run.deadline),
+        create_time=_time(run.create_time),
         letter_count=run.letter_count,
         batch_count=run.batch_count,
+        submitted_letter_count=run.submitted_letter_count,
         submitted_batch_count=run.submitted_batch_count,
+        parked_batch_count=run.parked_batch_count,
+        pause_time=_time(run.pause_time),
+        collect_time=_time(run.collect_time),
+        complete_time=_time(run.complete_time),
+        manifest_key=run_key(run.id) if run.complete_time else "",
+        report_key=report_key(run.id) if run.complete_time else "",
     )
+
+
+def _volume(volume: Volume) -> print_run_pb2.PrintVolume:
+    return print_run_pb2.PrintVolume(
+        postage=to_proto(volume.postage),
+        batch_count=volume.batch_count,
+        letter_count=volume.letter_count,
+        page_count=volume.page_count,
+        sheet_count=volume.sheet_count,
+    )
+
+
+def _print_batch(run_id: str, batch: PrintBatch) -> print_run_pb2.PrintBatch:
+    return print_run_pb2.PrintBatch(
+        id=batch.id,
+        number=batch.number,
+        postage=to_proto(batch.postage),
+        service_id=batch.service_id or "",
+        letter_count=batch.letter_count,
+        page_count=batch.page_count,
+        sheet_count=batch.sheet_count,
+        submit_time=_time(batch.submit_time),
+        park_reason=batch.park_reason,
+        manifest_key=batch_key(run_id, batch.number, batch.id) if batch.manifest_sha256 else "",
+        manifest_sha256=batch.manifest_sha256,
+    )
+
+
+def _time(moment: datetime | None) -> Timestamp | None:
+    if moment is None:
+        return None
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp

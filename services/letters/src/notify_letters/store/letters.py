@@ -2,15 +2,26 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
-from uuid import UUID
+from datetime import timedelta
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row
+from notify_common.db.columns import id_type
+from notify_common.db.unit_of_work import Tx
+from notify_common.enums import KeyType, Postage
+from notify_common.feeds.producer import read_feed, trim_feed
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from notify_letters.domain.letter import LetterState, NewLetter, Rendered
-from notify_letters.store.tables import letters
+from notify_letters.domain.letter import (
+    EventKind,
+    Letter,
+    LetterEvent,
+    LetterState,
+    LetterToPrint,
+    LetterToRender,
+    NewLetter,
+    Rendered,
+)
+from notify_letters.store.tables import letter_events, letters, print_batches
 
 # One statement for the letters and for the batches that render them: known ids change nothing, and a batch
 # of which nothing is new is not made.
@@ -36,22 +47,24 @@ WITH input AS (
 )
 SELECT count(*) FROM created
 """).bindparams(
-    sa.bindparam("ids", type_=ARRAY(sa.Uuid)),
-    sa.bindparam("service_ids", type_=ARRAY(sa.Uuid)),
-    sa.bindparam("template_ids", type_=ARRAY(sa.Uuid)),
-    sa.bindparam("render_batch_ids", type_=ARRAY(sa.Uuid)),
+    sa.bindparam("ids", type_=ARRAY(id_type())),
+    sa.bindparam("service_ids", type_=ARRAY(id_type())),
+    sa.bindparam("template_ids", type_=ARRAY(id_type())),
+    sa.bindparam("render_batch_ids", type_=ARRAY(id_type())),
     sa.bindparam("create_times", type_=ARRAY(sa.DateTime(timezone=True))),
 )
 
 # Rendering's outcome, its events, and the print batch of the test letters, which wait for no run.
 _RECORD_RENDERED = sa.text("""
 WITH outcome AS (
-    SELECT * FROM unnest(:ids, :kinds, :page_counts, :sheet_counts) AS o (id, kind, page_count, sheet_count)
+    SELECT * FROM unnest(:ids, :kinds, :page_counts, :sheet_counts, :pdf_bytes, :pdf_sha256s)
+        AS o (id, kind, page_count, sheet_count, pdf_bytes, pdf_sha256)
 ), changed AS (
     UPDATE letters l
     SET state = CASE WHEN o.kind = 'ready' AND l.key_type = 'test' THEN 'submitting' ELSE o.kind END,
         print_batch_id = CASE WHEN o.kind = 'ready' AND l.key_type = 'test' THEN :test_batch_id END,
-        page_count = o.page_count, sheet_count = o.sheet_count, update_time = now()
+        page_count = o.page_count, sheet_count = o.sheet_count,
+        pdf_bytes = o.pdf_bytes, pdf_sha256 = o.pdf_sha256, update_time = now()
     FROM outcome o
     WHERE l.id = o.id AND l.state = 'created'
     RETURNING l.id, l.state, o.kind, l.page_count, l.sheet_count
@@ -59,18 +72,19 @@ WITH outcome AS (
     INSERT INTO letter_events (letter_id, kind, page_count, sheet_count)
     SELECT id, kind, page_count, sheet_count FROM changed
 )
-INSERT INTO print_batches (id, letter_count, request_id, traceparent)
-SELECT :test_batch_id, count(*), :request_id, :traceparent FROM changed WHERE state = 'submitting'
+INSERT INTO print_batches (id, letter_count, page_count, sheet_count, request_id, traceparent)
+SELECT :test_batch_id, count(*), sum(page_count), sum(sheet_count), :request_id, :traceparent
+FROM changed WHERE state = 'submitting'
 HAVING count(*) > 0
 """).bindparams(
-    sa.bindparam("ids", type_=ARRAY(sa.Uuid)),
-    sa.bindparam("test_batch_id", type_=sa.Uuid),
+    sa.bindparam("ids", type_=ARRAY(id_type())),
+    sa.bindparam("test_batch_id", type_=id_type()),
 )
 
 
 def create(
-    conn: Connection,
-    batches: Sequence[tuple[UUID, Sequence[NewLetter]]],
+    tx: Tx,
+    batches: Sequence[tuple[str, Sequence[NewLetter]]],
     request_id: str,
     traceparent: str,
 ) -> int:
@@ -84,7 +98,7 @@ def create(
     flat = [(batch_id, letter) for batch_id, batch in batches for letter in batch]
     each = [letter for _, letter in flat]
     return int(
-        conn.execute(
+        tx.execute(
             _CREATE,
             {
                 "ids": [letter.id for letter in each],
@@ -107,32 +121,41 @@ def create(
     )
 
 
-def to_render(conn: Connection, render_batch_id: UUID) -> list[Row[Any]]:
+def to_render(tx: Tx, render_batch_id: str) -> list[LetterToRender]:
     """The letters of a render batch that have no PDF yet, oldest first; at most a batch's size."""
-    return list(
-        conn.execute(
-            sa.select(letters)
-            .where(letters.c.render_batch_id == render_batch_id, letters.c.state == LetterState.CREATED.value)
-            .order_by(letters.c.id)
+    rows = tx.execute(
+        sa.select(
+            letters.c.id,
+            letters.c.service_id,
+            letters.c.template_id,
+            letters.c.template_version,
+            letters.c.personalisation,
+            letters.c.address_lines,
+            letters.c.create_time,
         )
+        .where(letters.c.render_batch_id == render_batch_id, letters.c.state == LetterState.CREATED.value)
+        .order_by(letters.c.id)
     )
+    return [LetterToRender(*row) for row in rows]
 
 
 def record_rendered(
-    conn: Connection, outcomes: Sequence[Rendered], test_batch_id: UUID, request_id: str, traceparent: str
+    tx: Tx, outcomes: Sequence[Rendered], test_batch_id: str, request_id: str, traceparent: str
 ) -> None:
     """Record what rendering a batch came to, with the events that tell of it.
 
     Letters that are no longer `created` are left alone. Test letters that are ready go straight into the
     print batch `test_batch_id`, which is made when there are any.
     """
-    conn.execute(
+    tx.execute(
         _RECORD_RENDERED,
         {
             "ids": [outcome.letter_id for outcome in outcomes],
             "kinds": [outcome.kind.value for outcome in outcomes],
-            "page_counts": [outcome.page_count for outcome in outcomes],
+            "page_counts": [outcome.pdf.page_count for outcome in outcomes],
             "sheet_counts": [outcome.sheet_count for outcome in outcomes],
+            "pdf_bytes": [outcome.pdf.size_bytes for outcome in outcomes],
+            "pdf_sha256s": [outcome.pdf.sha256 for outcome in outcomes],
             "test_batch_id": test_batch_id,
             "request_id": request_id,
             "traceparent": traceparent,
@@ -140,40 +163,90 @@ def record_rendered(
     )
 
 
-def get(conn: Connection, service_id: UUID, letter_id: UUID) -> Row[Any] | None:
+def get(tx: Tx, service_id: str, letter_id: str) -> Letter | None:
     """A service's letter, or None."""
-    return conn.execute(
-        sa.select(letters).where(letters.c.id == letter_id, letters.c.service_id == service_id)
-    ).one_or_none()
-
-
-def to_submit(conn: Connection, print_batch_id: UUID) -> list[Row[Any]]:
-    """The letters of a print batch that providers don't have yet, at most 500, in the order of their ids."""
-    return list(
-        conn.execute(
-            sa.select(
-                letters.c.id,
-                letters.c.service_id,
-                letters.c.key_type,
-                letters.c.address_lines,
-                letters.c.postage,
-                letters.c.reference,
-                letters.c.sheet_count,
-                letters.c.request_id,
-                letters.c.traceparent,
-            )
-            .where(
-                letters.c.print_batch_id == print_batch_id, letters.c.state == LetterState.SUBMITTING.value
-            )
-            .order_by(letters.c.id)
+    # a batch that providers have makes its letters submitted, without a write to each of them
+    submitted = sa.and_(
+        letters.c.state == LetterState.SUBMITTING.value, print_batches.c.submit_time.is_not(None)
+    )
+    row = tx.execute(
+        sa.select(
+            letters.c.id,
+            letters.c.service_id,
+            letters.c.key_type,
+            letters.c.template_id,
+            letters.c.template_version,
+            letters.c.address_lines,
+            letters.c.postage,
+            letters.c.reference,
+            letters.c.create_time,
+            letters.c.request_id.label("origin_request_id"),
+            letters.c.traceparent,
+            sa.case((submitted, LetterState.SUBMITTED.value), else_=letters.c.state).label("state"),
+            letters.c.page_count,
+            letters.c.sheet_count,
         )
-    )
+        .select_from(letters.outerjoin(print_batches, print_batches.c.id == letters.c.print_batch_id))
+        .where(letters.c.id == letter_id, letters.c.service_id == service_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    fields = dict(row._mapping)
+    fields |= {
+        "key_type": KeyType(row.key_type),
+        "postage": Postage(row.postage),
+        "state": LetterState(row.state),
+    }
+    return Letter(**fields)
 
 
-def mark_submitted(conn: Connection, print_batch_id: UUID) -> None:
-    """Record that providers have the letters of a print batch."""
-    conn.execute(
-        sa.update(letters)
-        .values(state=LetterState.SUBMITTED.value, update_time=sa.func.now())
+def to_print(tx: Tx, print_batch_id: str) -> list[LetterToPrint]:
+    """The letters of a print batch, at most 500, in the order in which they are printed."""
+    rows = tx.execute(
+        sa.select(
+            letters.c.id,
+            letters.c.service_id,
+            letters.c.key_type,
+            letters.c.address_lines,
+            letters.c.postage,
+            letters.c.reference,
+            letters.c.page_count,
+            letters.c.sheet_count,
+            letters.c.pdf_sha256,
+            letters.c.request_id,
+            letters.c.traceparent,
+        )
         .where(letters.c.print_batch_id == print_batch_id, letters.c.state == LetterState.SUBMITTING.value)
+        .order_by(letters.c.create_time, letters.c.id)
     )
+    return [
+        LetterToPrint(
+            row.id,
+            row.service_id,
+            KeyType(row.key_type),
+            row.address_lines,
+            Postage(row.postage),
+            row.reference,
+            row.page_count,
+            row.sheet_count,
+            row.pdf_sha256,
+            row.request_id,
+            row.traceparent,
+        )
+        for row in rows
+    ]
+
+
+def read_events(tx: Tx, cursor: str, limit: int) -> tuple[list[LetterEvent], str]:
+    """Events after a cursor, oldest first, and where to go on (design.md §3.4)."""
+    rows, next_cursor = read_feed(tx, letter_events, cursor, limit)
+    events = [
+        LetterEvent(str(row.letter_id), EventKind(row.kind), row.create_time, row.page_count, row.sheet_count)
+        for row in rows
+    ]
+    return events, next_cursor
+
+
+def trim_events(tx: Tx, keep: timedelta) -> int:
+    """Delete a bounded number of events that are older than `keep`; returns how many."""
+    return trim_feed(tx, letter_events, keep)

@@ -1,29 +1,33 @@
 """Tables of the letters context (design.md §3.1)."""
 
+from enum import StrEnum
+
 import sqlalchemy as sa
+from notify_common.db.columns import id_column
 from notify_common.feeds.producer import feed_table
 from notify_common.leases.table import due_index, lease_columns, parked_index
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
 from notify_letters.domain.letter import EventKind, LetterState
+from notify_letters.domain.print_run import PrintRunState
 
 metadata = MetaData()
 
 _instant = sa.DateTime(timezone=True)
 
 
-def _one_of(column: str, values: type[LetterState] | type[EventKind]) -> str:
+def _one_of(column: str, values: type[StrEnum]) -> str:
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
 
 letters = Table(
     "letters",
     metadata,
-    Column("id", sa.Uuid, primary_key=True),
-    Column("service_id", sa.Uuid, nullable=False),
+    id_column("id", primary_key=True),
+    id_column("service_id", nullable=False),
     Column("key_type", sa.Text, nullable=False),
-    Column("template_id", sa.Uuid, nullable=False),
+    id_column("template_id", nullable=False),
     Column("template_version", sa.Integer, nullable=False),
     # [[key, value], …]: a list, because the order of the client's keys matters
     Column("personalisation", JSONB, nullable=False),
@@ -34,9 +38,12 @@ letters = Table(
     Column("state", sa.Text, nullable=False, server_default=LetterState.CREATED.value),
     Column("page_count", sa.Integer, nullable=False, server_default="0"),
     Column("sheet_count", sa.Integer, nullable=False, server_default="0"),
+    Column("pdf_bytes", sa.Integer, nullable=False, server_default="0"),
+    # hexadecimal; empty for PDFs made before it was recorded
+    Column("pdf_sha256", sa.Text, nullable=False, server_default=""),
     Column("update_time", _instant, nullable=False, server_default=sa.func.now()),
-    Column("render_batch_id", sa.Uuid, nullable=False),
-    Column("print_batch_id", sa.Uuid),
+    id_column("render_batch_id", nullable=False),
+    id_column("print_batch_id"),
     Column("request_id", sa.Text, nullable=False),
     Column("traceparent", sa.Text, nullable=False),
     CheckConstraint("key_type IN ('normal', 'test')", name="ck_letters_key_type"),
@@ -47,11 +54,16 @@ Index(
     letters.c.render_batch_id,
     postgresql_where=letters.c.state == sa.literal_column("'created'"),
 )
+# the order of print runs, whose collecting goes along it
 Index(
-    "ix_letters_to_print",
+    "ix_letters_print_order",
+    letters.c.postage,
+    letters.c.service_id,
     letters.c.create_time,
-    postgresql_where=letters.c.state == sa.literal_column("'ready'"),
+    letters.c.id,
+    postgresql_where=sa.text("state = 'ready' AND key_type = 'normal'"),
 )
+# letters by their print batch: they stay in this state
 Index(
     "ix_letters_to_submit",
     letters.c.print_batch_id,
@@ -63,7 +75,7 @@ Index(
 render_batches = Table(
     "render_batches",
     metadata,
-    Column("id", sa.Uuid, primary_key=True),
+    id_column("id", primary_key=True),
     Column("enqueued_until", _instant),
     *lease_columns(),
 )
@@ -73,21 +85,51 @@ parked_index(render_batches)
 print_runs = Table(
     "print_runs",
     metadata,
-    Column("id", sa.Uuid, primary_key=True),
+    id_column("id", primary_key=True),
     Column("deadline", _instant, nullable=False),
     Column("create_time", _instant, nullable=False, server_default=sa.func.now()),
+    Column("state", sa.Text, nullable=False, server_default=PrintRunState.SUBMITTED.value),
+    Column("pause_time", _instant),
+    Column("collect_time", _instant),
+    Column("complete_time", _instant),
+    # while collecting: the last letter taken in the order of ix_letters_print_order (null: none in this
+    # round) and how many this round took
+    Column("last_postage", sa.Text),
+    id_column("last_service_id"),
+    Column("last_create_time", _instant),
+    id_column("last_letter_id"),
+    Column("round_letter_count", sa.BigInteger, nullable=False, server_default="0"),
+    Column("letter_count", sa.BigInteger, nullable=False, server_default="0"),
+    Column("batch_count", sa.Integer, nullable=False, server_default="0"),
+    Column("request_id", sa.Text, nullable=False, server_default=""),
+    Column("traceparent", sa.Text, nullable=False, server_default=""),
+    CheckConstraint(_one_of("state", PrintRunState), name="ck_print_runs_state"),
 )
 Index("ix_print_runs_newest", print_runs.c.create_time, print_runs.c.id)
+Index(
+    "ix_print_runs_open",
+    print_runs.c.create_time,
+    postgresql_where=sa.text("state IN ('collecting', 'submitting')"),
+)
 
 print_batches = Table(
     "print_batches",
     metadata,
-    Column("id", sa.Uuid, primary_key=True),
+    id_column("id", primary_key=True),
     # null: letters of test keys, which belong to no run
-    Column("print_run_id", sa.Uuid, ForeignKey(print_runs.c.id)),
+    id_column("print_run_id", ForeignKey(print_runs.c.id)),
+    # place in the run, from 1; 0 for test letters and for batches made before they were numbered
+    Column("number", sa.Integer, nullable=False, server_default="0"),
     # the class of post that a run's batch is of; null for test letters
     Column("postage", sa.Text),
+    # the service that a run's batch is of; null for test letters and batches made before they were cut by it
+    id_column("service_id"),
     Column("letter_count", sa.Integer, nullable=False),
+    Column("page_count", sa.Integer, nullable=False, server_default="0"),
+    Column("sheet_count", sa.Integer, nullable=False, server_default="0"),
+    # how many letters providers said they have
+    Column("taken_count", sa.Integer),
+    Column("manifest_sha256", sa.Text, nullable=False, server_default=""),
     Column("submit_time", _instant),
     Column("enqueued_until", _instant),
     *lease_columns(),
@@ -96,11 +138,16 @@ print_batches = Table(
 due_index(print_batches)
 parked_index(print_batches)
 Index("ix_print_batches_print_run_id", print_batches.c.print_run_id)
+Index(
+    "ix_print_batches_unsubmitted",
+    print_batches.c.print_run_id,
+    postgresql_where=print_batches.c.submit_time.is_(None),
+)
 
 letter_events = feed_table(
     "letter_events",
     metadata,
-    Column("letter_id", sa.Uuid, nullable=False),
+    id_column("letter_id", nullable=False),
     Column("kind", sa.Text, nullable=False),
     Column("page_count", sa.Integer, nullable=False),
     Column("sheet_count", sa.Integer, nullable=False),

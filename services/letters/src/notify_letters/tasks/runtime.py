@@ -2,26 +2,18 @@
 
 from typing import Protocol
 
-from notify_common.db.unit_of_work import UnitOfWork
-
-from notify_letters.usecases.render_batch import RenderBatch
-from notify_letters.usecases.submit_batch import SubmitBatch
-
 
 class Parts(Protocol):
-    """The parts that tasks use, each made when first asked for."""
+    """What the tasks do, bound to the parts it takes."""
 
-    @property
-    def uow(self) -> UnitOfWork:
-        """The database."""
+    def render_batch(self, batch_id: str) -> bool:
+        """See `usecases.render_batch`."""
 
-    @property
-    def render_batch(self) -> RenderBatch:
-        """Behind the task of that name."""
+    def submit_batch(self, batch_id: str) -> bool:
+        """See `usecases.submit_batch`."""
 
-    @property
-    def submit_batch(self) -> SubmitBatch:
-        """Behind the task of that name."""
+    def start_daily_print_run(self) -> object:
+        """See `usecases.start_print_run`."""
 
     def close(self) -> None:
         """Close what is open."""

@@ -1,7 +1,5 @@
 """The task that hands print batches to providers."""
 
-from uuid import UUID
-
 from celery import shared_task
 
 from notify_letters.clients.broker import SUBMIT_BATCH
@@ -11,4 +9,4 @@ from notify_letters.tasks import runtime
 @shared_task(name=SUBMIT_BATCH)
 def submit_batch(batch_id: str) -> None:
     """Submit one print batch; idempotent, see `usecases.submit_batch`."""
-    runtime.parts().submit_batch(UUID(batch_id))
+    runtime.parts().submit_batch(batch_id)

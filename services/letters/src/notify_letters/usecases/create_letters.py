@@ -20,6 +20,6 @@ def create_letters(uow: UnitOfWork, letters: Sequence[NewLetter]) -> int:
     Args:
         letters: at most 500.
     """
-    batches = [(ids.uuid7(), batch) for batch in render_batches(letters)]
-    with uow.autocommit() as conn:
-        return store.create(conn, batches, request_id.get(), current_traceparent())
+    batches = [(ids.new_id(), batch) for batch in render_batches(letters)]
+    with uow.autocommit() as tx:
+        return store.create(tx, batches, request_id.get(), current_traceparent())

@@ -2,19 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import NamedTuple
 
 from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
-from notify_common.feeds.producer import read_feed, trim_feed
-from sqlalchemy import Row
 
-from notify_letters.domain.letter import pdf_key
+from notify_letters.domain.letter import Letter, LetterEvent, pdf_key
 from notify_letters.pdf.pages import page_png
 from notify_letters.store import letters
-from notify_letters.store.tables import letter_events
 
 CHUNK_BYTES = 256 * 1024
 
@@ -27,20 +23,20 @@ class PdfDownload(NamedTuple):
     chunks: Iterator[bytes]
 
 
-def get_letter(uow: UnitOfWork, service_id: UUID, letter_id: UUID) -> Row[Any]:
+def get_letter(uow: UnitOfWork, service_id: str, letter_id: str) -> Letter:
     """A service's letter.
 
     Raises:
         NotifyError: LETTER_NOT_FOUND.
     """
-    with uow.autocommit() as conn:
-        letter = letters.get(conn, service_id, letter_id)
+    with uow.autocommit() as tx:
+        letter = letters.get(tx, service_id, letter_id)
     if letter is None:
         raise NotifyError("LETTER_NOT_FOUND")
     return letter
 
 
-def download_pdf(uow: UnitOfWork, blobs: BlobStore, service_id: UUID, letter_id: UUID) -> PdfDownload:
+def download_pdf(uow: UnitOfWork, blobs: BlobStore, service_id: str, letter_id: str) -> PdfDownload:
     """A letter's PDF in chunks of at most 256 KiB. No transaction is open while they are read.
 
     Raises:
@@ -52,7 +48,7 @@ def download_pdf(uow: UnitOfWork, blobs: BlobStore, service_id: UUID, letter_id:
 
 
 def get_page_image(
-    uow: UnitOfWork, blobs: BlobStore, service_id: UUID, letter_id: UUID, page_number: int
+    uow: UnitOfWork, blobs: BlobStore, service_id: str, letter_id: str, page_number: int
 ) -> tuple[bytes, int]:
     """One page of a letter, from 1, as a PNG about 1,000 pixels wide, and the number of pages.
 
@@ -65,19 +61,19 @@ def get_page_image(
     return page_png(blobs.get(pdf_key(letter_id)), page_number), letter.page_count
 
 
-def list_letter_events(uow: UnitOfWork, cursor: str, limit: int) -> tuple[list[Row[Any]], str]:
+def list_letter_events(uow: UnitOfWork, cursor: str, limit: int) -> tuple[list[LetterEvent], str]:
     """Events after a cursor, oldest first, and where to go on (design.md §3.4)."""
-    with uow.autocommit() as conn:
-        return read_feed(conn, letter_events, cursor, limit)
+    with uow.autocommit() as tx:
+        return letters.read_events(tx, cursor, limit)
 
 
 def trim_letter_events(uow: UnitOfWork, keep_days: float) -> int:
     """Delete a bounded number of events that are older than these days; returns how many."""
-    with uow.begin() as conn:
-        return trim_feed(conn, letter_events, timedelta(days=keep_days))
+    with uow.begin() as tx:
+        return letters.trim_events(tx, timedelta(days=keep_days))
 
 
-def _with_pdf(uow: UnitOfWork, service_id: UUID, letter_id: UUID) -> Row[Any]:
+def _with_pdf(uow: UnitOfWork, service_id: str, letter_id: str) -> Letter:
     letter = get_letter(uow, service_id, letter_id)
     if not letter.page_count:
         raise NotifyError("PDF_NOT_READY")

@@ -3,15 +3,15 @@
 from datetime import timedelta
 
 from notify_common.db.unit_of_work import UnitOfWork
-from sqlalchemy import Table
+from notify_common.leases.table import Queue
 
 from notify_letters.clients.broker import Broker
-from notify_letters.store import batches
+from notify_letters.store import batches as store
 
 SEND_AT_ONCE = 100
 
 
-class Relay:
+class BatchRelay:
     """Sends the tasks of one table's due batches.
 
     Idempotency key: the batch's id. Dying between the commit and the send delays a batch by `resend_after`,
@@ -20,36 +20,42 @@ class Relay:
     """
 
     def __init__(
-        self, table: Table, task: str, queue: str, broker: Broker, resend_after: timedelta, max_waiting: int
+        self,
+        batches: Queue,
+        task: str,
+        celery_queue: str,
+        broker: Broker,
+        resend_after: timedelta,
+        max_waiting: int,
     ) -> None:
-        self._table = table
+        self._batches = batches
         self._task = task
-        self._queue = queue
+        self._celery_queue = celery_queue
         self._broker = broker
         self._resend_after = resend_after
         self._max_waiting = max_waiting
 
-    def __call__(self, uow: UnitOfWork) -> int:
+    def send_due(self, uow: UnitOfWork) -> int:
         """Send up to 100 tasks and return how many.
 
         Raises:
             kombu.exceptions.OperationalError: the broker can't be reached; what was not sent is due again.
         """
-        with uow.autocommit() as conn:
-            if not batches.any_to_enqueue(conn, self._table):
+        with uow.autocommit() as tx:
+            if not store.any_to_enqueue(tx, self._batches):
                 return 0
-        room = min(SEND_AT_ONCE, self._max_waiting - self._broker.waiting(self._queue))
+        room = min(SEND_AT_ONCE, self._max_waiting - self._broker.waiting(self._celery_queue))
         if room <= 0:
             return 0
-        with uow.begin() as conn:
-            batch_ids = batches.take_to_enqueue(conn, self._table, room, self._resend_after)
+        with uow.begin() as tx:
+            batch_ids = store.take_to_enqueue(tx, self._batches, room, self._resend_after)
         sent = 0
         try:
             for batch_id in batch_ids:
-                self._broker.send(self._task, self._queue, batch_id)
+                self._broker.send(self._task, self._celery_queue, batch_id)
                 sent += 1
         finally:
             if sent < len(batch_ids):
-                with uow.begin() as conn:
-                    batches.give_back(conn, self._table, batch_ids[sent:])
+                with uow.begin() as tx:
+                    store.give_back(tx, self._batches, batch_ids[sent:])
         return sent
