@@ -140,6 +140,12 @@ bench-dispatch: setup ## messages handed to a provider stub a second (MESSAGES=2
 bench-render: setup ## letters typeset a second (LETTERS=200)
 	@$(BIN)/python services/letters/bench/bench_render.py --letters $(LETTERS)
 
+ROWS ?= 100000
+KILL ?=
+.PHONY: bench-print-run
+bench-print-run: setup ## letters from the start of a print run to the printer's queue a second (ROWS=100000, KILL=1)
+	@$(BIN)/python tests/load/bench_print_run.py --rows $(ROWS) $(if $(KILL),--kill --no-comparison)
+
 .PHONY: bench-content
 bench-content: setup ## texts, emails, numbers and spreadsheet rows a second on one core
 	@$(BIN)/python services/common/bench/bench_content.py

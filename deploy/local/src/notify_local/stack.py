@@ -85,7 +85,7 @@ class Stack:
         self.ledger = Ledger(self.folder / "processes.json")
         self.processes: dict[str, ChildProcess] = {}
         self._ready: dict[str, Callable[[], bool]] = {}
-        self._backing: list[BackingServer] = []
+        self.backing: list[BackingServer] = []
         self.certificates: dict[str, CertificateFiles] = {}
         self.app_urls: dict[str, str] = {}
         self.grpc_targets: dict[str, str] = {}
@@ -129,7 +129,7 @@ class Stack:
         redis = Redis(self.folder / "redis", next(ports))
         objects = ObjectStore(self.folder / "objects", next(ports))
         for server in (self.postgres, redis, objects):
-            self._backing.append(server)
+            self.backing.append(server)
             server.start()
             self._write_down(server.pid)
         self.redis_url = redis.url
@@ -221,8 +221,8 @@ class Stack:
             process.signal(signal.SIGTERM)
         for process in reversed(self.processes.values()):
             process.stop()
-        while self._backing:
-            server = self._backing.pop()
+        while self.backing:
+            server = self.backing.pop()
             progress(server.name)
             server.stop()
         self.ledger.clear()

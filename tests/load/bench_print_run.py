@@ -1,0 +1,417 @@
+"""A print run at scale: from its start until providers have recorded every letter, at constant memory.
+
+The letters are made by SQL, in several services and classes of post; all of them tell of one same PDF,
+which nothing here reads (PDFs go from the blob store to the printer later). Everything else is real:
+PostgreSQL that writes durably, Redis, the object store, mTLS, and the processes that take part, each
+started with its own command: letters (serve), letters-work, letters-celery (PROCESSES of them share the
+batches), providers (serve). Nothing is dispatched meanwhile.
+
+1. small: a run over SMALL letters in a house of its own, for the memory of each process.
+2. large: the same over ROWS letters: letters a second from StartPrintRun to the last batch recorded, in all
+   and by tenths of the run; memory; then every manifest is read, its signature and hashes checked, and
+   every letter must be in exactly one, and in providers exactly once.
+3. comparison: one process fetches all ROWS letters at once, hands them to the same providers in batches of
+   500 and marks them: its memory and its speed, without manifests, claims, or a way to go on.
+
+With --kill, letters-work, letters-celery and providers are killed at random, again and again, while the run
+goes on. Prints a table and one JSON line; ends with status 1 where a bound is broken that does not depend
+on the machine.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import sqlalchemy as sa
+from notify.letters.v1 import print_runs_service_pb2 as pb
+from notify.letters.v1.print_run_pb2 import PrintRun
+from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
+from notify_common import ids
+from notify_common.blobs.s3 import BlobStore
+from notify_common.db.engine import create_engine
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_local.backing import ObjectStore, wait_until
+from notify_local.stack import Options, Stack
+
+TAKING_PART = ("letters", "letters-work", "letters-celery", "providers")
+KILLED = ("letters-work", "letters-celery", "providers")
+SERVICES = 20
+ROWS_A_STATEMENT = 50_000
+DRAIN_SECONDS = 3600.0
+MEMORY_BOUND_MIB = 150
+GROWTH_BOUND = 0.10
+
+_MAKE = """
+INSERT INTO letters (id, service_id, key_type, template_id, template_version, personalisation, address_lines,
+                     postage, reference, create_time, state, page_count, sheet_count, pdf_bytes, pdf_sha256,
+                     render_batch_id, request_id, traceparent)
+SELECT gen_random_uuid(), md5((n % :services)::text)::uuid, 'normal', md5('template')::uuid, 1,
+       '[["name", "Ms Example of Exampleton"], ["date", "1 December 2026"], ["amount", "130.20"]]',
+       '["Ms A Example", "Flat 4", "27 High Street", "Exampleton", "EX1 2BB"]',
+       (ARRAY['second', 'second', 'economy', 'first', 'second', 'europe'])[1 + n % 6],
+       lpad(n::text, 16, '0'), now() - interval '1 hour' + n * interval '1 ms', 'ready', 2, 1, 40000,
+       :sha256, md5((n / 40)::text)::uuid, md5(n::text), ''
+FROM generate_series(:first, :last) AS n
+"""
+
+
+@dataclass
+class Peaks:
+    """The most memory that each process had so far, in MiB: our own resident, the database's unshared."""
+
+    mib: dict[str, float] = field(default_factory=dict)
+
+    def note(self, name: str, bytes_: float) -> None:
+        """Keep the larger."""
+        self.mib[name] = max(self.mib.get(name, 0.0), bytes_ / 2**20)
+
+
+@dataclass
+class Outcome:
+    """How a run went."""
+
+    rows: int
+    seconds: float
+    per_second: float
+    tenths: list[int]
+    """Letters a second in each tenth of the run, by the times at which batches were recorded."""
+    peaks: dict[str, float]
+    kills: int
+
+
+def main() -> None:
+    """Run all parts."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=100_000, help="letters of the large run")
+    parser.add_argument("--small", type=int, default=10_000, help="letters of the small run")
+    parser.add_argument("--processes", type=int, default=2, help="Celery processes that submit")
+    parser.add_argument("--kill", action="store_true", help="kill processes at random meanwhile")
+    parser.add_argument("--no-comparison", action="store_true", help="leave out fetching all rows at once")
+    parser.add_argument("--fetch-all", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.fetch_all:
+        _fetch_all(json.loads(arguments.fetch_all))
+        return
+    result: dict[str, Any] = {"bench": "print-run", "rows": arguments.rows, "small": arguments.small}
+    with _house(arguments.processes, arguments.kill) as stack:
+        small = _run(stack, arguments.small, arguments.kill)
+        _verify(stack, arguments.small)
+    with _house(arguments.processes, arguments.kill) as stack:
+        large = _run(stack, arguments.rows, arguments.kill)
+        _verify(stack, arguments.rows)
+        if not arguments.no_comparison:
+            result |= _compare(stack)
+    growth = {
+        name: large.peaks[name] / small.peaks[name] - 1 for name in large.peaks if small.peaks.get(name)
+    }
+    result |= {
+        "letters_per_second": round(large.per_second),
+        "seconds": round(large.seconds, 1),
+        "letters_per_second_by_tenths": large.tenths,
+        "kills": small.kills + large.kills,
+        "peak_mib_small": {name: round(mib) for name, mib in small.peaks.items()},
+        "peak_mib": {name: round(mib) for name, mib in large.peaks.items()},
+        "growth_percent": {name: round(100 * part, 1) for name, part in growth.items()},
+        "machine": _machine(),
+    }
+    for name, value in result.items():
+        print(f"{name:32} {value}")
+    print(json.dumps(result))
+    ours = {name: mib for name, mib in large.peaks.items() if not name.startswith("postgres")}
+    broken = [f"{name}: {mib:.0f} MiB" for name, mib in ours.items() if mib > MEMORY_BOUND_MIB]
+    if not arguments.kill:  # what is killed starts small again
+        broken += [
+            f"{name} grows by {growth[name]:.0%}" for name in ours if growth.get(name, 0) > GROWTH_BOUND
+        ]
+    if broken:
+        sys.exit("bounds broken: " + "; ".join(broken))
+
+
+@contextmanager
+def _house(processes: int, kill: bool) -> Iterator[Stack]:
+    """A house of which only the processes that take part are left running."""
+    quick = {"NOTIFY_LETTERS_LEASE_SECONDS": "10", "NOTIFY_LETTERS_RESEND_SECONDS": "10"} if kill else {}
+    with ExitStack() as closing:
+        folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="notify-bench-")))
+        folder.chmod(0o755)
+        extra = {name: dict(quick) for name in ("letters", "letters-work", "letters-celery")}
+        extra["letters-celery"]["NOTIFY_LETTERS_WORKER_PROCESSES"] = str(processes)
+        options = Options(
+            folder,
+            console=False,
+            extra_environment=extra,
+            postgres_settings={
+                "shared_buffers": "256MB",
+                "max_wal_size": "4GB",
+                "checkpoint_timeout": "15min",
+            },
+        )
+        stack = Stack(options)
+        _progress("starting a house")
+        stack.start()
+        closing.callback(stack.stop)
+        for name, process in stack.processes.items():
+            if name not in TAKING_PART:
+                process.stop()
+        yield stack
+
+
+def _run(stack: Stack, rows: int, kill: bool) -> Outcome:
+    letters = _database(stack, "letters")
+    _progress(f"making {rows} letters")
+    sha256 = hashlib.sha256(b"the one PDF").hexdigest()
+    for first in range(1, rows + 1, ROWS_A_STATEMENT):
+        with letters.begin() as tx:
+            tx.execute(sa.text("SET LOCAL statement_timeout = 0"))
+            values = {
+                "services": SERVICES,
+                "first": first,
+                "last": min(first + ROWS_A_STATEMENT - 1, rows),
+                "sha256": sha256,
+            }
+            tx.execute(sa.text(_MAKE), values)
+    assert stack.postgres is not None
+    owner = sa.create_engine(stack.postgres.url.replace("/postgres?", "/notify_letters?")).execution_options(
+        isolation_level="AUTOCOMMIT"
+    )
+    with owner.connect() as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE letters")
+        connection.exec_driver_sql("CHECKPOINT")
+    owner.dispose()
+    stop = threading.Event()
+    peaks = Peaks()
+    watching = threading.Thread(target=_watch_memory, args=(stack, peaks, stop), daemon=True)
+    watching.start()
+    kills: list[str] = []
+    with stack.operator_channel(stack.grpc_targets["letters"]) as channel:
+        runs: Any = PrintRunsServiceStub(channel)
+        run_id = ids.new_id()
+        runs.StartPrintRun(pb.StartPrintRunRequest(request_id=run_id), timeout=10)
+        if kill:
+            killing = threading.Thread(target=_kill, args=(stack, kills, stop), daemon=True)
+            killing.start()
+        last_said = time.monotonic()
+
+        def complete() -> bool:
+            nonlocal last_said
+            run = runs.GetPrintRun(pb.GetPrintRunRequest(print_run_id=run_id), timeout=10).print_run
+            if time.monotonic() - last_said > 5:
+                last_said = time.monotonic()
+                _progress(f"{run.letter_count} collected, {run.submitted_letter_count} recorded")
+            if run.state == PrintRun.STATE_UNRECONCILED:
+                sys.exit("the counts of the run disagree")
+            return bool(run.state == PrintRun.STATE_SUBMITTED)
+
+        if not wait_until(complete, DRAIN_SECONDS, interval=0.5):
+            sys.exit("the run did not complete")
+        if kill:
+            stop.set()
+            killing.join()
+        run = runs.GetPrintRun(pb.GetPrintRunRequest(print_run_id=run_id), timeout=10).print_run
+    stop.set()
+    watching.join()
+    with letters.autocommit() as tx:
+        times = tx.execute(
+            sa.text("""
+                SELECT extract(epoch FROM b.submit_time - r.create_time)::float8, b.letter_count
+                FROM print_batches b JOIN print_runs r ON r.id = b.print_run_id
+                WHERE r.id = :id ORDER BY 1
+            """),
+            {"id": run_id},
+        ).all()
+    letters.engine.dispose()
+    if run.letter_count != rows or sum(count for _, count in times) != rows:
+        sys.exit(f"{run.letter_count} of {rows} letters are in the run")
+    seconds = times[-1][0]
+    return Outcome(rows, seconds, rows / seconds, _tenths([(t, n) for t, n in times]), peaks.mib, len(kills))
+
+
+def _tenths(times: list[tuple[float, int]]) -> list[int]:
+    """Letters a second in each tenth of the letters."""
+    rows = sum(count for _, count in times)
+    rates: list[int] = []
+    done, began, counted = 0, 0.0, 0
+    for moment, count in times:
+        done += count
+        counted += count
+        if done * 10 >= rows * (len(rates) + 1) and moment > began:
+            rates.append(round(counted / (moment - began)))
+            began, counted = moment, 0
+    return rates
+
+
+def _verify(stack: Stack, rows: int) -> None:
+    """Every letter is in exactly one manifest and once in providers; every hash matches."""
+    _progress("reading the manifests")
+    objects = next(server for server in stack.backing if isinstance(server, ObjectStore))
+    blobs = BlobStore(
+        objects.url, "notify-letters", objects.access_key, objects.secret_key, region=objects.region
+    )
+    letters = _database(stack, "letters")
+    with letters.autocommit() as tx:
+        (run_id,) = tx.execute(sa.text("SELECT id FROM print_runs WHERE letter_count > 0")).one()
+    manifest = blobs.get(f"letters/manifests/{run_id}/run.jsonl")
+    seen: set[bytes] = set()
+    for line in list(map(json.loads, manifest.splitlines()))[1:-1]:
+        written = blobs.get(line["manifest"])
+        if hashlib.sha256(written).hexdigest() != line["sha256"]:
+            sys.exit(f"the hash of {line['manifest']} does not match")
+        for printed in list(map(json.loads, written.splitlines()))[1:-1]:
+            letter_id = bytes.fromhex(printed["id"].replace("-", ""))
+            if letter_id in seen:
+                sys.exit("a letter is in two manifests")
+            seen.add(letter_id)
+    providers = _database(stack, "providers")
+    with providers.autocommit() as tx:
+        recorded = tx.execute(sa.text("SELECT count(*) FROM dispatches")).scalar_one()
+    letters.engine.dispose()
+    providers.engine.dispose()
+    if not len(seen) == recorded == rows:
+        sys.exit(f"{rows} letters, {len(seen)} in manifests, {recorded} with providers")
+
+
+def _compare(stack: Stack) -> dict[str, Any]:
+    """Fetch all rows at once, in a process of its own."""
+    _progress("the same by fetching all rows at once")
+    assert stack.postgres is not None
+    providers = sa.create_engine(stack.postgres.url.replace("/postgres?", "/notify_providers?"))
+    with providers.begin() as connection:
+        connection.exec_driver_sql("TRUNCATE dispatches")
+    providers.dispose()
+    certificate = stack.certificates["letters"]
+    told = {
+        "url": stack.app_urls["letters"],
+        "target": stack.grpc_targets["providers"],
+        "tls": {
+            "tls_ca_file": str(certificate.ca),
+            "tls_cert_file": str(certificate.cert),
+            "tls_key_file": str(certificate.key),
+        },
+    }
+    command = [sys.executable, __file__, "--fetch-all", json.dumps(told)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return {f"fetch_all_{name}": value for name, value in json.loads(done.stdout).items()}
+
+
+def _fetch_all(told: dict[str, Any]) -> None:
+    """The comparison: everything into memory, then batch by batch to providers, then one mark for all."""
+    from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
+    from notify_common.enums import KeyType, Postage
+    from notify_common.rpc.channel import Channels
+    from notify_common.settings import ServiceSettings
+    from notify_letters.clients.providers import ProvidersClient
+    from notify_letters.domain.letter import LetterToPrint
+
+    uow = UnitOfWork(create_engine(told["url"], 1, statement_timeout_ms=0))
+    channels = Channels(ServiceSettings(**told["tls"]))
+    client = ProvidersClient(DispatchServiceStub(channels.get("providers", told["target"])), 60)
+    started = time.perf_counter()
+    with uow.begin() as tx:
+        rows = tx.execute(
+            sa.text("""
+                SELECT id::text, service_id::text, key_type, address_lines, postage, reference, page_count,
+                       sheet_count, pdf_sha256, request_id, traceparent
+                FROM letters WHERE print_batch_id IS NOT NULL ORDER BY postage, service_id, create_time, id
+            """)
+        ).all()
+    for start in range(0, len(rows), 500):
+        letters = [
+            LetterToPrint(
+                **{**row._mapping, "key_type": KeyType(row.key_type), "postage": Postage(row.postage)}
+            )
+            for row in rows[start : start + 500]
+        ]
+        client.submit_print_batch(ids.new_id(), letters)
+    with uow.begin() as tx:
+        tx.execute(sa.text("UPDATE letters SET state = 'submitted' WHERE print_batch_id IS NOT NULL"))
+    seconds = time.perf_counter() - started
+    channels.close()
+    peak = _high_water(psutil.Process())
+    print(json.dumps({"letters_per_second": round(len(rows) / seconds), "peak_mib": round(peak / 2**20)}))
+
+
+def _kill(stack: Stack, kills: list[str], stop: threading.Event) -> None:
+    while not stop.wait(random.uniform(2, 6)):
+        name = random.choice(KILLED)
+        stack.kill(name)
+        kills.append(name)
+        stop.wait(random.uniform(0, 1))
+        stack.restart(name)
+
+
+def _watch_memory(stack: Stack, peaks: Peaks, stop: threading.Event) -> None:
+    """Note the memory of each process, and of each that it made, ten times in two seconds."""
+    assert stack.postgres is not None
+    while not stop.wait(0.2):
+        for name in TAKING_PART:
+            pid = stack.processes[name].pid
+            for number, process in enumerate(_family(pid)):
+                _note(peaks, name if number == 0 else f"{name} pool", process, _high_water)
+        for process in _family(stack.postgres.pid)[1:]:
+            _note(peaks, "postgres, unshared", process, _unshared)
+        for server in stack.backing:
+            if server is not stack.postgres:
+                for process in _family(server.pid)[:1]:
+                    _note(peaks, server.name, process, _high_water)
+
+
+def _family(pid: int | None) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def _note(peaks: Peaks, name: str, process: psutil.Process, measure: Any) -> None:
+    try:
+        peaks.note(name, measure(process))
+    except (psutil.Error, OSError):
+        return
+
+
+def _high_water(process: psutil.Process) -> int:
+    """Bytes that were resident at most (VmHWM)."""
+    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _unshared(process: psutil.Process) -> int:
+    """Bytes of its own: without the buffers that all backends share."""
+    return int(process.memory_full_info().uss)
+
+
+def _database(stack: Stack, context: str) -> UnitOfWork:
+    return UnitOfWork(create_engine(stack.app_urls[context], 1, statement_timeout_ms=0))
+
+
+def _machine() -> str:
+    return (
+        f"{os.cpu_count()} x {platform.processor() or platform.machine()}, Python {platform.python_version()}"
+    )
+
+
+def _progress(text: str) -> None:
+    print(f"  {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
