@@ -173,7 +173,7 @@ def _house(processes: int, kill: bool) -> Iterator[Stack]:
 
 
 def _run(stack: Stack, rows: int, kill: bool) -> Outcome:
-    letters = _database(stack, "letters")
+    letters = _database(stack.app_urls["letters"])
     _progress(f"making {rows} letters")
     sha256 = hashlib.sha256(b"the one PDF").hexdigest()
     for first in range(1, rows + 1, ROWS_A_STATEMENT):
@@ -187,13 +187,11 @@ def _run(stack: Stack, rows: int, kill: bool) -> Outcome:
             }
             tx.execute(sa.text(_MAKE), values)
     assert stack.postgres is not None
-    owner = sa.create_engine(stack.postgres.url.replace("/postgres?", "/notify_letters?")).execution_options(
-        isolation_level="AUTOCOMMIT"
-    )
-    with owner.connect() as connection:
-        connection.exec_driver_sql("VACUUM ANALYZE letters")
-        connection.exec_driver_sql("CHECKPOINT")
-    owner.dispose()
+    owner = _database(stack.postgres.url.replace("/postgres?", "/notify_letters?"))
+    with owner.autocommit() as tx:
+        tx.exec_driver_sql("VACUUM ANALYZE letters")
+        tx.exec_driver_sql("CHECKPOINT")
+    owner.engine.dispose()
     stop = threading.Event()
     peaks = Peaks()
     watching = threading.Thread(target=_watch_memory, args=(stack, peaks, stop), daemon=True)
@@ -263,7 +261,7 @@ def _verify(stack: Stack, rows: int) -> None:
     blobs = BlobStore(
         objects.url, "notify-letters", objects.access_key, objects.secret_key, region=objects.region
     )
-    letters = _database(stack, "letters")
+    letters = _database(stack.app_urls["letters"])
     with letters.autocommit() as tx:
         (run_id,) = tx.execute(sa.text("SELECT id FROM print_runs WHERE letter_count > 0")).one()
     manifest = blobs.get(f"letters/manifests/{run_id}/run.jsonl")
@@ -277,7 +275,7 @@ def _verify(stack: Stack, rows: int) -> None:
             if letter_id in seen:
                 sys.exit("a letter is in two manifests")
             seen.add(letter_id)
-    providers = _database(stack, "providers")
+    providers = _database(stack.app_urls["providers"])
     with providers.autocommit() as tx:
         recorded = tx.execute(sa.text("SELECT count(*) FROM dispatches")).scalar_one()
     letters.engine.dispose()
@@ -290,10 +288,10 @@ def _compare(stack: Stack) -> dict[str, Any]:
     """Fetch all rows at once, in a process of its own."""
     _progress("the same by fetching all rows at once")
     assert stack.postgres is not None
-    providers = sa.create_engine(stack.postgres.url.replace("/postgres?", "/notify_providers?"))
-    with providers.begin() as connection:
-        connection.exec_driver_sql("TRUNCATE dispatches")
-    providers.dispose()
+    providers = _database(stack.postgres.url.replace("/postgres?", "/notify_providers?"))
+    with providers.begin() as tx:
+        tx.exec_driver_sql("TRUNCATE dispatches")
+    providers.engine.dispose()
     certificate = stack.certificates["letters"]
     told = {
         "url": stack.app_urls["letters"],
@@ -399,8 +397,8 @@ def _unshared(process: psutil.Process) -> int:
     return int(process.memory_full_info().uss)
 
 
-def _database(stack: Stack, context: str) -> UnitOfWork:
-    return UnitOfWork(create_engine(stack.app_urls[context], 1, statement_timeout_ms=0))
+def _database(url: str) -> UnitOfWork:
+    return UnitOfWork(create_engine(url, 1, statement_timeout_ms=0))
 
 
 def _machine() -> str:

@@ -10,7 +10,6 @@ from notify_common.enums import KeyType, Postage
 MAX_PAGES = 10
 MAX_ADDRESS_LINE = 200
 """Characters of an address line: a longer one would be too small to read. 500 letters stay within a chunk."""
-MAX_CREATE = 500
 RENDER_BATCH_SIZE = 40
 
 PersonalisationValue = str | list[str] | None

@@ -15,7 +15,6 @@ from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.rpc.enums import from_text, to_proto
 from notify_common.rpc.paging import Pager, page_size
-from notify_common.rpc.validate import validating
 
 from notify_letters.domain.manifest import batch_key, report_key, run_key
 from notify_letters.domain.print_run import PrintBatch, PrintRun, Volume
@@ -29,7 +28,6 @@ from notify_letters.usecases.read_print_runs import (
 from notify_letters.usecases.start_print_run import start_print_run
 
 _LIST: Final = {"list": "print_runs"}
-_MAX_BATCH_IDS: Final = 500
 _WATCHERS: Final = 2
 """Of the process's threads, each of which serves one stream."""
 _WATCH_EVERY_SECONDS: Final = 0.5
@@ -48,16 +46,15 @@ class PrintRunsServicer(PrintRunsServiceServicer):
         self, request: pb.StartPrintRunRequest, context: grpc.ServicerContext
     ) -> pb.StartPrintRunResponse:
         """Start a run; see the proto."""
-        with validating() as check:
-            run_id = check.id("request_id", request.request_id)
-            deadline = check.optional_timestamp("deadline", request) or clock.now()
-        return pb.StartPrintRunResponse(print_run=_print_run(start_print_run(self._uow, run_id, deadline)))
+        deadline = request.deadline.ToDatetime(UTC) if request.HasField("deadline") else clock.now()
+        run = start_print_run(self._uow, request.request_id, deadline)
+        return pb.StartPrintRunResponse(print_run=_print_run(run))
 
     def GetPrintRun(
         self, request: pb.GetPrintRunRequest, context: grpc.ServicerContext
     ) -> pb.GetPrintRunResponse:
         """Return one run; see the proto."""
-        run, volumes = get_print_run(self._uow, _run_id(request))
+        run, volumes = get_print_run(self._uow, request.print_run_id)
         return pb.GetPrintRunResponse(print_run=_print_run(run), volumes=map(_volume, volumes))
 
     def ListPrintRuns(
@@ -78,7 +75,7 @@ class PrintRunsServicer(PrintRunsServiceServicer):
         self, request: pb.ListPrintBatchesRequest, context: grpc.ServicerContext
     ) -> pb.ListPrintBatchesResponse:
         """List a run's batches by number; see the proto."""
-        run_id = _run_id(request)
+        run_id = request.print_run_id
         size = page_size(request.page_size)
         filters = {"list": "print_batches", "print_run_id": run_id}
         position = self._pager.decode(request.page_token, filters)
@@ -94,7 +91,7 @@ class PrintRunsServicer(PrintRunsServiceServicer):
         self, request: pb.WatchPrintRunRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.WatchPrintRunResponse]:
         """Stream a run's progress; see the proto."""
-        run_id = _run_id(request)
+        run_id = request.print_run_id
         if not self._watchers.acquire(blocking=False):
             raise NotifyError("OVERLOADED", "print runs are being watched by as many callers as can be")
         try:
@@ -109,40 +106,22 @@ class PrintRunsServicer(PrintRunsServiceServicer):
         self, request: pb.PausePrintRunRequest, context: grpc.ServicerContext
     ) -> pb.PausePrintRunResponse:
         """Pause a run; see the proto."""
-        run = pause_print_run(self._uow, _run_id(request))
+        run = pause_print_run(self._uow, request.print_run_id)
         return pb.PausePrintRunResponse(print_run=_print_run(run))
 
     def ResumePrintRun(
         self, request: pb.ResumePrintRunRequest, context: grpc.ServicerContext
     ) -> pb.ResumePrintRunResponse:
         """Resume a run; see the proto."""
-        run = resume_print_run(self._uow, _run_id(request))
+        run = resume_print_run(self._uow, request.print_run_id)
         return pb.ResumePrintRunResponse(print_run=_print_run(run))
 
     def RetryPrintBatches(
         self, request: pb.RetryPrintBatchesRequest, context: grpc.ServicerContext
     ) -> pb.RetryPrintBatchesResponse:
         """Try batches again; see the proto."""
-        with validating() as check:
-            run_id = check.id("print_run_id", request.print_run_id)
-            check.size("print_batch_ids", request.print_batch_ids, 0, _MAX_BATCH_IDS)
-            batch_ids = [
-                check.id(f"print_batch_ids[{index}]", batch_id)
-                for index, batch_id in enumerate(request.print_batch_ids[:_MAX_BATCH_IDS])
-            ]
-        run, count = retry_print_batches(self._uow, run_id, batch_ids)
+        run, count = retry_print_batches(self._uow, request.print_run_id, request.print_batch_ids)
         return pb.RetryPrintBatchesResponse(print_run=_print_run(run), batch_count=count)
-
-
-def _run_id(
-    request: pb.GetPrintRunRequest
-    | pb.ListPrintBatchesRequest
-    | pb.WatchPrintRunRequest
-    | pb.PausePrintRunRequest
-    | pb.ResumePrintRunRequest,
-) -> str:
-    with validating() as check:
-        return check.id("print_run_id", request.print_run_id)
 
 
 def _print_run(run: PrintRun) -> print_run_pb2.PrintRun:
