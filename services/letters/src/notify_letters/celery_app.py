@@ -22,11 +22,12 @@ from notify_common.settings import load_settings
 from notify_common.tracing import configure_tracing, shutdown_tracing
 
 from notify_letters.bootstrap import parts_for_tasks
+from notify_letters.celery_config import configuration
 from notify_letters.settings import Settings
 from notify_letters.tasks import runtime
 
 app = Celery("notify_letters")
-app.config_from_object("notify_letters.celery_config")
+app.add_defaults(configuration)
 
 
 @cache

@@ -4,6 +4,8 @@ Tasks carry ids of batches only. A batch's row decides whether there is anything
 be lost, late or doubled.
 """
 
+from typing import Any
+
 from notify_common.settings import load_settings
 
 from notify_letters.clients.broker import RENDER, RENDER_BATCH, START_DAILY_PRINT_RUN, SUBMIT, SUBMIT_BATCH
@@ -11,47 +13,50 @@ from notify_letters.settings import Settings
 
 DAILY_PRINT_RUN_EVERY_SECONDS = 60.0
 
-settings = load_settings(Settings)
 
-broker_url = settings.redis_url.get_secret_value()
-broker_connection_retry_on_startup = True
-# a message that was taken and not acknowledged is delivered again after this long: above the longest task
-broker_transport_options = {"visibility_timeout": 3600}
-
-include = [
-    "notify_letters.tasks.render",
-    "notify_letters.tasks.submit",
-    "notify_letters.tasks.daily_print_run",
-]
-task_routes = {
-    RENDER_BATCH: {"queue": RENDER},
-    SUBMIT_BATCH: {"queue": SUBMIT},
-    START_DAILY_PRINT_RUN: {"queue": SUBMIT},
-}
-task_default_queue = SUBMIT
-task_serializer = "json"
-accept_content = ["json"]
-
-task_acks_late = True
-task_reject_on_worker_lost = True
-task_ignore_result = True
-task_store_errors_even_if_ignored = False
-worker_prefetch_multiplier = 1
-worker_concurrency = settings.worker_processes
-worker_hijack_root_logger = False
-worker_send_task_events = False
-worker_enable_remote_control = True
-
-timezone = "UTC"
-enable_utc = True
-beat_scheduler = "notify_letters.beat:Scheduler"
-# The task looks whether a run is due and not there, so it may come at any time, late, doubled or by two
-# beats: what makes a day's run one is its id. Asking often is what catches up with a run that was missed.
-beat_schedule = {
-    "start-daily-print-run": {
-        "task": START_DAILY_PRINT_RUN,
-        "schedule": DAILY_PRINT_RUN_EVERY_SECONDS,
-        # one that waited so long behind others is of no use any more, as its like have followed
-        "options": {"expires": 15 * DAILY_PRINT_RUN_EVERY_SECONDS},
+def configuration() -> dict[str, Any]:
+    """What Celery is told, by the names that it has for it."""
+    settings = load_settings(Settings)
+    return {
+        "broker_url": settings.redis_url.get_secret_value(),
+        "broker_connection_retry_on_startup": True,
+        # a message that was taken and not acknowledged is delivered again after this long: above the longest
+        # task
+        "broker_transport_options": {"visibility_timeout": 3600},
+        "include": [
+            "notify_letters.tasks.render",
+            "notify_letters.tasks.submit",
+            "notify_letters.tasks.daily_print_run",
+        ],
+        "task_routes": {
+            RENDER_BATCH: {"queue": RENDER},
+            SUBMIT_BATCH: {"queue": SUBMIT},
+            START_DAILY_PRINT_RUN: {"queue": SUBMIT},
+        },
+        "task_default_queue": SUBMIT,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_concurrency": settings.worker_processes,
+        "worker_hijack_root_logger": False,
+        "worker_send_task_events": False,
+        "worker_enable_remote_control": True,
+        "timezone": "UTC",
+        "enable_utc": True,
+        "beat_scheduler": "notify_letters.beat:Scheduler",
+        # The task looks whether a run is due and not there, so it may come at any time, late, doubled or by
+        # two beats: what makes a day's run one is its id. Asking often is what catches up with a run that was
+        # missed.
+        "beat_schedule": {
+            "start-daily-print-run": {
+                "task": START_DAILY_PRINT_RUN,
+                "schedule": DAILY_PRINT_RUN_EVERY_SECONDS,
+                # one that waited so long behind others is of no use any more, as its like have followed
+                "options": {"expires": 15 * DAILY_PRINT_RUN_EVERY_SECONDS},
+            }
+        },
     }
-}
