@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from notify_admin.settings import Settings as AdminSettings
 from notify_common.errors import NotifyError
+from notify_common.reasons import Code
 from notify_common.rpc import status
 from notify_common.rpc.options import channel_options
 from notify_common.rpc.tls import OPERATOR
@@ -169,7 +170,7 @@ def test_garbage_is_told_which_fields_are_at_fault(house: House, method: MethodD
     assert error is not None
     if error.reason == "PROVIDER_NOT_FOUND":
         return  # any text may be a provider's name
-    assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.code is Code.INVALID_ARGUMENT
     assert error.violations
     assert WORD not in f"{error.message} {error.violations} {error.metadata}"
 

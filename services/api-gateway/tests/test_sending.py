@@ -10,10 +10,10 @@ from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
-from grpc import StatusCode
 from notify.common.v1.common_pb2 import Channel, KeyType
 from notify_common import clock
 from notify_common.errors import NotifyError
+from notify_common.reasons import Code
 from werkzeug.test import TestResponse
 
 from .conftest import Tenant, new_tenant
@@ -510,7 +510,7 @@ def test_what_services_refuse(
     error: str,
     sentence: str,
 ) -> None:
-    refusal = NotifyError(reason, "for engineers", metadata=facts, code=StatusCode.INVALID_ARGUMENT)
+    refusal = NotifyError(reason, "for engineers", metadata=facts, code=Code.INVALID_ARGUMENT)
     neighbours.recorder.failures["SendSms"] = refusal
     assert messages(send("sms", SMS), error, status) == [sentence]
 

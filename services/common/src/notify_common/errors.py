@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from grpc import StatusCode
-
-from notify_common.reasons import REASONS
+from notify_common.reasons import REASONS, Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class NotifyError(Exception):
         violations: tuple[FieldViolation, ...] = (),
         metadata: Mapping[str, str] | None = None,
         retry_after: timedelta | None = None,
-        code: StatusCode | None = None,
+        code: Code | None = None,
     ) -> None:
         """Makes an error of `reason`, whose gRPC code the table of reasons gives.
 

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import grpc
 import pytest
 from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
@@ -14,6 +13,8 @@ from notify.providers.v1 import dispatch_service_pb2 as dispatch_pb
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify_common import current
 from notify_common.errors import NotifyError
+from notify_common.reasons import Code
+from notify_testing.requests import DOWNLOAD_PDF, GET_USER, PRINT_BATCH
 from notify_testing.rpc import InProcessServer
 
 Serve = Callable[..., InProcessServer]
@@ -39,13 +40,13 @@ class Failing:
 class TestRetries:
     def test_a_read_is_tried_three_times_while_the_service_is_away(self, serve_users: Serve) -> None:
         twice = Failing("UNAVAILABLE", 2)
-        UsersServiceStub(serve_users(twice).channel()).GetUser(pb.GetUserRequest())
+        UsersServiceStub(serve_users(twice).channel()).GetUser(GET_USER)
         assert twice.calls == 3
 
     def test_no_more_than_three_times(self, serve_users: Serve) -> None:
         always = Failing("UNAVAILABLE", 100)
         with pytest.raises(NotifyError) as caught:
-            UsersServiceStub(serve_users(always).channel()).GetUser(pb.GetUserRequest())
+            UsersServiceStub(serve_users(always).channel()).GetUser(GET_USER)
         assert caught.value.reason == "UNAVAILABLE"
         assert always.calls == 3
 
@@ -53,7 +54,7 @@ class TestRetries:
     def test_an_answer_is_an_answer(self, serve_users: Serve, reason: str) -> None:
         failing = Failing(reason, 100)
         with pytest.raises(NotifyError) as caught:
-            UsersServiceStub(serve_users(failing).channel()).GetUser(pb.GetUserRequest())
+            UsersServiceStub(serve_users(failing).channel()).GetUser(GET_USER)
         assert caught.value.reason == reason
         assert failing.calls == 1
 
@@ -83,15 +84,15 @@ class TestLoad:
         blocking = Blocking()
         stub = UsersServiceStub(serve_users(blocking, grpc_threads=2, grpc_max_concurrent=2).channel())
         with ThreadPoolExecutor(2) as pool:
-            held = [pool.submit(stub.GetUser, pb.GetUserRequest()) for _ in range(2)]
+            held = [pool.submit(stub.GetUser, GET_USER) for _ in range(2)]
             for _ in range(2):
                 assert blocking.entered.acquire(timeout=PATIENCE)
             with pytest.raises(NotifyError) as caught:
-                stub.GetUser(pb.GetUserRequest())
+                stub.GetUser(GET_USER)
             blocking.release.set()
             assert [future.result() for future in held] == [pb.GetUserResponse()] * 2
         assert caught.value.reason == "OVERLOADED"
-        assert caught.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert caught.value.code is Code.RESOURCE_EXHAUSTED
 
 
 class TestContext:
@@ -104,7 +105,7 @@ class TestContext:
 
         trace = current.new_traceparent()
         with current.bind(request_id="the-request", traceparent=trace, origin="api"):
-            UsersServiceStub(serve_users(get_user).channel()).GetUser(pb.GetUserRequest())
+            UsersServiceStub(serve_users(get_user).channel()).GetUser(GET_USER)
         assert seen == [("the-request", trace, "api")]
 
     def test_what_is_malformed_is_made_anew(self, serve_users: Serve) -> None:
@@ -119,7 +120,7 @@ class TestContext:
             ("traceparent", "00-zz"),
             ("x-notify-origin", "<script>"),
         )
-        UsersServiceStub(serve_users(get_user).channel()).GetUser(pb.GetUserRequest(), metadata=hostile)
+        UsersServiceStub(serve_users(get_user).channel()).GetUser(GET_USER, metadata=hostile)
         [(request_id, traceparent, origin)] = seen
         assert len(request_id) == 32
         assert len(traceparent) == 55
@@ -134,8 +135,8 @@ class TestContext:
 
         stub = UsersServiceStub(serve_users(get_user, grpc_threads=1).channel())
         with current.bind(request_id="first", origin="api"):
-            stub.GetUser(pb.GetUserRequest())
-        stub.GetUser(pb.GetUserRequest())
+            stub.GetUser(GET_USER)
+        stub.GetUser(GET_USER)
         assert seen[0] == ("first", "api")
         assert seen[1][0] not in ("", "first")
         assert seen[1][1] == ""
@@ -152,9 +153,7 @@ class TestStreams:
             finally:
                 ended.set()
 
-        responses = LettersServiceStub(serve_letters(download).channel()).DownloadPdf(
-            letters_pb.DownloadPdfRequest()
-        )
+        responses = LettersServiceStub(serve_letters(download).channel()).DownloadPdf(DOWNLOAD_PDF)
         next(responses)
         responses.close()
         assert ended.wait(PATIENCE)
@@ -164,7 +163,7 @@ class TestStreams:
             pass
 
         def requests() -> Iterator[dispatch_pb.SubmitPrintBatchRequest]:
-            yield dispatch_pb.SubmitPrintBatchRequest()
+            yield PRINT_BATCH
             raise Mine
 
         def submit(received: Iterator[object], servicer_context: object) -> None:
@@ -178,7 +177,7 @@ class TestStreams:
 
         def requests() -> Iterator[dispatch_pb.SubmitPrintBatchRequest]:
             seen.append(current.request_id.get())
-            yield dispatch_pb.SubmitPrintBatchRequest()
+            yield PRINT_BATCH
 
         def submit(
             received: Iterator[object], servicer_context: object
@@ -206,7 +205,7 @@ class TestStreams:
             return dispatch_pb.SubmitPrintBatchResponse()
 
         def requests() -> Iterator[dispatch_pb.SubmitPrintBatchRequest]:
-            yield dispatch_pb.SubmitPrintBatchRequest()
+            yield PRINT_BATCH
             assert reading.wait(PATIENCE)
             raise RuntimeError("the caller leaves")
 
@@ -230,5 +229,5 @@ class TestMessagesOverTheLimit:
             UsersServiceStub(serve_users(get_user).channel()).GetUser(
                 pb.GetUserRequest(user_id="x" * (4 * 1024 * 1024 + 1))
             )
-        assert caught.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert caught.value.code is Code.RESOURCE_EXHAUSTED
         assert reached == []

@@ -20,19 +20,20 @@ from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
 from notify_common.rpc.channel import Channels
 from notify_common.settings import ServiceSettings
+from notify_testing.requests import GET_USER
 
 channels = Channels(ServiceSettings())
 if sys.argv[2] == "used":
-    UsersServiceStub(channels.get("admin", sys.argv[1])).GetUser(pb.GetUserRequest())
+    UsersServiceStub(channels.get("admin", sys.argv[1])).GetUser(GET_USER)
 before = channels.get("admin", sys.argv[1]) if sys.argv[2] == "used" else None
 child = os.fork()
 if child == 0:
     channel = channels.get("admin", sys.argv[1])
     assert channel is not before
-    UsersServiceStub(channel).GetUser(pb.GetUserRequest())
+    UsersServiceStub(channel).GetUser(GET_USER)
     os._exit(0)
 _, status = os.waitpid(child, 0)
-UsersServiceStub(channels.get("admin", sys.argv[1])).GetUser(pb.GetUserRequest())
+UsersServiceStub(channels.get("admin", sys.argv[1])).GetUser(GET_USER)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 

@@ -15,6 +15,7 @@ from notify_common.rpc.interceptors.base import Method
 from notify_common.rpc.interceptors.deadline import DeadlineInterceptor
 from notify_common.rpc.options import channel_options
 from notify_common.rpc.tls import channel_credentials
+from notify_testing.requests import GET_USER
 from notify_testing.rpc import InProcessServer, tls_settings
 
 Serve = Callable[..., InProcessServer]
@@ -35,7 +36,7 @@ class Told:
 
 def test_a_server_takes_off_the_way_back(serve_users: Serve) -> None:
     told = Told()
-    UsersServiceStub(serve_users(told).channel()).GetUser(pb.GetUserRequest(), timeout=1.5)
+    UsersServiceStub(serve_users(told).channel()).GetUser(GET_USER, timeout=1.5)
     [left], [remaining] = told.left, told.on_the_wire
     assert left is not None
     # `remaining` was read later than `left` was computed, so the difference is at most the 20 ms.
@@ -47,7 +48,7 @@ def test_a_call_without_a_deadline_gets_the_method_s_own(serve_users: Serve) -> 
     server = serve_users(told)
     credentials = channel_credentials(tls_settings("api-gateway"))
     with grpc.secure_channel(server.target, credentials, options=channel_options("admin")) as channel:
-        UsersServiceStub(channel).GetUser(pb.GetUserRequest())
+        UsersServiceStub(channel).GetUser(GET_USER)
     [left], [remaining] = told.left, told.on_the_wire
     assert remaining > 1e18  # what gRPC says for "none"
     assert left is not None
@@ -93,7 +94,7 @@ def no_deadline() -> Any:
 
 def test_a_call_gets_the_timeout_of_its_method(serve_users: Serve) -> None:
     told = Told()
-    UsersServiceStub(serve_users(told).channel()).GetUser(pb.GetUserRequest())
+    UsersServiceStub(serve_users(told).channel()).GetUser(GET_USER)
     own = service_config.timeout("/notify.admin.v1.UsersService/GetUser")
     assert own / 2 < told.on_the_wire[0] < own + 0.1
 
@@ -101,17 +102,17 @@ def test_a_call_gets_the_timeout_of_its_method(serve_users: Serve) -> None:
 def test_a_call_gets_what_is_left_to_its_caller(serve_users: Serve) -> None:
     told = Told()
     stub = UsersServiceStub(serve_users(told).channel())
-    stub.GetUser(pb.GetUserRequest())  # connects, so that the short budget below is for the call alone
+    stub.GetUser(GET_USER)  # connects, so that the short budget below is for the call alone
     with current.bind(timeout=0.7):
-        stub.GetUser(pb.GetUserRequest())
+        stub.GetUser(GET_USER)
     assert 0.1 < told.on_the_wire[1] < 0.75
 
 
 def test_a_call_may_be_made_shorter_but_never_longer(serve_users: Serve) -> None:
     told = Told()
     stub = UsersServiceStub(serve_users(told).channel())
-    stub.GetUser(pb.GetUserRequest(), timeout=600)
-    stub.GetUser(pb.GetUserRequest(), timeout=0.9)
+    stub.GetUser(GET_USER, timeout=600)
+    stub.GetUser(GET_USER, timeout=0.9)
     assert told.on_the_wire[0] < 2.1
     assert told.on_the_wire[1] < 0.95
 
@@ -120,7 +121,7 @@ def test_a_caller_whose_time_is_up_calls_nobody(serve_users: Serve) -> None:
     told = Told()
     stub = UsersServiceStub(serve_users(told).channel())
     with pytest.raises(NotifyError) as caught, current.bind(timeout=0):
-        stub.GetUser(pb.GetUserRequest())
+        stub.GetUser(GET_USER)
     assert caught.value.reason == "DEADLINE_EXCEEDED"
     assert told.left == []
 
@@ -135,7 +136,7 @@ def test_a_call_is_not_ended_before_its_time(serve_users: Serve) -> None:
     stub = UsersServiceStub(serve_users(never).channel())
     started = clock.monotonic()
     with pytest.raises(NotifyError) as caught:
-        stub.GetUser(pb.GetUserRequest())
+        stub.GetUser(GET_USER)
     spent = clock.monotonic() - started
     ended.set()
     assert caught.value.reason == "DEADLINE_EXCEEDED"

@@ -15,7 +15,6 @@ from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
 from notify.letters.v1 import letters_service_pb2 as letters_pb
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
-from notify.providers.v1 import dispatch_service_pb2 as dispatch_pb
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify_common import current
 from notify_common.db.engine import create_engine
@@ -23,6 +22,7 @@ from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.rpc.options import channel_options
 from notify_common.rpc.tls import channel_credentials
 from notify_testing.database import FreshDatabase
+from notify_testing.requests import CREATE_USER, DOWNLOAD_PDF, GET_USER, PRINT_BATCH
 from notify_testing.rpc import InProcessServer, tls_settings
 
 Serve = Callable[..., InProcessServer]
@@ -66,7 +66,7 @@ class TestAnUnexpectedException:
     ) -> None:
         server = serve_users(leak)
         with pytest.raises(grpc.RpcError) as caught, raw_channel(server, "admin") as channel:
-            UsersServiceStub(channel).GetUser(pb.GetUserRequest(), timeout=2)
+            UsersServiceStub(channel).GetUser(GET_USER, timeout=2)
         assert caught.value.code() is grpc.StatusCode.INTERNAL
         assert re.fullmatch(r"internal error \(ref [0-9a-f]{16}\)", caught.value.details() or "")
         for secret in (DSN, "hunter2", RECIPIENT, "RuntimeError", "Traceback", ".py"):
@@ -77,7 +77,7 @@ class TestAnUnexpectedException:
     ) -> None:
         server = serve_users(leak)
         with pytest.raises(NotifyError) as caught:
-            UsersServiceStub(server.channel()).GetUser(pb.GetUserRequest())
+            UsersServiceStub(server.channel()).GetUser(GET_USER)
         lines = log_lines()
         [line] = [line for line in lines if line["event"] == "internal error"]
         assert line["reference"] in caught.value.message
@@ -92,7 +92,7 @@ class TestAnUnexpectedException:
         server = serve_letters(leak_in_stream)
         received: list[bytes] = []
         with raw_channel(server, "letters") as channel:
-            responses = LettersServiceStub(channel).DownloadPdf(letters_pb.DownloadPdfRequest(), timeout=5)
+            responses = LettersServiceStub(channel).DownloadPdf(DOWNLOAD_PDF, timeout=5)
             with pytest.raises(grpc.RpcError) as caught:
                 read(responses, received)
         assert received == [b"first"]
@@ -103,9 +103,7 @@ class TestAnUnexpectedException:
     def test_never_reaches_the_sender_of_a_stream(self, serve_dispatch: Serve, log_lines: LogLines) -> None:
         server = serve_dispatch(leak)
         with pytest.raises(NotifyError) as caught:
-            DispatchServiceStub(server.channel()).SubmitPrintBatch(
-                iter([dispatch_pb.SubmitPrintBatchRequest()])
-            )
+            DispatchServiceStub(server.channel()).SubmitPrintBatch(iter([PRINT_BATCH]))
         assert caught.value.reason == "INTERNAL"
         assert "hunter2" not in caught.value.message
         assert "hunter2" not in repr(log_lines())
@@ -115,7 +113,7 @@ class TestAnUnexpectedException:
             context.abort(grpc.StatusCode.UNKNOWN, DSN)
 
         with pytest.raises(NotifyError) as caught:
-            UsersServiceStub(serve_users(abort).channel()).GetUser(pb.GetUserRequest())
+            UsersServiceStub(serve_users(abort).channel()).GetUser(GET_USER)
         assert caught.value.reason == "INTERNAL"
         assert "hunter2" not in caught.value.message
 
@@ -147,7 +145,7 @@ class TestADatabase:
                 connection.exec_driver_sql(statement)
 
         with pytest.raises(NotifyError) as caught:
-            UsersServiceStub(serve_users(run).channel()).GetUser(pb.GetUserRequest())
+            UsersServiceStub(serve_users(run).channel()).GetUser(GET_USER)
         assert caught.value.reason == reason
         assert any(line.get("error_type", "").startswith("sqlalchemy.exc") for line in log_lines())
 
@@ -159,7 +157,7 @@ class TestADatabase:
             create_engine("postgresql:///?host=/nowhere").connect()
 
         with pytest.raises(NotifyError) as caught:
-            UsersServiceStub(serve_users(run).channel()).GetUser(pb.GetUserRequest())
+            UsersServiceStub(serve_users(run).channel()).GetUser(GET_USER)
         assert caught.value.reason == "UNAVAILABLE"
         assert "nowhere" not in caught.value.message
 
@@ -168,7 +166,7 @@ class TestADatabase:
             raise sqlalchemy.exc.TimeoutError("QueuePool limit of size 8 overflow 0 reached")
 
         with pytest.raises(NotifyError) as caught:
-            UsersServiceStub(serve_users(run).channel()).GetUser(pb.GetUserRequest())
+            UsersServiceStub(serve_users(run).channel()).GetUser(GET_USER)
         assert caught.value.reason == "UNAVAILABLE"
 
 
@@ -186,7 +184,7 @@ class TestANotifyError:
             raise sent
 
         with pytest.raises(NotifyError) as caught:
-            UsersServiceStub(serve_users(fail).channel()).GetUser(pb.GetUserRequest())
+            UsersServiceStub(serve_users(fail).channel()).GetUser(GET_USER)
         received = caught.value
         assert (received.reason, received.code, received.message) == (sent.reason, sent.code, sent.message)
         assert received.violations == sent.violations
@@ -200,7 +198,7 @@ class TestANotifyError:
         server = serve_users(fail)
         with raw_channel(server, "admin") as channel, pytest.raises(grpc.RpcError) as caught:
             UsersServiceStub(channel).GetUser(
-                pb.GetUserRequest(), timeout=2, metadata=(("x-request-id", "the-request"),)
+                GET_USER, timeout=2, metadata=(("x-request-id", "the-request"),)
             )
         assert isinstance(caught.value, grpc.Call)
         status = rpc_status.from_call(caught.value)
@@ -228,7 +226,7 @@ class TestANotifyError:
         received: list[bytes] = []
         stub = LettersServiceStub(serve_letters(stream).channel())
         with pytest.raises(NotifyError) as caught:
-            read(stub.DownloadPdf(letters_pb.DownloadPdfRequest()), received)
+            read(stub.DownloadPdf(DOWNLOAD_PDF), received)
         assert received == [b"first"]
         assert caught.value.reason == "PDF_NOT_READY"
 
@@ -242,7 +240,7 @@ class TestANotifyError:
             )
 
         with pytest.raises(NotifyError) as caught:
-            UsersServiceStub(serve_users(fail).channel()).GetUser(pb.GetUserRequest())
+            UsersServiceStub(serve_users(fail).channel()).GetUser(GET_USER)
         assert caught.value.reason == "MISSING_PERSONALISATION"
         assert caught.value.message.startswith("€€€")
         assert 5 < len(caught.value.violations) < 500
@@ -255,7 +253,7 @@ class TestANotifyError:
 class TestWithoutAReason:
     def test_a_method_that_nobody_wrote_is_unimplemented(self, serve_users: Serve) -> None:
         with pytest.raises(NotifyError) as caught:
-            UsersServiceStub(serve_users().channel()).CreateUser(pb.CreateUserRequest())
+            UsersServiceStub(serve_users().channel()).CreateUser(CREATE_USER)
         assert caught.value.reason == "UNIMPLEMENTED"
 
     def test_a_service_that_nobody_serves_is_unimplemented(self, serve_users: Serve) -> None:
@@ -271,7 +269,7 @@ class TestWithoutAReason:
 
         channels = Channels(tls_settings("api-gateway"))
         with pytest.raises(NotifyError) as caught:
-            UsersServiceStub(channels.get("admin", f"unix:{tmp_path}/nobody")).GetUser(pb.GetUserRequest())
+            UsersServiceStub(channels.get("admin", f"unix:{tmp_path}/nobody")).GetUser(GET_USER)
         channels.close()
         assert caught.value.reason == "UNAVAILABLE"
         assert str(tmp_path) not in caught.value.message
@@ -284,5 +282,5 @@ class TestWithoutAReason:
 
         server = serve_users(garble)
         with pytest.raises(NotifyError) as caught, current.bind():
-            UsersServiceStub(server.channel()).GetUser(pb.GetUserRequest())
+            UsersServiceStub(server.channel()).GetUser(GET_USER)
         assert caught.value.reason == "UNAVAILABLE"

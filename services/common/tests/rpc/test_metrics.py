@@ -8,6 +8,7 @@ from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
 from notify_common.errors import NotifyError
 from notify_common.metrics import serve_metrics
+from notify_testing.requests import CREATE_USER, GET_USER, any_id
 from notify_testing.rpc import InProcessServer
 
 Serve = Callable[..., InProcessServer]
@@ -38,9 +39,9 @@ def test_both_ends_count_and_time_each_call_by_its_outcome(
     serve_users: Serve, scrape: Callable[[], dict[str, float]]
 ) -> None:
     def get_user(request: pb.GetUserRequest, context: object) -> pb.GetUserResponse:
-        if request.user_id == "bug":
+        if request.user_id == any_id("bug"):
             raise RuntimeError
-        if request.user_id == "missing":
+        if request.user_id == any_id("missing"):
             raise NotifyError("USER_NOT_FOUND")
         return pb.GetUserResponse()
 
@@ -54,7 +55,7 @@ def test_both_ends_count_and_time_each_call_by_its_outcome(
     stub = UsersServiceStub(server.channel())
     for user_id in ("a", "b", "missing", "bug"):
         try:
-            stub.GetUser(pb.GetUserRequest(user_id=user_id))
+            stub.GetUser(pb.GetUserRequest(user_id=any_id(user_id)))
         except NotifyError:
             continue
     server.server.stop(5)
@@ -70,7 +71,7 @@ def test_of_good_reads_a_sample_is_logged_and_of_everything_else_each(
     serve_users: Serve, log_lines: Callable[[], list[dict[str, object]]]
 ) -> None:
     def get_user(request: pb.GetUserRequest, context: object) -> pb.GetUserResponse:
-        if request.user_id == "missing":
+        if request.user_id == any_id("missing"):
             raise NotifyError("USER_NOT_FOUND")
         return pb.GetUserResponse()
 
@@ -80,12 +81,12 @@ def test_of_good_reads_a_sample_is_logged_and_of_everything_else_each(
     server = serve_users(get_user, create_user, access_log_sample=10)
     stub = UsersServiceStub(server.channel())
     for _ in range(20):
-        stub.GetUser(pb.GetUserRequest())
+        stub.GetUser(GET_USER)
     for _ in range(3):
-        stub.CreateUser(pb.CreateUserRequest())
+        stub.CreateUser(CREATE_USER)
     for _ in range(2):
         with pytest.raises(NotifyError):
-            stub.GetUser(pb.GetUserRequest(user_id="missing"))
+            stub.GetUser(pb.GetUserRequest(user_id=any_id("missing")))
     server.server.stop(5)
     served = [line for line in log_lines() if line["event"] == "call served"]
     assert [(str(line["method"]).rpartition("/")[2], line["code"]) for line in served] == [

@@ -12,10 +12,12 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub, add_UsersServiceServicer_to_server
 from notify_common.errors import NotifyError
+from notify_common.reasons import Code
 from notify_common.rpc.channel import Channels
 from notify_common.rpc.server import BootError, Registration, Server
 from notify_common.settings import ServiceSettings
 from notify_testing.certs import ensure_certificates
+from notify_testing.requests import GET_USER
 from notify_testing.rpc import InProcessServer, tls_settings
 
 Serve = Callable[..., InProcessServer]
@@ -47,7 +49,7 @@ def call(channel: grpc.Channel) -> grpc.StatusCode:
     """Calls without our client side and returns the code."""
     with channel:
         try:
-            UsersServiceStub(channel).GetUser(pb.GetUserRequest(), timeout=3)
+            UsersServiceStub(channel).GetUser(GET_USER, timeout=3)
         except grpc.RpcError as error:
             return error.code()
     return grpc.StatusCode.OK
@@ -62,7 +64,7 @@ def secure(target: str, **credentials: bytes) -> grpc.Channel:
 
 
 def test_a_name_on_the_allow_list_gets_in(server: InProcessServer, target: str, calls: list[object]) -> None:
-    UsersServiceStub(server.channel("api-gateway", target)).GetUser(pb.GetUserRequest())
+    UsersServiceStub(server.channel("api-gateway", target)).GetUser(GET_USER)
     assert len(calls) == 1
 
 
@@ -95,9 +97,9 @@ def test_the_right_authority_with_another_name_is_refused(
     server: InProcessServer, target: str, calls: list[object]
 ) -> None:
     with pytest.raises(NotifyError) as caught:
-        UsersServiceStub(server.channel("letters", target)).GetUser(pb.GetUserRequest())
+        UsersServiceStub(server.channel("letters", target)).GetUser(GET_USER)
     assert caught.value.reason == "CALLER_NOT_ALLOWED"
-    assert caught.value.code is grpc.StatusCode.PERMISSION_DENIED
+    assert caught.value.code is Code.PERMISSION_DENIED
     assert calls == []
 
 
@@ -121,7 +123,7 @@ def test_a_service_without_a_list_is_closed_to_everyone(serve_users: Serve) -> N
     server = serve_users(allowed_callers={})
     for caller in ("api-gateway", "operator"):
         with pytest.raises(NotifyError) as caught:
-            UsersServiceStub(server.channel(caller)).GetUser(pb.GetUserRequest())
+            UsersServiceStub(server.channel(caller)).GetUser(GET_USER)
         assert caught.value.reason == "CALLER_NOT_ALLOWED"
 
 
@@ -163,7 +165,7 @@ def test_a_renewed_certificate_is_taken_without_a_restart(
         settings = ServiceSettings(tls_ca_file=files.ca, tls_cert_file=files.cert, tls_key_file=files.key)
         channels = Channels(settings)
         try:
-            UsersServiceStub(channels.get("admin", renewed.target)).GetUser(pb.GetUserRequest())
+            UsersServiceStub(channels.get("admin", renewed.target)).GetUser(GET_USER)
         except NotifyError:
             return False
         finally:
@@ -193,7 +195,7 @@ def test_a_client_s_renewed_certificate_is_taken_without_a_restart(
 
     def outcome() -> str:
         try:
-            stub.GetUser(pb.GetUserRequest())
+            stub.GetUser(GET_USER)
         except NotifyError as error:
             return error.reason
         return "OK"

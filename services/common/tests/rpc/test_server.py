@@ -12,15 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
 from notify_common.errors import NotifyError
+from notify_common.reasons import Code
 from notify_common.rpc.channel import Channels
 from notify_common.rpc.server import BootError, OpsServer
+from notify_testing.requests import GET_USER, any_id
 from notify_testing.rpc import InProcessServer, tls_settings
 
 Serve = Callable[..., InProcessServer]
@@ -92,7 +93,7 @@ class TestHealth:
 
         server = serve_users(get_user, grpc_threads=1, grpc_max_concurrent=1)
         with ThreadPoolExecutor(1) as pool:
-            held = pool.submit(UsersServiceStub(server.channel()).GetUser, pb.GetUserRequest())
+            held = pool.submit(UsersServiceStub(server.channel()).GetUser, GET_USER)
             assert entered.wait(PATIENCE)
             stub: Any = HealthStub(server.channel("operator", server.ops_target))
             assert stub.Check(health_pb2.HealthCheckRequest()).status == SERVING
@@ -104,7 +105,7 @@ class TestHealth:
         stub: Any = HealthStub(server.channel("operator", server.ops_target))
         with pytest.raises(NotifyError) as caught:
             stub.Check(health_pb2.HealthCheckRequest(service="notify.letters.v1.LettersService"))
-        assert caught.value.code is grpc.StatusCode.NOT_FOUND
+        assert caught.value.code is Code.NOT_FOUND
 
     def test_has_no_watch(self, serve_users: Serve) -> None:
         server = serve_users()
@@ -196,10 +197,11 @@ from notify.admin.v1 import users_service_pb2 as pb, users_service_pb2_grpc as s
 from notify_common import signals
 from notify_common.rpc.server import Registration, Server
 from notify_common.settings import ServiceSettings
+from notify_testing.requests import any_id
 
 class Users(stubs.UsersServiceServicer):
     def GetUser(self, request, context):
-        if request.user_id == "slow":
+        if request.user_id == any_id("slow"):
             print("slow call entered", flush=True)
             sys.stdin.readline()
         return pb.GetUserResponse()
@@ -226,7 +228,7 @@ class TestBeingToldToStop:
             "TLS_CERT_FILE": str(files.tls_cert_file),
             "TLS_KEY_FILE": str(files.tls_key_file),
             "GRPC_LISTEN": f"unix:{tmp_path}/grpc",
-            "OPS_LISTEN": f"unix:{tmp_path}/admin",
+            "OPS_LISTEN": f"unix:{tmp_path}/ops",
             "DRAIN_SECONDS": "1",
         }
         child = subprocess.Popen(
@@ -256,14 +258,14 @@ class TestBeingToldToStop:
     ) -> None:
         channels = Channels(tls_settings("api-gateway"))
         users = UsersServiceStub(channels.get("admin", f"unix:{tmp_path}/grpc"))
-        health: Any = HealthStub(channels.get("admin", f"unix:{tmp_path}/admin"))
+        health: Any = HealthStub(channels.get("admin", f"unix:{tmp_path}/ops"))
         with ThreadPoolExecutor(1) as pool:
-            held = pool.submit(users.GetUser, pb.GetUserRequest(user_id="slow"))
+            held = pool.submit(users.GetUser, pb.GetUserRequest(user_id=any_id("slow")))
             self.read_until(process, "slow call entered")
             process.send_signal(number)
             eventually(lambda: bool(health.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING))
             # It has left the balancer's list, but whoever did not notice yet is still served.
-            users.GetUser(pb.GetUserRequest(user_id="late"))
+            users.GetUser(pb.GetUserRequest(user_id=any_id("late")))
             assert process.stdin is not None
             process.stdin.write("go on\n")
             process.stdin.flush()
@@ -271,7 +273,7 @@ class TestBeingToldToStop:
         self.read_until(process, "ended")
         assert process.wait(PATIENCE) == 0
         with pytest.raises(NotifyError) as caught:
-            users.GetUser(pb.GetUserRequest())
+            users.GetUser(GET_USER)
         assert caught.value.reason == "UNAVAILABLE"
         channels.close()
 
@@ -280,15 +282,15 @@ class TestBeingToldToStop:
         channels = Channels(tls_settings("api-gateway"))
         stub = UsersServiceStub(channels.get("admin", listen))
         first = serve_users(grpc_listen=listen)
-        stub.GetUser(pb.GetUserRequest())
+        stub.GetUser(GET_USER)
         first.server.stop()
         with pytest.raises(NotifyError):
-            stub.GetUser(pb.GetUserRequest())
+            stub.GetUser(GET_USER)
         serve_users(grpc_listen=listen)
 
         def reached() -> bool:
             try:
-                stub.GetUser(pb.GetUserRequest())
+                stub.GetUser(GET_USER)
             except NotifyError:
                 return False
             return True

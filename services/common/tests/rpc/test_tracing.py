@@ -10,6 +10,7 @@ from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify_common import current
 from notify_common.errors import NotifyError
 from notify_common.tracing import configure_tracing, current_traceparent, shutdown_tracing, span
+from notify_testing.requests import DOWNLOAD_PDF, GET_USER
 from notify_testing.rpc import InProcessServer
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -48,7 +49,7 @@ def test_a_message_s_way_is_one_trace(serve_users: Serve, recorded: InMemorySpan
 
     stub = UsersServiceStub(serve_users(get_user).channel())
     with current.bind(request_id="the-request"), span("POST /v2/notifications/sms", SpanKind.SERVER):
-        stub.GetUser(pb.GetUserRequest())
+        stub.GetUser(GET_USER)
     # Later, in a worker, from the row alone.
     with (
         current.bind(request_id="the-request", traceparent=row["traceparent"]),
@@ -75,7 +76,7 @@ def test_a_stream_is_in_the_trace_too(serve_letters: Serve, recorded: InMemorySp
 
     server = serve_letters(download)
     with current.bind(), span("GET pdf"):
-        list(LettersServiceStub(server.channel()).DownloadPdf(letters_pb.DownloadPdfRequest()))
+        list(LettersServiceStub(server.channel()).DownloadPdf(DOWNLOAD_PDF))
     server.server.stop(5)
     method = "notify.letters.v1.LettersService/DownloadPdf"
     assert names_to_parents(recorded.get_finished_spans()) == {
@@ -105,7 +106,7 @@ def test_the_trace_passes_where_nothing_is_recorded(serve_users: Serve) -> None:
     stub = UsersServiceStub(serve_users(get_user).channel())
     with current.bind(), span("outside"):
         outside = current_traceparent()
-        stub.GetUser(pb.GetUserRequest())
+        stub.GetUser(GET_USER)
     assert seen == [outside]
 
 

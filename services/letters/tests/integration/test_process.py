@@ -6,7 +6,6 @@ import sys
 from datetime import timedelta
 
 import boto3
-import grpc
 import pytest
 from notify.letters.v1 import letters_service_pb2 as pb
 from notify.letters.v1 import print_runs_service_pb2 as runs_pb
@@ -14,6 +13,7 @@ from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
 from notify_common import ids
 from notify_common.errors import NotifyError
+from notify_common.reasons import Code
 from notify_common.rpc.channel import Channels
 from notify_letters.clients.broker import RENDER, RENDER_BATCH, Broker
 from notify_letters.workers.relay import BatchRelay
@@ -106,7 +106,7 @@ def test_who_may_call_what(house: House) -> None:
                 stub.GetLetter(request)
             allowed = caught.value.reason == "LETTER_NOT_FOUND"
             assert allowed == letters_allowed, (caller, caught.value)
-            assert allowed or caught.value.code == grpc.StatusCode.PERMISSION_DENIED
+            assert allowed or caught.value.code is Code.PERMISSION_DENIED
             with pytest.raises(NotifyError) as caught:
                 runs.GetPrintRun(runs_pb.GetPrintRunRequest(print_run_id=SERVICE_ID))
             assert (caught.value.reason == "PRINT_RUN_NOT_FOUND") == runs_allowed, caller

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import grpc
 import pypdfium2
 import pytest
 from notify.common.v1.common_pb2 import (
@@ -19,6 +18,7 @@ from notify.letters.v1.letter_pb2 import Letter
 from notify_common import ids
 from notify_common.db.migrations import schema_differences
 from notify_common.errors import NotifyError
+from notify_common.reasons import Code
 from notify_letters.domain.letter import pdf_key
 from notify_letters.pdf.typesetter import Pdf, Typesetter
 from notify_letters.store.tables import metadata
@@ -282,7 +282,7 @@ def test_only_the_owning_service_sees_a_letter(house: House) -> None:
     for call in calls:
         with pytest.raises(NotifyError) as caught:
             call()
-        assert (caught.value.reason, caught.value.code) == ("LETTER_NOT_FOUND", grpc.StatusCode.NOT_FOUND)
+        assert (caught.value.reason, caught.value.code) == ("LETTER_NOT_FOUND", Code.NOT_FOUND)
 
 
 def test_a_pdf_is_not_ready_until_it_is_made(house: House) -> None:

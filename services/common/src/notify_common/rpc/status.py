@@ -10,20 +10,20 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from notify_common.errors import FieldViolation, NotifyError
-from notify_common.reasons import REASONS
+from notify_common.reasons import REASONS, Code
 
 _MAX_MESSAGE_BYTES = 4096
 _MAX_DESCRIPTION_BYTES = 512
 _MAX_DETAILS_BYTES = 12288
 
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_NUMBERS = frozenset(code.value for code in Code)
 
 _REASON_BY_CODE = {
-    grpc.StatusCode.UNAVAILABLE: "UNAVAILABLE",
-    grpc.StatusCode.RESOURCE_EXHAUSTED: "OVERLOADED",
-    grpc.StatusCode.DEADLINE_EXCEEDED: "DEADLINE_EXCEEDED",
-    grpc.StatusCode.CANCELLED: "CANCELLED",
-    grpc.StatusCode.UNIMPLEMENTED: "UNIMPLEMENTED",
+    Code.UNAVAILABLE: "UNAVAILABLE",
+    Code.RESOURCE_EXHAUSTED: "OVERLOADED",
+    Code.DEADLINE_EXCEEDED: "DEADLINE_EXCEEDED",
+    Code.CANCELLED: "CANCELLED",
+    Code.UNIMPLEMENTED: "UNIMPLEMENTED",
 }
 
 
@@ -34,7 +34,7 @@ def to_status(error: NotifyError, domain: str, request_id: str) -> status_pb2.St
     and for FAILED_PRECONDITION as PreconditionFailure. Long texts are cut and violations past about 12 KiB
     left out, because the whole of it travels in the trailers, whose size is limited.
     """
-    status = status_pb2.Status(code=error.code.value[0], message=_cut(error.message, _MAX_MESSAGE_BYTES))
+    status = status_pb2.Status(code=error.code.value, message=_cut(error.message, _MAX_MESSAGE_BYTES))
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=domain)
     for key, value in error.metadata.items():
         info.metadata[key] = _cut(value, _MAX_MESSAGE_BYTES)
@@ -56,7 +56,7 @@ def to_error(call: grpc.RpcError) -> NotifyError:
     A status without ErrorInfo (the other end can't be reached, is overloaded, or is no service of ours) gets
     the reason that belongs to its code. Details that can't be read count as missing.
     """
-    code = call.code() if isinstance(call, grpc.Call) else grpc.StatusCode.UNKNOWN
+    code = Code[call.code().name] if isinstance(call, grpc.Call) else Code.UNKNOWN
     try:
         status = rpc_status.from_call(call) if isinstance(call, grpc.Call) else None
     except (ValueError, DecodeError):
@@ -83,11 +83,11 @@ def to_error(call: grpc.RpcError) -> NotifyError:
         violations=tuple(violations),
         metadata=dict(info.metadata),
         retry_after=retry_after,
-        code=_CODES.get(status.code, grpc.StatusCode.UNKNOWN),
+        code=Code(status.code) if status.code in _NUMBERS else Code.UNKNOWN,
     )
 
 
-def _without_details(code: grpc.StatusCode) -> NotifyError:
+def _without_details(code: Code) -> NotifyError:
     # The text of a foreign status is not passed on: it names addresses and certificates.
     reason = _REASON_BY_CODE.get(code, "INTERNAL")
     return NotifyError(reason, REASONS[reason].doc, code=code)
@@ -96,9 +96,9 @@ def _without_details(code: grpc.StatusCode) -> NotifyError:
 def _violations(error: NotifyError) -> Any:
     room = _MAX_DETAILS_BYTES
     message: Any
-    if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+    if error.code is Code.RESOURCE_EXHAUSTED:
         message = error_details_pb2.QuotaFailure()
-    elif error.code is grpc.StatusCode.FAILED_PRECONDITION:
+    elif error.code is Code.FAILED_PRECONDITION:
         message = error_details_pb2.PreconditionFailure()
     else:
         message = error_details_pb2.BadRequest()

@@ -11,12 +11,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
-import grpc
 from google.protobuf.message import Message
 from notify_common import clock, current
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
+from notify_common.reasons import Code
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_content.email_page import EmailBranding, render_page
 from notify_content.emails import EmailTemplate
@@ -52,7 +52,7 @@ _OUTAGES: Final = frozenset(
     {"UNAVAILABLE", "OVERLOADED", "DEADLINE_EXCEEDED", "CANCELLED", "CALLER_NOT_ALLOWED"}
 )
 # One message may be at fault for all that travelled with it.
-_BLAMED_ON_A_MESSAGE: Final = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL})
+_BLAMED_ON_A_MESSAGE: Final = frozenset({Code.INVALID_ARGUMENT, Code.INTERNAL})
 
 _BRANDING: Final = EmailBranding()
 """How every email is dressed: the GOV.UK banner, no brand of the service's own."""

@@ -17,6 +17,7 @@ from notify_common import clock, current, tracing
 from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
 from notify_common.metrics import CLIENT_HANDLED, CLIENT_IN_FLIGHT, CLIENT_SECONDS
+from notify_common.reasons import Code
 from notify_common.rpc import service_config, status
 from notify_common.rpc.interceptors.current import ORIGIN, REQUEST_ID, TRACEPARENT
 
@@ -130,7 +131,7 @@ class _Callable:
         service, _, name = method.lstrip("/").rpartition("/")
         self._service, self._name = service, name
         self._seconds = CLIENT_SECONDS.labels(service, name)
-        self._ok = CLIENT_HANDLED.labels(service, name, grpc.StatusCode.OK.name)
+        self._ok = CLIENT_HANDLED.labels(service, name, Code.OK.name)
 
     def bind(self, channel: grpc.Channel) -> None:
         """Makes calls from here on go over `channel`."""
@@ -143,7 +144,7 @@ class _Callable:
         if left is not None and left < budget:
             budget = left
         if budget <= 0:
-            CLIENT_HANDLED.labels(self._service, self._name, grpc.StatusCode.DEADLINE_EXCEEDED.name).inc()
+            CLIENT_HANDLED.labels(self._service, self._name, Code.DEADLINE_EXCEEDED.name).inc()
             raise NotifyError("DEADLINE_EXCEEDED")
         return budget
 

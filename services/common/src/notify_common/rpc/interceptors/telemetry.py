@@ -9,6 +9,7 @@ import grpc
 from notify_common import clock
 from notify_common.logging import get_logger
 from notify_common.metrics import SERVER_HANDLED, SERVER_IN_FLIGHT, SERVER_SECONDS
+from notify_common.reasons import Code
 from notify_common.rpc import tls
 from notify_common.rpc.interceptors.base import Around, Method, ServerInterceptor
 from notify_common.rpc.interceptors.errors import as_notify_error
@@ -42,11 +43,11 @@ class _Meter:
         self.method = method
         self.sample = sample if method.name.startswith(_READS) else 1
         self.number = itertools.count()
-        self.ok = SERVER_HANDLED.labels(method.service, method.name, grpc.StatusCode.OK.name)
+        self.ok = SERVER_HANDLED.labels(method.service, method.name, Code.OK.name)
         self.seconds = SERVER_SECONDS.labels(method.service, method.name)
 
-    def handled(self, code: grpc.StatusCode) -> None:
-        if code is grpc.StatusCode.OK:
+    def handled(self, code: Code) -> None:
+        if code is Code.OK:
             self.ok.inc()
         else:
             SERVER_HANDLED.labels(self.method.service, self.method.name, code.name).inc()
@@ -69,13 +70,13 @@ class _Watch:
         seconds = clock.monotonic() - self._started
         SERVER_IN_FLIGHT.dec()
         meter = self._meter
-        code, reason = grpc.StatusCode.OK, None
+        code, reason = Code.OK, None
         if error is not None:
             shown = as_notify_error(error, self._context)
             if isinstance(error, GeneratorExit):
-                code, reason = grpc.StatusCode.CANCELLED, "CANCELLED"
+                code, reason = Code.CANCELLED, "CANCELLED"
             elif shown is None:
-                code, reason = grpc.StatusCode.INTERNAL, "INTERNAL"
+                code, reason = Code.INTERNAL, "INTERNAL"
             else:
                 code, reason = shown.code, shown.reason
         meter.seconds.observe(seconds)
