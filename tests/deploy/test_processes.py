@@ -1,10 +1,14 @@
 """The processes of a deployment: which there are, and with what command each is started (design.md §2.12)."""
 
+import stat
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 import requests
+from notify_local.backing import wait_until
+from notify_local.stack import GATEWAY_WORKERS
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.harness.house import House
@@ -32,6 +36,7 @@ def test_each_process_is_started_with_its_command(house: House) -> None:
     assert gateway[:3] == [sys.executable, "-m", "granian"]
     assert gateway[gateway.index("--interface") :][:3] == ["--interface", "wsgi", "--factory"]
     assert gateway[-1] == "notify_gateway.app:create_app"
+    assert "--respawn-failed-workers" in gateway
     assert edge[0].endswith("/envoy")
 
 
@@ -51,3 +56,34 @@ def test_any_worker_of_the_gateway_tells_the_metrics_of_all(house: House) -> Non
     for _ in range(40):  # each on a connection of its own, which any worker may take
         assert requests.get(f"{gateway}/_status?simple=1", timeout=10).status_code == 200
     assert {answered() for _ in range(10)} == {before + 40}
+
+
+def test_a_worker_of_the_gateway_that_dies_is_replaced(house: House) -> None:
+    gateway = psutil.Process(house.stack.processes["api-gateway"].pid)
+
+    def workers() -> set[int]:
+        """Returns the ids of the workers: the children that listen."""
+        return {
+            child.pid for child in gateway.children() if "granian worker" in child.name() or child.cmdline()
+        }
+
+    before = workers()
+    assert len(before) >= GATEWAY_WORKERS
+    for victim in sorted(before)[:1]:
+        psutil.Process(victim).kill()
+    status = f"http://127.0.0.1:{house.stack.gateway_port}/_status?simple=1"
+    if GATEWAY_WORKERS > 1:
+        assert requests.get(status, timeout=10).status_code == 200
+    assert wait_until(lambda: len(workers() - before) >= 1, 60)
+    assert gateway.is_running()
+    for _ in range(20):
+        assert requests.get(status, timeout=10).status_code == 200
+
+
+def test_what_the_processes_write_is_for_their_owner_alone(house: House) -> None:
+    written: list[Path] = [*house.stack.folder.glob("logs/*"), *house.stack.folder.glob("objects/**/*")]
+    assert written
+    open_to_others = [
+        path for path in written if path.is_file() and stat.S_IMODE(path.stat().st_mode) & 0o077
+    ]
+    assert open_to_others == []

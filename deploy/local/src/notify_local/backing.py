@@ -89,8 +89,15 @@ def wait_until(condition: Callable[[], bool], seconds: float, interval: float = 
     return True
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 class ChildProcess:
-    """One process in a session of its own, its output in a log file, ended by its own id only."""
+    """One process in a session of its own, its output in a log file, ended by its own id only.
+
+    Its log, and what it writes, is for its owner alone: there are letters and addresses in it.
+    """
 
     def __init__(self, name: str, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
         self.name = name
@@ -107,7 +114,7 @@ class ChildProcess:
     def start(self) -> None:
         """Starts it; returns at once."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as output:
+        with open(self.log, "ab", opener=_private) as output:
             self._process = subprocess.Popen(  # noqa: S603 - fixed commands of this package
                 self.command,
                 env=dict(self._environment),
@@ -115,6 +122,7 @@ class ChildProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=0o077,
             )
 
     def alive(self) -> bool:

@@ -206,7 +206,8 @@ class Stack:
         command = [
             *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory"),
             *("--host", "127.0.0.1", "--port", str(self.gateway_port), "--blocking-threads", "8"),
-            *("--workers", str(GATEWAY_WORKERS), "--no-ws", "--log-level", "warning"),
+            *("--workers", str(GATEWAY_WORKERS), "--respawn-failed-workers", "--no-ws"),
+            *("--log-level", "warning"),
             "notify_gateway.app:create_app",
         ]
         self._add("api-gateway", command, environment, lambda: _http_answers(self.gateway_port))

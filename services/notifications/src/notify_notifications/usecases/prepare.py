@@ -210,9 +210,12 @@ def check_length(template: Template, values: Personalisation) -> None:
     _refuse_above_limit(template.wording.length(values))
 
 
-def check_size(*texts: str) -> None:
-    """Raises NotifyError MESSAGE_TOO_LONG if `texts` are more than an answer, now or on reading, can hold."""
-    _refuse_above_limit(sum(len(text.encode()) for text in texts))
+def check_size(*texts: str, room: int = 0) -> None:
+    """Raises NotifyError MESSAGE_TOO_LONG if `texts` are more than one message between services can hold.
+
+    `room` is what else has to fit into it, in bytes.
+    """
+    _refuse_above_limit(room + sum(len(text.encode()) for text in texts))
 
 
 def too_long(channel: str, limit: int, size: int) -> NotifyError:
