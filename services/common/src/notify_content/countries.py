@@ -11,6 +11,8 @@ _DIGIT: Final = re.compile(r"\d")
 _KEY_CHARACTERS: Final = str.maketrans({"&": "and", "+": "and"} | dict.fromkeys(" _-'’,.()"))
 # Names are listed with their article where they have one; people leave it out.
 _ARTICLES: Final = ("", "the ", "yr ", "y ")
+# Or they add one to a name that is listed without.
+_ADDED_ARTICLE: Final = re.compile("the ", re.IGNORECASE)
 
 
 class Country(NamedTuple):
@@ -39,7 +41,8 @@ def lookup(line: str) -> Country | None:
         country = _COUNTRIES.get(key(article + line))
         if country is not None:
             return country
-    return None
+    article_found = _ADDED_ARTICLE.match(line)
+    return _COUNTRIES.get(key(line[article_found.end() :])) if article_found else None
 
 
 def _entries(zone: str, table: str) -> Iterator[tuple[str, Country]]:

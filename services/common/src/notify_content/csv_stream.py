@@ -7,10 +7,12 @@ is a stream of chunks, bytes or text, cut anywhere.
 import codecs
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
-from notify_content.text import ALL_WHITESPACE
+from notify_content.text import ALL_WHITESPACE, plain_spaces
 
 Chunks = Iterable[bytes] | Iterable[str]
 
@@ -24,15 +26,24 @@ MAX_ROW_CHARACTERS: Final = 1_048_576
 MAX_COLUMNS: Final = 16_384
 """Most headings, as many as a spreadsheet has. Every row, however short, has a value for each of them."""
 
+COMMA: Final = ","
+_OTHER_DELIMITERS: Final = ("\t", ";")
+
 _PIECE: Final = 65_536
-_BLANK: Final = ALL_WHITESPACE + ","
+_TAB: Final = "\t"
+# Each double quote switches between inside and outside.
+_FIRST_LINE: Final = re.compile(r'(?:[^"\r\n]|"[^"]*+(?:"|\Z))*+')
+_QUOTED: Final = re.compile(r'"[^"]*+(?:"|\Z)')
+# What spreadsheets write to name the delimiter: no letter, digit, space or double quote.
+_DELIMITER_LINE: Final = re.compile(r"(?ai:sep)=((?![^\W_])[^ \"\r\n])(?=[\r\n]|\Z)")
+_DELIMITER_LINE_LENGTH: Final = len("sep=;\n")
 
 
 class InvalidCsv(ValueError):
     """A file that cannot be read as CSV.
 
     `code` is `not-text` (the bytes are not in the stated encoding), `row-too-long` (a row or cell beyond the
-    limits, as after an unclosed quotation mark), `too-many-columns` or `too-many-blank-rows` (a long run of
+    limits), `too-many-columns` or `too-many-blank-rows` (a long run of
     blank rows, hardly two alike). The file's text is in none of its attributes.
     """
 
@@ -67,7 +78,11 @@ def detect_encoding(chunks: Chunks) -> str:
 
 
 def _pieces(chunks: Chunks, encoding: str) -> Iterator[str]:
-    """The text of the file in pieces of bounded size."""
+    """The text of the file in pieces of bounded size, none of them empty."""
+    return filter(None, _decoded(chunks, encoding))
+
+
+def _decoded(chunks: Chunks, encoding: str) -> Iterator[str]:
     # Windows-1252 leaves five bytes undefined; the others refuse what is not theirs.
     errors = "replace" if encoding == WINDOWS_1252 else "strict"
     decoder = codecs.getincrementaldecoder(encoding)(errors)
@@ -149,59 +164,129 @@ class _Blanks:
                 yield line
 
 
+class _Quotes:
+    """Follows the lines of rows to know whether each ends inside a quoted cell."""
+
+    def __init__(self, delimiter: str) -> None:
+        other = f"[^{re.escape(delimiter)}]*+{re.escape(delimiter)}"
+        inside = '[^"]*+(?:""[^"]*+)*+'
+        self._line = re.compile(rf' *+(?:(?:"{inside}"|(?!")){other} *+)*+("{inside}\Z)?')
+        self._rest_of_cell = re.compile(rf'{inside}"(?:{other})?+')
+        self.are_open = False
+
+    def pass_line(self, line: str) -> None:
+        """Take note of the next line, with its line end."""
+        if '"' not in line:
+            return
+        position = 0
+        if self.are_open:
+            rest = self._rest_of_cell.match(line)
+            if rest is None:
+                return
+            position = rest.end()
+        cells = self._line.match(line, position)
+        self.are_open = cells is not None and cells[1] is not None
+
+
+class _CountedLines:
+    """The lines of rows, with their size and quotes; unlike a generator it goes on after it has raised."""
+
+    def __init__(self, lines: Iterator[str], quotes: _Quotes, size: Callable[[str], int]) -> None:
+        self._lines = lines
+        self._quotes = quotes
+        self._size = size
+        self.byte_size = 0
+        self.row_characters = 0
+
+    def __iter__(self) -> "_CountedLines":
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._quotes.pass_line(line)
+        self.byte_size += self._size(line)
+        self.row_characters += len(line)
+        if self.row_characters > MAX_ROW_CHARACTERS:
+            raise InvalidCsv("row-too-long")
+        return line
+
+
 class CsvRows:
     """The rows of a file, or of a range of one, as lists of cells.
 
-    A whole file is trimmed: white space at its start, white space and commas at its end. A range, as
-    `split_chunks` gives it, is taken as it is. `byte_offset` is where in the stream the row last returned
-    ends.
+    A whole file is trimmed, white space at its start, white space and delimiters at its end, and shows its
+    delimiter itself. A range, as `split_chunks` gives it, is taken as it is. `row_count` is how many rows
+    have been returned, the heading row among them.
 
-    Iterating raises InvalidCsv.
+    A row in which a quoted cell opens that is never closed ends the rows: it is not returned, and
+    `ends_in_quotes` is true. Iterating raises InvalidCsv.
     """
 
-    def __init__(self, chunks: Chunks, encoding: str = UTF_8, *, whole_file: bool) -> None:
-        self.byte_offset = 0
-        self._row_characters = 0
+    def __init__(
+        self, chunks: Chunks, encoding: str = UTF_8, *, whole_file: bool, delimiter: str = COMMA
+    ) -> None:
+        self.row_count = 0
+        self.ends_in_quotes = False
+        self.delimiter = delimiter
         self._encoding = encoding
+        self._skipped = 0
         pieces = _pieces(chunks, encoding)
-        lines = self._trimmed(pieces) if whole_file else _lines(pieces)
-        self._reader = csv.reader(self._counted(lines), skipinitialspace=True)
+        text = self._trimmed_start(pieces) if whole_file else pieces
+        lines = self._trimmed_end(text) if whole_file else _lines(text)
+        self._quotes = _Quotes(self.delimiter)
+        self._lines = _CountedLines(lines, self._quotes, self._size)
+        self._reader = csv.reader(self._lines, skipinitialspace=True, delimiter=self.delimiter)
+
+    @property
+    def byte_offset(self) -> int:
+        """Where in the stream the row last returned ends."""
+        return self._skipped + self._lines.byte_size
 
     def __iter__(self) -> "CsvRows":
         return self
 
     def __next__(self) -> list[str]:
-        self._row_characters = 0
+        if self.ends_in_quotes:
+            raise StopIteration
+        lines = self._lines
+        lines.row_characters = 0
         try:
-            return next(self._reader)
-        except csv.Error:
-            raise InvalidCsv("row-too-long") from None
+            row = next(self._reader)
+        except (csv.Error, InvalidCsv) as error:
+            self._pass_cell()
+            raise InvalidCsv("row-too-long") if isinstance(error, csv.Error) else error from None
+        if self._quotes.are_open:
+            self.ends_in_quotes = True
+            raise StopIteration
+        self.row_count += 1
+        return row
+
+    def _pass_cell(self) -> None:
+        """Pass the rest of a quoted cell that is too long; one that is never closed ends the rows."""
+        while self._quotes.are_open:
+            self._lines.row_characters = 0
+            if next(self._lines, None) is None:
+                self.ends_in_quotes = True
+                raise StopIteration
 
     def headings(self) -> list[str]:
         """The cells of the heading row, which must be the next; none if the file is empty."""
         headings = next(self, [])
         if len(headings) > MAX_COLUMNS:
             raise InvalidCsv("too-many-columns")
-        return headings
-
-    def _counted(self, lines: Iterable[str]) -> Iterator[str]:
-        for line in lines:
-            self._row_characters += len(line)
-            if self._row_characters > MAX_ROW_CHARACTERS:
-                raise InvalidCsv("row-too-long")
-            self.byte_offset += self._size(line)
-            yield line
+        return list(map(plain_spaces, headings))
 
     def _size(self, text: str) -> int:
         if self._encoding == WINDOWS_1252 or (self._encoding == UTF_8 and text.isascii()):
             return len(text)
         return len(text.encode(self._encoding, "surrogatepass"))
 
-    def _trimmed(self, pieces: Iterable[str]) -> Iterator[str]:
+    def _trimmed_end(self, pieces: Iterable[str]) -> Iterator[str]:
+        blank = ALL_WHITESPACE + self.delimiter
         blanks = _Blanks()
         content = ""
-        for line in _lines(self._trimmed_start(pieces)):
-            if not line.strip(_BLANK):
+        for line in _lines(pieces):
+            if not line.strip(blank):
                 blanks.add(line)
                 continue
             if content:
@@ -209,17 +294,68 @@ class CsvRows:
             yield from blanks.take()
             content = line
         if content:
-            yield content.rstrip(_BLANK)
+            yield content.rstrip(blank)
 
-    def _trimmed_start(self, pieces: Iterable[str]) -> Iterator[str]:
-        started = False
-        for piece in pieces:
-            text = piece if started else piece.lstrip(ALL_WHITESPACE)
-            if not started:
-                self.byte_offset += self._size(piece[: len(piece) - len(text)])
-                started = bool(text)
-            if text:
-                yield text
+    def _trimmed_start(self, pieces: Iterator[str]) -> Iterator[str]:
+        """The text from its headings on; finds the delimiter out."""
+        text, tabs = self._skip_whitespace("", pieces)
+        while len(text) < _DELIMITER_LINE_LENGTH and (piece := next(pieces, "")):
+            text += piece
+        line = _DELIMITER_LINE.match(text)
+        if line:
+            self.delimiter = line[1]
+            self._skipped += self._size(line[0])
+            text, tabs = self._skip_whitespace(text[line.end() :], pieces)
+        else:
+            self.delimiter, text = _shown_delimiter(text, pieces)
+        if self.delimiter == _TAB:
+            # Empty headings.
+            if tabs > MAX_COLUMNS:
+                raise InvalidCsv("too-many-columns")
+            text = _TAB * tabs + text
+            self._skipped -= self._size(_TAB * tabs)
+        return chain((text,), pieces)
+
+    def _skip_whitespace(self, text: str, pieces: Iterator[str]) -> tuple[str, int]:
+        """The first text that is no white space, with the rest of its piece, and how many tabs lead to it."""
+        tabs = 0
+        while True:
+            rest = text.lstrip(ALL_WHITESPACE)
+            skipped = text[: len(text) - len(rest)]
+            self._skipped += self._size(skipped)
+            tabs = len(skipped) - len(skipped.rstrip(_TAB)) + (0 if skipped.strip(_TAB) else tabs)
+            if rest:
+                return rest, tabs
+            text = next(pieces, "")
+            if not text:
+                return "", 0
+
+
+def _shown_delimiter(text: str, pieces: Iterator[str]) -> tuple[str, str]:
+    """The delimiter that the first line shows, and `text` with what had to be read to see it."""
+    while True:
+        line = _first_line(text)
+        is_whole = text[len(line) :].strip(ALL_WHITESPACE) or len(text) > MAX_ROW_CHARACTERS
+        more = "" if is_whole or COMMA in _QUOTED.sub("", line) else _as_much_again(len(text), pieces)
+        if not more:
+            break
+        text += more
+    outside = _QUOTED.sub("", _first_line(text.rstrip(ALL_WHITESPACE)))
+    return next((one for one in (COMMA, *_OTHER_DELIMITERS) if one in outside), COMMA), text
+
+
+def _first_line(text: str) -> str:
+    """Up to the first line end outside double quotes."""
+    line = _FIRST_LINE.match(text)
+    return line[0] if line else ""
+
+
+def _as_much_again(size: int, pieces: Iterator[str]) -> str:
+    read = []
+    while size > 0 and (piece := next(pieces, "")):
+        read.append(piece)
+        size -= len(piece)
+    return "".join(read)
 
 
 class RowRange(NamedTuple):
@@ -236,7 +372,9 @@ class RowRanges:
     """Ranges of a file's rows, to be iterated once; made by `split_chunks`.
 
     A range comes out as soon as its rows have gone by. When all have, `headers` holds the headings that every
-    range must be read with (content.md §11.1 "Column positions") and `row_count` the number of rows.
+    range must be read with (content.md §11.1 "Column positions"), `row_count` the number of rows and
+    `unclosed_quote_row` the index of the row in which a quoted cell opens that is never closed (-1 for the
+    heading row, None without one). `delimiter` is known from the start.
     """
 
     def __init__(self, rows: CsvRows, rows_per_chunk: int) -> None:
@@ -244,6 +382,8 @@ class RowRanges:
         self._rows_per_chunk = rows_per_chunk
         self.headers: tuple[str, ...] = ()
         self.row_count = 0
+        self.delimiter = rows.delimiter
+        self.unclosed_quote_row: int | None = None
 
     def __iter__(self) -> Iterator[RowRange]:
         rows = self._rows
@@ -258,6 +398,7 @@ class RowRanges:
                 yield RowRange(start, rows.byte_offset, first_row, self._rows_per_chunk)
                 start, first_row = rows.byte_offset, self.row_count
         self.headers = _kept_headings(headings, widest)
+        self.unclosed_quote_row = rows.row_count - 1 if rows.ends_in_quotes else None
         if self.row_count > first_row:
             yield RowRange(start, rows.byte_offset, first_row, self.row_count - first_row)
 
@@ -265,7 +406,7 @@ class RowRanges:
 def split_chunks(stream: Chunks, rows_per_chunk: int = 500, encoding: str = UTF_8) -> RowRanges:
     """Cut a file into ranges of at most `rows_per_chunk` rows, each readable on its own.
 
-    Cells may hold line ends; a range never ends inside one. Iterating the answer raises InvalidCsv.
+    Cells may hold line ends; a range never ends inside one. Raises InvalidCsv; iterating the answer does too.
     """
     return RowRanges(CsvRows(stream, encoding, whole_file=True), rows_per_chunk)
 

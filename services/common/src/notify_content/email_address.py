@@ -3,7 +3,7 @@
 import re
 from typing import Final, NamedTuple
 
-from notify_content.text import strip_obscure
+from notify_content.text import remove_invisible, strip_obscure
 
 MESSAGE: Final = "Not a valid email address"
 
@@ -32,17 +32,17 @@ class EmailAddress(NamedTuple):
     """A valid address."""
 
     validated: str
-    """As given, without obscure characters; case kept, domain not turned into ASCII."""
+    """As given, without invisible and obscure characters; case kept, domain not turned into ASCII."""
     normalised: str
     """Lower-cased, for storage, sending and comparison."""
 
 
 def parse(address: str) -> EmailAddress:
-    """The address without zero-width and no-break spaces and without space around it.
+    """The address without invisible characters and no-break spaces and without space around it.
 
     Raises InvalidEmailAddress for every other text.
     """
-    validated = strip_obscure(address)
+    validated = strip_obscure(remove_invisible(address))
     shape = _SHAPE.fullmatch(validated) if len(validated) <= _MAX_LENGTH else None
     if shape is None or ".." in validated or not _is_valid_domain(shape[1]):
         raise InvalidEmailAddress

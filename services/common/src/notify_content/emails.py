@@ -3,12 +3,21 @@
 The branded page around the HTML part is in `email_page`.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Final
 
 from notify_content import placeholders
-from notify_content.markdown_output import HtmlWriter, PlainTextWriter, PreheaderWriter
+from notify_content.markdown_output import (
+    HtmlWriter,
+    PlainTextWriter,
+    PreheaderWriter,
+    Writer,
+    shows_nothing,
+    surely_shows,
+)
 from notify_content.placeholders import (
+    CompiledContent,
     Gaps,
     Lists,
     Personalisation,
@@ -19,7 +28,7 @@ from notify_content.placeholders import (
     unique_names,
 )
 from notify_content.precompiled import Precompiled
-from notify_content.text import decode_entities, escape_html, normalise_whitespace, unlink_govuk
+from notify_content.text import decode_entities, normalise_whitespace, unlink_govuk
 from notify_content.typography import typography
 
 SIZE_LIMIT: Final = 2_000_000
@@ -40,17 +49,25 @@ class EmailTemplate:
     @cached_property
     def html(self) -> Precompiled:
         """The HTML part as far as it does not depend on a recipient's values."""
-        return Precompiled(self.body.parts(escape=True), write_html, escape=True)
+        return self._precompiled(HtmlWriter, typography)
 
     @cached_property
     def plain_text(self) -> Precompiled:
         """The plain-text part as far as it does not depend on a recipient's values."""
-        return Precompiled(self.body.parts(escape=False), write_plain_text, escape=False)
+        return self._precompiled(PlainTextWriter, _finish_plain_text)
 
     @cached_property
     def preheader(self) -> Precompiled:
         """The preheader before it is cut, as far as it does not depend on a recipient's values."""
-        return Precompiled(self.body.parts(escape=True), write_preheader, escape=True)
+        return self._precompiled(PreheaderWriter, typography)
+
+    def _precompiled(self, writer: type[Writer], finish: Callable[[str], str]) -> Precompiled:
+        def write(filled_in_body: str) -> str | None:
+            text = _markdown(filled_in_body)
+            return finish(writer().write(text)) if surely_shows(text) else None
+
+        escape = writer is not PlainTextWriter
+        return Precompiled(self.body.parts(escape=escape), write, escape=escape)
 
     def missing(self, values: Values) -> list[str]:
         """Placeholders whose value is absent or None, in order (content.md §2.2)."""
@@ -60,20 +77,26 @@ class EmailTemplate:
         """Characters of subject and body with values filled in, found without filling them in."""
         return self.subject.length(values) + self.body.length(values)
 
-    def render(self, values: Values = None, unsubscribe_link: str | None = None) -> "EmailMessage":
-        """One email; each of its parts is worked out when first asked for."""
-        return EmailMessage(self, Personalisation.of(values), unsubscribe_link)
+    def render(
+        self, values: Values = None, unsubscribe_link: str | None = None, *, in_full: bool = False
+    ) -> "EmailMessage":
+        """One email; each of its parts is worked out when first asked for.
+
+        With `in_full` nothing that was written once for the template is used; the parts never differ.
+        """
+        return EmailMessage(self, Personalisation.of(values), unsubscribe_link, in_full=in_full)
 
 
 class EmailMessage:
     """One email of a template. Every part is rendered on first use and kept."""
 
     def __init__(
-        self, template: EmailTemplate, values: Personalisation, unsubscribe_link: str | None
+        self, template: EmailTemplate, values: Personalisation, unsubscribe_link: str | None, *, in_full: bool
     ) -> None:
         self._template = template
         self._values = values
         self._unsubscribe_link = unsubscribe_link
+        self._in_full = in_full
 
     @cached_property
     def content(self) -> str:
@@ -108,23 +131,22 @@ class EmailMessage:
     @cached_property
     def html_body(self) -> str:
         """The HTML part, without the page around it (content.md §4.1, §6.1)."""
-        return self._precompiled(self._template.html, escape=True) or write_html(
-            self._filled_in(escape=True, unsubscribe=True)
-        )
+        written = None if self._unsubscribe_link else self._precompiled(self._template.html, escape=True)
+        return typography(self._write(HtmlWriter, escape=True)) if written is None else written
 
     @cached_property
     def plain_text(self) -> str:
         """The plain-text part (content.md §4.1, §6.2)."""
-        return self._precompiled(self._template.plain_text, escape=False) or write_plain_text(
-            self._filled_in(escape=False, unsubscribe=True)
-        )
+        template = self._template
+        written = None if self._unsubscribe_link else self._precompiled(template.plain_text, escape=False)
+        return _finish_plain_text(self._write(PlainTextWriter, escape=False)) if written is None else written
 
     @cached_property
     def preheader(self) -> str:
         """The hidden preview line, HTML-escaped, without the ellipsis the page adds (content.md §4.3)."""
-        text = self._template.preheader.render(self._values.by_key(escape=True))
+        text = self._precompiled(self._template.preheader, escape=True)
         if text is None:
-            text = write_preheader(self._filled_in(escape=True, unsubscribe=False))
+            text = typography(self._write(PreheaderWriter, escape=True, unsubscribe=False))
         return " ".join(text.split())[:_PREHEADER_LENGTH].strip()
 
     def _subject(self, *, escape: bool) -> str:
@@ -132,36 +154,33 @@ class EmailMessage:
         return normalise_whitespace(typography(subject))
 
     def _precompiled(self, part: Precompiled, *, escape: bool) -> str | None:
-        return None if self._unsubscribe_link else part.render(self._values.by_key(escape=escape))
+        return None if self._in_full else part.render(self._values.by_key(escape=escape))
 
-    def _filled_in(self, *, escape: bool, unsubscribe: bool) -> str:
-        """Steps 1 and 2 of content.md §4.1."""
-        body = self._template.body
+    def _write(self, writer: type[Writer], *, escape: bool, unsubscribe: bool = True) -> str:
+        """Steps 1 to 6 of content.md §4.1."""
+        body = _markdown(self._filled_in(self._template.body, escape=escape))
         after = ""
         if unsubscribe and self._unsubscribe_link:
-            link = escape_html(self._unsubscribe_link) if escape else self._unsubscribe_link
-            after = _unsubscribe_block(link)
-            if "(" in link or ")" in link:
-                # The link may hold placeholders, and it is part of the template.
-                body = compile_content(body.content + _unsubscribe_block(self._unsubscribe_link))
-                after = ""
-        return body.render(self._values, escape=escape, lists=Lists.BULLETS, gaps=Gaps.HTML) + after
+            # Part of the template, so the link may hold placeholders.
+            block = compile_content(_unsubscribe_block(self._unsubscribe_link))
+            after = _markdown(self._filled_in(block, escape=escape))
+        if not self._shows_nothing:
+            return writer().write(body.removesuffix("\n") + after if after else body)
+        return writer().write_as_text(body) + writer().write(after.lstrip("\n"))
+
+    @cached_property
+    def _shows_nothing(self) -> bool:
+        """Whether Markdown would leave nothing of the body, so that its text is sent as it is written."""
+        body = _markdown(self._filled_in(self._template.body, escape=True))
+        return not surely_shows(body) and shows_nothing(body, HtmlWriter().write(body))
+
+    def _filled_in(self, content: CompiledContent, *, escape: bool) -> str:
+        return content.render(self._values, escape=escape, lists=Lists.BULLETS, gaps=Gaps.HTML)
 
 
-def write_html(filled_in_body: str) -> str:
-    """The HTML part of a body filled in in escape mode: steps 3 to 7 of content.md §4.1."""
-    return typography(HtmlWriter().write(_markdown(filled_in_body)))
-
-
-def write_plain_text(filled_in_body: str) -> str:
-    """The plain-text part of a body filled in in passthrough mode: steps 3 to 9 of content.md §4.1."""
-    text = typography(PlainTextWriter().write(_markdown(filled_in_body)))
-    return decode_entities(text).lstrip() + "\n"
-
-
-def write_preheader(filled_in_body: str) -> str:
-    """The text of a body filled in in escape mode that its preheader is cut from (content.md §4.3)."""
-    return typography(PreheaderWriter().write(_markdown(filled_in_body)))
+def _finish_plain_text(written: str) -> str:
+    """Steps 7 to 9 of content.md §4.1."""
+    return decode_entities(typography(written)).lstrip() + "\n"
 
 
 def _markdown(filled_in_body: str) -> str:

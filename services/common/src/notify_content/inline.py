@@ -15,6 +15,9 @@ _URL: Final = re.compile(r"https?://([^\s<]++)")
 _NOT_LAST_IN_URL: Final = "<.,:\"')]"
 # An underscore always begins a new run of text, so a name with one in it is no entity.
 _BARE_AMPERSAND: Final = re.compile(r"&(?!#?[^\W_]+;)")
+# A round bracket that a backslash stands before does not count.
+_PARENTHESIS: Final = re.compile(r"(?<!\\)[()]")
+_ESCAPED_PARENTHESIS: Final = re.compile(r"\\([()])")
 _WHITESPACE: Final = re.compile(r"\s*+")
 _TITLE_OPENER: Final = re.compile(r"(?<!\s)\s++['\"]")
 _TITLE_CLOSER: Final = re.compile(r"['\"](?=\s*+\))")
@@ -24,6 +27,8 @@ _REFERENCE_KEY: Final = re.compile(r"\]\s*+\[([^^\]]*+)\]")
 
 _MAX_LINK_DEPTH: Final = 32
 """Links within the text of links are read to this depth; the text of a deeper one is printed as it is."""
+_MAX_ADDRESS_DEPTH: Final = 32
+"""Round brackets in the address of a link nest to this depth, as in CommonMark; deeper there is no link."""
 _MAX_KEY_LENGTH: Final = 999
 """Longest key of a link or footnote reference, as in CommonMark; it keeps nested brackets linear."""
 _MIN_REFERENCE_BUDGET: Final = 100_000
@@ -200,10 +205,10 @@ class _Run:
         match = _URL.match(self._text, start)
         if match is None:
             return None
-        body = match[1].rstrip(_NOT_LAST_IN_URL)
-        if len(body) < 2:
+        length = _url_length(match[1])
+        if length < 2:
             return None
-        end = match.start(1) + len(body)
+        end = match.start(1) + length
         return self._parser.url(self._text[start:end]), end
 
     def _read_angle(self, start: int) -> tuple[Inline, int] | None:
@@ -268,6 +273,23 @@ class _Run:
         return _Brackets(self._text)
 
 
+def _url_length(address: str) -> int:
+    """Length of a bare address without the punctuation of the sentence around it (content.md §5.6 item 4)."""
+    length = len(address.rstrip(_NOT_LAST_IN_URL))
+    if "(" not in address or ")" not in address[length:]:
+        return length
+    # The last bracket that closes one of the address ends it, when nothing but punctuation follows.
+    depth = 0
+    last_closer = 0
+    for match in re.finditer("[()]", address):
+        if match[0] == "(":
+            depth += 1
+        elif depth:
+            depth -= 1
+            last_closer = match.end()
+    return max(length, last_closer)
+
+
 class _Destination(NamedTuple):
     """Where the parts of a link's `(address "title")` stand; they may be long, and most are never read."""
 
@@ -278,8 +300,10 @@ class _Destination(NamedTuple):
 
     def target(self, text: str) -> Target:
         address = text[self.address]
+        if not self.in_angles:
+            address = address.rstrip()
         return Target(
-            address if self.in_angles else address.rstrip(), None if self.title is None else text[self.title]
+            _ESCAPED_PARENTHESIS.sub(r"\1", address), None if self.title is None else text[self.title]
         )
 
 
@@ -421,14 +445,14 @@ class _Brackets:
             destination = self._angle_destination(start + 1)
             if destination:
                 return destination
-        parenthesis = self._first(self._parentheses, start)
-        if parenthesis is None:
-            return None
-        opener = self._first(self._title_openers, start)
-        if opener is not None and opener < parenthesis:
+        opener = self._title_opener(position, start)
+        if opener is not None:
             titled = self._titled(start, opener)
             if titled:
                 return titled
+        parenthesis = self._parentheses.closers.get(position)
+        if parenthesis is None:
+            return None
         return _Destination(slice(start, parenthesis), None, parenthesis + 1, in_angles=False)
 
     def _angle_destination(self, start: int) -> _Destination | None:
@@ -459,13 +483,14 @@ class _Brackets:
     def _last_parenthesis(self) -> int:
         return self._text.rfind(")")
 
-    @cached_property
-    def _parentheses(self) -> list[int]:
-        return [match.start() for match in re.finditer(r"\)", self._text)]
+    def _title_opener(self, parenthesis: int, start: int) -> int | None:
+        """Where a title may open in the round brackets that open at `parenthesis`, in none within them."""
+        openers = self._parentheses.title_openers.get(parenthesis, ())
+        return next((opener for opener in openers if opener >= start), None)
 
     @cached_property
-    def _title_openers(self) -> list[int]:
-        return [match.start() for match in _TITLE_OPENER.finditer(self._text)]
+    def _parentheses(self) -> "_Parentheses":
+        return _Parentheses(self._text)
 
     @cached_property
     def _title_closers(self) -> list[int]:
@@ -478,3 +503,37 @@ class _Brackets:
     @cached_property
     def _angle_titles(self) -> list[int]:
         return [match.start() for match in _ANGLE_TITLE.finditer(self._text)]
+
+
+class _Parentheses:
+    """Which round brackets of a text belong together, worked out for all of them in one pass."""
+
+    def __init__(self, text: str) -> None:
+        self.closers: dict[int, int] = {}
+        """The closing bracket for each that opens, unless brackets within them nest too deep."""
+        self.title_openers: dict[int, list[int]] = {}
+        """For a bracket that opens, the first two places directly in it where a title may open.
+
+        Two, because one may stand before the address. None counts after brackets that nest too deep.
+        """
+        # Brackets that are open, each with the greatest depth of those closed within it.
+        open_brackets: list[list[int]] = []
+        marks = [(match.start(), match[0]) for match in _PARENTHESIS.finditer(text)]
+        marks += [(match.start(), "") for match in _TITLE_OPENER.finditer(text)]
+        for position, mark in sorted(marks):
+            if mark == "(":
+                open_brackets.append([position, 0])
+                continue
+            if not open_brackets:
+                continue
+            opened, depth = open_brackets[-1]
+            if not mark:
+                openers = self.title_openers.setdefault(opened, [])
+                if depth <= _MAX_ADDRESS_DEPTH and len(openers) < 2:
+                    openers.append(position)
+                continue
+            open_brackets.pop()
+            if open_brackets:
+                open_brackets[-1][1] = max(open_brackets[-1][1], depth + 1)
+            if depth <= _MAX_ADDRESS_DEPTH:
+                self.closers[opened] = position

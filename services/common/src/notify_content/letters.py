@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from notify_content import placeholders
-from notify_content.markdown_output import Writer
+from notify_content.markdown_output import Writer, shows_nothing
 from notify_content.placeholders import (
     Gaps,
     Lists,
@@ -40,6 +40,7 @@ _HIDDEN_PROTOCOL: Final = re.compile(
 _SHOWN_PROTOCOL: Final = r"\1\2"
 _PROTOCOL: Final = re.compile(r"https?://")
 _UNFILLED_ADDRESS: Final = "span class='placeholder"
+_START: Final = re.compile("[0-9]+")
 _TOKEN: Final = re.compile(r"<(/?)(\w+)([^>]*)>")
 _NON_BREAKING_HYPHEN: Final = "\u2011"
 
@@ -177,9 +178,10 @@ class BulletList:
 
 @dataclass(frozen=True)
 class OrderedList:
-    """Numbered from 1, whatever was written."""
+    """Numbered from the number that its first item was written with."""
 
     items: tuple[Item, ...]
+    start: int = 1
 
 
 Block = Heading | Paragraph | Plain | PageBreak | QrCode | QrCodePlaceholder | BulletList | OrderedList
@@ -317,7 +319,11 @@ def body_html(markdown: str) -> tuple[str, list[str]]:
     Each code stands in the HTML as `<qr>`, out of the reach of typography. Raises QrCodeTooLong.
     """
     writer = _LetterWriter()
-    html = typography(writer.write(f"{markdown}\n"))
+    text = f"{markdown}\n"
+    html = writer.write(text)
+    if shows_nothing(text, html):
+        html = writer.write_as_text(text)
+    html = typography(html)
     return html.replace("-", _NON_BREAKING_HYPHEN), writer.qr_codes
 
 
@@ -352,9 +358,10 @@ class _LetterWriter(Writer):
     def inset(self, inside: str) -> str:
         return inside
 
-    def list(self, ordered: bool, items: list[str]) -> str:
-        name = "ol" if ordered else "ul"
-        return f"<{name}>\n{''.join(items)}</{name}>\n"
+    def list(self, start: int | None, items: list[str]) -> str:
+        name = "ul" if start is None else "ol"
+        number = "" if start in (None, 1) else f' start="{start}"'
+        return f"<{name}{number}>\n{''.join(items)}</{name}>\n"
 
     def item(self, text: str) -> str:
         return f"<li>{text.strip()}</li>\n"
@@ -381,7 +388,8 @@ class _Reader:
         self._runs: list[Run | LineBreak] = []
         self._blocks: list[Block] = []
         self._items: list[Item] = []
-        self._outer: list[tuple[list[Block], list[Item]]] = []
+        self._start = 1
+        self._outer: list[tuple[list[Block], list[Item], int]] = []
 
     def read(self, html: str) -> tuple[Block, ...]:
         """The blocks of a whole body."""
@@ -418,8 +426,9 @@ class _Reader:
                 self._in_rule = "break" in attributes
             case "ul" | "ol":
                 self._close_plain()
-                self._outer.append((self._blocks, self._items))
-                self._blocks, self._items = [], []
+                self._outer.append((self._blocks, self._items, self._start))
+                number = _START.search(attributes)
+                self._blocks, self._items, self._start = [], [], int(number[0]) if number else 1
             case "p" | "h2":
                 self._close_plain()
 
@@ -442,8 +451,9 @@ class _Reader:
                 self._blocks = []
             case "ul" | "ol":
                 items = tuple(self._items)
-                self._blocks, self._items = self._outer.pop()
-                self._blocks.append(BulletList(items) if name == "ul" else OrderedList(items))
+                ended = BulletList(items) if name == "ul" else OrderedList(items, self._start)
+                self._blocks, self._items, self._start = self._outer.pop()
+                self._blocks.append(ended)
 
     def _take_runs(self) -> Runs:
         runs, self._runs = tuple(self._runs), []

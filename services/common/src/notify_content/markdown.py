@@ -19,11 +19,13 @@ from notify_content.raw_html import RawHtml
 MAX_DEPTH: Final = 6
 """Lists within lists, and insets within insets, nested deeper than this are printed literally."""
 
-_MARKER: Final = r"(?:[•*\-]|\d+\.)"
+# CommonMark's limit of digits; what has more are telephone and reference numbers.
+_NUMBER: Final = r"[0-9]{1,9}\.(?!\d)"
+_MARKER: Final = rf"(?:[•*\-]|{_NUMBER})"
 _BLANK: Final = re.compile(r"^ +$", re.MULTILINE)
 _LINE_FEEDS: Final = re.compile(r"\n*+")
 # What may begin anything but a paragraph, an underlined heading or a bare table.
-_MARKED: Final = re.compile(r" {4}| *+(?:[-*_`~#^•|\[<]|\d++\.)")
+_MARKED: Final = re.compile(rf" {{4}}| *+(?:[-*_`~#^•|\[<]|{_NUMBER})")
 _RULE: Final = re.compile(r" {0,3}[-*_](?: *+[-*_]){2,}+ *+(?:\n++|\Z)")
 _UNDERLINE: Final = re.compile(r" *+[=\-]*([=\-]) *+(?:\n++|\Z)")
 _INDENTED: Final = re.compile(r"(?: {4}[^\n]++\n*+)++")
@@ -35,10 +37,9 @@ _FENCE_RUN: Final = {
 }
 _HEADING: Final = re.compile(r" *+(#{1,6})( *+)([^\n]*+)")
 _BARE_TABLE: Final = re.compile(
-    r" *+(\S[^|\n]*+\|[^\n]*+)\n *+[-:]++ *+\|[-| :]*+\n((?:[^|\n]*+\|[^\n]*+(?:\n|\Z))*+)\n*+"
+    r"( *+\S[^|\n]*+\|[^\n]*+)\n *+[-:]++ *+\|[-| :]*+(\n(?:[^|\n]*+\|[^\n]*+(?:\n|\Z))*+)\n*+"
 )
-_PIPED_TABLE: Final = re.compile(r" *+\|([^\n]++)\n *+\| *+[-:]++[-| :]*+\n((?: *+\|[^\n]*+(?:\n|\Z))*+)\n*+")
-_TABLE_CELL_END: Final = re.compile(r"(?<!\\)\||\n")
+_PIPED_TABLE: Final = re.compile(r"( *+\|[^\n]++)\n *+\| *+[-:]++[-| :]*+(\n(?: *+\|[^\n]*+(?:\n|\Z))*+)\n*+")
 _INSET: Final = re.compile(r"(?: *+\^[^\n]++(?:\n[^\n]++)*+\n*+)++")
 _INSET_MARK: Final = re.compile(r"^ *+\^ ?", re.MULTILINE)
 _LIST: Final = re.compile(rf"( *+)({_MARKER})")
@@ -55,7 +56,7 @@ _FOOTNOTE_TEXT: Final = re.compile(r": *+([^\n]*+(?:\n++|\Z)(?: ++[^\n]*+(?:\n++
 _PARAGRAPH_LINES: Final = re.compile(r"[^\n]++(?:\n(?! *+[`~*+\-_#>\[<\d])(?![^\n]*+\n *+[=\-])[^\n]++)*+")
 _INTERRUPTING_HEADING: Final = re.compile(r" *+#[^\n]")
 _INTERRUPTING_ANGLE: Final = re.compile(r" *+>[^\n]")
-_INTERRUPTING_ITEM: Final = re.compile(r" *+(?=[*+\-]|\d+\.)[*+\-]?(?:\d+\.)? [\s\S]")
+_INTERRUPTING_ITEM: Final = re.compile(rf" *+(?=[*+\-]|{_NUMBER})[*+\-]?(?:{_NUMBER})? [\s\S]")
 
 
 class Blank(NamedTuple):
@@ -97,14 +98,9 @@ class Item(NamedTuple):
 
 
 class List(NamedTuple):
-    ordered: bool
+    start: int | None
+    """The number of the first item; None when the list is not ordered."""
     items: list[Item]
-
-
-class Table(NamedTuple):
-    """A table, which prints nothing; its cells are kept for the footnotes they refer to."""
-
-    cells: list[str]
 
 
 class RawBlock(NamedTuple):
@@ -118,7 +114,7 @@ class Footnote(NamedTuple):
     blocks: "list[Block]"
 
 
-Block = Blank | Rule | Verbatim | Heading | Paragraph | Lines | Inset | List | Table | RawBlock | Footnote
+Block = Blank | Rule | Verbatim | Heading | Paragraph | Lines | Inset | List | RawBlock | Footnote
 
 
 @dataclass
@@ -142,12 +138,12 @@ class _Context(Enum):
 def parse(text: str) -> Document:
     """Read the blocks of `text`."""
     parser = _Parser()
-    parser.document.blocks = parser.parse(_prepare(text), _Context.BODY)
+    parser.document.blocks = parser.parse(prepare(text), _Context.BODY)
     return parser.document
 
 
-def _prepare(text: str) -> str:
-    """content.md §5.1."""
+def prepare(text: str) -> str:
+    """`text` with its line ends, tabs and blank lines as the grammar has them (content.md §5.1)."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\t" in text:
@@ -347,10 +343,11 @@ class _Parser:
         return underline.end()
 
     def _table(self, grammar: re.Pattern[str], source: _Source, position: int, blocks: list[Block]) -> int:
+        """Read a table as the paragraph of its lines, without the line of dashes."""
         match = grammar.match(source.text, position)
         if match is None:
             return 0
-        blocks.append(Table([*match[1].split("|"), *_TABLE_CELL_END.split(match[2])]))
+        blocks.append(Paragraph((match[1] + match[2]).rstrip("\n")))
         return match.end()
 
     def _inset(self, source: _Source, position: int, blocks: list[Block]) -> int:
@@ -378,7 +375,8 @@ class _Parser:
         else:
             items = self._items(text, len(match[1]))
         self._list_depth -= 1
-        blocks.append(List("." in match[2], items))
+        number = match[2].removesuffix(".")
+        blocks.append(List(int(number) if number != match[2] else None, items))
         return end
 
     def _list_end(self, source: _Source, indent: str, position: int) -> int:

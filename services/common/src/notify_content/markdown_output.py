@@ -7,8 +7,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from notify_content import markdown
-from notify_content.inline import Break, Html, Inline, InlineParser, Link, Url
+from notify_content.inline import Break, Html, Inline, InlineParser, Link, Url, escape_text
 from notify_content.markdown import Block
+from notify_content.text import ALL_WHITESPACE
 
 _STYLE: Final = {
     "paragraph": "Margin: 0 0 20px 0; font-size: 19px; line-height: 25px; color: #0B0C0C;",
@@ -17,7 +18,7 @@ _STYLE: Final = {
     "heading 2": "Margin: 0 0 15px 0; padding: 10px 0 0 0; font-size: 19px; line-height: 25px; "
     "font-weight: bold; color: #0B0C0C;",
     "rule": "border: 0; height: 1px; background: #B1B4B6; Margin: 30px 0 30px 0;",
-    "list": "Margin: 0 0 0 20px; padding: 0; list-style-type:",
+    "list": "Margin: 0 0 0 {margin}px; padding: 0; list-style-type:",
     "item": "Margin: 5px 0 5px; padding: 0 0 0 5px; font-size: 19px;line-height: 25px; color: #0B0C0C;",
     "inset": "Margin: 0; border-left: 10px solid #B1B4B6;padding: 15px 0 0.1px 15px; font-size: 19px; "
     "line-height: 25px;",
@@ -34,13 +35,34 @@ _LIST_START: Final = (
     '<td style="font-family: Helvetica, Arial, sans-serif;">'
 )
 _LIST_END: Final = "</td></tr></table>"
-_UNORDERED_START: Final = f'{_LIST_START}<ul style="{_STYLE["list"]} disc;">'
-_ORDERED_START: Final = f'{_LIST_START}<ol style="{_STYLE["list"]} decimal;">'
+_LIST_MARGIN: Final = 20
+_DIGITS_IN_MARGIN: Final = 2
+_DIGIT_WIDTH: Final = 11
+_UNORDERED_START: Final = f'{_LIST_START}<ul style="{_STYLE["list"]} disc;">'.format(margin=_LIST_MARGIN)
+_ORDERED_START: Final = f'{_LIST_START}<ol style="{_STYLE["list"]} decimal;"'
 _LINK_START: Final = f'<a style="{_STYLE["link"]}" href="'
 
 _KNOWN_SCHEME: Final = re.compile(r"(?:https?|ftp|file|mailto|tel):", re.IGNORECASE)
-_URL_SAFE: Final = ":/?#=&;%"
+_URL_SAFE: Final = ":/?#@!$&()*+,;=%"
+_CONTROLS: Final = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
 _UNFILLED_ADDRESS: Final = "span class='placeholder"
+# The brackets of a gap inside an address whose ampersands are escaped, up to those of the next gap.
+_ESCAPED_GAP: Final = re.compile(
+    r"(span class='placeholder(?:-conditional)?'>)&amp;#40;&amp;#40;"
+    r"((?:(?!&amp;#40;&amp;#40;)[^()])*?)&amp;#41;&amp;#41;"
+)
+_GAP_TAG: Final = re.compile(r"(<span class='placeholder(?:-conditional)?'>|</span>)")
+
+_WHITESPACE: Final = rf"\s{re.escape(ALL_WHITESPACE)}"
+_INK: Final = re.compile(f"[^{_WHITESPACE}]")
+# Text outside tags, a rule, or the place of a QR code in a letter.
+_SOMETHING_SHOWN: Final = re.compile(rf"(?:\A|>)[{_WHITESPACE}]*+[^<{_WHITESPACE}]|<hr |<qr>")
+# Letters are printed wherever they stand but in link text, addresses, definitions, fences and references.
+_LETTER: Final = r"[^\W\d_]"
+_LETTER_FIRST: Final = re.compile(rf"[^\[`~&<]*?{_LETTER}")
+_PARAGRAPH: Final = re.compile(rf"\n\n{_LETTER}")
+_PARAGRAPH_END: Final = re.compile(r"\n{2,}")
+_LINE_END: Final = re.compile(r" *+\n")
 
 COLUMNS: Final = 65
 """Width of rules and underlines in plain text."""
@@ -52,9 +74,23 @@ def href(address: str) -> str:
     # The grammar takes the angle brackets off a highlighted placeholder that is the whole address.
     if address.startswith(_UNFILLED_ADDRESS):
         address = f"<{address}>"
+    address = address.translate(_CONTROLS)
     if not _KNOWN_SCHEME.match(address):
         address = f"http://{address}"
     return quote(address, safe=_URL_SAFE, errors="replace")
+
+
+def surely_shows(text: str) -> bool:
+    """Whether it is plain, without reading it, that something of a text in the dialect is printed."""
+    if _LETTER_FIRST.match(text):
+        return True
+    hidden = "]:" in text or "```" in text or "~~~" in text
+    return not hidden and _PARAGRAPH.search(text) is not None
+
+
+def shows_nothing(text: str, html: str) -> bool:
+    """Whether nothing of a text in the dialect is left in what it became (content.md §4.1)."""
+    return not _SOMETHING_SHOWN.search(html) and _INK.search(text) is not None
 
 
 class Writer(ABC):
@@ -74,8 +110,7 @@ class Writer(ABC):
             markdown.Paragraph: lambda block: self.paragraph(self._text(block.text)),
             markdown.Lines: lambda block: self.paragraph(self._text("\n".join(block.lines))),
             markdown.Inset: lambda block: self.inset(self._blocks(block.blocks)),
-            markdown.List: lambda block: self.list(block.ordered, [self._item(one) for one in block.items]),
-            markdown.Table: self._table,
+            markdown.List: lambda block: self.list(block.start, [self._item(one) for one in block.items]),
             markdown.RawBlock: lambda block: block.html,
             markdown.Footnote: self._footnote,
         }
@@ -90,6 +125,19 @@ class Writer(ABC):
             return body
         used = sorted((key for key in self._footnotes if order[key]), key=order.__getitem__)
         return body + "".join(self._footnotes[key] for key in used)
+
+    def write_as_text(self, text: str) -> str:
+        """The whole text as paragraphs of what is written, with no construct but gaps (content.md §4.1)."""
+        paragraphs = _PARAGRAPH_END.split(markdown.prepare(text).strip("\n"))
+        return "".join(self.paragraph(self._as_written(paragraph)) for paragraph in paragraphs)
+
+    def _as_written(self, text: str) -> str:
+        lines = []
+        for line in _LINE_END.split(text):
+            pieces = _GAP_TAG.split(line)
+            pieces[::2] = map(escape_text, pieces[::2])
+            lines.append("".join(pieces))
+        return self.break_text.join(lines)
 
     def _blocks(self, blocks: list[Block]) -> str:
         writers = self._writers
@@ -106,12 +154,6 @@ class Writer(ABC):
                 for block in item.blocks
             )
         )
-
-    def _table(self, table: markdown.Table) -> str:
-        if self._inline.footnotes:
-            for cell in table.cells:
-                self._inline.parse(cell)
-        return ""
 
     def _footnote(self, footnote: markdown.Footnote) -> str:
         self._inline.in_footnote = True
@@ -154,7 +196,7 @@ class Writer(ABC):
     def inset(self, inside: str) -> str: ...
 
     @abstractmethod
-    def list(self, ordered: bool, items: list[str]) -> str: ...
+    def list(self, start: int | None, items: list[str]) -> str: ...
 
     @abstractmethod
     def item(self, text: str) -> str: ...
@@ -188,9 +230,12 @@ class HtmlWriter(Writer):
     def inset(self, inside: str) -> str:
         return f"{_INSET_START}{inside}</blockquote></div>"
 
-    def list(self, ordered: bool, items: list[str]) -> str:
-        if ordered:
-            return f"{_ORDERED_START}{''.join(items)}</ol>{_LIST_END}"
+    def list(self, start: int | None, items: list[str]) -> str:
+        if start is not None:
+            digits = len(str(start + len(items) - 1))
+            margin = _LIST_MARGIN + _DIGIT_WIDTH * max(0, digits - _DIGITS_IN_MARGIN)
+            number = "" if start == 1 else f' start="{start}"'
+            return f"{_ORDERED_START.format(margin=margin)}{number}>{''.join(items)}</ol>{_LIST_END}"
         return f"{_UNORDERED_START}{''.join(items)}</ul>{_LIST_END}"
 
     def item(self, text: str) -> str:
@@ -223,18 +268,21 @@ class PlainTextWriter(Writer):
     def inset(self, inside: str) -> str:
         return inside
 
-    def list(self, ordered: bool, items: list[str]) -> str:
-        markers = (f"{number}." if ordered else "•" for number in range(1, len(items) + 1))
-        return "\n" + "".join(f"\n{marker} {item}" for marker, item in zip(markers, items, strict=True))
+    def list(self, start: int | None, items: list[str]) -> str:
+        if start is None:
+            return "\n" + "".join(f"\n• {item}" for item in items)
+        return "\n" + "".join(f"\n{number}. {item}" for number, item in enumerate(items, start))
 
     def item(self, text: str) -> str:
         return text.strip()
 
     def url(self, address: str) -> str:
-        return address
+        # The decoding of references that follows gives back the address as it was written.
+        escaped = address.replace("&", "&amp;")
+        return _ESCAPED_GAP.sub(r"\1&#40;&#40;\2&#41;&#41;", escaped) if "&" in address else escaped
 
     def link(self, address: str, title: str | None, text: str) -> str:
-        return f"{text}{f' ({title})' if title else ''}: {address}"
+        return f"{text}{f' ({title})' if title else ''}: {self.url(address)}"
 
 
 class PreheaderWriter(PlainTextWriter):
@@ -245,6 +293,9 @@ class PreheaderWriter(PlainTextWriter):
 
     def heading(self, level: int, text: str) -> str:
         return self.paragraph(text)
+
+    def url(self, address: str) -> str:
+        return address
 
     def link(self, address: str, title: str | None, text: str) -> str:
         return f"{text}{f' ({title})' if title else ''}"

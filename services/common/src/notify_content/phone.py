@@ -14,7 +14,7 @@ from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberType, V
 
 from notify_content.charsets import ascii_fold
 from notify_content.international_rates import NUMERIC_SENDER_PREFIXES, RATE_MULTIPLIERS
-from notify_content.text import ALL_WHITESPACE
+from notify_content.text import ALL_WHITESPACE, clean_number
 
 _Parsed = phonenumbers.PhoneNumber
 
@@ -117,8 +117,9 @@ class PhoneNumber:
 def parse(number: str, *, allow_international: bool, allow_uk_landline: bool = False) -> PhoneNumber:
     """The number as sent to and billed, if the service may send to it.
 
-    Accepts what people type and spreadsheets mangle: spaces, brackets, dashes, lost or doubled pluses,
-    extra zeros. Raises InvalidPhoneNumber for every other text (content.md §8.2, §8.3).
+    Accepts what people type and programs mangle: spaces, brackets, dashes, lost or doubled pluses, extra
+    zeros, invisible characters of address books. Raises InvalidPhoneNumber for every other text
+    (content.md §8.2, §8.3).
     """
     return _plain_uk_mobile(number) or parse_by_numbering_plan(
         number, allow_international=allow_international, allow_uk_landline=allow_uk_landline
@@ -184,6 +185,7 @@ def _plain_uk_mobile(number: str) -> PhoneNumber | None:
 
 def _parse(number: str, check: Callable[[_Parsed, str], _Parsed]) -> _Parsed:
     """Two attempts at one number; the second, on a repaired text, stands with its error (content.md §8.2)."""
+    number = clean_number(number)
     try:
         return _attempt(number, check)
     except InvalidPhoneNumber:

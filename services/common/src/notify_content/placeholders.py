@@ -86,6 +86,17 @@ def value_text(value: object, lists: Lists) -> str:
     return "\n\n* " + "\n* ".join(items)
 
 
+def _shows(value: object, text: str, *, escape: bool) -> bool:
+    """Whether a conditional shows its text; `text` is what the value would be written as.
+
+    A list is tested in its sentence form, whatever it is written as (content.md §2.2).
+    """
+    if isinstance(value, list | tuple):
+        text = value_text(value, Lists.SENTENCE)
+        text = escape_html(text) if escape else text
+    return is_true(text)
+
+
 class Personalisation:
     """Values supplied for one message, keyed insensitively, the last of colliding ones (content.md §1.7).
 
@@ -218,7 +229,7 @@ class CompiledContent:
                     text = escape_html(text)
                 if placeholder.text is None:
                     out.append(text)
-                elif is_true(text):
+                elif _shows(value, text, escape=escape):
                     out.append(placeholder.text)
             out.append(literal)
         return "".join(out)
@@ -235,7 +246,7 @@ class CompiledContent:
             if placeholder.key not in lengths:
                 value = supplied.get(placeholder.key)
                 text = "" if value is None else value_text(value, Lists.BULLETS)
-                lengths[placeholder.key] = len(text), is_true(text)
+                lengths[placeholder.key] = len(text), _shows(value, text, escape=False)
             length, shows = lengths[placeholder.key]
             if placeholder.text is None:
                 total += length

@@ -57,8 +57,8 @@ class _Written(NamedTuple):
 class Precompiled:
     """A body as it was written for each combination of its conditionals so far; safe to share by threads."""
 
-    def __init__(self, parts: Parts, write: Callable[[str], str], *, escape: bool) -> None:
-        """`write` turns a filled-in body into a part of an email."""
+    def __init__(self, parts: Parts, write: Callable[[str], str | None], *, escape: bool) -> None:
+        """`write` turns a filled-in body into a part of an email; None when its values have to be known."""
         self._parts = parts
         self._write = write
         self._escape = escape
@@ -120,7 +120,8 @@ class Precompiled:
         marked = "".join(text)
         if _JOINING.search(marked) or not all(_stands_apart(marked, mark) for mark in keys):
             return None
-        return _cut(self._write(marked), marked, keys, has_tags=self._escape)
+        output = self._write(marked)
+        return None if output is None else _cut(output, marked, keys, has_tags=self._escape)
 
 
 def _stands_apart(text: str, mark: str) -> bool:

@@ -11,7 +11,15 @@ from itertools import chain, repeat
 from typing import Final, NamedTuple, Protocol
 
 from notify_content import email_address, phone
-from notify_content.csv_stream import UTF_8, Chunks, CsvRows, detect_encoding, filled_width, split_chunks
+from notify_content.csv_stream import (
+    COMMA,
+    UTF_8,
+    Chunks,
+    CsvRows,
+    detect_encoding,
+    filled_width,
+    split_chunks,
+)
 from notify_content.email_address import InvalidEmailAddress
 from notify_content.emails import EmailTemplate
 from notify_content.letters import LetterTemplate
@@ -19,7 +27,7 @@ from notify_content.phone import InvalidPhoneNumber
 from notify_content.placeholders import Personalisation, unique_names
 from notify_content.postal_address import PostalAddress
 from notify_content.sms import SmsTemplate
-from notify_content.text import insensitive_key, strip_obscure
+from notify_content.text import clean_cell, insensitive_key, strip_obscure
 
 MAX_ROWS: Final = 100_000
 """Rows a file may have; those beyond are counted, not read."""
@@ -196,6 +204,8 @@ class Columns:
         placeholder_keys = set(map(insensitive_key, template.placeholders))
         self.are_for_letters = template.recipient_columns == _ADDRESS_COLUMNS
         self.are_for_sms = template.recipient_columns == (_PHONE_COLUMN,)
+        address = None if self.are_for_letters or self.are_for_sms else self.recipient_keys[0]
+        self._cleaners = tuple(strip_obscure if key == address else clean_cell for key in self.keys)
         self.ignored_keys = frozenset(self.keys) - placeholder_keys - set(self.recipient_keys)
         required = (
             template.placeholders
@@ -236,7 +246,8 @@ class Columns:
         """The values of a row by column key (content.md §11.2)."""
         if self.are_plain:
             values: dict[str, CellValue] = {
-                key: strip_obscure(cell) or None for key, cell in zip(self.keys, cells, strict=False)
+                key: clean(cell) or None
+                for key, clean, cell in zip(self.keys, self._cleaners, cells, strict=False)
             }
             for key in self.keys[len(cells) :]:
                 values[key] = None
@@ -245,7 +256,8 @@ class Columns:
 
     def _merged_values(self, cells: Sequence[str]) -> dict[str, CellValue]:
         by_heading: dict[str, CellValue] = {}
-        given = chain((strip_obscure(cell) or None for cell in cells), repeat(None))
+        cleaned = (clean(cell) or None for clean, cell in zip(self._cleaners, cells, strict=False))
+        given = chain(cleaned, repeat(None))
         for position, (heading, key, data) in enumerate(zip(self.headers, self.keys, given, strict=False)):
             if not heading and data is None:
                 continue
@@ -264,8 +276,9 @@ class RecipientRows:
     """The rows of a file, or of a range of one, one by one: an iterator of RecipientRow.
 
     Without `headers` the stream is a whole file that starts with its heading row, whose headings are taken as
-    they stand. With `headers`, from `csv_stream.split_chunks`, it is the bytes of one range and `first_row`
-    the index of its first row. At most `max_rows` rows of a file are read; `row_count` counts all that pass.
+    they stand. With `headers` and `delimiter`, from `csv_stream.split_chunks`, it is the bytes of one range
+    and `first_row` the index of its first row. At most `max_rows` rows of a file are read; `row_count` counts
+    all that pass.
 
     Raises InvalidCsv; iterating does too.
     """
@@ -277,11 +290,13 @@ class RecipientRows:
         rules: RowRules | None = None,
         *,
         headers: Sequence[str] | None = None,
+        delimiter: str = COMMA,
         first_row: int = 0,
         encoding: str = UTF_8,
         max_rows: int = MAX_ROWS,
     ) -> None:
-        self._rows = CsvRows(stream, encoding, whole_file=headers is None)
+        self._rows = CsvRows(stream, encoding, whole_file=headers is None, delimiter=delimiter)
+        self._first_index = first_row - (headers is None)
         self._template = template
         self._rules = rules or RowRules()
         self._first_row = first_row
@@ -310,6 +325,14 @@ class RecipientRows:
         rows = cls(open_file(), template, rules, encoding=encoding, max_rows=max_rows)
         rows.columns = Columns(ranges.headers, template)
         return rows
+
+    @property
+    def unclosed_quote_row(self) -> int | None:
+        """The row in which a quoted cell opens that is never closed, once the rows before it have gone by.
+
+        -1 is the heading row. Such a file must not be sent: the rows that follow are in no row.
+        """
+        return self._first_index + self._rows.row_count if self._rows.ends_in_quotes else None
 
     def __iter__(self) -> Iterator[RecipientRow]:
         for index, cells in enumerate(self._rows, start=self._first_row):
@@ -389,6 +412,9 @@ class FileResults:
     column_headers: tuple[str, ...]
     missing_column_headers: tuple[str, ...]
     duplicate_recipient_column_headers: tuple[str, ...]
+    unclosed_quote_row: int | None
+    """The row in which a quoted cell opens that is never closed, -1 for the heading row. No row counts from
+    there on."""
     has_recipient_columns: bool
     row_count: int
     too_many_rows: bool
@@ -449,6 +475,7 @@ def check_file(
         column_headers=tuple(dict.fromkeys(columns.headers)),
         missing_column_headers=columns.missing,
         duplicate_recipient_column_headers=columns.duplicate_recipients,
+        unclosed_quote_row=rows.unclosed_quote_row,
         has_recipient_columns=columns.have_recipient,
         row_count=rows.row_count,
         too_many_rows=too_many,
@@ -461,6 +488,7 @@ def check_file(
         has_errors=bool(
             columns.missing
             or columns.duplicate_recipients
+            or rows.unclosed_quote_row is not None
             or too_many
             or more_rows
             or not allowed

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from notify_content import charsets, sms_preview
 from notify_content.placeholders import Personalisation, Values, compile_content
-from notify_content.text import limit_blank_lines, normalise_lines, tidy_punctuation
+from notify_content.text import compose, limit_blank_lines, normalise_lines, tidy_punctuation
 
 CHARACTER_LIMIT: Final = 918
 """Longest message, in characters without the prefix (content.md §3.5)."""
@@ -86,11 +86,12 @@ class SmsMessage(NamedTuple):
 @lru_cache(maxsize=1024)
 def _read_prefix(prefix: str) -> tuple[str, int]:
     """What is put in front of the body, and the length taken off the count (content.md §3.3)."""
-    return prefix.strip() + _PREFIX_SEPARATOR, len(charsets.SMS.downgrade(prefix)) + len(_PREFIX_SEPARATOR)
+    length = len(charsets.SMS.downgrade(compose(prefix))) + len(_PREFIX_SEPARATOR)
+    return prefix.strip() + _PREFIX_SEPARATOR, length
 
 
 def _tidy(text: str) -> str:
-    """Steps 3 to 6 of content.md §3.1."""
+    """Steps 3 to 6 of content.md §3.1, as far as marks are still in the text."""
     return limit_blank_lines(normalise_lines(tidy_punctuation(text))).strip()
 
 
@@ -134,6 +135,7 @@ class SmsTemplate:
             used = {*self.content, *before}
             mark = next(character for character in map(chr, _PRIVATE_USE) if character not in used)
             text = _tidy(before + self._body.render_without_values(mark)).replace(mark, "")
+        text = compose(text)
         content = charsets.SMS.downgrade(text)
         return SmsMessage(
             content,

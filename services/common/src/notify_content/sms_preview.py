@@ -11,7 +11,7 @@ from notify_content import charsets
 from notify_content.charsets import Charset
 from notify_content.markdown_output import href
 from notify_content.placeholders import CompiledContent, Gaps, Personalisation, compile_content
-from notify_content.text import escape_html, limit_blank_lines, normalise_lines, tidy_punctuation
+from notify_content.text import compose, escape_html, limit_blank_lines, normalise_lines, tidy_punctuation
 
 _RECIPIENT: Final = compile_content("((phone number))")
 
@@ -28,11 +28,15 @@ _OPENERS: Final = {")": "(", "]": "["}
 
 
 class _HtmlCharset(Charset):
-    """For text that is HTML: some characters (`≮`) are replaced by what would be markup."""
+    """For text that is HTML, composed first: some characters (`≮`) are replaced by what would be markup."""
 
     def _replacement(self, character: str) -> str | None:
         replacement = super()._replacement(character)
         return None if replacement is None else escape_html(replacement)
+
+    def downgrade(self, text: str) -> str:
+        # A mark after a tag must not be composed with the end of the tag.
+        return super().downgrade(text if text.isascii() else ">".join(map(compose, text.split(">"))))
 
 
 _SMS_HTML: Final = _HtmlCharset(charsets.SMS.kept)

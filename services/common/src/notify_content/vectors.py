@@ -4,6 +4,7 @@ Prints each failing case with what was expected and got, then `N passed, M faile
 failed and 2 when a file cannot be read as vectors.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -106,14 +107,18 @@ def _say(line: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The command; returns its exit code."""
-    if not arguments:
-        sys.stderr.write("usage: python -m notify_content.vectors FILE...\n")
-        return 2
+    """The command; returns its exit code. Raises SystemExit for arguments that make no sense."""
+    parser = argparse.ArgumentParser(
+        prog="python -m notify_content.vectors",
+        description="Answer the cases of vector files and compare the answers with the expected ones.",
+        epilog="Exits 1 when a case failed and 2 when a file cannot be read as vectors.",
+    )
+    kinds = ", ".join(CHECKERS)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=f"JSON of one kind of: {kinds}")
     passed = failed = 0
-    for argument in arguments:
+    for argument in parser.parse_args(arguments).files:
         try:
-            for failure in run(Path(argument)):
+            for failure in run(argument):
                 if failure is None:
                     passed += 1
                     continue

@@ -64,3 +64,9 @@ def test_cleaning_twice_changes_nothing_and_nothing_else_is_raised(address: str)
     except InvalidEmailAddress:
         return
     assert email_address.parse(parsed.validated) == parsed
+
+
+@given(st.text("\u00ad\u200b\u200e\u202d\u202c\u2066\u2069\ufeff\ufe0f\U000e0100\u00a0", max_size=3))
+def test_what_nobody_sees_is_no_part_of_an_address(invisible: str) -> None:
+    written = invisible.join(["", *"Ada@Example.com", ""])
+    assert email_address.parse(written) == ("Ada@Example.com", "ada@example.com")

@@ -1,5 +1,7 @@
 """Emails and the page around them: content.md §4."""
 
+import html
+import re
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
@@ -11,11 +13,9 @@ from notify_content.emails import (
     SIZE_LIMIT,
     EmailMessage,
     EmailTemplate,
-    write_html,
-    write_plain_text,
-    write_preheader,
 )
-from notify_content.placeholders import Gaps, Lists, Personalisation
+from notify_content.placeholders import Personalisation
+from notify_content.text import ALL_WHITESPACE
 
 from .strategies import ANY_TEXT, MARKUP, VALUES
 
@@ -48,9 +48,10 @@ class Tags(HTMLParser):
 
 OWN_TAGS = {
     "p": {"style"}, "h2": {"style"}, "h3": {"style"}, "hr": {"style"}, "table": {"role", "style"},
-    "tr": set(), "td": {"style"}, "ul": {"style"}, "ol": {"style"}, "li": {"style"}, "div": {"style"},
-    "blockquote": {"style"}, "br": set(), "a": {"style", "href", "title"},
+    "tr": set(), "td": {"style"}, "ul": {"style"}, "ol": {"style", "start"}, "li": {"style"},
+    "div": {"style"}, "blockquote": {"style"}, "br": set(), "a": {"style", "href", "title"},
 }  # fmt: skip
+LIST_MARGIN = re.compile(r"^Margin: 0 0 0 \d+px")
 OWN_STYLES = {
     attributes["style"]
     for _, attributes in Tags(
@@ -81,7 +82,8 @@ def test_no_value_becomes_markup(body: str, value: object) -> None:
     message = EmailTemplate("((a))", body).render({"a": value})
     for tag, attributes in Tags(message.html_body).tags:
         assert set(attributes) <= OWN_TAGS[tag]
-        assert attributes.get("style") is None or attributes["style"] in OWN_STYLES
+        style = attributes.get("style")
+        assert style is None or LIST_MARGIN.sub("Margin: 0 0 0 20px", style) in OWN_STYLES
         if tag == "a":
             assert urlsplit(str(attributes["href"])[:8]).scheme in {
                 "http",
@@ -136,15 +138,11 @@ PLACES = st.lists(
 @given(PLACES | MARKUP, VALUES)
 def test_what_is_written_once_equals_what_is_written_in_full(body: str, values: dict[str, object]) -> None:
     template = EmailTemplate("", body)
-    for part, escape, write in (
-        (template.html, True, write_html),
-        (template.plain_text, False, write_plain_text),
-        (template.preheader, True, write_preheader),
-    ):
-        quick = part.render(Personalisation(values).by_key(escape=escape))
-        if quick is not None:
-            filled_in = template.body.render(values, escape=escape, lists=Lists.BULLETS, gaps=Gaps.HTML)
-            assert quick == write(filled_in)
+    quick = template.render(values)
+    full = template.render(values, in_full=True)
+    assert quick.html_body == full.html_body
+    assert quick.plain_text == full.plain_text
+    assert quick.preheader == full.preheader
 
 
 @pytest.mark.parametrize(
@@ -164,9 +162,7 @@ def test_ordinary_values_take_the_quick_way(values: dict[str, object], is_quick:
     template = EmailTemplate("", "Dear ((name)),\n\n* on ((day))\n* ((urgent??Hurry.))")
     quick = template.html.render(Personalisation(values).by_key(escape=True))
     assert (quick is not None) is is_quick
-    assert template.render(values).html_body == write_html(
-        template.body.render(values, escape=True, lists=Lists.BULLETS, gaps=Gaps.HTML)
-    )
+    assert template.render(values).html_body == template.render(values, in_full=True).html_body
 
 
 def test_subjects() -> None:
@@ -274,3 +270,101 @@ def test_page_without_the_document_around_it() -> None:
     assert "<html" not in page
     assert "</body>" not in page
     assert page.startswith("<span")
+
+
+IMAGE = "![Map](https://example.org/map.png)"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        IMAGE,
+        f"{IMAGE}\n\n{IMAGE}",
+        "[key]: https://example.org/x",
+        "[^1]: note",
+        f"* {IMAGE}",
+        "1. \u00a0",
+        "^ \u00a0",
+        "# \u00a0",
+        "[\n\nabc]: http://x",
+        "```py\n\n```",
+        "&#8203;![a](b)",
+    ],
+)
+@pytest.mark.parametrize("in_full", [False, True])
+def test_a_body_that_would_show_nothing_is_sent_as_its_text(body: str, in_full: bool) -> None:
+    message = EmailTemplate("", body).render(in_full=in_full)
+    shown = html.unescape(body).translate({0x200B: None}).strip()
+    read = Tags(message.html_body.replace("<br>", " ").replace("</p><p", "</p> <p"))
+    assert " ".join(read.text.replace("\u200b", "").split()) == " ".join(shown.split())
+    assert message.plain_text.translate({0x200B: None}).strip() == shown
+    assert message.preheader.replace("\u200b", "").strip() == " ".join(shown.split())
+
+
+def test_all_three_parts_of_an_email_are_its_text_or_none_is() -> None:
+    # An angle bracket is no part of a definition in plain text, but is one, escaped, in HTML.
+    message = render("[a]: http://x>y")
+    assert Tags(message.html_body).text == "[a]: http://x>y"
+    assert message.plain_text == "[a]: http://x>y\n"
+    assert message.preheader == "[a]: http://x&gt;y"
+
+
+@pytest.mark.parametrize(
+    "body", ["---", f"text {IMAGE}", f"{IMAGE}\n\n---", "\u3164", " \u200b\n", "", "[a](b)"]
+)
+def test_a_body_that_shows_something_or_says_nothing_is_read_as_markdown(body: str) -> None:
+    assert "!" not in render(body).html_body
+    assert "---" not in render(body).plain_text
+
+
+def test_a_gap_in_a_body_that_is_sent_as_its_text_looks_as_in_any() -> None:
+    message = render("![((a))](b)")
+    assert "![<span class='placeholder'>&#40;&#40;a&#41;&#41;</span>](b)" in message.html_body
+    assert message.plain_text == "![<span class='placeholder'>((a))</span>](b)\n"
+
+
+def inked(text: str) -> str:
+    """A text without the white space that content.md §1.1 knows."""
+    return "".join(text.split()).translate(dict.fromkeys(map(ord, ALL_WHITESPACE)))
+
+
+@given(ANY_TEXT | MARKUP | PLACES)
+def test_no_body_is_sent_empty(body: str) -> None:
+    # Deleted before anything is read.
+    said = html.unescape(body).translate({0x2028: None, 0x3164: None})
+    written = render(body).html_body
+    assert inked(re.sub("<[^>]*>", "", written)) or "<hr " in written or not inked(said)
+
+
+@given(
+    st.text("a&;=?#19xcopysectreg/.", max_size=40),
+    st.sampled_from(["https://e.org/{}", "[x](https://e.org/{})"]),
+)
+def test_a_link_is_in_plain_text_as_it_was_written(query: str, wording: str) -> None:
+    address = f"https://e.org/{query}z"
+    assert render(wording.format(query + "z")).plain_text.endswith(f"{address}\n")
+    assert render(wording.format("((q))"), {"q": query + "z"}).plain_text.endswith(f"{address}\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            "Fish &copy chips &copy; &notaword; &#163;5 &#xA3 6",
+            "Fish &copy chips \u00a9 &notaword; \u00a35 &#xA3 6",
+        ),
+        ("    a &copy b &reg; c", "a &copy b \u00ae c"),
+        ("<div>&reg &reg;</div>", "<div>&reg \u00ae</div>"),
+        ('[x](https://e.org/ "a &copy b")', "x (a &copy b): https://e.org/"),
+        ("[https://e.org/?a&section=1&amp;b](https://e.org)", "https://e.org/?a&section=1&b: https://e.org"),
+        ("<https://e.org/?a=1&reg;>", "https://e.org/?a=1&reg;"),
+        ("https://e.org/?a=((b))&reg", "https://e.org/?a=<span class='placeholder'>((b))</span>&reg"),
+    ],
+)
+def test_references_in_plain_text(body: str, expected: str) -> None:
+    assert render(body).plain_text == f"{expected}\n"
+
+
+def test_the_unsubscribe_link_keeps_its_parameters() -> None:
+    text = render("Hello", None, "https://e.org/u?a=1&section=2").plain_text
+    assert text.endswith("https://e.org/u?a=1&section=2\n")

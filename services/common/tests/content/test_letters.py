@@ -52,6 +52,15 @@ def blocks(body: str, values: dict[str, object] | None = None) -> tuple[object, 
         ("<b>&</b>", "<p>&lt;b&gt;&amp;&lt;/b&gt;</p>"),
         ("x ((list)) y", "<p>x </p><ul>\n<li>one</li>\n<li>two y</li>\n</ul>\n"),
         ("---", '<div class="page\u2011break">&nbsp;</div>'),
+        (
+            "24. December 2026\n25. Closed",
+            '<ol start="24">\n<li>December 2026</li>\n<li>Closed</li>\n</ol>\n',
+        ),
+        ("10.30am on Tuesday", "<p>10.30am on Tuesday</p>"),
+        ("a | b\n--|--\n1 | 2\n\nc", "<p>a | b<br>1 | 2</p><p>c</p>"),
+        ("![a](b)", "<p>![a](b)</p>"),
+        ("[a]: b\n\n[^1]: c", "<p>[a]: b</p><p>[^1]: c</p>"),
+        ("![a](b)\nc", "<p><br>c</p>"),
     ],
 )
 def test_body_html(body: str, expected: str) -> None:
@@ -224,3 +233,22 @@ def test_address_block_of_an_unfinished_address_shows_its_gaps(last: dict[str, o
 def test_any_values_make_an_address_block(values: dict[str, object]) -> None:
     for line in LetterTemplate("", "").render(values).address_block:
         assert all(isinstance(run, Run) for run in line)
+
+
+def test_an_ordered_list_keeps_its_first_number_at_each_depth() -> None:
+    (outer,) = blocks("24. a\n    7. b\n    8. c\n25. d")
+    assert isinstance(outer, OrderedList)
+    inner = outer.items[0].blocks[1]
+    assert isinstance(inner, OrderedList)
+    assert (outer.start, inner.start) == (24, 7)
+    assert LetterTemplate("", "3. a").render().to_dict()["blocks"][0]["start"] == 3
+
+
+def test_a_qr_code_alone_is_something_to_show() -> None:
+    assert blocks("QR: https://example.com") == (QrCode("https://example.com"),)
+
+
+def test_a_letter_that_would_print_nothing_prints_its_text() -> None:
+    assert blocks("![map](m.png)  \n![](b)") == (
+        Paragraph((Run("![map](m.png)"), LineBreak(), Run("![](b)"))),
+    )

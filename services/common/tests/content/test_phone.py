@@ -213,3 +213,35 @@ def test_no_text_raises_anything_else(number: str, international: bool, landline
     phone.is_foreign(number)
     with suppress(InvalidPhoneNumber):
         phone.parse_service_contact_number(number)
+
+
+INVISIBLE = st.text(
+    "\u00ad\u200b\u200e\u202a\u202d\u202c\u2060\u2066\u2069\ufeff\u180b\ufe0f\U000e0100", max_size=3
+)
+
+
+@given(
+    st.sampled_from(["07400 123456", "+33 6-12-34-56-78", "0161 496 0123", "12", "0740012345x", ""]),
+    INVISIBLE,
+    st.sampled_from("-\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"),
+    st.sampled_from(" \u00a0\u2003\u2009\u202f\u3000"),
+)
+def test_what_nobody_sees_or_tells_apart_makes_no_difference(
+    number: str, invisible: str, dash: str, space: str
+) -> None:
+    written = invisible.join(["", *number.replace("-", dash).replace(" ", space), ""])
+
+    def answer(text: str) -> object:
+        try:
+            return phone.parse(text, allow_international=True, allow_uk_landline=True)
+        except InvalidPhoneNumber as error:
+            return error.code
+
+    assert answer(written) == answer(number)
+    assert phone.is_foreign(written) == phone.is_foreign(number)
+
+
+@pytest.mark.parametrize("number", ["07400\n123456", "07400\u0661\u0662\u0663456", "\uff0b447400123456"])
+def test_line_feeds_and_other_digits_and_pluses_are_refused(number: str) -> None:
+    with pytest.raises(InvalidPhoneNumber):
+        phone.parse(number, allow_international=True)

@@ -68,10 +68,32 @@ def test_values_are_not_expanded_or_interpreted() -> None:
     assert content.render({"a": "((b)) \\1 \\g<0> $1", "b": "B"}) == "((b)) \\1 \\g<0> $1 B"
 
 
-def test_a_list_is_true_in_a_sentence_and_false_as_bullets() -> None:
+@pytest.mark.parametrize("lists", Lists)
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (["yes"], "[x]"),
+        ([None, "", "\u200b", "Yes"], "[x]"),
+        ([True], "[x]"),
+        (("yes",), "[x]"),
+        (["yes", "yes"], "[]"),
+        (["no"], "[]"),
+        ([], "[]"),
+        ([None], "[]"),
+    ],
+)
+def test_a_list_in_a_condition_counts_as_its_sentence(lists: Lists, value: object, shown: str) -> None:
     content = compile_content("[((f??x))]")
-    assert content.render({"f": ["yes"]}) == "[x]"
-    assert content.render({"f": ["yes"]}, lists=Lists.BULLETS) == "[]"
+    for escape in (False, True):
+        assert content.render({"f": value}, escape=escape, lists=lists) == shown
+    assert content.length({"f": value}) == len(shown)
+
+
+def test_keys_of_another_normalization_form_or_space_are_found() -> None:
+    content = compile_content("((pr\u00e9nom)) ((first\u00a0name))")
+    values = {"pre\u0301nom": "Zo\u00eb", "First Name": "Ann"}
+    assert content.render(values) == "Zo\u00eb Ann"
+    assert (content.missing(values), content.additional(values)) == ([], [])
 
 
 def test_decoded_brackets_are_placeholders_in_escape_mode_only() -> None:

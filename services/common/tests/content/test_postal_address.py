@@ -105,7 +105,15 @@ def test_a_null_line_7_hides_the_postcode() -> None:
         ("\u00c5land", Country("\u00c5land Islands", "rest-of-world")),
         ("\u4e2d\u56fd", Country("China", "rest-of-world")),
         ("Sark", countries.UNITED_KINGDOM),
-        ("The Netherlands", None),
+        ("The Netherlands", Country("Netherlands", "europe")),
+        ("the  republic of Ireland", Country("Ireland", "europe")),
+        ("THE BAHAMAS", Country("The Bahamas", "rest-of-world")),
+        ("the isle of man", countries.UNITED_KINGDOM),
+        ("The The Netherlands", None),
+        ("TheNetherlands", None),
+        ("The", None),
+        ("The ", None),
+        ("Then France", None),
         ("France 2", None),
         ("USSR", None),
         ("", None),
@@ -141,3 +149,13 @@ def test_what_is_printed_is_read_back_the_same(text: str, allow_international: b
     assert PostalAddress.from_personalisation(personalisation).normalised_lines == again.normalised_lines
     if "UK" not in lines and "England" not in lines:
         assert again.normalised_lines == lines
+
+
+def test_an_article_before_a_country_is_no_part_of_the_address() -> None:
+    address = PostalAddress.from_lines("Ms J Jansen\nDam 1\n1012 JS Amsterdam\nThe Netherlands")
+    assert address.normalised_lines == ("Ms J Jansen", "Dam 1", "1012 JS Amsterdam", "Netherlands")
+    assert (address.postage_zone, address.is_valid(allow_international=True)) == ("europe", True)
+    at_home = PostalAddress.from_lines("A\nB\nLS1 4AP\nEngland\nThe United Kingdom")
+    assert at_home.normalised_lines == ("A", "B", "LS1 4AP")
+    bfpo = PostalAddress.from_lines("A\nBFPO 58\nThe Netherlands")
+    assert bfpo.has_invalid_country_for_bfpo_address

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import tracemalloc
 from collections.abc import Iterable, Iterator
 
@@ -35,7 +36,8 @@ from notify_content.text import ALL_WHITESPACE
 
 SMS = SmsRows(SmsTemplate("Hi ((name)), see you on ((day))"))
 HEADING = "phone number,name,day\n"
-CSV_TEXT = st.text('ab,"\n\r \u00a0\u200b\u00e9\U0001f600', max_size=60)
+CSV_TEXT = st.text('ab,;\t"\n\r \u00a0\u200b\u00e9\U0001f600', max_size=60)
+MARK = "the row that is added"
 CUTS = st.lists(st.integers(1, 7), min_size=1, max_size=5)
 
 
@@ -110,22 +112,38 @@ def test_rows_come_out_before_the_file_has_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "filler"),
-    [('x\n"', "a"), ('x\n"', "\n"), ("x\n", "a"), ("x\n", "a,"), ('x\n"a\n', '","\n')],
-    ids=["open-quote", "open-quote-lines", "no-line-end", "cells", "quoted-lines"],
+    ("start", "filler", "end"),
+    [('x\n"', "a", '"'), ('x\n"', "\n", '"'), ("x\n", "a", ""), ("x\n", "a,", ""), ('x\n"a\n', '","\n', '"')],
+    ids=["quote", "quote-lines", "no-line-end", "cells", "quoted-lines"],
 )
-def test_a_row_without_end_is_refused_within_bounded_memory(start: str, filler: str) -> None:
+def test_a_row_that_is_too_long_is_refused_within_bounded_memory(start: str, filler: str, end: str) -> None:
     def chunks() -> Iterator[bytes]:
         yield start.encode()
         for _ in range(40):
             yield (filler * 65_536)[:65_536].encode()
-        yield b"a"
+        yield b"a" + end.encode()
 
     def consume(chunks: Iterable[bytes]) -> None:
         with pytest.raises(InvalidCsv) as raised:
             for _ in CsvRows(chunks, whole_file=True):
                 pass
         assert raised.value.code == "row-too-long"
+
+    assert peak_memory(chunks(), consume) < 30_000_000
+
+
+@pytest.mark.parametrize("filler", ["\n", "07400123457,Bo,Tue\n", '07400123457,""Bo"",Tue\n'])
+def test_a_quote_that_is_never_closed_is_found_however_much_follows(filler: str) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield HEADING.encode() + b'07400123456,Ada,Mon\n07400123456,"Ada,Mon\n'
+        for _ in range(40):
+            yield (filler * 4096).encode()
+        yield b"a"
+
+    def consume(chunks: Iterable[bytes]) -> None:
+        rows = RecipientRows(chunks, SMS)
+        assert [row.values["name"] for row in rows] == ["Ada"]
+        assert (rows.unclosed_quote_row, rows.row_count) == (1, 1)
 
     assert peak_memory(chunks(), consume) < 30_000_000
 
@@ -170,12 +188,115 @@ def test_where_chunks_are_cut_makes_no_difference(text: str, sizes: list[int]) -
     assert list(CsvRows(cut(text.encode(), sizes), whole_file=True)) == rows_of(text)
 
 
+def delimiter_of(text: str) -> str:
+    """The delimiter of a trimmed text that names none, by its first line outside quotes."""
+    outside = "".join(part if index % 2 == 0 else "" for index, part in enumerate(text.split('"')))
+    first_line = re.split(r"[\r\n]", outside)[0]
+    return next((one for one in ",\t;" if one in first_line), ",")
+
+
 @given(CSV_TEXT)
+@example('a,b\nc,"d')
+@example('"a')
+@example("\n\t\ta\tb\nc\td\te")
+@example(" \ta\tb;\n;")
 def test_a_whole_file_is_read_as_trimmed_csv(text: str) -> None:
     # A carriage return alone is no row end to the csv module, which refuses it.
     text = text.replace("\r", "\r\n")
-    trimmed = text.lstrip(ALL_WHITESPACE).rstrip(ALL_WHITESPACE + ",")
-    assert rows_of(text) == list(csv.reader(io.StringIO(trimmed), skipinitialspace=True))
+    trimmed = text.strip(ALL_WHITESPACE)
+    delimiter = delimiter_of(trimmed)
+    if delimiter == "\t":
+        before = text[: len(text) - len(text.lstrip(ALL_WHITESPACE))]
+        trimmed = "\t" * (len(before) - len(before.rstrip("\t"))) + trimmed
+    trimmed = trimmed.rstrip(ALL_WHITESPACE + delimiter)
+    # A row that is added last is one of its own unless a quoted cell is open.
+    lines = io.StringIO(f"{trimmed}\n{MARK}" if trimmed else MARK)
+    *rows, last = csv.reader(lines, skipinitialspace=True, delimiter=delimiter)
+    rows[:1] = [[heading.replace("\u00a0", " ") for heading in row] for row in rows[:1]]
+    read = CsvRows([text], whole_file=True)
+    headings = read.headings()
+    assert ([headings, *read] if read.row_count else []) == rows
+    assert (read.delimiter, read.ends_in_quotes) == (delimiter, last != [MARK])
+
+
+@given(
+    st.sampled_from(["sep={}", "SEP={}", "\ufeff\n sEp={}"]),
+    st.sampled_from(",;|\t^:_\\\U0001f600"),
+    st.sampled_from(["\n", "\r\n", "\r", "\n\n \n"]),
+)
+def test_a_first_line_may_name_the_delimiter(line: str, delimiter: str, end: str) -> None:
+    text = (
+        line.format(delimiter) + end + delimiter.join(["a", '"b,;\t^"', "c"]) + f"\n{delimiter}{delimiter}d"
+    )
+    rows = CsvRows([*text], whole_file=True)
+    assert list(rows) == [["a", "b,;\t^", "c"], ["", "", "d"]]
+    assert rows.delimiter == delimiter
+
+
+@pytest.mark.parametrize(
+    "line", ["sep=", "sep=a", "sep=1", "sep= ", 'sep="', "sep=;;", "sep=;a", "sep=; ", "xsep=;", "sep ;"]
+)
+def test_other_first_lines_are_headings(line: str) -> None:
+    assert CsvRows([f"{line}\na\n"], whole_file=True).headings()[0][:3] in {"sep", "xse"}
+
+
+def test_a_tab_may_be_named_and_leave_the_first_headings_empty() -> None:
+    rows = CsvRows(["sep=\t\n\t\tname\nx\ty\tz\n\t\t\n"], whole_file=True)
+    assert list(rows) == [["", "", "name"], ["x", "y", "z"]]
+
+
+def test_more_leading_tabs_than_columns_are_refused() -> None:
+    def chunks() -> Iterator[str]:
+        yield from ("\t" * 65_536 for _ in range(100))
+        yield "a\tb"
+
+    with pytest.raises(InvalidCsv):
+        CsvRows(chunks(), whole_file=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "unclosed"),
+    [
+        (HEADING + '07400123456,"Ada\n07400123457,Bo,Tue\n', 0),
+        (HEADING + '07400123456,Ada,Mon\n"07400123457,Bo,Tue\n', 1),
+        ('phone number,"name\n07400123456,Ada\n', -1),
+        (HEADING + '07400123456,"Ada"",Mon', 0),
+        (HEADING + '07400123456,"Ada","Mon"\n', None),
+        (HEADING + '07400123456,A"da,Mon\n', None),
+        (HEADING + '07400123456,"A"d"a",Mon\n', None),
+    ],
+)
+def test_a_file_with_a_quote_that_is_never_closed_cannot_be_sent(text: str, unclosed: int | None) -> None:
+    results = check_file(lambda: [text], SMS)
+    assert results.unclosed_quote_row == unclosed
+    assert results.has_errors is (unclosed is not None)
+    ranges = split_chunks([text], 1)
+    assert sum(part.rows for part in ranges) == max(0, 1 if unclosed is None else unclosed)
+    assert ranges.unclosed_quote_row == unclosed
+
+
+def test_a_range_is_read_with_the_delimiter_of_its_file() -> None:
+    data = "\ufeffphone number;name;day\r\n07400123456;Lovelace, Ada;Mon\r\n".encode("utf-16-le")
+    ranges = split_chunks([data], encoding="utf-16-le")
+    (part,) = ranges
+    rows = RecipientRows(
+        [data[part.byte_start : part.byte_end]],
+        SMS,
+        headers=ranges.headers,
+        delimiter=ranges.delimiter,
+        encoding="utf-16-le",
+    )
+    assert [row.values["name"] for row in rows] == ["Lovelace, Ada"]
+
+
+def test_spaces_of_every_kind_are_spaces_in_headings_and_cells() -> None:
+    (row,) = read("phone\u2003number,name,day\n07400\u00a0123456,Ana\u00a0Maria,\u00a0")
+    assert row.values == {"phonenumber": "07400 123456", "name": "Ana Maria", "day": None}
+    template = EmailRows(EmailTemplate("s", "((name))"))
+    (row,) = RecipientRows.of_file(
+        lambda: ["email\u00a0address,name\na@exam\u00a0ple.com,A\u00a0B"], template
+    )
+    assert row.values == {"emailaddress": "a@example.com", "name": "A B"}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\r\r\n"])
@@ -197,7 +318,8 @@ def test_ranges_read_on_their_own_add_up_to_the_file(
     together: list[list[str]] = []
     for part in ranges:
         assert part.first_row == len(together)
-        rows = list(CsvRows([data[part.byte_start : part.byte_end]], encoding, whole_file=False))
+        chunk = data[part.byte_start : part.byte_end]
+        rows = list(CsvRows([chunk], encoding, whole_file=False, delimiter=ranges.delimiter))
         assert len(rows) == part.rows <= rows_per_chunk
         together += rows
     assert together == list(CsvRows([data], encoding, whole_file=True))[1:]

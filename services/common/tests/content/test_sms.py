@@ -1,5 +1,6 @@
 """Text messages: content.md §3. The parts are counted a second time here from the GSM 03.38 tables."""
 
+import unicodedata
 from math import ceil
 
 import pytest
@@ -140,10 +141,24 @@ def test_stacked_letters_are_sent_but_not_counted_as_unicode() -> None:
 
 
 def test_code_points_beyond_the_basic_plane_are_unencodable() -> None:
-    # U+1D15E decomposes to code points beyond U+FFFF.
+    # U+1D15E is composed of two code points beyond U+FFFF, and stays so in every normalization form.
     message = SmsTemplate("\U0001d15e\ud800\U0010ffff").render()
-    assert message.content == "???"
-    assert message.unencodable_characters == ["\ud800", "\U0001d15e", "\U0010ffff"]
+    assert message.content == "????"
+    assert message.unencodable_characters == ["\ud800", "\U0001d157", "\U0001d165", "\U0010ffff"]
+
+
+@given(ANY_TEXT, st.none() | ANY_TEXT)
+def test_a_text_is_the_same_in_every_normalization_form(text: str, prefix: str | None) -> None:
+    composed = SmsTemplate("((a))").render({"a": unicodedata.normalize("NFC", text)}, prefix)
+    decomposed = SmsTemplate("((a))").render({"a": unicodedata.normalize("NFD", text)}, prefix)
+    assert decomposed == composed
+
+
+def test_letters_that_a_system_decomposed_are_sent_whole() -> None:
+    message = SmsTemplate("Jose\u0301, ty\u0302 bach").render(None, "Ynys Mo\u0302n")
+    assert message.content == "Ynys M\u00f4n: Jos\u00e9, t\u0177 bach"
+    assert message.character_count_without_prefix == len("Jos\u00e9, t\u0177 bach")
+    assert message.is_unicode
 
 
 def test_ascii_fold() -> None:

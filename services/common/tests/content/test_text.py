@@ -2,10 +2,18 @@
 
 import html
 import re
+import sys
+import unicodedata
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from notify_content.text import (
+    DASHES,
+    UNICODE_SPACES,
+    clean_cell,
+    clean_number,
+    compose,
     decode_entities,
     escape_html,
     insensitive_key,
@@ -71,13 +79,21 @@ def test_escaped_text_holds_no_markup(text: str) -> None:
     assert escape_html(escaped.replace("&nbsp;", "")) == escaped.replace("&nbsp;", "")
 
 
-@given(ANY_TEXT | MARKUP)
-def test_decoding_is_that_of_html5(text: str) -> None:
-    assert decode_entities(text) == html.unescape(text)
+@given(st.lists(st.sampled_from(["&", "#", "x", "a", "mp", "lt", "copy", "1", "65", ";", " "])).map("".join))
+def test_only_references_with_a_semicolon_are_decoded(text: str) -> None:
+    known = re.compile("&(?:#[0-9]+|#[xX][0-9a-fA-F]+|amp|lt|copy);")
+    assert decode_entities(text) == known.sub(lambda match: html.unescape(match[0]), text)
+
+
+@pytest.mark.parametrize(
+    "text", ["?a=1&section=8&copy=2&timestamp=5", "&copy &#65 &#x41 &amp", "&notaword; &wibble; &;", "&Copy;"]
+)
+def test_what_only_begins_like_a_reference_stays(text: str) -> None:
+    assert decode_entities(text) == text
 
 
 def test_decoding_a_number_beyond_any_integer() -> None:
-    assert decode_entities(f"&#{'9' * 5000}x &#{'9' * 5000};") == "\ufffdx \ufffd"
+    assert decode_entities(f"&#{'9' * 5000}; &#x{'f' * 5000};") == "\ufffd \ufffd"
 
 
 @pytest.mark.parametrize(
@@ -114,6 +130,10 @@ def test_insensitive_keys() -> None:
     assert len({insensitive_key(key) for key in ("First Name", "first_name", "FIRST-NAME", "firstname")}) == 1
     assert insensitive_key("a\tb") != insensitive_key("ab")
     assert insensitive_key("É.") == "é."
+    assert insensitive_key("pre\u0301nom") == insensitive_key("PR\u00c9NOM") == "pr\u00e9nom"
+    assert insensitive_key("\u00a0first\u2003\u3000name\u202f") == "firstname"
+    assert insensitive_key("first\u2010name") != "firstname"
+    assert insensitive_key("first\u200bname") != "firstname"
     assert insensitive_key(None) is None
 
 
@@ -178,3 +198,41 @@ def test_typography(text: str, expected: str) -> None:
 @given(ANY_TEXT | MARKUP)
 def test_typography_takes_any_text(text: str) -> None:
     assert isinstance(typography(text), str)
+
+
+def test_character_classes_are_those_of_unicode() -> None:
+    by_category: dict[str, set[str]] = {"Zs": set(), "Pd": set()}
+    for character in map(chr, range(sys.maxunicode + 1)):
+        by_category.setdefault(unicodedata.category(character), set()).add(character)
+    assert set(UNICODE_SPACES) == by_category["Zs"]
+    # A younger Unicode than Python's may have more.
+    assert by_category["Pd"] | {"\u2212"} <= set(DASHES)
+
+
+def test_numbers_are_cleaned_of_what_nobody_sees() -> None:
+    assert clean_number("\u202d+44\u00a07400\u2009123\u2010456\ufe0f\u202c") == "+44 7400 123-456"
+    assert clean_number("\n\t\uff0b\u0664") == "\n\t\uff0b\u0664"
+
+
+def test_a_cell_keeps_its_spaces() -> None:
+    assert clean_cell("\u00a0 Ana\u00a0Maria\u202fS\u200bol \n") == "Ana Maria Sol"
+
+
+MARKS = st.text("e\u0301\u0316\u0338\u0344\u0f73\u0f71\u00e9>", max_size=300)
+
+
+@given(MARKS | ANY_TEXT)
+def test_composing_is_normalization_form_c(text: str) -> None:
+    assert compose(text) == unicodedata.normalize("NFC", text)
+
+
+@given(ANY_TEXT)
+def test_a_key_is_one_in_every_normalization_form(text: str) -> None:
+    assert insensitive_key(unicodedata.normalize("NFD", text)) == insensitive_key(text)
+    assert insensitive_key(insensitive_key(text)) == insensitive_key(text)
+
+
+def test_a_long_run_of_marks_is_sorted_before_it_is_composed() -> None:
+    # In quadratic time this would take minutes.
+    half = 500_000
+    assert compose("e" + "\u0301\u0316" * half) == "\u00e9" + "\u0316" * half + "\u0301" * (half - 1)

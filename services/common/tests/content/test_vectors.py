@@ -76,6 +76,13 @@ def test_what_is_no_vector_file_is_refused(tmp_path: Path, text: str) -> None:
     assert main([str(path)]) == 2
 
 
+def test_help_tells_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    assert "usage: python -m notify_content.vectors" in capsys.readouterr().out
+
+
 def test_usage_and_missing_files_are_refused(tmp_path: Path) -> None:
-    assert main([]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main([])
     assert main([str(tmp_path / "absent.json")]) == 2

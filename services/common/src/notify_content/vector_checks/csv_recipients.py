@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from notify_content.csv_stream import Chunks
 from notify_content.emails import EmailTemplate
 from notify_content.letters import LetterTemplate
 from notify_content.recipients_csv import (
@@ -72,8 +73,11 @@ def actual(case_input: dict[str, Any]) -> dict[str, Any]:
     )
     max_rows = case_input.get("max_rows", MAX_ROWS)
 
-    def open_file() -> list[str]:
-        return [case_input["csv"]]
+    encoding = case_input.get("encoding")
+    chunks = [case_input["csv"].encode(encoding) if encoding else case_input["csv"]]
+
+    def open_file() -> Chunks:
+        return chunks
 
     rows = [
         _row(row, validated=rules.should_validate)
@@ -88,12 +92,15 @@ def actual(case_input: dict[str, Any]) -> dict[str, Any]:
         max_errors_shown=case_input.get("max_errors_shown", 20),
         max_initial_rows_shown=case_input.get("max_initial_rows_shown", 10),
     )
+    row = results.unclosed_quote_row
+    unclosed = {} if row is None else {"unclosed_quote_row": row}
     answer: dict[str, Any] = {
         "row_count": results.row_count,
         "column_headers": list(results.column_headers),
         "missing_column_headers": sorted(results.missing_column_headers),
         "duplicate_recipient_column_headers": list(results.duplicate_recipient_column_headers),
         "has_recipient_columns": results.has_recipient_columns,
+        **unclosed,
         "too_many_rows": results.too_many_rows,
         "more_rows_than_can_send": results.more_rows_than_can_send,
         "allowed_to_send_to": results.allowed_to_send_to,
