@@ -164,7 +164,7 @@ class EmailMessage:
             # Part of the template, so the link may hold placeholders.
             block = compile_content(_unsubscribe_block(self._unsubscribe_link))
             after = _markdown(self._filled_in(block, escape=escape))
-        if not self._shows_nothing:
+        if surely_shows(body) or not self._shows_nothing:
             return writer().write(body.removesuffix("\n") + after if after else body)
         return writer().write_as_text(body) + writer().write(after.lstrip("\n"))
 
@@ -172,7 +172,7 @@ class EmailMessage:
     def _shows_nothing(self) -> bool:
         """Whether Markdown would leave nothing of the body, so that its text is sent as it is written."""
         body = _markdown(self._filled_in(self._template.body, escape=True))
-        return not surely_shows(body) and shows_nothing(body, HtmlWriter().write(body))
+        return shows_nothing(body, HtmlWriter().write(body))
 
     def _filled_in(self, content: CompiledContent, *, escape: bool) -> str:
         return content.render(self._values, escape=escape, lists=Lists.BULLETS, gaps=Gaps.HTML)

@@ -66,7 +66,8 @@ _ESCAPED: Final = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "&amp;": "&amp;", "&n
 _REFERENCE: Final = re.compile(r"&(?:#[0-9]++;|#[xX][0-9a-fA-F]++;|[a-zA-Z0-9]{1,32}+;)")
 _LARGEST_CODE_POINT_DIGITS: Final = len("1114111")
 
-_FEW_MARKS: Final = 64
+_FEW_MARKS: Final = 32
+_SHORT_TEXT: Final = 256
 _LAST_COMBINING_MARK: Final = 0x1FFFF
 
 _GOV_UK: Final = re.compile(r"(?:^|(?<=\s))([#*^]?GOV\.)(?=UK(?![/?#]))", re.IGNORECASE)
@@ -133,7 +134,7 @@ def compose(text: str) -> str:
     """`text` in Unicode normalization form C."""
     if text.isascii():
         return text
-    if len(text) > _FEW_MARKS:
+    if len(text) > _SHORT_TEXT:
         # Python puts marks in order by exchanging neighbours, in quadratic time.
         text = _many_marks().sub(_in_canonical_order, text)
     return unicodedata.normalize("NFC", text)
