@@ -76,13 +76,11 @@ def test_a_bad_email_is_refused_and_not_stored(
     assert house.counts() == (0, 0, 0)
 
 
-# A paragraph of one letter, and an ampersand, are many times as long as HTML.
-@pytest.mark.parametrize("text", ["a\n\n" * 100_000, "prose & " * 220_000], ids=["paragraphs", "ampersands"])
-def test_an_email_whose_page_is_too_large_is_refused_before_it_is_stored(house: House, text: str) -> None:
+def test_an_email_whose_page_is_too_large_is_refused_before_it_is_stored(house: House) -> None:
     service = house.admin.add_service()
     template = house.admin.add_template(service, "email", "((text))", "s")
     with pytest.raises(NotifyError) as raised:
-        house.stub.SendEmail(email(service, template, [("text", text)]))
+        house.stub.SendEmail(email(service, template, [("text", "a\n\n" * 100_000)]))
     assert raised.value.reason == "MESSAGE_TOO_LONG"
     assert raised.value.metadata["channel"] == ""
     assert int(raised.value.metadata["size"]) > int(raised.value.metadata["limit"])

@@ -210,12 +210,14 @@ def check_length(template: Template, values: Personalisation) -> None:
     _refuse_above_limit(template.wording.length(values))
 
 
-def check_size(*texts: str, room: int = 0) -> None:
-    """Raises NotifyError MESSAGE_TOO_LONG if `texts` are more than one message between services can hold.
+def check_size(*texts: str) -> None:
+    """Raises NotifyError MESSAGE_TOO_LONG if `texts` are more than an answer, now or on reading, can hold."""
+    _refuse_above_limit(sum(len(text.encode()) for text in texts))
 
-    `room` is what else has to fit into it, in bytes.
-    """
-    _refuse_above_limit(room + sum(len(text.encode()) for text in texts))
+
+def too_long_in_all(size: int) -> NotifyError:
+    """The error for what does not fit into one message between services, `size` in bytes."""
+    return too_long(_ANY_CHANNEL, LARGEST_CONTENT_BYTES, size)
 
 
 def too_long(channel: str, limit: int, size: int) -> NotifyError:
@@ -249,4 +251,4 @@ def recipient_invalid(stage: str, field: str, problem: str) -> NotifyError:
 
 def _refuse_above_limit(size: int) -> None:
     if size > LARGEST_CONTENT_BYTES:
-        raise too_long(_ANY_CHANNEL, LARGEST_CONTENT_BYTES, size)
+        raise too_long_in_all(size)

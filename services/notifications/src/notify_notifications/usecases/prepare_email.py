@@ -1,15 +1,16 @@
 """Checking and dressing an email (public-api.md §2.4)."""
 
-import re
 from typing import Final
 
 from notify_common.errors import NotifyError
+from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_content import email_address
 from notify_content.email_address import EmailAddress
 from notify_content.emails import SIZE_LIMIT, EmailMessage, EmailTemplate
 from notify_content.placeholders import Personalisation
 
 from notify_notifications.domain import recipients
+from notify_notifications.domain.email_size import size_above
 from notify_notifications.domain.sanitising import SanitisedField, sanitise
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
@@ -23,16 +24,11 @@ from notify_notifications.usecases.prepare import (
     recipient_invalid,
     sender_not_found,
     too_long,
+    too_long_in_all,
     usable,
     values_for,
 )
 
-_PART_BYTES: Final = 32 * 1024
-"""Content from which on an email's parts are looked at: HTML is less than a hundred times as long as the
-Markdown that it is made of, so what is shorter fits into one message between services."""
-_BLOCK: Final = re.compile(r"\S\n\s*\n")
-_BLOCK_BYTES: Final = 80
-"""Least HTML of a paragraph: enough of them are known to be too many without writing them."""
 _REST_BYTES: Final = 32 * 1024
 """Room for the page around an email's HTML, its subject and its addresses."""
 
@@ -63,8 +59,8 @@ def prepare_email(
     check_no_file(command)
     if message.too_long:
         raise too_long(command.channel, SIZE_LIMIT, message.size_bytes)
-    if message.size_bytes > _PART_BYTES:
-        _check_parts(message)
+    if size := size_above(message, LARGEST_CONTENT_BYTES - _REST_BYTES):
+        raise too_long_in_all(size)
     accepted = _answer(command.request_id, service, template, message, changed, email_domain)
     sanitised = (text for one in changed for text in one)
     check_size(accepted.subject, accepted.body, command.one_click_unsubscribe_url, *sanitised)
@@ -107,13 +103,6 @@ def _answer(
 def _render(template: Template, values: Personalisation) -> EmailMessage:
     assert isinstance(template.wording, EmailTemplate)  # noqa: S101 - the channel was checked
     return template.wording.render(values)
-
-
-def _check_parts(message: EmailMessage) -> None:
-    """Raises NotifyError MESSAGE_TOO_LONG if text and HTML don't fit into one message between services."""
-    blocks = sum(1 for _ in _BLOCK.finditer(message.content))
-    check_size(room=_REST_BYTES + blocks * _BLOCK_BYTES)
-    check_size(message.plain_text, message.html_body, room=_REST_BYTES)
 
 
 def _parse(text: str) -> EmailAddress:
