@@ -31,6 +31,7 @@ from notify_letters.pdf.typesetter import Typesetter
 from notify_letters.servicers.letters import LettersServicer
 from notify_letters.servicers.print_runs import PrintRunsServicer
 from notify_letters.settings import Settings
+from notify_letters.store.batches import queue_to_enqueue
 from notify_letters.store.tables import print_batches, render_batches
 from notify_letters.usecases.collect_print_run import collect_slice
 from notify_letters.usecases.complete_print_run import complete_print_run
@@ -182,7 +183,8 @@ def _relay_workers(parts: Parts, broker: Broker) -> list[Worker]:
     resend_after = timedelta(seconds=settings.resend_seconds)
 
     def worker(name: str, batches: Queue, task: str, celery_queue: str) -> Worker:
-        relay = BatchRelay(batches, task, celery_queue, broker, resend_after, settings.max_waiting_tasks)
+        due = queue_to_enqueue(batches.table, resend_after)
+        relay = BatchRelay(due, task, celery_queue, broker, settings.max_waiting_tasks)
         return Worker(name, parts.uow, relay.send_due, queue=batches)
 
     return [

@@ -47,7 +47,7 @@ class Settings(DatabaseSettings):
     """How long letter events are kept; a consumer that was away for longer has missed some."""
     resend_seconds: Seconds = 300
     """How long a task may wait in the broker before the relay sends it again, in case it was lost."""
-    max_waiting_tasks: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    max_waiting_tasks: Annotated[int, Field(ge=1, le=100_000)] = 100
     """The relay lets at most this many tasks of a queue wait in the broker; the rest wait in the database."""
     worker_processes: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes of one Celery worker."""

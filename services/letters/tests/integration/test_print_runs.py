@@ -18,6 +18,7 @@ from notify_letters.domain.manifest import is_signed_by
 from notify_letters.domain.print_run import Schedule
 from notify_letters.store import batches
 from notify_letters.store import print_runs as store
+from notify_letters.store.tables import print_batches
 from notify_letters.usecases.collect_print_run import collect_slice
 from notify_letters.usecases.complete_print_run import complete_print_run
 from notify_letters.usecases.start_print_run import start_daily_print_run
@@ -519,8 +520,8 @@ def test_a_paused_run_begins_nothing_until_it_is_resumed(
     assert collect_slice(house.uow) == 0
     assert submit_all(house) == [False]
     with house.uow.begin() as tx:
-        queue = house.parts().submit_queue
-        assert batches.take_to_enqueue(tx, queue, 100, timedelta(minutes=5)) == []
+        queue = batches.queue_to_enqueue(print_batches, timedelta(minutes=5))
+        assert batches.take_to_enqueue(tx, queue, 100) == []
     for _ in range(2):
         resumed = house.print_runs.ResumePrintRun(pb.ResumePrintRunRequest(print_run_id=run_id)).print_run
         assert not resumed.HasField("pause_time")

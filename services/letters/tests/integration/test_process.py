@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from datetime import timedelta
 
 import boto3
 import pytest
+from notify.common.v1.common_pb2 import LANE_JOB, LANE_PLATFORM
 from notify.letters.v1 import letters_service_pb2 as pb
 from notify.letters.v1 import print_runs_service_pb2 as runs_pb
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
@@ -16,6 +18,8 @@ from notify_common.errors import NotifyError
 from notify_common.reasons import Code
 from notify_common.rpc.channel import Channels
 from notify_letters.clients.broker import RENDER, RENDER_BATCH, Broker
+from notify_letters.store.batches import queue_to_enqueue, take_to_enqueue
+from notify_letters.store.tables import render_batches
 from notify_letters.workers.relay import BatchRelay
 from notify_testing.database import FreshDatabase
 from notify_testing.rpc import tls_settings
@@ -149,15 +153,24 @@ def test_what_the_broker_did_not_take_is_due_again_at_once(house: House) -> None
     letters = [letter() for _ in range(200)]
     house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=letters))
     assert house.value("SELECT count(*) FROM render_batches") == 5
-    relay = BatchRelay(
-        house.parts().render_queue,
-        RENDER_BATCH,
-        RENDER,
-        BrokerThatDies(),
-        resend_after=timedelta(minutes=5),
-        max_waiting=100,
-    )
+    batches = queue_to_enqueue(render_batches, timedelta(minutes=5))
+    relay = BatchRelay(batches, RENDER_BATCH, RENDER, BrokerThatDies(), max_waiting=100)
     with pytest.raises(ConnectionError):
         relay.send_due(house.uow)
     assert house.value("SELECT count(*) FROM render_batches WHERE enqueued_until IS NULL") == 4
     assert house.value("SELECT count(*) FROM render_batches WHERE enqueued_until > now()") == 1
+
+
+def test_batches_go_to_the_broker_in_fair_shares_of_lanes_and_services(house: House) -> None:
+    code, other = str(ids.uuid7()), str(ids.uuid7())
+    job = [letter(lane=LANE_JOB) for _ in range(480)]
+    later = [letter(lane=LANE_JOB, service_id=other), letter(lane=LANE_PLATFORM, service_id=code)]
+    house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=job))
+    house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=later))
+    batches = queue_to_enqueue(render_batches, timedelta(minutes=5))
+    with house.uow.begin() as tx:
+        taken = take_to_enqueue(tx, batches, 4)
+    rows = house.rows("SELECT id::text, lane, service_id::text FROM render_batches")
+    tenants = {id: (lane, service_id) for id, lane, service_id in rows}
+    assert tenants[taken[0]] == ("platform", code)
+    assert Counter(tenants[id] for id in taken[1:]) == {("job", SERVICE_ID): 2, ("job", other): 1}

@@ -1,12 +1,13 @@
 """Rules of letters and print runs."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from notify_common import ids
-from notify_common.enums import KeyType, Postage
+from notify_common.enums import KeyType, Lane, Postage
 from notify_letters.domain.letter import (
     EventKind,
     LetterState,
@@ -20,6 +21,8 @@ from notify_letters.domain.letter import (
 )
 from notify_letters.domain.print_run import LONDON, Counts, Schedule, daily_run_id, disagreements
 
+SERVICE_ID = ids.new_id()
+
 
 def new_letter() -> NewLetter:
     """Any letter."""
@@ -29,9 +32,15 @@ def new_letter() -> NewLetter:
     )
 
 
+def test_batches_are_of_one_service_and_lane() -> None:
+    one, other = new_letter(), new_letter()
+    urgent = replace(one, lane=Lane.PLATFORM)
+    assert render_batches([one, other, urgent, one]) == [[one, one], [other], [urgent]]
+
+
 @given(st.integers(0, 500), st.integers(1, 60))
 def test_batches_keep_every_letter_once_and_in_order(count: int, size: int) -> None:
-    letters = [new_letter() for _ in range(count)]
+    letters = [replace(new_letter(), service_id=SERVICE_ID) for _ in range(count)]
     batches = render_batches(letters, size)
     assert [letter for batch in batches for letter in batch] == letters
     assert all(1 <= len(batch) <= size for batch in batches)

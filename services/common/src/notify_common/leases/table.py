@@ -158,7 +158,7 @@ class Queue:
         t = self.table
         picked = (
             sa.select(*self._keys, t.c.due_at, self._place.label("place"))
-            .where(self._waiting(), *self._equal(filters))
+            .where(self.waiting(), *self._equal(filters))
             .order_by(t.c.due_at)
             .limit(sa.bindparam("at_most", type_=sa.Integer))
             .with_for_update(skip_locked=True)
@@ -304,7 +304,8 @@ class Queue:
         rows = conn.execute(counted.group_by(t.c.park_reason).order_by(count.desc(), t.c.park_reason))
         return [(reason or "", number) for reason, number in rows]
 
-    def _waiting(self) -> ColumnElement[bool]:
+    def waiting(self) -> ColumnElement[bool]:
+        """What is true of the rows that a claim may take."""
         t = self.table
         unleased = sa.or_(t.c.leased_until.is_(None), t.c.leased_until <= sa.func.now())
         return sa.and_(t.c.due_at <= sa.func.now(), t.c.parked_at.is_(None), unleased, self._free)
@@ -454,7 +455,7 @@ class FairQueue(Queue):
         last = sa.tuple_(asked.c.lane, asked.c.service_id, sa.func.now())
         theirs = (
             sa.select(*self._keys, t.c.due_at, self._place.label("place"))
-            .where(self._waiting(), *self._equal(filters), place >= first, place <= last)
+            .where(self.waiting(), *self._equal(filters), place >= first, place <= last)
             .order_by(t.c.lane, t.c.service_id, t.c.due_at)
             .limit(asked.c.quota)
             .with_for_update(skip_locked=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from notify_common.enums import KeyType, Postage
+from notify_common.enums import KeyType, Lane, Postage
 
 MAX_PAGES = 10
 MAX_ADDRESS_LINE = 200
@@ -58,6 +58,7 @@ class NewLetter:
     create_time: datetime
     origin_request_id: str
     traceparent: str
+    lane: Lane = Lane.API
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +168,11 @@ def sheets(page_count: int) -> int:
 
 
 def render_batches(letters: Sequence[NewLetter], size: int = RENDER_BATCH_SIZE) -> list[Sequence[NewLetter]]:
-    """Cut letters into batches of at most `size`, in order."""
-    return [letters[start : start + size] for start in range(0, len(letters), size)]
+    """Cut letters into batches of at most `size`, each of one service and lane, in order."""
+    by_tenant: dict[tuple[Lane, str], list[NewLetter]] = {}
+    for letter in letters:
+        by_tenant.setdefault((letter.lane, letter.service_id), []).append(letter)
+    return [some[start : start + size] for some in by_tenant.values() for start in range(0, len(some), size)]
 
 
 def pdf_key(letter_id: str) -> str:

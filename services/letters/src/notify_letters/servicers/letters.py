@@ -11,9 +11,9 @@ from notify.letters.v1 import letters_service_pb2 as pb
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceServicer
 from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.enums import KeyType, Postage
+from notify_common.enums import KeyType, Lane, Postage
 from notify_common.errors import FieldViolation, invalid_field
-from notify_common.rpc.enums import from_proto, from_text, to_proto
+from notify_common.rpc.enums import from_proto, from_text, optional_from_proto, to_proto
 from notify_common.rpc.paging import page_size
 
 from notify_letters.domain.letter import Letter, LetterEvent, NewLetter, PersonalisationValue
@@ -89,6 +89,7 @@ def _new_letter(at: str, letter: letter_pb2.Letter) -> NewLetter:
         create_time=letter.create_time.ToDatetime(UTC),
         origin_request_id=letter.origin_request_id,
         traceparent=letter.traceparent,
+        lane=optional_from_proto(Lane, letter.lane) or Lane.API,
     )
 
 

@@ -12,52 +12,36 @@ from typing import Any
 import sqlalchemy as sa
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Postage
-from notify_common.leases.table import Queue
+from notify_common.leases.table import FairQueue, Queue
 from sqlalchemy import ColumnElement, Row, Table
 
 from notify_letters.domain.batch import ClaimedBatch, ClaimedPrintBatch
-from notify_letters.store.tables import print_batches, print_runs
+from notify_letters.store.tables import print_batches, print_runs, render_batches
+
+
+def queue_to_enqueue(table: Table, resend_after: timedelta) -> Queue:
+    """The batches of a table as the relay sees them: due, and no task on its way for them.
+
+    One that is claimed does not come up again until `resend_after` has passed or a task took it and gave it
+    up. Render batches are claimed in fair shares of lanes and services; of print batches, which runs make of
+    everybody's letters, those due longest come first.
+    """
+    until = table.c.enqueued_until
+    no_task = sa.or_(until.is_(None), until < sa.func.now())
+    marks = {"enqueued_until": sa.func.now() + resend_after}
+    if table is render_batches:
+        return FairQueue(table, ["id"], free=no_task, marks=marks)
+    return Queue(table, ["id"], free=sa.and_(no_task, ~_resting()), marks=marks)
 
 
 def any_to_enqueue(tx: Tx, queue: Queue) -> bool:
     """Whether `take_to_enqueue` would find a batch."""
-    return bool(tx.execute(sa.select(sa.exists().where(_to_enqueue(queue.table)))).scalar_one())
+    return bool(tx.execute(sa.select(sa.exists().where(queue.waiting()))).scalar_one())
 
 
-def take_to_enqueue(tx: Tx, queue: Queue, limit: int, resend_after: timedelta) -> list[str]:
-    """Take up to `limit` due batches that no task is on its way for, those due longest first.
-
-    Returns their ids. None is taken again until `resend_after` has passed or a task took it and gave it up.
-    """
-    table = queue.table
-    picked = (
-        sa.select(table.c.id)
-        .where(_to_enqueue(table))
-        .order_by(table.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("picked")
-    )
-    taken = (
-        sa.update(table)
-        .values(enqueued_until=sa.func.now() + resend_after)
-        .where(table.c.id == picked.c.id)
-        .returning(table.c.id)
-    )
-    return list(tx.execute(taken).scalars())
-
-
-def _to_enqueue(table: Table) -> ColumnElement[bool]:
-    now = sa.func.now()
-    wanted = sa.and_(
-        table.c.due_at <= now,
-        table.c.parked_at.is_(None),
-        sa.or_(table.c.leased_until.is_(None), table.c.leased_until < now),
-        sa.or_(table.c.enqueued_until.is_(None), table.c.enqueued_until < now),
-    )
-    if table is print_batches:
-        wanted = sa.and_(wanted, ~_resting())
-    return wanted
+def take_to_enqueue(tx: Tx, queue: Queue, limit: int) -> list[str]:
+    """Take up to `limit` batches of a `queue_to_enqueue` and return their ids."""
+    return [row.id for row in queue.claim(tx, limit)]
 
 
 def _resting() -> ColumnElement[bool]:
@@ -105,12 +89,12 @@ def claim_print(tx: Tx, queue: Queue, batch_id: str) -> ClaimedPrintBatch | None
 
 
 def _claim_one(tx: Tx, queue: Queue, batch_id: str) -> Row[Any] | None:
-    rows = queue.claim(tx, 1, id=batch_id)
-    if not rows:
+    row = queue.claim_row(tx, id=batch_id)
+    if row is None:
         return None
     # the message is used up: from here on the lease alone decides when the batch comes up again
     tx.execute(sa.update(queue.table).values(enqueued_until=None).where(queue.table.c.id == batch_id))
-    return rows[0]
+    return row
 
 
 def heartbeat(tx: Tx, queue: Queue, batch: ClaimedBatch) -> bool:

@@ -29,9 +29,10 @@ _CREATE = sa.text("""
 WITH input AS (
     SELECT * FROM unnest(
         :ids, :service_ids, :key_types, :template_ids, :template_versions, :personalisations, :addresses,
-        :postages, :references, :create_times, :render_batch_ids, :request_ids, :traceparents
+        :postages, :references, :create_times, :render_batch_ids, :request_ids, :traceparents,
+        :lanes
     ) AS i (id, service_id, key_type, template_id, template_version, personalisation, address_lines,
-            postage, reference, create_time, render_batch_id, request_id, traceparent)
+            postage, reference, create_time, render_batch_id, request_id, traceparent, lane)
 ), created AS (
     INSERT INTO letters (id, service_id, key_type, template_id, template_version, personalisation,
                          address_lines, postage, reference, create_time,
@@ -40,10 +41,11 @@ WITH input AS (
            address_lines::jsonb, postage, reference, create_time, render_batch_id, request_id, traceparent
     FROM input
     ON CONFLICT (id) DO NOTHING
-    RETURNING render_batch_id
+    RETURNING id
 ), batches AS (
-    INSERT INTO render_batches (id, request_id, traceparent)
-    SELECT DISTINCT render_batch_id, :request_id, :traceparent FROM created
+    INSERT INTO render_batches (id, lane, service_id, request_id, traceparent)
+    SELECT DISTINCT render_batch_id, lane, service_id, :request_id, :traceparent
+    FROM input WHERE id IN (SELECT id FROM created)
 )
 SELECT count(*) FROM created
 """).bindparams(
@@ -91,7 +93,8 @@ def create(
     """Insert letters with the batches that render them and return how many were new.
 
     Args:
-        batches: id of each render batch and its letters, at most 500 letters in all.
+        batches: id of each render batch and its letters, which are of one service and lane; at most 500
+            letters in all.
         request_id: of the call that brought them; follows the batches.
         traceparent: likewise.
     """
@@ -114,6 +117,7 @@ def create(
                 "render_batch_ids": [batch_id for batch_id, _ in flat],
                 "request_ids": [letter.origin_request_id for letter in each],
                 "traceparents": [letter.traceparent for letter in each],
+                "lanes": [letter.lane.value for letter in each],
                 "request_id": request_id,
                 "traceparent": traceparent,
             },

@@ -5,7 +5,14 @@ from enum import StrEnum
 import sqlalchemy as sa
 from notify_common.db.columns import id_column
 from notify_common.feeds.producer import feed_table
-from notify_common.leases.table import due_index, lease_columns, parked_index
+from notify_common.leases.table import (
+    NO_SERVICE,
+    due_index,
+    fair_index,
+    lane_column,
+    lease_columns,
+    parked_index,
+)
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -76,10 +83,13 @@ render_batches = Table(
     "render_batches",
     metadata,
     id_column("id", primary_key=True),
+    lane_column(),
+    id_column("service_id", nullable=False, server_default=NO_SERVICE),
     Column("enqueued_until", _instant),
     *lease_columns(),
 )
 due_index(render_batches)
+fair_index(render_batches)
 parked_index(render_batches)
 
 print_runs = Table(

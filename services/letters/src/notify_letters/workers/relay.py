@@ -1,7 +1,5 @@
 """From batch rows to Celery: the relay (design.md §3.3)."""
 
-from datetime import timedelta
-
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases.table import Queue
 
@@ -12,11 +10,12 @@ SEND_AT_ONCE = 100
 
 
 class BatchRelay:
-    """Sends the tasks of one table's due batches.
+    """Sends the tasks of one queue's due batches.
 
-    Idempotency key: the batch's id. Dying between the commit and the send delays a batch by `resend_after`,
-    as does a task that the broker loses; a task sent twice finds the batch leased or done. Only so many tasks
-    wait in the broker at once, so that its memory is bounded and a backlog is not sent again and again.
+    Idempotency key: the batch's id. Dying between the commit and the send delays a batch until it is sent
+    anew, as does a task that the broker loses; a task sent twice finds the batch leased or done. Only so many
+    tasks wait in the broker at once, so that its memory is bounded, a backlog is not sent again and again,
+    and who comes late waits for few of those who came before: in the broker there are no lanes.
     """
 
     def __init__(
@@ -25,14 +24,12 @@ class BatchRelay:
         task: str,
         celery_queue: str,
         broker: Broker,
-        resend_after: timedelta,
         max_waiting: int,
     ) -> None:
         self._batches = batches
         self._task = task
         self._celery_queue = celery_queue
         self._broker = broker
-        self._resend_after = resend_after
         self._max_waiting = max_waiting
 
     def send_due(self, uow: UnitOfWork) -> int:
@@ -48,7 +45,7 @@ class BatchRelay:
         if room <= 0:
             return 0
         with uow.begin() as tx:
-            batch_ids = store.take_to_enqueue(tx, self._batches, room, self._resend_after)
+            batch_ids = store.take_to_enqueue(tx, self._batches, room)
         sent = 0
         try:
             for batch_id in batch_ids:

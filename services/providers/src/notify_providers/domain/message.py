@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from notify_common.enums import Channel, KeyType, Postage
+from notify_common.enums import Channel, KeyType, Lane, Postage
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class NewDispatch:
     content: Content
     request_id: str
     traceparent: str
+    lane: Lane = Lane.API
 
     @property
     def channel(self) -> Channel:

@@ -6,7 +6,7 @@ from typing import Any
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.timestamp_pb2 import Timestamp
 from notify.providers.v1 import dispatch_pb2
-from notify_common.enums import KeyType, Postage
+from notify_common.enums import KeyType, Lane, Postage
 from notify_common.rpc import enums
 from notify_common.rpc.validate import Checker
 
@@ -41,6 +41,7 @@ def new_dispatch(check: Checker, field: str, message: dispatch_pb2.Dispatch, *, 
         content=content,
         request_id=message.origin_request_id,
         traceparent=message.traceparent,
+        lane=enums.optional_from_proto(Lane, message.lane) or Lane.API,
     )
 
 

@@ -103,6 +103,7 @@ def insert_new(conn: Tx, new: Sequence[NewDispatch]) -> int:
             "content": sa.Text(),
             "request_id": sa.Text(),
             "traceparent": sa.Text(),
+            "lane": sa.Text(),
         },
         [
             (
@@ -113,6 +114,7 @@ def insert_new(conn: Tx, new: Sequence[NewDispatch]) -> int:
                 json.dumps(content_to_json(d.content), ensure_ascii=False),
                 d.request_id,
                 d.traceparent,
+                d.lane,
             )
             for d in new
         ],
@@ -126,7 +128,10 @@ def insert_new(conn: Tx, new: Sequence[NewDispatch]) -> int:
 
 
 def claim_due(conn: Tx, channel: Channel, limit: int) -> list[Due]:
-    """Lease up to `limit` due dispatches of a channel and return them whole, longest due first."""
+    """Lease up to `limit` due dispatches of a channel and return them whole.
+
+    In fair shares of lanes and services, the fastest lane first.
+    """
     return [
         Due(
             id=row.id,

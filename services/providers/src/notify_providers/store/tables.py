@@ -5,7 +5,15 @@ from typing import Any
 import sqlalchemy as sa
 from notify_common.db.columns import id_column
 from notify_common.feeds.producer import feed_table
-from notify_common.leases.table import Queue, due_index, lease_columns, parked_index
+from notify_common.leases.table import (
+    FairQueue,
+    Queue,
+    due_index,
+    fair_index,
+    lane_column,
+    lease_columns,
+    parked_index,
+)
 from sqlalchemy import Column, Index, MetaData, Table, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -42,6 +50,7 @@ dispatches = Table(
     # null once nothing will be sent any more: what was sent is the sender's to keep
     Column("content", JSONB(none_as_null=True)),
     Column("create_time", _instant, nullable=False, server_default=sa.func.now()),
+    lane_column(),
     *lease_columns(),
 )
 Index(
@@ -58,6 +67,7 @@ Index(
     postgresql_where=dispatches.c.state.in_([State.FAILED, State.IN_DOUBT]),
 )
 
+fair_index(dispatches, "channel")
 parked_index(dispatches)
 
 attempts = Table(
@@ -163,5 +173,5 @@ LEASE_SECONDS = 60.0
 """How long a claimed dispatch is left alone: well above the longest provider call and its recording."""
 
 # The tries of a dispatch are counted by its own rules; only one that can't be read is parked.
-dispatch_queue = Queue(dispatches, ["id"], LEASE_SECONDS, max_attempts=100, counts_on=True)
+dispatch_queue = FairQueue(dispatches, ["id"], LEASE_SECONDS, max_attempts=100, counts_on=True)
 sandbox_receipt_queue = Queue(sandbox_receipts, ["message_id", "number"], 30)
