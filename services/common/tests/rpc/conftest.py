@@ -1,21 +1,16 @@
 """Servers whose methods do what a test says, behind all interceptors and mTLS."""
 
-import io
-import json
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import settings
 from notify.admin.v1 import users_service_pb2 as users_pb
 from notify.admin.v1 import users_service_pb2_grpc as users_grpc
 from notify.letters.v1 import letters_service_pb2_grpc as letters_grpc
 from notify.letters.v1 import print_runs_service_pb2_grpc as print_runs_grpc
 from notify.providers.v1 import dispatch_service_pb2_grpc as dispatch_grpc
-from notify_common.logging import configure_logging
 from notify_common.rpc.server import Registration
 from notify_testing.rpc import InProcessServer
 
@@ -80,16 +75,6 @@ def serve_dispatch() -> Iterator[Callable[..., InProcessServer]]:
             return stack.enter_context(InProcessServer("providers", [registration], **settings))
 
         yield serve
-
-
-@pytest.fixture
-def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Sends logs where the test can read them; returns a function that gives all lines up to now."""
-    stream = io.BytesIO()
-    configure_logging("under-test", "debug", stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    structlog.reset_defaults()
-    logging.getLogger().handlers = []
 
 
 @pytest.fixture

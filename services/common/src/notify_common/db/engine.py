@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL, make_url
 
+from notify_common.db.waiting import TCP, bounded_connections
+
 IDLE_IN_TRANSACTION_MS = 60_000
 
 _QUERY_CANCELED = "57014"
@@ -41,7 +43,9 @@ def create_engine(
 
     Nothing connects before the first use. A forked child starts with an empty pool and leaves its parent's
     connections alone (design.md §4.3). Take one thread's share each: `pool_size` is the number of threads
-    that use the database at once; one more waits up to 5 s for a connection.
+    that use the database at once; one more waits up to 5 s for a connection. A connection whose server is
+    silent is given up a second after the server should have answered or the call's time is up, and the pool
+    with it.
 
     Args:
         url: `postgresql://user@host/database`.
@@ -68,7 +72,12 @@ def create_engine(
         pool_timeout=5,
         pool_pre_ping=True,
         pool_recycle=1800,
-        connect_args={"options": options, "application_name": application_name, "connect_timeout": 5},
+        connect_args={
+            "options": options,
+            "application_name": application_name,
+            "connection_factory": bounded_connections(statement_timeout_ms / 1000),
+            **TCP,
+        },
     )
     _forget_connections_after_fork(engine)
     return engine

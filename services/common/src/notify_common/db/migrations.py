@@ -23,6 +23,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, MetaData
 
 from notify_common.db.engine import postgres_url
+from notify_common.db.waiting import TCP
 
 LOCK_WAIT_MS = 60_000
 TABLE_LOCK_WAIT_MS = 2_000
@@ -82,7 +83,7 @@ def _config(package: str, connection: Connection) -> Config:
 
 @contextmanager
 def _locked_connection(url: str) -> Iterator[Connection]:
-    engine = sa.create_engine(postgres_url(url), poolclass=sa.NullPool)
+    engine = sa.create_engine(postgres_url(url), poolclass=sa.NullPool, connect_args=TCP)
     with engine.connect() as connection:
         connection.exec_driver_sql(f"SET lock_timeout = {LOCK_WAIT_MS}")
         connection.execute(sa.select(sa.func.pg_advisory_lock(_ADVISORY_KEY)))

@@ -1,0 +1,21 @@
+"""What all tests of the library share."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+from notify_common.logging import configure_logging
+
+
+@pytest.fixture
+def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Sends logs where the test can read them; returns a function that gives all lines up to now."""
+    stream = io.BytesIO()
+    configure_logging("under-test", "debug", stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    structlog.reset_defaults()
+    logging.getLogger().handlers = []
