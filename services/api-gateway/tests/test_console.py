@@ -183,3 +183,30 @@ def test_a_dispatch_in_doubt_waits_for_a_person() -> None:
     assert [step.title for step in timeline.steps] == ["Accepted", "Handed over", "Attempt 1", "In doubt"]
     assert timeline.steps[2].detail == "sandbox: under way"
     assert timeline.moving
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "10.0.0.1:6011", ""])
+def test_the_inbox_is_shown_under_its_own_names_alone(
+    client: FlaskClient, neighbours: Neighbours, host: str
+) -> None:
+    found = add_text(neighbours)
+    for path in ("/console/", f"/console/messages/{found.id}", "/console/static/console.css"):
+        response = client.get(path, headers={"Host": host})
+        assert response.status_code == 421
+        assert found.id not in response.get_data(as_text=True)
+    for name in ("localhost", "localhost:6011", "127.0.0.1:6011"):
+        assert client.get("/console/", headers={"Host": name}).status_code == 200
+
+
+def test_the_start_names_the_inbox_the_api_and_the_docs(client: FlaskClient) -> None:
+    answer = client.get("/").get_json()
+    assert answer["status"] == "ok"
+    assert answer["console"] == "http://localhost/console/"
+    assert answer["api"] == "http://localhost/v2"
+    assert answer["docs"].startswith("https://")
+    browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    page_of_it = client.get("/", headers=browser)
+    assert page_of_it.mimetype == "text/html"
+    for place in ("console", "docs"):
+        assert f'href="{answer[place]}"' in page_of_it.get_data(as_text=True)
+    assert client.get("/?simple=1", headers=browser).get_json() == {"status": "ok"}

@@ -103,7 +103,7 @@ def test_head(client: FlaskClient, tenant: Tenant) -> None:
 
 
 def test_status(client: FlaskClient) -> None:
-    for response in (client.get("/"), client.get("/_status"), client.post("/_status")):
+    for response in (client.get("/_status"), client.post("/_status")):
         assert response.get_json()["status"] == "ok"
         assert set(response.get_json()) == {
             "status",

@@ -69,7 +69,7 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
         for routes in internal.blueprints(clients, ClientAuthenticator(ADMIN_CLIENT, secrets)):
             app.register_blueprint(routes)
     if settings.console_enabled:
-        app.register_blueprint(inbox.blueprint(clients))
+        app.register_blueprint(inbox.blueprint(clients, settings.console_hosts))
     if settings.trusted_proxy_count:
         hops = settings.trusted_proxy_count
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -25,6 +25,9 @@ class GatewaySettings(ServiceSettings):
     """Where the providers service is."""
     console_enabled: bool = False
     """Whether the inbox is served at /console/; only in the environments `local` and `staging`."""
+    console_hosts: Annotated[tuple[str, ...], Field(min_length=1)] = ("localhost", "127.0.0.1")
+    """Names that the inbox is opened by, without port, `.example.gov.uk` for all below it. Under others
+    it shows nothing, so that no web page that somebody has open can read it by a name of its own."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 10 * 1024 * 1024
     """Largest request body that is read; a longer one is refused with 413."""
     trusted_proxy_count: Annotated[int, Field(ge=0, le=5)] = 0

@@ -5,7 +5,7 @@ shown is escaped; an email's HTML is served as a page of its own that the browse
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from notify.providers.v1.sandbox_service_pb2 import (
 )
 from notify_common.errors import NotifyError
 from notify_common.logging import get_logger
+from werkzeug.sansio.utils import host_is_trusted
 
 from notify_gateway.clients import Clients
 from notify_gateway.console import views
@@ -41,8 +42,8 @@ _PLAIN_POLICY: Final = "frame-ancestors 'none'"
 _HEAD: Final = re.compile(r"<head(\s[^>]*)?>", re.IGNORECASE)
 
 
-def blueprint(clients: Clients) -> Blueprint:
-    """Returns the pages, below /console/."""
+def blueprint(clients: Clients, hosts: Sequence[str]) -> Blueprint:
+    """Returns the pages, below /console/, for requests to one of `hosts`."""
     pages = Blueprint(
         "console",
         __name__,
@@ -50,6 +51,12 @@ def blueprint(clients: Clients) -> Blueprint:
         static_folder="static",
         template_folder="templates",
     )
+
+    @pages.before_request
+    def refuse_other_names() -> tuple[str, int] | None:
+        if host_is_trusted(request.host, hosts):
+            return None
+        return render_template("console/other_name.html", hosts=hosts), 421
 
     @pages.get("/")
     def inbox() -> str:

@@ -3,14 +3,18 @@
 import hmac
 from typing import Any, Final
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, make_response, render_template, request
 from notify_common.errors import NotifyError
 from notify_common.metrics import exposition
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from notify_gateway.answers import LEGACY, json_response
 from notify_gateway.errors import Row
+from notify_gateway.public import v2
 from notify_gateway.settings import GatewaySettings
+
+_DOCS: Final = "https://docs.notifications.service.gov.uk/rest-api.html"
+"""The contract, as those who made it describe it to clients."""
 
 _ANSWERS: Final = LEGACY.but(
     {"TOKEN_INVALID": Row(403, "AuthError", "Forbidden: invalid authentication token provided")}
@@ -30,10 +34,21 @@ def blueprint(settings: GatewaySettings) -> Blueprint:
         "db_bulk_version": None,
     }
 
-    @routes.get("/")
     @routes.route("/_status", methods=["GET", "POST"])
     def status() -> Response:
         return json_response({"status": "ok"} if request.args.get("simple") else everything)
+
+    @routes.get("/")
+    def start() -> Response:
+        if request.args.get("simple"):
+            return status()
+        places = {"api": f"{v2.root()}v2", "docs": _DOCS}
+        if settings.console_enabled:
+            places["console"] = f"{v2.root()}console/"
+            # Programs name no type or JSON; browsers name HTML first.
+            if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+                return make_response(render_template("console/start.html", **places))
+        return json_response(everything | places)
 
     @routes.get("/metrics")
     def metrics() -> Response:
