@@ -157,6 +157,7 @@ TABLE: Final[Rows] = {
     # letters
     "LETTER_NOT_FOUND": NO_RESULT,
     "PDF_NOT_READY": Row(400, "PDFNotReadyError", "PDF not available yet, try again later"),
+    "PDF_REMOVED": NO_RESULT,
     "PAGE_NOT_FOUND": NO_RESULT,
     "PRINT_RUN_NOT_FOUND": NO_RESULT,
     # providers

@@ -147,6 +147,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     # --- letters
     "LETTER_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such letter."),
     "PDF_NOT_READY": Reason(Code.FAILED_PRECONDITION, "The PDF is not made yet, or never will be."),
+    "PDF_REMOVED": Reason(Code.FAILED_PRECONDITION, "The letter's PDF was removed for its age."),
     "PAGE_NOT_FOUND": Reason(Code.NOT_FOUND, "The PDF has fewer pages."),
     "PRINT_RUN_NOT_FOUND": Reason(Code.NOT_FOUND, "No print run has this id."),
     # --- providers

@@ -149,7 +149,7 @@ def registrations(parts: Parts) -> Sequence[Registration]:
     return [
         Registration(
             add_LettersServiceServicer_to_server,
-            LettersServicer(parts.uow, parts.blobs),
+            LettersServicer(parts.uow, parts.blobs, pager),
             "notify.letters.v1.LettersService",
         ),
         Registration(
@@ -173,7 +173,12 @@ def workers(parts: Parts, broker: Broker, queue: str) -> list[Worker]:
                 Worker("complete-print-run", uow, complete, longest_idle_seconds=_COMPLETING_IDLE_SECONDS),
             ]
         case _:
-            step = Housekeeper(settings.event_keep_days).step
+            step = Housekeeper(
+                parts.blobs,
+                settings.event_keep_days,
+                settings.letter_keep_days,
+                settings.letter_record_keep_days,
+            ).step
             return [Worker("housekeeping", uow, step, longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS)]
 
 

@@ -31,14 +31,28 @@ class LetterState(StrEnum):
     """Breaks a rule; never printed."""
     TECHNICAL_FAILURE = "technical-failure"
     """Its PDF could not be made."""
+    CANCELLED = "cancelled"
+    """Never printed, because its service said so in time."""
 
 
 class EventKind(StrEnum):
-    """What the feed says of a letter; the value is the stored text and equals the state it tells of."""
+    """What the feed says of a letter; the value is the stored text."""
 
     READY = "ready"
     VALIDATION_FAILED = "validation-failed"
     TECHNICAL_FAILURE = "technical-failure"
+    CANCELLED = "cancelled"
+    RETURNED = "returned"
+    """The post brought it back; it stays submitted."""
+
+
+class Cancellation(StrEnum):
+    """What became of cancelling a letter."""
+
+    CANCELLED = "cancelled"
+    TOO_LATE = "too-late"
+    NOT_CANCELLABLE = "not-cancellable"
+    NOT_FOUND = "not-found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,9 @@ class Letter:
     state: LetterState
     page_count: int
     sheet_count: int
+    pdf_sha256: str
+    remove_time: datetime | None
+    """When its PDF, address and values were removed for age."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +127,18 @@ class LetterToPrint:
     """Hexadecimal; empty for PDFs made before it was recorded."""
     request_id: str
     traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingLetter:
+    """A letter that waits for a print run."""
+
+    id: str
+    service_id: str
+    postage: Postage
+    create_time: datetime
+    page_count: int
+    sheet_count: int
 
 
 @dataclass(frozen=True, slots=True)

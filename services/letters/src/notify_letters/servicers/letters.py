@@ -1,7 +1,9 @@
 """LettersService: converts and calls, decides nothing."""
 
+import threading
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
+from typing import Final
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -9,26 +11,44 @@ from notify.common.v1.common_pb2 import PersonalisationField
 from notify.letters.v1 import letter_pb2
 from notify.letters.v1 import letters_service_pb2 as pb
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceServicer
+from notify_common import clock
 from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import KeyType, Lane, Postage
-from notify_common.errors import FieldViolation, invalid_field
+from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.rpc.enums import from_proto, from_text, optional_from_proto, to_proto
-from notify_common.rpc.paging import page_size
+from notify_common.rpc.paging import Pager, page_size
 
-from notify_letters.domain.letter import Letter, LetterEvent, NewLetter, PersonalisationValue
+from notify_letters.domain.letter import (
+    AwaitingLetter,
+    Letter,
+    LetterEvent,
+    NewLetter,
+    PersonalisationValue,
+)
+from notify_letters.usecases.change_letters import cancel_letters, record_returned_letters, render_letters
 from notify_letters.usecases.create_letters import create_letters
-from notify_letters.usecases.read_letters import download_pdf, get_letter, get_page_image, list_letter_events
+from notify_letters.usecases.read_letters import (
+    download_pdf,
+    get_letter,
+    get_page_image,
+    letters_awaiting_print,
+    list_letter_events,
+)
 
 MAX_EVENTS = 500
+_STREAMS: Final = 2
+"""Lists being streamed at once, each of which has a thread of the process."""
 
 
 class LettersServicer(LettersServiceServicer):
     """Letters from template to PDF."""
 
-    def __init__(self, uow: UnitOfWork, blobs: BlobStore) -> None:
+    def __init__(self, uow: UnitOfWork, blobs: BlobStore, pager: Pager) -> None:
         self._uow = uow
         self._blobs = blobs
+        self._pager = pager
+        self._streams = threading.BoundedSemaphore(_STREAMS)
 
     def BatchCreateLetters(
         self, request: pb.BatchCreateLettersRequest, context: grpc.ServicerContext
@@ -48,8 +68,10 @@ class LettersServicer(LettersServiceServicer):
         self, request: pb.DownloadPdfRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.DownloadPdfResponse]:
         """Stream a PDF; see the proto."""
-        pdf = download_pdf(self._uow, self._blobs, request.service_id, request.letter_id)
-        metadata = pb.PdfMetadata(size_bytes=pdf.size_bytes, page_count=pdf.page_count)
+        pdf = download_pdf(
+            self._uow, self._blobs, request.service_id, request.letter_id, request.offset_bytes
+        )
+        metadata = pb.PdfMetadata(size_bytes=pdf.size_bytes, page_count=pdf.page_count, sha256=pdf.sha256)
         yield pb.DownloadPdfResponse(metadata=metadata)
         for chunk in pdf.chunks:
             yield pb.DownloadPdfResponse(chunk=chunk)
@@ -62,6 +84,60 @@ class LettersServicer(LettersServiceServicer):
             self._uow, self._blobs, request.service_id, request.letter_id, request.page_number
         )
         return pb.GetPageImageResponse(png=png, page_count=page_count)
+
+    def BatchCancelLetters(
+        self, request: pb.BatchCancelLettersRequest, context: grpc.ServicerContext
+    ) -> pb.BatchCancelLettersResponse:
+        """Cancel letters; see the proto."""
+        outcomes = cancel_letters(self._uow, request.service_id, request.letter_ids, clock.now())
+        return pb.BatchCancelLettersResponse(
+            cancellations=[
+                pb.Cancellation(
+                    letter_id=letter_id,
+                    outcome=from_text(pb.Cancellation.Outcome, outcome),  # type: ignore[arg-type]
+                )
+                for letter_id, outcome in zip(request.letter_ids, outcomes, strict=True)
+            ]
+        )
+
+    def BatchRenderLetters(
+        self, request: pb.BatchRenderLettersRequest, context: grpc.ServicerContext
+    ) -> pb.BatchRenderLettersResponse:
+        """Have PDFs made anew; see the proto."""
+        count = render_letters(self._uow, request.service_id, request.letter_ids)
+        return pb.BatchRenderLettersResponse(render_count=count)
+
+    def BatchRecordReturnedLetters(
+        self, request: pb.BatchRecordReturnedLettersRequest, context: grpc.ServicerContext
+    ) -> pb.BatchRecordReturnedLettersResponse:
+        """Record what the post brought back; see the proto."""
+        recorded, unknown = record_returned_letters(self._uow, request.references)
+        return pb.BatchRecordReturnedLettersResponse(recorded_count=recorded, unknown_references=unknown)
+
+    def StreamLettersAwaitingPrint(
+        self, request: pb.StreamLettersAwaitingPrintRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.StreamLettersAwaitingPrintResponse]:
+        """Stream the letters that wait for a run; see the proto."""
+        deadline = request.deadline.ToDatetime(UTC) if request.HasField("deadline") else None
+        filters = {"list": "awaiting_letters", "deadline": str(deadline)}
+        position = self._pager.decode(request.resume_token, filters)
+        after = None
+        if position is not None:
+            postage, service_id, create_time, letter_id = position
+            after = postage, service_id, datetime.fromisoformat(create_time), letter_id
+        if not self._streams.acquire(blocking=False):
+            raise NotifyError("OVERLOADED", "as many callers as can be are being streamed to")
+        try:
+            for page in letters_awaiting_print(self._uow, deadline, after):
+                last = page[-1]
+                at = (last.postage, last.service_id, last.create_time.isoformat(), last.id)
+                yield pb.StreamLettersAwaitingPrintResponse(
+                    letters=map(_awaiting, page), resume_token=self._pager.encode(at, filters)
+                )
+                if not context.is_active():
+                    return
+        finally:
+            self._streams.release()
 
     def ListLetterEvents(
         self, request: pb.ListLetterEventsRequest, context: grpc.ServicerContext
@@ -104,8 +180,11 @@ def _value(field: PersonalisationField) -> PersonalisationValue:
 
 
 def _letter(letter: Letter) -> letter_pb2.Letter:
-    create_time = Timestamp()
+    create_time, remove_time = Timestamp(), None
     create_time.FromDatetime(letter.create_time)
+    if letter.remove_time is not None:
+        remove_time = Timestamp()
+        remove_time.FromDatetime(letter.remove_time)
     return letter_pb2.Letter(
         id=letter.id,
         service_id=letter.service_id,
@@ -119,6 +198,20 @@ def _letter(letter: Letter) -> letter_pb2.Letter:
         origin_request_id=letter.origin_request_id,
         traceparent=letter.traceparent,
         state=from_text(letter_pb2.Letter.State, letter.state),  # type: ignore[arg-type]
+        page_count=letter.page_count,
+        sheet_count=letter.sheet_count,
+        remove_time=remove_time,
+    )
+
+
+def _awaiting(letter: AwaitingLetter) -> pb.AwaitingLetter:
+    create_time = Timestamp()
+    create_time.FromDatetime(letter.create_time)
+    return pb.AwaitingLetter(
+        id=letter.id,
+        service_id=letter.service_id,
+        postage=to_proto(letter.postage),
+        create_time=create_time,
         page_count=letter.page_count,
         sheet_count=letter.sheet_count,
     )

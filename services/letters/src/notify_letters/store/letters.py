@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import KeyType, Postage
 from notify_common.feeds.producer import read_feed, trim_feed
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from notify_letters.domain.letter import (
+    AwaitingLetter,
     EventKind,
     Letter,
     LetterEvent,
@@ -21,7 +22,13 @@ from notify_letters.domain.letter import (
     NewLetter,
     Rendered,
 )
-from notify_letters.store.tables import letter_events, letters, print_batches
+from notify_letters.store.tables import (
+    letter_events,
+    letters,
+    print_batches,
+    render_batches,
+    returned_letters,
+)
 
 # One statement for the letters and for the batches that render them: known ids change nothing, and a batch
 # of which nothing is new is not made.
@@ -189,6 +196,8 @@ def get(tx: Tx, service_id: str, letter_id: str) -> Letter | None:
             sa.case((submitted, LetterState.SUBMITTED.value), else_=letters.c.state).label("state"),
             letters.c.page_count,
             letters.c.sheet_count,
+            letters.c.pdf_sha256,
+            letters.c.remove_time,
         )
         .select_from(letters.outerjoin(print_batches, print_batches.c.id == letters.c.print_batch_id))
         .where(letters.c.id == letter_id, letters.c.service_id == service_id)
@@ -254,3 +263,159 @@ def read_events(tx: Tx, cursor: str, limit: int) -> tuple[list[LetterEvent], str
 def trim_events(tx: Tx, keep: timedelta) -> int:
     """Delete a bounded number of events that are older than `keep`; returns how many."""
     return trim_feed(tx, letter_events, keep)
+
+
+def lock(tx: Tx, service_id: str, letter_ids: Sequence[str]) -> dict[str, tuple[LetterState, datetime]]:
+    """Lock a service's letters until the transaction ends; returns state and create time by id.
+
+    It waits for a slice of a print run that is taking them, and then sees what that made of them.
+    """
+    rows = tx.execute(
+        sa.select(letters.c.id, letters.c.state, letters.c.create_time)
+        .where(letters.c.id.in_(letter_ids), letters.c.service_id == service_id)
+        .order_by(letters.c.id)
+        .with_for_update()
+    )
+    return {row.id: (LetterState(row.state), row.create_time) for row in rows}
+
+
+def cancel(tx: Tx, letter_ids: Sequence[str]) -> None:
+    """Cancel locked letters, with the events that tell of it."""
+    cancelled = (
+        sa.update(letters)
+        .values(state=LetterState.CANCELLED.value, update_time=sa.func.now())
+        .where(letters.c.id.in_(letter_ids))
+        .returning(letters.c.id, letters.c.page_count, letters.c.sheet_count)
+        .cte("cancelled")
+    )
+    columns = ["letter_id", "kind", "page_count", "sheet_count"]
+    told = sa.select(
+        cancelled.c.id, sa.literal(EventKind.CANCELLED.value), cancelled.c.page_count, cancelled.c.sheet_count
+    )
+    tx.execute(sa.insert(letter_events).from_select(columns, told))
+
+
+def render_again(
+    tx: Tx, service_id: str, letter_ids: Sequence[str], batch_id: str, request_id: str, traceparent: str
+) -> int:
+    """Put those of a service's letters that are ready into a new render batch; returns how many."""
+    changed = tx.execute(
+        sa.update(letters)
+        .values(state=LetterState.CREATED.value, render_batch_id=batch_id, update_time=sa.func.now())
+        .where(
+            letters.c.id.in_(letter_ids),
+            letters.c.service_id == service_id,
+            letters.c.state == LetterState.READY.value,
+        )
+    ).rowcount
+    if changed:
+        tx.execute(
+            sa.insert(render_batches).values(
+                id=batch_id, service_id=service_id, request_id=request_id, traceparent=traceparent
+            )
+        )
+    return changed
+
+
+def record_returned(tx: Tx, references: Sequence[str]) -> tuple[int, set[str]]:
+    """Record the letters of these references as returned, with events for those that were not before.
+
+    Returns how many those were, and the references that letters have.
+    """
+    wanted = sa.cast(sa.bindparam(None, list(references), type_=ARRAY(sa.Text)), ARRAY(sa.Text))
+    found = tx.execute(
+        sa.select(letters.c.id, letters.c.reference).where(letters.c.reference == sa.any_(wanted))
+    ).all()
+    if not found:
+        return 0, set()
+    ids = sa.cast(sa.bindparam(None, [row.id for row in found], type_=ARRAY(id_type())), ARRAY(id_type()))
+    new = (
+        insert(returned_letters)
+        .from_select(["letter_id"], sa.select(sa.func.unnest(ids)))
+        .on_conflict_do_nothing()
+        .returning(returned_letters.c.letter_id)
+        .cte("new")
+    )
+    told = sa.select(
+        letters.c.id, sa.literal(EventKind.RETURNED.value), letters.c.page_count, letters.c.sheet_count
+    ).join(new, new.c.letter_id == letters.c.id)
+    columns = ["letter_id", "kind", "page_count", "sheet_count"]
+    recorded = tx.execute(sa.insert(letter_events).from_select(columns, told)).rowcount
+    return recorded, {row.reference for row in found}
+
+
+def awaiting_print(
+    tx: Tx, deadline: datetime | None, after: tuple[str, str, datetime, str] | None, limit: int
+) -> list[AwaitingLetter]:
+    """Letters that a run would take, after the position (postage, service, create time, id): a page by
+    keyset."""
+    order = (letters.c.postage, letters.c.service_id, letters.c.create_time, letters.c.id)
+    found = (
+        sa.select(
+            letters.c.id,
+            letters.c.service_id,
+            letters.c.postage,
+            letters.c.create_time,
+            letters.c.page_count,
+            letters.c.sheet_count,
+        )
+        .where(sa.text("state = 'ready' AND key_type = 'normal'"))
+        .order_by(*order)
+        .limit(limit)
+    )
+    if deadline is not None:
+        found = found.where(letters.c.create_time < deadline)
+    if after is not None:
+        position = (sa.literal(value, column.type) for value, column in zip(after, order, strict=True))
+        found = found.where(sa.tuple_(*order) > sa.tuple_(*position))
+    return [
+        AwaitingLetter(row.id, row.service_id, Postage(row.postage), *row[3:]) for row in tx.execute(found)
+    ]
+
+
+def to_remove(tx: Tx, keep: timedelta, limit: int) -> list[str]:
+    """Ids of letters whose end is longer ago than `keep`, and whose PDF and values are still there."""
+    waiting = sa.select(print_batches.c.id).where(
+        print_batches.c.id == letters.c.print_batch_id,
+        sa.or_(print_batches.c.submit_time.is_(None), print_batches.c.submit_time >= sa.func.now() - keep),
+    )
+    rows = tx.execute(
+        sa.select(letters.c.id)
+        .where(
+            sa.text("remove_time IS NULL AND state NOT IN ('created', 'ready')"),
+            letters.c.update_time < sa.func.now() - keep,
+            ~waiting.exists(),
+        )
+        .order_by(letters.c.update_time)
+        .limit(limit)
+    )
+    return list(rows.scalars())
+
+
+def empty(tx: Tx, letter_ids: Sequence[str]) -> None:
+    """Forget what letters said and to whom; what they were, and their references, stay."""
+    tx.execute(
+        sa.update(letters)
+        .values(personalisation=sa.text("'[]'"), address_lines=sa.text("'[]'"), remove_time=sa.func.now())
+        .where(letters.c.id.in_(letter_ids))
+    )
+
+
+def delete_removed(tx: Tx, keep: timedelta, limit: int) -> int:
+    """Delete up to `limit` letters that were emptied longer than `keep` ago; returns how many."""
+    old = (
+        sa.select(letters.c.id)
+        .where(letters.c.remove_time < sa.func.now() - keep)
+        .order_by(letters.c.remove_time)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("old")
+    )
+    deleted = sa.delete(letters).where(letters.c.id == old.c.id).returning(letters.c.id).cte("deleted")
+    forgotten = (
+        sa.delete(returned_letters)
+        .where(returned_letters.c.letter_id == deleted.c.id)
+        .returning(returned_letters.c.letter_id)
+        .cte("forgotten")
+    )
+    return int(tx.execute(sa.select(sa.func.count()).select_from(deleted).add_cte(forgotten)).scalar_one())

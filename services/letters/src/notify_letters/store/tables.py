@@ -53,6 +53,8 @@ letters = Table(
     id_column("print_batch_id"),
     Column("request_id", sa.Text, nullable=False),
     Column("traceparent", sa.Text, nullable=False),
+    # when the PDF was deleted and the values and address emptied, for age
+    Column("remove_time", _instant),
     CheckConstraint("key_type IN ('normal', 'test')", name="ck_letters_key_type"),
     CheckConstraint(_one_of("state", LetterState), name="ck_letters_state"),
 )
@@ -75,6 +77,21 @@ Index(
     "ix_letters_to_submit",
     letters.c.print_batch_id,
     postgresql_where=letters.c.state == sa.literal_column("'submitting'"),
+)
+
+Index("ix_letters_reference", letters.c.reference)
+Index(
+    "ix_letters_to_remove",
+    letters.c.update_time,
+    postgresql_where=sa.text("remove_time IS NULL AND state NOT IN ('created', 'ready')"),
+)
+Index("ix_letters_removed", letters.c.remove_time, postgresql_where=letters.c.remove_time.is_not(None))
+
+returned_letters = Table(
+    "returned_letters",
+    metadata,
+    id_column("letter_id", primary_key=True),
+    Column("create_time", _instant, nullable=False, server_default=sa.func.now()),
 )
 
 # Work that Celery carries. The row is the truth and Celery holds only its id: until `enqueued_until` a task

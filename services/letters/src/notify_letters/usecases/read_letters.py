@@ -1,25 +1,28 @@
 """Read letters, their PDFs and what happened to them."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 
-from notify_letters.domain.letter import Letter, LetterEvent, pdf_key
+from notify_letters.domain.letter import AwaitingLetter, Letter, LetterEvent, pdf_key
 from notify_letters.pdf.pages import page_png
 from notify_letters.store import letters
 
 CHUNK_BYTES = 256 * 1024
+AWAITING_PAGE = 500
 
 
 class PdfDownload(NamedTuple):
     """A PDF on its way out."""
 
     size_bytes: int
+    """Of the whole PDF."""
     page_count: int
+    sha256: str
     chunks: Iterator[bytes]
 
 
@@ -36,15 +39,24 @@ def get_letter(uow: UnitOfWork, service_id: str, letter_id: str) -> Letter:
     return letter
 
 
-def download_pdf(uow: UnitOfWork, blobs: BlobStore, service_id: str, letter_id: str) -> PdfDownload:
-    """A letter's PDF in chunks of at most 256 KiB. No transaction is open while they are read.
+def download_pdf(
+    uow: UnitOfWork, blobs: BlobStore, service_id: str, letter_id: str, offset: int
+) -> PdfDownload:
+    """A letter's PDF from a byte on, in chunks of at most 256 KiB. No transaction is open while they are
+    read.
 
     Raises:
-        NotifyError: LETTER_NOT_FOUND; PDF_NOT_READY.
+        NotifyError: LETTER_NOT_FOUND; PDF_NOT_READY; PDF_REMOVED.
     """
     letter = _with_pdf(uow, service_id, letter_id)
     key = pdf_key(letter_id)
-    return PdfDownload(blobs.head(key).size, letter.page_count, blobs.iter_chunks(key, CHUNK_BYTES))
+    size = blobs.head(key).size
+    ranges = (
+        blobs.get_range(key, start, min(start + CHUNK_BYTES, size))
+        for start in range(offset, size, CHUNK_BYTES)
+    )
+    chunks = ranges if offset else blobs.iter_chunks(key, CHUNK_BYTES)
+    return PdfDownload(size, letter.page_count, letter.pdf_sha256, chunks)
 
 
 def get_page_image(
@@ -53,12 +65,30 @@ def get_page_image(
     """One page of a letter, from 1, as a PNG about 1,000 pixels wide, and the number of pages.
 
     Raises:
-        NotifyError: LETTER_NOT_FOUND; PDF_NOT_READY; PAGE_NOT_FOUND.
+        NotifyError: LETTER_NOT_FOUND; PDF_NOT_READY; PDF_REMOVED; PAGE_NOT_FOUND.
     """
     letter = _with_pdf(uow, service_id, letter_id)
     if not 1 <= page_number <= letter.page_count:
         raise NotifyError("PAGE_NOT_FOUND", f"The letter has {letter.page_count} pages.")
     return page_png(blobs.get(pdf_key(letter_id)), page_number), letter.page_count
+
+
+def letters_awaiting_print(
+    uow: UnitOfWork, deadline: datetime | None, after: tuple[str, str, datetime, str] | None
+) -> Iterator[list[AwaitingLetter]]:
+    """The letters that a run would take, in the order of printing, in pages of 500.
+
+    Args:
+        after: position (postage, service, create time, id) of the last letter that is known.
+    """
+    while True:
+        with uow.autocommit() as tx:
+            page = letters.awaiting_print(tx, deadline, after, AWAITING_PAGE)
+        if not page:
+            return
+        yield page
+        last = page[-1]
+        after = last.postage, last.service_id, last.create_time, last.id
 
 
 def list_letter_events(uow: UnitOfWork, cursor: str, limit: int) -> tuple[list[LetterEvent], str]:
@@ -75,6 +105,8 @@ def trim_letter_events(uow: UnitOfWork, keep_days: float) -> int:
 
 def _with_pdf(uow: UnitOfWork, service_id: str, letter_id: str) -> Letter:
     letter = get_letter(uow, service_id, letter_id)
+    if letter.remove_time is not None:
+        raise NotifyError("PDF_REMOVED")
     if not letter.page_count:
         raise NotifyError("PDF_NOT_READY")
     return letter
