@@ -58,6 +58,7 @@ from notify.providers.v1.sandbox_service_pb2_grpc import (
 )
 from notify_common import current
 from notify_common.errors import NotifyError
+from notify_common.rpc import status
 from notify_common.rpc.server import Registration
 from notify_testing.rpc import InProcessServer
 
@@ -81,6 +82,10 @@ class Recorder:
     """Request ids that the calls came with."""
     gates: dict[str, threading.Event] = field(default_factory=dict)
     """Methods whose calls wait until an event is set."""
+    batches: list[int] = field(default_factory=list)
+    """How many messages came together, call by call."""
+    repeats: list[bool] = field(default_factory=list)
+    """Of each message that came, whether it is said to be a repeat."""
 
     def record(self, method: str, request: Any) -> None:
         """Notes a call. Raises the error that the test set for the method."""
@@ -222,6 +227,24 @@ class Notifications(NotificationsServiceServicer):
         return notifications_service_pb2.SendLetterResponse(
             notification_id=request.request_id, subject="A &lt;b&gt;", body="Dear Amala", template_version=1
         )
+
+    def BatchSend(self, request: Any, context: Any) -> Any:
+        self.recorder.batches.append(len(request.items))
+        methods = {"sms": self.SendSms, "email": self.SendEmail, "letter": self.SendLetter}
+        response = notifications_service_pb2.BatchSendResponse()
+        for item in request.items:
+            current.enter(item.origin_request_id, item.traceparent, "api")
+            self.recorder.repeats.append(item.is_repeat)
+            result = response.results.add()
+            kind = item.WhichOneof("request")
+            try:
+                getattr(result, kind).CopyFrom(methods[kind](getattr(item, kind), context))
+            except NotifyError as error:
+                failed = status.to_status(error, "notifications.notify", item.origin_request_id)
+                result.error = failed.SerializeToString()
+        if failure := self.recorder.failures.get("BatchSend"):
+            raise failure
+        return response
 
     def CountRefusedRequest(self, request: Any, context: Any) -> Any:
         self.recorder.record("CountRefusedRequest", request)
@@ -419,6 +442,8 @@ class Neighbours:
         self.recorder.calls.clear()
         self.recorder.failures.clear()
         self.recorder.gates.clear()
+        self.recorder.batches.clear()
+        self.recorder.repeats.clear()
         self.notifications.stored.clear()
         self.letters.pdfs.clear()
         self.letters.pages.clear()

@@ -18,6 +18,7 @@ from notify_gateway import middleware
 from notify_gateway.admin import internal
 from notify_gateway.answers import LEGACY
 from notify_gateway.auth import ADMIN_CLIENT, Authenticator, ClientAuthenticator
+from notify_gateway.batching import SendBatcher
 from notify_gateway.callbacks import door
 from notify_gateway.clients import Clients
 from notify_gateway.console import inbox
@@ -51,6 +52,7 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     clients = Clients(settings)
     snapshots = Snapshots(clients, settings.auth_stale_seconds)
     authenticator = Authenticator(snapshots)
+    batcher = SendBatcher(clients)
 
     app = _Application("notify_gateway", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
@@ -59,7 +61,7 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     middleware.install(app, settings.access_log_sample)
     LEGACY.install(app)
-    app.register_blueprint(sending.blueprint(authenticator, clients, settings.admin_base_url))
+    app.register_blueprint(sending.blueprint(authenticator, clients, batcher, settings.admin_base_url))
     app.register_blueprint(notifications.blueprint(authenticator, clients))
     app.register_blueprint(templates.blueprint(authenticator, clients))
     app.register_blueprint(status.blueprint(settings))
@@ -81,5 +83,6 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
         clients.close()
 
     app.extensions["close"] = close
+    app.extensions["batcher"] = batcher
     atexit.register(close)
     return app

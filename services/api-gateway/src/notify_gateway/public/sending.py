@@ -21,6 +21,7 @@ from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
 from notify_gateway.answers import InvalidRequest, json_response
 from notify_gateway.auth import Authenticator, Caller
+from notify_gateway.batching import SendBatcher
 from notify_gateway.clients import Clients
 from notify_gateway.errors import row_of
 from notify_gateway.presenters import notifications as presenter
@@ -36,10 +37,12 @@ Form = Mapping[str, Any]
 SendRequest = SendSmsRequest | SendEmailRequest | SendLetterRequest
 
 
-def blueprint(authenticator: Authenticator, clients: Clients, admin_base_url: str) -> Blueprint:
+def blueprint(
+    authenticator: Authenticator, clients: Clients, batcher: SendBatcher, admin_base_url: str
+) -> Blueprint:
     """Returns the routes that send."""
     routes = v2.blueprint("sending", authenticator)
-    sending = _Sending(clients, admin_base_url)
+    sending = _Sending(clients, batcher, admin_base_url)
 
     @routes.post("/v2/notifications/sms")
     def send_sms() -> Response:
@@ -63,8 +66,9 @@ def blueprint(authenticator: Authenticator, clients: Clients, admin_base_url: st
 class _Sending:
     """One method a channel: read, check, one call, answer."""
 
-    def __init__(self, clients: Clients, admin_base_url: str) -> None:
+    def __init__(self, clients: Clients, batcher: SendBatcher, admin_base_url: str) -> None:
         self._clients = clients
+        self._batcher = batcher
         self._admin_base_url = admin_base_url
 
     def sms(self, caller: Caller) -> Response:
@@ -80,7 +84,7 @@ class _Sending:
             idempotency_key=self._idempotency_key(caller, Channel.CHANNEL_SMS),
         )
         self._personalise(message, form, caller, Channel.CHANNEL_SMS)
-        response = self._clients.notifications.SendSms(message)
+        response = self._batcher.send(message)
         body = presenter.sent_sms(response, form, caller.service.id, template_id, v2.root())
         return json_response(body, 201)
 
@@ -100,7 +104,7 @@ class _Sending:
         )
         self._personalise(message, form, caller, Channel.CHANNEL_EMAIL)
         try:
-            response = self._clients.notifications.SendEmail(message)
+            response = self._batcher.send(message)
         except NotifyError as error:
             if error.reason == "FILE_NOT_ALLOWED":
                 self._refuse_files(form["personalisation"], caller)
@@ -121,7 +125,7 @@ class _Sending:
             idempotency_key=self._idempotency_key(caller, Channel.CHANNEL_LETTER),
         )
         self._personalise(message, form, caller, Channel.CHANNEL_LETTER)
-        response = self._clients.notifications.SendLetter(message)
+        response = self._batcher.send(message)
         body = presenter.sent_letter(response, form, caller.service.id, template_id, v2.root())
         return json_response(body, 201)
 

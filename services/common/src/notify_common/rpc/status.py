@@ -61,8 +61,19 @@ def to_error(call: grpc.RpcError) -> NotifyError:
         status = rpc_status.from_call(call) if isinstance(call, grpc.Call) else None
     except (ValueError, DecodeError):
         status = None
-    if status is None:
-        return _without_details(code)
+    return _without_details(code) if status is None else _from_status(status, code)
+
+
+def from_bytes(serialized: bytes) -> NotifyError:
+    """Return the NotifyError that a serialized `google.rpc.Status` in a field stands for; as `to_error`."""
+    try:
+        status = status_pb2.Status.FromString(serialized)
+    except DecodeError:
+        return _without_details(grpc.StatusCode.UNKNOWN)
+    return _from_status(status, _CODES.get(status.code, grpc.StatusCode.UNKNOWN))
+
+
+def _from_status(status: status_pb2.Status, code: grpc.StatusCode) -> NotifyError:
     info = error_details_pb2.ErrorInfo()
     violations: list[FieldViolation] = []
     retry_after: timedelta | None = None

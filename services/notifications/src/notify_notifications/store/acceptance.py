@@ -385,7 +385,7 @@ class _Database:
             except psycopg2.Error:
                 if self._connection is not None:
                     raise
-                raise NotifyError("UNAVAILABLE") from None
+                raise _unknown("UNAVAILABLE") from None
 
     def close(self) -> None:
         """Close the connection; the next statement opens another."""
@@ -442,9 +442,14 @@ class _Database:
             ):
                 _log.error("database does not answer, connection given up", seconds=seconds)
                 self._drop()
-                raise NotifyError("DEADLINE_EXCEEDED")
+                raise _unknown("DEADLINE_EXCEEDED")
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _unknown(reason: str) -> NotifyError:
+    """The error of a statement of which nobody knows whether it was committed."""
+    return NotifyError(reason, metadata={"outcome": "unknown"})

@@ -1,0 +1,151 @@
+"""Handing messages to notifications: those that come at the same time share one call (docs/adr/0012)."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from google.protobuf.message import Message
+from notify.notifications.v1.notifications_service_pb2 import (
+    BatchSendRequest,
+    SendEmailRequest,
+    SendItem,
+    SendLetterRequest,
+    SendSmsRequest,
+)
+from notify_common import clock, current
+from notify_common.errors import NotifyError
+from notify_common.gathering import Gatherer
+from notify_common.logging import get_logger
+from notify_common.rpc import status
+
+from notify_gateway.clients import Clients
+
+SEND_SECONDS: Final = 2.0
+"""Time in which a message is accepted or not (design.md §2.7)."""
+
+_MOST_ITEMS: Final = 64
+_MOST_BYTES: Final = 1024 * 1024
+_LARGE_BYTES: Final = 64 * 1024
+"""A message from this size on has a call of its own, for which no other waits."""
+_WAY_BACK_SECONDS: Final = 0.02
+_LEAST_SECONDS: Final = 0.1
+
+_KINDS: Final[dict[type[Message], str]] = {
+    SendSmsRequest: "sms",
+    SendEmailRequest: "email",
+    SendLetterRequest: "letter",
+}
+
+
+class _Outgoing(NamedTuple):
+    item: SendItem
+    size: int
+    until: float
+    """Reading of `clock.monotonic()` after which its answer is of no use."""
+
+
+Outcome = Message | NotifyError
+
+
+class SendBatcher:
+    """Accepts messages through notifications. Safe to share between threads; made once a process.
+
+    Whoever comes while a call is under way goes into the next one, and one alone waits for nobody. Each
+    message keeps its own request id, trace, time and result.
+
+    Where a call's outcome is not known (no answer in time, the connection broke), the message is asked for
+    once more under the same id, which accepts nothing twice, so that a client is not told that the service is
+    busy while its message goes out. While notifications takes calls and does not answer them, one message at
+    a time tries whether it answers again, and all others are refused at once instead of queueing for seconds.
+    """
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._gatherer: Gatherer[_Outgoing, Outcome] = Gatherer(
+            self._call, most_items=_MOST_ITEMS, most_weight=_MOST_BYTES, weigh=lambda one: one.size
+        )
+        self._silent = False
+        self._trying = threading.Lock()
+
+    def send(self, message: SendSmsRequest | SendEmailRequest | SendLetterRequest) -> Any:
+        """Return the response of the message's own kind.
+
+        Raises NotifyError: why it was not accepted; UNAVAILABLE or DEADLINE_EXCEEDED also where that is not
+        known in the end. A client that sends an Idempotency-Key repeats its request without harm then.
+        """
+        if not self._silent:
+            return self._send(message)
+        if not self._trying.acquire(blocking=False):
+            raise NotifyError("UNAVAILABLE")
+        try:
+            return self._send(message)
+        finally:
+            self._trying.release()
+
+    def _send(self, message: Message) -> Any:
+        item = SendItem(
+            **{_KINDS[type(message)]: message},  # type: ignore[arg-type] # each its own kind
+            origin_request_id=current.request_id.get(),
+            traceparent=current.traceparent.get(),
+        )
+        outcome = self._attempt(item)
+        if _is_unknown(outcome) and _seconds_left() > _LEAST_SECONDS:
+            get_logger().warning("outcome of a send is not known, asking again")
+            item.is_repeat = True
+            outcome = self._attempt(item)
+        if isinstance(outcome, NotifyError):
+            raise outcome.with_traceback(None)
+        return outcome
+
+    def _attempt(self, item: SendItem) -> Outcome:
+        seconds = _seconds_left()
+        size = item.ByteSize()
+        outgoing = _Outgoing(item, size, clock.monotonic() + seconds)
+        if size >= _LARGE_BYTES:
+            (outcome,) = self._call([outgoing])
+        else:
+            (outcome,) = self._gatherer.submit([outgoing], seconds)
+        if isinstance(outcome, NotifyError) and outcome.reason == "OVERLOADED":
+            # its answer had no room beside the others'; alone it has
+            (outcome,) = self._call([outgoing])
+        return outcome
+
+    def _call(self, several: Sequence[_Outgoing]) -> list[Outcome]:
+        """Make one call for all of them. Raises nothing: a failed call is the outcome of each."""
+        request = BatchSendRequest()
+        now = clock.monotonic()
+        for one in several:
+            left = max(0.0, one.until - now - _WAY_BACK_SECONDS)
+            one.item.time_left.FromMicroseconds(int(left * 1_000_000))
+            request.items.append(one.item)
+        timeout = max(one.until for one in several) - now
+        try:
+            # As long as for the most patient of them. Where the others' time ends before, an answer that is
+            # late is still better than none.
+            response = self._clients.notifications.BatchSend(request, timeout=max(timeout, _LEAST_SECONDS))
+        except NotifyError as error:
+            self._silent = error.reason == "DEADLINE_EXCEEDED" and timeout > SEND_SECONDS / 2
+            return [_unknown(error)] * len(several)
+        self._silent = False
+        return [_outcome(result) for result in response.results]
+
+
+def _outcome(result: Any) -> Outcome:
+    kind = result.WhichOneof("result")
+    if kind == "error":
+        return status.from_bytes(result.error)
+    outcome: Message = getattr(result, kind)
+    return outcome
+
+
+def _unknown(error: NotifyError) -> NotifyError:
+    return NotifyError(error.reason, error.message, metadata={"outcome": "unknown"}, code=error.code)
+
+
+def _is_unknown(outcome: Outcome) -> bool:
+    return isinstance(outcome, NotifyError) and outcome.metadata.get("outcome") == "unknown"
+
+
+def _seconds_left() -> float:
+    left = current.time_left()
+    return SEND_SECONDS if left is None else min(left, SEND_SECONDS)

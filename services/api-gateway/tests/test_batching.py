@@ -1,0 +1,142 @@
+"""Messages that come at the same time share a call, and each gets its own answer."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from notify_common.errors import NotifyError
+from notify_common.rpc.options import LARGEST_CONTENT_BYTES
+from notify_gateway.batching import SendBatcher
+from notify_local.backing import wait_until
+from werkzeug.test import TestResponse
+
+from .conftest import Tenant
+from .neighbours import Neighbours
+
+TEMPLATE_ID = "f33517ff-2a88-4f6e-b855-c550268ce08a"
+SECONDS = 20.0
+
+
+class Sender(threading.Thread):
+    """Sends a message on a thread of its own and keeps the answer."""
+
+    def __init__(self, app: Flask, tenant: Tenant, channel: str = "sms", **fields: object) -> None:
+        super().__init__(daemon=True)
+        to = {"phone_number": "07700 900123"} if channel == "sms" else {"email_address": "a@example.com"}
+        self._body = json.dumps({"template_id": TEMPLATE_ID, **to, **fields})
+        self._send: Callable[[], TestResponse] = lambda: app.test_client().post(
+            f"/v2/notifications/{channel}", data=self._body, headers=tenant.headers("normal")
+        )
+        self.answer: TestResponse | None = None
+        self.start()
+
+    def run(self) -> None:
+        self.answer = self._send()
+
+    def end(self) -> TestResponse:
+        self.join(SECONDS)
+        assert self.answer is not None
+        return self.answer
+
+
+@pytest.fixture
+def gate(neighbours: Neighbours) -> Iterator[threading.Event]:
+    """Texts are not answered before it opens."""
+    opened = neighbours.recorder.gates["SendSms"] = threading.Event()
+    yield opened
+    opened.set()
+
+
+def arrived(neighbours: Neighbours, method: str, count: int) -> None:
+    assert wait_until(lambda: len(neighbours.recorder.requests(method)) >= count, SECONDS)
+
+
+def gathered(app: Flask, count: int) -> None:
+    """Return once so many wait for the next call."""
+    batcher: SendBatcher = app.extensions["batcher"]
+    assert wait_until(lambda: len(batcher._gatherer._waiting) == count, SECONDS)
+
+
+def test_who_comes_during_a_call_shares_the_next(
+    app: Flask, tenant: Tenant, neighbours: Neighbours, gate: threading.Event
+) -> None:
+    neighbours.recorder.failures["SendEmail"] = NotifyError("MESSAGE_EMPTY")
+    first = Sender(app, tenant, reference="0")
+    arrived(neighbours, "SendSms", 1)
+    others = []
+    for number in range(1, 5):
+        channel = "email" if number == 2 else "sms"
+        others.append(Sender(app, tenant, channel, reference=str(number)))
+        gathered(app, number)
+    gate.set()
+    answers = [first.end(), *(other.end() for other in others)]
+    assert [answer.status_code for answer in answers] == [201, 201, 400, 201, 201]
+    assert answers[2].get_json()["errors"][0]["message"] == "Your message is empty."
+    texts = [answer.get_json() for answer in answers if answer.status_code == 201]
+    assert {one["reference"]: one["id"] for one in texts} == {
+        asked.reference: asked.request_id for asked in neighbours.recorder.requests("SendSms")
+    }
+    assert neighbours.recorder.batches == [1, 4]
+    assert neighbours.recorder.repeats == [False] * 5
+
+
+def test_a_large_message_lets_no_other_wait(
+    app: Flask, tenant: Tenant, neighbours: Neighbours, gate: threading.Event
+) -> None:
+    first = Sender(app, tenant)
+    arrived(neighbours, "SendSms", 1)
+    waiting = Sender(app, tenant)
+    gathered(app, 1)
+    large = Sender(app, tenant, "email", personalisation={"x": "y" * (LARGEST_CONTENT_BYTES // 2)})
+    assert large.end().status_code == 201
+    gate.set()
+    assert (first.end().status_code, waiting.end().status_code) == (201, 201)
+
+
+def test_what_has_no_room_in_an_answer_is_asked_for_alone(
+    app: Flask, tenant: Tenant, neighbours: Neighbours
+) -> None:
+    neighbours.recorder.failures["SendSms"] = NotifyError("OVERLOADED")
+    assert Sender(app, tenant).end().status_code == 503
+    ids = {asked.request_id for asked in neighbours.recorder.requests("SendSms")}
+    assert (len(ids), neighbours.recorder.batches) == (1, [1, 1])
+
+
+def test_an_outcome_that_is_not_known_is_asked_for_again(
+    app: Flask, tenant: Tenant, neighbours: Neighbours
+) -> None:
+    neighbours.recorder.failures["BatchSend"] = NotifyError("UNAVAILABLE")
+    answer = Sender(app, tenant).end()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    ids = {asked.request_id for asked in neighbours.recorder.requests("SendSms")}
+    assert len(ids) == 1
+    # the channel's three tries, twice
+    assert neighbours.recorder.repeats == [False] * 3 + [True] * 3
+
+
+def test_a_refusal_that_is_known_is_not_asked_for_again(
+    app: Flask, tenant: Tenant, neighbours: Neighbours
+) -> None:
+    neighbours.recorder.failures["SendSms"] = NotifyError("DEADLINE_EXCEEDED")
+    assert Sender(app, tenant).end().status_code == 503
+    assert neighbours.recorder.repeats == [False]
+
+
+def test_nobody_queues_for_a_service_that_does_not_answer(
+    app: Flask, tenant: Tenant, neighbours: Neighbours, gate: threading.Event
+) -> None:
+    first = Sender(app, tenant)
+    # its call ran out of time, and it asks again
+    assert wait_until(lambda: True in neighbours.recorder.repeats, SECONDS)
+    tries = Sender(app, tenant)
+    gathered(app, 1)
+    assert Sender(app, tenant).end().status_code == 503
+    assert first.is_alive() or first.answer is not None
+    gate.set()
+    answers = [first.end().status_code, tries.end().status_code]
+    assert answers == [201, 201]
+    assert Sender(app, tenant).end().status_code == 201
+    ids = [asked.request_id for asked in neighbours.recorder.requests("SendSms")]
+    assert ids[0] == ids[1]
