@@ -51,7 +51,8 @@ def stored_ids(house: House) -> set[str]:
 def place(house: House, service: str, counter: str = "sms") -> int:
     """Places taken in the day, as Redis has them."""
     (key,) = house.redis.keys(f"{service}-{counter}-*-count")
-    return int(house.redis.get(key))
+    value: Any = house.redis.get(key)
+    return int(value)
 
 
 def test_all_channels_go_together_as_they_would_alone(house: House) -> None:

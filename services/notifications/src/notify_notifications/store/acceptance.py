@@ -2,14 +2,12 @@
 4).
 
 It goes past SQLAlchemy on purpose: a connection of its own in autocommit, on which the statement is prepared
-once, so that accepting a message costs little more than the database's own time. The connection is
-asynchronous, so that every wait for an answer ends at a time of ours, whatever became of the database.
+once, so that accepting a message costs little more than the database's own time.
 """
 
 import hashlib
 import json
 import random
-import select
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -20,12 +18,13 @@ import psycopg2
 import sqlalchemy as sa
 from notify_common import clock
 from notify_common.db.engine import failure_reason, postgres_url
+from notify_common.db.waiting import AFTER_STATEMENT_SECONDS, TCP, bounded_connections
 from notify_common.enums import Channel, KeyType, Lane, Postage
 from notify_common.errors import NotifyError
 from notify_common.gathering import Gatherer
 from notify_common.logging import describe_exception, get_logger
-from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 from sqlalchemy.dialects import postgresql
 
 from notify_notifications.domain.hand_over import Destination
@@ -44,8 +43,8 @@ MOST_ROWS: Final = 500
 STATEMENT_SECONDS: Final = 1.5
 """After this long PostgreSQL cancels the statement: sooner than a caller stops waiting (2 s)."""
 
-_ANSWER_SECONDS: Final = STATEMENT_SECONDS + 0.3
-_CONNECT_SECONDS: Final = 2.0
+_SILENCE_SECONDS: Final = STATEMENT_SECONDS + 0.3
+"""After this long a database that does not answer is given up."""
 _MOST_BYTES: Final = 8 * 1024 * 1024
 
 _log = get_logger()
@@ -361,93 +360,68 @@ class _Database:
         self._options += " -c plan_cache_mode=force_generic_plan"
         self._prepare = prepare
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
+        self._cursor: Cursor | None = None
 
     def run(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement, on a new connection if the database closed the one at hand.
 
-        Running it twice is safe: if the lost first try was committed, its unique key stops the second.
+        Running it twice is safe: if the lost first try was committed, its unique key stops the second. A
+        database that was silent is not asked twice: nobody would wait for its answer.
 
         Raises:
             NotifyError: DEADLINE_EXCEEDED for a statement that took too long, UNAVAILABLE where the database
                 can't be asked.
             psycopg2.Error: the statement's own fault.
         """
+        until = clock.monotonic() + STATEMENT_SECONDS
         with self._lock:
-            try:
-                return self._try(statement, parameters)
-            except psycopg2.Error as error:
-                if self._connection is not None:
-                    raise
-                _log.warning("database connection lost, opening another", error_type=type(error).__name__)
-            try:
-                return self._try(statement, parameters)
-            except psycopg2.Error:
-                if self._connection is not None:
-                    raise
-                raise _unknown("UNAVAILABLE") from None
+            while True:
+                fresh = self._cursor is None
+                try:
+                    return self._try(statement, parameters)
+                except psycopg2.Error as error:
+                    reason = failure_reason(error)
+                    if not self._is_lost(error, reason):
+                        if reason is None:
+                            raise
+                        raise NotifyError(reason) from None
+                    self._drop()
+                    if fresh or clock.monotonic() > until:
+                        raise _unknown(reason or "UNAVAILABLE") from None
+                    _log.warning("database connection lost, opening another", error_type=type(error).__name__)
 
     def close(self) -> None:
         """Close the connection; the next statement opens another."""
         with self._lock:
             self._drop()
 
+    def _is_lost(self, error: psycopg2.Error, reason: str | None) -> bool:
+        """Whether the connection is of no more use, or was never made."""
+        cursor = self._cursor
+        if cursor is None or cursor.connection.closed:
+            return True
+        return error.pgcode is None or reason == "UNAVAILABLE"
+
     def _try(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        fresh = self._connection is None
-        try:
-            if self._connection is None:
-                self._connection = self._connect()
-            return self._execute(self._connection, statement, parameters)
-        except psycopg2.Error as error:
-            reason = failure_reason(error)
-            connection = self._connection
-            if error.pgcode is None or reason == "UNAVAILABLE" or connection is None or connection.closed:
-                self._drop()
-                if fresh and reason is not None:
-                    raise NotifyError(reason) from None
-                raise
-            if reason is not None:
-                raise NotifyError(reason) from None
-            raise
-
-    def _connect(self) -> Connection:
-        connection: Connection = psycopg2.connect(
-            self._dsn,
-            options=self._options,
-            application_name="notify-notifications-accept",
-            async_=True,
-        )
-        self._connection = connection
-        self._wait(connection, _CONNECT_SECONDS)
-        if self._prepare:
-            self._execute(connection, self._prepare, None)
-        return connection
-
-    def _execute(
-        self, connection: Connection, statement: str, parameters: Sequence[Any] | Mapping[str, Any] | None
-    ) -> list[tuple[Any, ...]]:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            self._wait(connection, _ANSWER_SECONDS)
-            return cursor.fetchall() if cursor.description is not None else []
-
-    def _wait(self, connection: Connection, seconds: float) -> None:
-        """Return when the connection has done what it was asked; give it up after `seconds`."""
-        until = clock.monotonic() + seconds
-        while (state := connection.poll()) != POLL_OK:
-            poll = select.poll()
-            poll.register(connection.fileno(), select.POLLIN if state == POLL_READ else select.POLLOUT)
-            if state not in (POLL_READ, POLL_WRITE) or not poll.poll(
-                max(0.0, until - clock.monotonic()) * 1000
-            ):
-                _log.error("database does not answer, connection given up", seconds=seconds)
-                self._drop()
-                raise _unknown("DEADLINE_EXCEEDED")
+        if self._cursor is None:
+            connection: Connection = psycopg2.connect(
+                self._dsn,
+                options=self._options,
+                application_name="notify-notifications-accept",
+                connection_factory=bounded_connections(_SILENCE_SECONDS - AFTER_STATEMENT_SECONDS),
+                **TCP,
+            )
+            connection.autocommit = True
+            self._cursor = connection.cursor()
+            if self._prepare:
+                self._cursor.execute(self._prepare)
+        self._cursor.execute(statement, parameters)
+        return self._cursor.fetchall()
 
     def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        cursor, self._cursor = self._cursor, None
+        if cursor is not None:
+            cursor.connection.close()
 
 
 def _unknown(reason: str) -> NotifyError:
