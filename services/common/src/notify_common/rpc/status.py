@@ -69,11 +69,11 @@ def from_bytes(serialized: bytes) -> NotifyError:
     try:
         status = status_pb2.Status.FromString(serialized)
     except DecodeError:
-        return _without_details(grpc.StatusCode.UNKNOWN)
-    return _from_status(status, _CODES.get(status.code, grpc.StatusCode.UNKNOWN))
+        return _without_details(Code.UNKNOWN)
+    return _from_status(status, Code(status.code) if status.code in _NUMBERS else Code.UNKNOWN)
 
 
-def _from_status(status: status_pb2.Status, code: grpc.StatusCode) -> NotifyError:
+def _from_status(status: status_pb2.Status, code: Code) -> NotifyError:
     info = error_details_pb2.ErrorInfo()
     violations: list[FieldViolation] = []
     retry_after: timedelta | None = None

@@ -409,7 +409,7 @@ class _Database:
                 options=self._options,
                 application_name="notify-notifications-accept",
                 connection_factory=bounded_connections(_SILENCE_SECONDS - AFTER_STATEMENT_SECONDS),
-                **TCP,
+                **TCP,  # type: ignore[call-overload] # keywords that go to libpq
             )
             connection.autocommit = True
             self._cursor = connection.cursor()
