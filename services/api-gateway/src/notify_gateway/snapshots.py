@@ -24,6 +24,9 @@ from notify_gateway.clients import Clients
 
 _MAX_SERVICES = 10_000
 _KEY_PAGE_SIZE = 250
+_KEY_SECONDS = 10.0
+"""Keys are read again after this long although no change was heard of: a revoked one must not go on working
+while something holds the feed back."""
 _CHANGES_PER_CALL = 500
 
 
@@ -62,7 +65,11 @@ class Snapshots:
             "services", self._load_services, max_entries=_MAX_SERVICES, stale_limit=stale_seconds
         )
         self._keys: SnapshotCache[str, tuple[ApiKey, ...]] = SnapshotCache(
-            "api_keys", self._load_keys, max_entries=_MAX_SERVICES, stale_limit=stale_seconds
+            "api_keys",
+            self._load_keys,
+            max_entries=_MAX_SERVICES,
+            ttl=_KEY_SECONDS,
+            stale_limit=stale_seconds,
         )
         self._lock = threading.Lock()
         self._poller: ConfigFeedPoller[ConfigChange] | None = None

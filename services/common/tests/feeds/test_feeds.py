@@ -1,6 +1,7 @@
 """Feeds between two databases: nothing is lost, nothing is applied twice."""
 
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.feeds.consumer import FeedConsumer, cursors_table
-from notify_common.feeds.producer import feed_table, latest_cursor, read_feed, trim_feed
+from notify_common.feeds.producer import Xid8, feed_table, latest_cursor, oldest_open, read_feed, trim_feed
 from notify_testing.database import FreshDatabase
 
 producer_tables = sa.MetaData()
@@ -47,13 +48,11 @@ def append(uow: UnitOfWork, *bodies: int, wait: bool = True) -> None:
 
 
 def settle(uow: UnitOfWork) -> None:
-    """Wait until all committed events can be read: other tests' transactions on the server hold them back."""
+    """Wait until all committed events can be read: what ended a moment ago may hold them back."""
     pause = threading.Event()
-    unsettled = sa.select(sa.func.count()).where(
-        news.c.tx >= sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot())
-    )
     for _ in range(2000):
         with uow.begin() as conn:
+            unsettled = sa.select(sa.func.count()).where(news.c.tx >= oldest_open(conn))
             if conn.execute(unsettled).scalar_one() == 0:
                 return
         pause.wait(0.005)
@@ -121,6 +120,47 @@ def test_event_that_commits_late_holds_back_what_came_after_it(producer: UnitOfW
     assert read(producer, cursor)[0] == [1, 2]
 
 
+def test_transactions_of_other_databases_hold_nothing_back(
+    producer: UnitOfWork, consumer: UnitOfWork
+) -> None:
+    """Neither for a superuser nor for a role that may see nothing of others."""
+    with producer.begin() as conn:
+        role = f"reader_{uuid.uuid4().hex}"
+        conn.exec_driver_sql(f"CREATE ROLE {role}")
+        conn.exec_driver_sql(f"GRANT SELECT ON news TO {role}")
+    try:
+        with consumer.begin() as elsewhere:
+            elsewhere.execute(sa.insert(applied).values(body=1))
+            append(producer, 1, 2)
+            with producer.begin() as conn:
+                conn.exec_driver_sql(f"SET LOCAL ROLE {role}")
+                rows, cursor = read_feed(conn, news, "")
+                assert [row.body for row in rows] == [1, 2]
+                assert read_feed(conn, news, "latest")[1] > cursor
+            stalled = sa.select(
+                sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot()) <= sa.cast(rows[0].tx, Xid8)
+            )
+            with producer.begin() as conn:
+                assert conn.execute(stalled).scalar_one(), "the other transaction is older than the events"
+    finally:
+        with producer.begin() as conn:
+            conn.exec_driver_sql(f"DROP OWNED BY {role}")
+            conn.exec_driver_sql(f"DROP ROLE {role}")
+
+
+def test_this_database_s_transactions_hold_back_beside_those_of_others(
+    producer: UnitOfWork, consumer: UnitOfWork
+) -> None:
+    with consumer.begin() as elsewhere:
+        elsewhere.execute(sa.insert(applied).values(body=1))
+        with producer.begin() as late:
+            late.execute(sa.insert(news).values(body=1))
+            append(producer, 2, wait=False)
+            assert read(producer, "")[0] == []
+        settle(producer)
+        assert read(producer, "")[0] == [1, 2]
+
+
 @pytest.mark.parametrize(
     "cursor",
     ["x", "1", "1.", ".1", "1.2.3", "-1.0", "1.0 ", "1.٣", "99999999999999999999.0", "1.9223372036854775808"],
@@ -158,14 +198,23 @@ def test_reads_a_range_of_the_index(producer: UnitOfWork) -> None:
         plan = "\n".join(
             conn.exec_driver_sql(
                 "EXPLAIN SELECT * FROM news WHERE (tx, seq) > ('1'::xid8, 0::bigint)"
-                " AND tx < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY tx, seq LIMIT 500"
+                f" AND tx < {oldest_open(conn)} ORDER BY tx, seq LIMIT 500"
             ).scalars()
         )
     assert "news_pkey" in plan
     assert "Sort" not in plan
+    assert "Seq Scan on news" not in plan
 
 
 WRITERS, EVENTS_EACH = 6, 200
+
+
+def write_elsewhere(consumer: UnitOfWork, stop: "threading.Event") -> None:
+    """Transactions of another database come and go."""
+    while not stop.is_set():
+        with consumer.begin() as conn:
+            conn.execute(sa.insert(applied).values(body=1))
+            conn.exec_driver_sql("SELECT pg_sleep(0.001)")
 
 
 def write_side_by_side(producer: UnitOfWork, reading: "threading.Event") -> None:
@@ -188,7 +237,9 @@ def write_side_by_side(producer: UnitOfWork, reading: "threading.Event") -> None
     reading.set()
 
 
-def test_serial_cursor_loses_events_and_the_feed_loses_and_repeats_none(producer: UnitOfWork) -> None:
+def test_serial_cursor_loses_events_and_the_feed_loses_and_repeats_none(
+    producer: UnitOfWork, consumer: UnitOfWork
+) -> None:
     written = threading.Event()
     by_serial: list[int] = []
     by_feed: list[int] = []
@@ -216,6 +267,7 @@ def test_serial_cursor_loses_events_and_the_feed_loses_and_repeats_none(producer
                 return
 
     readers = [threading.Thread(target=target) for target in (read_by_serial, read_by_feed)]
+    readers += [threading.Thread(target=write_elsewhere, args=(consumer, written)) for _ in range(2)]
     for reader in readers:
         reader.start()
     write_side_by_side(producer, written)

@@ -2,8 +2,9 @@
 
 A serial number is handed out before its transaction commits, so a reader that remembers the highest number
 skips what commits late. Events here are ordered by (transaction id, serial number), and a reader sees only
-transactions older than every one still open: nothing can appear behind its cursor any more. The price: a
-long writing transaction anywhere on the producer's server delays the feed.
+transactions older than every one of the producer's database that is still open: nothing can appear behind
+its cursor any more. The price: a long writing transaction in the producer's database delays the feed. What is
+open in other databases of the server does not (ADR 0015).
 """
 
 import re
@@ -11,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Connection, MetaData, Row, Table
+from sqlalchemy import Column, ColumnElement, Connection, MetaData, Row, Table
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
@@ -19,6 +20,22 @@ from notify_common.errors import FieldViolation, invalid_field
 
 MAX_PAGE = 500
 LATEST = "latest"
+# The oldest transaction of this database that runs, as the statement's snapshot has it; else the first one
+# that has not begun. Left out are those that are seen, after the snapshot, to be of another database:
+# a transaction does not change its database, and one that ended since counts as this one's.
+# The cast to xid is exact, as ids that run are less than 2^31 apart.
+_OLDEST_OPEN = """(
+    SELECT coalesce(min(running.xid), pg_snapshot_xmax(pg_current_snapshot()))
+    FROM pg_snapshot_xip(pg_current_snapshot()) AS running (xid)
+    WHERE NOT EXISTS (
+        SELECT FROM pg_stat_get_activity(NULL) AS elsewhere
+        JOIN pg_database AS here ON here.datname = current_database() AND here.oid <> elsewhere.datid
+        WHERE elsewhere.backend_xid = running.xid::xid
+    ) AND NOT EXISTS (
+        SELECT FROM pg_prepared_xacts AS elsewhere
+        WHERE elsewhere.transaction = running.xid::xid AND elsewhere.database <> current_database()
+    )
+)"""
 _CURSOR = re.compile(r"(\d{1,19})\.(\d{1,19})", re.ASCII)
 
 
@@ -65,10 +82,9 @@ def read_feed(
         return [], latest_cursor(conn, table)
     tx, seq = _parse(cursor)
     after = sa.tuple_(table.c.tx, table.c.seq) > sa.tuple_(sa.cast(tx, Xid8), sa.cast(seq, sa.BigInteger))
-    settled = table.c.tx < sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot())
     rows = conn.execute(
         sa.select(table)
-        .where(after, settled)
+        .where(after, table.c.tx < oldest_open(conn))
         .order_by(table.c.tx, table.c.seq)
         .limit(min(limit, MAX_PAGE) if limit > 0 else MAX_PAGE)
     ).all()
@@ -77,8 +93,19 @@ def read_feed(
 
 def latest_cursor(conn: Connection, table: Table) -> str:
     """The cursor after all events that can be read now: what commits later comes after it."""
-    xmin = conn.execute(sa.select(sa.cast(sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot()), sa.Text)))
-    return f"{xmin.scalar_one()}.0"
+    first_unread = conn.execute(sa.select(sa.cast(oldest_open(conn), sa.Text))).scalar_one()
+    return f"{first_unread}.0"
+
+
+def oldest_open(conn: Connection) -> ColumnElement[str]:
+    """Return the expression of the transaction id from which on events may still come.
+
+    It is for the next statement of the transaction. Any role can read it.
+    """
+    # What is known of other sessions is kept until the transaction ends. It must not be older than the
+    # statement's snapshot: a session's place, taken over meanwhile, could lend its database to another's id.
+    conn.execute(sa.select(sa.func.pg_stat_clear_snapshot()))
+    return sa.literal_column(_OLDEST_OPEN, Xid8)
 
 
 def trim_feed(conn: Connection, table: Table, keep: timedelta, limit: int = 5000) -> int:
