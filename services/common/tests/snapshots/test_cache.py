@@ -1,14 +1,26 @@
 """Snapshots of hot configuration."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from notify_common import clock
+from notify.admin.v1 import users_service_pb2 as pb
+from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
+from notify_common import clock, current
+from notify_common.errors import NotifyError
+from notify_common.rpc.channel import Channels
 from notify_common.snapshots.cache import ConfigFeedPoller, SnapshotCache
+from notify_testing.requests import any_id
+from notify_testing.rpc import tls_settings
+from notify_testing.waiting import until
 
 DEADLINE_SECONDS = 10
 
@@ -242,6 +254,137 @@ def test_value_that_changed_while_it_was_read_is_not_kept(evict: str) -> None:
         source.gate.set()
         assert read.result(DEADLINE_SECONDS) == "old"
     assert cache.get("a") == "new"
+
+
+def test_an_old_value_is_served_while_a_load_hangs_and_one_load_is_enough() -> None:
+    source = Source(a="old", b="other")
+    cache = cache_of(source, ttl=0)
+    cache.get("a")
+    source.gate.clear()
+    source.values["a"] = "new"
+
+    # the loader waits for the gate, so that these come back only if they do not wait for it
+    with ThreadPoolExecutor(4) as pool:
+        reads = [pool.submit(cache.get, "a") for _ in range(4)]
+        assert {read.result(DEADLINE_SECONDS) for read in reads} == {"old"}
+    assert source.calls == [["a"], ["a"]]
+    source.gate.set()
+    until(lambda: cache.get("a") == "new")
+
+
+def test_who_needs_what_is_not_there_waits_no_longer_than_the_request_has_time() -> None:
+    source = Source(a="1")
+    source.gate.clear()
+    cache = cache_of(source)
+    with current.bind(timeout=0.2), pytest.raises(NotifyError) as caught:
+        cache.get("a")
+    assert caught.value.reason == "DEADLINE_EXCEEDED"
+    source.gate.set()
+    # the load went on, and serves the next
+    until(lambda: len(cache) == 1)
+    assert (cache.get("a"), source.calls) == ("1", [["a"]])
+
+
+def test_a_load_is_not_cut_short_by_the_request_that_began_it() -> None:
+    left: list[float | None] = []
+
+    def load_many(keys: list[str]) -> Mapping[str, str]:
+        left.append(current.time_left())
+        return {}
+
+    with current.bind(timeout=5):
+        SnapshotCache("test", load_many, max_entries=1).get("a")
+    assert left == [None]
+
+
+@pytest.mark.parametrize("reason", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "OVERLOADED"])
+def test_while_the_source_is_away_one_load_a_second_asks(moment: Clock, reason: str) -> None:
+    source = Source(a="1", b="2")
+    source.error = NotifyError(reason)
+    cache = cache_of(source)
+    for key in ("a", "b", "a"):
+        with pytest.raises(NotifyError) as caught:
+            cache.get(key)
+        assert caught.value.reason == reason
+    assert source.calls == [["a"]]
+    moment.seconds += 1.1
+    with pytest.raises(NotifyError):
+        cache.get("b")
+    source.error = None
+    moment.seconds += 1.1
+    assert cache.get("a") == "1"
+    assert cache.get("b") == "2"
+
+
+STOPPABLE = """
+import sys
+from notify.admin.v1 import users_service_pb2 as pb, users_service_pb2_grpc as stubs
+from notify.admin.v1.user_pb2 import User
+from notify_common.logging import configure_logging
+from notify_common.rpc.server import Registration, Server
+from notify_common.settings import ServiceSettings
+
+configure_logging("admin", "error")
+
+class Users(stubs.UsersServiceServicer):
+    def GetUser(self, request, context):
+        return pb.GetUserResponse(user=User(id=request.user_id))
+
+Server(
+    "admin", ServiceSettings(allowed_callers={"notify.admin.v1.UsersService": ["api-gateway"]}),
+    [Registration(stubs.add_UsersServiceServicer_to_server, Users(), "notify.admin.v1.UsersService")], {},
+).start()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_reads_go_on_while_admin_is_stopped(tmp_path: Path) -> None:
+    files = tls_settings("admin")
+    environment = os.environ | {
+        "TLS_CA_FILE": str(files.tls_ca_file),
+        "TLS_CERT_FILE": str(files.tls_cert_file),
+        "TLS_KEY_FILE": str(files.tls_key_file),
+        "GRPC_LISTEN": f"unix:{tmp_path}/grpc",
+        "OPS_LISTEN": f"unix:{tmp_path}/ops",
+    }
+    admin = subprocess.Popen(
+        [sys.executable, "-c", STOPPABLE],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    channels = Channels(tls_settings("api-gateway"))
+    stub = UsersServiceStub(channels.get("admin", f"unix:{tmp_path}/grpc"))
+    loads: list[list[str]] = []
+
+    def load_many(keys: list[str]) -> Mapping[str, str]:
+        loads.append(keys)
+        return {key: stub.GetUser(pb.GetUserRequest(user_id=key)).user.id for key in keys}
+
+    cache = SnapshotCache("test", load_many, max_entries=10, ttl=0)
+    try:
+        assert admin.stdout is not None
+        assert admin.stdout.readline() == "ready\n"
+        known, unknown = any_id("known"), any_id("unknown")
+        cache.get(known)
+        admin.send_signal(signal.SIGSTOP)
+
+        # far more reads than there would be time for, were each to wait for admin's deadline of 2 s
+        for _ in range(500):
+            with current.bind(timeout=1):
+                assert cache.get(known) == known
+        with current.bind(timeout=0.3), pytest.raises(NotifyError):
+            cache.get(unknown)
+
+        admin.send_signal(signal.SIGCONT)
+        before = len(loads)
+        until(lambda: cache.get(known) == known and len(loads) > before)
+    finally:
+        admin.kill()
+        admin.wait()
+        channels.close()
 
 
 # --- the poller

@@ -1,14 +1,19 @@
 """Hot configuration, cached in each process and evicted by a feed (design.md §3.2)."""
 
+import contextlib
+import contextvars
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 from prometheus_client import Counter, Gauge
 
-from notify_common import clock
+from notify_common import clock, current
+from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
 
 K = TypeVar("K", bound=Hashable)
@@ -24,6 +29,14 @@ _CAUGHT_UP = Gauge(
 )
 
 RETRY_AFTER_FAILURE_SECONDS = 1.0
+PATIENCE_SECONDS: Final = 0.1
+"""How long a load may take before an old value is served in its place."""
+LONGEST_WAIT_SECONDS: Final = 30.0
+"""How long who has no deadline waits for a load."""
+LOADERS: Final = 4
+"""Loads of one cache at once."""
+
+_AWAY: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "OVERLOADED"})
 
 
 @dataclass(slots=True)
@@ -36,8 +49,9 @@ class _Entry(Generic[V]):
 class _Flight(Generic[V]):
     """One load under way, which all who want the key wait for."""
 
-    def __init__(self) -> None:
+    def __init__(self, started: float) -> None:
         self.landed = threading.Event()
+        self.patient_until = started + PATIENCE_SECONDS
         self.keep = True
         self.value: V | None = None
         self.error: BaseException | None = None
@@ -46,10 +60,14 @@ class _Flight(Generic[V]):
 class SnapshotCache(Generic[K, V]):
     """Values by key, read through `load_many`, evicted when a feed says that they changed.
 
-    Staleness: what a `ConfigFeedPoller` evicts is at most about one poll old; without a poller, `ttl`. While
-    `load_many` fails, a value that was loaded within `stale_limit` is served on (and counted as `stale`),
-    unless it was evicted: a value known to have changed is never served. Values are shared between threads:
-    never change one.
+    Staleness: what a `ConfigFeedPoller` evicts is at most about one poll old; without a poller, `ttl`. A
+    value past its `ttl` that was loaded within `stale_limit` is served on (and counted as `stale`) while
+    `load_many` fails or takes longer than 100 ms, unless it was evicted: a value known to have changed is
+    never served. Values are shared between threads: never change one.
+
+    Loads run in threads of the cache's own, so that a source that hangs holds up only who needs what is not
+    there, and each of those no longer than its own request has time. While a source is away or too slow, one
+    load at a time asks whether it is back; who needs another value then is refused at once.
 
     Args:
         name: in metrics.
@@ -58,7 +76,7 @@ class SnapshotCache(Generic[K, V]):
         max_entries: of all entries the least recently used ones make room.
         ttl: seconds until a value is read again although no change was heard of.
         negative_ttl: seconds for which a key is known not to exist.
-        stale_limit: age in seconds up to which a value is served while `load_many` fails.
+        stale_limit: age in seconds up to which a value is served while `load_many` fails or hangs.
         immutable: tells keys whose values never change: they are kept until they make room for others.
     """
 
@@ -83,6 +101,11 @@ class SnapshotCache(Generic[K, V]):
         self._lock = threading.Lock()
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
         self._flights: dict[K, _Flight[V]] = {}
+        self._loads = 0
+        self._trouble: str | None = None
+        self._retry_at = 0.0
+        self._loaders: ThreadPoolExecutor | None = None
+        self._process = 0
         self._hit = _READS.labels(name, "hit")
         self._miss = _READS.labels(name, "miss")
         self._stale = _READS.labels(name, "stale")
@@ -90,15 +113,16 @@ class SnapshotCache(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """Return the value of `key`, None when there is no such thing.
 
-        Raises whatever `load_many` raised when there is no value to fall back on.
+        Raises whatever `load_many` raised when there is no value to fall back on, and NotifyError
+        DEADLINE_EXCEEDED where the request has no more time to wait for it.
         """
         return self.get_many([key])[key]
 
     def get_many(self, keys: Iterable[K]) -> dict[K, V | None]:
         """Return the values of all `keys`, those that must be loaded in one call; otherwise as `get`."""
         values: dict[K, V | None] = {}
+        waits: dict[K, _Flight[V]] = {}
         ours: dict[K, _Flight[V]] = {}
-        others: dict[K, _Flight[V]] = {}
         now = clock.monotonic()
         with self._lock:
             for key in keys:
@@ -106,21 +130,24 @@ class SnapshotCache(Generic[K, V]):
                 if entry is not None and now < entry.fresh_until:
                     self._entries.move_to_end(key)
                     values[key] = entry.value
-                elif key in ours or key in others:
-                    continue
-                elif (flight := self._flights.get(key)) is not None:
-                    others[key] = flight
-                else:
-                    ours[key] = self._flights[key] = _Flight()
+                elif key not in waits:
+                    flight = self._flights.get(key)
+                    if flight is None and self._may_load(now):
+                        flight = ours[key] = self._flights[key] = _Flight(now)
+                    if flight is not None:
+                        waits[key] = flight
+                    else:
+                        values[key] = self._old_value(key, now)
+            if ours:
+                self._loads += 1
         if values:
             self._hit.inc(len(values))
         if ours:
-            self._load(ours)
-        for key, flight in (ours | others).items():
-            flight.landed.wait()
-            if flight.error is not None:
-                raise flight.error
-            values[key] = flight.value
+            # the load belongs to this request, but may outlive it
+            run = contextvars.copy_context().run
+            self._loading().submit(run, self._load, ours)
+        for key, flight in waits.items():
+            values[key] = self._landed(key, flight)
         return values
 
     def evict(self, key: K) -> None:
@@ -151,15 +178,55 @@ class SnapshotCache(Generic[K, V]):
         if flight is not None:
             flight.keep = False
 
+    def _may_load(self, now: float) -> bool:
+        """Whether the source may be asked: always while it answers, else by one load a second."""
+        return self._trouble is None or (self._loads == 0 and now >= self._retry_at)
+
+    def _old_value(self, key: K, now: float) -> V:
+        """The value to serve in place of a fresh one. Raises NotifyError where there is none."""
+        entry = self._entries.get(key)
+        if entry is not None and entry.value is not None and now - entry.loaded_at <= self._stale_limit:
+            self._stale.inc()
+            return entry.value
+        raise NotifyError(self._trouble or "DEADLINE_EXCEEDED")
+
+    def _landed(self, key: K, flight: _Flight[V]) -> V | None:
+        """Wait for a load: a little where there is an old value, else as long as the request may."""
+        left = current.time_left()
+        longest = LONGEST_WAIT_SECONDS if left is None else max(0.0, min(left, LONGEST_WAIT_SECONDS))
+        started = clock.monotonic()
+        if not flight.landed.wait(max(0.0, min(longest, flight.patient_until - started))):
+            with self._lock, contextlib.suppress(NotifyError):
+                if flight.keep:
+                    return self._old_value(key, started)
+            if not flight.landed.wait(max(0.0, longest - PATIENCE_SECONDS)):
+                raise NotifyError("DEADLINE_EXCEEDED")
+        if flight.error is not None:
+            raise flight.error
+        return flight.value
+
+    def _loading(self) -> ThreadPoolExecutor:
+        """The threads that load; a forked child makes its own."""
+        with self._lock:
+            if self._loaders is None or self._process != os.getpid():
+                self._loaders = ThreadPoolExecutor(LOADERS, f"snapshots-{self.name}")
+                self._process = os.getpid()
+            return self._loaders
+
     def _load(self, flights: dict[K, _Flight[V]]) -> None:
+        current.deadline.set(None)
         loaded: Mapping[K, V | None] = {}
         error: BaseException | None = None
         try:
             loaded = self._load_many(list(flights))
-        except BaseException as caught:
+        except BaseException as caught:  # whoever waits raises it
             error = caught
         now = clock.monotonic()
         with self._lock:
+            self._loads -= 1
+            away = isinstance(error, NotifyError) and error.reason in _AWAY
+            self._trouble = cast(NotifyError, error).reason if away else None
+            self._retry_at = now + RETRY_AFTER_FAILURE_SECONDS
             for key, flight in flights.items():
                 if error is None:
                     flight.value = loaded.get(key)
@@ -171,8 +238,6 @@ class SnapshotCache(Generic[K, V]):
                 if flight.keep:
                     self._flights.pop(key, None)
                 flight.landed.set()
-        if error is not None and not isinstance(error, Exception):
-            raise error
 
     def _keep(self, key: K, value: V | None, now: float) -> None:
         if value is None:
