@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 import psutil
 from notify_letters.domain.template import TemplateVersion
+from notify_letters.pdf.fonts import Fonts
 from notify_letters.pdf.layout import LetterLayout
 from notify_letters.pdf.typesetter import Typesetter
 
@@ -62,7 +63,7 @@ def main() -> None:
     count = parser.parse_args().letters
     if count < 1:
         parser.error("--letters must be at least 1")
-    typesetter = Typesetter()
+    typesetter = Typesetter(Fonts())
     results = {name: _measure(typesetter, version, count) for name, version in _CASES.items()}
     print(f"{'letter':<20} {'letters/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'layout ms':>10} {'pages':>6} KiB")
     for name, one in results.items():

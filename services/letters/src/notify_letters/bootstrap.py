@@ -26,6 +26,7 @@ from notify_letters.clients.providers import ProvidersClient
 from notify_letters.domain.manifest import Signer
 from notify_letters.domain.print_run import PrintRun, Schedule
 from notify_letters.domain.template import TemplateKey
+from notify_letters.pdf.fonts import Fonts
 from notify_letters.pdf.layout import LetterLayout
 from notify_letters.pdf.typesetter import Typesetter
 from notify_letters.servicers.letters import LettersServicer
@@ -109,7 +110,7 @@ class Parts(process.Parts[Settings]):
 
     @cached_property
     def _typesetter(self) -> Typesetter:
-        return Typesetter()
+        return Typesetter(Fonts(self.settings.font_dirs))
 
     @cached_property
     def _providers(self) -> ProvidersClient:

@@ -1,12 +1,13 @@
 """Settings of the letters processes, from `NOTIFY_LETTERS_…` (design.md §2.9)."""
 
+import os
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Self
 
 from notify_common.settings import DatabaseSettings, ServiceAddress
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import DirectoryPath, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -41,6 +42,8 @@ class Settings(DatabaseSettings):
     """Id of the credentials."""
     blob_secret_key: SecretStr
     """Secret of the credentials."""
+    font_dirs: Annotated[tuple[DirectoryPath, ...], NoDecode] = ()
+    """Directories of fonts for letters beside those that the platform brings, written `/one:/two`."""
     lease_seconds: Seconds = 30
     """How long a task has a batch for itself without a sign of life; after it another task may take over."""
     letter_keep_days: Annotated[float, Field(ge=1, le=90)] = 7.0
@@ -65,6 +68,11 @@ class Settings(DatabaseSettings):
     manifest_signing_seed: Annotated[SecretStr, Field(min_length=32)] | None = None
     """Secret that the Ed25519 key of the manifests is made of; without one it is made of
     `page_token_secret`."""
+
+    @field_validator("font_dirs", mode="before")
+    @classmethod
+    def _split_font_dirs(cls, written: object) -> object:
+        return [one for one in written.split(os.pathsep) if one] if isinstance(written, str) else written
 
     @model_validator(mode="after")
     def _start_after_deadline(self) -> Self:

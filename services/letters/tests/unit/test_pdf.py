@@ -1,9 +1,13 @@
 """The look of letters: what is printed, where, and that data stays data."""
 
+import shutil
+import unicodedata
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import manimgx_fonts
 import pypdfium2
 import pytest
 from hypothesis import given, settings
@@ -11,7 +15,8 @@ from hypothesis import strategies as st
 from notify_content.letters import CHARACTER_LIMIT
 from notify_letters.domain.letter import MAX_PAGES
 from notify_letters.domain.template import TemplateVersion
-from notify_letters.pdf.layout import ContentInvalid, LetterLayout
+from notify_letters.pdf.fonts import Fonts
+from notify_letters.pdf.layout import CharactersNotPrintable, ContentInvalid, LetterLayout
 from notify_letters.pdf.pages import page_png
 from notify_letters.pdf.typesetter import Pdf, Typesetter, TypesettingFailed
 
@@ -20,7 +25,19 @@ ADDRESS = ["Ms Example", "1 High Street", "EX1 1EX"]
 # 23:30 UTC in summer is the next day in London
 CREATED = datetime(2026, 7, 31, 23, 30, tzinfo=UTC)
 
-typesetter = Typesetter()
+FONTS = Fonts()
+typesetter = Typesetter(FONTS)
+
+
+class LatinAlone(Fonts):
+    """The fonts without those for other scripts and symbols."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._has_glyph = bytes(code_point < 0x500 and has for code_point, has in enumerate(self._has_glyph))
+
+
+LATIN = LatinAlone()
 
 
 def typeset(content: str, personalisation: dict[str, Any] | None = None, **values: Any) -> Pdf:
@@ -241,8 +258,119 @@ def test_no_value_is_ever_evaluated(value: str, line: str) -> None:
 
 
 def test_a_refusal_of_typst_is_an_error_of_ours() -> None:
+    part = {"language": "en", "contact_block": [], "subject": [], "blocks": []}
     with pytest.raises(TypesettingFailed):
-        typesetter.typeset({"address_lines": [], "parts": [{"language": "en"}]}, CREATED)
+        typesetter.typeset({"address_lines": [], "parts": [part]}, CREATED)
+
+
+SCRIPTS = {
+    "Latin": "ŵŶ Łódź naïve",
+    "Greek": "Αγαπητέ κύριε",
+    "Cyrillic": "Уважаемый",
+    "Arabic": "مرحبا بكم",
+    "Hebrew": "שלום",
+    "Devanagari": "नमस्ते",
+    "Bengali": "নমস্কার",
+    "Gurmukhi": "ਸਤਿ",
+    "Gujarati": "નમસ્તે",
+    "Tamil": "வணக்கம்",
+    "Thai": "สวัสดี",
+    "Chinese": "中文漢字",
+    "Japanese": "日本語のかな",
+    "Korean": "부산시",
+    "symbols": "£ € • – ‘’ “” … ☎ ✓ 👍🏽",
+}
+PRIVATE_USE = "\ue000"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_platform_brings_fonts_for_many_scripts(script: str) -> None:
+    words = SCRIPTS[script]
+    assert FONTS.without_glyph([words]) == []
+    pdf = typeset(
+        f"# {words}\n\n{words}", subject=words, contact_block=words, address_lines=[words, "b", "c"]
+    )
+    assert pdf.page_count == 1
+    # glyph 0 is the empty box of a font that lacks a character
+    assert not any(b"/.notdef" in font for font in fonts_of(pdf))
+
+
+def fonts_of(pdf: Pdf) -> list[bytes]:
+    """Names of the fonts in a PDF."""
+    sheet = pypdfium2.PdfDocument(pdf.content)[0]
+    return [
+        one.get_font().get_base_name().encode() for one in sheet.get_objects() if hasattr(one, "get_font")
+    ]
+
+
+def test_letters_are_set_in_a_sans_serif_face_and_its_bold() -> None:
+    pdf = typeset("# heading\n\nbody")
+    assert {name.split(b"+")[-1].split(b"-")[0] for name in fonts_of(pdf)} == {b"Arimo"}
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("부산시", ["부", "산", "시"]),
+        ("부부 부", ["부"]),
+        ("Hi 👍🏽", ["👍", "🏽"]),
+        ("ŵ e\u0301 soft\u00adhyphen a\u200d\ufe0f \u2028\t\n\u00a0", []),
+        ("x\u0338부", ["부"]),
+    ],
+)
+def test_characters_without_a_glyph_are_found_in_order(text: str, missing: list[str]) -> None:
+    assert LATIN.without_glyph([text]) == missing
+
+
+@given(st.text())
+def test_a_character_is_named_once_and_only_if_it_is_there(text: str) -> None:
+    missing = LATIN.without_glyph([text, text])
+    assert len(set(missing)) == len(missing)
+    assert set(missing) <= set(unicodedata.normalize("NFC", text))
+    assert LATIN.without_glyph([unicodedata.normalize("NFD", text)]) == missing
+
+
+def test_a_letter_names_the_characters_that_no_font_has_in_the_order_of_print() -> None:
+    places = [chr(0xE000 + number) for number in range(8)]
+    with pytest.raises(CharactersNotPrintable) as caught:
+        typeset(
+            f"# {places[7]}\n\n* {places[0]}",
+            subject=places[6],
+            contact_block=places[5],
+            welsh_subject=places[3],
+            welsh_content=f"{places[4]} {places[2]}",
+            address_lines=[places[1], "b", places[2]],
+        )
+    expected = [places[number] for number in (1, 2, 5, 3, 4, 6, 7, 0)]
+    assert caught.value.detail == ", ".join(f"{one} (U+{ord(one):04X})" for one in expected)
+    assert not any(one in str(caught.value) for one in places)
+
+
+def test_the_first_ten_characters_are_named_and_the_others_counted() -> None:
+    with pytest.raises(CharactersNotPrintable) as caught:
+        typeset("".join(chr(0xE000 + number) for number in range(12)))
+    assert caught.value.detail.endswith("\ue009 (U+E009) and 2 more")
+    assert caught.value.failure == "characters-not-printable"
+
+
+def test_the_data_of_a_qr_code_needs_no_glyphs() -> None:
+    assert typeset(f"QR: {PRIVATE_USE}").page_count == 1
+
+
+def test_an_operator_s_fonts_are_used_for_what_the_platform_s_lack(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    shutil.copy(Path(manimgx_fonts.__path__[0]) / "NotoSansThai[wght].ttf", tmp_path / "deep")
+    fonts = Fonts([tmp_path])
+    assert tmp_path in fonts.directories
+    assert fonts.without_glyph(["สวัสดี"]) == []
+    with pytest.raises(NotADirectoryError):
+        Fonts([tmp_path / "absent"])
+
+
+def test_an_ordered_list_keeps_its_first_number() -> None:
+    (text,) = pages(typeset("24. December 2026\n25. Closed\n\n10.30am on Tuesday"))
+    for words in ("24. December 2026", "25. Closed", "10.30am on Tuesday"):
+        assert words in text
 
 
 def test_a_page_is_a_picture_of_fixed_width() -> None:
@@ -260,7 +388,7 @@ def test_a_panic_within_typst_is_a_letter_that_can_t_be_typeset() -> None:
         def compile(self, **_: object) -> bytes:
             raise PanicException
 
-    typesetter = Typesetter()
+    typesetter = Typesetter(Fonts())
     typesetter._compiler = Compiler()  # type: ignore[assignment] # no letter is known that makes it panic
     with pytest.raises(TypesettingFailed):
-        typesetter.typeset({}, datetime(2026, 3, 5, tzinfo=UTC))
+        typesetter.typeset({"address_lines": [], "parts": []}, datetime(2026, 3, 5, tzinfo=UTC))

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -35,14 +35,39 @@ _LONG_WORD: Final = re.compile(r"[^\s\u200b]{30,}")
 # where to break it: after punctuation of addresses, else after so many letters
 _BREAK_AFTER: Final = re.compile(r"[/.?&=_\u2011]|[^/.?&=_\u2011]{20}")
 _ZERO_WIDTH_SPACE: Final = "\u200b"
+_CHARACTERS_NAMED: Final = 10
 
 
 class ContentInvalid(Exception):
     """The letter's content can't be laid out. The text says why, without any of the content."""
 
 
-class LetterTooLong(Exception):
+class LetterInvalid(Exception):
+    """The letter breaks a rule and is never printed. No text of it is in the exception's own."""
+
+    failure: str
+    """Which rule, by the name that clients know it under."""
+    detail = ""
+    """What of the letter breaks it, for who sent the letter: never log it."""
+
+
+class LetterTooLong(LetterInvalid):
     """The letter can't be within the limits, however it is typeset."""
+
+    failure = "letter-too-long"
+
+
+class CharactersNotPrintable(LetterInvalid):
+    """Some of the letter's characters are in no font (content.md §7.5)."""
+
+    failure = "characters-not-printable"
+
+    def __init__(self, characters: Sequence[str]) -> None:
+        """`characters` in the order in which the letter prints them, each once."""
+        super().__init__()
+        named = ", ".join(f"{one} (U+{ord(one):04X})" for one in characters[:_CHARACTERS_NAMED])
+        more = len(characters) - _CHARACTERS_NAMED
+        self.detail = f"{named} and {more} more" if more > 0 else named
 
 
 class LetterLayout:
@@ -100,6 +125,27 @@ def _part(
         raise ContentInvalid(str(error)) from None
     _prepare(content)
     return {"language": _CODES[language], "date": format_date(day, language), **content}
+
+
+def printed_texts(letter: Letter) -> Iterator[str]:
+    """The texts of a letter as they are printed, from the first to the last."""
+    for index, part in enumerate(letter["parts"]):
+        if index == 0:
+            yield from (line.upper() for line in letter["address_lines"])
+        for name in ("contact_block", "subject", "blocks"):
+            yield from _texts(part[name])
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for one in node:
+            yield from _texts(one)
+    elif node.get("type") == "text":
+        yield node["text"]
+    else:
+        for value in node.values():
+            if isinstance(value, list):
+                yield from _texts(value)
 
 
 def _character_count(words: LetterContent) -> int:

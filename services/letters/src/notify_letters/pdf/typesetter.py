@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 import typst
 
-from notify_letters.pdf.layout import Letter
+from notify_letters.pdf.fonts import Fonts
+from notify_letters.pdf.layout import CharactersNotPrintable, Letter, printed_texts
 from notify_letters.pdf.pages import count_pages
 
 _TEMPLATE: Final = Path(__file__).with_name("letter.typ")
@@ -28,12 +29,19 @@ class Typesetter:
     """Typesets letters one at a time; make one a process, since it keeps fonts and the template compiled.
 
     The letter is handed over as JSON, which `letter.typ` only ever puts out as text: whatever it holds can't
-    become typst code, read a file or load a package. Only typst's built-in fonts are used, so that a letter
-    looks the same on every machine: Libertinus Serif, which covers Latin, Greek and Cyrillic.
+    become typst code, read a file or load a package. The machine's own fonts are never used, so that a letter
+    looks the same on every machine.
     """
 
-    def __init__(self) -> None:
-        self._compiler = typst.Compiler(_TEMPLATE, root=_TEMPLATE.parent, ignore_system_fonts=True)
+    def __init__(self, fonts: Fonts) -> None:
+        self._fonts = fonts
+        self._families = json.dumps(fonts.families)
+        self._compiler = typst.Compiler(
+            _TEMPLATE,
+            root=_TEMPLATE.parent,
+            font_paths=list(fonts.directories),
+            ignore_system_fonts=True,
+        )
 
     def typeset(self, letter: Letter, create_time: datetime) -> Pdf:
         """Typeset a letter into a tagged PDF.
@@ -43,12 +51,16 @@ class Typesetter:
             bytes.
 
         Raises:
+            CharactersNotPrintable: no font has some of the letter's characters.
             TypesettingFailed
         """
+        missing = self._fonts.without_glyph(printed_texts(letter))
+        if missing:
+            raise CharactersNotPrintable(missing)
         try:
             content = self._compiler.compile(
                 format="pdf",
-                sys_inputs={"letter": json.dumps(letter)},
+                sys_inputs={"letter": json.dumps(letter), "fonts": self._families},
                 timestamp=int(create_time.timestamp()),
             )
         except typst.TypstError as error:

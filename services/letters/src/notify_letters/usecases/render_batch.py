@@ -23,7 +23,7 @@ from notify_letters.domain.letter import (
     rendered,
 )
 from notify_letters.domain.template import TemplateKey
-from notify_letters.pdf.layout import LetterLayout, LetterTooLong
+from notify_letters.pdf.layout import LetterInvalid, LetterLayout
 from notify_letters.pdf.typesetter import Pdf, Typesetter
 from notify_letters.store import batches, letters
 
@@ -149,7 +149,7 @@ def _typeset(typesetter: Typesetter, row: LetterToRender, layout: LetterLayout |
     try:
         data = layout.letter(dict(row.personalisation), row.address_lines, row.create_time)
         return typesetter.typeset(data, row.create_time)
-    except LetterTooLong:
+    except LetterInvalid:
         return EventKind.VALIDATION_FAILED
     except MemoryError:
         raise
