@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar
 
 from prometheus_client import Counter, Gauge
 
@@ -35,8 +35,6 @@ LONGEST_WAIT_SECONDS: Final = 30.0
 """How long who has no deadline waits for a load."""
 LOADERS: Final = 4
 """Loads of one cache at once."""
-
-_AWAY: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "OVERLOADED"})
 
 
 @dataclass(slots=True)
@@ -66,8 +64,8 @@ class SnapshotCache(Generic[K, V]):
     never served. Values are shared between threads: never change one.
 
     Loads run in threads of the cache's own, so that a source that hangs holds up only who needs what is not
-    there, and each of those no longer than its own request has time. While a source is away or too slow, one
-    load at a time asks whether it is back; who needs another value then is refused at once.
+    there, and each of those no longer than its own request has time. After a load that ran out of time, one
+    load at a time asks whether the source is back, and who needs another value then is refused at once.
 
     Args:
         name: in metrics.
@@ -102,7 +100,7 @@ class SnapshotCache(Generic[K, V]):
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
         self._flights: dict[K, _Flight[V]] = {}
         self._loads = 0
-        self._trouble: str | None = None
+        self._hanging = False
         self._retry_at = 0.0
         self._loaders: ThreadPoolExecutor | None = None
         self._process = 0
@@ -180,7 +178,7 @@ class SnapshotCache(Generic[K, V]):
 
     def _may_load(self, now: float) -> bool:
         """Whether the source may be asked: always while it answers, else by one load a second."""
-        return self._trouble is None or (self._loads == 0 and now >= self._retry_at)
+        return not self._hanging or (self._loads == 0 and now >= self._retry_at)
 
     def _old_value(self, key: K, now: float) -> V:
         """The value to serve in place of a fresh one. Raises NotifyError where there is none."""
@@ -188,7 +186,7 @@ class SnapshotCache(Generic[K, V]):
         if entry is not None and entry.value is not None and now - entry.loaded_at <= self._stale_limit:
             self._stale.inc()
             return entry.value
-        raise NotifyError(self._trouble or "DEADLINE_EXCEEDED")
+        raise NotifyError("DEADLINE_EXCEEDED")
 
     def _landed(self, key: K, flight: _Flight[V]) -> V | None:
         """Wait for a load: a little where there is an old value, else as long as the request may."""
@@ -224,8 +222,7 @@ class SnapshotCache(Generic[K, V]):
         now = clock.monotonic()
         with self._lock:
             self._loads -= 1
-            away = isinstance(error, NotifyError) and error.reason in _AWAY
-            self._trouble = cast(NotifyError, error).reason if away else None
+            self._hanging = isinstance(error, NotifyError) and error.reason == "DEADLINE_EXCEEDED"
             self._retry_at = now + RETRY_AFTER_FAILURE_SECONDS
             for key, flight in flights.items():
                 if error is None:
