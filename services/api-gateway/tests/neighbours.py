@@ -259,12 +259,16 @@ class Notifications(NotificationsServiceServicer):
 
     def ListNotifications(self, request: Any, context: Any) -> Any:
         self.recorder.record("ListNotifications", request)
-        ids = [notification.id for notification in self.stored]
+        stored = self.stored
+        if any(one.reference for one in stored) and request.HasField("reference"):
+            wanted = (request.service_id, request.key_type, request.reference)
+            stored = [one for one in stored if (one.service_id, one.key_type, one.reference) == wanted]
+        ids = [notification.id for notification in stored]
         start = 0
         if request.older_than_id:
             start = ids.index(request.older_than_id) + 1 if request.older_than_id in ids else len(ids)
         return notifications_service_pb2.ListNotificationsResponse(
-            notifications=self.stored[start : start + min(2, request.page_size)]
+            notifications=stored[start : start + min(2, request.page_size)]
         )
 
     def PreviewTemplate(self, request: Any, context: Any) -> Any:
@@ -349,8 +353,14 @@ class Providers(DispatchServiceServicer, ReceiptsServiceServicer, SandboxService
 
     def ListSandboxMessages(self, request: Any, context: Any) -> Any:
         self.recorder.record("ListSandboxMessages", request)
-        wanted = request.recipient_contains.casefold().replace(" ", "")
-        found = [item for item in self.messages if wanted in item.recipient.casefold().replace(" ", "")]
+        wanted = request.contains.casefold()
+        found = [
+            item
+            for item in self.messages
+            if (wanted in item.recipient.casefold() or wanted in item.summary.casefold())
+            and request.channel in (Channel.CHANNEL_UNSPECIFIED, item.channel)
+            and request.outcome in ("", item.outcome or "none")
+        ]
         start = int(request.page_token or 0)
         end = start + request.page_size
         shown = []

@@ -51,14 +51,60 @@ def test_newest_first_in_pages(client: FlaskClient, neighbours: Neighbours) -> N
 def test_search(client: FlaskClient, neighbours: Neighbours) -> None:
     add_text(neighbours, "447700900111", "to find")
     add_text(neighbours, "447700900222", "to leave")
-    found = page(client, "/console/?q=%20900%20111%00")
+    found = page(client, "/console/?q=%20900111%00")
     assert "to find" in found
     assert "to leave" not in found
-    assert 'value="900 111"' in found
-    assert neighbours.recorder.requests("ListSandboxMessages")[-1].recipient_contains == "900 111"
+    assert 'value="900111"' in found
+    assert "07700 900111" in found
+    assert "to find" in page(client, "/console/?q=TO%20FIND")
     nothing = page(client, f"/console/?q={EVIL}")
-    assert "No message to a recipient" in nothing
-    assert "<script>alert" not in nothing
+    assert "No message matches" in nothing
+    assert EVIL not in nothing
+
+
+def test_search_by_reference(client: FlaskClient, neighbours: Neighbours) -> None:
+    wanted, other = add_text(neighbours, body="the wanted one"), add_text(neighbours, body="another")
+    stored = [a_notification(item.service_id, id=item.id) for item in (wanted, other)]
+    stored[0].reference = "case-7"
+    neighbours.notifications.stored.extend(stored)
+    found = page(client, "/console/?q=case-7")
+    assert "With the reference “case-7”" in found
+    assert "the wanted one" in found
+    assert "another" not in found
+    neighbours.recorder.failures["ListNotifications"] = NotifyError("UNAVAILABLE")
+    assert "No message matches" in page(client, "/console/?q=case-7")
+
+
+def test_filters(client: FlaskClient, neighbours: Neighbours) -> None:
+    text, email = add_text(neighbours, body="a text"), add_email(neighbours)
+    text.outcome = "permanent-failure"
+    email.outcome = "delivered"
+    shown = page(client, "/console/?channel=sms")
+    assert "a text" in shown
+    assert "Your visit" not in shown
+    assert '<option value="sms" selected>' in shown
+    delivered = page(client, "/console/?outcome=delivered")
+    assert "Your visit" in delivered
+    assert "a text" not in delivered
+    assert "permanent failure" in page(client, "/console/")
+    assert "No message matches the filters" in page(client, "/console/?channel=email&outcome=none")
+    assert "a text" in page(client, "/console/?channel=pigeon&outcome=lost")
+
+
+def test_numbers_as_people_write_them_and_times_with_their_zone(
+    client: FlaskClient, neighbours: Neighbours
+) -> None:
+    numbers = {
+        "447900900123": "07900 900123",
+        "14155550123": "+1 415-555-0123",
+        "not-one": "not-one",
+    }
+    for recipient, shown in numbers.items():
+        found = add_text(neighbours, recipient)
+        assert shown in page(client, f"/console/messages/{found.id}")
+        listed = page(client, "/console/")
+        assert shown in listed
+        assert f"{found.receive_time.ToDatetime():%H:%M:%S} UTC" in listed
 
 
 def test_a_page_token_that_no_longer_holds_shows_the_first_page(

@@ -1,6 +1,7 @@
 """Taking messages over and looking at them, through the gRPC services with every interceptor."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -274,6 +275,30 @@ def test_dispatches_in_a_state_are_listed_in_pages(house: House, stub: DispatchS
     with pytest.raises(NotifyError) as caught:
         stub.ListDispatches(pb.ListDispatchesRequest(page_size=2))
     assert caught.value.reason == "INVALID_FIELD"
+
+
+def test_the_sandbox_is_searched_by_words_channel_and_outcome(house: House, server: InProcessServer) -> None:
+    sandbox = SandboxServiceStub(server.channel())
+    workers = house.workers(house.parts())
+    for message in (sms("447700900456"), email("Ann.Other@Example.com"), letter("Zoë 100% Person")):
+        house.take_over(message)
+        workers.settle()
+
+    def listed(**wanted: Any) -> list[str]:
+        page = sandbox.ListSandboxMessages(sandbox_pb.ListSandboxMessagesRequest(page_size=50, **wanted))
+        return [message.recipient.partition(",")[0] for message in page.messages]
+
+    assert listed(contains="ann.OTHER@") == ["Ann.Other@Example.com"]
+    for number in ("7700 9004", "07700 900 456", "+44 7700-900456", "0044 7700 900456"):
+        assert listed(contains=number) == ["447700900456"]
+    assert listed(contains="100%") == ["Zoë 100% Person"]
+    assert listed(contains="nothing says so") == []
+    assert listed(channel=common_pb2.CHANNEL_SMS) == ["447700900456"]
+    assert listed(contains="Ann", channel=common_pb2.CHANNEL_SMS) == []
+    delivered = listed(outcome="delivered")
+    assert sorted(delivered + listed(outcome="none")) == sorted(listed())
+    assert "447700900456" in delivered
+    assert listed(outcome="permanent-failure") == []
 
 
 def test_the_sandbox_lists_newest_first_and_is_searched_by_recipient(

@@ -6,12 +6,17 @@ shown is escaped; an email's HTML is served as a page of its own that the browse
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from flask import Blueprint, Response, make_response, render_template, request, url_for
+from notify.common.v1.common_pb2 import KeyType
 from notify.letters.v1.letters_service_pb2 import GetLetterRequest, GetPageImageRequest
-from notify.notifications.v1.notifications_service_pb2 import GetNotificationRequest
+from notify.notifications.v1.notifications_service_pb2 import (
+    GetNotificationRequest,
+    ListNotificationsRequest,
+)
 from notify.providers.v1.dispatch_service_pb2 import GetDispatchRequest
 from notify.providers.v1.sandbox_service_pb2 import (
     GetSandboxMessageRequest,
@@ -26,10 +31,14 @@ from notify_gateway.clients import Clients
 from notify_gateway.console import views
 from notify_gateway.errors import READING, row_of
 from notify_gateway.public.notifications import pdf_response
+from notify_gateway.public.schemas import CHANNELS
 
 PAGE_SIZE: Final = 25
 
 _LONGEST_SEARCH: Final = 200
+_RECENT_MESSAGES: Final = 250
+_MOST_SERVICES: Final = 5
+_KEY_TYPES: Final = (KeyType.KEY_TYPE_NORMAL, KeyType.KEY_TYPE_TEAM, KeyType.KEY_TYPE_TEST)
 _PAGE_POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -100,8 +109,14 @@ def blueprint(clients: Clients, hosts: Sequence[str]) -> Blueprint:
 
 def _inbox(clients: Clients) -> str:
     search = request.args.get("q", "").replace("\0", "").strip()[:_LONGEST_SEARCH]
+    channel = views.choice(views.CHANNELS, request.args.get("channel", ""))
+    outcome = views.choice(views.OUTCOMES, request.args.get("outcome", ""))
     wanted = ListSandboxMessagesRequest(
-        recipient_contains=search, page_size=PAGE_SIZE, page_token=request.args.get("page", "")
+        contains=search,
+        channel=CHANNELS.get(channel),
+        outcome=outcome,
+        page_size=PAGE_SIZE,
+        page_token=request.args.get("page", ""),
     )
     try:
         response = clients.sandbox.ListSandboxMessages(wanted)
@@ -110,16 +125,49 @@ def _inbox(clients: Clients) -> str:
             raise
         wanted.page_token = ""
         response = clients.sandbox.ListSandboxMessages(wanted)
+    filters: dict[str, Any] = {"q": search or None, "channel": channel or None, "outcome": outcome or None}
     older = None
     if response.next_page_token:
-        older = url_for(".inbox", q=search or None, page=response.next_page_token)
+        older = url_for(".inbox", **filters, page=response.next_page_token)
+    referred = []
+    if search and not wanted.page_token:
+        shown = {found.id for found in response.messages}
+        referred = [found for found in _by_reference(clients, search) if found.id not in shown]
     return render_template(
         "console/inbox.html",
         days=views.by_day(response.messages),
+        referred=views.lines(referred),
         search=search,
+        channel=channel,
+        outcome=outcome,
+        channels=views.CHANNELS,
+        outcomes=views.OUTCOMES,
+        filtered=any(filters.values()),
+        newest=url_for(".inbox", **filters),
         first_page=not wanted.page_token,
         older=older,
     )
+
+
+def _by_reference(clients: Clients, reference: str) -> list[SandboxMessage]:
+    """Returns messages with this client reference, of the services that the sandbox has heard of lately.
+
+    References stay with notifications, which is asked for each of these services; a bounded number of them.
+    """
+    recent = clients.sandbox.ListSandboxMessages(ListSandboxMessagesRequest(page_size=_RECENT_MESSAGES))
+    services = list(dict.fromkeys(found.service_id for found in recent.messages))[:_MOST_SERVICES]
+    found: list[SandboxMessage] = []
+    for service_id in services:
+        for key_type in _KEY_TYPES:
+            listed = ListNotificationsRequest(
+                service_id=service_id, key_type=key_type, reference=reference, page_size=PAGE_SIZE
+            )
+            page = _if_any(partial(clients.notifications.ListNotifications, listed))
+            for notification in page.notifications if page is not None else ():
+                message = _if_any(partial(_find, clients, notification.id))
+                if message is not None:
+                    found.append(message)
+    return found[:PAGE_SIZE]
 
 
 def _find(clients: Clients, message_id: str) -> SandboxMessage:

@@ -1,6 +1,6 @@
 """What the pages of the inbox show, made of protos: plain values for templates."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -15,10 +15,24 @@ from notify.providers.v1.dispatch_service_pb2 import GetDispatchResponse
 from notify.providers.v1.sandbox_service_pb2 import SandboxMessage
 from notify_common import clock
 from notify_common.rpc import enums
+from notify_content import phone
 from notify_content.sms import SmsMessage, SmsTemplate
 
 _TEXT: Final = SmsTemplate("((body))")
 _KINDS: Final = {"sms": "Text message", "email": "Email", "letter": "Letter"}
+CHANNELS: Final = {"": "All channels", "sms": "Text messages", "email": "Emails", "letter": "Letters"}
+"""Value of the filter -> its words."""
+OUTCOMES: Final = {
+    "": "All outcomes",
+    "delivered": "Delivered",
+    "temporary-failure": "Temporary failure",
+    "permanent-failure": "Permanent failure",
+    "technical-failure": "Technical failure",
+    "pending": "Pending",
+    "none": "No receipt yet",
+}
+"""Value of the filter -> its words."""
+_TONES: Final = {"delivered": "good", "pending": "open", "": "open"}
 _KEY_TYPES: Final = {"normal": "live", "team": "team and guest list", "test": "test"}
 _OUTCOMES: Final = {
     Attempt.OUTCOME_UNSPECIFIED: "under way",
@@ -45,7 +59,13 @@ class Line:
     """Letters: the first line of the address."""
     summary: str
     time: datetime
+    clock: str
+    """The time of day, with its zone."""
     copies: int
+    outcome: str
+    """What became of it, in words."""
+    tone: str
+    """`good`, `bad` or `open`."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +127,24 @@ class Timeline:
     steps: list[Step]
 
 
+def choice(options: Mapping[str, str], wanted: str) -> str:
+    """Returns the wanted value of a filter if there is one of this name, else the one for all."""
+    return wanted if wanted in options else ""
+
+
+def phone_number(recipient: str) -> str:
+    """Returns a recipient of texts as people write it: `07900 900123`, `+1 415 555 0123`."""
+    try:
+        return phone.parse(f"+{recipient}", allow_international=True, allow_uk_landline=True).human_readable
+    except phone.InvalidPhoneNumber:
+        return recipient
+
+
+def lines(messages: Iterable[SandboxMessage]) -> list[Line]:
+    """Returns messages as the list shows them."""
+    return list(map(_line, messages))
+
+
 def by_day(messages: Iterable[SandboxMessage]) -> list[Day]:
     """Groups messages, newest first, by the UTC day on which the sandbox took them."""
     today = clock.now().date()
@@ -125,13 +163,13 @@ def message(found: SandboxMessage, letter: Letter | None) -> Message:
         case "sms":
             rendered = _TEXT.render({"body": dispatch.sms.body})
             facts = [
-                Fact("To", found.recipient),
-                Fact("From", dispatch.sms.sender),
+                Fact("To", line.recipient),
+                Fact("From", phone_number(dispatch.sms.sender)),
                 Fact("Length", _length(rendered)),
             ]
             if dispatch.sms.international:
                 facts.append(Fact("Destination", "international"))
-            return Message(line, f"Text to {found.recipient}", facts + _common(found), dispatch.sms.body)
+            return Message(line, f"Text to {line.recipient}", facts + _common(found), dispatch.sms.body)
         case "email":
             email = dispatch.email
             facts = [
@@ -201,16 +239,24 @@ def timeline(notification: Notification | None, dispatch: GetDispatchResponse | 
 
 def _line(found: SandboxMessage) -> Line:
     channel = enums.to_text(Channel, found.channel)
-    # A letter's summary has the whole address; its first line is the name.
-    recipient = found.recipient.partition(", ")[0] if channel == "letter" else found.recipient
+    recipient = found.recipient
+    if channel == "letter":
+        # A letter's summary has the whole address; its first line is the name.
+        recipient = recipient.partition(", ")[0]
+    elif channel == "sms":
+        recipient = phone_number(recipient)
+    moment = _time(found.receive_time)
     return Line(
-        found.id,
-        channel,
-        _KINDS[channel],
-        recipient,
-        found.summary,
-        _time(found.receive_time),
-        found.copy_count,
+        id=found.id,
+        channel=channel,
+        kind=_KINDS[channel],
+        recipient=recipient,
+        summary=found.summary,
+        time=moment,
+        clock=f"{moment:%H:%M:%S} UTC",
+        copies=found.copy_count,
+        outcome=OUTCOMES.get(found.outcome or "none", found.outcome).lower(),
+        tone=_TONES.get(found.outcome, "bad"),
     )
 
 
@@ -244,7 +290,7 @@ def _time(timestamp: Timestamp) -> datetime:
 def _clock(moment: datetime | None, start: datetime | None) -> str:
     if moment is None:
         return ""
-    text = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
+    text = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03} UTC"
     return text if start is not None and moment.date() == start.date() else f"{moment.day} {moment:%b} {text}"
 
 

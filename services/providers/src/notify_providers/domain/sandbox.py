@@ -67,6 +67,7 @@ class KeptMessage:
     Attributes:
         summary: what a list shows of its content, at most 200 characters on one line.
         copy_count: how often it was handed over by calls that each claimed to be the first.
+        outcome: what became of it as far as receipts say; None before the first.
     """
 
     id: str
@@ -79,6 +80,19 @@ class KeptMessage:
     copy_count: int
     request_id: str
     traceparent: str
+    outcome: Kind | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which kept messages a list shows; nothing set means all."""
+
+    recipient_contains: str = ""
+    contains: str = ""
+    """In the recipient, the summary or the wording, without regard to case."""
+    channel: Channel | None = None
+    outcome: str = ""
+    """A Kind, or `none` for messages without a receipt."""
 
 
 def script(content: Content, key_type: KeyType, attempt: int) -> Script:

@@ -1,13 +1,16 @@
 """SandboxService."""
 
+from dataclasses import asdict
+
 import grpc
 from notify.providers.v1 import sandbox_service_pb2 as pb
 from notify.providers.v1.sandbox_service_pb2_grpc import SandboxServiceServicer
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.rpc.enums import to_proto
+from notify_common.enums import Channel
+from notify_common.rpc.enums import optional_from_proto, to_proto
 from notify_common.rpc.paging import Pager, page_size
 
-from notify_providers.domain.sandbox import KeptMessage
+from notify_providers.domain.sandbox import KeptMessage, Wanted
 from notify_providers.servicers import convert
 from notify_providers.usecases import sandbox
 
@@ -24,9 +27,14 @@ class SandboxServicer(SandboxServiceServicer):
     def ListSandboxMessages(
         self, request: pb.ListSandboxMessagesRequest, context: grpc.ServicerContext
     ) -> pb.ListSandboxMessagesResponse:
-        wanted = request.recipient_contains
+        wanted = Wanted(
+            recipient_contains=request.recipient_contains,
+            contains=request.contains,
+            channel=optional_from_proto(Channel, request.channel),
+            outcome=request.outcome,
+        )
         size = page_size(request.page_size)
-        filters = {"list": "sandbox", "recipient_contains": wanted}
+        filters = {"list": "sandbox"} | {name: str(value) for name, value in asdict(wanted).items() if value}
         before = convert.read_position(self._pager.decode(request.page_token, filters))
         found = sandbox.list_messages(self._uow, wanted, before, size + 1)
         token = ""
@@ -58,4 +66,5 @@ def _to_proto(kept: KeptMessage) -> pb.SandboxMessage:
         summary=kept.summary,
         receive_time=convert.timestamp(kept.receive_time),
         copy_count=kept.copy_count,
+        outcome=kept.outcome or "",
     )

@@ -21,9 +21,10 @@ from notify_providers.domain.message import (
     content_to_json,
     recipient_of,
 )
-from notify_providers.domain.sandbox import KeptMessage
+from notify_providers.domain.receipts import Kind
+from notify_providers.domain.sandbox import KeptMessage, Wanted
 from notify_providers.store.arrays import unnest_rows
-from notify_providers.store.tables import sandbox_messages, sandbox_receipt_queue, sandbox_receipts
+from notify_providers.store.tables import receipts, sandbox_messages, sandbox_receipt_queue, sandbox_receipts
 
 _ID = id_type()
 _SECOND: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 second'", sa.Interval)
@@ -31,6 +32,22 @@ _SECOND: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 second'", 
 
 DatabaseError = SQLAlchemyError
 """What a transaction raises that the database refused, lost or could not be asked for."""
+
+NO_OUTCOME = "none"
+"""Asks for messages without a receipt."""
+
+# The last word on a message; that it is pending is none while there is another.
+_OUTCOME = (
+    sa.select(receipts.c.kind)
+    .where(receipts.c.dispatch_id == sandbox_messages.c.id)
+    .order_by((receipts.c.kind == Kind.PENDING), receipts.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_NOT_IN_NUMBERS = str.maketrans("", "", "+()-.")
+_WORDINGS = [
+    sa.func.coalesce(sandbox_messages.c.content[key].astext, "") for key in ("body", "subject", "plain_body")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +164,33 @@ def finish_owed(conn: Tx, issued: Sequence[DueReceipt]) -> int:
 
 def get(conn: Tx, message_id: str) -> tuple[KeptMessage, Content] | None:
     """Return a kept message with its content."""
-    row = conn.execute(sa.select(sandbox_messages).where(sandbox_messages.c.id == message_id)).one_or_none()
+    statement = sa.select(sandbox_messages, _OUTCOME.label("outcome"))
+    row = conn.execute(statement.where(sandbox_messages.c.id == message_id)).one_or_none()
     if row is None:
         return None
     return _kept(row), content_from_json(Channel(row.channel), row.content)
 
 
 def list_newest(
-    conn: Tx, recipient_contains: str, before: tuple[datetime, str] | None, limit: int
+    conn: Tx, wanted: Wanted, before: tuple[datetime, str] | None, limit: int
 ) -> list[KeptMessage]:
     """Return kept messages, newest first, from behind `before` on."""
     t = sandbox_messages
-    statement = sa.select(*(column for column in t.c if column.key != "content"))
-    wanted = searchable(recipient_contains)
-    if wanted:
-        statement = statement.where(sa.func.strpos(t.c.recipient_search, wanted) > 0)
+    statement: sa.Select[Any] = sa.select(
+        *(column for column in t.c if column.key != "content"), _OUTCOME.label("outcome")
+    )
+    if recipient := searched(wanted.recipient_contains):
+        statement = statement.where(sa.func.strpos(t.c.recipient_search, recipient) > 0)
+    if words := wanted.contains.lower():
+        found = [sa.func.strpos(sa.func.lower(text), words) > 0 for text in (t.c.summary, *_WORDINGS)]
+        if recipient := searched(words):
+            found.append(sa.func.strpos(t.c.recipient_search, recipient) > 0)
+        statement = statement.where(sa.or_(*found))
+    if wanted.channel is not None:
+        statement = statement.where(t.c.channel == wanted.channel)
+    if wanted.outcome:
+        outcome = None if wanted.outcome == NO_OUTCOME else wanted.outcome
+        statement = statement.where(_OUTCOME.is_not_distinct_from(outcome))
     if before is not None:
         position = sa.tuple_(sa.literal(before[0]), sa.literal(before[1], _ID))
         statement = statement.where(sa.tuple_(t.c.receive_time, t.c.id) < position)
@@ -184,6 +213,15 @@ def searchable(text: str) -> str:
     return "".join(text.lower().split())
 
 
+def searched(text: str) -> str:
+    """Return a part of a recipient as it is searched: of numbers what all ways to write them share."""
+    wanted = searchable(text)
+    digits = wanted.translate(_NOT_IN_NUMBERS)
+    if digits.isascii() and digits.isdecimal():
+        return digits.removeprefix("00").removeprefix("0") or wanted
+    return wanted
+
+
 def _kept(row: Row[Any]) -> KeptMessage:
     return KeptMessage(
         id=row.id,
@@ -196,4 +234,5 @@ def _kept(row: Row[Any]) -> KeptMessage:
         copy_count=row.copy_count,
         request_id=row.request_id,
         traceparent=row.traceparent,
+        outcome=Kind(row.outcome) if row.outcome is not None else None,
     )

@@ -9,7 +9,7 @@ from notify_common.errors import NotifyError
 
 from notify_providers.clients.sandbox import read_receipt, write_receipt
 from notify_providers.domain.message import Content, EmailContent, Message, PrintContent, SmsContent
-from notify_providers.domain.sandbox import KeptMessage, Script
+from notify_providers.domain.sandbox import KeptMessage, Script, Wanted
 from notify_providers.store import sandbox
 from notify_providers.store.sandbox import OwedReceipt
 from notify_providers.usecases.record_receipt import record_all
@@ -84,11 +84,11 @@ def get_message(uow: UnitOfWork, message_id: str) -> tuple[KeptMessage, Content]
 
 
 def list_messages(
-    uow: UnitOfWork, recipient_contains: str, before: tuple[datetime, str] | None, limit: int
+    uow: UnitOfWork, wanted: Wanted, before: tuple[datetime, str] | None, limit: int
 ) -> list[KeptMessage]:
     """Return kept messages, newest first, from behind `before` on."""
     with uow.autocommit() as conn:
-        return sandbox.list_newest(conn, recipient_contains, before, limit)
+        return sandbox.list_newest(conn, wanted, before, limit)
 
 
 def trim_messages(uow: UnitOfWork, keep_count: int, keep_days: float) -> int:
