@@ -155,8 +155,25 @@ def test_a_letter_of_more_than_ten_pages_fails_validation_and_keeps_its_pdf(hous
     render_all(house)
     now = get(house, one.id)
     assert (now.state, now.page_count, now.sheet_count) == (Letter.STATE_VALIDATION_FAILED, 11, 6)
+    assert now.failure == "letter-too-long"
     assert house.events() == [(one.id, "validation-failed")]
     assert download(house, one.id)[0].page_count == 11
+
+
+def test_a_letter_that_no_font_can_print_fails_alone_and_names_the_characters(house: House) -> None:
+    house.template("Dear ((name))")
+    unprintable = PersonalisationField(key="name", text="\U00012000 \ue000 \U00012000")
+    letters = [letter() for _ in range(3)] + [letter(personalisation=[unprintable])]
+    create(house, *letters)
+    assert render_all(house) == [True]
+    *good, bad = letters
+    kinds = dict(house.events())
+    assert {kinds[one.id] for one in good} == {"ready"}
+    now = get(house, bad.id)
+    assert (now.state, now.failure) == (Letter.STATE_VALIDATION_FAILED, "characters-not-printable")
+    assert now.failure_detail == "\U00012000 (U+12000), \ue000 (U+E000)"
+    assert kinds[bad.id] == "validation-failed"
+    assert {get(house, one.id).failure for one in good} == {""}
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,8 @@ def test_more_than_ten_pages_fail_validation(pages: int, kind: EventKind) -> Non
 
 
 def test_what_was_not_rendered_has_no_pages() -> None:
-    outcome = not_rendered(ids.new_id(), EventKind.TECHNICAL_FAILURE)
+    outcome = not_rendered(ids.new_id())
+    assert outcome.kind == EventKind.TECHNICAL_FAILURE
     assert (outcome.kind, outcome.pdf.page_count, outcome.sheet_count) == (EventKind.TECHNICAL_FAILURE, 0, 0)
 
 

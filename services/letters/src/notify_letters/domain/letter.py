@@ -11,6 +11,8 @@ MAX_PAGES = 10
 MAX_ADDRESS_LINE = 200
 """Characters of an address line: a longer one would be too small to read. 500 letters stay within a chunk."""
 RENDER_BATCH_SIZE = 40
+LETTER_TOO_LONG = "letter-too-long"
+"""The failure of a letter of more than MAX_PAGES (pipeline.md §4.3)."""
 
 PersonalisationValue = str | list[str] | None
 
@@ -93,6 +95,8 @@ class Letter:
     state: LetterState
     page_count: int
     sheet_count: int
+    failure: str
+    failure_detail: str
     pdf_sha256: str
     remove_time: datetime | None
     """When its PDF, address and values were removed for age."""
@@ -173,6 +177,10 @@ class Rendered:
     kind: EventKind
     pdf: PdfFacts
     """NO_PDF where none was made."""
+    failure: str = ""
+    """Which rule it breaks, where it is VALIDATION_FAILED."""
+    failure_detail: str = ""
+    """What of the letter breaks it."""
 
     @property
     def sheet_count(self) -> int:
@@ -182,13 +190,19 @@ class Rendered:
 
 def rendered(letter_id: str, pdf: PdfFacts) -> Rendered:
     """Judge a PDF that was made by its number of pages, at least 1 (pipeline.md §2.7 step 6a)."""
-    kind = EventKind.READY if pdf.page_count <= MAX_PAGES else EventKind.VALIDATION_FAILED
-    return Rendered(letter_id, kind, pdf)
+    if pdf.page_count <= MAX_PAGES:
+        return Rendered(letter_id, EventKind.READY, pdf)
+    return Rendered(letter_id, EventKind.VALIDATION_FAILED, pdf, LETTER_TOO_LONG)
 
 
-def not_rendered(letter_id: str, kind: EventKind) -> Rendered:
-    """The outcome of a letter without a PDF: VALIDATION_FAILED or TECHNICAL_FAILURE."""
-    return Rendered(letter_id, kind, NO_PDF)
+def invalid(letter_id: str, failure: str, failure_detail: str) -> Rendered:
+    """The outcome of a letter that breaks a rule before a PDF is made."""
+    return Rendered(letter_id, EventKind.VALIDATION_FAILED, NO_PDF, failure, failure_detail)
+
+
+def not_rendered(letter_id: str) -> Rendered:
+    """The outcome of a letter of which the platform can't make a PDF."""
+    return Rendered(letter_id, EventKind.TECHNICAL_FAILURE, NO_PDF)
 
 
 def sheets(page_count: int) -> int:

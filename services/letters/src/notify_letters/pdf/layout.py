@@ -19,7 +19,7 @@ from notify_content.letters import (
     format_date,
 )
 
-from notify_letters.domain.letter import MAX_ADDRESS_LINE, PersonalisationValue
+from notify_letters.domain.letter import LETTER_TOO_LONG, MAX_ADDRESS_LINE, PersonalisationValue
 from notify_letters.domain.template import TemplateVersion
 
 Letter = dict[str, Any]
@@ -54,7 +54,7 @@ class LetterInvalid(Exception):
 class LetterTooLong(LetterInvalid):
     """The letter can't be within the limits, however it is typeset."""
 
-    failure = "letter-too-long"
+    failure = LETTER_TOO_LONG
 
 
 class CharactersNotPrintable(LetterInvalid):

@@ -200,6 +200,8 @@ def _letter(letter: Letter) -> letter_pb2.Letter:
         state=from_text(letter_pb2.Letter.State, letter.state),  # type: ignore[arg-type]
         page_count=letter.page_count,
         sheet_count=letter.sheet_count,
+        failure=letter.failure,
+        failure_detail=letter.failure_detail,
         remove_time=remove_time,
     )
 

@@ -66,14 +66,16 @@ SELECT count(*) FROM created
 # Rendering's outcome, its events, and the print batch of the test letters, which wait for no run.
 _RECORD_RENDERED = sa.text("""
 WITH outcome AS (
-    SELECT * FROM unnest(:ids, :kinds, :page_counts, :sheet_counts, :pdf_bytes, :pdf_sha256s)
-        AS o (id, kind, page_count, sheet_count, pdf_bytes, pdf_sha256)
+    SELECT * FROM unnest(
+        :ids, :kinds, :page_counts, :sheet_counts, :pdf_bytes, :pdf_sha256s, :failures, :failure_details
+    ) AS o (id, kind, page_count, sheet_count, pdf_bytes, pdf_sha256, failure, failure_detail)
 ), changed AS (
     UPDATE letters l
     SET state = CASE WHEN o.kind = 'ready' AND l.key_type = 'test' THEN 'submitting' ELSE o.kind END,
         print_batch_id = CASE WHEN o.kind = 'ready' AND l.key_type = 'test' THEN :test_batch_id END,
         page_count = o.page_count, sheet_count = o.sheet_count,
-        pdf_bytes = o.pdf_bytes, pdf_sha256 = o.pdf_sha256, update_time = now()
+        pdf_bytes = o.pdf_bytes, pdf_sha256 = o.pdf_sha256,
+        failure = o.failure, failure_detail = o.failure_detail, update_time = now()
     FROM outcome o
     WHERE l.id = o.id AND l.state = 'created'
     RETURNING l.id, l.state, o.kind, l.page_count, l.sheet_count
@@ -167,6 +169,8 @@ def record_rendered(
             "sheet_counts": [outcome.sheet_count for outcome in outcomes],
             "pdf_bytes": [outcome.pdf.size_bytes for outcome in outcomes],
             "pdf_sha256s": [outcome.pdf.sha256 for outcome in outcomes],
+            "failures": [outcome.failure for outcome in outcomes],
+            "failure_details": [outcome.failure_detail for outcome in outcomes],
             "test_batch_id": test_batch_id,
             "request_id": request_id,
             "traceparent": traceparent,
@@ -196,6 +200,8 @@ def get(tx: Tx, service_id: str, letter_id: str) -> Letter | None:
             sa.case((submitted, LetterState.SUBMITTED.value), else_=letters.c.state).label("state"),
             letters.c.page_count,
             letters.c.sheet_count,
+            letters.c.failure,
+            letters.c.failure_detail,
             letters.c.pdf_sha256,
             letters.c.remove_time,
         )
@@ -396,7 +402,12 @@ def empty(tx: Tx, letter_ids: Sequence[str]) -> None:
     """Forget what letters said and to whom; what they were, and their references, stay."""
     tx.execute(
         sa.update(letters)
-        .values(personalisation=sa.text("'[]'"), address_lines=sa.text("'[]'"), remove_time=sa.func.now())
+        .values(
+            personalisation=sa.text("'[]'"),
+            address_lines=sa.text("'[]'"),
+            failure_detail="",
+            remove_time=sa.func.now(),
+        )
         .where(letters.c.id.in_(letter_ids))
     )
 

@@ -48,6 +48,9 @@ letters = Table(
     Column("pdf_bytes", sa.Integer, nullable=False, server_default="0"),
     # hexadecimal; empty for PDFs made before it was recorded
     Column("pdf_sha256", sa.Text, nullable=False, server_default=""),
+    # which rule it breaks, and what of it does
+    Column("failure", sa.Text, nullable=False, server_default=""),
+    Column("failure_detail", sa.Text, nullable=False, server_default=""),
     Column("update_time", _instant, nullable=False, server_default=sa.func.now()),
     id_column("render_batch_id", nullable=False),
     id_column("print_batch_id"),

@@ -14,10 +14,10 @@ from notify_common.tracing import span
 
 from notify_letters.domain.batch import ClaimedBatch
 from notify_letters.domain.letter import (
-    EventKind,
     LetterToRender,
     PdfFacts,
     Rendered,
+    invalid,
     not_rendered,
     pdf_key,
     rendered,
@@ -118,8 +118,8 @@ def _render(
         for row in rows:
             lease.keep()
             pdf = _typeset(typesetter, row, found[keys[row.id]])
-            if isinstance(pdf, EventKind):
-                outcomes.append(not_rendered(row.id, pdf))
+            if isinstance(pdf, Rendered):
+                outcomes.append(pdf)
                 continue
             facts = PdfFacts(pdf.page_count, len(pdf.content), hashlib.sha256(pdf.content).hexdigest())
             outcomes.append(rendered(row.id, facts))
@@ -140,19 +140,19 @@ def _wait_for(lease: _Lease, uploads: Iterable[Future[None]]) -> None:
         lease.keep()
 
 
-def _typeset(typesetter: Typesetter, row: LetterToRender, layout: LetterLayout | None) -> Pdf | EventKind:
+def _typeset(typesetter: Typesetter, row: LetterToRender, layout: LetterLayout | None) -> Pdf | Rendered:
     """The PDF, or what became of the letter without one."""
     log = get_logger()
     if layout is None:
         log.error("letter's template version is unknown", notification_id=row.id)
-        return EventKind.TECHNICAL_FAILURE
+        return not_rendered(row.id)
     try:
         data = layout.letter(dict(row.personalisation), row.address_lines, row.create_time)
         return typesetter.typeset(data, row.create_time)
-    except LetterInvalid:
-        return EventKind.VALIDATION_FAILED
+    except LetterInvalid as error:
+        return invalid(row.id, error.failure, error.detail)
     except MemoryError:
         raise
     except Exception as error:  # whatever a letter provokes, the others of its batch go on
         log.error("letter can't be typeset", notification_id=row.id, **describe_exception(error))
-        return EventKind.TECHNICAL_FAILURE
+        return not_rendered(row.id)
