@@ -104,3 +104,9 @@ def delete_old_letters(uow: UnitOfWork, keep_days: float) -> int:
     """Delete a bounded number of letters that were removed longer than these days ago; returns how many."""
     with uow.begin() as tx:
         return letters.delete_removed(tx, timedelta(days=keep_days), DELETE_AT_ONCE)
+
+
+def trim_letter_events(uow: UnitOfWork, keep_days: float) -> int:
+    """Delete a bounded number of events that are older than these days; returns how many."""
+    with uow.begin() as tx:
+        return letters.trim_events(tx, timedelta(days=keep_days))

@@ -1,7 +1,7 @@
 """Read letters, their PDFs and what happened to them."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from notify_common.blobs.s3 import BlobStore
@@ -95,12 +95,6 @@ def list_letter_events(uow: UnitOfWork, cursor: str, limit: int) -> tuple[list[L
     """Events after a cursor, oldest first, and where to go on (design.md §3.4)."""
     with uow.autocommit() as tx:
         return letters.read_events(tx, cursor, limit)
-
-
-def trim_letter_events(uow: UnitOfWork, keep_days: float) -> int:
-    """Delete a bounded number of events that are older than these days; returns how many."""
-    with uow.begin() as tx:
-        return letters.trim_events(tx, timedelta(days=keep_days))
 
 
 def _with_pdf(uow: UnitOfWork, service_id: str, letter_id: str) -> Letter:

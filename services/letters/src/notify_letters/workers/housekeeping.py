@@ -4,8 +4,11 @@ from notify_common import clock
 from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
 
-from notify_letters.usecases.change_letters import delete_old_letters, remove_old_letters
-from notify_letters.usecases.read_letters import trim_letter_events
+from notify_letters.usecases.change_letters import (
+    delete_old_letters,
+    remove_old_letters,
+    trim_letter_events,
+)
 
 _EVERY_SECONDS = 60.0
 
