@@ -148,7 +148,7 @@ class Stack:
         told: dict[str, dict[str, str]] = {
             "admin": {"API_KEY_ENCRYPTION_KEYS": shared["api-key-encryption"]},
             "providers": {},
-            "letters": {"REDIS_URL": redis.url, **blobs},
+            "letters": {"BROKER_URL": redis.url, **blobs},
             "notifications": {"REDIS_URL": redis.url},
         }
         environments = {

@@ -17,12 +17,13 @@ DAILY_PRINT_RUN_EVERY_SECONDS = 60.0
 def configuration() -> dict[str, Any]:
     """What Celery is told, by the names that it has for it."""
     settings = load_settings(Settings)
+    broker_url = settings.broker_url.get_secret_value()
     return {
-        "broker_url": settings.redis_url.get_secret_value(),
+        "broker_url": broker_url,
         "broker_connection_retry_on_startup": True,
-        # a message that was taken and not acknowledged is delivered again after this long: above the longest
-        # task
-        "broker_transport_options": {"visibility_timeout": 3600},
+        # Redis and SQS deliver a message that was taken and not acknowledged again after this long, which is
+        # above the longest task; RabbitMQ does so when its taker's connection ends.
+        "broker_transport_options": {"visibility_timeout": 3600, **settings.broker_options},
         "include": [
             "notify_letters.tasks.render",
             "notify_letters.tasks.submit",
@@ -44,7 +45,7 @@ def configuration() -> dict[str, Any]:
         "worker_concurrency": settings.worker_processes,
         "worker_hijack_root_logger": False,
         "worker_send_task_events": False,
-        "worker_enable_remote_control": True,
+        "worker_enable_remote_control": not broker_url.startswith("sqs"),
         "timezone": "UTC",
         "enable_utc": True,
         "beat_scheduler": "notify_letters.beat:Scheduler",

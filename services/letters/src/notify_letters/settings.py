@@ -3,7 +3,7 @@
 import os
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from notify_common.settings import DatabaseSettings, ServiceAddress
 from pydantic import DirectoryPath, Field, SecretStr, field_validator, model_validator
@@ -30,8 +30,12 @@ class Settings(DatabaseSettings):
     """gRPC target of admin, such as dns:///admin:6101."""
     providers_target: ServiceAddress
     """gRPC target of providers."""
-    redis_url: SecretStr
-    """redis://host:port/database or redis+socket:///path: Celery's broker."""
+    broker_url: SecretStr
+    """Celery's broker: redis://host:port/database, redis+socket:///path, amqp://user:password@host/vhost
+    (RabbitMQ) or sqs:// (Amazon's, with the credentials of the machine)."""
+    broker_options: dict[str, Any] = Field(default={})
+    """JSON: what the broker's transport is told besides (Celery's `broker_transport_options`), such as
+    {"region": "eu-west-2", "queue_name_prefix": "notify-", "wait_time_seconds": 20} for SQS."""
     blob_endpoint: str | None = None
     """URL of an S3-compatible store; without one it is Amazon's."""
     blob_region: str = "eu-west-2"

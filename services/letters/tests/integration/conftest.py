@@ -17,6 +17,7 @@ import grpc
 import pytest
 import redis
 import sqlalchemy as sa
+from kombu import Connection
 from notify.admin.v1 import config_feed_service_pb2 as admin_pb
 from notify.admin.v1.config_feed_service_pb2_grpc import (
     ConfigFeedServiceServicer,
@@ -41,7 +42,7 @@ from notify_common.rpc.server import Registration
 from notify_letters import bootstrap
 from notify_letters.settings import Settings
 from notify_letters.usecases.collect_print_run import collect_slice
-from notify_local.backing import ChildProcess, ObjectStore, Redis, wait_until
+from notify_local.backing import ChildProcess, ObjectStore, Redis, free_ports, wait_until
 from notify_testing.database import FreshDatabase
 from notify_testing.rpc import InProcessServer, certificates
 
@@ -117,6 +118,41 @@ class RecordingProviders(DispatchServiceServicer):
 def object_store() -> Iterator[ObjectStore]:
     """An S3-compatible store."""
     yield from _started(ObjectStore)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a RabbitMQ of the tests' own; ask for it only where it is installed."""
+    folder = tmp_path_factory.mktemp("rabbitmq")
+    port, other_port = free_ports(2)
+    environment = {
+        "RABBITMQ_NODENAME": f"notify-{port}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(other_port),
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(folder / "logs"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+        "RABBITMQ_PID_FILE": str(folder / "pid"),
+        "HOME": str(folder),
+    }
+    server = ChildProcess("rabbitmq", ["rabbitmq-server"], folder / "log", {**os.environ, **environment})
+    server.start()
+    url = f"amqp://guest:guest@127.0.0.1:{port}//"
+
+    def answers() -> bool:
+        try:
+            with Connection(url, connect_timeout=1) as connection:
+                connection.connect()
+        except OSError:
+            return False
+        return True
+
+    try:
+        server.wait_ready(answers, 120)
+        yield url
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -332,7 +368,7 @@ def house(
             "tls_key_file": files.key,
             "admin_target": admin_server.target,
             "providers_target": providers_server.target,
-            "redis_url": redis_server.url,
+            "broker_url": redis_server.url,
             "blob_endpoint": object_store.url,
             "blob_region": object_store.region,
             "blob_bucket": f"letters-{ids.uuid7()}",

@@ -1,6 +1,12 @@
 """Real processes: relay, Redis and Celery workers, killed and doubled."""
 
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
 import psutil
+import pytest
 import redis
 from celery import Celery
 from notify.common.v1.common_pb2 import KEY_TYPE_TEST
@@ -58,7 +64,7 @@ def test_a_killed_pool_process_is_replaced(house: House) -> None:
 def test_tasks_lost_by_the_broker_are_sent_again(house: House) -> None:
     with house.relay(resend_seconds=1) as relay:
         create(house, 10)
-        with redis.Redis.from_url(house.settings.redis_url.get_secret_value()) as client:
+        with redis.Redis.from_url(house.settings.broker_url.get_secret_value()) as client:
             until(lambda: client.llen(RENDER) == 1, [relay])
             client.flushall()
             until(lambda: client.llen(RENDER) >= 1, [relay])
@@ -68,12 +74,12 @@ def test_tasks_lost_by_the_broker_are_sent_again(house: House) -> None:
 
 def test_doubled_tasks_are_harmless(house: House) -> None:
     create(house, 45)
-    broker = Broker(Celery(broker=house.settings.redis_url.get_secret_value()))
+    broker = Broker(Celery(broker=house.settings.broker_url.get_secret_value()))
     for batch_id in house.batch_ids("render_batches") * 4:
         broker.send(RENDER_BATCH, RENDER, batch_id)
     with house.celery(worker_processes=2) as celery:
         until(lambda: all_told_once(house, 45), [celery])
-        with redis.Redis.from_url(house.settings.redis_url.get_secret_value()) as client:
+        with redis.Redis.from_url(house.settings.broker_url.get_secret_value()) as client:
             until(lambda: client.llen(RENDER) == 0 and client.hlen("unacked") == 0, [celery])
     assert all_told_once(house, 45)
 
@@ -81,7 +87,7 @@ def test_doubled_tasks_are_harmless(house: House) -> None:
 def test_only_so_many_tasks_wait_in_the_broker(house: House) -> None:
     with house.relay(max_waiting_tasks=3) as relay:
         create(house, 500)
-        with redis.Redis.from_url(house.settings.redis_url.get_secret_value()) as client:
+        with redis.Redis.from_url(house.settings.broker_url.get_secret_value()) as client:
             until(lambda: client.llen(RENDER) == 3, [relay])
             with house.celery() as celery:
                 until(lambda: all_told_once(house, 500), [relay, celery])
@@ -97,7 +103,7 @@ def test_the_heartbeat_file_is_there_while_a_worker_takes_tasks(house: House) ->
 
 
 def test_a_broker_that_is_down_delays_and_loses_nothing(house: House) -> None:
-    with house.relay(redis_url="redis://127.0.0.1:1/0") as relay:
+    with house.relay(broker_url="redis://127.0.0.1:1/0") as relay:
         create(house, 3)
         until(lambda: "batch failed" in relay.last_lines(40))
         assert house.value("SELECT count(*) FROM render_batches WHERE enqueued_until IS NULL") == 1
@@ -110,7 +116,35 @@ def test_two_beats_start_one_run_of_the_day(house: House) -> None:
     with house.celery() as celery, house.beat("first") as first, house.beat("second") as second:
         until(lambda: house.value("SELECT count(*) FROM print_runs") > 0, [celery, first, second])
         until(lambda: "print run started" in celery.last_lines(100), [celery])
-        with redis.Redis.from_url(house.settings.redis_url.get_secret_value()) as client:
+        with redis.Redis.from_url(house.settings.broker_url.get_secret_value()) as client:
             until(lambda: client.llen(SUBMIT) == 0 and client.hlen("unacked") == 0, [celery])
     assert house.value("SELECT count(*) FROM print_runs") == 1
     assert not (house.folder / "first.heartbeat").exists()
+
+
+def broker_by_files(request: pytest.FixtureRequest, folder: Path) -> dict[str, str]:
+    """Settings of a broker that keeps its messages in a folder."""
+    messages = folder / "messages"
+    messages.mkdir()
+    options = {"data_folder_in": str(messages), "data_folder_out": str(messages)}
+    return {"broker_url": "filesystem://", "broker_options": json.dumps(options)}
+
+
+def broker_by_rabbitmq(request: pytest.FixtureRequest, folder: Path) -> dict[str, str]:
+    """Settings of a RabbitMQ."""
+    return {"broker_url": str(request.getfixturevalue("rabbitmq"))}
+
+
+BROKERS = [broker_by_files, *([broker_by_rabbitmq] if shutil.which("rabbitmq-server") else [])]
+
+
+@pytest.mark.parametrize("settings_of", BROKERS)
+def test_other_brokers_carry_the_tasks_by_configuration_alone(
+    house: House,
+    request: pytest.FixtureRequest,
+    settings_of: Callable[[pytest.FixtureRequest, Path], dict[str, str]],
+) -> None:
+    settings = settings_of(request, house.folder)
+    with house.relay(**settings) as relay, house.celery(**settings) as celery:
+        create(house, 50)
+        until(lambda: all_told_once(house, 50), [relay, celery])

@@ -47,10 +47,10 @@ def command(
 
 def test_settings_are_checked(house: House) -> None:
     assert command(house, "check-config").returncode == 0
-    missing = command(house, "check-config", without="redis_url")
+    missing = command(house, "check-config", without="broker_url")
     assert (missing.returncode, missing.stderr) == (
         2,
-        "settings: NOTIFY_LETTERS_REDIS_URL is required but not set\n",
+        "settings: NOTIFY_LETTERS_BROKER_URL is required but not set\n",
     )
     wrong = command(house, "check-config", lease_seconds="soon")
     assert wrong.returncode == 2
