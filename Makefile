@@ -154,6 +154,11 @@ bench-content: setup ## texts, emails, numbers and spreadsheet rows a second on 
 drill-idle-bodies: setup ## 4,096 clients that owe one byte of a body, then 60 that owe one of 10 MB: who else waits
 	@$(BIN)/python tests/load/drill_idle_bodies.py
 
+TEXTS ?= 400
+.PHONY: drill-ambiguous
+drill-ambiguous: setup ## texts whose provider takes them and answers late, resets or answers nonsense: none is doubled (TEXTS=400)
+	@$(BIN)/python tests/load/drill_ambiguous.py --texts $(TEXTS)
+
 # --- housekeeping ------------------------------------------------------------------------------------------------
 
 S ?=

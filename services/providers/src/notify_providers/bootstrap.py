@@ -87,15 +87,19 @@ def parts_for_workers(settings: Settings) -> Parts:
 
 def registrations(parts: Parts) -> list[Registration]:
     """The gRPC services of this context."""
-    pager = Pager(parts.settings.page_token_secret.get_secret_value().encode())
+    settings = parts.settings
+    pager = Pager(settings.page_token_secret.get_secret_value().encode())
     uow = parts.uow
+    reader = CallbackReader(settings.providers, settings.callbacks_per_second)
     return [
         Registration(
-            add_DispatchServiceServicer_to_server, dispatch.DispatchServicer(uow, pager), dispatch.SERVICE
+            add_DispatchServiceServicer_to_server,
+            dispatch.DispatchServicer(uow, pager, settings.retention_days),
+            dispatch.SERVICE,
         ),
         Registration(
             add_ReceiptsServiceServicer_to_server,
-            receipts.ReceiptsServicer(uow, CallbackReader(parts.settings.providers)),
+            receipts.ReceiptsServicer(uow, reader),
             receipts.SERVICE,
         ),
         Registration(

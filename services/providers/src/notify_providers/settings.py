@@ -41,6 +41,9 @@ class Settings(DatabaseSettings):
     providers: dict[str, ProviderSettings] = Field(default_factory=load_provider_settings)
     """Settings of each provider by name; each provider's module declares its own variables."""
 
+    callbacks_per_second: Annotated[float, Field(ge=1, le=100_000)] = 1000.0
+    """Calls of one provider that each process reads in the long run; five times as many at once."""
+
     sandbox_live_messages: bool | None = None
     """Whether the sandbox takes messages of live and team keys, which then reach nobody. By default it does
     in the environments `local` and `staging`; elsewhere it can't. Those of test keys it takes anywhere."""
@@ -54,8 +57,11 @@ class Settings(DatabaseSettings):
     """How long delivery events are kept; a consumer that was away for longer has missed some."""
     unmatched_keep_days: Annotated[float, Field(gt=0, le=365)] = 7.0
     """How long receipts are kept whose dispatch can't be told."""
-    dispatch_keep_days: Annotated[float, Field(ge=30, le=3650)] = 365.0
-    """How long dispatches that were sent or given up are kept, with their attempts and receipts."""
+    unmatched_keep_count: Annotated[int, Field(ge=1_000, le=100_000_000)] = 200_000
+    """The newest of them that are kept: they may be anybody's inventions."""
+    retention_days: Annotated[int, Field(ge=1, le=365)] = 7
+    """How long a dispatch is kept whose hand-over names no time, with its attempts and receipts: longer than
+    what hands over may go on repeating it."""
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

@@ -3,15 +3,16 @@
 import os
 import subprocess
 import sys
-from datetime import timedelta
+from dataclasses import replace
 
 import pytest
-from notify_common import clock
 from notify_common.db.migrations import schema_differences
 from notify_providers.store.tables import metadata
 from notify_testing.rpc import certificates
 
-from .conftest import PAGE_SECRET, House
+from . import fake_mmg
+from .conftest import PAGE_SECRET, House, eventually
+from .fake_mmg import FakeMmg
 from .messages import sms
 
 
@@ -105,19 +106,52 @@ def test_housekeeping_keeps_the_newest_and_deletes_the_rest(house: House) -> Non
     assert house.value("SELECT count(*) FROM sandbox_messages") == 0
 
 
-def test_housekeeping_deletes_old_dispatches_that_have_ended(house: House) -> None:
-    with clock.set_for_tests(clock.now() - timedelta(days=400)):
-        old, given_up, doubtful = sms(), sms("447700900901"), sms()
-    kept = sms()
-    house.take_over(old, given_up, doubtful, kept)
+def test_dispatches_are_deleted_with_all_that_became_of_them_when_their_time_is_over(house: House) -> None:
+    old, refused, kept = sms(), sms("447700900901"), replace(sms(), retention_days=30)
+    house.take_over(old, refused, kept)
     house.workers(house.parts()).settle()
-    house.run("UPDATE dispatches SET state = 'in-doubt' WHERE id = :id", id=doubtful.id)
+    times = house.rows("SELECT id, extract(epoch FROM expire_time - create_time) / 86400 FROM dispatches")
+    assert {str(id): int(days) for id, days in times} == {old.id: 7, refused.id: 7, kept.id: 30}
     house.workers(house.parts(), "housekeeping").settle()
-    assert house.value("SELECT count(*) FROM dispatches") == 4, "their ids alone don't make them old"
-    house.run("UPDATE dispatches SET create_time = now() - interval '400 days' WHERE id <> :id", id=kept.id)
+    assert house.value("SELECT count(*) FROM dispatches") == 3
+    house.run("UPDATE dispatches SET expire_time = expire_time - interval '8 days'")
     house.workers(house.parts(), "housekeeping").settle()
-    left = sorted([doubtful.id, kept.id])
-    assert [str(row.id) for row in house.rows("SELECT id FROM dispatches ORDER BY id")] == left
-    for table in ("attempts", "receipts"):
-        found = house.rows(f"SELECT DISTINCT dispatch_id AS id FROM {table} ORDER BY 1")
-        assert [str(row.id) for row in found] == left
+    for column, table in (("id", "dispatches"), ("dispatch_id", "attempts"), ("dispatch_id", "receipts")):
+        assert [str(id) for (id,) in house.rows(f"SELECT DISTINCT {column} FROM {table}")] == [kept.id]
+
+
+def test_what_was_not_sent_in_its_time_is_given_up_and_its_content_goes(house: House, mmg: FakeMmg) -> None:
+    waits, doubtful, parked, under_way = (sms(f"44770090000{n}") for n in range(4))
+    mmg.script("447700900001", fake_mmg.GARBAGE)
+    mmg.script("447700900003", fake_mmg.HANG)
+    house.hold_at_once("mmg")
+    house.take_over(doubtful, under_way)
+    with house.workers(house.parts(**mmg.settings)).running():
+        eventually(lambda: house.states() == {"in-doubt": 1, "queued": 1} and mmg.hanging == 1)
+        house.take_over(waits, parked)
+        house.run("UPDATE dispatches SET due_at = now() + interval '1 day' WHERE id = :id", id=waits.id)
+        house.run("UPDATE dispatches SET parked_at = now() WHERE id = :id", id=parked.id)
+        house.run("UPDATE dispatches SET expire_time = now() - interval '1 second'")
+        housekeeping = house.workers(house.parts(), "housekeeping")
+        assert housekeeping.step() == 3
+        assert house.states() == {"failed": 3, "queued": 1}, "a call under way is let end"
+        assert [str(id) for (id,) in house.rows("SELECT id FROM dispatches WHERE content IS NOT NULL")] == [
+            under_way.id
+        ]
+        for message in (waits, doubtful, parked):
+            assert house.kinds(message.id) == ["technical-failure"]
+        mmg.release()
+        eventually(lambda: house.kinds(under_way.id) == ["sent"])
+    housekeeping.settle()
+    assert house.value("SELECT count(*) FROM dispatches") == 0
+
+
+def test_only_so_many_receipts_of_unknown_messages_are_kept(house: House) -> None:
+    house.run(
+        "INSERT INTO unmatched_receipts"
+        " (dispatch_id, provider, reference, status, detail, kind, second_copy, provider_time)"
+        " SELECT gen_random_uuid(), 'mmg', n::text, '3', '', 'delivered', false, now()"
+        " FROM generate_series(1, 1200) n"
+    )
+    house.workers(house.parts(unmatched_keep_count=1000), "housekeeping").settle()
+    assert house.rows("SELECT min(reference::int), count(*) FROM unmatched_receipts") == [(201, 1000)]

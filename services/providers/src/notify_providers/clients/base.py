@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from notify_common.enums import Channel
 from notify_common.settings import SecretFiles
+from pydantic import IPvAnyNetwork, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from notify_providers.clients.http import HttpCaller
@@ -46,6 +47,15 @@ class ProviderSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Values given in code win over the environment, which wins over secret files."""
         return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+class CallbackSettings(ProviderSettings):
+    """Settings by which a provider's calls to us are known. Without any of them anybody's are believed."""
+
+    receipt_credentials: SecretStr | None = None
+    """Basic credentials that receipts need: one of these `user:password`, separated by spaces."""
+    receipt_networks: tuple[IPvAnyNetwork, ...] = ()
+    """Networks that receipts come from, as a JSON list such as `["192.0.2.0/24"]`."""
 
 
 class ProviderClient(Protocol):

@@ -7,12 +7,32 @@ from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import unquote, urlsplit
 
-from notify_providers.clients.base import Callback, CallbackAnswer, Rejected, error_answer
+from pydantic import SecretStr
+
+from notify_providers.clients.base import Callback, CallbackAnswer, CallbackSettings, Rejected, error_answer
 
 Network = IPv4Network | IPv6Network
+Pair = tuple[str, str]
+"""User and password."""
 
 
-def require_basic(callback: Callback, accepted: Iterable[tuple[str, str]]) -> None:
+def require_sender(settings: CallbackSettings, callback: Callback, own: Pair | None = None) -> None:
+    """Check a callback against whatever the settings ask for.
+
+    Args:
+        own: credentials that the provider was told to send.
+
+    Raises:
+        Rejected: it is not from the provider.
+    """
+    if settings.receipt_networks:
+        require_address(callback, settings.receipt_networks)
+    accepted = pairs_of(settings.receipt_credentials) + ([own] if own else [])
+    if accepted:
+        require_basic(callback, accepted)
+
+
+def require_basic(callback: Callback, accepted: Iterable[Pair]) -> None:
     """Check the Basic credentials of a callback against pairs of user and password (public-api.md §9.4).
 
     Every pair is compared, in a time that says nothing about how much of one is right.
@@ -56,7 +76,13 @@ def forbidden() -> CallbackAnswer:
     return error_answer(403, "Forbidden: invalid authentication token provided")
 
 
-def credentials_of(url: str) -> tuple[str, str] | None:
+def pairs_of(secret: SecretStr | None) -> list[Pair]:
+    """Return the pairs `user:password` that a setting holds, separated by spaces."""
+    words = secret.get_secret_value().split() if secret else []
+    return [(user, password) for user, _, password in (word.partition(":") for word in words)]
+
+
+def credentials_of(url: str) -> Pair | None:
     """Return user and password that stand in a URL, or None."""
     parts = urlsplit(url)
     if parts.username is None:

@@ -11,14 +11,14 @@ from pydantic_settings import SettingsConfigDict
 from notify_providers.clients.base import (
     Adapter,
     Callback,
-    ProviderSettings,
+    CallbackSettings,
     ReadReceipts,
     Rejected,
     Tools,
     error_answer,
     json_answer,
 )
-from notify_providers.clients.credentials import credentials_of, require_basic
+from notify_providers.clients.credentials import credentials_of, require_sender
 from notify_providers.clients.http import HttpAnswer, HttpRequest
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
 from notify_providers.domain.dispatch import Outcome
@@ -35,7 +35,7 @@ _DUPLICATE_ID: Final = ("5", "23")
 _TAKEN: Final = json_answer({"result": "success"})
 
 
-class MmgSettings(ProviderSettings):
+class MmgSettings(CallbackSettings):
     """What MMG needs: `NOTIFY_PROVIDERS_MMG_…`."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_PROVIDERS_MMG_")
@@ -45,7 +45,7 @@ class MmgSettings(ProviderSettings):
     api_key: SecretStr | None = None
     """The key, as it goes behind `Basic`."""
     receipt_url: SecretStr | None = None
-    """Where MMG shall report to; without it MMG's own settings decide. Receipts need its credentials."""
+    """Where MMG shall report to, else MMG's own settings decide. Receipts may have its credentials."""
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -69,9 +69,7 @@ class Mmg(Adapter[MmgSettings]):
 
     def read_receipts(self, settings: MmgSettings, callback: Callback) -> ReadReceipts:
         """As of Adapter. The content type decides nothing (public-api.md §9.2)."""
-        credentials = credentials_of(_receipt_url(settings))
-        if credentials:
-            require_basic(callback, [credentials])
+        require_sender(settings, callback, credentials_of(_receipt_url(settings)))
         fields = _fields(callback.body)
         status, reference = word(fields.get("status")), word(fields.get("CID"))
         missing = [name for name, value in (("status", status), ("CID", reference)) if not value]

@@ -48,7 +48,12 @@ Content = SmsContent | EmailContent | PrintContent
 
 @dataclass(frozen=True, slots=True)
 class NewDispatch:
-    """A message handed over to this context. `id` is the notification's and the only key it is known by."""
+    """A message handed over to this context.
+
+    Attributes:
+        id: the notification's, and the only key it is known by.
+        retention_days: for which it is kept.
+    """
 
     id: str
     service_id: str
@@ -57,6 +62,7 @@ class NewDispatch:
     request_id: str
     traceparent: str
     lane: Lane = Lane.API
+    retention_days: int = 7
 
     @property
     def channel(self) -> Channel:

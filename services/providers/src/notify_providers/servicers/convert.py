@@ -17,10 +17,13 @@ from notify_providers.domain.receipts import RecordedReceipt
 _EMPTY = SmsContent("", "", "")
 
 
-def new_dispatch(check: Checker, field: str, message: dispatch_pb2.Dispatch, *, printed: bool) -> NewDispatch:
+def new_dispatch(
+    retention_days: int, check: Checker, field: str, message: dispatch_pb2.Dispatch, *, printed: bool
+) -> NewDispatch:
     """Read a dispatch to take over; what its proto can't say is wrong with it is noted below `field`.
 
     Args:
+        retention_days: if the message names none.
         printed: whether it must be a letter; if not, it must be a text or an email.
     """
     allowed = ("print",) if printed else ("sms", "email")
@@ -42,6 +45,7 @@ def new_dispatch(check: Checker, field: str, message: dispatch_pb2.Dispatch, *, 
         request_id=message.origin_request_id,
         traceparent=message.traceparent,
         lane=enums.optional_from_proto(Lane, message.lane) or Lane.API,
+        retention_days=message.retention_days or retention_days,
     )
 
 

@@ -1,6 +1,7 @@
 """DispatchService."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import grpc
 from notify.providers.v1 import dispatch_pb2
@@ -24,8 +25,9 @@ SERVICE = pb.DESCRIPTOR.services_by_name["DispatchService"].full_name
 class DispatchServicer(DispatchServiceServicer):
     """Converts and calls use cases; the proto says what each method does."""
 
-    def __init__(self, uow: UnitOfWork, pager: Pager) -> None:
+    def __init__(self, uow: UnitOfWork, pager: Pager, retention_days: int) -> None:
         self._uow = uow
+        self._new = partial(convert.new_dispatch, retention_days)
         self._pager = pager
 
     def BatchDispatch(
@@ -33,7 +35,7 @@ class DispatchServicer(DispatchServiceServicer):
     ) -> pb.BatchDispatchResponse:
         with validating() as check:
             new = [
-                convert.new_dispatch(check, f"dispatches[{place}]", message, printed=False)
+                self._new(check, f"dispatches[{place}]", message, printed=False)
                 for place, message in enumerate(request.dispatches)
             ]
         accepted, duplicate = batch_dispatch(self._uow, new)
@@ -55,7 +57,7 @@ class DispatchServicer(DispatchServiceServicer):
                     check.fail("header", "should come first")
                 else:
                     letters += [
-                        convert.new_dispatch(check, f"chunk.dispatches[{place}]", message, printed=True)
+                        self._new(check, f"chunk.dispatches[{place}]", message, printed=True)
                         for place, message in enumerate(request.chunk.dispatches)
                     ]
             if len(letters) > letter_count:

@@ -5,10 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
-from notify_common import clock
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
@@ -32,6 +30,7 @@ from notify_providers.store.arrays import unnest, unnest_rows
 from notify_providers.store.tables import attempts, delivery_events, dispatch_queue, dispatches, receipts
 
 _ID = id_type()
+_DAY: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 day'", sa.Interval)
 _SECOND: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 second'", sa.Interval)
 
 
@@ -104,6 +103,7 @@ def insert_new(conn: Tx, new: Sequence[NewDispatch]) -> int:
             "request_id": sa.Text(),
             "traceparent": sa.Text(),
             "lane": sa.Text(),
+            "expire_time": sa.Integer(),
         },
         [
             (
@@ -115,15 +115,17 @@ def insert_new(conn: Tx, new: Sequence[NewDispatch]) -> int:
                 d.request_id,
                 d.traceparent,
                 d.lane,
+                d.retention_days,
             )
             for d in new
         ],
     )
-    columns = [
-        sa.cast(column, dispatches.c.content.type) if column.key == "content" else column for column in rows.c
-    ]
-    names = [column.key for column in rows.c]
-    statement = insert(dispatches).from_select(names, sa.select(*columns)).on_conflict_do_nothing()
+    stored: dict[str, sa.ColumnElement[Any]] = {column.key: column for column in rows.c}
+    stored["content"] = sa.cast(rows.c.content, dispatches.c.content.type)
+    stored["expire_time"] = sa.func.now() + rows.c.expire_time * _DAY
+    statement = (
+        insert(dispatches).from_select(list(stored), sa.select(*stored.values())).on_conflict_do_nothing()
+    )
     return conn.execute(statement).rowcount
 
 
@@ -199,6 +201,8 @@ def change_states(conn: Tx, changes: Sequence[Change]) -> None:
             due_at=sa.func.now() + new.c.delay * _SECOND,
             leased_until=None,
             lease_token=None,
+            parked_at=None,
+            park_reason=None,
             content=sa.case((new.c.keeps_content, dispatches.c.content)),
         )
         .where(dispatches.c.id == new.c.id)
@@ -307,21 +311,15 @@ def list_events(
     return events, next_cursor
 
 
-def trim(conn: Tx, keep_days: float, limit: int = 5000) -> int:
-    """Delete sent and failed dispatches that are older than `keep_days`, with their attempts and receipts.
+def trim(conn: Tx, limit: int = 5000) -> int:
+    """Delete up to `limit` sent and failed dispatches whose time is over, with their attempts and receipts.
 
-    At most `limit`; returns how many. Found by their ids, which are ordered by time (design.md §2.9).
+    Return how many.
     """
-    keep = timedelta(days=keep_days)
-    oldest_kept = str(UUID(int=int((clock.now() - keep).timestamp() * 1000) << 80))
     old = (
         sa.select(dispatches.c.id)
-        .where(
-            dispatches.c.id < oldest_kept,
-            dispatches.c.create_time < sa.func.now() - keep,
-            dispatches.c.state.in_((State.SENT, State.FAILED)),
-        )
-        .order_by(dispatches.c.id)
+        .where(dispatches.c.expire_time < sa.func.now(), dispatches.c.state.in_((State.SENT, State.FAILED)))
+        .order_by(dispatches.c.expire_time)
         .limit(limit)
         .with_for_update(skip_locked=True)
         .cte("old")
@@ -331,6 +329,26 @@ def trim(conn: Tx, keep_days: float, limit: int = 5000) -> int:
         for table in (attempts, receipts)
     ]
     return conn.execute(sa.delete(dispatches).where(dispatches.c.id == old.c.id).add_cte(*parts)).rowcount
+
+
+def lock_overdue(conn: Tx, limit: int = 500) -> list[tuple[str, Channel]]:
+    """Lock up to `limit` dispatches whose time is over and that are neither sent nor failed.
+
+    Return their ids and channels. One with a call under way is left out.
+    """
+    free = sa.or_(dispatches.c.leased_until.is_(None), dispatches.c.leased_until < sa.func.now())
+    rows = conn.execute(
+        sa.select(dispatches.c.id, dispatches.c.channel)
+        .where(
+            dispatches.c.expire_time < sa.func.now(),
+            dispatches.c.state.in_((State.QUEUED, State.IN_DOUBT)),
+            free,
+        )
+        .order_by(dispatches.c.expire_time)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [(row.id, Channel(row.channel)) for row in rows]
 
 
 def get(conn: Tx, service_id: str, dispatch_id: str) -> Dispatch | None:

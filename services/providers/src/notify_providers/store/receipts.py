@@ -60,14 +60,19 @@ def take_unmatched(conn: Tx, called: Sequence[tuple[str, str]]) -> list[Receipt]
     ]
 
 
-def trim_unmatched(conn: Tx, keep_days: float, limit: int = 5000) -> int:
-    """Delete up to `limit` unmatched receipts older than `keep_days`; returns how many."""
+def trim_unmatched(conn: Tx, keep_days: float, keep_count: int, limit: int = 5000) -> int:
+    """Delete up to `limit` unmatched receipts older than `keep_days` or beyond the newest `keep_count`.
+
+    Return how many.
+    """
+    t = unmatched_receipts
+    newest_surplus = sa.select(t.c.id).order_by(t.c.id.desc()).offset(keep_count).limit(1).scalar_subquery()
     old = (
-        sa.select(unmatched_receipts.c.id)
-        .where(unmatched_receipts.c.receive_time < sa.func.now() - timedelta(days=keep_days))
+        sa.select(t.c.id)
+        .where(sa.or_(t.c.receive_time < sa.func.now() - timedelta(days=keep_days), t.c.id <= newest_surplus))
         .limit(limit)
     )
-    return conn.execute(sa.delete(unmatched_receipts).where(unmatched_receipts.c.id.in_(old))).rowcount
+    return conn.execute(sa.delete(t).where(t.c.id.in_(old))).rowcount
 
 
 def list_receipts(conn: Tx, dispatch_id: str, limit: int) -> list[RecordedReceipt]:

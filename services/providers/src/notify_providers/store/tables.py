@@ -51,8 +51,10 @@ dispatches = Table(
     Column("content", JSONB(none_as_null=True)),
     Column("create_time", _instant, nullable=False, server_default=sa.func.now()),
     lane_column(),
+    Column("expire_time", _instant, nullable=False, server_default=sa.text("now() + interval '7 days'")),
     *lease_columns(),
 )
+Index("ix_dispatches_expire_time", dispatches.c.expire_time)
 Index(
     "ix_dispatches_channel_due",
     dispatches.c.channel,

@@ -6,9 +6,12 @@ from datetime import timedelta
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel
 from notify_common.feeds.producer import trim_feed
+from notify_common.logging import get_logger
 
-from notify_providers.domain.receipts import DeliveryEvent
+from notify_providers.domain.dispatch import State
+from notify_providers.domain.receipts import DeliveryEvent, Kind
 from notify_providers.store import dispatches, receipts
+from notify_providers.store.dispatches import Change, Event
 from notify_providers.store.tables import delivery_events
 
 
@@ -26,13 +29,31 @@ def list_events(
         return dispatches.list_events(conn, cursor, limit, channels)
 
 
-def trim_history(uow: UnitOfWork, event_days: float, unmatched_days: float, dispatch_days: float) -> int:
-    """Delete a bounded number of events, unmatched receipts and ended dispatches older than these days.
+def trim_history(uow: UnitOfWork, event_days: float, unmatched_days: float, unmatched_count: int) -> int:
+    """Delete a bounded number of old events and unmatched receipts, and of ended dispatches past their time.
 
     Return how many. A message that is handed over again after its dispatch was deleted would be sent again:
     keep dispatches for longer than an outbox row can wait.
     """
     with uow.begin() as conn:
         deleted = trim_feed(conn, delivery_events, timedelta(days=event_days))
-        deleted += receipts.trim_unmatched(conn, unmatched_days)
-        return deleted + dispatches.trim(conn, dispatch_days)
+        deleted += receipts.trim_unmatched(conn, unmatched_days, unmatched_count)
+        return deleted + dispatches.trim(conn)
+
+
+def give_up_overdue(uow: UnitOfWork) -> int:
+    """End a bounded number of dispatches that are not sent although their time is over; return how many.
+
+    Their content goes, and the news is that they failed, in one transaction: again, it changes nothing.
+    """
+    with uow.begin() as conn:
+        overdue = dispatches.lock_overdue(conn)
+        dispatches.change_states(
+            conn, [Change(id, State.FAILED, None, keeps_content=False) for id, _ in overdue]
+        )
+        dispatches.append_events(
+            conn, [Event(id, channel, Kind.TECHNICAL_FAILURE, "") for id, channel in overdue]
+        )
+    for id, channel in overdue:
+        get_logger().warning("dispatch given up: its time is over", dispatch_id=id, channel=channel)
+    return len(overdue)

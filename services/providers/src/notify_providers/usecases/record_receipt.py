@@ -27,7 +27,6 @@ def record_callback(
     try:
         read = reader.read_receipts(provider, callback)
     except Rejected as rejected:
-        get_logger().warning("callback rejected", provider=provider, reason=str(rejected))
         return False, rejected.answer
     if not read.receipts:
         get_logger().error("callback is about no message of ours", provider=provider)

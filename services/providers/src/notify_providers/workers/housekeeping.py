@@ -4,14 +4,14 @@ from notify_common import clock
 from notify_common.db.unit_of_work import UnitOfWork
 
 from notify_providers.settings import Settings
-from notify_providers.usecases.history import trim_history
+from notify_providers.usecases.history import give_up_overdue, trim_history
 from notify_providers.usecases.sandbox import trim_messages
 
 _EVERY_SECONDS = 60.0
 
 
 class Housekeeper:
-    """Trim the sandbox, the feed, unmatched receipts and old dispatches, in bounded bites, once a minute.
+    """Delete what is kept for a time only, in bounded bites, once a minute.
 
     Doing it again, or twice at once, changes nothing.
     """
@@ -21,13 +21,14 @@ class Housekeeper:
         self._due = float("-inf")
 
     def step(self, uow: UnitOfWork) -> int:
-        """Do one round if it is time and return how many rows it deleted; more than none asks for more."""
+        """Do one round if it is time and return how many rows it changed; more than none asks for more."""
         if clock.monotonic() < self._due:
             return 0
         settings = self._settings
         deleted = trim_messages(uow, settings.sandbox_keep_count, settings.sandbox_keep_days)
+        deleted += give_up_overdue(uow)
         deleted += trim_history(
-            uow, settings.event_keep_days, settings.unmatched_keep_days, settings.dispatch_keep_days
+            uow, settings.event_keep_days, settings.unmatched_keep_days, settings.unmatched_keep_count
         )
         if not deleted:
             self._due = clock.monotonic() + _EVERY_SECONDS
