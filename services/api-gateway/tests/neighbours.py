@@ -342,6 +342,12 @@ class Providers(DispatchServiceServicer, ReceiptsServiceServicer, SandboxService
         self.recorder.record("RecordReceipt", request)
         return self.callback_answer
 
+    def RecordInboundSms(self, request: Any, context: Any) -> Any:
+        self.recorder.record("RecordInboundSms", request)
+        return receipts_service_pb2.RecordInboundSmsResponse(
+            http_status=200, http_content_type="application/json", http_body=b'{"status":"ok"}'
+        )
+
     def GetDispatch(self, request: Any, context: Any) -> Any:
         self.recorder.record("GetDispatch", request)
         if request.dispatch_id not in self.timelines:

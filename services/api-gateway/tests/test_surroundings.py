@@ -236,6 +236,25 @@ def test_receipts_that_are_too_long(client: FlaskClient) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "provider"),
+    [
+        ("/notifications/sms/receive/mmg", "mmg"),
+        ("/notifications/sms/receive/firetext", "firetext"),
+        ("/notifications/inbound/pigeon", "pigeon"),
+    ],
+)
+def test_texts_that_people_send_are_passed_on(
+    client: FlaskClient, neighbours: Neighbours, path: str, provider: str
+) -> None:
+    response = client.post(path, data=b"\xff", content_type="x/y", headers={"Authorization": "Basic eDp5"})
+    assert (response.status_code, response.get_json()) == (200, {"status": "ok"})
+    [asked] = neighbours.recorder.requests("RecordInboundSms")
+    assert (asked.provider, asked.body, asked.content_type) == (provider, b"\xff", "x/y")
+    assert dict(asked.headers) == {"authorization": "Basic eDp5"}
+    assert not neighbours.recorder.requests("RecordReceipt")
+
+
 def test_receipts_of_nobody(client: FlaskClient, neighbours: Neighbours) -> None:
     neighbours.recorder.failures["RecordReceipt"] = NotifyError("PROVIDER_NOT_FOUND")
     response = client.post("/notifications/receipts/pigeon", json=RECEIPT)

@@ -59,6 +59,8 @@ class Settings(DatabaseSettings):
     """How long receipts are kept whose dispatch can't be told."""
     unmatched_keep_count: Annotated[int, Field(ge=1_000, le=100_000_000)] = 200_000
     """The newest of them that are kept: they may be anybody's inventions."""
+    inbound_keep_days: Annotated[float, Field(ge=1, le=365)] = 7.0
+    """How long texts are kept that people send; a consumer that was away for longer has missed some."""
     retention_days: Annotated[int, Field(ge=1, le=365)] = 7
     """How long a dispatch is kept whose hand-over names no time, with its attempts and receipts: longer than
     what hands over may go on repeating it."""

@@ -6,7 +6,7 @@ import struct
 import threading
 from collections import defaultdict, deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 from notify_providers.clients.mmg import MmgSettings
 
@@ -28,12 +28,22 @@ _BODIES = {
     GARBAGE: b"<html>OK</html>",
     NOTHING: b"",
     HUGE: b" " * 200_000,
-    ERROR_INSIDE: b'{"Error":"206","Description":"Some kind of error"}',
 }
 
 
 class FakeMmg:
-    """Takes messages. What it does with the next call for a number can be scripted; otherwise it takes it."""
+    """Takes messages of MMG's JSON interface.
+
+    What it does with the next call for a number can be scripted; otherwise it takes it.
+    """
+
+    path = "/jsonv2a/api.php"
+    number_field = "MSISDN"
+    id_field = "cid"
+    bodies: ClassVar[dict[str, bytes]] = {
+        OK: b'{"Reference":"1"}',
+        ERROR_INSIDE: b'{"Error":"206","Description":"Some kind of error"}',
+    }
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -49,7 +59,7 @@ class FakeMmg:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                fake._serve(self, json.loads(body))
+                fake._serve(self, fake.read(body))
 
             def log_message(self, *_: object) -> None:
                 return
@@ -64,7 +74,7 @@ class FakeMmg:
     @property
     def url(self) -> str:
         """Where it takes messages."""
-        return f"http://127.0.0.1:{self._server.server_port}/jsonv2a/api.php"
+        return f"http://127.0.0.1:{self._server.server_port}{self.path}"
 
     @property
     def settings(self) -> dict[str, object]:
@@ -84,12 +94,17 @@ class FakeMmg:
     @property
     def ids(self) -> list[str]:
         """Our ids of the messages of all calls, in their order."""
-        return [message["cid"] for message in self.messages]
+        return [message[self.id_field] for message in self.messages]
 
     @property
     def hanging(self) -> int:
         """Calls that are waiting for `release`."""
         return self._hanging
+
+    def read(self, body: bytes) -> dict[str, Any]:
+        """The message that a request's body holds."""
+        message: dict[str, Any] = json.loads(body)
+        return message
 
     def script(self, number: str, *behaviours: str) -> None:
         """What the next calls for a number meet."""
@@ -109,7 +124,7 @@ class FakeMmg:
         with self._lock:
             self.messages.append(message)
             self.authorizations.append(handler.headers["Authorization"])
-            script = self._scripts[message["MSISDN"]]
+            script = self._scripts[message[self.number_field]]
             behaviour = script.popleft() if script else OK
             self._hanging += behaviour == HANG
         if behaviour == HANG:
@@ -126,7 +141,7 @@ class FakeMmg:
             handler.connection.close()
             return
         status = _STATUSES.get(behaviour, 200)
-        answer = _BODIES.get(behaviour, b'{"Reference":"1"}')
+        answer = {**_BODIES, **self.bodies}.get(behaviour, self.bodies[OK])
         try:
             handler.send_response(status)
             handler.send_header("Content-Length", str(len(answer)))

@@ -5,17 +5,30 @@ service is given back: what is in either, and who may call, is that service's bu
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Request, Response, request
-from notify.providers.v1.receipts_service_pb2 import RecordReceiptRequest
+from notify.providers.v1.receipts_service_pb2 import (
+    RecordInboundSmsRequest,
+    RecordInboundSmsResponse,
+    RecordReceiptRequest,
+    RecordReceiptResponse,
+)
 from werkzeug.exceptions import RequestHeaderFieldsTooLarge, RequestURITooLarge
 
 from notify_gateway.clients import Clients
 from notify_gateway.public.body import read
 
-RECEIPT_ROUTES: Final[Mapping[str, str]] = {"/notifications/sms/mmg": "mmg"}
+RECEIPT_ROUTES: Final[Mapping[str, str]] = {
+    "/notifications/sms/mmg": "mmg",
+    "/notifications/sms/firetext": "firetext",
+}
 """Routes that the contract fixes, by the provider that calls; every other calls `/…/receipts/<name>`."""
+INBOUND_ROUTES: Final[Mapping[str, str]] = {
+    "/notifications/sms/receive/mmg": "mmg",
+    "/notifications/sms/receive/firetext": "firetext",
+}
+"""The same for texts that people send; every other provider calls `/…/inbound/<name>`."""
 
 _MAX_BODY_BYTES: Final = 64 * 1024
 _MAX_TEXT: Final = 8 * 1024
@@ -31,31 +44,41 @@ def blueprint(clients: Clients, trusted_proxy_count: int) -> Blueprint:
     routes = Blueprint("callbacks", __name__)
 
     def record_receipt(provider: str) -> Response:
-        request.max_content_length = _MAX_BODY_BYTES
-        answer = clients.receipts.RecordReceipt(
-            RecordReceiptRequest(
-                provider=provider,
-                body=read(request),
-                content_type=_bounded(request.content_type or ""),
-                headers=_headers(request),
-                query=_query(request),
-                client_address=_client_address(request, trusted_proxy_count),
-            )
-        )
-        response = Response(answer.http_body, answer.http_status)
-        # Flask would name a type of its own
-        response.headers.pop("Content-Type", None)
-        if answer.http_content_type:
-            response.headers["Content-Type"] = answer.http_content_type
-        response.headers.extend(answer.http_headers)
-        return response
+        return _answer(clients.receipts.RecordReceipt(RecordReceiptRequest(**wrapped(provider))))
 
-    for path, provider in RECEIPT_ROUTES.items():
-        routes.add_url_rule(
-            path, f"receipt-{provider}", record_receipt, defaults={"provider": provider}, methods=["POST"]
-        )
-    routes.add_url_rule("/notifications/receipts/<provider>", "receipt", record_receipt, methods=["POST"])
+    def record_inbound(provider: str) -> Response:
+        return _answer(clients.receipts.RecordInboundSms(RecordInboundSmsRequest(**wrapped(provider))))
+
+    def wrapped(provider: str) -> dict[str, Any]:
+        request.max_content_length = _MAX_BODY_BYTES
+        return {
+            "provider": provider,
+            "body": read(request),
+            "content_type": _bounded(request.content_type or ""),
+            "headers": _headers(request),
+            "query": _query(request),
+            "client_address": _client_address(request, trusted_proxy_count),
+        }
+
+    for kind, fixed, record in (
+        ("receipts", RECEIPT_ROUTES, record_receipt),
+        ("inbound", INBOUND_ROUTES, record_inbound),
+    ):
+        for path, provider in fixed.items():
+            defaults = {"provider": provider}
+            routes.add_url_rule(path, f"{kind}-{provider}", record, defaults=defaults, methods=["POST"])
+        routes.add_url_rule(f"/notifications/{kind}/<provider>", kind, record, methods=["POST"])
     return routes
+
+
+def _answer(said: RecordReceiptResponse | RecordInboundSmsResponse) -> Response:
+    response = Response(said.http_body, said.http_status)
+    # Flask would name a type of its own
+    response.headers.pop("Content-Type", None)
+    if said.http_content_type:
+        response.headers["Content-Type"] = said.http_content_type
+    response.headers.extend(said.http_headers)
+    return response
 
 
 def _headers(asked: Request) -> dict[str, str]:

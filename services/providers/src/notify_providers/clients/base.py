@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from notify_providers.clients.http import HttpCaller
 from notify_providers.domain.dispatch import CallResult
+from notify_providers.domain.inbound import InboundSms
 from notify_providers.domain.message import Message
 from notify_providers.domain.receipts import Receipt
 from notify_providers.domain.routing import Provider, UnknownOutcomeRule
@@ -56,6 +57,14 @@ class CallbackSettings(ProviderSettings):
     """Basic credentials that receipts need: one of these `user:password`, separated by spaces."""
     receipt_networks: tuple[IPvAnyNetwork, ...] = ()
     """Networks that receipts come from, as a JSON list such as `["192.0.2.0/24"]`."""
+
+
+class InboundSettings(CallbackSettings):
+    """Settings of a provider that also brings the texts that people send to numbers of ours."""
+
+    inbound_credentials: SecretStr | None = None
+    """Basic credentials that such calls need: one of these `user:password`, separated by spaces. Without them
+    none is taken."""
 
 
 class ProviderClient(Protocol):
@@ -121,6 +130,14 @@ class ReadReceipts:
     answer: CallbackAnswer
 
 
+@dataclass(frozen=True, slots=True)
+class ReadInbound:
+    """The text that a callback brings, and how it is answered once that is kept."""
+
+    text: InboundSms
+    answer: CallbackAnswer
+
+
 class Rejected(Exception):
     """A callback that can't be used, or that is not from the provider.
 
@@ -167,6 +184,20 @@ class Adapter(ABC, Generic[S]):
             NotImplementedError: it reports in no such way.
         """
         raise NotImplementedError
+
+    def read_inbound(self, settings: S, callback: Callback) -> ReadInbound:
+        """Check who calls and read the text that somebody sent to a number of ours.
+
+        Raises:
+            Rejected: it is not from the provider, or can't be read.
+            NotImplementedError: it brings none.
+        """
+        raise NotImplementedError
+
+    @property
+    def receives(self) -> bool:
+        """Whether it calls with texts that people send."""
+        return type(self).read_inbound is not Adapter.read_inbound
 
     @property
     def reports(self) -> bool:

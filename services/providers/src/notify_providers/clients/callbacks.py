@@ -1,18 +1,27 @@
 """Reading providers' calls to us, whoever they are from."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from notify_common import clock
 from notify_common.errors import NotifyError
 from notify_common.logging import get_logger
 from prometheus_client import Counter
 
-from notify_providers.clients.base import Callback, ProviderSettings, ReadReceipts, Rejected, error_answer
+from notify_providers.clients.base import (
+    Callback,
+    ProviderSettings,
+    ReadInbound,
+    ReadReceipts,
+    Rejected,
+    error_answer,
+)
 from notify_providers.clients.registry import BY_NAME
 from notify_providers.domain.budget import Budgets
 
 _CALLBACKS = Counter("notify_provider_callbacks_total", "Calls of providers to us.", ["provider", "result"])
+
+R = TypeVar("R")
 
 _BURST_SECONDS: Final = 5.0
 _REJECTED_A_SECOND: Final = 1.0
@@ -47,9 +56,24 @@ class CallbackReader:
         adapter = BY_NAME.get(provider)
         if adapter is None or not adapter.reports:
             raise NotifyError("PROVIDER_NOT_FOUND", "no provider of this name sends receipts")
+        return self._read(provider, callback, adapter.read_receipts)
+
+    def read_inbound(self, provider: str, callback: Callback) -> ReadInbound:
+        """Check who calls and read the text that somebody sent to a number of ours.
+
+        Raises:
+            Rejected: it is not from the provider, can't be read, or is one too many.
+            NotifyError: PROVIDER_NOT_FOUND, no provider of this name brings texts.
+        """
+        adapter = BY_NAME.get(provider)
+        if adapter is None or not adapter.receives:
+            raise NotifyError("PROVIDER_NOT_FOUND", "no provider of this name brings texts")
+        return self._read(provider, callback, adapter.read_inbound)
+
+    def _read(self, provider: str, callback: Callback, rules: Callable[[Any, Callback], R]) -> R:
         now = clock.monotonic()
         try:
-            read = adapter.read_receipts(self._settings[provider], callback)
+            read = rules(self._settings[provider], callback)
         except Rejected as rejected:
             if not self._rejected.take((provider, callback.client_address), now):
                 _CALLBACKS.labels(provider, "throttled").inc()

@@ -9,7 +9,14 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from notify_providers.clients.base import Callback, CallbackAnswer, CallbackSettings, Rejected, error_answer
+from notify_providers.clients.base import (
+    Callback,
+    CallbackAnswer,
+    CallbackSettings,
+    InboundSettings,
+    Rejected,
+    error_answer,
+)
 
 Network = IPv4Network | IPv6Network
 Pair = tuple[str, str]
@@ -30,6 +37,15 @@ def require_sender(settings: CallbackSettings, callback: Callback, own: Pair | N
     accepted = pairs_of(settings.receipt_credentials) + ([own] if own else [])
     if accepted:
         require_basic(callback, accepted)
+
+
+def require_inbound_sender(settings: InboundSettings, callback: Callback) -> None:
+    """Check that who brings a text has credentials; where the settings hold none, nobody has.
+
+    Raises:
+        Rejected: it is not from the provider.
+    """
+    require_basic(callback, pairs_of(settings.inbound_credentials))
 
 
 def require_basic(callback: Callback, accepted: Iterable[Pair]) -> None:

@@ -1,8 +1,11 @@
 """MMG, a provider of text messages (pipeline.md §3.1, public-api.md §9.2)."""
 
 import json
+import re
+import sys
 from functools import partial
 from typing import Annotated, Any, Final, Self
+from urllib.parse import unquote_plus
 
 from notify_common.enums import Channel
 from pydantic import Field, SecretStr, model_validator
@@ -11,19 +14,21 @@ from pydantic_settings import SettingsConfigDict
 from notify_providers.clients.base import (
     Adapter,
     Callback,
-    CallbackSettings,
+    InboundSettings,
+    ReadInbound,
     ReadReceipts,
     Rejected,
     Tools,
     error_answer,
     json_answer,
 )
-from notify_providers.clients.credentials import credentials_of, require_sender
+from notify_providers.clients.credentials import credentials_of, require_inbound_sender, require_sender
 from notify_providers.clients.http import HttpAnswer, HttpRequest
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
 from notify_providers.domain.dispatch import Outcome
+from notify_providers.domain.inbound import InboundSms, international, national
 from notify_providers.domain.message import Message, SmsContent
-from notify_providers.domain.receipts import Kind, Receipt, london_time, message_id, word
+from notify_providers.domain.receipts import Kind, Receipt, london_time, message_id, utc_time, word
 
 _KINDS: Final = {
     "2": Kind.PERMANENT_FAILURE,
@@ -32,10 +37,13 @@ _KINDS: Final = {
     "5": Kind.PERMANENT_FAILURE,
 }
 _DUPLICATE_ID: Final = ("5", "23")
+_ESCAPE: Final = re.compile(r"""\\(?:[nrt\\'"]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})""")
+_ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
+_INBOUND: Final = ("MSISDN", "Number", "Message")
 _TAKEN: Final = json_answer({"result": "success"})
 
 
-class MmgSettings(CallbackSettings):
+class MmgSettings(InboundSettings):
     """What MMG needs: `NOTIFY_PROVIDERS_MMG_…`."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_PROVIDERS_MMG_")
@@ -92,6 +100,27 @@ class Mmg(Adapter[MmgSettings]):
         )
         return ReadReceipts([receipt], _TAKEN)
 
+    def read_inbound(self, settings: MmgSettings, callback: Callback) -> ReadInbound:
+        """As of Adapter. The body is read before the credentials are looked at (public-api.md §9.4)."""
+        fields = _fields(callback.body)
+        require_inbound_sender(settings, callback)
+        missing = [name for name in _INBOUND if not isinstance(fields.get(name), str)]
+        if missing:
+            raise Rejected(
+                f"{' and '.join(missing)} missing",
+                error_answer(400, f"MMG inbound text failed: {' and '.join(missing)} missing"),
+            )
+        received = fields.get("DateRecieved")
+        text = InboundSms(
+            provider=self.name,
+            reference=word(fields.get("ID")),
+            source_number=international(fields["MSISDN"]),
+            destination_number=national(fields["Number"]),
+            content=_decoded(fields["Message"]),
+            provider_time=utc_time(_decoded(received)) if isinstance(received, str) else None,
+        )
+        return ReadInbound(text, json_answer({"status": "ok"}))
+
 
 def _request(settings: MmgSettings, message: Message) -> HttpRequest:
     """A text for MMG's JSON interface, with our id as its `cid`."""
@@ -127,6 +156,24 @@ def _judge(answer: HttpAnswer) -> Verdict:
     if isinstance(said, dict) and said.get("Error"):
         return Verdict(Outcome.RETRYABLE, "provider_error")
     return ACCEPTED
+
+
+def _decoded(text: str) -> str:
+    """A text as it was written: percent-decoded, `+` for spaces, escapes such as `\\n` or `\\u00e9` resolved.
+
+    An escape that means nothing stays as it is.
+    """
+    written = _ESCAPE.sub(_resolved, unquote_plus(text, errors="replace"))
+    # halves of characters that were escaped one by one become one, others unreadable
+    return written.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "")
+
+
+def _resolved(escape: re.Match[str]) -> str:
+    simple = _ESCAPES.get(escape[0][1])
+    if simple is not None:
+        return simple
+    number = int(escape[0][2:], 16)
+    return chr(number) if number <= sys.maxunicode else escape[0]
 
 
 def _fields(body: bytes) -> dict[str, Any]:

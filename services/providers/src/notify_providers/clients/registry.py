@@ -7,12 +7,14 @@ from notify_common.enums import Channel
 from notify_common.settings import load_settings
 
 from notify_providers.clients.base import Adapter, ProviderClient, ProviderSettings, Tools
+from notify_providers.clients.firetext import Firetext
 from notify_providers.clients.mmg import Mmg
 from notify_providers.clients.sandbox import Sandbox
 
 ADAPTERS: Final[tuple[Adapter[Any], ...]] = (
     *(Sandbox(channel) for channel in Channel),
     Mmg(),
+    Firetext(),
 )
 
 BY_NAME: Final[Mapping[str, Adapter[Any]]] = {adapter.name: adapter for adapter in ADAPTERS}

@@ -1,7 +1,7 @@
 """What providers report on messages, once it has been read."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -33,6 +33,7 @@ class Receipt:
         kind: the delivery event it stands for.
         provider_time: when the provider says it happened; None if it doesn't say.
         second_copy: it says that a repeated hand-over was turned away because the message was there already.
+        kind_after_pending: the event in place of `kind` if the provider had reported `pending` before.
     """
 
     provider: str
@@ -43,6 +44,7 @@ class Receipt:
     kind: Kind
     provider_time: datetime | None
     second_copy: bool = False
+    kind_after_pending: Kind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,19 @@ def message_id(reference: str) -> str | None:
 
 def london_time(value: object) -> datetime | None:
     """Return a provider's time, None if it can't be read. It is London time unless it has an offset."""
+    return _time(value, _LONDON)
+
+
+def utc_time(value: object) -> datetime | None:
+    """As `london_time`, for a provider whose times are UTC."""
+    return _time(value, UTC)
+
+
+def _time(value: object, zone: tzinfo) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
         read = datetime.fromisoformat(value)
-        return (read if read.tzinfo else read.replace(tzinfo=_LONDON)).astimezone(UTC)
+        return (read if read.tzinfo else read.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -130,7 +130,7 @@ def attempt_to_proto(attempt: Attempt) -> dispatch_pb2.Attempt:
         number=attempt.number,
         provider=attempt.provider,
         start_time=timestamp(attempt.start_time),
-        end_time=timestamp(attempt.end_time) if attempt.end_time else None,
+        end_time=optional_timestamp(attempt.end_time),
         outcome=enum_value(dispatch_pb2.Attempt.Outcome, attempt.outcome) if attempt.outcome else None,
         reason=attempt.reason,
     )
@@ -155,6 +155,11 @@ def timestamp(moment: datetime) -> Timestamp:
     result = Timestamp()
     result.FromDatetime(moment)
     return result
+
+
+def optional_timestamp(moment: datetime | None) -> Timestamp | None:
+    """As `timestamp`; None stays None."""
+    return None if moment is None else timestamp(moment)
 
 
 def position_of(moment: datetime, id: str) -> tuple[str, str]:

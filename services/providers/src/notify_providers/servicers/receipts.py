@@ -13,12 +13,15 @@ from notify_providers.clients.base import Callback
 from notify_providers.clients.callbacks import CallbackReader
 from notify_providers.servicers import convert
 from notify_providers.usecases.history import list_events
+from notify_providers.usecases.inbound import list_inbound, record_inbound
 from notify_providers.usecases.record_receipt import record_callback
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ReceiptsService"].full_name
 _MAX_HEADERS = 32
 _MAX_TEXT = 8_192
 _MAX_EVENTS = 500
+# each may be as large as a callback, and all of them go into one answer
+_MAX_TEXTS = 50
 
 
 class ReceiptsServicer(ReceiptsServiceServicer):
@@ -31,15 +34,7 @@ class ReceiptsServicer(ReceiptsServiceServicer):
     def RecordReceipt(
         self, request: pb.RecordReceiptRequest, context: grpc.ServicerContext
     ) -> pb.RecordReceiptResponse:
-        with validating() as check:
-            check.number("headers", len(request.headers), 0, _MAX_HEADERS)
-            headers = {
-                check.text("headers", name, _MAX_TEXT): check.text("headers", value, _MAX_TEXT)
-                for name, value in request.headers.items()
-            }
-        headers["content-type"] = request.content_type
-        callback = Callback(request.body, headers, request.query, request.client_address)
-        new, answer = record_callback(self._uow, self._reader, request.provider, callback)
+        new, answer = record_callback(self._uow, self._reader, request.provider, _callback(request))
         return pb.RecordReceiptResponse(
             new_receipt=new,
             http_status=answer.status,
@@ -47,6 +42,38 @@ class ReceiptsServicer(ReceiptsServiceServicer):
             http_body=answer.body,
             http_headers=answer.headers,
         )
+
+    def RecordInboundSms(
+        self, request: pb.RecordInboundSmsRequest, context: grpc.ServicerContext
+    ) -> pb.RecordInboundSmsResponse:
+        new, answer = record_inbound(self._uow, self._reader, request.provider, _callback(request))
+        return pb.RecordInboundSmsResponse(
+            new_sms=new,
+            http_status=answer.status,
+            http_content_type=answer.content_type,
+            http_body=answer.body,
+            http_headers=answer.headers,
+        )
+
+    def ListInboundSmsEvents(
+        self, request: pb.ListInboundSmsEventsRequest, context: grpc.ServicerContext
+    ) -> pb.ListInboundSmsEventsResponse:
+        limit = page_size(request.page_size, default=_MAX_TEXTS, maximum=_MAX_TEXTS)
+        events, next_cursor = list_inbound(self._uow, request.cursor, limit)
+        messages = [
+            pb.InboundSmsEvent(
+                id=event.id,
+                provider=event.text.provider,
+                provider_reference=event.text.reference,
+                source_number=event.text.source_number,
+                destination_number=event.text.destination_number,
+                content=event.text.content,
+                provider_time=convert.optional_timestamp(event.text.provider_time),
+                receive_time=convert.timestamp(event.receive_time),
+            )
+            for event in events
+        ]
+        return pb.ListInboundSmsEventsResponse(events=messages, next_cursor=next_cursor)
 
     def ListDeliveryEvents(
         self, request: pb.ListDeliveryEventsRequest, context: grpc.ServicerContext
@@ -67,3 +94,14 @@ class ReceiptsServicer(ReceiptsServiceServicer):
             ],
             next_cursor=next_cursor,
         )
+
+
+def _callback(request: pb.RecordReceiptRequest | pb.RecordInboundSmsRequest) -> Callback:
+    with validating() as check:
+        check.number("headers", len(request.headers), 0, _MAX_HEADERS)
+        headers = {
+            check.text("headers", name, _MAX_TEXT): check.text("headers", value, _MAX_TEXT)
+            for name, value in request.headers.items()
+        }
+    headers["content-type"] = request.content_type
+    return Callback(request.body, headers, request.query, request.client_address)

@@ -55,6 +55,7 @@ def take_unmatched(conn: Tx, called: Sequence[tuple[str, str]]) -> list[Receipt]
             kind=Kind(row.kind),
             provider_time=row.provider_time,
             second_copy=row.second_copy,
+            kind_after_pending=Kind(row.kind_after_pending) if row.kind_after_pending else None,
         )
         for row in sorted(rows, key=lambda row: row.id)
     ]
@@ -83,6 +84,17 @@ def list_receipts(conn: Tx, dispatch_id: str, limit: int) -> list[RecordedReceip
     return [RecordedReceipt(row.provider, row.status, row.detail, row.receive_time) for row in rows]
 
 
+def reported_pending(conn: Tx, ids: Sequence[str]) -> set[tuple[str, str]]:
+    """Return which of the dispatches which provider has reported as pending: (dispatch id, provider)."""
+    wanted = unnest("wanted", id=(_ID, list(ids)))
+    rows = conn.execute(
+        sa.select(receipts.c.dispatch_id, receipts.c.provider).where(
+            receipts.c.dispatch_id == wanted.c.id, receipts.c.kind == Kind.PENDING
+        )
+    )
+    return {(row.dispatch_id, row.provider) for row in rows}
+
+
 def known(conn: Tx, candidates: Sequence[Receipt]) -> set[Sameness]:
     """Return which receipts are recorded already."""
     wanted = unnest("wanted", id=(_ID, [receipt.dispatch_id for receipt in candidates]))
@@ -106,6 +118,7 @@ def _insert(conn: Tx, table: Table, new: Sequence[Receipt]) -> set[Sameness]:
         "detail": sa.Text(),
         "kind": sa.Text(),
         "second_copy": sa.Boolean(),
+        "kind_after_pending": sa.Text(),
         "provider_time": sa.DateTime(timezone=True),
     }
     rows = unnest_rows(
@@ -121,6 +134,7 @@ def _insert(conn: Tx, table: Table, new: Sequence[Receipt]) -> set[Sameness]:
                 r.detail,
                 r.kind,
                 r.second_copy,
+                r.kind_after_pending,
                 r.provider_time,
             )
             for place, r in enumerate(new)

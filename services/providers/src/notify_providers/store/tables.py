@@ -34,6 +34,7 @@ def _receipt_columns() -> list[Column[Any]]:
         Column("detail", sa.Text, nullable=False),
         Column("kind", sa.Text, nullable=False),
         Column("second_copy", sa.Boolean, nullable=False),
+        Column("kind_after_pending", sa.Text),
         Column("provider_time", _instant),
         Column("receive_time", _instant, nullable=False, server_default=sa.func.now()),
     ]
@@ -139,6 +140,23 @@ delivery_events = feed_table(
     Column("provider", sa.Text, nullable=False),
     Column("event_time", _instant, nullable=False, server_default=sa.func.now()),
 )
+
+inbound_sms_events = feed_table(
+    "inbound_sms_events",
+    metadata,
+    id_column("id", nullable=False),
+    # what makes a text the same as another
+    Column("sameness", sa.Text, nullable=False),
+    Column("provider", sa.Text, nullable=False),
+    # what the provider calls it, or empty
+    Column("reference", sa.Text, nullable=False),
+    Column("source_number", sa.Text, nullable=False),
+    Column("destination_number", sa.Text, nullable=False),
+    Column("content", sa.Text, nullable=False),
+    Column("provider_time", _instant),
+    Column("receive_time", _instant, nullable=False, server_default=sa.func.now()),
+)
+Index("uq_inbound_sms_events_sameness", inbound_sms_events.c.sameness, unique=True)
 
 sandbox_messages = Table(
     "sandbox_messages",

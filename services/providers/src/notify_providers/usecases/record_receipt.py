@@ -1,6 +1,7 @@
 """Recording what providers report; the sandbox's receipts take the same way (design.md §3.8)."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.logging import get_logger
@@ -72,6 +73,7 @@ def apply_matched(conn: Tx, locked: Mapping[str, Locked], matched: Sequence[Rece
 
     Dispatches that `locked` shows as queued or in doubt become sent.
     """
+    matched = _settle_kinds(conn, matched)
     inserted = receipts.insert_matched(conn, matched)
     new = []
     for receipt in matched:
@@ -93,6 +95,22 @@ def apply_matched(conn: Tx, locked: Mapping[str, Locked], matched: Sequence[Rece
     )
     dispatches.append_events(conn, events)
     return new
+
+
+def _settle_kinds(conn: Tx, matched: Sequence[Receipt]) -> list[Receipt]:
+    """Give receipts whose meaning depends on an earlier `pending` the kind that follows from it."""
+    unsettled = [receipt.dispatch_id for receipt in matched if receipt.kind_after_pending]
+    if not unsettled:
+        return list(matched)
+    pending = receipts.reported_pending(conn, unsettled)
+    settled = []
+    for receipt in matched:
+        if receipt.kind is Kind.PENDING:
+            pending.add((receipt.dispatch_id, receipt.provider))
+        elif receipt.kind_after_pending and (receipt.dispatch_id, receipt.provider) in pending:
+            receipt = replace(receipt, kind=receipt.kind_after_pending)
+        settled.append(receipt)
+    return settled
 
 
 def _under_way(dispatch: Locked) -> bool:

@@ -5,6 +5,7 @@ from notify_common.db.unit_of_work import UnitOfWork
 
 from notify_providers.settings import Settings
 from notify_providers.usecases.history import give_up_overdue, trim_history
+from notify_providers.usecases.inbound import trim_inbound
 from notify_providers.usecases.sandbox import trim_messages
 
 _EVERY_SECONDS = 60.0
@@ -30,6 +31,7 @@ class Housekeeper:
         deleted += trim_history(
             uow, settings.event_keep_days, settings.unmatched_keep_days, settings.unmatched_keep_count
         )
+        deleted += trim_inbound(uow, settings.inbound_keep_days)
         if not deleted:
             self._due = clock.monotonic() + _EVERY_SECONDS
         return deleted

@@ -1,0 +1,175 @@
+"""Texts that people send to numbers of ours (public-api.md §9.4 and §9.5)."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from notify.providers.v1 import receipts_service_pb2 as pb
+from notify.providers.v1.receipts_service_pb2_grpc import ReceiptsServiceStub
+from notify_common.errors import NotifyError
+from notify_providers import bootstrap
+from notify_providers.clients.firetext import FiretextSettings
+from notify_providers.clients.mmg import MmgSettings
+from notify_testing.rpc import InProcessServer
+
+from .configured import provider_settings
+from .conftest import House, eventually
+from .test_callbacks import basic
+
+MMG = {
+    "ID": "some-id",
+    "MSISDN": "07700 900466",
+    "Message": "caf%C3%A9+%26+more%5Cn2",
+    "Number": "447418000001",
+    "DateRecieved": "2017-05-21+11%3A56%3A11",
+}
+FIRETEXT = {
+    "source": "447700900466",
+    "destination": "07418000002",
+    "message": "caf\u00e9 + 1%",
+    "time": "2017-05-21 11:56:11",
+}
+
+
+@pytest.fixture
+def taking(house: House) -> InProcessServer:
+    """The services, with credentials for both providers."""
+    settings = provider_settings(
+        mmg=MmgSettings.model_validate({"inbound_credentials": "username:testkey"}),
+        firetext=FiretextSettings.model_validate({"inbound_credentials": "notify:testkey"}),
+    )
+    parts = bootstrap.Parts(house.settings(providers=settings), connections=4)
+    house.made.append(parts)
+    return InProcessServer("providers", bootstrap.registrations(parts))
+
+
+def bring(server: InProcessServer, provider: str, body: bytes, who: str = "") -> pb.RecordInboundSmsResponse:
+    """How a call is answered that brings a text."""
+    headers = basic(who) if who else {}
+    request = pb.RecordInboundSmsRequest(provider=provider, body=body, headers=headers)
+    answer: pb.RecordInboundSmsResponse = ReceiptsServiceStub(server.channel()).RecordInboundSms(request)
+    return answer
+
+
+def bring_mmg(server: InProcessServer, **fields: Any) -> pb.RecordInboundSmsResponse:
+    """As `bring`, of MMG with credentials."""
+    return bring(server, "mmg", json.dumps(MMG | fields).encode(), "username:testkey")
+
+
+def events(server: InProcessServer) -> list[pb.InboundSmsEvent]:
+    """All news of texts, read as notifications reads them."""
+    stub = ReceiptsServiceStub(server.channel("notifications"))
+    found: list[pb.InboundSmsEvent] = []
+    cursor = ""
+    while True:
+        page = stub.ListInboundSmsEvents(pb.ListInboundSmsEventsRequest(cursor=cursor, page_size=2))
+        if not page.events:
+            return found
+        found += page.events
+        cursor = page.next_cursor
+
+
+def test_texts_are_kept_and_passed_on(house: House, taking: InProcessServer) -> None:
+    with taking as server:
+        first = bring_mmg(server)
+        second = bring(server, "firetext", urlencode(FIRETEXT).encode(), "notify:testkey")
+        for answer in (first, second):
+            assert (answer.http_status, answer.http_body, answer.new_sms) == (200, b'{"status":"ok"}\n', True)
+        eventually(lambda: len(events(server)) == 2)
+        mmg, firetext = events(server)
+    assert (mmg.provider, mmg.provider_reference) == ("mmg", "some-id")
+    assert (mmg.source_number, mmg.destination_number) == ("447700900466", "07418000001")
+    assert mmg.content == "caf\u00e9 & more\n2"
+    assert mmg.provider_time.ToDatetime(UTC) == datetime(2017, 5, 21, 11, 56, 11, tzinfo=UTC)
+    assert (firetext.provider, firetext.provider_reference) == ("firetext", "")
+    assert (firetext.source_number, firetext.destination_number) == ("447700900466", "07418000002")
+    assert firetext.content == "caf\u00e9 + 1%"
+    assert firetext.HasField("receive_time")
+
+
+def test_a_text_that_is_brought_again_is_kept_once(house: House, taking: InProcessServer) -> None:
+    with taking as server:
+        assert [bring_mmg(server).new_sms for _ in range(2)] == [True, False]
+        assert bring_mmg(server, Message="another").new_sms
+        assert bring_mmg(server, ID="another").new_sms
+    assert house.value("SELECT count(*) FROM inbound_sms_events") == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("caf%5Cu00e9", "caf\u00e9"),
+        ("%5Cud83d%5Cude00", "\U0001f600"),
+        ("%5Cud83d", "\ufffd"),
+        ("%5CU0001f600", "\U0001f600"),
+        ("%5CUffffffff", "\\Uffffffff"),
+        ("%5Cq%5C", "\\q\\"),
+        ("%5C%5Cn", "\\n"),
+        ("a%00b%5Cu0000", "ab"),
+        ("%ff", "\ufffd"),
+        ("100%", "100%"),
+        ("", ""),
+    ],
+)
+def test_what_mmg_escapes_is_read_as_it_was_written(
+    house: House, taking: InProcessServer, written: str, read: str
+) -> None:
+    with taking as server:
+        assert bring_mmg(server, Message=written).http_status == 200
+    assert house.value("SELECT content FROM inbound_sms_events") == read
+
+
+@pytest.mark.parametrize("sender", ["GOV.UK", "999", "\u202e\n07700", "x" * 400, ""])
+def test_a_sender_that_is_no_number_stays_as_it_is(
+    house: House, taking: InProcessServer, sender: str
+) -> None:
+    with taking as server:
+        assert bring_mmg(server, MSISDN=sender, DateRecieved="soon").new_sms
+    assert house.value("SELECT length(source_number) FROM inbound_sms_events") <= 255
+    assert house.value("SELECT provider_time FROM inbound_sms_events") is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "who", "status"),
+    [
+        ("mmg", b"{", "", 400),
+        ("mmg", b"{}", "", 401),
+        ("mmg", json.dumps(MMG).encode(), "", 401),
+        ("mmg", json.dumps(MMG).encode(), "username:wrong", 403),
+        ("mmg", b"{}", "username:testkey", 400),
+        ("mmg", b"[]", "username:testkey", 400),
+        ("mmg", json.dumps(MMG | {"Message": 1}).encode(), "username:testkey", 400),
+        ("firetext", urlencode(FIRETEXT).encode(), "", 401),
+        ("firetext", urlencode(FIRETEXT).encode(), "username:testkey", 403),
+        ("firetext", b"source=1", "notify:testkey", 400),
+        ("firetext", b"\xff", "notify:testkey", 400),
+    ],
+)
+def test_what_is_no_text_of_the_provider_s_is_refused_and_leaves_nothing(
+    house: House, taking: InProcessServer, provider: str, body: bytes, who: str, status: int
+) -> None:
+    with taking as server:
+        answer = bring(server, provider, body, who)
+    assert (answer.http_status, answer.new_sms) == (status, False)
+    assert json.loads(answer.http_body)["result"] == "error"
+    assert house.value("SELECT count(*) FROM inbound_sms_events") == 0
+
+
+def test_without_credentials_in_the_settings_nobody_brings_texts(server: InProcessServer) -> None:
+    assert bring(server, "mmg", json.dumps(MMG).encode(), "username:testkey").http_status == 403
+    with pytest.raises(NotifyError) as caught:
+        bring(server, "sandbox-sms", b"{}")
+    assert caught.value.reason == "PROVIDER_NOT_FOUND"
+
+
+def test_texts_are_kept_for_a_time_only(house: House, taking: InProcessServer) -> None:
+    with taking as server:
+        bring_mmg(server)
+        bring_mmg(server, ID="another")
+    house.run(
+        "UPDATE inbound_sms_events SET create_time = now() - interval '8 days' WHERE reference = 'another'"
+    )
+    house.workers(house.parts(), "housekeeping").settle()
+    assert house.rows("SELECT reference FROM inbound_sms_events") == [("some-id",)]
