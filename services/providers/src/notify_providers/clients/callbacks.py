@@ -71,7 +71,7 @@ class CallbackReader:
         return self._read(provider, callback, adapter.read_inbound)
 
     def _read(self, provider: str, callback: Callback, rules: Callable[[Any, Callback], R]) -> R:
-        now = clock.monotonic()
+        now = clock.now().timestamp()
         try:
             read = rules(self._settings[provider], callback)
         except Rejected as rejected:

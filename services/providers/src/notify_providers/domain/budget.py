@@ -25,11 +25,11 @@ class Budgets:
         """Use up one of a key's budget; return whether there was one.
 
         Args:
-            now: reading of a clock in seconds, never less than the one before.
+            now: reading of a clock in seconds; while it goes back, no budget grows.
         """
         with self._lock:
             left, at = self._left.pop(key, (self._burst, now))
-            left = min(self._burst, left + (now - at) * self._rate)
+            left = min(self._burst, left + max(0.0, now - at) * self._rate)
             allowed = left >= 1
             self._left[key] = (left - 1 if allowed else left, now)
             if len(self._left) > MAX_KEYS:

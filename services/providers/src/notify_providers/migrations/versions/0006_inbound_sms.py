@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from notify_common.feeds.producer import Xid8
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
