@@ -22,7 +22,6 @@ from notify_common.errors import NotifyError
 from notify_common.reasons import Code
 from notify_common.rpc import status
 from notify_common.rpc.options import channel_options
-from notify_common.rpc.tls import OPERATOR
 from notify_letters.settings import Settings as LettersSettings
 from notify_notifications.settings import Settings as NotificationsSettings
 from notify_providers.settings import Settings as ProvidersSettings
@@ -119,8 +118,8 @@ def channel(house: House, method: MethodDescriptor) -> Iterator[grpc.Channel]:
     """A channel of someone who may call the method."""
     service = method.containing_service.full_name
     context = service.split(".")[1]
-    caller = next(name for name in CALLERS[service] if name != OPERATOR)
-    files = house.stack.certificates[caller]
+    callers = CALLERS.get(f"{service}/{method.name}") or CALLERS[service]
+    files = house.stack.certificates[callers[0]]
     credentials = grpc.ssl_channel_credentials(
         files.ca.read_bytes(), files.key.read_bytes(), files.cert.read_bytes()
     )

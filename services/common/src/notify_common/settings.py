@@ -100,7 +100,9 @@ class ServiceSettings(BaseSettings):
     tls_key_file: ReadableFile
     """The private key (PEM) of that certificate."""
     allowed_callers: dict[str, list[str]] = {}
-    """Who may call: full gRPC service name -> names in the callers' certificates. Nobody else may."""
+    """Who may call: full name of a gRPC service, or `service/Method` where a method has a list of its own, ->
+    names in the callers' certificates. Nobody else may.
+    """
     reflection_enabled: bool = False
     """Whether the operator may ask the server for its protos."""
     otlp_endpoint: str | None = None

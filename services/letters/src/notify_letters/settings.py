@@ -9,6 +9,20 @@ from notify_common.settings import DatabaseSettings, ServiceAddress
 from pydantic import DirectoryPath, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+_LETTERS = "notify.letters.v1.LettersService"
+_ALLOWED_CALLERS = {
+    f"{_LETTERS}/BatchCreateLetters": ["notifications", "operator"],
+    f"{_LETTERS}/BatchCancelLetters": ["notifications", "operator"],
+    f"{_LETTERS}/ListLetterEvents": ["notifications", "operator"],
+    f"{_LETTERS}/GetLetter": ["api-gateway", "operator"],
+    f"{_LETTERS}/DownloadPdf": ["api-gateway", "operator"],
+    f"{_LETTERS}/GetPageImage": ["api-gateway", "operator"],
+    f"{_LETTERS}/StreamLettersAwaitingPrint": ["api-gateway", "operator"],
+    f"{_LETTERS}/BatchRecordReturnedLetters": ["api-gateway", "operator"],
+    f"{_LETTERS}/BatchRenderLetters": ["operator"],
+    "notify.letters.v1.PrintRunsService": ["api-gateway", "operator"],
+}
+
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -17,13 +31,7 @@ class Settings(DatabaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_LETTERS_")
 
-    allowed_callers: dict[str, list[str]] = Field(
-        default={
-            "notify.letters.v1.LettersService": ["notifications", "api-gateway", "operator"],
-            "notify.letters.v1.PrintRunsService": ["api-gateway", "operator"],
-        }
-    )
-    """Who may call: full gRPC service name -> names in the callers' certificates. Nobody else may."""
+    allowed_callers: dict[str, list[str]] = _ALLOWED_CALLERS
     app_role: str | None = None
     """`migrate`: the role that the service runs as, which gets its rights."""
     admin_target: ServiceAddress

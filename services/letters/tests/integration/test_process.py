@@ -94,7 +94,7 @@ def test_migrating_makes_the_bucket_and_may_be_repeated(house: House, fresh_data
 def test_who_may_call_what(house: House) -> None:
     socket = f"unix:{house.folder}/grpc"
     may = {
-        "notifications": (True, False),
+        "notifications": (False, False),
         "api-gateway": (True, True),
         "operator": (True, True),
         "providers": (False, False),

@@ -15,7 +15,6 @@ class Settings(DatabaseSettings):
     allowed_callers: dict[str, list[str]] = Field(
         default={"notify.notifications.v1.NotificationsService": ["api-gateway", "operator"]}
     )
-    """Who may call: full gRPC service name -> names in the callers' certificates. Nobody else may."""
     grpc_threads: Annotated[int, Field(ge=1, le=64)] = 4
     """Threads that serve calls: enough to keep a processor busy during commits (docs/adr/0010). More are
     worth it where calls wait for a thread (`grpc_server_pool_wait_seconds`).

@@ -15,8 +15,13 @@ from notify_providers.clients.registry import load_provider_settings
 _SERVICE = "notify.providers.v1"
 _SANDBOX_ENVIRONMENTS = ("local", "staging")
 _ALLOWED_CALLERS = {
-    f"{_SERVICE}.DispatchService": ["notifications", "letters", "api-gateway", "operator"],
-    f"{_SERVICE}.ReceiptsService": ["api-gateway", "notifications", "letters", "operator"],
+    f"{_SERVICE}.DispatchService/BatchDispatch": ["notifications", "operator"],
+    f"{_SERVICE}.DispatchService/SubmitPrintBatch": ["letters", "operator"],
+    f"{_SERVICE}.DispatchService/GetDispatch": ["api-gateway", "operator"],
+    f"{_SERVICE}.DispatchService/ListDispatches": ["operator"],
+    f"{_SERVICE}.DispatchService/ResolveDispatch": ["operator"],
+    f"{_SERVICE}.ReceiptsService/RecordReceipt": ["api-gateway", "operator"],
+    f"{_SERVICE}.ReceiptsService/ListDeliveryEvents": ["notifications", "operator"],
     f"{_SERVICE}.ProviderSettingsService": ["api-gateway", "operator"],
     f"{_SERVICE}.SandboxService": ["api-gateway", "operator"],
 }

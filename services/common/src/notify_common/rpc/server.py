@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -100,11 +101,12 @@ class Server:
         """Builds everything but listens nowhere yet.
 
         `service` (`admin`, `letters`, …) names the service in errors. `checks` decide its health. Raises
-        BootError when the allow-list names a gRPC service that is not among the registrations.
+        BootError when the allow-list names a gRPC service that is not among the registrations, or a method
+        that none of them has.
         """
         registrations = list(registrations)
         names = [registration.full_name for registration in registrations]
-        unknown = sorted(set(settings.allowed_callers) - set(names))
+        unknown = sorted(set(settings.allowed_callers) - _methods(names) - set(names))
         if unknown:
             raise BootError(f"allowed_callers names {', '.join(unknown)}, which this process does not serve")
         self._settings = settings
@@ -145,6 +147,14 @@ class Server:
         self._server.stop(grace).wait()
         self._ops.stop()
         get_logger().info("stopped")
+
+
+def _methods(grpc_services: Iterable[str]) -> set[str]:
+    """Returns the methods of gRPC services as `service/Method`."""
+    pool = descriptor_pool.Default()
+    return {
+        f"{name}/{method.name}" for name in grpc_services for method in pool.FindServiceByName(name).methods
+    }
 
 
 def _add_ops_services(

@@ -13,27 +13,31 @@ _NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 class AuthzInterceptor(ServerInterceptor):
-    """Compares the subject alternative names of the caller's certificate with the method's gRPC service's
-    list.
+    """Compares the subject alternative names of the caller's certificate with the method's list.
 
-    A service without a list is closed to everyone.
+    A method without a list of its own has its gRPC service's; without that it is closed to everyone.
     """
 
     def __init__(self, allowed: Mapping[str, Collection[str]], anyone: Collection[str] = ()) -> None:
-        """`allowed` is gRPC service -> names; services in `anyone` need no more than a certificate."""
+        """`allowed` is gRPC service, or `service/Method`, -> names; services in `anyone` need no more than a
+        certificate.
+        """
         super().__init__()
-        self._allowed = {service: frozenset(names) for service, names in allowed.items()}
+        self._allowed = {key: frozenset(names) for key, names in allowed.items()}
         self._anyone = frozenset(anyone)
 
     def around(self, method: Method) -> Around | None:
         """Guards every method of the services that are not open to anyone."""
         if method.service in self._anyone:
             return None
-        allowed = self._allowed.get(method.service, frozenset())
+        of_service = self._allowed.get(method.service, frozenset())
+        allowed = self._allowed.get(f"{method.service}/{method.name}", of_service)
 
         def guard(context: grpc.ServicerContext) -> AbstractContextManager[None]:
             if allowed.isdisjoint(tls.caller_names(context)):
-                raise NotifyError("CALLER_NOT_ALLOWED", f"the caller may not call {method.service}")
+                raise NotifyError(
+                    "CALLER_NOT_ALLOWED", f"the caller may not call {method.service}/{method.name}"
+                )
             return _NOTHING
 
         return guard
