@@ -130,7 +130,7 @@ def test_names_every_bad_key(admin: Admin) -> None:
     with pytest.raises(NotifyError) as caught:
         snapshots(admin, *bad)
     assert [violation.field for violation in caught.value.violations] == [
-        "keys[0].service_id",
+        "keys[0].key",
         "keys[1].service_id",
         "keys[2].template_version.service_id",
         "keys[2].template_version.template_id",

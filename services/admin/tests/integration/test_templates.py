@@ -188,7 +188,6 @@ def test_update_without_a_difference_makes_no_version(
     ("change", "paths", "reason"),
     [
         ({"version": 7, "content": "New"}, ["content"], "STALE_VERSION"),
-        ({"version": -1, "content": "New"}, ["content"], "INVALID_FIELD"),
         ({"content": "x" * 919}, ["content"], "MESSAGE_TOO_LONG"),
         ({"content": ""}, ["content"], "INVALID_FIELD"),
         ({"channel": common_pb2.CHANNEL_EMAIL}, ["channel"], "INVALID_FIELD"),

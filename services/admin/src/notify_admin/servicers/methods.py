@@ -16,7 +16,6 @@ from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.rpc.paging import Pager
 from notify_common.rpc.server import Registration
 
-from notify_admin.servicers.requests import check
 from notify_admin.store.mapping import Resource
 
 UseCase = Callable[[Any, Any], Message]
@@ -111,7 +110,6 @@ def _handler(begin: Any, method: Any, usecase: UseCase) -> Callable[..., Message
     resource = method.output_type.fields[0].name if method.output_type.fields else ""
 
     def handle(request: Message, context: grpc.ServicerContext) -> Message:
-        check(request)
         with begin() as tx:
             made = usecase(tx, request)
         return made if isinstance(made, answer) else answer(**{resource: made})

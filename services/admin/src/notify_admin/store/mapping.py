@@ -17,6 +17,7 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
+from notify.common.v1 import field_pb2
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
@@ -33,7 +34,7 @@ _Descriptor = Any
 """Of a message or field: the two implementations of protobuf have classes of their own."""
 
 _UNIQUE_VIOLATION: Final = "23505"
-_OUTPUT: Final = ("id", "version", "active", "archived", "create_time", "update_time", "revoke_time")
+_FIELD: Final[Any] = field_pb2.field
 _HIDDEN: Final = ("request_hash",)
 
 
@@ -54,7 +55,6 @@ class Resource(Generic[M]):
         missing: reason of the NotifyError for a row that there is not.
         taken: reason for a value that another row has and only one may have.
         order: fields by which lists are ordered; all with a hyphen in front for the other direction.
-        output: fields that a request can't set.
         renamed: path of a field -> the column that keeps it, where the names differ.
         computed: name -> expression, for fields and orders that are no columns of the table. A field of this
             name is only ever read.
@@ -71,7 +71,6 @@ class Resource(Generic[M]):
         missing: str,
         taken: str = "NAME_TAKEN",
         order: str = "create_time id",
-        output: Collection[str] = (),
         renamed: Mapping[str, str] | None = None,
         computed: Mapping[str, ColumnElement[Any]] | None = None,
         hidden: Collection[str] = (),
@@ -85,7 +84,6 @@ class Resource(Generic[M]):
         self._source = table if source is None else source
         self._columns: dict[str, ColumnElement[Any]] = {**{c.name: c for c in table.c}, **(computed or {})}
         self._computed = frozenset(computed or ())
-        self._output = {*_OUTPUT, *output}
         self._leaves = list(self._find_leaves(message.DESCRIPTOR, renamed or {}, unkept))
         forgotten = {c.name for c in table.c} - {leaf.column.name for leaf in self._leaves}
         if forgotten - {*hidden, *_HIDDEN}:
@@ -263,12 +261,18 @@ class Resource(Generic[M]):
         return {
             str(leaf.column.name): _stored(_parent(message, leaf.path), leaf.field, leaf.column)
             for leaf in self._leaves
-            if leaf.path not in self._output and leaf.field.name not in self._computed
+            if not _is_output(leaf.field) and leaf.field.name not in self._computed
         }
 
     def _settable(self) -> set[str]:
-        fixed = {"service_id", "user_id", "template_id", "created_by_id", "channel", *self._output}
-        paths = {leaf.path for leaf in self._leaves} - fixed - self._computed
+        paths = {
+            leaf.path
+            for leaf in self._leaves
+            if not _is_output(leaf.field)
+            and not _rules(leaf.field).immutable
+            and _rules(leaf.field).id != field_pb2.ID_PARENT
+            and leaf.field.name not in self._computed
+        }
         return paths | {path.partition(".")[0] for path in paths}
 
     def _equal(self, keys: Mapping[str, object]) -> list[ColumnElement[bool]]:
@@ -319,6 +323,17 @@ def _after(
     here = sa.tuple_(*(sa.cast(sa.literal(text, sa.Text), column.type) for text, column in pairs))
     row = sa.tuple_(*columns)
     return row < here if descending else row > here
+
+
+def _rules(field: _Descriptor) -> field_pb2.FieldRules:
+    rules: field_pb2.FieldRules = field.GetOptions().Extensions[_FIELD]
+    return rules
+
+
+def _is_output(field: _Descriptor) -> bool:
+    """Whether requests can't set a field, by its rules in the proto."""
+    rules = _rules(field)
+    return rules.output_only or rules.id == field_pb2.ID_OWN or field.name == "version"
 
 
 def _is_nested(field: _Descriptor) -> bool:

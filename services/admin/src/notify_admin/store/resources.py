@@ -26,7 +26,6 @@ SMS_SENDERS: Final = Resource(
     missing="SENDER_NOT_FOUND",
     order="-is_default -create_time -id",
     renamed={"sender": "value"},
-    output=["inbound_number_id"],
 )
 REPLY_TO_ADDRESSES: Final = Resource(
     service_pb2.ReplyToAddress,
@@ -76,7 +75,6 @@ VERSIONS: Final = Resource(
     template_versions,
     missing="TEMPLATE_NOT_FOUND",
     renamed={"id": "template_id", "created_by_id": "made_by_id", "create_time": "make_time"},
-    output=["letter_contact_block"],
     unkept=["service_id", "channel", "hidden", "created_by_email_address", "update_time"],
 )
 """What each version of a template holds by itself; `made_by_id` is who made the version."""
@@ -107,7 +105,6 @@ TEMPLATES: Final = Resource(
             "update_time"
         ),
     },
-    output=["hidden"],
     source=template_versions.join(templates, template_versions.c.template_id == templates.c.id).join(
         users, templates.c.created_by_id == users.c.id
     ),

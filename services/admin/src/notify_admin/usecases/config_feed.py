@@ -5,7 +5,6 @@ from typing import Any, Final
 from notify.admin.v1 import config_feed_service_pb2 as pb
 from notify.admin.v1.snapshot_pb2 import ServiceSnapshot, Snapshot, SnapshotKey
 from notify_common.db.unit_of_work import Tx
-from notify_common.errors import FieldViolation, invalid_field
 from notify_common.rpc import enums
 from notify_common.rpc.paging import page_size, that_fit
 
@@ -16,14 +15,11 @@ from notify_admin.store.resources import REPLY_TO_ADDRESSES, SERVICES, SMS_SENDE
 from notify_admin.usecases.senders import MOST_SENDERS
 
 MOST_MEMBERS: Final = 1000
-MOST_KEYS: Final = 100
 MOST_CHANGES: Final = 500
 
 
 def get_snapshots(tx: Tx, ask: pb.GetSnapshotsRequest) -> pb.GetSnapshotsResponse:
     """Read services and templates, each kind in as many statements however many there are."""
-    if not 1 <= len(ask.keys) <= MOST_KEYS:
-        raise invalid_field(FieldViolation("keys", f"should have between 1 and {MOST_KEYS} items"))
     service_ids = [key.service_id for key in ask.keys if key.WhichOneof("key") == "service_id"]
     versions = [_version_key(key) for key in ask.keys if key.WhichOneof("key") == "template_version"]
     services = _service_snapshots(tx, service_ids) if service_ids else {}
