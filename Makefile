@@ -113,6 +113,15 @@ test-contract: setup ## tests of the contracts between the parts
 test-e2e: setup ## tests of the whole house, real processes
 	@$(BIN)/pytest -q tests/e2e tests/chaos tests/deploy
 
+CASES ?=
+.PHONY: conformance
+conformance: setup ## all recorded cases against the stack that `make run` started (PORT=6011, CASES='file …')
+	@$(BIN)/python tests/conformance/run.py --base-url http://localhost:$(PORT) --workers $(if $(CASES),--cases $(CASES))
+
+.PHONY: count-lines
+count-lines: setup ## lines per route of the admin web app, all told (ADR 0011)
+	@$(BIN)/python tests/conformance/count_lines.py
+
 .PHONY: test
 test: proto lint types ## all checks and all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup

@@ -4,8 +4,13 @@ from functools import partial
 
 from notify.admin.v1 import (
     api_keys_service_pb2,
+    branding_service_pb2,
     config_feed_service_pb2,
+    inbound_numbers_service_pb2,
+    organisations_service_pb2,
+    service_settings_service_pb2,
     services_service_pb2,
+    template_folders_service_pb2,
     templates_service_pb2,
     users_service_pb2,
 )
@@ -17,15 +22,39 @@ from notify_common.rpc.server import Registration
 from notify_admin.servicers.methods import Gets, Lists, UseCase, registration
 from notify_admin.settings import Settings
 from notify_admin.store.api_keys import SHOWN
-from notify_admin.store.resources import API_KEYS, MEMBERS, SERVICES, TEMPLATES, USERS
+from notify_admin.store.resources import (
+    API_KEYS,
+    CALLBACKS,
+    DATA_RETENTION,
+    EMAIL_BRANDINGS,
+    LETTER_BRANDINGS,
+    SERVICES,
+    TEMPLATES,
+)
 from notify_admin.store.templates import LISTED
-from notify_admin.usecases import api_keys, config_feed, senders, services, templates, users
+from notify_admin.usecases import (
+    api_keys,
+    config_feed,
+    folders,
+    organisations,
+    senders,
+    services,
+    templates,
+    users,
+)
+from notify_admin.usecases import settings as settings_usecases
+from notify_admin.usecases.passwords import PasswordHasher
 
 _SERVICES = services_service_pb2.DESCRIPTOR.services_by_name["ServicesService"]
 _TEMPLATES = templates_service_pb2.DESCRIPTOR.services_by_name["TemplatesService"]
 _API_KEYS = api_keys_service_pb2.DESCRIPTOR.services_by_name["ApiKeysService"]
 _VERIFICATION = api_keys_service_pb2.DESCRIPTOR.services_by_name["ApiKeyVerificationService"]
 _USERS = users_service_pb2.DESCRIPTOR.services_by_name["UsersService"]
+_SETTINGS = service_settings_service_pb2.DESCRIPTOR.services_by_name["ServiceSettingsService"]
+_FOLDERS = template_folders_service_pb2.DESCRIPTOR.services_by_name["TemplateFoldersService"]
+_ORGANISATIONS = organisations_service_pb2.DESCRIPTOR.services_by_name["OrganisationsService"]
+_BRANDING = branding_service_pb2.DESCRIPTOR.services_by_name["BrandingService"]
+_INBOUND = inbound_numbers_service_pb2.DESCRIPTOR.services_by_name["InboundNumbersService"]
 _CONFIG_FEED = config_feed_service_pb2.DESCRIPTOR.services_by_name["ConfigFeedService"]
 
 
@@ -39,15 +68,16 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
     """The gRPC services of this context, each method a use case or a declaration."""
     pager = Pager(settings.page_token_secret.get_secret_value().encode())
     box = settings.secret_box()
+    hasher = PasswordHasher(settings.password_pepper.get_secret_value().encode())
     made = partial(registration, uow, pager)
     return [
         made(
             _SERVICES,
             partial(services.create_service, settings.default_sms_sender),
+            services.get_service,
+            partial(services.list_services, pager),
             services.update_service,
             services.archive_service,
-            GetService=Gets(SERVICES),
-            ListServices=Lists(SERVICES),
             **_sender_methods(),
         ),
         made(
@@ -56,6 +86,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             templates.get_template,
             templates.update_template,
             templates.archive_template,
+            templates.redact_template,
             partial(templates.list_template_versions, pager),
             ListTemplates=Lists(TEMPLATES, LISTED, parent=SERVICES),
         ),
@@ -68,12 +99,52 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
         made(_VERIFICATION, partial(api_keys.list_verification_keys, box, pager)),
         made(
             _USERS,
-            users.create_user,
+            partial(users.create_user, hasher),
+            users.get_user,
+            users.get_user_by_email,
+            users.set_user,
+            users.activate_user,
+            users.reset_failed_logins,
             users.add_member,
             users.remove_member,
-            GetUser=Gets(USERS),
-            ListMembers=Lists(MEMBERS, parent=SERVICES),
+            partial(users.list_members, pager),
         ),
+        made(
+            _SETTINGS,
+            settings_usecases.create_data_retention,
+            settings_usecases.set_data_retention,
+            partial(settings_usecases.create_callback, box),
+            partial(settings_usecases.set_callback, box),
+            settings_usecases.delete_callback,
+            GetDataRetention=Gets(DATA_RETENTION),
+            ListDataRetention=Lists(DATA_RETENTION),
+            GetCallback=Gets(CALLBACKS),
+        ),
+        made(
+            _FOLDERS,
+            folders.create_template_folder,
+            partial(folders.list_template_folders, pager),
+            folders.set_template_folder,
+            folders.delete_template_folder,
+            folders.move_to_folder,
+        ),
+        made(
+            _ORGANISATIONS,
+            organisations.create_organisation,
+            organisations.get_organisation,
+            partial(organisations.list_organisations, pager),
+            organisations.set_organisation,
+            organisations.add_service,
+            organisations.add_organisation_member,
+        ),
+        made(
+            _BRANDING,
+            organisations.create_email_branding,
+            organisations.create_letter_branding,
+            GetEmailBranding=Gets(EMAIL_BRANDINGS),
+            GetLetterBranding=Gets(LETTER_BRANDINGS),
+        ),
+        made(_INBOUND, partial(settings_usecases.list_inbound_numbers, pager)),
         made(_CONFIG_FEED, config_feed.get_snapshots, config_feed.list_config_changes),
     ]
 

@@ -16,6 +16,11 @@ _ALLOWED_CALLERS = {
     f"{_SERVICE}.ApiKeysService": ["api-gateway", "operator"],
     f"{_SERVICE}.ApiKeyVerificationService": ["api-gateway"],
     f"{_SERVICE}.UsersService": ["api-gateway", "operator"],
+    f"{_SERVICE}.ServiceSettingsService": ["api-gateway", "operator"],
+    f"{_SERVICE}.TemplateFoldersService": ["api-gateway", "operator"],
+    f"{_SERVICE}.InboundNumbersService": ["api-gateway", "operator"],
+    f"{_SERVICE}.OrganisationsService": ["api-gateway", "operator"],
+    f"{_SERVICE}.BrandingService": ["api-gateway", "operator"],
     f"{_SERVICE}.ConfigFeedService": ["api-gateway", "notifications", "letters", "operator"],
 }
 
@@ -36,6 +41,8 @@ class Settings(DatabaseSettings):
 
     api_key_encryption_keys: Annotated[SecretStr, AfterValidator(_fernet_keys)]
     """Fernet keys, one a line (or parted by spaces): the first encrypts API key secrets, all decrypt them."""
+    password_pepper: SecretStr = SecretStr("")
+    """Mixed into the hashes of passwords: a copy of the database is no use alone. It never changes."""
     default_sms_sender: Annotated[str, AfterValidator(text_sender)] = "GOVUK"
     """What texts of a new service come from, unless its creator says otherwise."""
     platform_email_address: Annotated[str, AfterValidator(reply_to_address)] = "notify@example.gov.uk"

@@ -26,7 +26,7 @@ def test_creates_and_returns(admin: Admin) -> None:
     assert (user.name, user.email_address, user.mobile_number) == (
         "Ann",
         "Ann@example.gov.uk",
-        "+447700900123",
+        "07700 900123",
     )
 
 

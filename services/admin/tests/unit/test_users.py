@@ -2,16 +2,21 @@
 
 import pytest
 from notify.admin.v1.user_pb2 import User
-from notify_admin.usecases.users import checked
+from notify_admin.usecases.users import checked, international
 from notify_common.errors import NotifyError
 
 ANN = User(name="Ann", email_address="Ann@example.gov.uk", mobile_number="")
 
 
-def test_numbers_are_stored_in_international_form() -> None:
+def test_numbers_are_stored_as_typed_and_read_in_international_form() -> None:
     stored = checked(User(name="Ann", email_address="ann@example.gov.uk", mobile_number="07700 900 123"))
-    assert stored.mobile_number == "+447700900123"
-    assert checked(ANN) == ANN
+    assert stored.mobile_number == "07700 900 123"
+    assert international(stored.mobile_number) == "+447700900123"
+    assert international("12") is None
+
+
+def test_new_users_are_active_and_sign_in_with_texts() -> None:
+    assert (checked(ANN).state, checked(ANN).auth_type) == ("active", "sms_auth")
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,16 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import grpc
-from notify.admin.v1.api_keys_service_pb2_grpc import ApiKeyVerificationServiceStub
+from notify.admin.v1.api_keys_service_pb2_grpc import ApiKeysServiceStub, ApiKeyVerificationServiceStub
+from notify.admin.v1.branding_service_pb2_grpc import BrandingServiceStub
 from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
+from notify.admin.v1.inbound_numbers_service_pb2_grpc import InboundNumbersServiceStub
+from notify.admin.v1.organisations_service_pb2_grpc import OrganisationsServiceStub
+from notify.admin.v1.service_settings_service_pb2_grpc import ServiceSettingsServiceStub
 from notify.admin.v1.services_service_pb2_grpc import ServicesServiceStub
+from notify.admin.v1.template_folders_service_pb2_grpc import TemplateFoldersServiceStub
 from notify.admin.v1.templates_service_pb2_grpc import TemplatesServiceStub
+from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
@@ -53,6 +59,41 @@ class Clients:
     def key_verification(self) -> ApiKeyVerificationServiceStub:
         """Secrets of API keys."""
         return cast(ApiKeyVerificationServiceStub, self._stub(ApiKeyVerificationServiceStub, "admin"))
+
+    @property
+    def settings(self) -> ServiceSettingsServiceStub:
+        """Settings of services."""
+        return cast(ServiceSettingsServiceStub, self._stub(ServiceSettingsServiceStub, "admin"))
+
+    @property
+    def folders(self) -> TemplateFoldersServiceStub:
+        """Folders of templates."""
+        return cast(TemplateFoldersServiceStub, self._stub(TemplateFoldersServiceStub, "admin"))
+
+    @property
+    def inbound_numbers(self) -> InboundNumbersServiceStub:
+        """Numbers that services receive texts at."""
+        return cast(InboundNumbersServiceStub, self._stub(InboundNumbersServiceStub, "admin"))
+
+    @property
+    def organisations(self) -> OrganisationsServiceStub:
+        """Organisations."""
+        return cast(OrganisationsServiceStub, self._stub(OrganisationsServiceStub, "admin"))
+
+    @property
+    def branding(self) -> BrandingServiceStub:
+        """Brandings."""
+        return cast(BrandingServiceStub, self._stub(BrandingServiceStub, "admin"))
+
+    @property
+    def users(self) -> UsersServiceStub:
+        """Users and memberships."""
+        return cast(UsersServiceStub, self._stub(UsersServiceStub, "admin"))
+
+    @property
+    def api_keys(self) -> ApiKeysServiceStub:
+        """API keys."""
+        return cast(ApiKeysServiceStub, self._stub(ApiKeysServiceStub, "admin"))
 
     @property
     def services(self) -> ServicesServiceStub:

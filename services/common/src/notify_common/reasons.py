@@ -88,6 +88,20 @@ REASONS: Final[Mapping[str, Reason]] = {
     "INBOUND_NUMBER_FIXED": Reason(
         Code.FAILED_PRECONDITION, "A sender that is an inbound number is neither renamed nor archived."
     ),
+    "USER_ACTIVE": Reason(Code.FAILED_PRECONDITION, "The user is active already."),
+    "ALREADY_MEMBER": Reason(Code.ALREADY_EXISTS, "The user is a member of the service already."),
+    "SETTING_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such setting."),
+    "FOLDER_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such template folder."),
+    "FOLDER_NOT_EMPTY": Reason(Code.FAILED_PRECONDITION, "The folder holds folders or templates."),
+    "FOLDER_IN_ITSELF": Reason(
+        Code.FAILED_PRECONDITION, "A folder can't be moved into itself or one below it."
+    ),
+    "ORGANISATION_NOT_FOUND": Reason(Code.NOT_FOUND, "No organisation has this id."),
+    "DOMAIN_TAKEN": Reason(Code.ALREADY_EXISTS, "The email domain is another organisation's."),
+    "BRANDING_NOT_FOUND": Reason(Code.NOT_FOUND, "No branding has this id."),
+    "BRANDING_TEXT_INVALID": Reason(
+        Code.INVALID_ARGUMENT, "A branding has either a text or an alternative text, not both."
+    ),
     "NAME_TAKEN": Reason(Code.ALREADY_EXISTS, "Another resource has this name."),
     "TOO_MANY": Reason(
         Code.FAILED_PRECONDITION, "The service has as many of these as it may have.", ("limit",)

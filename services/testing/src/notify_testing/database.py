@@ -108,7 +108,8 @@ def _drop(connection: Connection, name: str) -> None:
 
 
 @contextlib.contextmanager
-def _databases(server: str) -> Iterator[FreshDatabase]:
+def databases(server: str) -> Iterator[FreshDatabase]:
+    """Databases on a server, dropped when the `with` block ends."""
     made: list[str] = []
 
     def fresh(package: str | None = None) -> str:
@@ -134,12 +135,12 @@ def _databases(server: str) -> Iterator[FreshDatabase]:
 @pytest.fixture
 def fresh_database(database_server: str) -> Iterator[FreshDatabase]:
     """Databases of this test's own."""
-    with _databases(database_server) as fresh:
+    with databases(database_server) as fresh:
         yield fresh
 
 
 @pytest.fixture(scope="module")
 def module_database(database_server: str) -> Iterator[FreshDatabase]:
     """Databases shared by the tests of a module."""
-    with _databases(database_server) as fresh:
+    with databases(database_server) as fresh:
         yield fresh

@@ -17,12 +17,26 @@ PERMISSIONS: Final = frozenset(
         "sms_to_uk_landlines",
         "international_letters",
         "inbound_sms",
+        "email_auth",
+        "edit_folder_permissions",
     }
 )
 """Everything that a service may be allowed."""
 
 DEFAULT_PERMISSIONS: Final = ("email", "international_letters", "international_sms", "letter", "sms")
 """What a new service may do unless its creator says otherwise (internal-api.md §4.1)."""
+
+OWNER_PERMISSIONS: Final = (
+    "manage_users",
+    "manage_templates",
+    "manage_settings",
+    "send_texts",
+    "send_emails",
+    "send_letters",
+    "manage_api_keys",
+    "view_activity",
+)
+"""What the first member of a service may do (internal-api.md §4.1)."""
 
 MAX_NAME_LENGTH: Final = 255
 MAX_GUESTS: Final = 5
@@ -64,6 +78,15 @@ def local_part(name: str) -> str:
 def is_local_part(text: str) -> bool:
     """Whether an address may have this part before its @."""
     return _LOCAL_PART.fullmatch(text) is not None and len(text) <= _MAX_LOCAL_PART_LENGTH
+
+
+def domains_above(domain: str) -> list[str]:
+    """A domain and those that it is below: `a.b.gov.uk`, `b.gov.uk`, `gov.uk`, `uk`.
+
+    `.gsi.gov.uk` is read as `.gov.uk` (internal-api.md §4.1).
+    """
+    parts = domain.replace(".gsi.gov.uk", ".gov.uk").split(".")
+    return [".".join(parts[start:]) for start in range(len(parts))]
 
 
 def archived_name(name: str, moment: datetime) -> str:

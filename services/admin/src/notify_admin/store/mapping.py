@@ -84,6 +84,7 @@ class Resource(Generic[M]):
         self._source = table if source is None else source
         self._columns: dict[str, ColumnElement[Any]] = {**{c.name: c for c in table.c}, **(computed or {})}
         self._computed = frozenset(computed or ())
+        self._unkept = frozenset(unkept)
         self._leaves = list(self._find_leaves(message.DESCRIPTOR, renamed or {}, unkept))
         forgotten = {c.name for c in table.c} - {leaf.column.name for leaf in self._leaves}
         if forgotten - {*hidden, *_HIDDEN}:
@@ -161,7 +162,10 @@ class Resource(Generic[M]):
             for name in _plain_fields(ask.DESCRIPTOR)
             if name in self._columns and (value := _stored(ask, ask.DESCRIPTOR.fields_by_name[name]))
         }
-        named = {"list": ask.DESCRIPTOR.full_name, **filters}
+        asked = {
+            name: getattr(ask, name) for name in _plain_fields(ask.DESCRIPTOR) if not name.startswith("page_")
+        }
+        named = {"list": ask.DESCRIPTOR.full_name, **asked}
         size = page_size(ask.page_size, default=default_size)  # type: ignore[attr-defined] # List requests have it
         position = pager.decode(ask.page_token, named)  # type: ignore[attr-defined] # List requests have it
         columns, descending = self._sorting(order)
@@ -244,6 +248,10 @@ class Resource(Generic[M]):
                 raise NotifyError(self._taken) from None
             raise
 
+    def delete(self, tx: Tx, **keys: Any) -> bool:
+        """Delete the rows with these values; returns False if there are none."""
+        return tx.execute(sa.delete(self.table).where(*self._equal(keys))).rowcount > 0
+
     def merge(self, current: M, wanted: M, mask: FieldMask, field: str = "update_mask") -> M:
         """A copy of `current` with the masked fields of `wanted`.
 
@@ -257,11 +265,16 @@ class Resource(Generic[M]):
         return merged
 
     def values(self, message: M) -> dict[str, Any]:
-        """The columns that a message fills, its output fields left out."""
-        return {
-            str(leaf.column.name): _stored(_parent(message, leaf.path), leaf.field, leaf.column)
+        """The columns that a message fills, its output fields left out; absent times keep their default."""
+        filled = {
+            leaf.column: _stored(_parent(message, leaf.path), leaf.field, leaf.column)
             for leaf in self._leaves
             if not _is_output(leaf.field) and leaf.field.name not in self._computed
+        }
+        return {
+            str(column.name): value
+            for column, value in filled.items()
+            if value is not None or _takes_null(column)
         }
 
     def _settable(self) -> set[str]:
@@ -273,7 +286,9 @@ class Resource(Generic[M]):
             and _rules(leaf.field).id != field_pb2.ID_PARENT
             and leaf.field.name not in self._computed
         }
-        return paths | {path.partition(".")[0] for path in paths}
+        fields = self.message.DESCRIPTOR.fields_by_name
+        filled = {name for name in self._unkept if not _is_output(fields[name])}
+        return paths | {path.partition(".")[0] for path in paths} | filled
 
     def _equal(self, keys: Mapping[str, object]) -> list[ColumnElement[bool]]:
         return [

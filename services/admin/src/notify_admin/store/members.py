@@ -1,14 +1,15 @@
-"""Memberships of users in services."""
+"""Memberships of users in services and organisations."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from sqlalchemy.dialects.postgresql import insert
 
-from notify_admin.store.mapping import id_rows
-from notify_admin.store.tables import memberships, users
+from notify_admin.store.mapping import id_array, id_rows
+from notify_admin.store.tables import memberships, organisation_members, organisations, services, users
 
 
 class Addresses(NamedTuple):
@@ -20,10 +21,36 @@ class Addresses(NamedTuple):
     """Or empty."""
 
 
-def add(tx: Tx, service_id: str, user_id: str) -> bool:
+class Access(NamedTuple):
+    """What a user may do in one service or organisation."""
+
+    user_id: str
+    id: str
+    permissions: list[str]
+    folder_ids: list[str]
+
+
+def add(
+    tx: Tx, service_id: str, user_id: str, permissions: Sequence[str] = (), folder_ids: Sequence[str] = ()
+) -> bool:
     """Make a user a member; returns False if it is one."""
-    statement = insert(memberships).values(service_id=service_id, user_id=user_id)
+    statement = insert(memberships).values(
+        service_id=service_id,
+        user_id=user_id,
+        permissions=sorted(set(permissions)),
+        folder_ids=sorted(set(folder_ids)),
+    )
     return tx.execute(statement.on_conflict_do_nothing()).rowcount > 0
+
+
+def set_folders(tx: Tx, service_id: str, folder_id: str, user_ids: Sequence[str]) -> None:
+    """Make these members, and no others, see a folder."""
+    c = memberships.c
+    folder = sa.cast(sa.literal(folder_id, id_type()), id_type())
+    sees, has = c.user_id == sa.func.any(id_array(user_ids)), folder == sa.func.any(c.folder_ids)
+    mine = sa.update(memberships).where(c.service_id == service_id)
+    tx.execute(mine.where(has, sa.not_(sees)).values(folder_ids=sa.func.array_remove(c.folder_ids, folder)))
+    tx.execute(mine.where(sees, sa.not_(has)).values(folder_ids=sa.func.array_append(c.folder_ids, folder)))
 
 
 def remove(tx: Tx, service_id: str, user_id: str) -> bool:
@@ -31,6 +58,51 @@ def remove(tx: Tx, service_id: str, user_id: str) -> bool:
     m = memberships.c
     statement = sa.delete(memberships).where(m.service_id == service_id, m.user_id == user_id)
     return tx.execute(statement).rowcount > 0
+
+
+def folders(tx: Tx, service_id: str) -> dict[str, list[str]]:
+    """The folders that the members of a service see, by member; those who can't sign in left out."""
+    c = memberships.c
+    joined = memberships.join(users, users.c.id == c.user_id)
+    rows = tx.execute(
+        sa.select(c.user_id, c.folder_ids)
+        .select_from(joined)
+        .where(c.service_id == service_id, users.c.state == "active")
+        .order_by(c.user_id)
+    )
+    return {row.user_id: list(row.folder_ids) for row in rows}
+
+
+def access(tx: Tx, user_ids: Sequence[str]) -> tuple[list[Access], list[Access]]:
+    """What users may do in services, and in organisations, that are not archived; oldest first."""
+    c, o = memberships.c, organisation_members.c
+    wanted = id_array(user_ids)
+    of_services = (
+        sa.select(c.user_id, c.service_id, c.permissions, c.folder_ids)
+        .select_from(memberships.join(services, services.c.id == c.service_id))
+        .where(c.user_id == sa.func.any(wanted), services.c.active)
+        .order_by(services.c.create_time, services.c.id)
+    )
+    of_organisations = (
+        sa.select(o.user_id, o.organisation_id, o.permissions)
+        .select_from(organisation_members.join(organisations, organisations.c.id == o.organisation_id))
+        .where(o.user_id == sa.func.any(wanted), organisations.c.active)
+        .order_by(organisations.c.create_time, organisations.c.id)
+    )
+    return (
+        [Access(*row) for row in tx.execute(of_services)],
+        [Access(*row, []) for row in tx.execute(of_organisations)],
+    )
+
+
+def add_to_organisation(tx: Tx, organisation_id: str, user_id: str, permissions: Sequence[str]) -> None:
+    """Make a user a member of an organisation, or set the permissions of one."""
+    values: dict[str, Any] = {"permissions": sorted(set(permissions))}
+    statement = insert(organisation_members).values(
+        organisation_id=organisation_id, user_id=user_id, **values
+    )
+    keys = ["organisation_id", "user_id"]
+    tx.execute(statement.on_conflict_do_update(index_elements=keys, set_=values))
 
 
 def addresses(tx: Tx, service_ids: Sequence[str], most: int) -> list[Addresses]:

@@ -3,7 +3,17 @@
 from typing import Final
 
 import sqlalchemy as sa
-from notify.admin.v1 import api_key_pb2, service_pb2, template_pb2, user_pb2
+from notify.admin.v1 import (
+    api_key_pb2,
+    branding_pb2,
+    inbound_number_pb2,
+    organisation_pb2,
+    service_pb2,
+    service_setting_pb2,
+    template_folder_pb2,
+    template_pb2,
+    user_pb2,
+)
 
 from notify_admin.store import tables
 from notify_admin.store.mapping import Resource
@@ -18,6 +28,7 @@ SERVICES: Final = Resource(
         "guest_list.phone_numbers": "guest_phone_numbers",
     },
     hidden=["normalised_name"],
+    unkept=["callbacks"],
 )
 
 SMS_SENDERS: Final = Resource(
@@ -42,13 +53,22 @@ LETTER_CONTACTS: Final = Resource(
     renamed={"contact_block": "value"},
 )
 
-USERS: Final = Resource(user_pb2.User, users, missing="USER_NOT_FOUND", order="name id")
+USERS: Final = Resource(
+    user_pb2.User,
+    users,
+    missing="USER_NOT_FOUND",
+    order="name id",
+    hidden=["password_hash", "update_time"],
+    unkept=["access"],
+)
 MEMBERS: Final = Resource(
     user_pb2.User,
     users,
     missing="USER_NOT_FOUND",
     order="name id",
     computed={"service_id": memberships.c.service_id},
+    hidden=["password_hash", "update_time"],
+    unkept=["access"],
     source=users.join(memberships, memberships.c.user_id == users.c.id),
 )
 
@@ -74,10 +94,21 @@ VERSIONS: Final = Resource(
     template_pb2.Template,
     template_versions,
     missing="TEMPLATE_NOT_FOUND",
-    renamed={"id": "template_id", "created_by_id": "made_by_id", "create_time": "make_time"},
-    unkept=["service_id", "channel", "hidden", "created_by_email_address", "update_time"],
+    renamed={"id": "template_id", "create_time": "make_time"},
+    unkept=[
+        "service_id",
+        "channel",
+        "hidden",
+        "created_by_email_address",
+        "update_time",
+        "folder_id",
+        "redacted",
+        "created_by_id",
+        "made_by_name",
+        "made_by_email_address",
+    ],
 )
-"""What each version of a template holds by itself; `made_by_id` is who made the version."""
+"""What each version of a template holds by itself."""
 
 _OF_VERSIONS = [
     "name",
@@ -92,6 +123,7 @@ _OF_VERSIONS = [
     "welsh_subject",
     "welsh_content",
 ]
+_makers = users.alias("makers")
 TEMPLATES: Final = Resource(
     template_pb2.Template,
     templates,
@@ -101,12 +133,51 @@ TEMPLATES: Final = Resource(
         **{name: template_versions.c[name] for name in _OF_VERSIONS},
         "current_version": templates.c.version,
         "created_by_email_address": users.c.email_address,
+        "made_by_id": template_versions.c.made_by_id,
+        "made_by_name": _makers.c.name,
+        "made_by_email_address": _makers.c.email_address,
         "update_time": sa.case((template_versions.c.version > 1, template_versions.c.make_time)).label(
             "update_time"
         ),
     },
-    source=template_versions.join(templates, template_versions.c.template_id == templates.c.id).join(
-        users, templates.c.created_by_id == users.c.id
-    ),
+    source=template_versions.join(templates, template_versions.c.template_id == templates.c.id)
+    .join(users, templates.c.created_by_id == users.c.id)
+    .join(_makers, template_versions.c.made_by_id == _makers.c.id),
 )
 """Templates at each of their versions; `current_version` is which one counts."""
+
+DATA_RETENTION: Final = Resource(
+    service_setting_pb2.DataRetention,
+    tables.data_retention,
+    missing="SETTING_NOT_FOUND",
+    order="place id",
+    # the contract's order of channels
+    computed={"place": sa.case({"email": 0, "sms": 1, "letter": 2}, value=tables.data_retention.c.channel)},
+)
+CALLBACKS: Final = Resource(
+    service_setting_pb2.Callback,
+    tables.callbacks,
+    missing="SETTING_NOT_FOUND",
+    hidden=["encrypted_bearer_token"],
+)
+FOLDERS: Final = Resource(
+    template_folder_pb2.TemplateFolder,
+    tables.template_folders,
+    missing="FOLDER_NOT_FOUND",
+    unkept=["user_ids"],
+)
+ORGANISATIONS: Final = Resource(
+    organisation_pb2.Organisation,
+    tables.organisations,
+    missing="ORGANISATION_NOT_FOUND",
+    unkept=["domains"],
+)
+EMAIL_BRANDINGS: Final = Resource(
+    branding_pb2.EmailBranding, tables.email_brandings, missing="BRANDING_NOT_FOUND"
+)
+LETTER_BRANDINGS: Final = Resource(
+    branding_pb2.LetterBranding, tables.letter_brandings, missing="BRANDING_NOT_FOUND"
+)
+INBOUND_NUMBERS: Final = Resource(
+    inbound_number_pb2.InboundNumber, tables.inbound_numbers, missing="SETTING_NOT_FOUND"
+)

@@ -38,6 +38,19 @@ users = Table(
     Column("mobile_number", sa.Text, nullable=False),
     _created(),
     _request_hash(),
+    Column("update_time", _instant),
+    Column("state", sa.Text, nullable=False, server_default="active"),
+    Column("auth_type", sa.Text, nullable=False, server_default="sms_auth"),
+    Column("platform_admin", sa.Boolean, nullable=False, server_default=sa.false()),
+    # of Argon2id, with its salt and parameters; null for those who can't sign in
+    Column("password_hash", sa.Text),
+    Column("password_change_time", _instant, nullable=False, server_default=sa.func.now()),
+    Column("email_access_validated_time", _instant, nullable=False, server_default=sa.func.now()),
+    Column("failed_login_count", sa.Integer, nullable=False, server_default="0"),
+    Column("current_session_id", _id),
+    Column("logged_in_time", _instant),
+    Column("take_part_in_research", sa.Boolean, nullable=False, server_default=sa.true()),
+    Column("receives_new_features_email", sa.Boolean, nullable=False, server_default=sa.true()),
 )
 Index("uq_users_email_address", sa.func.lower(users.c.email_address), unique=True)
 
@@ -64,6 +77,27 @@ services = Table(
     _created(),
     Column("update_time", _instant),
     _request_hash(),
+    Column("created_by_id", _id),
+    Column("organisation_id", _id),
+    Column("organisation_type", sa.Text),
+    Column("confirmed_email_sender_name", sa.Boolean, nullable=False, server_default=sa.false()),
+    Column("confirmed_unique", sa.Boolean, nullable=False, server_default=sa.false()),
+    Column("email_branding_id", _id),
+    Column("letter_branding_id", _id),
+    Column("contact_link", sa.Text),
+    Column("count_as_live", sa.Boolean, nullable=False, server_default=sa.true()),
+    Column("go_live_time", _instant),
+    Column("go_live_user_id", _id),
+    Column("has_active_go_live_request", sa.Boolean, nullable=False, server_default=sa.false()),
+    Column("volume_email", sa.Integer),
+    Column("volume_sms", sa.Integer),
+    Column("volume_letter", sa.Integer),
+    Column("consent_to_research", sa.Boolean),
+    Column("notes", sa.Text),
+    Column("purchase_order_number", sa.Text),
+    Column("billing_contact_names", sa.Text),
+    Column("billing_contact_email_addresses", sa.Text),
+    Column("billing_reference", sa.Text),
 )
 # an archived service leaves its name to others
 Index("uq_services_name", services.c.normalised_name, unique=True, postgresql_where=services.c.active)
@@ -75,6 +109,9 @@ memberships = Table(
     Column("service_id", _id, sa.ForeignKey("services.id"), primary_key=True),
     Column("user_id", _id, sa.ForeignKey("users.id"), primary_key=True),
     _created(),
+    Column("permissions", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    # of template folders that the member sees
+    Column("folder_ids", ARRAY(_id), nullable=False, server_default="{}"),
 )
 Index("ix_memberships_user_id", memberships.c.user_id)
 
@@ -116,6 +153,8 @@ templates = Table(
     Column("created_by_id", _id, sa.ForeignKey("users.id"), nullable=False),
     _created(),
     _request_hash(),
+    Column("folder_id", _id),
+    Column("redacted", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.CheckConstraint("channel IN ('sms', 'email', 'letter')", "channel"),
 )
 Index("ix_templates_service_id", templates.c.service_id)
@@ -162,6 +201,126 @@ Index(
     postgresql_where=api_keys.c.revoke_time.is_(None),
 )
 Index("ix_api_keys_service_id", api_keys.c.service_id, api_keys.c.create_time, api_keys.c.id)
+
+data_retention = Table(
+    "data_retention",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("service_id", _id, sa.ForeignKey("services.id"), nullable=False),
+    Column("channel", sa.Text, nullable=False),
+    Column("days", sa.Integer, nullable=False),
+    _created(),
+    Column("update_time", _instant),
+    _request_hash(),
+)
+Index("uq_data_retention_channel", data_retention.c.service_id, data_retention.c.channel, unique=True)
+
+callbacks = Table(
+    "callbacks",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("service_id", _id, sa.ForeignKey("services.id"), nullable=False),
+    Column("type", sa.Text, nullable=False),
+    Column("url", sa.Text, nullable=False),
+    Column("encrypted_bearer_token", sa.LargeBinary, nullable=False),
+    Column("updated_by_id", _id, sa.ForeignKey("users.id"), nullable=False),
+    _created(),
+    Column("update_time", _instant),
+    _request_hash(),
+)
+Index("uq_callbacks_type", callbacks.c.service_id, callbacks.c.type, unique=True)
+
+template_folders = Table(
+    "template_folders",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("service_id", _id, sa.ForeignKey("services.id"), nullable=False),
+    Column("name", sa.Text, nullable=False),
+    Column("parent_id", _id),
+    _created(),
+    _request_hash(),
+)
+Index("ix_template_folders_service_id", template_folders.c.service_id, template_folders.c.create_time)
+
+organisations = Table(
+    "organisations",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("name", sa.Text, nullable=False),
+    Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
+    Column("crown", sa.Boolean),
+    Column("organisation_type", sa.Text),
+    Column("email_branding_id", _id),
+    Column("letter_branding_id", _id),
+    _created(),
+    Column("update_time", _instant),
+    _request_hash(),
+)
+Index("uq_organisations_name", organisations.c.name, unique=True)
+
+organisation_domains = Table(
+    "organisation_domains",
+    metadata,
+    Column("domain", sa.Text, primary_key=True),
+    Column("organisation_id", _id, sa.ForeignKey("organisations.id"), nullable=False),
+)
+Index("ix_organisation_domains_organisation_id", organisation_domains.c.organisation_id)
+
+organisation_members = Table(
+    "organisation_members",
+    metadata,
+    Column("organisation_id", _id, sa.ForeignKey("organisations.id"), primary_key=True),
+    Column("user_id", _id, sa.ForeignKey("users.id"), primary_key=True),
+    Column("permissions", ARRAY(sa.Text), nullable=False),
+    _created(),
+)
+Index("ix_organisation_members_user_id", organisation_members.c.user_id)
+
+email_brandings = Table(
+    "email_brandings",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("name", sa.Text, nullable=False),
+    Column("brand_type", sa.Text, nullable=False),
+    Column("colour", sa.Text),
+    Column("logo", sa.Text),
+    Column("text", sa.Text),
+    Column("alt_text", sa.Text),
+    Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
+    Column("created_by_id", _id),
+    _created(),
+    Column("update_time", _instant),
+    _request_hash(),
+)
+Index("uq_email_brandings_name", email_brandings.c.name, unique=True)
+
+letter_brandings = Table(
+    "letter_brandings",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("name", sa.Text, nullable=False),
+    Column("filename", sa.Text, nullable=False),
+    Column("created_by_id", _id),
+    _created(),
+    Column("update_time", _instant),
+    _request_hash(),
+)
+Index("uq_letter_brandings_name", letter_brandings.c.name, unique=True)
+Index("uq_letter_brandings_filename", letter_brandings.c.filename, unique=True)
+
+inbound_numbers = Table(
+    "inbound_numbers",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("number", sa.Text, nullable=False),
+    Column("provider", sa.Text, nullable=False),
+    Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
+    Column("service_id", _id, sa.ForeignKey("services.id")),
+    _created(),
+    Column("update_time", _instant),
+)
+Index("uq_inbound_numbers_number", inbound_numbers.c.number, unique=True)
+Index("uq_inbound_numbers_service_id", inbound_numbers.c.service_id, unique=True)
 
 config_changes = feed_table(
     "config_changes",

@@ -30,7 +30,8 @@ def create(tx: Tx, ask: Any, template: Template) -> bool:
     identity = {"id": ask.request_id, "request_hash": request_hash(ask)}
     if not TEMPLATES.insert_once(tx, {**columns, **identity}):
         return False
-    _insert_version(tx, template, template_id=ask.request_id, version=1)
+    made_by_id = template.created_by_id
+    _insert_version(tx, template, template_id=ask.request_id, version=1, made_by_id=made_by_id)
     return True
 
 
@@ -67,6 +68,11 @@ def copy_versions(tx: Tx, changes: dict[str, Any], made_by_id: str | None = None
         bumped = sa.update(templates).values(version=templates.c.version + 1).where(templates.c.id.in_(ids))
         tx.execute(bumped)
     return ids
+
+
+def redact(tx: Tx, template_id: str) -> None:
+    """Hide what is filled into a template's placeholders."""
+    tx.execute(sa.update(templates).values(redacted=True).where(templates.c.id == template_id))
 
 
 def get(tx: Tx, key: VersionKey) -> Template | None:

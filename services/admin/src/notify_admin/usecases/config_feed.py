@@ -13,6 +13,7 @@ from notify_admin.store import changes, members, templates
 from notify_admin.store.mapping import timestamp
 from notify_admin.store.resources import REPLY_TO_ADDRESSES, SERVICES, SMS_SENDERS
 from notify_admin.usecases.senders import MOST_SENDERS
+from notify_admin.usecases.users import international
 
 MOST_MEMBERS: Final = 1000
 MOST_CHANGES: Final = 500
@@ -50,8 +51,8 @@ def _service_snapshots(tx: Tx, service_ids: list[str]) -> dict[str, ServiceSnaps
     for member in members.addresses(tx, ids, MOST_MEMBERS):
         snapshot = found[member.service_id]
         snapshot.member_email_addresses.append(member.email_address)
-        if member.mobile_number:
-            snapshot.member_mobile_numbers.append(member.mobile_number)
+        if member.mobile_number and (number := international(member.mobile_number)):
+            snapshot.member_mobile_numbers.append(number)
     return found
 
 

@@ -21,6 +21,7 @@ from notify_common.errors import NotifyError
 from notify_common.ids import PLATFORM_SERVICE_ID, child_id
 
 from notify_admin.usecases import senders
+from notify_admin.usecases.passwords import PasswordHasher
 from notify_admin.usecases.services import create_service
 from notify_admin.usecases.templates import create_template
 from notify_admin.usecases.users import create_user
@@ -28,6 +29,8 @@ from notify_admin.usecases.users import create_user
 USER_ID: Final = "6af522d0-2915-4e52-83a3-3690455a5fe6"
 SERVICE_ID: Final = PLATFORM_SERVICE_ID
 
+_NOBODY: Final = PasswordHasher(b"")
+"""The platform's own user has no password."""
 _PERMISSIONS: Final = ("email", "international_letters", "international_sms", "sms")
 _DEFAULT_SENDER: Final = "GOVUK"
 _NUMERIC_SENDER: Final = "07984404008"
@@ -238,7 +241,7 @@ def seed_platform(uow: UnitOfWork, email_address: str) -> int:
 
 def _seed_user(email_address: str, tx: Tx) -> None:
     user = user_pb2.User(name="Notify", email_address=email_address)
-    create_user(tx, users_service_pb2.CreateUserRequest(request_id=USER_ID, user=user))
+    create_user(_NOBODY, tx, users_service_pb2.CreateUserRequest(request_id=USER_ID, user=user))
 
 
 def _seed_service(tx: Tx) -> None:

@@ -1,27 +1,44 @@
 """Creating, changing and archiving services."""
 
-from notify.admin.v1 import service_pb2
+from typing import Any
+
+from notify.admin.v1 import organisation_pb2, service_pb2
 from notify.admin.v1 import services_service_pb2 as pb
 from notify_common import clock
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 from notify_common.ids import child_id
+from notify_common.rpc.paging import Pager
 
 from notify_admin.domain import services as rules
 from notify_admin.domain.senders import text_sender
-from notify_admin.store import api_keys, changes, templates
+from notify_admin.store import api_keys, changes, members, organisations, services, templates
 from notify_admin.store.mapping import request_hash
-from notify_admin.store.resources import SERVICES, SMS_SENDERS
+from notify_admin.store.resources import CALLBACKS, ORGANISATIONS, SERVICES, SMS_SENDERS, USERS
 from notify_admin.usecases.violations import Violations, settled
 
 _LIMITS = [field.name for field in service_pb2.ServiceLimits.DESCRIPTOR.fields]
 
 
 def create_service(default_sms_sender: str, tx: Tx, ask: pb.CreateServiceRequest) -> service_pb2.Service:
-    """Create a service with its default text sender, whose id is made from the service's."""
+    """Create a service with its default text sender, whose id is made from the service's.
+
+    An owner becomes its first member, and brings it into the organisation of its email domain
+    (internal-api.md §4.1).
+    """
     service = checked(with_defaults(ask.service))
+    organisation = _organisation_of(tx, ask.owner_id) if ask.owner_id else None
+    if organisation is not None:
+        service.organisation_type = organisation.organisation_type or service.organisation_type
+        service.email_branding_id = organisation.email_branding_id
+        service.letter_branding_id = organisation.letter_branding_id
     sender = settled(text_sender, ask.default_sms_sender or default_sms_sender, "default_sms_sender")
-    columns = {"active": True, "version": 1, "normalised_name": rules.normalised_name(service.name)}
+    columns: dict[str, Any] = {
+        "active": True,
+        "version": 1,
+        "normalised_name": rules.normalised_name(service.name),
+    }
+    columns["organisation_id"] = organisation.id if organisation else None
     if SERVICES.add(tx, ask, service, **columns):
         row = {
             "id": child_id(ask.request_id, "default text sender"),
@@ -31,8 +48,22 @@ def create_service(default_sms_sender: str, tx: Tx, ask: pb.CreateServiceRequest
             "request_hash": request_hash(ask),
         }
         SMS_SENDERS.insert_once(tx, row)
+        if ask.owner_id:
+            members.add(tx, ask.request_id, ask.owner_id, rules.OWNER_PERMISSIONS)
         changes.append(tx, "service", ask.request_id)
-    return SERVICES.one(tx, id=ask.request_id)
+    return with_callbacks(tx, SERVICES.one(tx, id=ask.request_id))
+
+
+def get_service(tx: Tx, ask: pb.GetServiceRequest) -> service_pb2.Service:
+    """Return a service, archived or not, with its callbacks."""
+    return with_callbacks(tx, SERVICES.one(tx, id=ask.service_id))
+
+
+def list_services(pager: Pager, tx: Tx, ask: pb.ListServicesRequest) -> pb.ListServicesResponse:
+    """Services by creation time, oldest first."""
+    conditions = services.matching(ask.user_id, ask.name_part)
+    only: dict[str, Any] = {"active": True} if ask.only_active else {}
+    return SERVICES.page(tx, pager, ask, pb.ListServicesResponse, *conditions, **only)
 
 
 def update_service(tx: Tx, ask: pb.UpdateServiceRequest) -> service_pb2.Service:
@@ -50,9 +81,10 @@ def update_service(tx: Tx, ask: pb.UpdateServiceRequest) -> service_pb2.Service:
         wanted.email_sender_local_part = ""
     wanted = checked(wanted)
     if wanted == current:
-        return current
+        return with_callbacks(tx, current)
     changes.append(tx, "service", current.id)
-    return SERVICES.save(tx, wanted, normalised_name=rules.normalised_name(wanted.name))
+    saved = SERVICES.save(tx, wanted, normalised_name=rules.normalised_name(wanted.name))
+    return with_callbacks(tx, saved)
 
 
 def archive_service(tx: Tx, ask: pb.ArchiveServiceRequest) -> service_pb2.Service:
@@ -88,6 +120,19 @@ def lock_service(tx: Tx, service_id: str, *, archived_too: bool = False) -> serv
     return service
 
 
+def with_callbacks(tx: Tx, service: service_pb2.Service) -> service_pb2.Service:
+    """The same service, filled with its callbacks."""
+    for callback in CALLBACKS.find(tx, service_id=service.id):
+        service.callbacks.add(id=callback.id, type=callback.type)
+    return service
+
+
+def _organisation_of(tx: Tx, owner_id: str) -> organisation_pb2.Organisation | None:
+    domain = USERS.one(tx, id=owner_id).email_address.rpartition("@")[2].lower()
+    found = organisations.of_domain(tx, rules.domains_above(domain))
+    return ORGANISATIONS.one(tx, id=found) if found else None
+
+
 def with_defaults(given: service_pb2.Service) -> service_pb2.Service:
     """A copy of a new service in which absent limits and permissions have their defaults."""
     service = service_pb2.Service()
@@ -100,6 +145,8 @@ def with_defaults(given: service_pb2.Service) -> service_pb2.Service:
         given.limits.rate_limit_per_minute or rules.DEFAULT_RATE_LIMIT_PER_MINUTE
     )
     service.permissions[:] = given.permissions or rules.DEFAULT_PERMISSIONS
+    if not given.HasField("count_as_live"):
+        service.count_as_live = True
     return service
 
 

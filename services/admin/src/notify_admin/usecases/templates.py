@@ -14,8 +14,8 @@ from notify_common.rpc.paging import Pager
 
 from notify_admin.domain import templates as rules
 from notify_admin.domain.templates import CURRENT, VersionKey
-from notify_admin.store import changes, templates
-from notify_admin.store.resources import LETTER_CONTACTS, TEMPLATES, USERS, VERSIONS
+from notify_admin.store import changes, folders, templates
+from notify_admin.store.resources import FOLDERS, LETTER_CONTACTS, TEMPLATES, USERS, VERSIONS
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.violations import Violations
 
@@ -36,6 +36,8 @@ def create_template(tx: Tx, ask: pb.CreateTemplateRequest) -> Template:
     service = lock_service(tx, template.service_id)
     _require_channel(service, template.channel)
     USERS.one(tx, id=template.created_by_id)
+    if template.folder_id:
+        FOLDERS.one(tx, id=template.folder_id, service_id=service.id)
     if template.channel == Channel.CHANNEL_LETTER and not template.letter_contact_id:
         keys: dict[str, Any] = {"service_id": service.id, "is_default": True, "archived": False}
         default = LETTER_CONTACTS.get(tx, **keys)
@@ -96,8 +98,19 @@ def archive_template(tx: Tx, ask: pb.ArchiveTemplateRequest) -> Template:
     if current.archived:
         return current
     templates.copy_versions(tx, {"archived": True}, ask.archived_by_id, template_id=current.id)
+    folders.move(tx, [], [current.id], None)
     changes.append(tx, "template", ask.service_id, [current.id])
     return _current(tx, ask.service_id, current.id)
+
+
+def redact_template(tx: Tx, ask: pb.RedactTemplateRequest) -> Template:
+    """Hide for good what is filled into the placeholders; it makes no version."""
+    lock_service(tx, ask.service_id)
+    USERS.one(tx, id=ask.redacted_by_id)
+    _required(templates.lock(tx, ask.service_id, ask.template_id))
+    templates.redact(tx, ask.template_id)
+    changes.append(tx, "template", ask.service_id, [ask.template_id])
+    return _current(tx, ask.service_id, ask.template_id)
 
 
 def checked(given: Template) -> Template:
@@ -149,12 +162,12 @@ def checked(given: Template) -> Template:
 def _contact_block(tx: Tx, template: Template) -> str:
     if not template.letter_contact_id:
         return ""
-    keys: dict[str, Any] = {
-        "id": template.letter_contact_id,
-        "service_id": template.service_id,
-        "archived": False,
-    }
-    return LETTER_CONTACTS.one(tx, **keys).contact_block
+    mine, contact_id = template.service_id, template.letter_contact_id
+    contact = LETTER_CONTACTS.get(tx, id=contact_id, service_id=mine, archived=False)
+    if contact is None:
+        facts = {"field": "letter_contact_id", "sender_id": contact_id, "service_id": mine}
+        raise NotifyError("SENDER_NOT_FOUND", metadata=facts)
+    return contact.contact_block
 
 
 def _require_channel(service: service_pb2.Service, channel: Channel) -> None:

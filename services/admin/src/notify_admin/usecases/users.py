@@ -1,32 +1,82 @@
 """Users and their memberships."""
 
+from collections.abc import Iterable
+from typing import Final
+
 from notify.admin.v1 import user_pb2
 from notify.admin.v1 import users_service_pb2 as pb
+from notify.admin.v1.user_pb2 import Membership, User, UserAccess
 from notify_common.db.unit_of_work import Tx
+from notify_common.errors import NotifyError
+from notify_common.rpc.paging import Pager
 from notify_content import email_address, phone
 
-from notify_admin.store import changes, members
-from notify_admin.store.resources import USERS
+from notify_admin.store import changes, folders, members, users
+from notify_admin.store.resources import MEMBERS, SERVICES, USERS
+from notify_admin.usecases.passwords import PasswordHasher
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.violations import Violations
 
-MAX_NAME_LENGTH = 255
-MAX_EMAIL_ADDRESS_LENGTH = 255
+MAX_NAME_LENGTH: Final = 255
+MAX_EMAIL_ADDRESS_LENGTH: Final = 255
+AUTH_TYPES: Final = frozenset({"sms_auth", "email_auth", "webauthn_auth"})
+STATES: Final = frozenset({"pending", "active", "inactive"})
 
 
-def create_user(tx: Tx, ask: pb.CreateUserRequest) -> user_pb2.User:
+def create_user(hasher: PasswordHasher, tx: Tx, ask: pb.CreateUserRequest) -> User:
     """Create a user. Raises NotifyError NAME_TAKEN where the email address is another user's."""
-    USERS.add(tx, ask, checked(ask.user))
-    return USERS.one(tx, id=ask.request_id)
+    user = checked(ask.user)
+    user.ClearField("current_session_id")
+    user.take_part_in_research = user.receives_new_features_email = True
+    hashed = hasher.hash(ask.password) if ask.password else None
+    USERS.add(tx, ask, user, password_hash=hashed)
+    return get_user(tx, pb.GetUserRequest(user_id=ask.request_id))
 
 
-def add_member(tx: Tx, ask: pb.AddMemberRequest) -> user_pb2.User:
-    """Make a user a member of a service; doing it twice changes nothing."""
+def get_user(tx: Tx, ask: pb.GetUserRequest) -> User:
+    """Return a user with what it may do where."""
+    return with_access(tx, [USERS.one(tx, id=ask.user_id)])[0]
+
+
+def get_user_by_email(tx: Tx, ask: pb.GetUserByEmailRequest) -> User:
+    """Return the user with an email address."""
+    user = users.by_email_address(tx, ask.email_address)
+    if user is None:
+        raise NotifyError("USER_NOT_FOUND")
+    return with_access(tx, [user])[0]
+
+
+def set_user(tx: Tx, ask: pb.SetUserRequest) -> User:
+    """Set the masked fields of a user."""
+    current = USERS.one(tx, locked=True, id=ask.user.id)
+    wanted = checked(USERS.merge(current, ask.user, ask.update_mask))
+    return with_access(tx, [USERS.save(tx, wanted)])[0]
+
+
+def activate_user(tx: Tx, ask: pb.ActivateUserRequest) -> User:
+    """Make a pending user active."""
+    if USERS.one(tx, locked=True, id=ask.user_id).state == "active":
+        raise NotifyError("USER_ACTIVE")
+    return with_access(tx, USERS.change(tx, {"id": ask.user_id}, state="active"))[0]
+
+
+def reset_failed_logins(tx: Tx, ask: pb.ResetFailedLoginsRequest) -> User:
+    """Forget failed attempts to sign in."""
+    USERS.one(tx, locked=True, id=ask.user_id)
+    return with_access(tx, USERS.change(tx, {"id": ask.user_id}, failed_login_count=0))[0]
+
+
+def add_member(tx: Tx, ask: pb.AddMemberRequest) -> User:
+    """Make a user a member of a service; doing it twice changes nothing, unless it must be a new one."""
     lock_service(tx, ask.service_id)
-    user = USERS.one(tx, id=ask.user_id)
-    if members.add(tx, ask.service_id, ask.user_id):
+    USERS.one(tx, id=ask.user_id)
+    known = folders.parents(tx, ask.service_id)
+    seen = [folder_id for folder_id in ask.folder_ids if folder_id in known]
+    if members.add(tx, ask.service_id, ask.user_id, ask.permissions, seen):
         changes.append(tx, "service", ask.service_id)
-    return user
+    elif ask.must_be_new:
+        raise NotifyError("ALREADY_MEMBER")
+    return get_user(tx, pb.GetUserRequest(user_id=ask.user_id))
 
 
 def remove_member(tx: Tx, ask: pb.RemoveMemberRequest) -> pb.RemoveMemberResponse:
@@ -37,8 +87,32 @@ def remove_member(tx: Tx, ask: pb.RemoveMemberRequest) -> pb.RemoveMemberRespons
     return pb.RemoveMemberResponse()
 
 
-def checked(given: user_pb2.User) -> user_pb2.User:
-    """Return a user in the form in which it is stored: `+447700900123`.
+def list_members(pager: Pager, tx: Tx, ask: pb.ListMembersRequest) -> pb.ListMembersResponse:
+    """Members of a service by name, with what they may do where."""
+    answer = MEMBERS.page(tx, pager, ask, pb.ListMembersResponse)
+    if not answer.users:
+        SERVICES.one(tx, id=ask.service_id)
+    with_access(tx, answer.users)
+    return answer
+
+
+def with_access(tx: Tx, found: Iterable[User]) -> list[User]:
+    """The same users, filled with what they may do where, in two statements however many they are."""
+    of_id = {user.id: user for user in found}
+    in_services, in_organisations = members.access(tx, list(of_id)) if of_id else ([], [])
+    for user in of_id.values():
+        user.access.CopyFrom(UserAccess())
+    for one in in_services:
+        made = Membership(id=one.id, permissions=one.permissions, folder_ids=one.folder_ids)
+        of_id[one.user_id].access.services.append(made)
+    for one in in_organisations:
+        made = Membership(id=one.id, permissions=one.permissions)
+        of_id[one.user_id].access.organisations.append(made)
+    return list(of_id.values())
+
+
+def checked(given: User) -> User:
+    """Return a user in the form in which it is stored.
 
     Raises:
         NotifyError: INVALID_FIELD, with all violations.
@@ -46,6 +120,9 @@ def checked(given: user_pb2.User) -> user_pb2.User:
     violations = Violations("user")
     stored = user_pb2.User()
     stored.CopyFrom(given)
+    stored.state, stored.auth_type = given.state or "active", given.auth_type or "sms_auth"
+    violations.require(stored.state in STATES, "state", "is not a known value")
+    violations.require(stored.auth_type in AUTH_TYPES, "auth_type", "is not a known value")
     violations.require(bool(given.name.strip()), "name", "is required")
     short = len(given.name) <= MAX_NAME_LENGTH
     violations.require(short, "name", f"is longer than {MAX_NAME_LENGTH} characters")
@@ -56,10 +133,15 @@ def checked(given: user_pb2.User) -> user_pb2.User:
         fits = False
     violations.require(fits, "email_address", "is not a valid email address")
     if given.mobile_number:
-        try:
-            number = phone.parse(given.mobile_number, allow_international=True)
-            stored.mobile_number = f"+{number.normalised}"
-        except phone.InvalidPhoneNumber:
-            violations.require(False, "mobile_number", "is not a valid phone number")
+        valid = international(given.mobile_number) is not None
+        violations.require(valid, "mobile_number", "is not a valid phone number")
     violations.end()
     return stored
+
+
+def international(mobile_number: str) -> str | None:
+    """A phone number as `+447700900123`; None if it is none."""
+    try:
+        return f"+{phone.parse(mobile_number, allow_international=True).normalised}"
+    except phone.InvalidPhoneNumber:
+        return None

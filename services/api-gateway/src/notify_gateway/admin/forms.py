@@ -17,10 +17,10 @@ MISSING: Final = "Missing data for required field."
 
 
 class InvalidForm(Exception):
-    """A body with wrong fields: sentences by key."""
+    """A body with wrong fields: sentences by key, or one for the whole of it."""
 
-    def __init__(self, messages: Mapping[str, list[str]]) -> None:
-        super().__init__(len(messages))
+    def __init__(self, messages: Mapping[str, list[str]] | str) -> None:
+        super().__init__()
         self.messages = messages
 
 
@@ -44,13 +44,16 @@ HTTPS: Final = {"type": "string", "format": "https_url", "wording": "is not a va
 class JsonForm:
     """A form with the sentences of JSON Schema."""
 
-    def __init__(self, properties: Mapping[str, Json], required: str, closed: bool, more: Json) -> None:
+    def __init__(
+        self, properties: Mapping[str, Json], required: str, closed: bool, first: Json, more: Json
+    ) -> None:
         self._names = tuple(properties)
         self._schema = Schema(
             {
                 "type": "object",
                 "properties": properties,
                 **({"additionalProperties": False} if closed else {}),
+                **first,
                 "required": required.split(),
                 **more,
             },
@@ -63,12 +66,20 @@ class JsonForm:
         return {name: body[name] for name in self._names if name in body}
 
 
-def schema(required: str = "", *, closed: bool = False, more: Json = None, **properties: Json) -> JsonForm:
-    """A form described by JSON Schema; `required` keys are parted by spaces, `more` are further keywords.
+def schema(
+    required: str = "", *, closed: bool = False, first: Json = None, more: Json = None, **properties: Json
+) -> JsonForm:
+    """A form described by JSON Schema; `required` keys are parted by spaces.
 
-    A closed one refuses other keys.
+    `first` and `more` are further keywords, told before and after what is missing. A closed form refuses
+    other keys.
     """
-    return JsonForm(properties, required, closed, more or {})
+    return JsonForm(properties, required, closed, first or {}, more or {})
+
+
+def words(text: str) -> list[str]:
+    """Names that are parted by spaces."""
+    return text.split()
 
 
 Rule = Callable[[Json], Json]

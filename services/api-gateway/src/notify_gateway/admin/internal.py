@@ -4,11 +4,23 @@ from collections.abc import Iterable
 
 from flask import Blueprint
 
-from notify_gateway.admin import settings
+from notify_gateway.admin import (
+    api_keys,
+    branding,
+    folders,
+    inbound,
+    organisations,
+    services,
+    settings,
+    templates,
+    users,
+)
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import Clients
+
+_MODULES = (api_keys, branding, folders, inbound, organisations, services, settings, templates, users)
 
 
 def blueprints(clients: Clients, client: ClientAuthenticator) -> Iterable[Blueprint]:
     """The blueprints, one a resource."""
-    return [module.routes(clients, client).blueprint for module in (settings,)]
+    return [module.routes(clients, client).blueprint for module in _MODULES]

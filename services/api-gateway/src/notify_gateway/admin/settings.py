@@ -1,17 +1,19 @@
-"""What services send from: reply-to addresses, contact blocks, text senders (internal-api.md A29 to A44)."""
+"""What services send from, and what else is set up (internal-api.md A17 to A20, A23 to A44)."""
 
 from collections.abc import Callable
 from typing import Any
 
-from notify.admin.v1 import service_pb2
+from notify.admin.v1 import service_pb2, service_setting_pb2
+from notify.admin.v1 import service_settings_service_pb2 as setting_pb
 from notify.admin.v1 import services_service_pb2 as pb
+from notify_common.errors import NotifyError
 
-from notify_gateway.admin.forms import BOOLEAN, EMAIL, STRING, Form, schema
-from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every, new_id, plain
+from notify_gateway.admin.forms import BOOLEAN, EMAIL, HTTPS, INTEGER, STRING, UUID, Form, schema
+from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every, new_id, nothing, plain
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import Clients
-from notify_gateway.errors import Rows
+from notify_gateway.errors import Choice, Rows
 
 _TIMES = {"created_at": "create_time", "updated_at": "update_time"}
 
@@ -43,6 +45,46 @@ REPLY_TO_ERRORS: Rows = {
     "DEFAULT_SENDER": plain("You cannot delete a default email reply to address"),
 }
 
+DATA_RETENTION = Shape(
+    service_setting_pb2.DataRetention,
+    "id service_id",
+    notification_type="channel",
+    days_of_retention="days",
+    **_TIMES,
+)
+_CHANNEL = {"enum": ["sms", "letter", "email"]}
+DATA_RETENTION_FORM = schema(
+    "notification_type days_of_retention", days_of_retention=INTEGER, notification_type=_CHANNEL
+)
+DAYS_FORM = schema("days_of_retention", days_of_retention=INTEGER)
+_NO_RETENTION = "The service data retention for id: {id} was not found for service: {service_id}"
+DATA_RETENTION_ERRORS: Rows = {
+    "NAME_TAKEN": plain("Service already has data retention for {notification_type} notification type"),
+    "SETTING_NOT_FOUND": plain(_NO_RETENTION, 404),
+}
+
+CALLBACK_SHAPE = Shape(service_setting_pb2.Callback, "id service_id url updated_by_id", **_TIMES)
+CALLBACK = Shape(service_setting_pb2.Callback, "url updated_by_id", callback_type="type")
+_CALLBACK_KEYS: dict[str, Any] = {
+    "url": HTTPS,
+    "bearer_token": {"type": "string", "minLength": 10},
+    "updated_by_id": UUID,
+    "callback_type": {"enum": ["delivery_status", "inbound_sms", "returned_letter", "complaint"]},
+}
+CALLBACK_FORM = schema("url bearer_token updated_by_id callback_type", **_CALLBACK_KEYS)
+CALLBACK_UPDATE_FORM = schema("updated_by_id callback_type", **_CALLBACK_KEYS)
+CALLBACK_ERRORS: Rows = {"NAME_TAKEN": plain("Service already has a {callback_type} callback")}
+DELETE_CALLBACK_ERRORS: Rows = {
+    "SETTING_NOT_FOUND": Choice(
+        "type",
+        {
+            "inbound_sms": plain("Service inbound API not found", 404),
+            "returned_letter": plain("Service returned letter API not found", 404),
+        },
+        plain("Service delivery receipt API not found", 404),
+    )
+}
+
 Wrap = Callable[[Any, int], Answer]
 
 
@@ -54,7 +96,88 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     )
     _setting(made, clients, "email-reply-to", REPLY_TO, REPLY_TO_FORM, data, REPLY_TO_ERRORS, REPLY_TO_ERRORS)
     _setting(made, clients, "letter-contact", LETTER_CONTACT, LETTER_CONTACT_FORM, data)
+    _data_retention(made, clients)
+    _callbacks(made, clients)
     return made
+
+
+def _data_retention(made: Routes, clients: Clients) -> None:
+    all_, one = (
+        "/service/<uuid:service_id>/data-retention",
+        "/service/<uuid:service_id>/data-retention/<uuid:id>",
+    )
+
+    def of_service(call: Call) -> list[Any]:
+        service_id = call.id("service_id")
+        found = every(
+            clients.settings.ListDataRetention, setting_pb.ListDataRetentionRequest(service_id=service_id)
+        )
+        name = clients.services.GetService(pb.GetServiceRequest(service_id=service_id)).service.name
+        return [{**DATA_RETENTION.json(each), "service_name": name} for each in found]
+
+    @made.get(all_)
+    def list_data_retention(call: Call) -> Answer:
+        return bare(of_service(call))
+
+    @made.get(one)
+    def get_data_retention(call: Call) -> Answer:
+        return bare(next((each for each in of_service(call) if each["id"] == call.id("id")), {}))
+
+    @made.get(f"{all_}/notification-type/<channel>")
+    def get_of_channel(call: Call) -> Answer:
+        wanted = call.id("channel")
+        return bare(next((each for each in of_service(call) if each["notification_type"] == wanted), {}))
+
+    @made.post(all_, DATA_RETENTION_FORM, DATA_RETENTION_ERRORS)
+    def create_data_retention(call: Call) -> Answer:
+        given = DATA_RETENTION.message(call.form, service_id=call.id("service_id"))
+        ask = setting_pb.CreateDataRetentionRequest(request_id=new_id(), data_retention=given)
+        created = clients.settings.CreateDataRetention(ask).data_retention
+        return bare({"result": next(each for each in of_service(call) if each["id"] == created.id)}, 201)
+
+    @made.post(one, DAYS_FORM, DATA_RETENTION_ERRORS)
+    def set_data_retention(call: Call) -> Answer:
+        given = DATA_RETENTION.message(call.form, service_id=call.id("service_id"), id=call.id("id"))
+        clients.settings.SetDataRetention(setting_pb.SetDataRetentionRequest(data_retention=given))
+        return nothing()
+
+
+def _callbacks(made: Routes, clients: Clients) -> None:
+    all_, one = "/service/<uuid:service_id>/callback-api", "/service/<uuid:service_id>/callback-api/<uuid:id>"
+
+    def keys(call: Call) -> dict[str, str]:
+        kind = call.query("callback_type")
+        return {"service_id": call.id("service_id"), "callback_id": call.id("id"), "type": kind}
+
+    def given(call: Call, **ids: str) -> dict[str, Any]:
+        form = dict(call.form)
+        token = form.pop("bearer_token", None) or ""
+        callback = CALLBACK.message(form, service_id=call.id("service_id"), **ids)
+        return {"callback": callback, "bearer_token": token}
+
+    @made.post(all_, CALLBACK_FORM, CALLBACK_ERRORS)
+    def create_callback(call: Call) -> Answer:
+        ask = setting_pb.CreateCallbackRequest(request_id=new_id(), **given(call))
+        return data(CALLBACK_SHAPE.json(clients.settings.CreateCallback(ask).callback), 201)
+
+    @made.post(one, CALLBACK_UPDATE_FORM, CALLBACK_ERRORS)
+    def set_callback(call: Call) -> Answer:
+        ask = setting_pb.SetCallbackRequest(**given(call, id=call.id("id")))
+        return data(CALLBACK_SHAPE.json(clients.settings.SetCallback(ask).callback))
+
+    @made.get(one)
+    def get_callback(call: Call) -> Answer:
+        ask = setting_pb.GetCallbackRequest(**keys(call))
+        return data(CALLBACK_SHAPE.json(clients.settings.GetCallback(ask).callback))
+
+    @made.delete(one, DELETE_CALLBACK_ERRORS)
+    def delete_callback(call: Call) -> Answer:
+        try:
+            clients.settings.DeleteCallback(setting_pb.DeleteCallbackRequest(**keys(call)))
+        except NotifyError as error:
+            error.metadata = {"type": call.query("callback_type"), **error.metadata}
+            raise
+        return nothing()
 
 
 def _setting(

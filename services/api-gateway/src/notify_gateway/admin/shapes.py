@@ -31,8 +31,8 @@ class Key(NamedTuple):
     """Whether an empty value is null."""
     write: Callable[[Any], Json] | None = None
     """The JSON of a value that is there; by default as its type is."""
-    constant: Json = None
-    """What a key without a path always is."""
+    whole: Callable[[Any], Json] | None = None
+    """What a key without a path is, given the message."""
 
 
 def nullable(path: str, write: Callable[[Any], Json] | None = None) -> Key:
@@ -52,7 +52,12 @@ def as_(path: str, write: Callable[[Any], Json]) -> Key:
 
 def always(value: Json) -> Key:
     """A key that no field stands for."""
-    return Key("", constant=value)
+    return Key("", whole=lambda message: value)
+
+
+def whole(write: Callable[[Any], Json]) -> Key:
+    """A key that is made of several fields."""
+    return Key("", whole=write)
 
 
 def z_time(moment: Timestamp) -> str:
@@ -110,14 +115,14 @@ class Shape(Generic[M]):
 
 
 def _writer(descriptor: _Descriptor, key: Key) -> Callable[[Message], Json]:
-    if not key.path:
-        return lambda message: key.constant
+    if key.whole is not None:
+        return key.whole
     *parents, name = key.path.split(".")
     for parent in parents:
         descriptor = descriptor.fields_by_name[parent].message_type
     field = descriptor.fields_by_name[name]
     write = key.write or _plain(field)
-    absent = field.has_presence and field.message_type is not None
+    absent = field.has_presence
 
     def of(message: Message) -> Json:
         for parent in parents:

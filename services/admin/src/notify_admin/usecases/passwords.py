@@ -1,0 +1,43 @@
+"""Passwords: hashed by Argon2id with a pepper that is in no database."""
+
+import secrets
+from typing import Final
+
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+MAX_BYTES: Final = 4096
+_ITERATIONS: Final = 2
+_LANES: Final = 1
+_MEMORY_KIB: Final = 19 * 1024
+
+
+class PasswordHasher:
+    """Hashes passwords and compares them with their hashes."""
+
+    def __init__(self, pepper: bytes) -> None:
+        """Whoever has a copy of the database alone can't try passwords without the pepper."""
+        self._pepper = pepper
+
+    def hash(self, password: str) -> str:
+        """The hash with its salt and parameters."""
+        made = Argon2id(
+            salt=secrets.token_bytes(16),
+            length=32,
+            iterations=_ITERATIONS,
+            lanes=_LANES,
+            memory_cost=_MEMORY_KIB,
+            secret=self._pepper,
+        )
+        return made.derive_phc_encoded(password.encode())
+
+    def matches(self, password: str, hashed: str) -> bool:
+        """Whether a hash is of this password; one that is longer than anybody's is not tried."""
+        encoded = password.encode()
+        if len(encoded) > MAX_BYTES:
+            return False
+        try:
+            Argon2id.verify_phc_encoded(encoded, hashed, secret=self._pepper)
+        except InvalidKey:
+            return False
+        return True

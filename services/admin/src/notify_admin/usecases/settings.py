@@ -1,0 +1,87 @@
+"""Settings of services: how long messages are kept, and callbacks."""
+
+from typing import Any, Final
+
+from notify.admin.v1 import inbound_numbers_service_pb2 as inbound_pb
+from notify.admin.v1 import service_setting_pb2
+from notify.admin.v1 import service_settings_service_pb2 as pb
+from notify.admin.v1.service_setting_pb2 import Callback, DataRetention
+from notify_common.db.unit_of_work import Tx
+from notify_common.errors import NotifyError
+from notify_common.rpc.paging import Pager
+
+from notify_admin.store import changes
+from notify_admin.store.resources import CALLBACKS, DATA_RETENTION, INBOUND_NUMBERS, USERS
+from notify_admin.usecases.secrets import SecretBox
+from notify_admin.usecases.services import lock_service
+from notify_admin.usecases.violations import Violations
+
+CALLBACK_TYPES: Final = frozenset({"delivery_status", "inbound_sms", "returned_letter", "complaint"})
+MAX_URL_LENGTH: Final = 2000
+
+
+def create_data_retention(tx: Tx, ask: pb.CreateDataRetentionRequest) -> DataRetention:
+    """Set how long messages of a channel are kept."""
+    lock_service(tx, ask.data_retention.service_id)
+    if DATA_RETENTION.add(tx, ask, ask.data_retention):
+        changes.append(tx, "service", ask.data_retention.service_id)
+    return DATA_RETENTION.one(tx, id=ask.request_id)
+
+
+def set_data_retention(tx: Tx, ask: pb.SetDataRetentionRequest) -> DataRetention:
+    """Set the days."""
+    wanted = ask.data_retention
+    lock_service(tx, wanted.service_id)
+    DATA_RETENTION.one(tx, id=wanted.id, service_id=wanted.service_id)
+    changes.append(tx, "service", wanted.service_id)
+    return DATA_RETENTION.change(tx, {"id": wanted.id}, days=wanted.days)[0]
+
+
+def create_callback(box: SecretBox, tx: Tx, ask: pb.CreateCallbackRequest) -> Callback:
+    """Add a callback; its token is stored encrypted."""
+    given = checked(ask.callback)
+    lock_service(tx, given.service_id)
+    USERS.one(tx, id=given.updated_by_id)
+    token = box.encrypt(ask.bearer_token).encode()
+    if CALLBACKS.add(tx, ask, given, encrypted_bearer_token=token):
+        changes.append(tx, "service", given.service_id)
+    return CALLBACKS.one(tx, id=ask.request_id)
+
+
+def set_callback(box: SecretBox, tx: Tx, ask: pb.SetCallbackRequest) -> Callback:
+    """Set URL and token; what is empty stays."""
+    wanted = ask.callback
+    lock_service(tx, wanted.service_id)
+    current = CALLBACKS.one(tx, id=wanted.id, service_id=wanted.service_id, type=wanted.type)
+    USERS.one(tx, id=wanted.updated_by_id)
+    current.url, current.updated_by_id = wanted.url or current.url, wanted.updated_by_id
+    token = {"encrypted_bearer_token": box.encrypt(ask.bearer_token).encode()} if ask.bearer_token else {}
+    changes.append(tx, "service", wanted.service_id)
+    return CALLBACKS.save(tx, checked(current), **token)
+
+
+def delete_callback(tx: Tx, ask: pb.DeleteCallbackRequest) -> pb.DeleteCallbackResponse:
+    """Delete a callback."""
+    lock_service(tx, ask.service_id)
+    if not CALLBACKS.delete(tx, id=ask.callback_id, service_id=ask.service_id, type=ask.type):
+        raise NotifyError("SETTING_NOT_FOUND")
+    changes.append(tx, "service", ask.service_id)
+    return pb.DeleteCallbackResponse()
+
+
+def list_inbound_numbers(
+    pager: Pager, tx: Tx, ask: inbound_pb.ListInboundNumbersRequest
+) -> inbound_pb.ListInboundNumbersResponse:
+    """Numbers that services receive texts at, oldest first."""
+    only: dict[str, Any] = {"active": True, "service_id": None} if ask.only_available else {}
+    return INBOUND_NUMBERS.page(tx, pager, ask, inbound_pb.ListInboundNumbersResponse, **only)
+
+
+def checked(given: service_setting_pb2.Callback) -> Callback:
+    """The same callback. Raises NotifyError INVALID_FIELD."""
+    violations = Violations("callback")
+    violations.require(given.type in CALLBACK_TYPES, "type", "is not a known value")
+    valid = given.url.startswith("https://") and len(given.url) <= MAX_URL_LENGTH
+    violations.require(valid, "url", f"should be an https URL of at most {MAX_URL_LENGTH} characters")
+    violations.end()
+    return given

@@ -1,0 +1,198 @@
+"""Services (internal-api.md A1 to A6, A21, A22)."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from notify.admin.v1 import service_pb2
+from notify.admin.v1 import services_service_pb2 as pb
+from notify_content import email_address, phone
+
+from notify_gateway.admin import forms
+from notify_gateway.admin.forms import InvalidForm, fields, nullable, schema, words
+from notify_gateway.admin.routes import (
+    Answer,
+    Call,
+    Routes,
+    bare,
+    by_field,
+    data,
+    every,
+    new_id,
+    nothing,
+)
+from notify_gateway.admin.shapes import Key, Shape, as_, db_time
+from notify_gateway.admin.shapes import nullable as or_null
+from notify_gateway.auth import ClientAuthenticator
+from notify_gateway.clients import Clients
+
+_NULLABLE_TEXTS: Final = words(
+    "custom_email_sender_name contact_link notes purchase_order_number billing_contact_names "
+    "billing_contact_email_addresses billing_reference organisation_type"
+)
+_LIMITS: Final[Mapping[str, Key]] = {
+    "email_message_limit": Key("limits.email_per_day"),
+    "sms_message_limit": Key("limits.sms_per_day"),
+    "letter_message_limit": Key("limits.letter_per_day"),
+    "international_sms_message_limit": Key("limits.international_sms_per_day"),
+    "rate_limit": Key("limits.rate_limit_per_minute"),
+}
+
+SERVICE = Shape(
+    service_pb2.Service,
+    "id name active restricted permissions prefix_sms email_sender_local_part confirmed_email_sender_name "
+    "confirmed_unique count_as_live has_active_go_live_request volume_email volume_sms volume_letter "
+    "consent_to_research",
+    **{name: or_null(name) for name in _NULLABLE_TEXTS},
+    **_LIMITS,
+    created_by=or_null("created_by_id"),
+    organisation=or_null("organisation_id"),
+    email_branding=or_null("email_branding_id"),
+    letter_branding=or_null("letter_branding_id"),
+    go_live_at=as_("go_live_time", db_time),
+    go_live_user=or_null("go_live_user_id"),
+    service_callback_api=as_(
+        "callbacks", lambda found: [{"callback_id": ref.id, "callback_type": ref.type} for ref in found]
+    ),
+)
+SHORT = Shape(service_pb2.Service, "id name active restricted")
+
+
+def _permissions(value: Any) -> list[str]:
+    names: list[str] = forms.list_of(forms.string)(value)
+    unknown = [name for name in names if name not in PERMISSIONS]
+    if unknown:
+        raise ValueError(f"Invalid Service Permission: '{unknown[0]}'")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"Duplicate Service Permission: {twice}")
+    return names
+
+
+def _db_time(value: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(forms.string(value)).replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError("Not a valid datetime.") from None
+
+
+PERMISSIONS: Final = frozenset(
+    words(
+        "email sms letter international_sms inbound_sms email_auth edit_folder_permissions "
+        "international_letters sms_to_uk_landlines"
+    )
+)
+_RULES: Final[Mapping[str, Any]] = {
+    "name": forms.string,
+    "created_by": forms.uuid,
+    "restricted": forms.boolean,
+    **dict.fromkeys(_LIMITS, forms.integer),
+    "organisation_type": nullable(forms.string),
+}
+CREATE = fields(
+    "name user_id created_by restricted email_message_limit sms_message_limit letter_message_limit",
+    **_RULES,
+    user_id=forms.uuid,
+)
+_FLAGS: Final[dict[str, Any]] = dict.fromkeys(
+    words("prefix_sms confirmed_email_sender_name confirmed_unique count_as_live"), forms.boolean
+)
+_TEXTS_OR_NULL: Final[dict[str, Any]] = dict.fromkeys(_NULLABLE_TEXTS, nullable(forms.string))
+UPDATE = fields(
+    **{**_RULES, **_FLAGS, **_TEXTS_OR_NULL},
+    has_active_go_live_request=forms.boolean,
+    volume_email=nullable(forms.integer),
+    volume_sms=nullable(forms.integer),
+    volume_letter=nullable(forms.integer),
+    consent_to_research=nullable(forms.boolean),
+    permissions=_permissions,
+    email_branding=nullable(forms.uuid),
+    letter_branding=nullable(forms.uuid),
+    go_live_at=nullable(_db_time),
+    go_live_user=nullable(forms.uuid),
+)
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+GUEST_LIST = schema("email_addresses phone_numbers", email_addresses=_TEXTS, phone_numbers=_TEXTS)
+TAKEN = {"NAME_TAKEN": by_field("name", "Duplicate service name '{name}'")}
+
+
+def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+    """The routes."""
+    made = Routes("services", client)
+    one = "/service/<uuid:service_id>"
+
+    def read(call: Call) -> service_pb2.Service:
+        ask = pb.GetServiceRequest(service_id=call.id("service_id"))
+        found: service_pb2.Service = clients.services.GetService(ask).service
+        return found
+
+    def update(call: Call, service: service_pb2.Service, mask: Any) -> service_pb2.Service:
+        service.id = call.id("service_id")
+        ask = pb.UpdateServiceRequest(service=service, update_mask=mask)
+        updated: service_pb2.Service = clients.services.UpdateService(ask).service
+        return updated
+
+    @made.get("/service")
+    def list_services(call: Call) -> Answer:
+        ask = pb.ListServicesRequest(user_id=call.query("user_id"), only_active=call.flag("only_active"))
+        return data(SERVICE.list(every(clients.services.ListServices, ask)))
+
+    @made.get("/service/find-services-by-name")
+    def find_services(call: Call) -> Answer:
+        part = call.query("service_name")
+        if not part:
+            raise InvalidForm({"service_name": [forms.MISSING]})
+        return data(SHORT.list(every(clients.services.ListServices, pb.ListServicesRequest(name_part=part))))
+
+    @made.get(one)
+    def get_service(call: Call) -> Answer:
+        return data(SERVICE.json(read(call)))
+
+    @made.post("/service", CREATE, TAKEN)
+    def create_service(call: Call) -> Answer:
+        form = dict(call.form)
+        owner_id = form.pop("user_id")
+        ask = pb.CreateServiceRequest(request_id=new_id(), service=SERVICE.message(form), owner_id=owner_id)
+        return data(SERVICE.json(clients.services.CreateService(ask).service), 201)
+
+    @made.post(one, UPDATE, TAKEN)
+    def update_service(call: Call) -> Answer:
+        form = {name: value for name, value in call.form.items() if name != "created_by"}
+        mask = SERVICE.mask(form)
+        service = update(call, SERVICE.message(form), mask) if mask.paths else read(call)
+        return data(SERVICE.json(service))
+
+    @made.post(f"{one}/archive")
+    def archive_service(call: Call) -> Answer:
+        clients.services.ArchiveService(pb.ArchiveServiceRequest(service_id=call.id("service_id")))
+        return nothing()
+
+    @made.get(f"{one}/guest-list")
+    def get_guest_list(call: Call) -> Answer:
+        guests = read(call).guest_list
+        addresses, numbers = list(guests.email_addresses), list(guests.phone_numbers)
+        return bare({"email_addresses": addresses, "phone_numbers": numbers})
+
+    @made.route("PUT", f"{one}/guest-list", GUEST_LIST)
+    def set_guest_list(call: Call) -> Answer:
+        _check_guests(call.form)
+        guests = service_pb2.GuestList(**call.form)
+        update(call, service_pb2.Service(guest_list=guests), {"paths": ["guest_list"]})
+        return nothing()
+
+    return made
+
+
+def _check_guests(form: Mapping[str, Any]) -> None:
+    """Raise InvalidForm for what nobody can be written to at."""
+    for parse, errors, values in (
+        (email_address.parse, email_address.InvalidEmailAddress, form["email_addresses"]),
+        (phone.parse, phone.InvalidPhoneNumber, form["phone_numbers"]),
+    ):
+        for value in values:
+            try:
+                parse(value, **({"allow_international": True} if parse is phone.parse else {}))
+            except errors:
+                sentence = f'Invalid guest list: "{value}" is not a valid email address or phone number'
+                raise InvalidForm(sentence) from None

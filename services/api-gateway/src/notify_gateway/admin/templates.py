@@ -1,0 +1,267 @@
+"""Templates and their versions (internal-api.md A113 to A118)."""
+
+from typing import Any, Final
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from notify.admin.v1 import services_service_pb2
+from notify.admin.v1 import templates_service_pb2 as pb
+from notify.admin.v1.template_pb2 import Template
+from notify.common.v1.common_pb2 import Channel
+from notify_common.errors import NotifyError
+
+from notify_gateway.admin.forms import BOOLEAN, STRING, UUID, InvalidForm, schema, words
+from notify_gateway.admin.routes import (
+    Answer,
+    Call,
+    Routes,
+    bare,
+    by_field,
+    data,
+    every,
+    new_id,
+    plain,
+)
+from notify_gateway.admin.shapes import Shape, always, nullable, whole
+from notify_gateway.auth import ClientAuthenticator
+from notify_gateway.clients import Clients
+from notify_gateway.errors import TABLE, Choice, Row, Rows
+
+PRECOMPILED: Final = "Pre-compiled PDF"
+"""Name of the hidden template that each service's uploaded letters are made of."""
+
+
+def _is_letter(template: Template) -> bool:
+    return template.channel == Channel.CHANNEL_LETTER
+
+
+def _languages(template: Template) -> str | None:
+    if not _is_letter(template):
+        return None
+    return "welsh_then_english" if template.welsh_content else "english"
+
+
+def _is_precompiled(template: Template) -> bool:
+    return template.hidden and template.name == PRECOMPILED
+
+
+_SHARED: Final[dict[str, Any]] = {
+    "template_type": "channel",
+    "subject": nullable("subject"),
+    "service": "service_id",
+    "created_at": "create_time",
+    "updated_at": "update_time",
+    "created_by": "made_by_id",
+    "template_redacted": "id",
+    "postage": nullable("postage"),
+    "letter_welsh_subject": nullable("welsh_subject"),
+    "letter_welsh_content": nullable("welsh_content"),
+    "letter_languages": whole(_languages),
+    "letter_attachment": always(None),
+    "service_letter_contact": nullable("letter_contact_id"),
+    "reply_to": nullable("letter_contact_id"),
+    "reply_to_text": nullable("letter_contact_block"),
+    "email_files": always([]),
+    "is_precompiled_letter": whole(_is_precompiled),
+}
+_SAME: Final = "id name content version archived hidden has_unsubscribe_link"
+TEMPLATE = Shape(Template, _SAME, **_SHARED, folder=nullable("folder_id"), redact_personalisation="redacted")
+VERSION = Shape(
+    Template,
+    _SAME,
+    **{
+        **_SHARED,
+        "created_by": whole(
+            lambda t: {"id": t.made_by_id, "name": t.made_by_name, "email_address": t.made_by_email_address}
+        ),
+    },
+)
+LISTED = Shape(
+    Template,
+    "id name",
+    template_type="channel",
+    folder=nullable("folder_id"),
+    is_precompiled_letter=whole(_is_precompiled),
+)
+_WRITTEN: Final[dict[str, Any]] = {
+    "template_type": "channel",
+    "created_by": "created_by_id",
+    "parent_folder_id": "folder_id",
+    "letter_welsh_subject": "welsh_subject",
+    "letter_welsh_content": "welsh_content",
+    "reply_to": "letter_contact_id",
+}
+INPUT = Shape(Template, "name content subject postage has_unsubscribe_link", **_WRITTEN)
+
+_TEXT_OR_NULL = {"type": ["string", "null"]}
+_KEYS: Final[dict[str, Any]] = {
+    "name": STRING,
+    "template_type": {"enum": ["sms", "email", "letter"]},
+    "content": STRING,
+    "subject": STRING,
+    "service": UUID,
+    "created_by": UUID,
+    "parent_folder_id": UUID,
+    "postage": {"type": "string", "format": "postage"},
+    "has_unsubscribe_link": {"type": ["boolean", "null"]},
+    "letter_languages": {"enum": ["english", "welsh_then_english"]},
+    "letter_welsh_subject": _TEXT_OR_NULL,
+    "letter_welsh_content": _TEXT_OR_NULL,
+}
+
+
+def _welsh(language: str, kind: str) -> dict[str, Any]:
+    return {
+        "properties": {
+            "letter_languages": {"enum": [language]},
+            "letter_welsh_subject": {"type": kind},
+            "letter_welsh_content": {"type": kind},
+        },
+        "required": ["letter_languages", "letter_welsh_subject", "letter_welsh_content"],
+    }
+
+
+_LANGUAGES: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"not": {"required": ["letter_languages"]}},
+        _welsh("english", "null"),
+        _welsh("welsh_then_english", "string"),
+    ]
+}
+_NEEDS_SUBJECT: Final[dict[str, Any]] = {
+    "if": {"properties": {"template_type": {"enum": ["email", "letter"]}}},
+    "then": {"required": ["subject"]},
+}
+CREATE = schema(
+    "name template_type content service created_by", first=_NEEDS_SUBJECT, more=_LANGUAGES, **_KEYS
+)
+UPDATE = schema(
+    more=_LANGUAGES,
+    **_KEYS,
+    archived=BOOLEAN,
+    redact_personalisation=BOOLEAN,
+    reply_to={**UUID, "type": ["string", "null"]},
+)
+
+
+def _refused(verb: str) -> Choice:
+    def row(name: str) -> Row:
+        return by_field("template_type", f"{verb} {name} templates is not allowed", 403)
+
+    return Choice("channel", {"sms": row("text message"), "email": row("email")}, row("letter"))
+
+
+_TOO_LONG = by_field("content", "Content has a character count greater than the limit of {limit}")
+ERRORS: Rows = {
+    "MESSAGE_TOO_LONG": _TOO_LONG,
+    "QR_CODE_TOO_LONG": by_field("content", "qr-code-too-long"),
+    "FOLDER_NOT_FOUND": plain("parent_folder_id not found"),
+    "CHANNEL_NOT_ALLOWED": _refused("Creating"),
+}
+UPDATE_ERRORS: Rows = {
+    "CHANNEL_NOT_ALLOWED": _refused("Updating"),
+    "SENDER_NOT_FOUND": TABLE["SENDER_NOT_FOUND"],
+}
+
+
+def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+    """The routes."""
+    made = Routes("templates", client, ERRORS)
+    all_, one = (
+        "/service/<uuid:service_id>/template",
+        "/service/<uuid:service_id>/template/<uuid:template_id>",
+    )
+
+    def ids(call: Call) -> dict[str, Any]:
+        return {"service_id": call.id("service_id"), "template_id": call.id("template_id")}
+
+    def read(call: Call, version: int = 0) -> Template:
+        found: Template = clients.templates.GetTemplate(
+            pb.GetTemplateRequest(**ids(call), version=version)
+        ).template
+        if found.hidden:
+            raise NotifyError("TEMPLATE_NOT_FOUND")
+        return found
+
+    def shown(template: Template) -> dict[str, Any]:
+        return {**TEMPLATE.json(template), "reply_to_text": _reply_to_text(clients, template)}
+
+    @made.get(all_)
+    def list_templates(call: Call) -> Answer:
+        ask = pb.ListTemplatesRequest(service_id=call.id("service_id"))
+        return data(LISTED.list(every(clients.templates.ListTemplates, ask)))
+
+    @made.post(all_, CREATE)
+    def create_template(call: Call) -> Answer:
+        template = INPUT.message(call.form, service_id=call.id("service_id"))
+        ask = pb.CreateTemplateRequest(request_id=new_id(), template=template)
+        return data(shown(clients.templates.CreateTemplate(ask).template), 201)
+
+    @made.get(one)
+    def get_template(call: Call) -> Answer:
+        return data(shown(read(call)))
+
+    @made.get(f"{one}/version/<int:version>")
+    def get_version(call: Call) -> Answer:
+        template = read(call, int(call.id("version")))
+        return data({**VERSION.json(template), "reply_to_text": _reply_to_text(clients, template)})
+
+    @made.get(f"{one}/versions")
+    def list_versions(call: Call) -> Answer:
+        found = list(
+            every(clients.templates.ListTemplateVersions, pb.ListTemplateVersionsRequest(**ids(call)))
+        )
+        text = _reply_to_text(clients, found[0])
+        return data([{**VERSION.json(each), "reply_to_text": text} for each in found])
+
+    @made.post(one, UPDATE, UPDATE_ERRORS)
+    def update_template(call: Call) -> Answer:
+        form = dict(call.form)
+        by = form.pop("created_by", "")
+        if form.get("redact_personalisation"):
+            if not by:
+                raise InvalidForm({"created_by": ["Field is required"]})
+            clients.templates.RedactTemplate(pb.RedactTemplateRequest(**ids(call), redacted_by_id=by))
+            return bare(None)
+        current = read(call)
+        by = by or current.made_by_id
+        if form.get("archived"):
+            ask = pb.ArchiveTemplateRequest(**ids(call), archived_by_id=by)
+            return data(shown(clients.templates.ArchiveTemplate(ask).template))
+        wanted = INPUT.message({"template_type": form.pop("template_type", None)})
+        if wanted.channel not in (Channel.CHANNEL_UNSPECIFIED, current.channel):
+            raise InvalidForm({"subject": ["Invalid template subject"]})
+        form = {name: value for name, value in form.items() if name in CHANGEABLE}
+        mask: FieldMask = INPUT.mask(form)
+        if not mask.paths:
+            return data(shown(current))
+        template = INPUT.message(form, id=current.id, service_id=current.service_id)
+        update = pb.UpdateTemplateRequest(template=template, update_mask=mask, updated_by_id=by)
+        return data(shown(clients.templates.UpdateTemplate(update).template))
+
+    return made
+
+
+CHANGEABLE: Final = frozenset(
+    words(
+        "name content subject postage has_unsubscribe_link letter_welsh_subject letter_welsh_content reply_to"
+    )
+)
+
+
+def _reply_to_text(clients: Clients, template: Template) -> str | None:
+    """What the messages of a template come from, or are answered to."""
+    mine: dict[str, Any] = {"service_id": template.service_id, "page_size": 1}
+    if template.channel == Channel.CHANNEL_SMS:
+        ask = services_service_pb2.ListSmsSendersRequest(**mine)
+        senders = clients.services.ListSmsSenders(ask).sms_senders
+        return _international(senders[0].sender) if senders else None
+    if template.channel == Channel.CHANNEL_EMAIL:
+        asked = services_service_pb2.ListReplyToAddressesRequest(**mine)
+        addresses = clients.services.ListReplyToAddresses(asked).reply_to_addresses
+        return addresses[0].email_address if addresses else None
+    return template.letter_contact_block or None
+
+
+def _international(sender: str) -> str:
+    digits = sender.lstrip("+")
+    return f"44{digits[1:]}" if digits.isdecimal() and digits.startswith("0") else digits

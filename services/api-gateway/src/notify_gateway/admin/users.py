@@ -1,0 +1,172 @@
+"""Users and the teams that they are in (internal-api.md A9 to A11, A51 to A56, A66)."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from notify.admin.v1 import users_service_pb2 as pb
+from notify.admin.v1.services_service_pb2 import GetServiceRequest
+from notify.admin.v1.user_pb2 import Membership, User
+from notify_content import phone
+
+from notify_gateway.admin import forms
+from notify_gateway.admin.forms import InvalidForm, fields, schema
+from notify_gateway.admin.routes import Answer, Call, Routes, data, every, new_id, plain
+from notify_gateway.admin.services import SERVICE
+from notify_gateway.admin.shapes import Shape, as_, db_time, nullable, whole
+from notify_gateway.auth import ClientAuthenticator
+from notify_gateway.clients import Clients
+
+NOTIFY_SERVICE_ID: Final = "d6aa2c68-a2d9-4437-ab19-3ae8eb202553"
+
+
+def _ids(memberships: list[Membership]) -> list[str]:
+    return [one.id for one in memberships]
+
+
+def _permissions(memberships: list[Membership]) -> dict[str, list[str]]:
+    return {one.id: list(one.permissions) for one in memberships}
+
+
+def _can_use_webauthn(user: User) -> bool:
+    trusted = user.platform_admin or user.auth_type == "webauthn_auth"
+    return trusted or NOTIFY_SERVICE_ID in _ids(list(user.access.services))
+
+
+USER = Shape(
+    User,
+    "id name email_address auth_type state platform_admin failed_login_count take_part_in_research "
+    "receives_new_features_email",
+    mobile_number=nullable("mobile_number"),
+    current_session_id=nullable("current_session_id"),
+    created_at="create_time",
+    password_changed_at=as_("password_change_time", db_time),
+    logged_in_at="logged_in_time",
+    email_access_validated_at="email_access_validated_time",
+    can_use_webauthn=whole(_can_use_webauthn),
+    services=as_("access.services", _ids),
+    permissions=as_("access.services", lambda found: {k: v for k, v in _permissions(found).items() if v}),
+    organisations=as_("access.organisations", _ids),
+    organisation_permissions=as_("access.organisations", _permissions),
+)
+
+
+def _name(value: Any) -> str:
+    if not forms.string(value):
+        raise ValueError("Invalid name")
+    return str(value)
+
+
+def _mobile_number(value: Any) -> str | None:
+    try:
+        return None if value is None else _checked_number(forms.string(value))
+    except phone.InvalidPhoneNumber as error:
+        raise ValueError(f"Invalid phone number: {error.message}") from None
+
+
+def _checked_number(value: str) -> str:
+    phone.parse(value, allow_international=True)
+    return value
+
+
+_RULES: Final[Mapping[str, Any]] = {
+    "name": _name,
+    "email_address": forms.email,
+    "mobile_number": _mobile_number,
+    "auth_type": forms.string,
+}
+CREATE = fields("name email_address password", **_RULES, password=forms.string)
+UPDATE = fields(
+    refuse_unknown=True,
+    **_RULES,
+    current_session_id=forms.nullable(forms.uuid),
+    email_access_validated_at=forms.moment,
+    take_part_in_research=forms.boolean,
+    receives_new_features_email=forms.boolean,
+    platform_admin=forms.boolean,
+    updated_by=forms.uuid,
+)
+EMAIL = fields("email", email=forms.email)
+_PERMISSION = {
+    "type": "array",
+    "items": {"type": "object", "properties": {"permission": forms.STRING}, "required": ["permission"]},
+}
+MEMBER = schema(
+    "permissions",
+    closed=True,
+    permissions=_PERMISSION,
+    folder_permissions={"type": "array", "items": forms.UUID},
+)
+
+
+def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+    """The routes."""
+    made = Routes("users", client)
+    users = "/user/<uuid:user_id>"
+
+    @made.post("/user", CREATE)
+    def create_user(call: Call) -> Answer:
+        form = dict(call.form)
+        if form.get("auth_type", "sms_auth") == "sms_auth" and not form.get("mobile_number"):
+            raise InvalidForm("Mobile number must be set if auth_type is set to sms_auth")
+        password = form.pop("password")
+        user = USER.message(form, state="pending")
+        ask = pb.CreateUserRequest(request_id=new_id(), user=user, password=password)
+        return data(USER.json(clients.users.CreateUser(ask).user), 201)
+
+    @made.get(users)
+    def get_user(call: Call) -> Answer:
+        return data(USER.json(clients.users.GetUser(pb.GetUserRequest(user_id=call.id("user_id"))).user))
+
+    @made.post(users, UPDATE)
+    def set_user(call: Call) -> Answer:
+        form = dict(call.form)
+        if form.pop("platform_admin", False):
+            raise InvalidForm({"platform_admin": ["Cannot set platform_admin to True"]})
+        updated_by_id = form.pop("updated_by", "")
+        mask: FieldMask = USER.mask(form)
+        if not mask.paths:
+            return get_user(call)
+        user = USER.message(form, id=call.id("user_id"))
+        ask = pb.SetUserRequest(user=user, update_mask=mask, updated_by_id=updated_by_id)
+        return data(USER.json(clients.users.SetUser(ask).user))
+
+    @made.post(f"{users}/activate")
+    def activate_user(call: Call) -> Answer:
+        ask = pb.ActivateUserRequest(user_id=call.id("user_id"))
+        return data(USER.json(clients.users.ActivateUser(ask).user))
+
+    @made.post(f"{users}/reset-failed-login-count")
+    def reset_failed_logins(call: Call) -> Answer:
+        ask = pb.ResetFailedLoginsRequest(user_id=call.id("user_id"))
+        return data(USER.json(clients.users.ResetFailedLogins(ask).user))
+
+    @made.post("/user/email", EMAIL)
+    def get_user_by_email(call: Call) -> Answer:
+        ask = pb.GetUserByEmailRequest(email_address=call.form["email"])
+        return data(USER.json(clients.users.GetUserByEmail(ask).user))
+
+    @made.get("/service/<uuid:service_id>/users")
+    def list_members(call: Call) -> Answer:
+        ask = pb.ListMembersRequest(service_id=call.id("service_id"))
+        return data(USER.list(every(clients.users.ListMembers, ask)))
+
+    already = {"ALREADY_MEMBER": plain("User id: {user_id} already part of service id: {service_id}")}
+
+    @made.post("/service/<uuid:service_id>/users/<uuid:user_id>", MEMBER, already)
+    def add_member(call: Call) -> Answer:
+        ask = pb.AddMemberRequest(
+            service_id=call.id("service_id"),
+            user_id=call.id("user_id"),
+            permissions=[item["permission"] for item in call.form["permissions"]],
+            folder_ids=call.form.get("folder_permissions", []),
+            must_be_new=True,
+        )
+        clients.users.AddMember(ask)
+        return data(SERVICE.json(_service(clients, call.id("service_id"))), 201)
+
+    return made
+
+
+def _service(clients: Clients, service_id: str) -> Any:
+    return clients.services.GetService(GetServiceRequest(service_id=service_id)).service

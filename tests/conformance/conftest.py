@@ -1,0 +1,91 @@
+"""The gateway over HTTP in front of the real servicers of admin, with the platform's own service seeded."""
+
+import importlib.util
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from notify_admin import bootstrap
+from notify_admin.settings import Settings
+from notify_admin.usecases.seed import seed_platform
+from notify_gateway.app import create_app
+from notify_gateway.settings import GatewaySettings
+from notify_testing.database import databases
+from notify_testing.rpc import InProcessServer, certificates
+from pydantic import SecretStr
+from werkzeug.serving import make_server
+
+HERE = Path(__file__).parent
+ADMIN_SECRET = "a-secret-of-the-admin-web-app"
+NOWHERE = "unix:/nowhere"
+
+
+def load_runner() -> ModuleType:
+    """The runner, which is a program of its own and no module of a package."""
+    spec = importlib.util.spec_from_file_location("conformance_run", HERE / "run.py")
+    assert spec is not None
+    assert spec.loader is not None
+    runner = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(runner)
+    return runner
+
+
+@pytest.fixture(scope="session")
+def runner() -> ModuleType:
+    return load_runner()
+
+
+@pytest.fixture(scope="session")
+def base_url(database_server: str) -> Iterator[str]:
+    """The gateway's address."""
+    files = certificates()
+    with databases(database_server) as fresh:
+        settings = Settings(
+            database_url=SecretStr(fresh("notify_admin")),
+            page_token_secret=SecretStr("a-page-token-secret-for-tests-only"),
+            api_key_encryption_keys=SecretStr(Fernet.generate_key().decode()),
+            tls_ca_file=files["admin"].ca,
+            tls_cert_file=files["admin"].cert,
+            tls_key_file=files["admin"].key,
+        )
+        uow = bootstrap.unit_of_work(settings)
+        seed_platform(uow, "notify@example.gov.uk")
+        registrations = bootstrap.registrations(settings, uow)
+        with InProcessServer("admin", registrations, allowed_callers=settings.allowed_callers) as admin:
+            app = create_app(
+                GatewaySettings(
+                    tls_ca_file=files["api-gateway"].ca,
+                    tls_cert_file=files["api-gateway"].cert,
+                    tls_key_file=files["api-gateway"].key,
+                    admin_target=admin.target,
+                    notifications_target=NOWHERE,
+                    letters_target=NOWHERE,
+                    providers_target=NOWHERE,
+                    admin_client_secrets=SecretStr(f"{ADMIN_SECRET} another-one"),
+                )
+            )
+            server = make_server("127.0.0.1", 0, app, threaded=True)
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            yield f"http://127.0.0.1:{server.server_port}"
+            server.shutdown()
+            thread.join()
+            server.server_close()
+            app.extensions["close"]()
+        uow.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def client(runner: ModuleType, base_url: str) -> Any:
+    """What sends the steps of a case."""
+    return runner.Client(runner.arguments(["--base-url", base_url, "--admin-secret", ADMIN_SECRET]))
+
+
+@pytest.fixture(scope="session")
+def variables(runner: ModuleType, client: Any) -> Any:
+    """The services, people and templates that the cases speak of, made over HTTP alone."""
+    return runner.Fixtures(client).build()
