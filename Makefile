@@ -141,6 +141,12 @@ LETTERS ?= 200
 bench-accept: setup ## requests accepted a second, beside a bare skeleton (REQUESTS=4000)
 	@$(BIN)/python tests/load/bench_accept.py --requests $(REQUESTS)
 
+ROWS ?= 100000
+
+.PHONY: bench-bulk
+bench-bulk: setup ## messages prepared and stored in bulk a second by one process (ROWS=100000)
+	@$(BIN)/python tests/load/bench_bulk.py --rows $(ROWS)
+
 .PHONY: bench-dispatch
 bench-dispatch: setup ## messages handed to a provider stub a second (MESSAGES=20000)
 	@$(BIN)/python services/providers/bench/bench_dispatch.py --messages $(MESSAGES)
@@ -149,7 +155,6 @@ bench-dispatch: setup ## messages handed to a provider stub a second (MESSAGES=2
 bench-render: setup ## letters typeset a second (LETTERS=200)
 	@$(BIN)/python services/letters/bench/bench_render.py --letters $(LETTERS)
 
-ROWS ?= 100000
 KILL ?=
 .PHONY: bench-print-run
 bench-print-run: setup ## letters from the start of a print run to the printer's queue a second (ROWS=100000, KILL=1)

@@ -4,12 +4,14 @@ The whole platform runs as it is deployed, over mTLS, in a folder of the bench's
 writes durably; the skeleton (Flask, one gRPC hop, one insert) has a database of its own on that server. Load
 comes from this machine over 127.0.0.1. Two parts:
 
-1. accept: HTTP request to the answer 201, for the skeleton, texts and emails, at 1 and at 8 connections. All
+1. accept: HTTP request to the answer 201, for the skeleton, texts and emails, at 1, 8 and 32 connections. All
    cases take turns in each of several rounds, so that what disturbs the machine disturbs all alike; figures
    are medians over the rounds. Each request is different; a token is made for each second, as the official
    client does, outside of what is measured. First with the workers stopped, which compares like with like:
    the skeleton has nothing behind it. Then with the workers running, which hand over and deliver on the same
    cores what is being accepted; a turn begins when what the one before accepted is delivered.
+   The processor time of each process for one answer is measured too: where a machine is busy with other
+   things it is the figure to go by.
 2. accept to attempt: texts are sent one by one with the official client while nothing else happens. Measured
    from the notification's create_time to the start_time of the provider's attempt, which is written just
    before the call.
@@ -26,7 +28,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -47,7 +49,7 @@ from notify_local.stack import GATEWAY_WORKERS, Options, Stack
 from notify_testing.provisioning import provision
 from sqlalchemy.dialects.postgresql import ARRAY
 
-CONNECTIONS = (1, 8)
+CONNECTIONS = (1, 8, 32)
 BODIES = 256
 """Different bodies that are sent in turn."""
 TOKEN_SECONDS = 25
@@ -56,8 +58,8 @@ DRAIN_SECONDS = 300.0
 
 SKELETON = "skeleton"
 WORKERS = ("notifications-work", "providers-work", "letters-work", "letters-celery")
-MEASURED = {"gateway": "api-gateway", "notifications": "notifications"}
-"""Name in the result -> process whose memory is reported."""
+MEASURED = ("edge", "api-gateway", "notifications")
+"""Processes whose memory and processor time are reported, besides those of PostgreSQL and Redis."""
 
 RequestMaker = Callable[[int], bytes]
 
@@ -80,6 +82,18 @@ class Case:
     prepare: Callable[[], RequestMaker]
     """Makes the requests of one turn: tokens age."""
     rounds: list[LoadResult] = field(default_factory=list)
+    processor_ms: list[dict[str, float]] = field(default_factory=list)
+    """Of each round: processor time that each process took for one answer."""
+
+    def measure(self, requests: int, meter: "Meter") -> LoadResult:
+        """One turn that counts. Raises SystemExit for an answer other than 201."""
+        before = meter.read()
+        result = self.run(requests)
+        answers = len(result.latencies)
+        after = meter.read()
+        self.processor_ms.append({name: (after[name] - before[name]) * 1000 / answers for name in after})
+        self.rounds.append(result)
+        return result
 
     def run(self, requests: int) -> LoadResult:
         """One turn. Raises SystemExit for an answer other than 201."""
@@ -94,6 +108,11 @@ class Case:
             raise SystemExit(f"{self.name}: answers were {dict(result.statuses)}")
         return result
 
+    def processor(self) -> dict[str, float]:
+        """Milliseconds of processor time an answer, by process, medians over the rounds."""
+        names = self.processor_ms[0]
+        return {name: statistics.median(one[name] for one in self.processor_ms) for name in names}
+
     def per_second(self) -> float:
         """Median over the rounds."""
         return float(statistics.median(result.per_second for result in self.rounds))
@@ -103,17 +122,41 @@ class Case:
         return float(statistics.median(result.percentile(percent) for result in self.rounds))
 
 
+class Meter:
+    """Reads the processor time of processes, with that of their children."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._pids = pids
+
+    def read(self) -> dict[str, float]:
+        """Seconds by name, from the start of each process on."""
+        return {name: sum(map(_seconds, _family(pid))) for name, pid in self._pids.items()}
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def _seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
+
+
 def main() -> None:
     """Runs both parts."""
     arguments = _arguments()
     with ExitStack() as exits:
         folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="notify-bench-")))
         folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
-        stack = Stack(Options(folder / "stack", console=False))
+        stack = Stack(Options(folder / "stack", console=False, with_edge=True))
         exits.callback(stack.stop)
         stack.start(lambda step: _progress(f"starting {step}"))
         seeded = seed(stack)
-        skeleton_port = exits.enter_context(_skeleton(stack, folder))
+        skeleton_port, skeleton_pids = exits.enter_context(_skeleton(stack, folder))
         notifications = exits.enter_context(_database(stack, "notifications"))
         providers = exits.enter_context(_database(stack, "providers"))
         client = NotificationsAPIClient(seeded.api_keys["normal"], base_url=stack.base_url)
@@ -123,18 +166,21 @@ def main() -> None:
         for worker in WORKERS:
             stack.processes[worker].stop()
         _progress("accepting with the workers stopped")
-        _accept(alone, arguments.requests, arguments.rounds, lambda: None)
+        meter = Meter(_pids(stack, skeleton_pids))
+        _accept(alone, arguments.requests, arguments.rounds, meter, lambda: None)
         for worker in WORKERS:
             stack.restart(worker)
         _progress("waiting until all is delivered")
         _wait_delivered(notifications)
         _progress("accepting with the workers running")
-        _accept(delivering, arguments.requests, arguments.rounds, lambda: _wait_delivered(notifications))
+        _accept(
+            delivering, arguments.requests, arguments.rounds, meter, lambda: _wait_delivered(notifications)
+        )
         _progress(f"sending {arguments.latency_messages} texts one by one")
         latency = _accept_to_attempt(
             client, seeded.templates["sms"], notifications, providers, arguments.latency_messages
         )
-        memory = {name: _peak_mib(stack.processes[process].pid) for name, process in MEASURED.items()}
+        memory = {name: _peak_mib(stack.processes[name].pid) for name in MEASURED}
     result = {
         "bench": "accept",
         "requests": arguments.requests,
@@ -226,7 +272,16 @@ def _signed_requests(path: str, bodies: Sequence[bytes], client: NotificationsAP
     return lambda number: by_second[int(time.time())][number % BODIES]
 
 
-def _accept(cases: list[Case], requests: int, rounds: int, drained: Callable[[], None]) -> None:
+def _pids(stack: Stack, skeleton: Mapping[str, int]) -> dict[str, int]:
+    backing = {server.name: server.pid for server in stack.backing}
+    pids = {name: stack.processes[name].pid for name in MEASURED} | {
+        "postgres": backing["postgres"],
+        "redis": backing["redis"],
+    }
+    return {name: pid for name, pid in pids.items() if pid is not None} | dict(skeleton)
+
+
+def _accept(cases: list[Case], requests: int, rounds: int, meter: Meter, drained: Callable[[], None]) -> None:
     for case in cases:
         case.run(max(1, min(200, requests)))  # caches, connections and prepared statements
         drained()
@@ -234,7 +289,7 @@ def _accept(cases: list[Case], requests: int, rounds: int, drained: Callable[[],
     for number in range(rounds):
         order = cases[number % len(cases) :] + cases[: number % len(cases)]
         for case in order:
-            case.rounds.append(case.run(share))
+            case.measure(share, meter)
             drained()
         _progress(
             f"round {number + 1} of {rounds}: "
@@ -243,8 +298,10 @@ def _accept(cases: list[Case], requests: int, rounds: int, drained: Callable[[],
 
 
 @contextmanager
-def _skeleton(stack: Stack, folder: Path) -> Iterator[int]:
-    """The skeleton with a database of its own on the stack's server; gives the port of its gateway."""
+def _skeleton(stack: Stack, folder: Path) -> Iterator[tuple[int, dict[str, int]]]:
+    """The skeleton with a database of its own on the stack's server; gives the port of its gateway, and the
+    process id of each of its parts.
+    """
     assert stack.postgres is not None, "the stack was started"
     database_url = provision(stack.postgres.url, SKELETON).owner_url
     grpc_port, http_port = free_ports(2)
@@ -254,6 +311,7 @@ def _skeleton(stack: Stack, folder: Path) -> Iterator[int]:
         (http_port, ["gateway", "--port", str(http_port), "--workers", str(GATEWAY_WORKERS)]),
     ]
     environment = os.environ | {"SKELETON_BACKEND": f"127.0.0.1:{grpc_port}"}
+    pids: dict[str, int] = {}
     with ExitStack() as exits:
         for port, part in parts:
             log = folder / f"skeleton-{part[0]}.log"
@@ -261,7 +319,9 @@ def _skeleton(stack: Stack, folder: Path) -> Iterator[int]:
             exits.callback(process.stop)
             process.start()
             process.wait_ready(partial(_is_taken, port))
-        yield http_port
+            assert process.pid is not None, "it was started"
+            pids[f"skeleton-{part[0]}"] = process.pid
+        yield http_port, pids
 
 
 def _is_taken(port: int) -> bool:
@@ -341,6 +401,7 @@ def _percentile(ordered: Sequence[float], percent: float) -> float:
 
 def _figures(case: Case, cases: Sequence[Case]) -> dict[str, Any]:
     """What is reported of a case; ratios are to the skeleton at as many connections."""
+    spent = case.processor()
     bare = next(c for c in cases if c.name == SKELETON and c.connections == case.connections)
     return {
         "workers": case.workers,
@@ -351,13 +412,19 @@ def _figures(case: Case, cases: Sequence[Case]) -> dict[str, Any]:
         "p99_ms": round(case.percentile(99), 2),
         "throughput_ratio": round(case.per_second() / bare.per_second(), 2),
         "p50_ratio": round(case.percentile(50) / bare.percentile(50), 2),
+        "processor_ms": round(sum(spent.values()), 2),
+        "processor_ratio": round(sum(spent.values()) / sum(bare.processor().values()), 2),
+        "processor_ms_of": {name: round(share, 2) for name, share in spent.items() if share > 0.005},
     }
 
 
 def _print_table(result: dict[str, Any]) -> None:
-    columns = list(result["accept"][0])
+    columns = [name for name in result["accept"][0] if name != "processor_ms_of"]
     for row in [dict(zip(columns, columns, strict=True)), *result["accept"]]:
         print("".join(f"{row[column]!s:>{len(column) + 3}}" for column in columns))
+    for row in result["accept"]:
+        shares = ", ".join(f"{name} {spent}" for name, spent in row["processor_ms_of"].items())
+        print(f"{row['case']}×{row['connections']}, workers {row['workers']}: {shares}")
     for name, value in result.items():
         if name not in ("bench", "accept"):
             print(f"{name:28} {value}")

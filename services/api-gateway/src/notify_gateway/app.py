@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
+from notify_common import garbage
 from notify_common.logging import configure_logging
 from notify_common.metrics import leave_shared_metrics
 from notify_common.settings import load_settings
@@ -43,6 +44,7 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     Nothing is connected to before the first request that needs it, so a server may fork afterwards. Bad
     settings end the process with one sentence each.
     """
+    deployed = settings is None
     if settings is None:
         settings = load_settings(GatewaySettings)
         configure_logging(NAME, settings.log_level)
@@ -85,4 +87,6 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     app.extensions["close"] = close
     app.extensions["batcher"] = batcher
     atexit.register(close)
+    if deployed:
+        garbage.settle()
     return app

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Generic, TypeVar
 
+from notify_common import garbage
 from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases.worker import Worker, WorkerGroup
@@ -71,6 +72,7 @@ def serve(parts: "Parts[S]", registrations: Iterable[Registration], stop: thread
     server = Server(parts.service, parts.settings, registrations, parts.checks())
     try:
         parts.start()
+        garbage.settle()
         server.start()
         server.run_until(stop)
     finally:
@@ -88,6 +90,7 @@ def work(parts: "Parts[S]", workers: Sequence[Worker], stop: threading.Event) ->
     ops = OpsServer(parts.service, parts.settings, {**parts.checks(), "workers": group.healthy})
     try:
         parts.start()
+        garbage.settle()
         ops.start()
         group.start()
         stop.wait()
