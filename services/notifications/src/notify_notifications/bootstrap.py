@@ -10,7 +10,7 @@ from notify_common import process
 from notify_common.feeds.consumer import FeedConsumer
 from notify_common.leases.worker import Worker
 from notify_common.rpc.paging import Pager
-from notify_common.rpc.server import Registration
+from notify_common.rpc.server import Registration, apart
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -35,6 +35,7 @@ QUEUES: Final = ("relay", "feeds", "housekeeping")
 """What `work --queues` takes."""
 
 _WORKER_CONNECTIONS: Final = 6
+_READING_THREADS: Final = 2
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 
 
@@ -88,7 +89,7 @@ class Parts(process.Parts[Settings]):
 
 def parts_for_server(settings: Settings) -> Parts:
     """Parts of the process that serves calls."""
-    return Parts(settings, connections=settings.grpc_threads + 1)
+    return Parts(settings, connections=settings.grpc_threads + _READING_THREADS + 1)
 
 
 def parts_for_workers(settings: Settings) -> Parts:
@@ -116,6 +117,8 @@ def registration(parts: Parts) -> Registration:
         notifications=NotificationStore(parts.uow),
         pager=Pager(parts.settings.page_token_secret.get_secret_value().encode()),
     )
+    # Whoever reads without end waits for others who read, not those who send for them.
+    servicer.ListNotifications = apart(servicer.ListNotifications, _READING_THREADS, "list")  # type: ignore[method-assign]
     return Registration(add_NotificationsServiceServicer_to_server, servicer, SERVICE)
 
 

@@ -1,17 +1,22 @@
 """Reading notifications back (public-api.md §3.1, §3.2)."""
 
+import threading
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notification_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common import clock
 from notify_common.errors import NotifyError
+from notify_notifications.store.notifications import Filters, NotificationStore, _page_query
+from sqlalchemy.dialects import postgresql
 
 from .conftest import House
-from .neighbours import new_id
+from .neighbours import at_once, new_id
 from .requests import ADDRESS, email, letter, sms
 
 NORMAL = common_pb2.KEY_TYPE_NORMAL
@@ -189,3 +194,136 @@ def test_a_letter_is_estimated_to_arrive_on_its_last_likely_day(
         house.stub.SendLetter(request)
     estimated = house.get(service, request.request_id).estimated_delivery_time
     assert estimated.ToDatetime(UTC) == datetime.combine(day, time(16, 0, 25, 65748, UTC))
+
+
+# Compression shortens a repetitive text; these are as incompressible as a client's reference may be.
+WIDE_REFERENCES = {
+    "cjk": "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(1000)),
+    "emoji": "".join(chr(0x1F300 + number * 7919 % 700) for number in range(1000)),
+}
+
+
+@pytest.mark.parametrize("reference", WIDE_REFERENCES.values(), ids=WIDE_REFERENCES.keys())
+def test_a_reference_of_any_characters_is_stored_and_found(house: House, reference: str) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "x")
+    request = sms(service, template, reference=reference)
+    house.stub.SendSms(request)
+    house.stub.SendSms(sms(service, template, reference=reference[:-1]))
+    assert ids(listed(house, service, reference=reference)) == [request.request_id]
+
+
+def test_no_index_holds_a_client_s_text(house: House) -> None:
+    """What an index refuses for its size, or a client's words in it, would be refused with a fault."""
+    indexed = house.rows(
+        "SELECT DISTINCT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indexrelid "
+        "JOIN pg_class t ON t.oid = i.indrelid WHERE t.relname IN ('notifications', 'outbox') "
+        "AND a.atttypid = 'text'::regtype"
+    )
+    assert {row[0] for row in indexed} == {"key_type", "channel", "state", "md5", "destination", "lane"}
+
+
+FILTERS: list[dict[str, Any]] = [
+    {"states": ["created"]},
+    {"states": ["created", "delivered", "permanent-failure"]},
+    {"channels": ["sms"]},
+    {"channels": ["email", "letter"], "states": ["sending"]},
+    {"reference": "r 7"},
+    {"reference": "r 7", "states": ["created"]},
+    {},
+]
+
+
+def test_every_filter_reads_little_of_a_large_service(house: House) -> None:
+    service = fill(house)
+    store = NotificationStore(house.parts.uow)
+    (row,) = house.rows(
+        "SELECT create_time, id::text FROM notifications ORDER BY create_time DESC OFFSET 50 LIMIT 1"
+    )
+    for given in FILTERS:
+        for position in (None, (row[0], row[1])):
+            filters = Filters(key_type="normal", **given)
+            query = _page_query(service, filters, position, 21)
+            compiled = query.compile(
+                dialect=postgresql.dialect(),  # type: ignore[no-untyped-call] # SQLAlchemy's own
+                compile_kwargs={"literal_binds": True},
+            )
+            explained = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {compiled}".replace(":", "\\:")
+            ((plan,),) = house.rows(explained)
+            scans = list(scanned(plan[0]["Plan"]))
+            assert "Seq Scan" not in {kind for kind, _ in scans}
+            # no more than a page of each combination of values, and the rows of the page
+            assert sum(rows for _, rows in scans) <= 30 * 21 + 21
+            found, _ = store.page(service, filters, position, 20, 10**9)
+            assert [one.id for one in found] == expected(house, service, given, position)
+
+
+def fill(house: House) -> str:
+    """A service with 6,000 messages of which few are of other states than delivered."""
+    service = new_id()
+    statement = sa.text(
+        """
+        INSERT INTO notifications (
+            id, service_id, api_key_id, key_type, channel, template_id, template_version, reference,
+            recipient, normalised_recipient, sender, personalisation, unsubscribe_url, content_hash, state,
+            create_time, international, phone_prefix, rate_multiplier
+        )
+        SELECT
+            gen_random_uuid(), CAST(:service AS uuid), gen_random_uuid(), 'normal',
+            (ARRAY['sms', 'sms', 'sms', 'email', 'letter'])[1 + number % 5], gen_random_uuid(), 1,
+            'r ' || number % 1001, '', '', '', '[]', '', '', CASE WHEN number % 297 = 0 THEN 'created'
+            WHEN number % 291 = 0 THEN 'sending' ELSE 'delivered' END,
+            now() - number * interval '1 second', false, '', 1
+        FROM generate_series(1, 6000) AS number
+        """
+    )
+    with house.superuser.connect() as conn:
+        autocommit = conn.execution_options(isolation_level="AUTOCOMMIT")
+        autocommit.execute(statement, {"service": service})
+        autocommit.exec_driver_sql("ANALYZE notifications")
+    return service
+
+
+def scanned(plan: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """The scans of notifications in a plan, each with the rows that it looked at."""
+    if plan.get("Relation Name") == "notifications":
+        looked_at = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+        yield plan["Node Type"], int(looked_at * plan["Actual Loops"])
+    for inner in plan.get("Plans", ()):
+        yield from scanned(inner)
+
+
+def expected(
+    house: House, service: str, given: dict[str, Any], before: tuple[datetime, str] | None
+) -> list[str]:
+    found = house.rows(
+        "SELECT id::text, channel, state, reference, create_time FROM notifications "
+        "WHERE service_id = CAST(:service AS uuid) ORDER BY create_time DESC",
+        service=service,
+    )
+    return [
+        row[0]
+        for row in found
+        if row[1] in given.get("channels", [row[1]])
+        and row[2] in given.get("states", [row[2]])
+        and row[3] == given.get("reference", row[3])
+        and (before is None or row[4] < before[0])
+    ][:20]
+
+
+def test_readers_take_no_thread_from_those_who_send(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "x")
+    house.stub.SendSms(sms(service, template))
+    with house.superuser.begin() as conn:
+        conn.exec_driver_sql("LOCK TABLE sms_rates")  # reads wait for it; sending does not need it
+        readers = [
+            threading.Thread(target=lambda: at_once(lambda: listed(house, service))) for _ in range(12)
+        ]
+        for reader in readers:
+            reader.start()
+        for _ in range(3):
+            house.stub.SendSms(sms(service, template))
+    for reader in readers:
+        reader.join(20)
+    assert house.counts()[0] == 4

@@ -62,6 +62,7 @@ def create_engine(
             "statement_timeout": statement_timeout_ms,
             "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_MS,
             "timezone": "UTC",
+            "max_parallel_workers_per_gather": 0,  # one statement takes one processor at most
             "jit": "off",  # statements here are short; compiling them costs more than it saves
         }.items()
     )

@@ -17,6 +17,7 @@ from notify_common.metrics import SERVER_POOL_WAIT
 from notify_common.rpc.field_rules import FieldRulesInterceptor
 from notify_common.rpc.health import Check, Health
 from notify_common.rpc.interceptors.authz import AuthzInterceptor
+from notify_common.rpc.interceptors.base import THREADS_OF_ITS_OWN
 from notify_common.rpc.interceptors.current import CurrentInterceptor
 from notify_common.rpc.interceptors.deadline import DeadlineInterceptor
 from notify_common.rpc.interceptors.errors import ErrorsInterceptor
@@ -198,6 +199,20 @@ def _bind(server: grpc.Server, listen: str, settings: ServiceSettings, setting: 
             f"{listen} can't be listened on: it is taken or not an address here; set {setting}"
         ) from None
     return None if listen.startswith("unix:") else port
+
+
+def apart(behaviour: Callable[..., Any], threads: int, name: str) -> Callable[..., Any]:
+    """Return a servicer's method that runs on threads of its own, so that it takes none from the others.
+
+    Assign it to the servicer under the method's name, before it is added to a server. Further calls wait for
+    a thread; `maximum_concurrent_rpcs` counts them too.
+    """
+
+    def run(request: Any, context: grpc.ServicerContext) -> Any:
+        return behaviour(request, context)
+
+    setattr(run, THREADS_OF_ITS_OWN, _TimedThreadPool(max_workers=threads, thread_name_prefix=name))
+    return run
 
 
 class _TimedThreadPool(futures.ThreadPoolExecutor):

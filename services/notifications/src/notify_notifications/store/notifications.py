@@ -6,18 +6,21 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.enums import Channel, KeyType, Postage
-from sqlalchemy import Connection, Row, Select
+from sqlalchemy import Row, Select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from notify_notifications.domain.cost import Billable
 from notify_notifications.domain.notification import Progress, State
 from notify_notifications.domain.record import Notification
-from notify_notifications.store.tables import letter_rates, notifications, sms_rates
+from notify_notifications.store.tables import letter_rates, notifications, reference_hash, sms_rates
 
 _ROWS_AT_ONCE: Final = 25
 """Rows that the database hands out at once where only so many bytes are wanted."""
+
+_READ_MS: Final = 1500
+"""Milliseconds after which a list is given up."""
 
 _n = notifications.c
 
@@ -82,19 +85,12 @@ class NotificationStore:
             before: position (create time, id) after which they begin in that order; None for the newest.
             most_bytes: size of what clients wrote up to which they are read; a larger first one comes alone.
         """
-        query = _whole().where(_n.service_id == service_id, _n.key_type == filters.key_type)
-        if filters.channels:
-            query = query.where(_n.channel.in_(filters.channels))
-        if filters.states:
-            query = query.where(_n.state.in_(filters.states))
-        if filters.reference is not None:
-            query = query.where(_n.reference == filters.reference)
-        if before is not None:
-            query = query.where(sa.tuple_(_n.create_time, _n.id) < sa.tuple_(*map(sa.literal, before)))
-        query = query.order_by(_n.create_time.desc(), _n.id.desc()).limit(limit + 1)
+        query = _page_query(service_id, filters, before, limit + 1)
         found: list[Notification] = []
         size = 0
         with self._uow.begin() as conn:
+            # what a read may cost others, should it find no index that fits
+            conn.exec_driver_sql(f"SET LOCAL statement_timeout = {_READ_MS}")
             streamed = conn.execution_options(yield_per=_ROWS_AT_ONCE)
             with streamed.execute(query) as rows:
                 for row in rows:
@@ -115,7 +111,46 @@ class NotificationStore:
         return None if row is None else (row[0], row[1])
 
 
-def by_ids(conn: Connection, ids: Sequence[str]) -> dict[str, Notification]:
+def _page_query(
+    service_id: str, filters: Filters, before: tuple[datetime, str] | None, limit: int
+) -> Select[Any]:
+    """The newest notifications that pass the filters, each combination of which has an index in this order.
+
+    Lists of channels or states become one index scan for each of their combinations, of which each ends after
+    `limit` rows: a scan for several values at once would not be in the order of time.
+    """
+    conditions = [_n.service_id == service_id, _n.key_type == filters.key_type]
+    if before is not None:
+        conditions.append(sa.tuple_(_n.create_time, _n.id) < sa.tuple_(*map(sa.literal, before)))
+    order = (_n.create_time.desc(), _n.id.desc())
+    if filters.reference is not None:
+        conditions += [reference_hash(_n.reference) == reference_hash(filters.reference)]
+        conditions += [_n.reference == filters.reference]
+        if filters.channels:
+            conditions.append(_n.channel.in_(filters.channels))
+        if filters.states:
+            conditions.append(_n.state.in_(filters.states))
+        return _whole().where(*conditions).order_by(*order).limit(limit)
+    if not filters.channels and not filters.states:
+        return _whole().where(*conditions).order_by(*order).limit(limit)
+    scans = [
+        sa.select(_n.id, _n.create_time)
+        .where(*conditions, _n.channel == channel, _n.state == state)
+        .order_by(*order)
+        .limit(limit)
+        .subquery()
+        .select()
+        for channel in filters.channels or list(Channel)
+        for state in filters.states or list(State)
+    ]
+    every = sa.union_all(*scans).subquery()
+    newest = (
+        sa.select(every.c.id).order_by(every.c.create_time.desc(), every.c.id.desc()).limit(limit).subquery()
+    )
+    return _whole().join(newest, _n.id == newest.c.id).order_by(*order)
+
+
+def by_ids(conn: Tx, ids: Sequence[str]) -> dict[str, Notification]:
     """Notifications by id; those that don't exist are left out."""
     query = _whole().where(_n.id == sa.any_(_uuids(ids)))
     return {row.id: _notification(row) for row in conn.execute(query)}
@@ -130,7 +165,7 @@ class HandedOver:
     """Texts: fragments that it is billed as."""
 
 
-def mark_handed_over(conn: Connection, handed: Sequence[HandedOver]) -> None:
+def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> None:
     """Set the time of the hand-over and the fragments; doing it again keeps the first time."""
     given = _unnest(
         id=(sa.Uuid, [one.id for one in handed]),
@@ -148,7 +183,7 @@ def mark_handed_over(conn: Connection, handed: Sequence[HandedOver]) -> None:
     )
 
 
-def lock_progress(conn: Connection, ids: Sequence[str]) -> dict[str, Progress]:
+def lock_progress(conn: Tx, ids: Sequence[str]) -> dict[str, Progress]:
     """Where notifications stand, locked until the transaction ends; those that don't exist are left out."""
     query = (
         sa.select(
@@ -184,7 +219,7 @@ def lock_progress(conn: Connection, ids: Sequence[str]) -> dict[str, Progress]:
     }
 
 
-def save_progress(conn: Connection, progress: Sequence[Progress]) -> None:
+def save_progress(conn: Tx, progress: Sequence[Progress]) -> None:
     """Write back what events changed, in one statement."""
     if not progress:
         return

@@ -1,5 +1,7 @@
 """Tables of the notifications context (design.md §3.1)."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from notify_common.db.columns import id_column
 from notify_common.feeds.consumer import cursors_table
@@ -11,7 +13,7 @@ from notify_common.leases.table import (
     lease_columns,
     parked_index,
 )
-from sqlalchemy import Column, Index, MetaData, Table
+from sqlalchemy import Column, ColumnElement, Index, MetaData, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData()
@@ -58,13 +60,29 @@ Index(
     notifications.c.create_time.desc(),
     notifications.c.id.desc(),
 )
+
+
+def reference_hash(reference: Any) -> "ColumnElement[str]":
+    """What stands for a client's reference in the index: one may be larger than an index takes."""
+    return sa.func.md5(reference)
+
+
 Index(
-    "ix_notifications_reference",
+    "ix_notifications_reference_hash",
     notifications.c.service_id,
-    notifications.c.reference,
+    reference_hash(notifications.c.reference),
     notifications.c.create_time.desc(),
     notifications.c.id.desc(),
     postgresql_where=notifications.c.reference.is_not(None),
+)
+Index(
+    "ix_notifications_filtered",
+    notifications.c.service_id,
+    notifications.c.key_type,
+    notifications.c.channel,
+    notifications.c.state,
+    notifications.c.create_time.desc(),
+    notifications.c.id.desc(),
 )
 
 outbox = Table(

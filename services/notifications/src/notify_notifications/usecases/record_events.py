@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from notify_common.db.unit_of_work import Tx
 from prometheus_client import Counter
-from sqlalchemy import Connection
 
 from notify_notifications.domain.notification import Event, advance
 from notify_notifications.store.notifications import lock_progress, save_progress
@@ -11,7 +11,7 @@ from notify_notifications.store.notifications import lock_progress, save_progres
 _UNKNOWN = Counter("notify_events_unknown_total", "Events about messages that are not (or no longer) here.")
 
 
-def record_events(conn: Connection, events: Sequence[Event]) -> None:
+def record_events(conn: Tx, events: Sequence[Event]) -> None:
     """Move the notifications that a page of events is about forward: one read and one write for all of them.
 
     Idempotent: an event that was applied before changes nothing, whatever came after it.

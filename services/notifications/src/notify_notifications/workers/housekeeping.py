@@ -3,15 +3,14 @@
 from datetime import timedelta
 from typing import Final
 
-import sqlalchemy as sa
 from notify_common import clock
 from notify_common.db.unit_of_work import UnitOfWork
 from redis.exceptions import RedisError
 
 from notify_notifications.store.acceptance import IDEMPOTENCY_KEY_LIFETIME
 from notify_notifications.store.counters import CounterStore
+from notify_notifications.store.idempotency import IdempotencyKeyStore
 from notify_notifications.store.limits import LimitStore, counter_key
-from notify_notifications.store.tables import idempotency_keys
 
 EVERY_SECONDS: Final = 60.0
 COUNTERS_KEPT: Final = timedelta(days=35)
@@ -23,7 +22,7 @@ class Housekeeper:
     """Deletes expired idempotency keys and old counters, and corrects the counters in Redis."""
 
     def __init__(self, uow: UnitOfWork, counters: CounterStore, limits: LimitStore) -> None:
-        self._uow = uow
+        self._keys = IdempotencyKeyStore(uow)
         self._counters = counters
         self._limits = limits
         self._due_at = 0.0
@@ -50,20 +49,9 @@ class Housekeeper:
 
     def forget_expired_keys(self) -> int:
         """Delete idempotency keys whose 24 hours are over, 5,000 a transaction; returns how many."""
-        k = idempotency_keys.c
-        expired = (
-            sa.select(k.service_id, k.key_hash)
-            .where(k.create_time <= clock.now() - IDEMPOTENCY_KEY_LIFETIME)
-            .limit(_KEYS_AT_ONCE)
-            .subquery()
-        )
-        statement = sa.delete(idempotency_keys).where(
-            k.service_id == expired.c.service_id, k.key_hash == expired.c.key_hash
-        )
         total = 0
         while True:
-            with self._uow.begin() as conn:
-                deleted = conn.execute(statement).rowcount
+            deleted = self._keys.delete_before(clock.now() - IDEMPOTENCY_KEY_LIFETIME, _KEYS_AT_ONCE)
             total += deleted
             if deleted < _KEYS_AT_ONCE:
                 return total

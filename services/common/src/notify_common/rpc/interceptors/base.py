@@ -6,6 +6,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import grpc
 
+THREADS_OF_ITS_OWN = "experimental_thread_pool"
+"""Attribute of a behaviour by which gRPC knows the pool that runs it instead of the server's."""
+
 Behaviour = Callable[[Any, grpc.ServicerContext], Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # a type with parameters for the checker alone
 Around = Callable[[grpc.ServicerContext], AbstractContextManager[None]]
@@ -60,8 +63,12 @@ def _wrap(handler: "Handler", around: Around) -> "Handler":
     )
     behaviour: Behaviour = getattr(handler, kind)
     make = getattr(grpc, f"{kind}_rpc_method_handler")
+    around_it = _many(behaviour, around) if handler.response_streaming else _one(behaviour, around)
+    pool = getattr(behaviour, THREADS_OF_ITS_OWN, None)
+    if pool is not None:
+        setattr(around_it, THREADS_OF_ITS_OWN, pool)
     wrapped: Handler = make(
-        _many(behaviour, around) if handler.response_streaming else _one(behaviour, around),
+        around_it,
         handler.request_deserializer,
         handler.response_serializer,
     )
