@@ -52,6 +52,15 @@ run: setup ## start the whole platform on this machine and send three demo messa
 demo: setup ## send a text, an email and a letter through the platform that `make run` started
 	@$(BIN)/python -m notify_local demo
 
+CHANNEL ?= sms
+NAME ?=
+SUBJECT ?=
+CONTENT ?=
+export CHANNEL NAME SUBJECT CONTENT
+.PHONY: template
+template: setup ## make a template: make template CHANNEL=sms NAME="Ready" CONTENT="Hello ((name))" [SUBJECT="…"]
+	@$(BIN)/python -m notify_local template --channel "$$CHANNEL" --name "$$NAME" --subject "$$SUBJECT" --content "$$CONTENT"
+
 CALL ?=
 DATA ?= {}
 export CALL DATA

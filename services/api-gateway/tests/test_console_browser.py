@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 from notify.notifications.v1.notification_pb2 import Notification
+from notify_content.email_page import EmailBranding, render_page
+from notify_content.emails import EmailTemplate
 from playwright.sync_api import Browser, Page, expect
 
 from .browser import chromium
@@ -135,7 +137,7 @@ def test_all_of_it_works_by_keyboard(page: Page, neighbours: Neighbours) -> None
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="By keyboard")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Text to 447700900123")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Text to 07700 900123")
 
 
 def test_it_works_without_javascript(browser: Browser, base_url: str, neighbours: Neighbours) -> None:
@@ -191,3 +193,22 @@ CONTRAST = """() => {
   return low;
 }"""
 """Texts whose contrast is below 4.5:1 (WCAG 2.2, 1.4.3)."""
+
+
+def test_an_email_on_a_phone_is_whole_and_keeps_off_the_edge(page: Page, neighbours: Neighbours) -> None:
+    email = add_email(neighbours, f"{'a-very-long-address.' * 8}amala@example.gov.uk")
+    words = "Your appointment is on 1 December 2026 at https://example.gov.uk/" + "x" * 200
+    message = EmailTemplate("Your appointment", words).render()
+    email.dispatch.email.html_body = render_page(message, EmailBranding())
+    page.set_viewport_size({"width": 375, "height": 740})
+    for path in (f"/console/messages/{email.id}", "/console/"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.goto(f"/console/messages/{email.id}")
+    text = page.frame_locator("iframe").get_by_text("Your appointment is on")
+    expect(text).to_be_visible()
+    frame, words_box = page.locator("iframe").bounding_box(), text.bounding_box()
+    assert frame is not None
+    assert words_box is not None
+    assert words_box["x"] >= frame["x"] + 8
+    assert words_box["x"] + words_box["width"] <= frame["x"] + frame["width"] - 8

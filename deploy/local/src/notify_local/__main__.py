@@ -1,4 +1,4 @@
-"""Command line of the local stack: `python -m notify_local run | demo | rpc | certs`."""
+"""Command line of the local stack: `python -m notify_local run | demo | template | rpc | certs`."""
 
 import argparse
 import logging
@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from notify_local.backing import StartFailed
 from notify_local.demo import DemoFailed, DemoFile, demo_path, details, send_demo_messages
-from notify_local.seed import Seeded, seed
+from notify_local.seed import Seeded, make_template, seed
 from notify_local.stack import CERTIFICATE_NAMES, Options, PortTaken, Stack
 
 DEFAULT_RUN_FOLDER = Path(".run")
@@ -85,9 +85,11 @@ def run(arguments: argparse.Namespace) -> int:
         signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     demo_path(run_folder).unlink(missing_ok=True)
+    is_up = False
     try:
         with _Reporter() as reporter:
             stack.start(reporter.step, reporter.waiting)
+        is_up = True
         seeded = seed(stack)
         demo = _write_demo_file(stack, seeded)
         console.print("sending a text, an email and a letter with the official Python client …")
@@ -105,7 +107,8 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        console.print("stopping …")
+        if is_up:
+            console.print("stopping …")
         demo_path(run_folder).unlink(missing_ok=True)
         stack.stop()
     return 0
@@ -213,6 +216,31 @@ def _context_of(call: str) -> str:
     return parts[1] if parts[0] == "notify" and len(parts) > 1 else call
 
 
+def template(arguments: argparse.Namespace) -> int:
+    """Makes a template of the demo service and says how to send with it."""
+    try:
+        demo_file = DemoFile.read(arguments.run_folder)
+        template_id = make_template(
+            demo_file, arguments.channel, arguments.name, arguments.subject, arguments.content
+        )
+    except (DemoFailed, ValueError) as error:
+        console.print(f"template: {error}", markup=False)
+        return 1
+    except grpc.RpcError as error:
+        console.print(f"template: it was not made: {details(error)}", markup=False)
+        return 1
+    content = demo_file.content
+    content["templates"][arguments.name] = template_id
+    demo_file.write(arguments.run_folder)
+    console.print(
+        f"made {template_id}\n"
+        f"it stands in {demo_path(arguments.run_folder)} as templates[{arguments.name!r}]; "
+        "send with it as the README shows",
+        markup=False,
+    )
+    return 0
+
+
 def certs(arguments: argparse.Namespace) -> int:
     """Makes the certificates that are missing."""
     for name, certificate in ensure_certificates(arguments.run_folder / "certs", CERTIFICATE_NAMES).items():
@@ -242,6 +270,12 @@ def main() -> int:
     rpc_parser.add_argument("call", help="notify.<context>.v1.<Service>/<Method>, a service, or a context")
     rpc_parser.add_argument("--data", default="{}", help="the request as JSON")
     rpc_parser.set_defaults(command=rpc)
+    template_parser = commands.add_parser("template", help="make a template of the demo service")
+    template_parser.add_argument("--channel", choices=["sms", "email", "letter"], default="sms")
+    template_parser.add_argument("--name", required=True, help="what it is called")
+    template_parser.add_argument("--subject", default="", help="emails and letters: the subject")
+    template_parser.add_argument("--content", required=True, help="its text, with ((placeholders))")
+    template_parser.set_defaults(command=template)
     certs_parser = commands.add_parser("certs", help="make the development certificates")
     certs_parser.set_defaults(command=certs)
     arguments = parser.parse_args()

@@ -22,7 +22,10 @@ from notify.admin.v1 import (
     users_service_pb2_grpc,
 )
 from notify.common.v1 import common_pb2
+from notify_common.enums import Channel
+from notify_common.rpc.enums import to_proto
 
+from notify_local.demo import DemoFile
 from notify_local.stack import Stack
 
 CALL_SECONDS = 10.0
@@ -153,6 +156,31 @@ def seed(stack: Stack, service_name: str = "Demo service") -> Seeded:
             )
             api_keys[name] = f"demo_{name}-{service_id}-{answer.secret}"
     return Seeded(service_id, api_keys, templates)
+
+
+def make_template(demo: DemoFile, channel: str, name: str, subject: str, content: str) -> str:
+    """Makes a template of the demo service and returns its id.
+
+    Raises ValueError for an email or letter without a subject, grpc.RpcError for what admin refuses.
+    """
+    if channel != "sms" and not subject:
+        raise ValueError(f"a template of the channel {channel} needs a subject")
+    template_id = str(uuid.uuid4())
+    wanted = template_pb2.Template(
+        service_id=demo.content["service_id"],
+        created_by_id=fixed_id("user"),
+        name=name,
+        channel=to_proto(Channel(channel)),
+        subject=subject,
+        content=content,
+        postage=common_pb2.POSTAGE_SECOND if channel == "letter" else common_pb2.POSTAGE_UNSPECIFIED,
+    )
+    with demo.channel("admin") as connection:
+        templates_service_pb2_grpc.TemplatesServiceStub(connection).CreateTemplate(
+            templates_service_pb2.CreateTemplateRequest(request_id=template_id, template=wanted),
+            timeout=CALL_SECONDS,
+        )
+    return template_id
 
 
 def _seed_templates(

@@ -28,7 +28,8 @@ _CONTENT: Final = _TABLE.format(
     attributes=' align="center" class="content"',
 )
 _SPACER: Final = '<tr><td height="{height}" style="line-height: {height}px;"><br></td></tr>'
-_GUTTER: Final = '<td width="10" valign="middle"><br></td>'
+# Padding, since a cell's width alone gives way where the screen is narrow.
+_GUTTER: Final = '<td width="10" valign="middle" style="padding: 0 5px;"><br></td>'
 _HEAD: Final = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -38,7 +39,7 @@ _HEAD: Final = """<!DOCTYPE html>
 <title>{title}</title>
 <style>
 @media print {{ .brand__banner {{ border-bottom: 1px solid #0b0c0c; }} }}
-@media only screen and (min-device-width: 581px) {{ .content {{ width: 580px !important; }} }}
+@media only screen and (min-width: 581px) {{ .content {{ width: 580px !important; }} }}
 body {{ margin: 0 !important; }}
 </style>
 <!--[if mso]><style>table {{ border-collapse: collapse; }} .content {{ width: 580px; }}</style><![endif]-->
@@ -111,7 +112,7 @@ def _govuk_banner(crown_url: str | None) -> str:
         f'{crown}<span style="{_FONT}; font-weight: 700; color: #ffffff; font-size: 28px; '
         f'line-height: 1.315789474; vertical-align: middle;">{wordmark}</span></a>'
     )
-    cell = f'<td width="70" bgcolor="{_GOVUK_BLUE}" valign="middle">{link}</td>'
+    cell = f'<td width="70" bgcolor="{_GOVUK_BLUE}" valign="middle" style="padding-left: 10px;">{link}</td>'
     outlook = f'<table role="presentation" width="580" align="center"><tr>{cell}</tr></table>'
     return (
         f'{_FULL_WIDTH}<tr><td class="brand__banner" width="100%" height="60" bgcolor="{_GOVUK_BLUE}">'

@@ -146,7 +146,7 @@ def relay_workers(parts: Parts) -> list[Worker]:
     settings = parts.settings
     providers = ProvidersClient(parts.channels.get("providers", settings.providers_target))
     letters = LettersClient(parts.channels.get("letters", settings.letters_target))
-    messages = message_relay(parts.snapshots, providers, settings.email_domain)
+    messages = message_relay(parts.snapshots, providers, settings.email_domain, settings.email_branding())
     return [
         Worker("relay-messages", parts.uow, messages.step, full_batch=MOST_ROWS, queue=outbox_queue),
         Worker("relay-letters", parts.uow, letter_relay(letters).step, full_batch=MOST_ROWS),

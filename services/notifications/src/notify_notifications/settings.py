@@ -1,8 +1,9 @@
 """What a process of this service is told by its environment."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from notify_common.settings import DatabaseSettings, ServiceAddress
+from notify_content.email_page import EmailBranding
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
@@ -33,5 +34,27 @@ class Settings(DatabaseSettings):
     """How long one limit check may take before it is skipped."""
     email_domain: Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")] = "notifications.example.gov.uk"
     """Right of the @ in the address that emails come from."""
+    email_look: Literal["govuk", "plain"] = "govuk"
+    """How emails of services without a branding are dressed: with the banner of GOV.UK, as the contract has
+    it, or plainly, with what the three settings below say and nothing where they say nothing."""
+    email_brand_name: Annotated[str, Field(max_length=255)] = ""
+    """Name at the top of plain emails, beside the logo or in a bar."""
+    email_brand_logo_url: Annotated[str, Field(pattern=r"^(https://[^\s\"<>]+)?$")] = ""
+    """Address of the logo at the top of plain emails, which mail programs fetch."""
+    email_brand_colour: Annotated[str, Field(pattern=r"^(#[0-9A-Fa-f]{6})?$")] = ""
+    """Colour of that bar, or of the line beside the logo, such as `#1d70b8`."""
     default_sms_sender: Annotated[str, Field(min_length=1, max_length=11)] = "GOVUK"
     """Sender of texts of services without one of their own."""
+
+    def email_branding(self) -> EmailBranding:
+        """The look of emails of services without a branding."""
+        if self.email_look == "govuk":
+            return EmailBranding()
+        return EmailBranding(
+            govuk_banner=False,
+            # A name alone stands in a bar; a logo has room for it beside itself.
+            banner=not self.email_brand_logo_url and bool(self.email_brand_name),
+            logo_url=self.email_brand_logo_url or None,
+            text=self.email_brand_name or None,
+            colour=self.email_brand_colour or None,
+        )

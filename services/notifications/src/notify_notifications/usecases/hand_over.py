@@ -54,9 +54,6 @@ _OUTAGES: Final = frozenset(
 # One message may be at fault for all that travelled with it.
 _BLAMED_ON_A_MESSAGE: Final = frozenset({Code.INVALID_ARGUMENT, Code.INTERNAL})
 
-_BRANDING: Final = EmailBranding()
-"""How every email is dressed: the GOV.UK banner, no brand of the service's own."""
-
 _log = get_logger()
 
 
@@ -218,9 +215,11 @@ def _of(waiting: Waiting) -> AbstractContextManager[None]:
 class MessagePreparer:
     """Makes texts and emails ready for providers."""
 
-    def __init__(self, snapshots: Snapshots, email_domain: str) -> None:
+    def __init__(self, snapshots: Snapshots, email_domain: str, branding: EmailBranding) -> None:
+        """`branding` is how emails of services without one of their own are dressed."""
         self._snapshots = snapshots
         self._email_domain = email_domain
+        self._branding = branding
 
     def prepare(self, notification: Notification, origin: Origin) -> tuple[Message, HandedOver]:
         """The message as providers take it. Raises Undeliverable if its service was archived meanwhile."""
@@ -255,7 +254,7 @@ class MessagePreparer:
             from_address=f"{service.email_local_part}@{self._email_domain}",
             subject=message.subject,
             plain_body=message.plain_text,
-            html_body=render_page(message, _BRANDING),
+            html_body=render_page(message, self._branding),
         )
         return dispatch, HandedOver(notification.id, None)
 
@@ -282,11 +281,12 @@ def print_reference(notification_id: str) -> str:
     return "".join(characters)
 
 
-def message_relay(snapshots: Snapshots, client: ProvidersClient, email_domain: str) -> MessageRelay:
+def message_relay(
+    snapshots: Snapshots, client: ProvidersClient, email_domain: str, branding: EmailBranding
+) -> MessageRelay:
     """The relay of texts and emails."""
-    return MessageRelay(
-        Destination.PROVIDERS, MessagePreparer(snapshots, email_domain).prepare, client.batch_dispatch
-    )
+    preparer = MessagePreparer(snapshots, email_domain, branding)
+    return MessageRelay(Destination.PROVIDERS, preparer.prepare, client.batch_dispatch)
 
 
 def letter_relay(client: LettersClient) -> MessageRelay:
