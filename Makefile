@@ -169,9 +169,18 @@ KILL ?=
 bench-print-run: setup ## letters from the start of a print run to the printer's queue a second (ROWS=100000, KILL=1)
 	@$(BIN)/python tests/load/bench_print_run.py --rows $(ROWS) $(if $(KILL),--kill --no-comparison)
 
+BULK ?= 100000
+.PHONY: bench-lanes
+bench-lanes: setup ## how long a text waits while a job of another service is queued (BULK=100000)
+	@$(BIN)/python tests/load/bench_lanes.py --bulk $(BULK)
+
 .PHONY: bench-content
 bench-content: setup ## texts, emails, numbers and spreadsheet rows a second on one core
 	@$(BIN)/python services/common/bench/bench_content.py
+
+.PHONY: drill-revoked-key
+drill-revoked-key: setup ## how long a revoked key works while transactions stay open in other databases
+	@$(BIN)/python tests/load/drill_revoked_key.py
 
 .PHONY: drill-idle-bodies
 drill-idle-bodies: setup ## 4,096 clients that owe one byte of a body, then 60 that owe one of 10 MB: who else waits

@@ -5,11 +5,13 @@ import threading
 
 from notify_common import main
 from notify_common.db import migrations
+from notify_common.feeds.command import cursors_command
 from notify_common.logging import get_logger
 from notify_common.rpc.server import Server
 
 from notify_admin import bootstrap
 from notify_admin.settings import Settings
+from notify_admin.store.tables import config_changes
 from notify_admin.usecases.secrets import rotate_secrets
 from notify_admin.usecases.seed import seed_platform
 
@@ -48,6 +50,7 @@ if __name__ == "__main__":
             main.Command("serve", "serve the gRPC services", serve),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
             main.Command("seed", "make the platform's own service and templates", seed, long_running=False),
+            cursors_command([config_changes]),
             main.Command(
                 "rotate-secrets",
                 "encrypt the secrets of API keys with the first encryption key",

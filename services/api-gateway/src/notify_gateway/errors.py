@@ -77,6 +77,7 @@ TABLE: Final[Rows] = {
     "UNIMPLEMENTED": _INTERNAL,
     "CALLER_NOT_ALLOWED": _INTERNAL,
     # every context
+    "FEED_RESTORED": _INTERNAL,
     "INVALID_FIELD": Row(400, "ValidationError", "The request is not valid"),
     "PAGE_TOKEN_INVALID": Row(400, "ValidationError", "page_token is not valid"),
     "STALE_VERSION": Row(409, "ConflictError", "This was changed by somebody else in the meantime"),

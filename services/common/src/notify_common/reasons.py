@@ -69,6 +69,10 @@ REASONS: Final[Mapping[str, Reason]] = {
     "REQUEST_ID_REUSED": Reason(
         Code.ALREADY_EXISTS, "The request id or idempotency key was used before, with other content."
     ),
+    "FEED_RESTORED": Reason(
+        Code.FAILED_PRECONDITION,
+        "The feed's database was restored; an operator has to say when (`cursors --restored-at`).",
+    ),
     # --- admin
     "SERVICE_NOT_FOUND": Reason(Code.NOT_FOUND, "No service has this id."),
     "SERVICE_ARCHIVED": Reason(Code.FAILED_PRECONDITION, "An archived service does not change."),

@@ -1,11 +1,13 @@
 """Feeds between two databases: nothing is lost, nothing is applied twice."""
 
+import tempfile
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +17,19 @@ from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.feeds.consumer import FeedConsumer, cursors_table
-from notify_common.feeds.producer import Xid8, feed_table, latest_cursor, oldest_open, read_feed, trim_feed
+from notify_common.feeds.producer import (
+    Xid8,
+    begin_epoch,
+    feed_state,
+    feed_table,
+    latest_cursor,
+    oldest_open,
+    read_feed,
+    trim_feed,
+)
 from notify_testing.database import FreshDatabase
+from notify_testing.embedded import start_server
+from prometheus_client import REGISTRY
 
 producer_tables = sa.MetaData()
 news = feed_table("news", producer_tables, sa.Column("body", sa.Integer, nullable=False))
@@ -127,7 +140,7 @@ def test_transactions_of_other_databases_hold_nothing_back(
     with producer.begin() as conn:
         role = f"reader_{uuid.uuid4().hex}"
         conn.exec_driver_sql(f"CREATE ROLE {role}")
-        conn.exec_driver_sql(f"GRANT SELECT ON news TO {role}")
+        conn.exec_driver_sql(f"GRANT SELECT ON news, feed_epochs TO {role}")
     try:
         with consumer.begin() as elsewhere:
             elsewhere.execute(sa.insert(applied).values(body=1))
@@ -426,3 +439,125 @@ def test_consumers_of_other_names_have_cursors_of_their_own(
             name, consumer, cursors, lambda c: read(producer, c), lambda conn, events: None
         )
         assert feed.step() == 1
+
+
+# --- after a restore
+
+
+@pytest.fixture
+def new_server() -> Iterator[UnitOfWork]:
+    """An empty database on a server that has had few transactions."""
+    folder = Path(tempfile.mkdtemp(prefix="notify-test-postgres-"))
+    folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
+    server = start_server(folder, {"fsync": "off"}, delete=True)
+    try:
+        engine = create_engine(server.get_uri(), pool_size=4)
+        producer_tables.create_all(engine)
+        yield UnitOfWork(engine)
+        engine.dispose()
+    finally:
+        server.cleanup()
+
+
+def many_transactions(uow: UnitOfWork) -> None:
+    """So many that a new server's ids are lower."""
+    with uow.autocommit() as conn:
+        conn.exec_driver_sql(
+            "DO $$ BEGIN FOR n IN 1..3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
+        )
+
+
+def restore(old: UnitOfWork, new: UnitOfWork) -> datetime:
+    """What a dump and its restore do to the feed; returns a moment after it."""
+    with old.begin() as conn:
+        rows = [row._asdict() for row in conn.execute(sa.select(news))]
+        last = conn.exec_driver_sql("SELECT last_value FROM news_seq_seq").scalar_one()
+    with new.begin() as conn:
+        for row in rows:
+            row["tx"] = str(row["tx"])
+            conn.execute(
+                sa.text(
+                    "INSERT INTO news (tx, seq, create_time, body) OVERRIDING SYSTEM VALUE"
+                    " VALUES (CAST(CAST(:tx AS text) AS xid8), :seq, :create_time, :body)"
+                ),
+                row,
+            )
+        conn.execute(sa.select(sa.func.setval("news_seq_seq", last)))
+    with new.autocommit() as conn:
+        moment: datetime = conn.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    return moment
+
+
+def displaced() -> float | None:
+    return REGISTRY.get_sample_value("notify_feed_displaced", {"feed": "news"})
+
+
+@pytest.mark.parametrize("read_before", [0, 4, 10])
+def test_restore_into_a_server_with_lower_ids_is_told_and_loses_and_doubles_nothing(
+    producer: UnitOfWork, consumer: UnitOfWork, new_server: UnitOfWork, read_before: int
+) -> None:
+    many_transactions(producer)
+    for body in range(10):
+        append(producer, body)
+    if read_before:
+        assert make_consumer(producer, consumer, limit=read_before).step() == read_before
+    restored_at = restore(producer, new_server)
+    # written before anybody notices
+    append(new_server, 10, 11, wait=False)
+
+    feed = make_consumer(new_server, consumer, limit=3)
+    for _ in range(2):
+        with pytest.raises(NotifyError) as caught:
+            feed.step()
+        assert caught.value.reason == "FEED_RESTORED"
+    assert displaced() == 1
+    for _ in range(2):
+        with new_server.begin() as conn:
+            assert begin_epoch(conn, producer_tables, restored_at) == 1
+
+    append(new_server, 12, wait=False)
+    pause = threading.Event()
+    for _ in range(2000):
+        if not feed.step() and len(applied_bodies(consumer)) >= 13:
+            break
+        pause.wait(0.005)
+    assert applied_bodies(consumer) == list(range(13))
+    assert displaced() == 0
+    with new_server.begin() as conn:
+        state = feed_state(conn, news)
+        assert (state.number, state.displaced) == (1, False)
+
+
+def test_reader_that_is_ahead_of_a_server_that_went_back_is_told(
+    producer: UnitOfWork, consumer: UnitOfWork
+) -> None:
+    append(producer, 1)
+    with producer.begin() as conn:
+        state = feed_state(conn, news)
+    ahead = f"0.{state.first_unbegun + 1000}.7"
+    with pytest.raises(NotifyError) as caught:
+        read(producer, ahead)
+    assert caught.value.reason == "FEED_RESTORED"
+    with producer.begin() as conn:
+        begin_epoch(conn, producer_tables, conn.execute(sa.select(sa.func.now())).scalar_one())
+    append(producer, 2)
+    bodies, cursor = read(producer, ahead)
+    assert bodies == []
+    assert read(producer, cursor)[0] == [2], "what the reader had before is not read again"
+
+
+def test_a_restore_can_t_be_to_come_or_before_the_last_one(producer: UnitOfWork) -> None:
+    with producer.begin() as conn:
+        now = conn.execute(sa.select(sa.func.now())).scalar_one()
+        with pytest.raises(ValueError, match="must be past"):
+            begin_epoch(conn, producer_tables, now + timedelta(minutes=1))
+        begin_epoch(conn, producer_tables, now)
+        with pytest.raises(ValueError, match="later than that"):
+            begin_epoch(conn, producer_tables, now - timedelta(minutes=1))
+
+
+def test_cursors_of_before_there_were_epochs_go_on(producer: UnitOfWork) -> None:
+    append(producer, 1)
+    _, cursor = read(producer, "")
+    append(producer, 2)
+    assert read(producer, cursor.removeprefix("0."))[0] == [2]

@@ -5,11 +5,12 @@ import threading
 
 from notify_common import main, process
 from notify_common.db import migrations
+from notify_common.feeds.command import cursors_command
 from notify_common.leases.command import parked_command
 
 from notify_notifications import bootstrap
 from notify_notifications.settings import Settings
-from notify_notifications.store.tables import outbox_queue
+from notify_notifications.store.tables import feed_cursors, outbox_queue
 
 
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -40,6 +41,7 @@ if __name__ == "__main__":
                 "hand messages over and apply what is reported of them", bootstrap.QUEUES, work
             ),
             parked_command([outbox_queue]),
+            cursors_command(cursors=feed_cursors),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
         ],
     )

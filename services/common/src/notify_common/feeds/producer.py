@@ -5,18 +5,25 @@ skips what commits late. Events here are ordered by (transaction id, serial numb
 transactions older than every one of the producer's database that is still open: nothing can appear behind
 its cursor any more. The price: a long writing transaction in the producer's database delays the feed. What is
 open in other databases of the server does not (ADR 0015).
+
+Transaction ids begin anew where a database is restored into a new server, and go back where a server is
+restored to an earlier moment. Each life of a database is an epoch, which its feeds' cursors name; a feed that
+was restored refuses to be read until an operator says when that was (`feeds.command`).
 """
 
 import re
-from datetime import timedelta
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from prometheus_client import Gauge
 from sqlalchemy import Column, ColumnElement, Connection, MetaData, Row, Table
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
-from notify_common.errors import FieldViolation, invalid_field
+from notify_common.errors import FieldViolation, NotifyError, invalid_field
+from notify_common.logging import get_logger
 
 MAX_PAGE = 500
 LATEST = "latest"
@@ -36,7 +43,12 @@ _OLDEST_OPEN = """(
         WHERE elsewhere.transaction = running.xid::xid AND elsewhere.database <> current_database()
     )
 )"""
-_CURSOR = re.compile(r"(\d{1,19})\.(\d{1,19})", re.ASCII)
+_CURSOR = re.compile(r"(?:(\d{1,9})\.)?(\d{1,19})\.(\d{1,19})", re.ASCII)
+_EPOCHS = "feed_epochs"
+
+_DISPLACED = Gauge(
+    "notify_feed_displaced", "1 while a feed can't be read since its database was restored.", ["feed"]
+)
 
 
 class Xid8(UserDefinedType[str]):
@@ -55,8 +67,20 @@ ischema_names["xid8"] = Xid8  # what comparing models with a schema takes a colu
 def feed_table(name: str, metadata: MetaData, *columns: Column[Any]) -> Table:
     """A table of events: `columns`, and the `tx`, `seq` and `create_time` that the database fills in.
 
-    Insert an event in the transaction that makes it true; never update one.
+    Insert an event in the transaction that makes it true; never update one. The table of epochs, which all
+    feeds of a database share, comes with it.
     """
+    if _EPOCHS not in metadata.tables:
+        Table(
+            _EPOCHS,
+            metadata,
+            # 0 is the first life of the database, before any restore
+            Column("number", sa.Integer, primary_key=True, autoincrement=False),
+            # of the server that the database lived on then; null where none was noted
+            Column("system_identifier", sa.Text),
+            # events from here on are of this epoch; null for the first
+            Column("begin_time", sa.DateTime(timezone=True)),
+        )
     return Table(
         name,
         metadata,
@@ -76,25 +100,115 @@ def read_feed(
     oldest kept event, or `latest` for no events and the cursor of now.
 
     Raises:
-        NotifyError: INVALID_FIELD, the cursor is none of ours.
+        NotifyError: INVALID_FIELD, the cursor is none of ours; FEED_RESTORED, transaction ids began anew and
+            nobody said when (`begin_epoch`).
     """
     if cursor == LATEST:
         return [], latest_cursor(conn, table)
-    tx, seq = _parse(cursor)
+    number, tx, seq = _parse(cursor)
+    state = feed_state(conn, table)
+    if number > state.number:
+        raise _no_cursor()
+    newest = number == state.number
+    if state.displaced or (newest and int(tx) > state.first_unbegun):
+        raise _displaced(table)
+    _DISPLACED.labels(table.name).set(0)
     after = sa.tuple_(table.c.tx, table.c.seq) > sa.tuple_(sa.cast(tx, Xid8), sa.cast(seq, sa.BigInteger))
+    bounds = [table.c.create_time >= state.begins[number]] if number else []
+    if newest:
+        bounds.append(table.c.tx < oldest_open(conn))
+    else:
+        # all that an earlier epoch left was committed before it ended
+        bounds.append(table.c.create_time < state.begins[number + 1])
     rows = conn.execute(
         sa.select(table)
-        .where(after, table.c.tx < oldest_open(conn))
+        .where(after, *bounds)
         .order_by(table.c.tx, table.c.seq)
         .limit(min(limit, MAX_PAGE) if limit > 0 else MAX_PAGE)
     ).all()
-    return list(rows), f"{rows[-1].tx}.{rows[-1].seq}" if rows else cursor
+    if rows:
+        return list(rows), f"{number}.{rows[-1].tx}.{rows[-1].seq}"
+    return [], cursor if newest else f"{number + 1}.0.0"
+
+
+class FeedState(NamedTuple):
+    """Where a feed's database stands.
+
+    Attributes:
+        number: of its epoch.
+        begins: by number, when each epoch but the first began.
+        displaced: whether it was restored since: the server is another one than that of the epoch, or has not
+            come as far yet as the newest event.
+        first_unbegun: the transaction id that no transaction of the server has had yet.
+        cursor: behind the newest event.
+    """
+
+    number: int
+    begins: Mapping[int, datetime]
+    displaced: bool
+    first_unbegun: int
+    cursor: str
+
+
+def feed_state(conn: Connection, table: Table) -> FeedState:
+    """Return where a feed's database stands, by one query."""
+    epochs = table.metadata.tables[_EPOCHS]
+    here = sa.literal_column("(SELECT system_identifier::text FROM pg_control_system())", sa.Text)
+    xmax = sa.cast(sa.func.pg_snapshot_xmax(sa.func.pg_current_snapshot()), sa.Text)
+    newest = sa.select(table.c.tx, table.c.seq).order_by(table.c.tx.desc(), table.c.seq.desc()).limit(1)
+    event = newest.subquery("newest")
+    server = (
+        sa.select(here.label("here"), xmax.label("first_unbegun"), event.c.tx, event.c.seq)
+        .select_from(sa.select(sa.literal(1)).subquery().outerjoin(event, sa.true()))
+        .subquery("server")
+    )
+    rows = conn.execute(
+        sa.select(server, epochs).select_from(server.outerjoin(epochs, sa.true())).order_by(epochs.c.number)
+    ).all()
+    last = rows[-1]
+    number = last.number or 0
+    return FeedState(
+        number=number,
+        begins={row.number: row.begin_time for row in rows if row.begin_time is not None},
+        displaced=last.system_identifier not in (None, last.here)
+        # of later epochs the events before may be ahead of the server
+        or (number == 0 and last.tx is not None and int(last.tx) >= int(last.first_unbegun)),
+        first_unbegun=int(last.first_unbegun),
+        cursor=f"{number}.{last.tx or 0}.{last.seq or 0}",
+    )
+
+
+def begin_epoch(conn: Connection, metadata: MetaData, restored_at: datetime) -> int:
+    """Note that the database was restored at a time, and return the number of the epoch that began.
+
+    Events created before belong to the epoch before: consumers read on through them and then into the new
+    one, wherever their cursors stand. Repeating a time changes nothing.
+
+    Args:
+        restored_at: between the last event that was restored and the first one that was written since.
+
+    Raises:
+        ValueError: the time is to come, or not after the last restore.
+    """
+    epochs = metadata.tables[_EPOCHS]
+    conn.exec_driver_sql(f"LOCK TABLE {_EPOCHS} IN SHARE ROW EXCLUSIVE MODE")
+    here = sa.literal_column("(SELECT system_identifier::text FROM pg_control_system())", sa.Text)
+    server, now = conn.execute(sa.select(here, sa.func.now())).one()
+    rows = conn.execute(sa.select(epochs).order_by(epochs.c.number)).all()
+    last = rows[-1] if rows else None
+    if last is not None and last.begin_time == restored_at and last.system_identifier == server:
+        return int(last.number)
+    if restored_at > now or (last is not None and last.begin_time and restored_at <= last.begin_time):
+        raise ValueError("the time of the restore must be past, and later than that of the restore before")
+    number = (last.number if last is not None else 0) + 1
+    conn.execute(sa.insert(epochs).values(number=number, system_identifier=server, begin_time=restored_at))
+    return int(number)
 
 
 def latest_cursor(conn: Connection, table: Table) -> str:
     """The cursor after all events that can be read now: what commits later comes after it."""
     first_unread = conn.execute(sa.select(sa.cast(oldest_open(conn), sa.Text))).scalar_one()
-    return f"{first_unread}.0"
+    return f"{feed_state(conn, table).number}.{first_unread}.0"
 
 
 def oldest_open(conn: Connection) -> ColumnElement[str]:
@@ -127,10 +241,21 @@ def trim_feed(conn: Connection, table: Table, keep: timedelta, limit: int = 5000
     return conn.execute(gone).rowcount
 
 
-def _parse(cursor: str) -> tuple[str, int]:
+def _parse(cursor: str) -> tuple[int, str, int]:
+    """Epoch, transaction id and serial number. Cursors of before there were epochs are of the first."""
     if cursor == "":
-        return "0", 0
+        return 0, "0", 0
     match = _CURSOR.fullmatch(cursor)
-    if match is None or int(match[2]) >= 2**63:
-        raise invalid_field(FieldViolation("cursor", "is not a cursor of this feed"))
-    return match[1], int(match[2])
+    if match is None or int(match[3]) >= 2**63:
+        raise _no_cursor()
+    return int(match[1] or 0), match[2], int(match[3])
+
+
+def _no_cursor() -> NotifyError:
+    return invalid_field(FieldViolation("cursor", "is not a cursor of this feed"))
+
+
+def _displaced(table: Table) -> NotifyError:
+    _DISPLACED.labels(table.name).set(1)
+    get_logger().error("feed can't be read: its database was restored", feed=table.name)
+    return NotifyError("FEED_RESTORED")

@@ -1,0 +1,179 @@
+"""How long a text waits while a job of another service is queued before it: `make bench-lanes`.
+
+The whole platform runs as it is deployed. With the relay stopped, BULK texts of one service are queued;
+then it starts, and while they are worked off another service sends a text every 50 ms over the API.
+Measured for each, from its create_time: until the providers context has it (hand_over_time), and until its
+provider is called (start_time of the attempt, written just before the call). Two cases: the bulk is a job, so
+that the texts are of a faster lane; and the bulk waits in the same lane, so that only the fair shares between
+services help. What is left of the bulk after a case is thrown away.
+
+Prints a table and one JSON line. Fails where the slowest 1 % of the faster lane wait longer than
+BOUND_SECONDS for their hand-over.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg2
+from notifications_python_client.notifications import NotificationsAPIClient
+from notify_common.enums import Lane
+from notify_local.backing import wait_until
+from notify_local.seed import Seeded, seed
+from notify_local.stack import Options, Stack
+
+BOUND_SECONDS: Final = 1.0
+EVERY_SECONDS: Final = 0.05
+CHUNK: Final = 10_000
+RELAY: Final = "notifications-work"
+PERSONALISATION: Final = {"name": "Ada", "date": "1 May"}
+
+# Copies of one accepted text, as a job of its service makes them.
+QUEUE = """
+WITH copies AS (
+    INSERT INTO notifications
+    SELECT (jsonb_populate_record(n, jsonb_build_object(
+        'id', gen_random_uuid(), 'state', 'created', 'create_time', now(), 'hand_over_time', NULL,
+        'sent_time', NULL, 'update_time', NULL
+    ))).*
+    FROM notifications n, generate_series(1, %(count)s)
+    WHERE n.id = %(id)s
+    RETURNING id, service_id
+)
+INSERT INTO outbox (notification_id, destination, lane, service_id)
+SELECT id, 'providers', %(lane)s, service_id FROM copies
+"""
+HANDED_OVER = """
+SELECT id::text, extract(epoch FROM create_time)::float, extract(epoch FROM hand_over_time)::float
+FROM notifications WHERE id = ANY(%s::uuid[]) AND hand_over_time IS NOT NULL
+"""
+CALLED = """
+SELECT dispatch_id::text, extract(epoch FROM min(start_time))::float
+FROM attempts WHERE dispatch_id = ANY(%s::uuid[]) GROUP BY dispatch_id
+"""
+
+
+def main() -> int:
+    """Return the exit status: 0 where the bound was kept."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bulk", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=20.0, help="longest time that texts are sent for")
+    arguments = parser.parse_args()
+    with ExitStack() as exits:
+        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="notify-bench-")))
+        folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
+        stack = Stack(Options(folder / "stack", console=False))
+        exits.callback(stack.stop)
+        stack.start(lambda step: _progress(f"starting {step}"))
+        bulk, other = seed(stack, "Bulk service"), seed(stack)
+        cases = {
+            name: _case(stack, bulk, other, lane, arguments.bulk, arguments.seconds)
+            for name, lane in (("a faster lane", Lane.JOB), ("the same lane", Lane.API))
+        }
+    print(f"\n{arguments.bulk:,} texts of another service queued; waits in milliseconds")
+    print(
+        f"{'':16}{'texts':>7}{'hand-over p50':>15}{'p99':>8}{'call p50':>11}{'p99':>8}{'bulk a second':>15}"
+    )
+    for name, case in cases.items():
+        print(
+            f"{name:16}{case['texts']:>7}{case['hand_over_p50_ms']:>15.0f}{case['hand_over_p99_ms']:>8.0f}"
+            f"{case['call_p50_ms']:>11.0f}{case['call_p99_ms']:>8.0f}{case['bulk_per_second']:>15.0f}"
+        )
+    kept = bool(cases["a faster lane"]["hand_over_p99_ms"] <= BOUND_SECONDS * 1000)
+    print(f"bound {BOUND_SECONDS:.0f} s: {'kept' if kept else 'BROKEN'}")
+    result = {"bench": "lanes", "bulk": arguments.bulk, "cases": cases, "kept": kept}
+    print(json.dumps(result | {"machine": f"{os.cpu_count()} cores, {platform.platform()}"}))
+    return 0 if kept else 1
+
+
+def _case(
+    stack: Stack, bulk: Seeded, other: Seeded, lane: Lane, count: int, seconds: float
+) -> dict[str, float]:
+    notifications = stack.app_urls["notifications"]
+    sample = _send(stack, bulk)
+    if not wait_until(lambda: bool(_rows(notifications, HANDED_OVER, [sample])), 60):
+        raise SystemExit("nothing is handed over")
+    stack.processes[RELAY].stop()
+    for queued in range(0, count, CHUNK):
+        _progress(f"queueing {queued + CHUNK:,} texts in the lane {lane}")
+        _run(notifications, QUEUE, {"count": min(CHUNK, count - queued), "id": sample, "lane": lane.value})
+    _run(notifications, "ANALYZE outbox, notifications", None)
+    backlog = "SELECT count(*) FROM outbox WHERE service_id = %s"
+    restart = threading.Thread(target=stack.restart, args=(RELAY,))
+    restart.start()
+    pause = threading.Event()
+    # it works long before it says that it is ready
+    while (waiting := _rows(notifications, backlog, bulk.service_id)[0][0]) == count:
+        pause.wait(EVERY_SECONDS)
+    _progress(f"sending texts of another service while {waiting:,} wait")
+    started = time.monotonic()
+    sent = []
+    while time.monotonic() < started + seconds:
+        sent.append(_send(stack, other))
+        if len(sent) % 20 == 0 and not _rows(
+            notifications, "SELECT FROM outbox WHERE lane = %s LIMIT 1", lane
+        ):
+            break
+        pause.wait(EVERY_SECONDS)
+    taken = time.monotonic() - started
+    left = _rows(notifications, backlog, bulk.service_id)[0][0]
+    restart.join()
+    providers = stack.app_urls["providers"]
+    if not wait_until(lambda: len(_rows(providers, CALLED, sent)) == len(sent), 120):
+        raise SystemExit("texts did not reach their provider")
+    handed = {id: (created, at) for id, created, at in _rows(notifications, HANDED_OVER, sent)}
+    called = dict(_rows(providers, CALLED, sent))
+    _run(notifications, "DELETE FROM outbox WHERE service_id = %s", (bulk.service_id,))
+    _run(providers, "DELETE FROM dispatches WHERE service_id = %s AND state = 'queued'", (bulk.service_id,))
+    hand_over = [at - created for created, at in handed.values()]
+    call = [called[id] - created for id, (created, _) in handed.items()]
+    return {
+        "texts": len(sent),
+        "hand_over_p50_ms": statistics.median(hand_over) * 1000,
+        "hand_over_p99_ms": _p99(hand_over) * 1000,
+        "call_p50_ms": statistics.median(call) * 1000,
+        "call_p99_ms": _p99(call) * 1000,
+        "bulk_per_second": (waiting - left) / taken,
+    }
+
+
+def _send(stack: Stack, service: Seeded) -> str:
+    client = NotificationsAPIClient(service.api_keys["normal"], base_url=stack.base_url)
+    answer: dict[str, Any] = client.send_sms_notification(
+        "07700900123", service.templates["sms"], PERSONALISATION
+    )
+    return str(answer["id"])
+
+
+def _p99(waits: list[float]) -> float:
+    return sorted(waits)[-(len(waits) // 100) - 1]
+
+
+def _rows(url: str, statement: str, value: object) -> list[tuple[Any, ...]]:
+    with closing(psycopg2.connect(url)) as made, made.cursor() as cursor:
+        cursor.execute(statement, (value,))
+        return cursor.fetchall()
+
+
+def _run(url: str, statement: str, values: Any) -> None:
+    with closing(psycopg2.connect(url, options="-c statement_timeout=0")) as made:
+        made.autocommit = True
+        with made.cursor() as cursor:
+            cursor.execute(statement, values)
+
+
+def _progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
