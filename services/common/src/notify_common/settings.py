@@ -115,6 +115,10 @@ class ServiceSettings(BaseSettings):
     """Threads that serve calls."""
     grpc_max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Calls that are served or wait for a thread at once; one more is refused."""
+    stream_idle_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """How long a client that streams to this server may send nothing."""
+    streams_per_caller: Annotated[int, Field(ge=1, le=64)] = 4
+    """Streams to this server that the callers with one name may have open at once; each holds a thread."""
     access_log_sample: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Of reads that go well and quickly, every n-th is logged; all are counted."""
 

@@ -21,6 +21,7 @@ from notify_common.rpc.interceptors.base import THREADS_OF_ITS_OWN
 from notify_common.rpc.interceptors.current import CurrentInterceptor
 from notify_common.rpc.interceptors.deadline import DeadlineInterceptor
 from notify_common.rpc.interceptors.errors import ErrorsInterceptor
+from notify_common.rpc.interceptors.streams import StreamsInterceptor
 from notify_common.rpc.interceptors.telemetry import TelemetryInterceptor
 from notify_common.rpc.options import server_options
 from notify_common.rpc.tls import OPERATOR, server_credentials
@@ -184,6 +185,7 @@ def _build(
             TelemetryInterceptor(settings.access_log_sample),
             AuthzInterceptor({**allowed, reflection.SERVICE_NAME: (OPERATOR,)}, anyone=(_HEALTH,)),
             DeadlineInterceptor(),
+            StreamsInterceptor(settings.stream_idle_seconds, settings.streams_per_caller),
             FieldRulesInterceptor(grpc_services),
         ],
         options=server_options(),
