@@ -90,6 +90,8 @@ class Outcome:
     tenths: list[int]
     """Letters a second in each tenth of the run, by the times at which batches were recorded."""
     peaks: dict[str, float]
+    processor: dict[str, int]
+    """Microseconds of processor time a letter, by process: what a busy machine does not change."""
     kills: int
 
 
@@ -124,6 +126,7 @@ def main() -> None:
         "letters_per_second": round(large.per_second),
         "seconds": round(large.seconds, 1),
         "letters_per_second_by_tenths": large.tenths,
+        "processor_us_a_letter": large.processor,
         "kills": small.kills + large.kills,
         "peak_mib_small": {name: round(mib) for name, mib in small.peaks.items()},
         "peak_mib": {name: round(mib) for name, mib in large.peaks.items()},
@@ -200,6 +203,7 @@ def _run(stack: Stack, rows: int, kill: bool) -> Outcome:
     with stack.operator_channel(stack.grpc_targets["letters"]) as channel:
         runs: Any = PrintRunsServiceStub(channel)
         run_id = ids.new_id()
+        before = _processor_seconds(stack)
         runs.StartPrintRun(pb.StartPrintRunRequest(request_id=run_id), timeout=10)
         if kill:
             killing = threading.Thread(target=_kill, args=(stack, kills, stop), daemon=True)
@@ -222,6 +226,7 @@ def _run(stack: Stack, rows: int, kill: bool) -> Outcome:
             stop.set()
             killing.join()
         run = runs.GetPrintRun(pb.GetPrintRunRequest(print_run_id=run_id), timeout=10).print_run
+    spent = {name: seconds - before.get(name, 0.0) for name, seconds in _processor_seconds(stack).items()}
     stop.set()
     watching.join()
     with letters.autocommit() as tx:
@@ -237,7 +242,9 @@ def _run(stack: Stack, rows: int, kill: bool) -> Outcome:
     if run.letter_count != rows or sum(count for _, count in times) != rows:
         sys.exit(f"{run.letter_count} of {rows} letters are in the run")
     seconds = times[-1][0]
-    return Outcome(rows, seconds, rows / seconds, _tenths([(t, n) for t, n in times]), peaks.mib, len(kills))
+    processor = {name: round(1e6 * used / rows) for name, used in spent.items()}
+    tenths = _tenths([(t, n) for t, n in times])
+    return Outcome(rows, seconds, rows / seconds, tenths, peaks.mib, processor, len(kills))
 
 
 def _tenths(times: list[tuple[float, int]]) -> list[int]:
@@ -351,6 +358,22 @@ def _kill(stack: Stack, kills: list[str], stop: threading.Event) -> None:
         kills.append(name)
         stop.wait(random.uniform(0, 1))
         stack.restart(name)
+
+
+def _processor_seconds(stack: Stack) -> dict[str, float]:
+    """Processor time of each process that takes part, with the processes that it made."""
+    assert stack.postgres is not None
+    pids = {name: stack.processes[name].pid for name in TAKING_PART}
+    pids |= {server.name: server.pid for server in stack.backing}
+    used: dict[str, float] = {}
+    for name, pid in pids.items():
+        for process in _family(pid):
+            try:
+                times = process.cpu_times()
+            except psutil.Error:
+                continue
+            used[name] = used.get(name, 0.0) + times.user + times.system
+    return used
 
 
 def _watch_memory(stack: Stack, peaks: Peaks, stop: threading.Event) -> None:

@@ -29,11 +29,15 @@ from notify.admin.v1.templates_service_pb2_grpc import (
     add_TemplatesServiceServicer_to_server,
 )
 from notify.common.v1.common_pb2 import Channel, KeyType
-from notify.letters.v1 import letters_service_pb2
+from notify.letters.v1 import letters_service_pb2, print_runs_service_pb2
 from notify.letters.v1.letter_pb2 import Letter
 from notify.letters.v1.letters_service_pb2_grpc import (
     LettersServiceServicer,
     add_LettersServiceServicer_to_server,
+)
+from notify.letters.v1.print_runs_service_pb2_grpc import (
+    PrintRunsServiceServicer,
+    add_PrintRunsServiceServicer_to_server,
 )
 from notify.notifications.v1 import notifications_service_pb2
 from notify.notifications.v1.notification_pb2 import Notification
@@ -278,6 +282,23 @@ class Notifications(NotificationsServiceServicer):
         )
 
 
+class PrintRuns(PrintRunsServiceServicer):
+    """Print runs that a test puts in, newest first."""
+
+    def __init__(self) -> None:
+        self.answers: list[print_runs_service_pb2.GetPrintRunResponse] = []
+
+    def ListPrintRuns(self, request: Any, context: Any) -> Any:
+        runs = [answer.print_run for answer in self.answers]
+        return print_runs_service_pb2.ListPrintRunsResponse(print_runs=runs)
+
+    def GetPrintRun(self, request: Any, context: Any) -> Any:
+        for answer in self.answers:
+            if answer.print_run.id == request.print_run_id:
+                return answer
+        raise NotifyError("PRINT_RUN_NOT_FOUND")
+
+
 class Letters(LettersServiceServicer):
     """PDFs and page images that a test puts in, by letter id."""
 
@@ -395,6 +416,7 @@ class Neighbours:
         self.admin = Admin(self.recorder)
         self.notifications = Notifications(self.recorder)
         self.letters = Letters(self.recorder)
+        self.print_runs = PrintRuns()
         self.providers = Providers(self.recorder)
         self.targets: dict[str, str] = {}
         self._stack = ExitStack()
@@ -427,7 +449,12 @@ class Neighbours:
             "letters": [
                 registration(
                     add_LettersServiceServicer_to_server, self.letters, "notify.letters.v1.LettersService"
-                )
+                ),
+                registration(
+                    add_PrintRunsServiceServicer_to_server,
+                    self.print_runs,
+                    "notify.letters.v1.PrintRunsService",
+                ),
             ],
             "providers": [
                 registration(

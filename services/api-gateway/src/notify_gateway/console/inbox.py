@@ -28,7 +28,7 @@ from notify_common.logging import get_logger
 from werkzeug.sansio.utils import host_is_trusted
 
 from notify_gateway.clients import Clients
-from notify_gateway.console import views
+from notify_gateway.console import print_runs, views
 from notify_gateway.errors import READING, row_of
 from notify_gateway.public.notifications import pdf_response
 from notify_gateway.public.schemas import CHANNELS
@@ -87,6 +87,8 @@ def blueprint(clients: Clients, hosts: Sequence[str]) -> Blueprint:
     def letter(message_id: UUID) -> Response:
         found = _find(clients, str(message_id))
         return pdf_response(clients, found.service_id, found.id)
+
+    print_runs.add_pages(pages, clients)
 
     @pages.after_request
     def protect(response: Response) -> Response:
