@@ -396,7 +396,7 @@ def test_no_batch_is_larger_than_40_mib(house: House) -> None:
 def die_while_collecting(house: House) -> None:
     """Collect a slice and die before it is committed."""
     with house.uow.begin() as tx:
-        assert store.collect_slice(tx, 5000) == 500
+        assert store.collect_slice(tx) == 500
         raise RuntimeError
 
 

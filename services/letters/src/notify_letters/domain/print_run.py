@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from notify_common.enums import Postage
 
 LONDON = ZoneInfo("Europe/London")
-SLICE_LETTERS = 5_000
-"""Letters that one transaction of collecting takes: a quarter of a second's work, which feeds wait for."""
+SLICE_LETTERS = 2_500
+"""Letters that one transaction of collecting takes: a tenth of a second's work, which feeds wait for."""
 MAX_BATCH_LETTERS = 500
 MAX_BATCH_BYTES = 40 * 1024 * 1024
 """Of PDFs in a batch; no batch is larger unless one of its PDFs is larger than MARGIN_BYTES."""

@@ -129,18 +129,14 @@ def lock_one_to_collect(tx: Tx) -> Row[Any] | None:
     ).one_or_none()
 
 
-def collect_slice(tx: Tx, timeout_ms: int) -> int | None:
+def collect_slice(tx: Tx) -> int | None:
     """Put the next letters of a run into batches, at most SLICE_LETTERS of them; returns how many.
 
     None: no run collects. 0: a round of the run has ended; when it took nothing, so has the collecting.
-
-    Args:
-        timeout_ms: how long the statement may take, in place of the engine's limit.
     """
     run = lock_one_to_collect(tx)
     if run is None:
         return None
-    tx.execute(sa.text("SELECT set_config('statement_timeout', :ms, true)"), {"ms": str(timeout_ms)})
     position = {name: run._mapping[name] for name in _BEFORE_ALL}
     last = tx.execute(
         _COLLECT_SLICE,

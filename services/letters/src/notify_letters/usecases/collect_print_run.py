@@ -4,8 +4,6 @@ from notify_common.db.unit_of_work import UnitOfWork
 
 from notify_letters.store import print_runs
 
-SLICE_TIMEOUT_MS = 30_000
-
 
 def collect_slice(uow: UnitOfWork) -> int:
     """Put the next letters of the oldest run that collects into batches; returns how many.
@@ -18,4 +16,4 @@ def collect_slice(uow: UnitOfWork) -> int:
     0 is returned where there is nothing to do, and once at the end of each round of a run.
     """
     with uow.begin() as tx:
-        return print_runs.collect_slice(tx, SLICE_TIMEOUT_MS) or 0
+        return print_runs.collect_slice(tx) or 0
