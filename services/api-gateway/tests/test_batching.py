@@ -9,6 +9,7 @@ from flask import Flask
 from notify_common.errors import NotifyError
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_gateway.batching import SendBatcher
+from notify_gateway.public.notifications import LISTS_AT_ONCE
 from notify_local.backing import wait_until
 from werkzeug.test import TestResponse
 
@@ -140,3 +141,28 @@ def test_nobody_queues_for_a_service_that_does_not_answer(
     assert Sender(app, tenant).end().status_code == 201
     ids = [asked.request_id for asked in neighbours.recorder.requests("SendSms")]
     assert ids[0] == ids[1]
+
+
+def test_readers_leave_threads_to_those_who_send(app: Flask, tenant: Tenant, neighbours: Neighbours) -> None:
+    opened = neighbours.recorder.gates["ListNotifications"] = threading.Event()
+    answers: list[int] = []
+
+    def read() -> None:
+        response = app.test_client().get("/v2/notifications", headers=tenant.headers("normal"))
+        answers.append(response.status_code)
+
+    readers = [threading.Thread(target=read, daemon=True) for _ in range(LISTS_AT_ONCE)]
+    for reader in readers:
+        reader.start()
+    try:
+        arrived(neighbours, "ListNotifications", LISTS_AT_ONCE)
+        read()
+        assert answers == [503]
+        assert Sender(app, tenant).end().status_code == 201
+    finally:
+        opened.set()
+    for reader in readers:
+        reader.join(SECONDS)
+    assert answers == [503] + [200] * LISTS_AT_ONCE
+    read()
+    assert answers[-1] == 200

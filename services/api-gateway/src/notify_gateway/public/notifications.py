@@ -1,6 +1,7 @@
 """GET /v2/notifications…: reading (public-api.md §3.1 to §3.3)."""
 
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -26,6 +27,10 @@ from notify_gateway.public import schemas, v2
 from notify_gateway.public.schemas import canonical_uuid
 
 PAGE_SIZE: Final = 250
+LISTS_AT_ONCE: Final = 3
+"""Lists that a process makes at the same time: fewer than it has threads, so that others can send meanwhile.
+More are refused at once, to come again a second later.
+"""
 
 _FIRST_VALUE_ONLY: Final = ("reference", "older_than", "include_jobs")
 _ANSWERS: Final = V2.but(READING)
@@ -38,9 +43,16 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     """Returns the routes that read notifications."""
     routes = v2.blueprint("notifications", authenticator, _ANSWERS)
 
+    lists = threading.BoundedSemaphore(LISTS_AT_ONCE)
+
     @routes.get("/v2/notifications")
     def list_notifications() -> Response:
-        return _list(clients)
+        if not lists.acquire(blocking=False):
+            raise NotifyError("OVERLOADED")
+        try:
+            return _list(clients)
+        finally:
+            lists.release()
 
     @routes.get("/v2/notifications/<notification_id>")
     def get_notification(notification_id: str) -> Response:
