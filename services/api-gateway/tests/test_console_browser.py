@@ -133,6 +133,9 @@ def test_all_of_it_works_by_keyboard(page: Page, neighbours: Neighbours) -> None
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     expect(page.get_by_label("Recipient, reference or text")).to_be_focused()
+    for label in ("Channel", "Outcome"):
+        page.keyboard.press("Tab")
+        expect(page.get_by_label(label)).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="By keyboard")).to_be_focused()
@@ -205,7 +208,7 @@ def test_an_email_on_a_phone_is_whole_and_keeps_off_the_edge(page: Page, neighbo
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.goto(f"/console/messages/{email.id}")
-    text = page.frame_locator("iframe").get_by_text("Your appointment is on")
+    text = page.frame_locator("iframe").get_by_role("paragraph")
     expect(text).to_be_visible()
     frame, words_box = page.locator("iframe").bounding_box(), text.bounding_box()
     assert frame is not None

@@ -170,6 +170,8 @@ def _brand_logo(branding: EmailBranding) -> str:
 def _body(html_body: str) -> str:
     return (
         f"{_CONTENT}{_SPACER.format(height=30)}<tr>{_GUTTER}"
-        f'<td style="{_FONT}; font-size: 19px; line-height: 1.315789474; max-width: 560px;">{html_body}</td>'
+        # A long address in the text must not make the cell wider than a phone.
+        f'<td style="{_FONT}; font-size: 19px; line-height: 1.315789474; max-width: 560px; '
+        f'overflow-wrap: anywhere; word-break: break-word;">{html_body}</td>'
         f"{_GUTTER}</tr>{_SPACER.format(height=30)}</table>\n"
     )
