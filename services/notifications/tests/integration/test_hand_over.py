@@ -273,3 +273,13 @@ def test_two_relays_share_the_rows(house: House) -> None:
     assert sum(claimed) == 40
     assert house.providers.duplicates == 0
     assert len(house.providers.dispatches) == 40
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "expected"),
+    [(500, 0.1, 500), (500, 1.0, 125), (500, 60.0, 25), (25, 0.05, 125), (25, 0.0, 500)],
+)
+def test_as_many_are_claimed_at_once_as_take_a_quarter_of_a_second(
+    rows: int, seconds: float, expected: int
+) -> None:
+    assert hand_over.rows_at_once(rows, seconds) == expected

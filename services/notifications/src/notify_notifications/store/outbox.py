@@ -28,8 +28,11 @@ class Waiting:
     row: LeasedRow = field(repr=False)
 
 
-def claim(tx: Tx, destination: Destination) -> list[Waiting]:
-    """Lease up to 500 due messages, in fair shares of lanes and services, the fastest lane first."""
+def claim(tx: Tx, destination: Destination, limit: int = MOST_ROWS) -> list[Waiting]:
+    """Lease up to `limit` (at most 500) due messages.
+
+    In fair shares of lanes and services, the fastest lane first.
+    """
     return [
         Waiting(
             notification_id=row.notification_id,
@@ -37,7 +40,7 @@ def claim(tx: Tx, destination: Destination) -> list[Waiting]:
             origin=Origin(row.request_id or "", row.traceparent or "", Lane(row.lane)),
             row=row,
         )
-        for row in outbox_queue.claim(tx, MOST_ROWS, destination=destination.value)
+        for row in outbox_queue.claim(tx, limit, destination=destination.value)
     ]
 
 

@@ -44,6 +44,10 @@ MOST_BYTES: Final = 3 * 1024 * 1024
 # Each may be almost as large as a message on the wire.
 _ROWS_READ_AT_ONCE: Final = 25
 HEARTBEAT_SECONDS: Final = 5.0
+CLAIM_SECONDS: Final = 0.25
+"""How long the messages of one claim should take: an urgent one that comes meanwhile waits for them."""
+LEAST_ROWS: Final = 25
+"""Messages that are claimed at once however long they take."""
 _REFERENCE_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _REFERENCE_LENGTH: Final = 16
 
@@ -90,9 +94,12 @@ class MessageRelay:
         self._destination = destination
         self._prepare = prepare
         self._send = send
+        self._at_once = outbox.MOST_ROWS
 
     def step(self, uow: UnitOfWork) -> int:
-        """Claim up to 500 rows and hand their messages over; returns how many were claimed.
+        """Claim rows and hand their messages over, 500 or what there is; returns how many were claimed.
+
+        As many are claimed at once as are handed over in a quarter of a second.
 
         Idempotent by notification id. A message that fails backs off alone. However long a batch takes, its
         rows stay leased.
@@ -101,8 +108,21 @@ class MessageRelay:
             NotifyError: the other side, or admin, is away or fails in a way that no message can be blamed
                 for; rows not handed over yet are due again at once, their attempts not counted.
         """
+        total = 0
+        while total < outbox.MOST_ROWS:
+            limit = self._at_once
+            started = clock.monotonic()
+            count = self._hand_over_some(uow, limit)
+            total += count
+            if count < limit:
+                break
+            self._at_once = rows_at_once(count, clock.monotonic() - started)
+        return total
+
+    def _hand_over_some(self, uow: UnitOfWork, limit: int) -> int:
+        """Claim up to `limit` rows and hand their messages over; returns how many were claimed."""
         with uow.begin() as conn:
-            claimed = outbox.claim(conn, self._destination)
+            claimed = outbox.claim(conn, self._destination, limit)
         waiting = {message.notification_id: message for message in claimed}
         try:
             for parcels in self._parcels(uow, waiting):
@@ -204,6 +224,12 @@ class MessageRelay:
         with uow.begin() as conn:
             if outbox.remove(conn, [waiting]):
                 record_events(conn, [failed])
+
+
+def rows_at_once(rows: int, seconds: float) -> int:
+    """How many rows to claim at once, where the last claim's took so many seconds."""
+    fitting = outbox.MOST_ROWS if seconds <= 0 else int(rows * CLAIM_SECONDS / seconds)
+    return min(outbox.MOST_ROWS, max(LEAST_ROWS, fitting))
 
 
 def _of(waiting: Waiting) -> AbstractContextManager[None]:
