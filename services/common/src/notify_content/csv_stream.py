@@ -175,9 +175,7 @@ class _Quotes:
         self.are_open = False
 
     def pass_line(self, line: str) -> None:
-        """Take note of the next line, with its line end."""
-        if '"' not in line:
-            return
+        """Take note of the next line, with its line end, which has a double quote."""
         position = 0
         if self.are_open:
             rest = self._rest_of_cell.match(line)
@@ -203,7 +201,8 @@ class _CountedLines:
 
     def __next__(self) -> str:
         line = next(self._lines)
-        self._quotes.pass_line(line)
+        if '"' in line:
+            self._quotes.pass_line(line)
         self.byte_size += self._size(line)
         self.row_characters += len(line)
         if self.row_characters > MAX_ROW_CHARACTERS:
