@@ -55,7 +55,7 @@ class Parts(process.Parts[Settings]):
         """Clients of the providers that are configured, by name."""
         settings = self.settings
         keep = partial(keep_messages, self.uow, settings.sandbox_receipt_delay_seconds)
-        return registry.clients(settings.providers, Tools(self.http, keep))
+        return registry.clients(settings.providers, Tools(self.http, keep, settings.provider_timeout_seconds))
 
     @property
     def live(self) -> frozenset[str]:

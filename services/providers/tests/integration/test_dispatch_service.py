@@ -347,8 +347,9 @@ def test_providers_are_listed_and_changed_under_a_lock(house: House, server: InP
     listed = list(stub.ListProviders(settings_pb.ListProvidersRequest(page_size=3)).providers)
     token = stub.ListProviders(settings_pb.ListProvidersRequest(page_size=3)).next_page_token
     listed += stub.ListProviders(settings_pb.ListProvidersRequest(page_size=3, page_token=token)).providers
-    assert [p.name for p in listed] == ["sandbox-email", "sandbox-print", "mmg", "sandbox-sms"]
-    provider = listed[3]
+    names = ["sandbox-email", "smtp", "sandbox-print", "firetext", "mmg", "sandbox-sms"]
+    assert [p.name for p in listed] == names
+    provider = listed[5]
     provider.active = False
     provider.priority = 50
     request = settings_pb.UpdateProviderRequest(provider=provider, update_mask={"paths": ["active"]})

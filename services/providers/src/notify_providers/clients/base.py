@@ -90,10 +90,12 @@ class Tools:
     Attributes:
         http: makes HTTP calls for all of them.
         keep_in_sandbox: the far end that the sandbox plays.
+        call_seconds: longest time for one call.
     """
 
     http: HttpCaller
     keep_in_sandbox: KeepInSandbox
+    call_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

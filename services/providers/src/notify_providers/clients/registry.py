@@ -10,11 +10,13 @@ from notify_providers.clients.base import Adapter, ProviderClient, ProviderSetti
 from notify_providers.clients.firetext import Firetext
 from notify_providers.clients.mmg import Mmg
 from notify_providers.clients.sandbox import Sandbox
+from notify_providers.clients.smtp import Smtp
 
 ADAPTERS: Final[tuple[Adapter[Any], ...]] = (
     *(Sandbox(channel) for channel in Channel),
     Mmg(),
     Firetext(),
+    Smtp(),
 )
 
 BY_NAME: Final[Mapping[str, Adapter[Any]]] = {adapter.name: adapter for adapter in ADAPTERS}
