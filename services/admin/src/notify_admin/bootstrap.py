@@ -10,6 +10,7 @@ from notify.admin.v1 import (
     organisations_service_pb2,
     service_settings_service_pb2,
     services_service_pb2,
+    sign_in_service_pb2,
     template_folders_service_pb2,
     templates_service_pb2,
     users_service_pb2,
@@ -39,6 +40,7 @@ from notify_admin.usecases import (
     organisations,
     senders,
     services,
+    sign_in,
     templates,
     users,
 )
@@ -54,6 +56,7 @@ _SETTINGS = service_settings_service_pb2.DESCRIPTOR.services_by_name["ServiceSet
 _FOLDERS = template_folders_service_pb2.DESCRIPTOR.services_by_name["TemplateFoldersService"]
 _ORGANISATIONS = organisations_service_pb2.DESCRIPTOR.services_by_name["OrganisationsService"]
 _BRANDING = branding_service_pb2.DESCRIPTOR.services_by_name["BrandingService"]
+_SIGN_IN = sign_in_service_pb2.DESCRIPTOR.services_by_name["SignInService"]
 _INBOUND = inbound_numbers_service_pb2.DESCRIPTOR.services_by_name["InboundNumbersService"]
 _CONFIG_FEED = config_feed_service_pb2.DESCRIPTOR.services_by_name["ConfigFeedService"]
 
@@ -143,6 +146,16 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             organisations.create_letter_branding,
             GetEmailBranding=Gets(EMAIL_BRANDINGS),
             GetLetterBranding=Gets(LETTER_BRANDINGS),
+        ),
+        made(
+            _SIGN_IN,
+            partial(sign_in.verify_password, hasher),
+            partial(sign_in.set_password, hasher),
+            sign_in.complete_webauthn_login,
+            sign_in.create_webauthn_credential,
+            partial(sign_in.list_webauthn_credentials, pager),
+            sign_in.set_webauthn_credential,
+            sign_in.delete_webauthn_credential,
         ),
         made(_INBOUND, partial(settings_usecases.list_inbound_numbers, pager)),
         made(_CONFIG_FEED, config_feed.get_snapshots, config_feed.list_config_changes),

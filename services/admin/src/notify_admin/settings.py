@@ -18,6 +18,7 @@ _ALLOWED_CALLERS = {
     f"{_SERVICE}.UsersService": ["api-gateway", "operator"],
     f"{_SERVICE}.ServiceSettingsService": ["api-gateway", "operator"],
     f"{_SERVICE}.TemplateFoldersService": ["api-gateway", "operator"],
+    f"{_SERVICE}.SignInService": ["api-gateway"],
     f"{_SERVICE}.InboundNumbersService": ["api-gateway", "operator"],
     f"{_SERVICE}.OrganisationsService": ["api-gateway", "operator"],
     f"{_SERVICE}.BrandingService": ["api-gateway", "operator"],

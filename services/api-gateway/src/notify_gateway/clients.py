@@ -12,6 +12,7 @@ from notify.admin.v1.inbound_numbers_service_pb2_grpc import InboundNumbersServi
 from notify.admin.v1.organisations_service_pb2_grpc import OrganisationsServiceStub
 from notify.admin.v1.service_settings_service_pb2_grpc import ServiceSettingsServiceStub
 from notify.admin.v1.services_service_pb2_grpc import ServicesServiceStub
+from notify.admin.v1.sign_in_service_pb2_grpc import SignInServiceStub
 from notify.admin.v1.template_folders_service_pb2_grpc import TemplateFoldersServiceStub
 from notify.admin.v1.templates_service_pb2_grpc import TemplatesServiceStub
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
@@ -75,6 +76,11 @@ class Clients:
     def inbound_numbers(self) -> InboundNumbersServiceStub:
         """Numbers that services receive texts at."""
         return cast(InboundNumbersServiceStub, self._stub(InboundNumbersServiceStub, "admin"))
+
+    @property
+    def sign_in(self) -> SignInServiceStub:
+        """Proofs of who a user is."""
+        return cast(SignInServiceStub, self._stub(SignInServiceStub, "admin"))
 
     @property
     def organisations(self) -> OrganisationsServiceStub:

@@ -100,6 +100,9 @@ REASONS: Final[Mapping[str, Reason]] = {
     "FOLDER_IN_ITSELF": Reason(
         Code.FAILED_PRECONDITION, "A folder can't be moved into itself or one below it."
     ),
+    "CREDENTIAL_NOT_FOUND": Reason(Code.NOT_FOUND, "The user has no such security key."),
+    "LAST_CREDENTIAL": Reason(Code.FAILED_PRECONDITION, "The last security key of a user stays."),
+    "LOGINS_EXCEEDED": Reason(Code.PERMISSION_DENIED, "Too many attempts to sign in failed."),
     "ORGANISATION_NOT_FOUND": Reason(Code.NOT_FOUND, "No organisation has this id."),
     "DOMAIN_TAKEN": Reason(Code.ALREADY_EXISTS, "The email domain is another organisation's."),
     "BRANDING_NOT_FOUND": Reason(Code.NOT_FOUND, "No branding has this id."),

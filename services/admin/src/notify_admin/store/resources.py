@@ -13,6 +13,7 @@ from notify.admin.v1 import (
     template_folder_pb2,
     template_pb2,
     user_pb2,
+    webauthn_credential_pb2,
 )
 
 from notify_admin.store import tables
@@ -180,4 +181,7 @@ LETTER_BRANDINGS: Final = Resource(
 )
 INBOUND_NUMBERS: Final = Resource(
     inbound_number_pb2.InboundNumber, tables.inbound_numbers, missing="SETTING_NOT_FOUND"
+)
+CREDENTIALS: Final = Resource(
+    webauthn_credential_pb2.WebauthnCredential, tables.webauthn_credentials, missing="CREDENTIAL_NOT_FOUND"
 )

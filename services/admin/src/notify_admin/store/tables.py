@@ -322,6 +322,21 @@ inbound_numbers = Table(
 Index("uq_inbound_numbers_number", inbound_numbers.c.number, unique=True)
 Index("uq_inbound_numbers_service_id", inbound_numbers.c.service_id, unique=True)
 
+webauthn_credentials = Table(
+    "webauthn_credentials",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("user_id", _id, sa.ForeignKey("users.id"), nullable=False),
+    Column("name", sa.Text, nullable=False),
+    Column("credential_data", sa.Text, nullable=False),
+    Column("registration_response", sa.Text, nullable=False),
+    _created(),
+    Column("update_time", _instant),
+    Column("logged_in_time", _instant),
+    _request_hash(),
+)
+Index("ix_webauthn_credentials_user_id", webauthn_credentials.c.user_id, webauthn_credentials.c.create_time)
+
 config_changes = feed_table(
     "config_changes",
     metadata,

@@ -12,13 +12,25 @@ from notify_gateway.admin import (
     organisations,
     services,
     settings,
+    sign_in,
     templates,
     users,
 )
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import Clients
 
-_MODULES = (api_keys, branding, folders, inbound, organisations, services, settings, templates, users)
+_MODULES = (
+    api_keys,
+    branding,
+    folders,
+    inbound,
+    organisations,
+    services,
+    settings,
+    sign_in,
+    templates,
+    users,
+)
 
 
 def blueprints(clients: Clients, client: ClientAuthenticator) -> Iterable[Blueprint]:

@@ -61,7 +61,7 @@ def _mobile_number(value: Any) -> str | None:
     try:
         return None if value is None else _checked_number(forms.string(value))
     except phone.InvalidPhoneNumber as error:
-        raise ValueError(f"Invalid phone number: {error.message}") from None
+        raise ValueError(f"Invalid phone number: {error.api_message}") from None
 
 
 def _checked_number(value: str) -> str:

@@ -1,0 +1,91 @@
+"""Passwords and security keys (internal-api.md A57, A59, A69, A71 to A74)."""
+
+from typing import Any
+
+from notify.admin.v1 import sign_in_service_pb2 as pb
+from notify.admin.v1.webauthn_credential_pb2 import WebauthnCredential
+
+from notify_gateway.admin import forms
+from notify_gateway.admin.forms import BOOLEAN, NULLABLE_UUID, TEXT, InvalidForm, fields, schema
+from notify_gateway.admin.routes import Answer, Call, Routes, data, every, new_id, nothing
+from notify_gateway.admin.shapes import Shape
+from notify_gateway.admin.users import USER
+from notify_gateway.auth import ClientAuthenticator
+from notify_gateway.clients import Clients
+
+CREDENTIAL = Shape(
+    WebauthnCredential,
+    "id user_id name credential_data",
+    created_at="create_time",
+    updated_at="update_time",
+    logged_in_at="logged_in_time",
+)
+NEW = Shape(WebauthnCredential, "name credential_data registration_response")
+NEW_FORM = schema(
+    "name credential_data registration_response",
+    closed=True,
+    name=TEXT,
+    credential_data=TEXT,
+    registration_response=TEXT,
+)
+NAME_FORM = schema("name", closed=True, name=TEXT)
+LOGIN_FORM = schema("successful", closed=True, successful=BOOLEAN, webauthn_credential_id=NULLABLE_UUID)
+PASSWORD_FORM = fields(password=forms.string)
+NEW_PASSWORD_FORM = fields("_password", refuse_unknown=True, _password=forms.string)
+
+
+def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+    """The routes."""
+    made = Routes("sign_in", client)
+    user = "/user/<uuid:user_id>"
+    all_, one = f"{user}/webauthn", f"{user}/webauthn/<uuid:webauthn_credential_id>"
+
+    def of(call: Call) -> dict[str, Any]:
+        return {"user_id": call.id("user_id")}
+
+    @made.post(f"{user}/verify/password", PASSWORD_FORM)
+    def verify_password(call: Call) -> Answer:
+        password = call.form.get("password")
+        if not password:
+            raise InvalidForm({"password": ["Required field missing data"]})
+        ask = pb.VerifyPasswordRequest(**of(call), password=password)
+        if not clients.sign_in.VerifyPassword(ask).correct:
+            raise InvalidForm({"password": ["Incorrect password"]})
+        return nothing()
+
+    @made.post(f"{user}/update-password", NEW_PASSWORD_FORM)
+    def set_password(call: Call) -> Answer:
+        ask = pb.SetPasswordRequest(**of(call), password=call.form["_password"])
+        return data(USER.json(clients.sign_in.SetPassword(ask).user))
+
+    @made.post(f"{user}/complete/webauthn-login", LOGIN_FORM)
+    def complete_login(call: Call) -> Answer:
+        accepted = {name: value for name, value in call.form.items() if value is not None}
+        clients.sign_in.CompleteWebauthnLogin(pb.CompleteWebauthnLoginRequest(**of(call), **accepted))
+        return nothing()
+
+    @made.get(all_)
+    def list_credentials(call: Call) -> Answer:
+        ask = pb.ListWebauthnCredentialsRequest(**of(call))
+        return data(CREDENTIAL.list(every(clients.sign_in.ListWebauthnCredentials, ask)))
+
+    @made.post(all_, NEW_FORM)
+    def create_credential(call: Call) -> Answer:
+        given = NEW.message(call.form, **of(call))
+        ask = pb.CreateWebauthnCredentialRequest(request_id=new_id(), webauthn_credential=given)
+        created = clients.sign_in.CreateWebauthnCredential(ask).webauthn_credential
+        return data(CREDENTIAL.json(created), 201)
+
+    @made.post(one, NAME_FORM)
+    def rename_credential(call: Call) -> Answer:
+        given = NEW.message(call.form, **of(call), id=call.id("webauthn_credential_id"))
+        ask = pb.SetWebauthnCredentialRequest(webauthn_credential=given, update_mask=NEW.mask(call.form))
+        return data(CREDENTIAL.json(clients.sign_in.SetWebauthnCredential(ask).webauthn_credential))
+
+    @made.delete(one)
+    def delete_credential(call: Call) -> Answer:
+        key = {"webauthn_credential_id": call.id("webauthn_credential_id")}
+        clients.sign_in.DeleteWebauthnCredential(pb.DeleteWebauthnCredentialRequest(**of(call), **key))
+        return nothing()
+
+    return made
