@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import jwt
 import psycopg2
@@ -88,7 +88,7 @@ def median_wait(stack: Stack, large: Seeded, other: Seeded, readers: int) -> flo
     for thread in threads:
         thread.start()
     waits = []
-    body = {
+    body: Any = {
         "template_id": other.templates["sms"],
         "phone_number": "07400 000001",
         "personalisation": {"name": "x", "date": "x"},
