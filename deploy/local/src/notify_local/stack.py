@@ -146,7 +146,10 @@ class Stack:
             "BLOB_REGION": objects.region,
         }
         told: dict[str, dict[str, str]] = {
-            "admin": {"API_KEY_ENCRYPTION_KEYS": shared["api-key-encryption"]},
+            "admin": {
+                "API_KEY_ENCRYPTION_KEYS": shared["api-key-encryption"],
+                "PASSWORD_PEPPER": shared["password-pepper"],
+            },
             "providers": {},
             "letters": {"BROKER_URL": redis.url, **blobs},
             "notifications": {"REDIS_URL": redis.url},
@@ -308,6 +311,7 @@ class Stack:
         makers: dict[str, Callable[[], str]] = {
             "page-token": lambda: secrets.token_urlsafe(48),
             "api-key-encryption": lambda: Fernet.generate_key().decode(),
+            "password-pepper": lambda: secrets.token_urlsafe(48),
         }
         for name, make in makers.items():
             if not (folder / name).exists():

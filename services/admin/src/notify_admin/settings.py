@@ -1,9 +1,9 @@
 """Settings of the admin service; the variables begin with NOTIFY_ADMIN_."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from notify_common.settings import DatabaseSettings
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from notify_admin.domain.senders import reply_to_address, text_sender
@@ -48,6 +48,12 @@ class Settings(DatabaseSettings):
     """What texts of a new service come from, unless its creator says otherwise."""
     platform_email_address: Annotated[str, AfterValidator(reply_to_address)] = "notify@example.gov.uk"
     """Where answers to the platform's own emails go; used by `seed`."""
+
+    @model_validator(mode="after")
+    def _passwords_are_peppered(self) -> Self:
+        if self.environment != "local" and not self.password_pepper.get_secret_value():
+            raise ValueError("password_pepper is required in every environment but local")
+        return self
 
     def secret_box(self) -> SecretBox:
         """What encrypts the secrets of API keys."""

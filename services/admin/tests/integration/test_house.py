@@ -209,6 +209,13 @@ def test_check_config_names_what_is_wrong_and_repeats_no_secret(environment: dic
     assert "Traceback" not in result.stderr
 
 
+def test_check_config_asks_for_a_pepper_outside_of_development(environment: dict[str, str]) -> None:
+    result = run({**environment, "NOTIFY_ADMIN_ENVIRONMENT": "production"}, "check-config")
+    assert (result.returncode, "password_pepper is required" in result.stderr) == (2, True)
+    peppered = {"NOTIFY_ADMIN_ENVIRONMENT": "production", "NOTIFY_ADMIN_PASSWORD_PEPPER": "p" * 32}
+    assert run({**environment, **peppered}, "check-config").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
