@@ -126,7 +126,11 @@ def broker_by_files(request: pytest.FixtureRequest, folder: Path) -> dict[str, s
     """Settings of a broker that keeps its messages in a folder."""
     messages = folder / "messages"
     messages.mkdir()
-    options = {"data_folder_in": str(messages), "data_folder_out": str(messages)}
+    options = {
+        "data_folder_in": str(messages),
+        "data_folder_out": str(messages),
+        "control_folder": str(folder / "control"),
+    }
     return {"broker_url": "filesystem://", "broker_options": json.dumps(options)}
 
 
