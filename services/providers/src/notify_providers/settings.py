@@ -21,7 +21,9 @@ _ALLOWED_CALLERS = {
     f"{_SERVICE}.DispatchService/ListDispatches": ["operator"],
     f"{_SERVICE}.DispatchService/ResolveDispatch": ["operator"],
     f"{_SERVICE}.ReceiptsService/RecordReceipt": ["api-gateway", "operator"],
+    f"{_SERVICE}.ReceiptsService/RecordInboundSms": ["api-gateway", "operator"],
     f"{_SERVICE}.ReceiptsService/ListDeliveryEvents": ["notifications", "operator"],
+    f"{_SERVICE}.ReceiptsService/ListInboundSmsEvents": [],  # closed: no service reads these texts
     f"{_SERVICE}.ProviderSettingsService": ["api-gateway", "operator"],
     f"{_SERVICE}.SandboxService": ["api-gateway", "operator"],
 }
