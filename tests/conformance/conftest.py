@@ -8,14 +8,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet
-from notify_admin import bootstrap
-from notify_admin.settings import Settings
 from notify_admin.usecases.seed import seed_platform
 from notify_gateway.app import create_app
 from notify_gateway.settings import GatewaySettings
+from notify_testing.admin import AdminService
 from notify_testing.database import databases
-from notify_testing.rpc import InProcessServer, certificates
+from notify_testing.rpc import certificates
 from pydantic import SecretStr
 from werkzeug.serving import make_server
 
@@ -42,41 +40,29 @@ def runner() -> ModuleType:
 @pytest.fixture(scope="session")
 def base_url(database_server: str) -> Iterator[str]:
     """The gateway's address."""
-    files = certificates()
-    with databases(database_server) as fresh:
-        settings = Settings(
-            database_url=SecretStr(fresh("notify_admin")),
-            page_token_secret=SecretStr("a-page-token-secret-for-tests-only"),
-            api_key_encryption_keys=SecretStr(Fernet.generate_key().decode()),
-            tls_ca_file=files["admin"].ca,
-            tls_cert_file=files["admin"].cert,
-            tls_key_file=files["admin"].key,
-        )
-        uow = bootstrap.unit_of_work(settings)
-        seed_platform(uow, "notify@example.gov.uk")
-        registrations = bootstrap.registrations(settings, uow)
-        with InProcessServer("admin", registrations, allowed_callers=settings.allowed_callers) as admin:
-            app = create_app(
-                GatewaySettings(
-                    tls_ca_file=files["api-gateway"].ca,
-                    tls_cert_file=files["api-gateway"].cert,
-                    tls_key_file=files["api-gateway"].key,
-                    admin_target=admin.target,
-                    notifications_target=NOWHERE,
-                    letters_target=NOWHERE,
-                    providers_target=NOWHERE,
-                    admin_client_secrets=SecretStr(f"{ADMIN_SECRET} another-one"),
-                )
+    files = certificates()["api-gateway"]
+    with databases(database_server) as fresh, AdminService(fresh("notify_admin")) as admin:
+        seed_platform(admin.uow, "notify@example.gov.uk")
+        app = create_app(
+            GatewaySettings(
+                tls_ca_file=files.ca,
+                tls_cert_file=files.cert,
+                tls_key_file=files.key,
+                admin_target=admin.target,
+                notifications_target=NOWHERE,
+                letters_target=NOWHERE,
+                providers_target=NOWHERE,
+                admin_client_secrets=SecretStr(f"{ADMIN_SECRET} another-one"),
             )
-            server = make_server("127.0.0.1", 0, app, threaded=True)
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
-            thread.start()
-            yield f"http://127.0.0.1:{server.server_port}"
-            server.shutdown()
-            thread.join()
-            server.server_close()
-            app.extensions["close"]()
-        uow.engine.dispose()
+        )
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        app.extensions["close"]()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The gateway in front of small neighbours, for all tests of it."""
+"""The gateway in front of its neighbours, for all tests of it."""
 
 import json
 import time
@@ -11,17 +11,17 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from notify.admin.v1.api_key_pb2 import VerificationKey
-from notify.common.v1.common_pb2 import KeyType
 from notify_gateway.app import create_app
 from notify_gateway.settings import GatewaySettings
+from notify_testing.database import databases
 from notify_testing.rpc import certificates
 
 from .neighbours import Neighbours
 
 
 @pytest.fixture(scope="session")
-def started_neighbours() -> Iterator[Neighbours]:
-    with Neighbours() as started:
+def started_neighbours(database_server: str) -> Iterator[Neighbours]:
+    with databases(database_server) as fresh, Neighbours(fresh("notify_admin")) as started:
         yield started
 
 
@@ -88,12 +88,9 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def new_tenant(neighbours: Neighbours, **facts: Any) -> Tenant:
-    service = neighbours.admin.add_service(**facts)
-    keys = [
-        neighbours.admin.add_key(service.id, key_type)
-        for key_type in (KeyType.KEY_TYPE_NORMAL, KeyType.KEY_TYPE_TEAM, KeyType.KEY_TYPE_TEST)
-    ]
-    return Tenant(service.id, *keys)
+    service_id = neighbours.admin.add_service(**facts)
+    keys = [neighbours.admin.add_key(service_id, key_type) for key_type in ("normal", "team", "test")]
+    return Tenant(service_id, *keys)
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""The services behind the gateway, as small as the gateway's own tests need them: they record what they are
-asked and answer from what a test puts in, over real mTLS gRPC on unix sockets.
+"""What is behind the gateway, over real mTLS gRPC on unix sockets: the real admin service, and the others as
+small as the gateway's own tests need them, which answer from what a test puts in. All record their calls.
 """
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,23 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from notify.admin.v1 import api_keys_service_pb2, config_feed_service_pb2, templates_service_pb2
-from notify.admin.v1.api_key_pb2 import VerificationKey
-from notify.admin.v1.api_keys_service_pb2_grpc import (
-    ApiKeyVerificationServiceServicer,
-    add_ApiKeyVerificationServiceServicer_to_server,
-)
-from notify.admin.v1.config_feed_service_pb2_grpc import (
-    ConfigFeedServiceServicer,
-    add_ConfigFeedServiceServicer_to_server,
-)
-from notify.admin.v1.service_pb2 import Service
-from notify.admin.v1.snapshot_pb2 import ServiceSnapshot, Snapshot
-from notify.admin.v1.template_pb2 import Template
-from notify.admin.v1.templates_service_pb2_grpc import (
-    TemplatesServiceServicer,
-    add_TemplatesServiceServicer_to_server,
-)
 from notify.common.v1.common_pb2 import Channel, KeyType
 from notify.letters.v1 import letters_service_pb2, print_runs_service_pb2
 from notify.letters.v1.letter_pb2 import Letter
@@ -64,9 +47,8 @@ from notify_common import current
 from notify_common.errors import NotifyError
 from notify_common.rpc import status
 from notify_common.rpc.server import Registration
+from notify_testing.admin import AdminService
 from notify_testing.rpc import InProcessServer
-
-ALL_PERMISSIONS = ("email", "international_letters", "international_sms", "letter", "sms")
 
 
 def timestamp(moment: datetime) -> Timestamp:
@@ -103,96 +85,6 @@ class Recorder:
     def requests(self, method: str) -> list[Any]:
         """Returns the requests of one method, first one first."""
         return [request for name, request in self.calls if name == method]
-
-
-class Admin(ConfigFeedServiceServicer, ApiKeyVerificationServiceServicer, TemplatesServiceServicer):
-    """Services, keys, templates and the config feed, in memory."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
-        self.services: dict[str, Service] = {}
-        self.keys: dict[str, list[VerificationKey]] = {}
-        self.templates: dict[tuple[str, str], list[Template]] = {}
-        self.changes: list[config_feed_service_pb2.ConfigChange] = []
-
-    def add_service(self, *, permissions: Iterable[str] = ALL_PERMISSIONS, **facts: Any) -> Service:
-        service = Service(
-            **{"id": str(uuid4()), "name": "Pigeons", "active": True, **facts},
-            permissions=sorted(permissions),
-        )
-        self.services[service.id] = service
-        self.keys[service.id] = []
-        return service
-
-    def add_key(self, service_id: str, key_type: int = KeyType.KEY_TYPE_NORMAL) -> VerificationKey:
-        key = VerificationKey(api_key_id=str(uuid4()), key_type=key_type, secret=str(uuid4()))  # type: ignore[arg-type]
-        self.keys[service_id].append(key)
-        return key
-
-    def revoke(self, service_id: str, key: VerificationKey) -> None:
-        key.revoke_time.FromDatetime(datetime.now(UTC))
-        self.changes.append(
-            config_feed_service_pb2.ConfigChange(
-                kind=config_feed_service_pb2.ConfigChange.KIND_API_KEYS, service_id=service_id
-            )
-        )
-
-    def add_template(self, service_id: str, channel: int, content: str, **facts: Any) -> Template:
-        template = Template(
-            **{
-                "id": str(uuid4()),
-                "service_id": service_id,
-                "name": "A template",
-                "channel": channel,
-                "content": content,
-                "version": 1,
-                "created_by_email_address": "owner@example.gov.uk",
-                "create_time": timestamp(datetime(2026, 1, 2, 3, 4, 5, 6, UTC)),
-                **facts,
-            }
-        )
-        self.templates.setdefault((service_id, template.id), []).append(template)
-        return template
-
-    def GetSnapshots(self, request: Any, context: Any) -> Any:
-        self.recorder.record("GetSnapshots", request)
-        snapshots = []
-        for key in request.keys:
-            service = self.services.get(key.service_id)
-            value = ServiceSnapshot(service=service) if service is not None else None
-            snapshots.append(Snapshot(key=key, service=value))
-        return config_feed_service_pb2.GetSnapshotsResponse(snapshots=snapshots)
-
-    def ListConfigChanges(self, request: Any, context: Any) -> Any:
-        start = len(self.changes) if request.cursor == "latest" else int(request.cursor or 0)
-        return config_feed_service_pb2.ListConfigChangesResponse(
-            changes=self.changes[start:], next_cursor=str(len(self.changes))
-        )
-
-    def ListVerificationKeys(self, request: Any, context: Any) -> Any:
-        self.recorder.record("ListVerificationKeys", request)
-        keys = self.keys.get(request.service_id, [])
-        return api_keys_service_pb2.ListVerificationKeysResponse(verification_keys=keys)
-
-    def GetTemplate(self, request: Any, context: Any) -> Any:
-        self.recorder.record("GetTemplate", request)
-        versions = self.templates.get((request.service_id, request.template_id), [])
-        found = [template for template in versions if request.version in (0, template.version)]
-        if not found:
-            raise NotifyError("TEMPLATE_NOT_FOUND")
-        return templates_service_pb2.GetTemplateResponse(template=found[-1])
-
-    def ListTemplates(self, request: Any, context: Any) -> Any:
-        self.recorder.record("ListTemplates", request)
-        current = [
-            versions[-1] for (owner, _), versions in self.templates.items() if owner == request.service_id
-        ]
-        wanted = [item for item in current if request.channel in (Channel.CHANNEL_UNSPECIFIED, item.channel)]
-        start = int(request.page_token or 0)
-        end = start + 1  # small pages, so that reading on is always tested
-        return templates_service_pb2.ListTemplatesResponse(
-            templates=wanted[start:end], next_page_token=str(end) if end < len(wanted) else ""
-        )
 
 
 class Notifications(NotificationsServiceServicer):
@@ -411,9 +303,10 @@ class Providers(DispatchServiceServicer, ReceiptsServiceServicer, SandboxService
 class Neighbours:
     """All services behind the gateway, started together."""
 
-    def __init__(self) -> None:
+    def __init__(self, admin_database_url: str) -> None:
         self.recorder = Recorder()
-        self.admin = Admin(self.recorder)
+        self.admin = AdminService(admin_database_url)
+        self.admin.before_call = self._record_admin
         self.notifications = Notifications(self.recorder)
         self.letters = Letters(self.recorder)
         self.print_runs = PrintRuns()
@@ -426,19 +319,6 @@ class Neighbours:
             return Registration(add, servicer, full_name)
 
         served = {
-            "admin": [
-                registration(
-                    add_ConfigFeedServiceServicer_to_server, self.admin, "notify.admin.v1.ConfigFeedService"
-                ),
-                registration(
-                    add_ApiKeyVerificationServiceServicer_to_server,
-                    self.admin,
-                    "notify.admin.v1.ApiKeyVerificationService",
-                ),
-                registration(
-                    add_TemplatesServiceServicer_to_server, self.admin, "notify.admin.v1.TemplatesService"
-                ),
-            ],
             "notifications": [
                 registration(
                     add_NotificationsServiceServicer_to_server,
@@ -472,6 +352,8 @@ class Neighbours:
                 ),
             ],
         }
+        self._stack.enter_context(self.admin)
+        self.targets["admin"] = self.admin.target
         for context, registrations in served.items():
             server = self._stack.enter_context(InProcessServer(context, registrations))
             self.targets[context] = server.target
@@ -479,6 +361,13 @@ class Neighbours:
 
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
+
+    def _record_admin(self, method: str, request: Any) -> None:
+        if method == "ListConfigChanges":
+            return  # the gateway asks for changes all the time, whatever a test does
+        self.recorder.record(method, request)
+        if method == "ListTemplates":
+            request.page_size = 2  # so that reading on is always tested
 
     def forget(self) -> None:
         """Clears calls and failures, so that tests don't see each other's."""

@@ -106,11 +106,12 @@ def test_issuer(client: FlaskClient, tenant: Tenant) -> None:
 
 def test_service_without_keys_and_archived_service(client: FlaskClient, neighbours: Neighbours) -> None:
     bare = neighbours.admin.add_service()
-    assert answer(client, bearer(make_token(bare.id, OTHER_SECRET))) == (
+    assert answer(client, bearer(make_token(bare, OTHER_SECRET))) == (
         403,
         "Invalid token: service has no API keys",
     )
-    archived = new_tenant(neighbours, active=False)
+    archived = new_tenant(neighbours)
+    neighbours.admin.archive_service(archived.id)
     assert answer(client, archived.headers()) == (403, "Invalid token: service is archived")
     # An archived service is named before the algorithm is looked at.
     token = make_token(archived.id, archived.normal.secret, "HS512")
@@ -195,7 +196,7 @@ def test_a_revoked_key_stops_within_two_seconds(
 ) -> None:
     headers = tenant.headers()
     assert answer(client, headers) == (200, "")
-    neighbours.admin.revoke(tenant.id, tenant.normal)
+    neighbours.admin.revoke_key(tenant.id, tenant.normal)
     assert until(lambda: answer(client, headers)[0] == 403, seconds=2)
     assert answer(client, headers) == (403, "Invalid token: API key revoked")
     assert answer(client, tenant.headers("team")) == (200, "")

@@ -75,11 +75,11 @@ def test_a_pdf(official: NotificationsAPIClient, tenant: Tenant, neighbours: Nei
 
 
 def test_templates(official: NotificationsAPIClient, tenant: Tenant, neighbours: Neighbours) -> None:
-    template = neighbours.admin.add_template(tenant.id, Channel.CHANNEL_SMS, "Hello ((name))")
-    assert official.get_template(template.id)["body"] == "Hello ((name))"
-    assert official.get_template_version(template.id, 1)["version"] == 1
-    assert [item["id"] for item in official.get_all_templates("sms")["templates"]] == [template.id]
-    assert official.post_template_preview(template.id, {"name": "x"})["id"] == template.id
+    template = neighbours.admin.add_template(tenant.id, "sms", "Hello ((name))")
+    assert official.get_template(template)["body"] == "Hello ((name))"
+    assert official.get_template_version(template, 1)["version"] == 1
+    assert [item["id"] for item in official.get_all_templates("sms")["templates"]] == [template]
+    assert official.post_template_preview(template, {"name": "x"})["id"] == template
 
 
 def test_errors(official: NotificationsAPIClient, neighbours: Neighbours) -> None:

@@ -93,8 +93,8 @@ def test_notifications(
 def test_templates_previews_errors_and_status(
     client: FlaskClient, tenant: Tenant, neighbours: Neighbours
 ) -> None:
-    template = neighbours.admin.add_template(tenant.id, Channel.CHANNEL_EMAIL, "((a))", subject="s")
-    path = f"/v2/template/{template.id}"
+    template = neighbours.admin.add_template(tenant.id, "email", "((a))", subject="s")
+    path = f"/v2/template/{template}"
     check("Template", client.get(path, headers=tenant.headers()).json)
     check("Preview", client.post(f"{path}/preview", headers=tenant.headers()).json)
     check("Error", client.get(path).get_json())

@@ -1,18 +1,24 @@
 """/v2/template… (public-api.md §3.4 to §3.6)."""
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
-from notify.common.v1.common_pb2 import Channel, Postage
+from google.protobuf.timestamp_pb2 import Timestamp
+from notify.common.v1.common_pb2 import Postage
 from notify_common.errors import NotifyError
+from notify_testing.admin import MEMBER_EMAIL_ADDRESS
 
 from .conftest import Tenant, new_tenant
-from .neighbours import Neighbours, timestamp
+from .neighbours import Neighbours
 
 NOT_FOUND = {"errors": [{"error": "NoResultFound", "message": "No result found"}], "status_code": 404}
+
+
+def to_text(moment: Timestamp) -> str:
+    """A moment as the API writes it."""
+    return f"{moment.ToDatetime():%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def get(client: FlaskClient, tenant: Tenant, path: str) -> Any:
@@ -21,16 +27,17 @@ def get(client: FlaskClient, tenant: Tenant, path: str) -> Any:
 
 def test_a_text_template(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:
     template = neighbours.admin.add_template(
-        tenant.id, Channel.CHANNEL_SMS, "((First Name)) ((first-name)): ref ((ref_no??x))"
+        tenant.id, "sms", "((First Name)) ((first-name)): ref ((ref_no??x))"
     )
-    response = get(client, tenant, f"/v2/template/{template.id}")
+    stored = neighbours.admin.get_template(tenant.id, template)
+    response = get(client, tenant, f"/v2/template/{template}")
     assert response.get_json() == {
-        "id": template.id,
+        "id": template,
         "name": "A template",
         "type": "sms",
-        "created_at": "2026-01-02T03:04:05.000006Z",
+        "created_at": to_text(stored.create_time),
         "updated_at": None,
-        "created_by": "owner@example.gov.uk",
+        "created_by": MEMBER_EMAIL_ADDRESS,
         "version": 1,
         "subject": None,
         "body": "((First Name)) ((first-name)): ref ((ref_no??x))",
@@ -41,34 +48,36 @@ def test_a_text_template(client: FlaskClient, tenant: Tenant, neighbours: Neighb
 
 
 def test_a_letter_template(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:
+    contact_id = neighbours.admin.add_letter_contact(tenant.id, "Branch of ((town))\nTestshire")
     template = neighbours.admin.add_template(
         tenant.id,
-        Channel.CHANNEL_LETTER,
-        "Body ((x))",
+        "letter",
+        "Body",
         subject="About ((y))",
-        letter_contact_block="Branch of ((town))\nTestshire",
+        letter_contact_id=contact_id,
         welsh_subject="((enw))",
         welsh_content="((x)) ((dref))",
         postage=Postage.POSTAGE_ECONOMY,
-        update_time=timestamp(datetime(2026, 2, 3, tzinfo=UTC)),
     )
-    body = get(client, tenant, f"/v2/template/{template.id}").get_json()
+    neighbours.admin.change_template(tenant.id, template, content="Body ((x))")
+    stored = neighbours.admin.get_template(tenant.id, template)
+    body = get(client, tenant, f"/v2/template/{template}").get_json()
     assert set(body["personalisation"]) == {"town", "y", "x", "enw", "dref"}
     assert (body["subject"], body["postage"]) == ("About ((y))", "economy")
     assert body["letter_contact_block"] == "Branch of ((town))\nTestshire"
-    assert body["updated_at"] == "2026-02-03T00:00:00.000000Z"
+    assert body["updated_at"] == to_text(stored.update_time)
 
 
 def test_versions(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:
-    first = neighbours.admin.add_template(tenant.id, Channel.CHANNEL_SMS, "one")
-    neighbours.admin.add_template(
-        tenant.id, Channel.CHANNEL_SMS, "two", id=first.id, version=2, archived=True
-    )
-    path = f"/v2/template/{first.id}"
+    first = neighbours.admin.add_template(tenant.id, "sms", "one")
+    neighbours.admin.change_template(tenant.id, first, content="two")
+    neighbours.admin.archive_template(tenant.id, first)
+    path = f"/v2/template/{first}"
     assert get(client, tenant, path).get_json()["body"] == "two"
     assert get(client, tenant, f"{path}/version/1").get_json()["body"] == "one"
     assert get(client, tenant, f"{path}/version/0").get_json()["body"] == "two"
-    for version in ("3", "99999999"):
+    assert get(client, tenant, f"{path}/version/3").get_json()["body"] == "two"
+    for version in ("4", "99999999"):
         assert get(client, tenant, f"{path}/version/{version}").get_json() == NOT_FOUND
     huge = get(client, tenant, f"{path}/version/99999999999999999999")
     assert (huge.status_code, huge.get_json()["errors"][0]["error"]) == (404, "DataError")
@@ -78,9 +87,10 @@ def test_versions(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -
 
 
 def test_templates_that_do_not_exist(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:
-    other = neighbours.admin.add_template(new_tenant(neighbours).id, Channel.CHANNEL_SMS, "x")
-    hidden = neighbours.admin.add_template(tenant.id, Channel.CHANNEL_LETTER, "x", hidden=True)
-    for template_id in (other.id, hidden.id, uuid4()):
+    other = neighbours.admin.add_template(new_tenant(neighbours).id, "sms", "x")
+    hidden = neighbours.admin.add_template(tenant.id, "letter", "x")
+    neighbours.admin.hide_template(hidden)
+    for template_id in (other, hidden, uuid4()):
         response = get(client, tenant, f"/v2/template/{template_id}")
         assert (response.status_code, response.get_json()) == (404, NOT_FOUND)
     response = get(client, tenant, "/v2/template/abc")
@@ -91,9 +101,9 @@ def test_templates_that_do_not_exist(client: FlaskClient, tenant: Tenant, neighb
 
 def test_all_templates(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:
     assert get(client, tenant, "/v2/templates").get_json() == {"templates": []}
-    for number in range(3):
-        neighbours.admin.add_template(tenant.id, Channel.CHANNEL_SMS, f"text {number}")
-    neighbours.admin.add_template(tenant.id, Channel.CHANNEL_EMAIL, "mail", subject="s")
+    for number in (2, 0, 1):
+        neighbours.admin.add_template(tenant.id, "sms", f"text {number}", name=f"N {number}")
+    neighbours.admin.add_template(tenant.id, "email", "mail", name="N 3")
     bodies = [item["body"] for item in get(client, tenant, "/v2/templates").get_json()["templates"]]
     assert bodies == ["text 0", "text 1", "text 2", "mail"]
     emails = get(client, tenant, "/v2/templates?type=email&type=sms").get_json()["templates"]

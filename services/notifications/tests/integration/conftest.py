@@ -1,4 +1,4 @@
-"""The service as it is, on unix sockets, with its real database and Redis; its neighbours are fakes."""
+"""The service as it is, on unix sockets, with its real database and Redis and the real admin service."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import redis
 import sqlalchemy as sa
-from notify.admin.v1.config_feed_service_pb2_grpc import add_ConfigFeedServiceServicer_to_server
 from notify.letters.v1.letters_service_pb2_grpc import add_LettersServiceServicer_to_server
 from notify.notifications.v1 import notification_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
@@ -30,7 +29,7 @@ from notify_testing.rpc import InProcessServer, certificates
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
-from .neighbours import FakeAdmin, FakeLetters, FakeProviders
+from .neighbours import Admin, FakeLetters, FakeProviders
 from .requests import sms
 
 
@@ -49,7 +48,7 @@ def redis_server() -> Iterator[Redis]:
 class House:
     """The service under test and what is around it."""
 
-    admin: FakeAdmin
+    admin: Admin
     providers: FakeProviders
     letters: FakeLetters
     parts: Parts
@@ -122,13 +121,9 @@ class House:
 @pytest.fixture(scope="module")
 def town(database_server: str, module_database: FreshDatabase, redis_server: Redis) -> Iterator[House]:
     with ExitStack() as stack:
-        admin, providers, letters = FakeAdmin(), FakeProviders(), FakeLetters()
+        admin = stack.enter_context(Admin(module_database("notify_admin")))
+        providers, letters = FakeProviders(), FakeLetters()
         neighbours = {
-            "admin": [
-                Registration(
-                    add_ConfigFeedServiceServicer_to_server, admin, "notify.admin.v1.ConfigFeedService"
-                )
-            ],
             "providers": [
                 Registration(
                     add_DispatchServiceServicer_to_server, providers, "notify.providers.v1.DispatchService"
@@ -147,6 +142,7 @@ def town(database_server: str, module_database: FreshDatabase, redis_server: Red
             f"{name}_target": stack.enter_context(InProcessServer(name, registrations)).target
             for name, registrations in neighbours.items()
         }
+        targets["admin_target"] = admin.target
         url = module_database("notify_notifications")
         files = certificates()["notifications"]
         settings = Settings(
@@ -200,7 +196,7 @@ def house(town: House) -> Iterator[House]:
     yield town
     town.empty()
     town.admin.away = town.providers.away = False
-    town.admin.before_answer = lambda request, context: None
+    town.admin.before_snapshots = lambda: None
     town.providers.fails_with = ""
     town.providers.refuse = lambda dispatch: False
     town.providers.after_commit = lambda: None

@@ -1,4 +1,4 @@
-"""The edge of the service in tests: admin, providers and letters that keep what they were given."""
+"""The edge of the service in tests: the real admin; providers and letters that keep what they are given."""
 
 import threading
 from collections.abc import Callable
@@ -7,14 +7,6 @@ from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
-from notify.admin.v1 import (
-    config_feed_service_pb2,
-    config_feed_service_pb2_grpc,
-    service_pb2,
-    snapshot_pb2,
-    template_pb2,
-)
-from notify.common.v1 import common_pb2
 from notify.letters.v1 import letter_pb2, letters_service_pb2, letters_service_pb2_grpc
 from notify.providers.v1 import (
     dispatch_pb2,
@@ -23,111 +15,25 @@ from notify.providers.v1 import (
     receipts_service_pb2,
     receipts_service_pb2_grpc,
 )
-from notify_common import clock, ids
+from notify_common import clock
 from notify_common.errors import NotifyError
-
-PERMISSIONS = ("email", "international_letters", "international_sms", "letter", "sms")
-
-
-def new_id() -> str:
-    return str(ids.uuid7())
+from notify_testing.admin import AdminService
 
 
-@dataclass
-class FakeAdmin(config_feed_service_pb2_grpc.ConfigFeedServiceServicer):
-    """Holds services and templates; a change is told to whoever polls."""
+class Admin(AdminService):
+    """The real admin service, and what a test wants to happen before it answers."""
 
-    services: dict[str, snapshot_pb2.ServiceSnapshot] = field(default_factory=dict)
-    templates: dict[tuple[str, str, int], template_pb2.Template] = field(default_factory=dict)
-    changes: list[config_feed_service_pb2.ConfigChange] = field(default_factory=list)
-    away: bool = False
-    before_answer: Callable[[Any, Any], None] = lambda request, context: None
+    def __init__(self, database_url: str) -> None:
+        super().__init__(database_url)
+        self.away = False
+        self.before_snapshots: Callable[[], None] = lambda: None
+        self.before_call = self._before_call
 
-    def add_service(self, **fields: Any) -> str:
-        service_id: str = fields.pop("id", None) or new_id()
-        limits: dict[str, int] = {
-            "rate_limit_per_minute": 3000,
-            "sms_per_day": 1000,
-            "email_per_day": 1000,
-            "letter_per_day": 1000,
-            "international_sms_per_day": 100,
-        } | fields.pop("limits", {})
-        snapshot = snapshot_pb2.ServiceSnapshot(
-            sms_senders=[
-                service_pb2.SmsSender(id=new_id(), service_id=service_id, sender="TESTGOV", is_default=True)
-            ],
-            member_email_addresses=["Member@example.gov.uk"],
-            member_mobile_numbers=["07700 900123"],
-        )
-        values: dict[str, Any] = {"name": "Pigeons", "active": True, "permissions": PERMISSIONS} | fields
-        snapshot.service.CopyFrom(
-            service_pb2.Service(
-                id=service_id,
-                email_sender_local_part="pigeons",
-                limits=service_pb2.ServiceLimits(**limits),
-                **values,
-            )
-        )
-        self.services[service_id] = snapshot
-        return service_id
-
-    def add_template(
-        self, service_id: str, channel: str, content: str, subject: str = "", **fields: Any
-    ) -> str:
-        template_id = new_id()
-        template = template_pb2.Template(
-            id=template_id,
-            service_id=service_id,
-            channel=f"CHANNEL_{channel.upper()}",
-            subject=subject,
-            content=content,
-            version=1,
-            postage=common_pb2.POSTAGE_SECOND if channel == "letter" else common_pb2.POSTAGE_UNSPECIFIED,
-            create_time=timestamp(),
-            **fields,
-        )
-        self._keep(template)
-        return template_id
-
-    def change_template(self, service_id: str, template_id: str, **fields: Any) -> None:
-        template = template_pb2.Template()
-        template.CopyFrom(self.templates[service_id, template_id, 0])
-        template.version += 1
-        for name, value in fields.items():
-            setattr(template, name, value)
-        self._keep(template)
-        self.changes.append(
-            config_feed_service_pb2.ConfigChange(
-                kind=config_feed_service_pb2.ConfigChange.KIND_TEMPLATE,
-                service_id=service_id,
-                template_id=template_id,
-            )
-        )
-
-    def _keep(self, template: template_pb2.Template) -> None:
-        key = (template.service_id, template.id)
-        self.templates[*key, 0] = self.templates[*key, template.version] = template
-
-    def GetSnapshots(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def _before_call(self, method: str, request: Any) -> None:
         if self.away:
             raise NotifyError("UNAVAILABLE")
-        self.before_answer(request, context)
-        response = config_feed_service_pb2.GetSnapshotsResponse()
-        for key in request.keys:
-            snapshot = response.snapshots.add(key=key)
-            if key.HasField("service_id") and key.service_id in self.services:
-                snapshot.service.CopyFrom(self.services[key.service_id])
-            version = key.template_version
-            found = self.templates.get((version.service_id, version.template_id, version.version))
-            if found is not None:
-                snapshot.template.CopyFrom(found)
-        return response
-
-    def ListConfigChanges(self, request: Any, context: grpc.ServicerContext) -> Any:
-        start = len(self.changes) if request.cursor == "latest" else int(request.cursor or 0)
-        return config_feed_service_pb2.ListConfigChangesResponse(
-            changes=self.changes[start:], next_cursor=str(len(self.changes))
-        )
+        if method == "GetSnapshots":
+            self.before_snapshots()
 
 
 @dataclass

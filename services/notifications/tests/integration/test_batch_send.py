@@ -11,9 +11,10 @@ from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common.errors import NotifyError
 from notify_common.rpc import status
 from notify_notifications.store.acceptance import MOST_ROWS
+from notify_testing.admin import new_id
 
 from .conftest import House
-from .neighbours import at_once, new_id
+from .neighbours import at_once
 from .requests import ADDRESS, email, letter, sms
 
 KINDS = {pb.SendSmsRequest: "sms", pb.SendEmailRequest: "email", pb.SendLetterRequest: "letter"}

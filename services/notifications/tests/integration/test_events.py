@@ -2,9 +2,10 @@
 
 import pytest
 import sqlalchemy as sa
+from notify_testing.admin import new_id
 
 from .conftest import House
-from .neighbours import at_once, new_id
+from .neighbours import at_once
 from .requests import email, letter, sms
 
 

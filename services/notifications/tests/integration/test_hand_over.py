@@ -1,6 +1,7 @@
 """The relay: nothing lost, nothing doubled, one bad message holds up no other (design.md §3.5, §3.10)."""
 
 import re
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from .neighbours import at_once
 from .requests import ADDRESS, email, letter, sms
 
 
-def send_texts(house: House, count: int, **service: object) -> tuple[str, list[str]]:
+def send_texts(house: House, count: int, **service: Any) -> tuple[str, list[str]]:
     service_id = house.admin.add_service(**service)
     template = house.admin.add_template(service_id, "sms", "Hi ((x))")
     requests = [sms(service_id, template, [("x", str(number))]) for number in range(count)]
@@ -46,7 +47,7 @@ def test_messages_wait_in_their_lanes_and_of_their_services(house: House) -> Non
 
 
 def test_a_text_is_handed_over_as_it_will_be_sent(house: House) -> None:
-    service = house.admin.add_service(prefix_sms=True)
+    service = house.admin.add_service(name="Pigeons", prefix_sms=True)
     template = house.admin.add_template(service, "sms", "Hi ((x))")
     request = sms(service, template, [("x", "ü€" * 80)], phone_number="+33 6 12 34 56 78", key_type="test")
     house.stub.SendSms(request)
@@ -71,8 +72,7 @@ def test_a_text_is_handed_over_as_it_will_be_sent(house: House) -> None:
 
 def test_an_email_is_handed_over_as_a_page_and_as_text(house: House) -> None:
     service = house.admin.add_service(custom_email_sender_name="The Pigeons")
-    snapshot = house.admin.services[service]
-    snapshot.reply_to_addresses.add(id=service, email_address="reply@example.gov.uk", is_default=True)
+    house.admin.add_reply_to_address(service, "reply@example.gov.uk")
     template = house.admin.add_template(service, "email", "# Hello\n\n((x))", "For ((x))")
     request = email(service, template, [("x", "<b>")], one_click_unsubscribe_url="https://example.gov.uk/u")
     house.stub.SendEmail(request)
@@ -81,7 +81,7 @@ def test_an_email_is_handed_over_as_a_page_and_as_text(house: House) -> None:
     assert content.to_address == "Reader@example.com"
     assert (content.from_name, content.from_address) == (
         "The Pigeons",
-        "pigeons@notifications.example.gov.uk",
+        "the.pigeons@notifications.example.gov.uk",
     )
     assert content.reply_to_address == "reply@example.gov.uk"
     assert content.subject == "For <b>"
@@ -186,15 +186,15 @@ def test_rows_stay_leased_however_long_their_batch_takes(
 
 def test_a_row_that_another_worker_took_meanwhile_is_not_given_up(house: House) -> None:
     service, (notification,) = send_texts(house, 1)
-    house.admin.services[service].service.active = False
+    house.admin.archive_service(service)
     house.parts.snapshots._services.clear()
     taken = sa.text("UPDATE outbox SET lease_token = gen_random_uuid()")
 
-    def take(request: object, context: object) -> None:
+    def take() -> None:
         with house.parts.uow.begin() as conn:
             conn.execute(taken)
 
-    house.admin.before_answer = take
+    house.admin.before_snapshots = take
     house.relay()
     assert house.state(service, notification) == "created"
     assert house.counts()[1] == 1
@@ -235,7 +235,7 @@ def test_a_message_that_can_t_be_made_ready_backs_off_alone(house: House) -> Non
 
 def test_messages_of_an_archived_service_end_as_technical_failures(house: House) -> None:
     service, (notification,) = send_texts(house, 1)
-    house.admin.services[service].service.active = False
+    house.admin.archive_service(service)
     house.parts.snapshots._services.clear()
     house.relay()
     assert not house.providers.dispatches

@@ -13,10 +13,11 @@ from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common import clock
 from notify_common.errors import NotifyError
 from notify_notifications.store.notifications import Filters, NotificationStore, _page_query
+from notify_testing.admin import new_id
 from sqlalchemy.dialects import postgresql
 
 from .conftest import House
-from .neighbours import at_once, new_id
+from .neighbours import at_once
 from .requests import ADDRESS, email, letter, sms
 
 NORMAL = common_pb2.KEY_TYPE_NORMAL

@@ -6,16 +6,16 @@ import pytest
 from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common.errors import NotifyError
+from notify_testing.admin import new_id
 
 from .conftest import House
-from .neighbours import new_id
 from .requests import ADDRESS, FILE, email, fields, letter, sms
 
 TOO_FEW_LINES = {"problem": "Address must be at least 3 lines"}
 
 
 def test_an_email_answers_its_wording(house: House) -> None:
-    service = house.admin.add_service()
+    service = house.admin.add_service(email_sender_local_part="pigeons")
     template = house.admin.add_template(service, "email", "Dear ((name))\n\n((list))", "For  ((name))")
     request = email(
         service,
@@ -231,7 +231,8 @@ def preview(service: str, template: str, values: list[tuple[str, object]]) -> pb
 
 def test_previews(house: House) -> None:
     service = house.admin.add_service()
-    text = house.admin.add_template(service, "sms", "old ((x))", archived=True)
+    text = house.admin.add_template(service, "sms", "old ((x))")
+    house.admin.archive_template(service, text)
     mail = house.admin.add_template(service, "email", "Dear ((x))", "For ((x))")
     welsh = house.admin.add_template(
         service, "letter", "English ((x))", "s <b>", welsh_subject="Pwnc", welsh_content="Cymraeg ((enw))"

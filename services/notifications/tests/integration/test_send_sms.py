@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from notify_common.errors import NotifyError
+from notify_testing.admin import new_id
 
 from .conftest import House
-from .neighbours import at_once, new_id
+from .neighbours import at_once
 from .requests import email, letter, sms
 
 
@@ -138,12 +139,15 @@ def test_simulated_numbers_are_checked_but_not_stored(house: House) -> None:
 
 
 def test_checks_in_order_with_the_facts_of_the_contract_s_words(house: House) -> None:
-    service = house.admin.add_service(permissions=["sms"])
-    archived = house.admin.add_template(service, "sms", "x", archived=True)
-    hidden = house.admin.add_template(service, "sms", "x", hidden=True)
+    service = house.admin.add_service()
+    archived = house.admin.add_template(service, "sms", "x")
+    house.admin.archive_template(service, archived)
+    hidden = house.admin.add_template(service, "sms", "x")
+    house.admin.hide_template(hidden)
     letter = house.admin.add_template(service, "letter", "x", "s")
     named = house.admin.add_template(service, "sms", "((name)) ((a-b))")
     plain = house.admin.add_template(service, "sms", "x")
+    house.admin.change_service(service, permissions=["sms"])
     bare = house.admin.add_service(permissions=[])
     unknown = new_id()
     schema = {"stage": "schema", "field": "phone_number", "problem": "Must not contain letters or symbols"}
@@ -223,7 +227,7 @@ def test_a_value_of_a_megabyte_is_too_long_and_not_stored(house: House) -> None:
 @pytest.mark.parametrize("channel", ["sms", "email", "letter"])
 def test_a_value_repeated_past_all_bounds_is_refused_before_it_is_put_in(house: House, channel: str) -> None:
     service = house.admin.add_service()
-    template = house.admin.add_template(service, channel, "((x))" * 20_000, "subject")
+    template = house.admin.add_template(service, channel, "((x))" * 20_000)
     pairs = [("x", "y" * 2_000_000)]
     send: dict[str, Callable[[], object]] = {
         "sms": lambda: house.stub.SendSms(sms(service, template, pairs)),
