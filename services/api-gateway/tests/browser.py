@@ -15,7 +15,7 @@ _FLAGS = (
 
 
 def chromium_path() -> str:
-    """Returns where Chromium is. Skips the test where there is none, or fails it if one is required."""
+    """Return where Chromium is. Skips the test where there is none, or fails it if one is required."""
     path = os.environ.get("NOTIFY_CHROMIUM") or shutil.which("chromium")
     if path:
         return path
@@ -27,7 +27,7 @@ def chromium_path() -> str:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Runs a Chromium while the `with` block runs."""
+    """Run a Chromium while the `with` block runs."""
     path = chromium_path()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))

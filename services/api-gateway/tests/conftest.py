@@ -66,7 +66,7 @@ class Tenant:
     test: VerificationKey
 
     def headers(self, key_type: str = "normal", **claims: Any) -> dict[str, str]:
-        """Returns the headers of a request with a fresh token."""
+        """Return the headers of a request with a fresh token."""
         return bearer(make_token(self.id, getattr(self, key_type).secret, **claims))
 
     @property
@@ -76,7 +76,7 @@ class Tenant:
 
 
 def make_token(issuer: object, secret: str, algorithm: str = "HS256", **claims: Any) -> str:
-    """Returns a token; a claim of value None is left out."""
+    """Return a token; a claim of value None is left out."""
     everything = {"iss": issuer, "iat": int(time.time()), **claims}
     payload = {name: value for name, value in everything.items() if value is not None}
     # Claims that the library would refuse to write are made on purpose.

@@ -52,7 +52,7 @@ from notify_testing.rpc import InProcessServer
 
 
 def timestamp(moment: datetime) -> Timestamp:
-    """Returns an aware datetime as a proto."""
+    """Return an aware datetime as a proto."""
     made = Timestamp()
     made.FromDatetime(moment)
     return made
@@ -74,7 +74,7 @@ class Recorder:
     """Of each message that came, whether it is said to be a repeat."""
 
     def record(self, method: str, request: Any) -> None:
-        """Notes a call. Raises the error that the test set for the method."""
+        """Note a call. Raises the error that the test set for the method."""
         self.calls.append((method, request))
         self.request_ids.append(current.request_id.get())
         if gate := self.gates.get(method):
@@ -83,7 +83,7 @@ class Recorder:
             raise failure
 
     def requests(self, method: str) -> list[Any]:
-        """Returns the requests of one method, first one first."""
+        """Return the requests of one method, first one first."""
         return [request for name, request in self.calls if name == method]
 
 
@@ -370,7 +370,7 @@ class Neighbours:
             request.page_size = 2  # so that reading on is always tested
 
     def forget(self) -> None:
-        """Clears calls and failures, so that tests don't see each other's."""
+        """Clear calls and failures, so that tests don't see each other's."""
         self.recorder.calls.clear()
         self.recorder.failures.clear()
         self.recorder.gates.clear()
@@ -386,7 +386,7 @@ class Neighbours:
 
 
 def a_notification(service_id: str, channel: Channel = Channel.CHANNEL_SMS, **facts: Any) -> Notification:
-    """Returns a stored notification, accepted a minute ago unless told otherwise."""
+    """Return a stored notification, accepted a minute ago unless told otherwise."""
     return Notification(
         **{
             "id": str(uuid4()),

@@ -31,7 +31,7 @@ EMAIL_PAGE = """<!DOCTYPE html>
 
 
 def add_message(neighbours: Neighbours, channel: int, recipient: str, **content: object) -> SandboxMessage:
-    """Puts a message on top of the sandbox, one minute newer than the one before, and returns it."""
+    """Put a message on top of the sandbox, one minute newer than the one before, and return it."""
     before = (
         neighbours.providers.messages[0].receive_time.ToDatetime(UTC)
         if neighbours.providers.messages
@@ -61,7 +61,7 @@ def add_message(neighbours: Neighbours, channel: int, recipient: str, **content:
 def add_text(
     neighbours: Neighbours, recipient: str = "447700900123", body: str = "Hello Amala"
 ) -> SandboxMessage:
-    """Puts a text message on top of the sandbox."""
+    """Put a text message on top of the sandbox."""
     sms = SmsContent(phone_number=recipient, sender="GOVUK", body=body)
     message = add_message(neighbours, Channel.CHANNEL_SMS, recipient, sms=sms)
     message.summary = body[:200]
@@ -69,7 +69,7 @@ def add_text(
 
 
 def add_email(neighbours: Neighbours, recipient: str = "amala@example.com") -> SandboxMessage:
-    """Puts an email, which tries to run a script, on top of the sandbox."""
+    """Put an email, which tries to run a script, on top of the sandbox."""
     email = EmailContent(
         to_address=recipient,
         from_name="Pigeon Affairs",
@@ -85,7 +85,7 @@ def add_email(neighbours: Neighbours, recipient: str = "amala@example.com") -> S
 
 
 def add_letter(neighbours: Neighbours, pages: int = 2) -> SandboxMessage:
-    """Puts a letter with page images on top of the sandbox."""
+    """Put a letter with page images on top of the sandbox."""
     address = ["Amala Bird", "123 High Street", "Richmond upon Thames", "SW14 6BF"]
     printed = PrintContent(
         pdf_key="k",
@@ -104,7 +104,7 @@ def add_letter(neighbours: Neighbours, pages: int = 2) -> SandboxMessage:
 def add_way(
     neighbours: Neighbours, message: SandboxMessage, state: int = Notification.STATE_DELIVERED
 ) -> None:
-    """Makes up a way for a message: accepted, handed over, one failed attempt, a good one, and a receipt."""
+    """Make up a way for a message: accepted, handed over, one failed attempt, a good one, and a receipt."""
     start = message.receive_time.ToDatetime(UTC) - timedelta(seconds=2)
 
     def at(seconds: float) -> object:
@@ -145,7 +145,7 @@ def add_way(
 
 
 def page_image(number: int) -> bytes:
-    """Returns a page as a PNG."""
+    """Return a page as a PNG."""
     image = Image.new("RGB", (1000, 1414), "white")
     draw = ImageDraw.Draw(image)
     for line in range(18):

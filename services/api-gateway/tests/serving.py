@@ -10,7 +10,7 @@ from werkzeug.serving import make_server
 
 @contextmanager
 def serve(app: Flask) -> Iterator[str]:
-    """Serves `app` while the `with` block runs, and gives its base URL without a slash at the end."""
+    """Serve `app` while the `with` block runs, and yield its base URL without a slash at the end."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -24,7 +24,7 @@ OTHER_SECRET = "11111111-1111-4111-8111-111111111111"
 
 
 def answer(client: FlaskClient, headers: dict[str, str]) -> tuple[int, str]:
-    """Returns status and sentence of a request that shows these headers; "" where it is let in."""
+    """Return status and sentence of a request that shows these headers; "" where it is let in."""
     response = client.get("/v2/templates", headers=headers)
     if response.status_code == 200:
         return 200, ""
@@ -37,7 +37,7 @@ def answer(client: FlaskClient, headers: dict[str, str]) -> tuple[int, str]:
 
 
 def until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Waits for a condition, at most so long; tells whether it came true."""
+    """Wait for a condition, at most so long, and tell whether it came true."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -11,7 +11,7 @@ from .neighbours import Neighbours
 
 
 def add_run(neighbours: Neighbours, state: "PrintRun.State", **values: int) -> PrintRun:
-    """Puts a run in, started a minute before it was complete."""
+    """Put a run in, started a minute before it was complete."""
     run = PrintRun(id=str(uuid4()), state=state, **values)  # type: ignore[arg-type] # mypy sees strings too
     run.create_time.FromJsonString("2026-03-05T17:50:00Z")
     run.deadline.FromJsonString("2026-03-05T17:30:00Z")

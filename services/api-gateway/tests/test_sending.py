@@ -42,7 +42,7 @@ def send(client: FlaskClient, tenant: Tenant) -> Send:
 
 
 def messages(response: TestResponse, error: str = "ValidationError", status: int = 400) -> list[str]:
-    """Returns the sentences of a refusal in the v2 shape."""
+    """Return the sentences of a refusal in the v2 shape."""
     assert response.status_code == status
     assert response.get_json()["status_code"] == status
     assert {entry["error"] for entry in response.get_json()["errors"]} == {error}

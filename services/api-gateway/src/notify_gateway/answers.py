@@ -66,7 +66,7 @@ class Answers:
         self._rows = rows
 
     def but(self, rows: Rows) -> "Answers":
-        """Return the same with these rows instead."""
+        """Return this shape with `rows` in the place of the table's."""
         return Answers(self._shape, {**self._rows, **rows})
 
     def row(self, error: NotifyError) -> Row:
@@ -91,7 +91,7 @@ class Answers:
         return answering
 
     def answer(self, error: Exception) -> Response:
-        """Return the answer to an error of any kind; what nobody foresaw is logged and tells nothing."""
+        """Return the answer to an error of any kind; an unforeseen one is logged, and its answer is bare."""
         match error:
             case NotifyError():
                 return self._refusal(error)

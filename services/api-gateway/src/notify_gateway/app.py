@@ -39,7 +39,7 @@ class _Application(Flask):
 
 
 def create_app(settings: GatewaySettings | None = None) -> Flask:
-    """Returns the application; without `settings` they are read from the environment.
+    """Return the application; without `settings` they are read from the environment.
 
     Nothing is connected to before the first request that needs it, so a server may fork afterwards. Bad
     settings end the process with one sentence each.

@@ -54,11 +54,11 @@ class Authenticator:
         self._snapshots = snapshots
 
     def authenticate(self, header: str | None) -> Caller:
-        """Returns the caller whose token the Authorization header holds.
+        """Return the caller whose token the Authorization header holds.
 
         Raises NotifyError TOKEN_MISSING, TOKEN_INVALID or KEY_REVOKED, checked in the contract's order
-        (public-api.md §1.3); UNAVAILABLE and the like where the service is not known by heart and admin can't
-        be asked.
+        (public-api.md §1.3); UNAVAILABLE and the like where the service is not cached and admin can't be
+        asked.
         """
         text = _bearer_text(header)
         token = _parse(text) if len(text) <= _LONGEST_CACHED_TOKEN else _parse.__wrapped__(text)
@@ -90,7 +90,7 @@ class ClientAuthenticator:
         self._secrets = [secret.encode() for secret in secrets]
 
     def authenticate(self, header: str | None) -> None:
-        """Raises NotifyError TOKEN_MISSING or TOKEN_INVALID unless the header holds the client's token."""
+        """Raise NotifyError TOKEN_MISSING or TOKEN_INVALID unless the header holds the client's token."""
         text = _bearer_text(header)
         token = _parse(text) if len(text) <= _LONGEST_CACHED_TOKEN else _parse.__wrapped__(text)
         if "iss" not in token.claims:
@@ -144,7 +144,7 @@ def _service_id(claims: dict[str, Any]) -> str:
 
 
 def _check_claims(claims: dict[str, Any], now: int) -> None:
-    """Raises NotifyError TOKEN_INVALID unless every registered claim is acceptable (§1.3 rows 11, 12)."""
+    """Raise NotifyError TOKEN_INVALID unless every registered claim is acceptable (§1.3 rows 11, 12)."""
     issued = _whole_seconds(claims["iat"], _CLOCK)
     if not now - LEEWAY_SECONDS <= issued <= now + LEEWAY_SECONDS:
         _refuse(_CLOCK)

@@ -40,11 +40,11 @@ class Clients:
         }
         self._stubs: dict[tuple[int, Callable[[grpc.Channel], Any]], Any] = {}
 
-    def _stub(self, make: Callable[[grpc.Channel], Any], context: str) -> Any:
+    def _stub(self, make: Callable[[grpc.Channel], Any], service: str) -> Any:
         key = (os.getpid(), make)
         stub = self._stubs.get(key)
         if stub is None:
-            stub = self._stubs[key] = make(self._channels.get(context, self._targets[context]))
+            stub = self._stubs[key] = make(self._channels.get(service, self._targets[service]))
         return stub
 
     @property
@@ -138,6 +138,6 @@ class Clients:
         return cast(SandboxServiceStub, self._stub(SandboxServiceStub, "providers"))
 
     def close(self) -> None:
-        """Closes this process's channels; calls under way end with CANCELLED."""
+        """Close this process's channels; calls under way end with CANCELLED."""
         self._stubs.clear()
         self._channels.close()

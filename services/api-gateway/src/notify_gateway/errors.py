@@ -43,7 +43,7 @@ class Choice(NamedTuple):
     fact: str
     rows: Mapping[str, Row]
     otherwise: Row
-    """For every other value of the fact."""
+    """The answer for every other value of the fact."""
 
 
 Rows = Mapping[str, Row | Choice]

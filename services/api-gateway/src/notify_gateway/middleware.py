@@ -1,4 +1,4 @@
-"""What stands around every request: context, headers of all answers, metrics, log line."""
+"""What stands around every request: request id, headers of all answers, metrics, log line."""
 
 import itertools
 import random
@@ -53,7 +53,7 @@ class ResponseHeaders:
         self._app = app
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answers one request."""
+        """Answer one request."""
         is_page = environ["PATH_INFO"].startswith("/console/")
         added = _COMMON_HEADERS if is_page else _API_HEADERS
         trace = next((environ[name] for name in _TRACE_HEADERS if environ.get(name)), None)
@@ -81,7 +81,7 @@ class RestOfBody:
         self._limit = limit
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answers one request."""
+        """Answer one request."""
         answer = self._app(environ, start_response)
         # Servers that do not say where a body ends would wait here for a client that waits for them.
         if environ.get("wsgi.input_terminated"):
@@ -98,7 +98,7 @@ def _meters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
 
 
 def install(app: Flask, log_sample: int) -> None:
-    """Puts everything around the routes of `app`; logs slow requests and every `log_sample`-th other one."""
+    """Put everything around the routes of `app`; log slow requests and every `log_sample`-th other one."""
     counter = itertools.count()
 
     @app.before_request

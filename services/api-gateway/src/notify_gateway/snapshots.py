@@ -1,4 +1,4 @@
-"""What the gateway knows by heart: services and their API keys, evicted by the config feed (design.md §3.2).
+"""Caches of services and their API keys, evicted by the config feed (design.md §3.2).
 
 Staleness: a change is heard of within about a second. While the admin service does not answer, what was
 loaded within `auth_stale_seconds` is used on, except what is known to have changed.
@@ -76,17 +76,17 @@ class Snapshots:
         self._poller_pid = 0
 
     def service(self, service_id: str) -> ServiceFacts | None:
-        """Returns the service, or None if there is none. Raises NotifyError if admin can't be asked."""
+        """Return the service, or None if there is none. Raises NotifyError if admin can't be asked."""
         if self._poller_pid != os.getpid():
             self._follow_feed()
         return self._services.get(service_id)
 
     def keys(self, service_id: str) -> tuple[ApiKey, ...]:
-        """Returns the keys of a service, working ones first. Raises NotifyError if admin can't be asked."""
+        """Return the keys of a service, working ones first. Raises NotifyError if admin can't be asked."""
         return self._keys.get(service_id) or ()
 
     def close(self) -> None:
-        """Stops following the feed."""
+        """Stop following the feed."""
         with self._lock:
             poller, self._poller, self._poller_pid = self._poller, None, 0
         if poller is not None:

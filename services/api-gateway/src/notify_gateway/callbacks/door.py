@@ -28,7 +28,7 @@ INBOUND_ROUTES: Final[Mapping[str, str]] = {
     "/notifications/sms/receive/mmg": "mmg",
     "/notifications/sms/receive/firetext": "firetext",
 }
-"""The same for texts that people send; every other provider calls `/…/inbound/<name>`."""
+"""Routes of texts that people send, by the provider; every other provider calls `/…/inbound/<name>`."""
 
 _MAX_BODY_BYTES: Final = 64 * 1024
 _MAX_TEXT: Final = 8 * 1024

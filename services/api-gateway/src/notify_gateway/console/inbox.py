@@ -52,7 +52,7 @@ _HEAD: Final = re.compile(r"<head(\s[^>]*)?>", re.IGNORECASE)
 
 
 def blueprint(clients: Clients, hosts: Sequence[str]) -> Blueprint:
-    """Returns the pages, below /console/, for requests to one of `hosts`."""
+    """Return the pages, below /console/, for requests to one of `hosts`."""
     pages = Blueprint(
         "console",
         __name__,
@@ -152,7 +152,7 @@ def _inbox(clients: Clients) -> str:
 
 
 def _by_reference(clients: Clients, reference: str) -> list[SandboxMessage]:
-    """Returns messages with this client reference, of the services that the sandbox has heard of lately.
+    """Return messages with this client reference, of the services that the sandbox has heard of lately.
 
     References stay with notifications, which is asked for each of these services; a bounded number of them.
     """
@@ -179,7 +179,7 @@ def _find(clients: Clients, message_id: str) -> SandboxMessage:
 
 
 def _if_any(ask: Callable[[], Any]) -> Any | None:
-    """Returns an answer, or None where it can't be had: a page shows what is known."""
+    """Return an answer, or None where it can't be had: a page shows what is known."""
     try:
         return ask()
     except NotifyError as error:

@@ -40,7 +40,7 @@ class Run:
     submitted_batches: int
     parked: int
     per_second: int | None
-    """Letters a second from the start to the end; None until it is complete, or where it was too quick."""
+    """Letters a second from the start to the end; None until it is complete, or where it took no time."""
 
 
 @dataclass(frozen=True)

@@ -54,16 +54,16 @@ class Line:
     channel: str
     """`sms`, `email` or `letter`."""
     kind: str
-    """The same for people."""
+    """The channel as people read it."""
     recipient: str
-    """Letters: the first line of the address."""
+    """The address or number; of letters the first line of the address."""
     summary: str
     time: datetime
     clock: str
     """The time of day, with its zone."""
     copies: int
     outcome: str
-    """What became of it, in words."""
+    """The outcome as people read it."""
     tone: str
     """`good`, `bad` or `open`."""
 
@@ -128,12 +128,12 @@ class Timeline:
 
 
 def choice(options: Mapping[str, str], wanted: str) -> str:
-    """Returns the wanted value of a filter if there is one of this name, else the one for all."""
+    """Return the wanted value of a filter if there is one of this name, else the one for all."""
     return wanted if wanted in options else ""
 
 
 def phone_number(recipient: str) -> str:
-    """Returns a recipient of texts as people write it: `07900 900123`, `+1 415 555 0123`."""
+    """Return a recipient of texts as people write it: `07900 900123`, `+1 415 555 0123`."""
     try:
         return phone.parse(f"+{recipient}", allow_international=True, allow_uk_landline=True).human_readable
     except phone.InvalidPhoneNumber:
@@ -141,12 +141,12 @@ def phone_number(recipient: str) -> str:
 
 
 def lines(messages: Iterable[SandboxMessage]) -> list[Line]:
-    """Returns messages as the list shows them."""
+    """Return messages as the list shows them."""
     return list(map(_line, messages))
 
 
 def by_day(messages: Iterable[SandboxMessage]) -> list[Day]:
-    """Groups messages, newest first, by the UTC day on which the sandbox took them."""
+    """Group messages, newest first, by the UTC day on which the sandbox took them."""
     today = clock.now().date()
     lines = map(_line, messages)
     return [
@@ -156,7 +156,7 @@ def by_day(messages: Iterable[SandboxMessage]) -> list[Day]:
 
 
 def message(found: SandboxMessage, letter: Letter | None) -> Message:
-    """Returns a message for its page; `letter` is None where letters doesn't know it or isn't one."""
+    """Return a message for its page; `letter` is None where it is no letter or is unknown."""
     line = _line(found)
     dispatch = found.dispatch
     match dispatch.WhichOneof("content"):
@@ -199,7 +199,7 @@ def message(found: SandboxMessage, letter: Letter | None) -> Message:
 
 
 def timeline(notification: Notification | None, dispatch: GetDispatchResponse | None) -> Timeline:
-    """Returns accepted → handed over → attempts → receipts, as far as the services know them."""
+    """Return accepted → handed over → attempts → receipts, as far as the services know them."""
     steps: list[Step] = []
     start = _time(notification.create_time) if notification is not None else None
 

@@ -62,7 +62,7 @@ _STATES_OF: Final[Mapping[str, tuple[State, ...]]] = {
 
 
 def states_of(statuses: list[str]) -> list[State]:
-    """Returns the states that a filter on these statuses means, whatever the channel (public-api.md §3.2).
+    """Return the states that a filter on these statuses means, whatever the channel (public-api.md §3.2).
 
     Empty when nothing can have such a status.
     """
@@ -72,7 +72,7 @@ def states_of(statuses: list[str]) -> list[State]:
 def sent_sms(
     response: SendSmsResponse, form: Mapping[str, Any], service_id: str, template_id: str, root: str
 ) -> dict[str, Any]:
-    """Returns the 201 body of a text message. `root` is the API's base URL with a slash at the end."""
+    """Return the 201 body of a text message. `root` is the API's base URL with a slash at the end."""
     content = {"body": response.body, "from_number": response.from_number}
     return _sent(response, content, form, service_id, template_id, root)
 
@@ -80,7 +80,7 @@ def sent_sms(
 def sent_email(
     response: SendEmailResponse, form: Mapping[str, Any], service_id: str, template_id: str, root: str
 ) -> dict[str, Any]:
-    """Returns the 201 body of an email."""
+    """Return the 201 body of an email."""
     content = {
         "subject": response.subject,
         "body": response.body,
@@ -97,7 +97,7 @@ def sent_email(
 def sent_letter(
     response: SendLetterResponse, form: Mapping[str, Any], service_id: str, template_id: str, root: str
 ) -> dict[str, Any]:
-    """Returns the 201 body of a letter."""
+    """Return the 201 body of a letter."""
     content = {"subject": response.subject, "body": response.body}
     return _sent(response, content, form, service_id, template_id, root)
 
@@ -125,7 +125,7 @@ def _sent(
 
 
 def notification(found: Notification, root: str) -> dict[str, Any]:
-    """Returns one notification. `root` is the API's base URL with a slash at the end."""
+    """Return one notification. `root` is the API's base URL with a slash at the end."""
     channel = enums.to_text(Channel, found.channel)
     state = enums.to_text(State, found.state)
     is_letter = found.channel == Channel.CHANNEL_LETTER

@@ -12,7 +12,7 @@ from notify_gateway.presenters import timestamps
 
 
 def template(found: Template) -> dict[str, Any]:
-    """Returns one template at one version."""
+    """Return one template at one version."""
     is_sms = found.channel == Channel.CHANNEL_SMS
     is_letter = found.channel == Channel.CHANNEL_LETTER
     return {
@@ -32,7 +32,7 @@ def template(found: Template) -> dict[str, Any]:
 
 
 def preview(response: PreviewTemplateResponse, template_id: str) -> dict[str, Any]:
-    """Returns a filled-in template."""
+    """Return a filled-in template."""
     is_letter = response.channel == Channel.CHANNEL_LETTER
     return {
         "id": template_id,

@@ -7,10 +7,10 @@ _FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 def text(timestamp: Timestamp) -> str:
-    """Returns a time in UTC with six decimals: `2024-05-17T15:58:38.342838Z`."""
+    """Return a time in UTC with six decimals: `2024-05-17T15:58:38.342838Z`."""
     return timestamp.ToDatetime().strftime(_FORMAT)
 
 
 def text_or_none(message: Message, field: str) -> str | None:
-    """Returns the time in a message's field, or None where it is absent."""
+    """Return the time in a message's field, or None where it is absent."""
     return text(getattr(message, field)) if message.HasField(field) else None

@@ -22,7 +22,7 @@ _MAY_BE_TOO_LARGE: Final = re.compile(rf"[0-9]{{{_LARGEST_DIGITS + 1}}}")
 
 
 def read(asked: Request) -> bytes:
-    """Returns the body of a request. Raises NotifyError BODY_TOO_LARGE where it is over its limit."""
+    """Return the body of a request. Raises NotifyError BODY_TOO_LARGE where it is over its limit."""
     limit = asked.max_content_length or 0
     try:
         body = asked.get_data(cache=False)
@@ -35,12 +35,12 @@ def read(asked: Request) -> bytes:
 
 
 def too_large(limit: int) -> NotifyError:
-    """Returns the error for a body of more than `limit` bytes."""
+    """Return the error for a body of more than `limit` bytes."""
     return NotifyError("BODY_TOO_LARGE", metadata={"limit": str(limit)})
 
 
 def parse_json(body: bytes) -> Any:
-    """Returns what the JSON text in `body` says; a falsy value is an empty object.
+    """Return what the JSON text in `body` says; a falsy value is an empty object.
 
     The content type does not matter, and of a name that comes twice the last value counts. Raises NotifyError
     JSON_INVALID where it is no JSON text that can be stored and passed on (broken encoding, half of a
@@ -63,7 +63,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def too_many_values() -> NotifyError:
-    """Returns the error for a body of more than MOST_VALUES names and list items."""
+    """Return the error for a body of more than MOST_VALUES names and list items."""
     return NotifyError("BODY_HAS_TOO_MANY_VALUES", metadata={"limit": str(MOST_VALUES)})
 
 
@@ -100,7 +100,7 @@ def _check_marks(text: str) -> None:
 
 
 def _holds_more_than(value: Any, limit: int) -> bool:
-    """Tells whether `value` holds more names and list items than `limit`; stops counting there."""
+    """Tell whether `value` holds more names and list items than `limit`, counting no further."""
     count = 0
     waiting = [value]
     while waiting and count <= limit:

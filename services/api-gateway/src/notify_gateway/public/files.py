@@ -12,12 +12,12 @@ _LONGEST_WEEKS: Final = 78
 
 
 def is_file(value: object) -> bool:
-    """Tells whether a value of the personalisation is a file."""
+    """Tell whether a value of the personalisation is a file."""
     return isinstance(value, dict) and "file" in value
 
 
 def check_structure(files: Iterable[Mapping[str, Any]]) -> None:
-    """Raises InvalidRequest with every structural fault of the first file that has one."""
+    """Raise InvalidRequest with every structural fault of the first file that has one."""
     for file in files:
         messages = list(_faults(file))
         if messages:

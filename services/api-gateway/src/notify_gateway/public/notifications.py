@@ -40,7 +40,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGN
 
 
 def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
-    """Returns the routes that read notifications."""
+    """Return the routes that read notifications."""
     routes = v2.blueprint("notifications", authenticator, _ANSWERS)
 
     lists = threading.BoundedSemaphore(LISTS_AT_ONCE)
@@ -110,7 +110,7 @@ def _page(clients: Clients, values: dict[str, Any]) -> ListNotificationsResponse
 
 
 def _after(query: dict[str, list[str]], last_id: str) -> dict[str, list[str]]:
-    """Returns the query of the next page: `older_than` in its place, or at the end.
+    """Return the query of the next page: `older_than` in its place, or at the end.
 
     Official clients take the first UUID of the link, so `older_than` goes in front where a filter holds one.
     """
@@ -135,7 +135,7 @@ def _pdf(clients: Clients, notification_id: str) -> Response:
 
 
 def pdf_response(clients: Clients, service_id: str, letter_id: str) -> Response:
-    """Returns the PDF of a letter, passed on in the chunks it comes in.
+    """Return the PDF of a letter, passed on in the chunks it comes in.
 
     Raises NotifyError PDF_NOT_READY, LETTER_NOT_FOUND. A stream that breaks later cuts the connection off
     before the Content-Length is reached, so that no client takes a part for the whole.

@@ -10,7 +10,7 @@ from notify_gateway.public.files import is_file
 
 
 def to_fields(personalisation: Mapping[str, Any], *, sending: bool) -> list[PersonalisationField]:
-    """Returns the entries in the client's order.
+    """Return the entries in the client's order.
 
     Scalars and objects become Python's text of them (`True`, `1.5`), null leaves the value unset, items of a
     list that are null are left out. Files (§2.5) are marked when `sending`; previews show them as any object.

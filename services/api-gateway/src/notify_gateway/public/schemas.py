@@ -1,4 +1,4 @@
-"""Is a request valid, and if not, in which words (public-api.md §1.7, §2.2 to §2.7, §3.2, §3.6)?
+"""Whether a request is valid, and what a client reads if not (public-api.md §1.7, §2.2 to §2.7, §3.2, §3.6).
 
 Each kind of request is described once, as a JSON Schema (draft 7). `jsonschema` words the errors, but it
 takes hundreds of microseconds; so `Schema.check` first asks a predicate compiled from the same schema, which
@@ -33,7 +33,7 @@ class _Refused(ValueError):
 
 
 def canonical_uuid(text: str) -> str:
-    """Returns a UUID in any spelling that the contract takes as the platform writes it. Raises ValueError."""
+    """Return a UUID in any spelling that the contract takes as the platform writes it. Raises ValueError."""
     return text if ids.is_uuid(text) else str(UUID(text))
 
 
@@ -126,16 +126,16 @@ class Schema:
         self._is_valid = _predicate(schema) if quick else self._has_no_messages
 
     def check(self, value: Json) -> None:
-        """Raises InvalidRequest with a sentence for each thing wrong, in the contract's order."""
+        """Raise InvalidRequest with a sentence for each thing wrong, in the contract's order."""
         if not self._is_valid(value):
             raise InvalidRequest(*self.messages(value))
 
     def is_valid(self, value: Json) -> bool:
-        """Tells whether `value` is valid; agrees with `messages` being empty."""
+        """Tell whether `value` is valid, that is, whether `messages` would be empty."""
         return self._is_valid(value)
 
     def messages(self, value: Json) -> list[str]:
-        """Returns the contract's sentence for each thing wrong with `value`; slow.
+        """Return the contract's sentence for each thing wrong with `value`; slow.
 
         At most MOST_MESSAGES: a list of half a million wrong items is no reason to work for seconds.
         """
@@ -158,7 +158,7 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _predicate(schema: Mapping[str, Json]) -> Predicate:
-    """Compiles a schema to a function that tells whether a value is valid."""
+    """Compile a schema to a function that tells whether a value is valid."""
     checks: list[Predicate] = []
     allowed = schema.get("type")
     if allowed is not None:

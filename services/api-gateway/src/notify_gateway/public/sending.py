@@ -40,7 +40,7 @@ SendRequest = SendSmsRequest | SendEmailRequest | SendLetterRequest
 def blueprint(
     authenticator: Authenticator, clients: Clients, batcher: SendBatcher, admin_base_url: str
 ) -> Blueprint:
-    """Returns the routes that send."""
+    """Return the routes that send."""
     routes = v2.blueprint("sending", authenticator)
     sending = _Sending(clients, batcher, admin_base_url)
 
@@ -130,7 +130,7 @@ class _Sending:
         return json_response(body, 201)
 
     def _form(self, caller: Caller, channel: Channel, schema_of: Callable[[Any], Schema]) -> Form:
-        """Returns the body as JSON, once it is valid.
+        """Return the body as JSON, once it is valid.
 
         Raises InvalidRequest, NotifyError BODY_TOO_LARGE, JSON_INVALID; a passed limit wins over them.
         """
@@ -144,7 +144,7 @@ class _Sending:
         return form  # type: ignore[no-any-return] # the schema says that it is an object
 
     def _idempotency_key(self, caller: Caller, channel: Channel) -> str:
-        """Returns the client's Idempotency-Key; empty without one.
+        """Return the client's Idempotency-Key; empty without one.
 
         Raises NotifyError IDEMPOTENCY_KEY_INVALID where it can't be used. A client that sends a key counts on
         it, so none is dropped. Servers hand on bytes beyond ASCII as "".
@@ -158,7 +158,7 @@ class _Sending:
         return key
 
     def _personalise(self, message: SendRequest, form: Form, caller: Caller, channel: Channel) -> None:
-        """Puts the personalisation into `message`. Raises NotifyError BODY_TOO_LARGE."""
+        """Put the personalisation into `message`. Raises NotifyError BODY_TOO_LARGE."""
         personalisation = form.get("personalisation")
         if not personalisation:
             return
@@ -169,7 +169,7 @@ class _Sending:
             self._refuse(too_large(LARGEST_CONTENT_BYTES), caller, channel)
 
     def _refuse(self, refusal: InvalidRequest | NotifyError, caller: Caller, channel: Channel) -> NoReturn:
-        """Raises `refusal`, or the limit that it passed: refused requests count (public-api.md §2.1).
+        """Raise `refusal`, or the limit that it passed: refused requests count (public-api.md §2.1).
 
         Where the count can't be asked for, the refusal stands: it is true whatever the count is.
         """
@@ -186,13 +186,13 @@ class _Sending:
             get_logger().warning("refused request not counted", reason=error.reason)
 
     def _refuse_files(self, personalisation: Mapping[str, Any], caller: Caller) -> NoReturn:
-        """Raises why files can't be sent (public-api.md §2.5): no service has contact details for them."""
+        """Raise why files can't be sent (public-api.md §2.5): no service has contact details for them."""
         check_structure(filter(is_file, personalisation.values()))
         page = f"{self._admin_base_url}/services/{caller.service.id}/service-settings/send-files-by-email"
         raise NotifyError("FILES_NOT_SET_UP", metadata={"page": page})
 
     def _refuse_precompiled(self, form: Form, caller: Caller) -> NoReturn:
-        """Raises what is wrong with a precompiled letter (public-api.md §2.7), or that none is taken."""
+        """Raise what is wrong with a precompiled letter (public-api.md §2.7), or that none is taken."""
         self._count(caller, Channel.CHANNEL_LETTER)
         if "letter" not in caller.service.permissions:
             raise NotifyError("CHANNEL_NOT_ALLOWED", metadata={"channel": "letter"})

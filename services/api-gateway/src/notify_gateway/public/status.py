@@ -22,7 +22,7 @@ _ANSWERS: Final = LEGACY.but(
 
 
 def blueprint(settings: GatewaySettings) -> Blueprint:
-    """Returns the routes."""
+    """Return the routes."""
     routes = Blueprint("status", __name__)
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
     everything: dict[str, Any] = {

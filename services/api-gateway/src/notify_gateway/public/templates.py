@@ -24,7 +24,7 @@ _LARGEST_VERSION: Final = 2**31 - 1
 
 
 def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
-    """Returns the routes that read templates."""
+    """Return the routes that read templates."""
     routes = v2.blueprint("templates", authenticator, V2.but(READING))
 
     @routes.get("/v2/template/<template_id>")
@@ -76,7 +76,7 @@ def _preview(clients: Clients, template_id: str) -> Response:
 
 
 def _list(clients: Clients) -> list[Template]:
-    """Returns all templates of the service: this route of the contract has no pages."""
+    """Return all templates of the service: this route of the contract has no pages."""
     wanted = request.args.get("type")
     message = ListTemplatesRequest(
         service_id=v2.caller().service.id,

@@ -10,7 +10,7 @@ from notify_gateway.public.schemas import Schema, canonical_uuid
 
 
 def blueprint(name: str, authenticator: Authenticator, answers: Answers = V2) -> Blueprint:
-    """Returns a blueprint whose routes need a valid token, OPTIONS included (public-api.md §0.3).
+    """Return a blueprint whose routes need a valid token, OPTIONS included (public-api.md §0.3).
 
     `answers` says how its errors are answered.
     """
@@ -25,16 +25,16 @@ def blueprint(name: str, authenticator: Authenticator, answers: Answers = V2) ->
 
 
 def caller() -> Caller:
-    """Returns who makes this request."""
+    """Return who makes this request."""
     return cast(Caller, g.caller)
 
 
 def checked_id(schema: Schema, name: str, text: str) -> str:
-    """Returns an id of the path in its canonical spelling. Raises InvalidRequest where it is no UUID."""
+    """Return an id of the path in its canonical spelling. Raises InvalidRequest where it is no UUID."""
     schema.check({name: text})
     return canonical_uuid(text)
 
 
 def root() -> str:
-    """Returns the API's base URL as this request sees it, with a slash at the end (public-api.md §0.3)."""
+    """Return the API's base URL as this request sees it, with a slash at the end (public-api.md §0.3)."""
     return f"{request.scheme}://{request.host}/"
