@@ -72,6 +72,8 @@ class Recorder:
     """How many messages came together, call by call."""
     repeats: list[bool] = field(default_factory=list)
     """Of each message that came, whether it is said to be a repeat."""
+    seconds_left: list[float] = field(default_factory=list)
+    """How long the answer to each call that brings messages may take."""
 
     def record(self, method: str, request: Any) -> None:
         """Note a call. Raises the error that the test set for the method."""
@@ -126,6 +128,7 @@ class Notifications(NotificationsServiceServicer):
 
     def BatchSend(self, request: Any, context: Any) -> Any:
         self.recorder.batches.append(len(request.items))
+        self.recorder.seconds_left.append(current.time_left() or 0.0)
         methods = {"sms": self.SendSms, "email": self.SendEmail, "letter": self.SendLetter}
         response = notifications_service_pb2.BatchSendResponse()
         for item in request.items:
@@ -376,6 +379,7 @@ class Neighbours:
         self.recorder.gates.clear()
         self.recorder.batches.clear()
         self.recorder.repeats.clear()
+        self.recorder.seconds_left.clear()
         self.notifications.stored.clear()
         self.letters.pdfs.clear()
         self.letters.pages.clear()

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
+from notify.notifications.v1.notifications_service_pb2 import SendSmsRequest
+from notify_common import clock, current
 from notify_common.errors import NotifyError
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
-from notify_gateway.batching import SendBatcher
+from notify_gateway.batching import SEND_SECONDS, SendBatcher
+from notify_gateway.middleware import SEND_BUDGET_SECONDS
 from notify_gateway.public.notifications import LISTS_AT_ONCE
 from notify_local.backing import wait_until
 from werkzeug.test import TestResponse
@@ -141,6 +144,34 @@ def test_nobody_queues_for_a_service_that_does_not_answer(
     assert Sender(app, tenant).end().status_code == 201
     ids = [asked.request_id for asked in neighbours.recorder.requests("SendSms")]
     assert ids[0] == ids[1]
+
+
+def test_all_waits_of_a_send_end_in_its_budget(
+    app: Flask, tenant: Tenant, neighbours: Neighbours, gate: threading.Event
+) -> None:
+    answer = Sender(app, tenant).end()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert neighbours.recorder.repeats == [False, True]
+    assert sum(neighbours.recorder.seconds_left) <= SEND_BUDGET_SECONDS
+
+
+def test_slow_keys_leave_a_send_less_time(app: Flask, tenant: Tenant, neighbours: Neighbours) -> None:
+    opened = neighbours.recorder.gates["ListVerificationKeys"] = threading.Event()
+    started = clock.monotonic()
+    sender = Sender(app, tenant)
+    spent = SEND_BUDGET_SECONDS - SEND_SECONDS + 0.1
+    assert wait_until(lambda: clock.monotonic() > started + spent, SECONDS)
+    opened.set()
+    assert sender.end().status_code == 201
+    assert neighbours.recorder.seconds_left[0] < SEND_SECONDS - 0.1
+
+
+def test_a_message_without_time_goes_into_no_call(app: Flask, neighbours: Neighbours, tenant: Tenant) -> None:
+    batcher: SendBatcher = app.extensions["batcher"]
+    with current.bind(timeout=0.2), pytest.raises(NotifyError) as refused:
+        batcher.send(SendSmsRequest(request_id=TEMPLATE_ID))
+    assert refused.value.reason == "DEADLINE_EXCEEDED"
+    assert neighbours.recorder.batches == []
 
 
 def test_readers_leave_threads_to_those_who_send(app: Flask, tenant: Tenant, neighbours: Neighbours) -> None:

@@ -21,14 +21,16 @@ from notify_common.rpc import status
 from notify_gateway.clients import Clients
 
 SEND_SECONDS: Final = 2.0
-"""Time in which a message is accepted or not (design.md §2.7)."""
+"""Time of one attempt to have a message accepted (design.md §2.7); all of a request ends in its budget."""
 
 _MOST_ITEMS: Final = 64
 _MOST_BYTES: Final = 1024 * 1024
 _LARGE_BYTES: Final = 64 * 1024
 """A message from this size on has a call of its own, for which no other waits."""
 _WAY_BACK_SECONDS: Final = 0.02
-_LEAST_SECONDS: Final = 0.1
+_LEAST_SECONDS: Final = 0.25
+"""A message with less time than that goes into no call: as a call ends when the time of the first of its
+messages does, it would cut those of the others short."""
 
 _KINDS: Final[dict[type[Message], str]] = {
     SendSmsRequest: "sms",
@@ -41,7 +43,9 @@ class _Outgoing(NamedTuple):
     item: SendItem
     size: int
     until: float
-    """Reading of `clock.monotonic()` after which its answer is of no use."""
+    """Reading of `clock.monotonic()` at which this attempt ends."""
+    deadline: float
+    """Reading at which its request must be answered, whatever became of it."""
 
 
 Outcome = Message | NotifyError
@@ -100,7 +104,9 @@ class SendBatcher:
     def _attempt(self, item: SendItem) -> Outcome:
         seconds = _seconds_left()
         size = item.ByteSize()
-        outgoing = _Outgoing(item, size, clock.monotonic() + seconds)
+        now = clock.monotonic()
+        deadline = current.deadline.get()
+        outgoing = _Outgoing(item, size, now + seconds, now + seconds if deadline is None else deadline)
         if size >= _LARGE_BYTES:
             (outcome,) = self._call([outgoing])
         else:
@@ -112,17 +118,26 @@ class SendBatcher:
 
     def _call(self, several: Sequence[_Outgoing]) -> list[Outcome]:
         """Make one call for all of them. Raises nothing: a failed call is the outcome of each."""
-        request = BatchSendRequest()
         now = clock.monotonic()
+        taken = [one for one in several if one.deadline - now >= _LEAST_SECONDS]
+        outcomes = iter(self._call_in_time(taken, now) if taken else [])
+        return [
+            next(outcomes) if one.deadline - now >= _LEAST_SECONDS else NotifyError("DEADLINE_EXCEEDED")
+            for one in several
+        ]
+
+    def _call_in_time(self, several: Sequence[_Outgoing], now: float) -> list[Outcome]:
+        request = BatchSendRequest()
         for one in several:
             left = max(0.0, one.until - now - _WAY_BACK_SECONDS)
             one.item.time_left.FromMicroseconds(int(left * 1_000_000))
             request.items.append(one.item)
+        # As long as for the most patient of them: where the others' attempts end before, an answer that is
+        # late is still better than none. But none waits for others beyond its request's end.
         timeout = max(one.until for one in several) - now
+        timeout = min(max(timeout, _LEAST_SECONDS), min(one.deadline for one in several) - now)
         try:
-            # As long as for the most patient of them. Where the others' time ends before, an answer that is
-            # late is still better than none.
-            response = self._clients.notifications.BatchSend(request, timeout=max(timeout, _LEAST_SECONDS))
+            response = self._clients.notifications.BatchSend(request, timeout=timeout)
         except NotifyError as error:
             self._silent = error.reason == "DEADLINE_EXCEEDED" and timeout > SEND_SECONDS / 2
             return [_unknown(error)] * len(several)

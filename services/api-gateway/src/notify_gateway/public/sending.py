@@ -24,6 +24,7 @@ from notify_gateway.auth import Authenticator, Caller
 from notify_gateway.batching import SendBatcher
 from notify_gateway.clients import Clients
 from notify_gateway.errors import row_of
+from notify_gateway.middleware import SEND_BUDGET_SECONDS
 from notify_gateway.presenters import notifications as presenter
 from notify_gateway.public import schemas, v2
 from notify_gateway.public.body import parse_json, read, too_large
@@ -41,7 +42,7 @@ def blueprint(
     authenticator: Authenticator, clients: Clients, batcher: SendBatcher, admin_base_url: str
 ) -> Blueprint:
     """Return the routes that send."""
-    routes = v2.blueprint("sending", authenticator)
+    routes = v2.blueprint("sending", authenticator, budget_seconds=SEND_BUDGET_SECONDS)
     sending = _Sending(clients, batcher, admin_base_url)
 
     @routes.post("/v2/notifications/sms")
