@@ -191,6 +191,11 @@ TEXTS ?= 400
 drill-ambiguous: setup ## texts whose provider takes them and answers late, resets or answers nonsense: none is doubled (TEXTS=400)
 	@$(BIN)/python tests/load/drill_ambiguous.py --texts $(TEXTS)
 
+HANG_SECONDS ?= 30
+.PHONY: drill-admin-hangs
+drill-admin-hangs: setup ## what sends come to while admin hangs instead of dying (HANG_SECONDS=30)
+	@$(BIN)/python tests/load/drill_admin_hangs.py --seconds $(HANG_SECONDS)
+
 READER_ROWS ?= 1000000
 .PHONY: drill-readers
 drill-readers: setup ## readers of a service with a million messages: does another tenant wait (READER_ROWS=1000000)
