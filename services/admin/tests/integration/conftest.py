@@ -93,6 +93,7 @@ class Admin:
         self.keys = api_keys_service_pb2_grpc.ApiKeysServiceStub(channel)
         self.verification = api_keys_service_pb2_grpc.ApiKeyVerificationServiceStub(channel)
         self.users = users_service_pb2_grpc.UsersServiceStub(channel)
+        self.channel = channel
         self.feed = config_feed_service_pb2_grpc.ConfigFeedServiceStub(channel)
 
     def make_user(

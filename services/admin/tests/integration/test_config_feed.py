@@ -8,6 +8,9 @@ import sqlalchemy as sa
 from notify.admin.v1 import config_feed_service_pb2 as pb
 from notify.admin.v1 import service_pb2, snapshot_pb2, users_service_pb2
 from notify.admin.v1 import services_service_pb2 as services_pb
+from notify.admin.v1.service_setting_pb2 import DataRetention
+from notify.admin.v1.service_settings_service_pb2 import CreateDataRetentionRequest
+from notify.admin.v1.service_settings_service_pb2_grpc import ServiceSettingsServiceStub
 from notify.common.v1 import common_pb2
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
@@ -64,6 +67,18 @@ def test_snapshot_of_a_service_holds_all_that_sending_needs(admin: Admin) -> Non
     assert list(answer.service.reply_to_addresses) == [reply_to]
     assert list(answer.service.member_email_addresses) == ["ann@example.gov.uk", "bob@example.gov.uk"]
     assert list(answer.service.member_mobile_numbers) == ["+447700900123"]
+
+
+def test_snapshot_of_a_service_tells_how_long_its_messages_are_kept(admin: Admin) -> None:
+    service, other = admin.make_service("One"), admin.make_service("Two")
+    settings = ServiceSettingsServiceStub(admin.channel)
+    for channel, days in ((common_pb2.CHANNEL_SMS, 3), (common_pb2.CHANNEL_LETTER, 90)):
+        kept = DataRetention(service_id=service.id, channel=channel, days=days)
+        settings.CreateDataRetention(CreateDataRetentionRequest(request_id=new_id(), data_retention=kept))
+    answer, of_the_other = snapshots(admin, service_key(service.id), service_key(other.id))
+    found = [(kept.channel, kept.days) for kept in answer.service.data_retention]
+    assert found == [(common_pb2.CHANNEL_SMS, 3), (common_pb2.CHANNEL_LETTER, 90)]
+    assert not of_the_other.service.data_retention
 
 
 def test_snapshots_come_in_the_order_of_the_keys_and_unknown_ones_without_a_value(
@@ -145,7 +160,7 @@ def test_snapshot_needs_the_same_number_of_statements_for_many_services(
     statements: list[str] = []
     sa.event.listen(uow.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     snapshots(admin, *(service_key(service.id) for service in services))
-    assert len(statements) == 4
+    assert len(statements) == 5
 
 
 def test_feed_tells_changes_in_order_page_by_page(admin: Admin) -> None:

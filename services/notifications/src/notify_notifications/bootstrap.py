@@ -30,11 +30,12 @@ from notify_notifications.usecases.hand_over import letter_relay, message_relay
 from notify_notifications.usecases.record_events import record_events
 from notify_notifications.usecases.send import SendingParts
 from notify_notifications.workers.housekeeping import Housekeeper
+from notify_notifications.workers.retention import Retention
 
 QUEUES: Final = ("relay", "feeds", "housekeeping")
 """What `work --queues` takes."""
 
-_WORKER_CONNECTIONS: Final = 6
+_WORKER_CONNECTIONS: Final = 7
 _READING_THREADS: Final = 2
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 
@@ -131,13 +132,10 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
             return feed_workers(parts)
         case _:
             housekeeper = Housekeeper(parts.uow, parts.counters, parts.limit_store)
+            steps = {"housekeeping": housekeeper.step, "retention": Retention(parts.snapshots).step}
             return [
-                Worker(
-                    "housekeeping",
-                    parts.uow,
-                    housekeeper.step,
-                    longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS,
-                )
+                Worker(name, parts.uow, step, longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS)
+                for name, step in steps.items()
             ]
 
 

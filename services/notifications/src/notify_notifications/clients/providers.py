@@ -22,9 +22,11 @@ class ProvidersClient:
         self._stub.BatchDispatch(dispatch_service_pb2.BatchDispatchRequest(dispatches=dispatches))
 
     @staticmethod
-    def sms(notification: Notification, origin: Origin, body: str) -> dispatch_pb2.Dispatch:
+    def sms(
+        notification: Notification, origin: Origin, body: str, retention_days: int
+    ) -> dispatch_pb2.Dispatch:
         """A text as DispatchService takes it."""
-        dispatch = _dispatch(notification, origin)
+        dispatch = _dispatch(notification, origin, retention_days)
         dispatch.sms.phone_number = notification.normalised_recipient
         dispatch.sms.sender = notification.sender
         dispatch.sms.body = body
@@ -42,9 +44,10 @@ class ProvidersClient:
         subject: str,
         plain_body: str,
         html_body: str,
+        retention_days: int,
     ) -> dispatch_pb2.Dispatch:
         """An email as DispatchService takes it."""
-        dispatch = _dispatch(notification, origin)
+        dispatch = _dispatch(notification, origin, retention_days)
         # case kept: scripted outcomes of test keys go by it (public-api.md §5.4)
         dispatch.email.to_address = notification.recipient
         dispatch.email.from_name = from_name
@@ -57,7 +60,7 @@ class ProvidersClient:
         return dispatch
 
 
-def _dispatch(notification: Notification, origin: Origin) -> dispatch_pb2.Dispatch:
+def _dispatch(notification: Notification, origin: Origin, retention_days: int) -> dispatch_pb2.Dispatch:
     return dispatch_pb2.Dispatch(
         id=notification.id,
         service_id=notification.service_id,
@@ -65,4 +68,6 @@ def _dispatch(notification: Notification, origin: Origin) -> dispatch_pb2.Dispat
         origin_request_id=origin.request_id,
         traceparent=origin.traceparent,
         lane=enums.to_proto(origin.lane),
+        # the range that DispatchService takes
+        retention_days=min(max(retention_days, 1), 365),
     )

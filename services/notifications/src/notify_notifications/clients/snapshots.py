@@ -133,6 +133,10 @@ def _service(snapshot: snapshot_pb2.ServiceSnapshot) -> Service:
         member_mobile_numbers=tuple(snapshot.member_mobile_numbers),
         guest_email_addresses=tuple(service.guest_list.email_addresses),
         guest_phone_numbers=tuple(service.guest_list.phone_numbers),
+        own_retention_days={
+            enums.from_proto(Channel, retention.channel): retention.days
+            for retention in snapshot.data_retention
+        },
     )
 
 

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from notify_common.enums import Channel
 from notify_content import email_address, phone
+
+from notify_notifications.domain.retention import DEFAULT_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,12 @@ class Service:
     member_mobile_numbers: tuple[str, ...] = field(repr=False, default=())
     guest_email_addresses: tuple[str, ...] = field(repr=False, default=())
     guest_phone_numbers: tuple[str, ...] = field(repr=False, default=())
+    own_retention_days: Mapping[Channel, int] = field(default_factory=dict)
+    """Of the channels for which it has a retention of its own."""
+
+    def retention_days(self, channel: Channel) -> int:
+        """For how many days messages are kept (public-api.md §8.4)."""
+        return self.own_retention_days.get(channel, DEFAULT_DAYS)
 
     @cached_property
     def default_sms_sender(self) -> SmsSender | None:

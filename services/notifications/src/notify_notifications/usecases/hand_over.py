@@ -226,10 +226,10 @@ class MessageRelay:
                 record_events(conn, [failed])
 
 
-def rows_at_once(rows: int, seconds: float) -> int:
-    """How many rows to claim at once, where the last claim's took so many seconds."""
-    fitting = outbox.MOST_ROWS if seconds <= 0 else int(rows * CLAIM_SECONDS / seconds)
-    return min(outbox.MOST_ROWS, max(LEAST_ROWS, fitting))
+def rows_at_once(rows: int, seconds: float, most: int = outbox.MOST_ROWS) -> int:
+    """How many rows to take at once, where the last ones took so many seconds; at most `most`."""
+    fitting = most if seconds <= 0 else int(rows * CLAIM_SECONDS / seconds)
+    return min(most, max(LEAST_ROWS, fitting))
 
 
 def _of(waiting: Waiting) -> AbstractContextManager[None]:
@@ -254,10 +254,11 @@ class MessagePreparer:
             raise Undeliverable("the service is archived")
         template = _template(self._snapshots, notification)
         values = Personalisation(dict(notification.personalisation))
+        days = service.retention_days(notification.channel)
         match template.wording:
             case SmsTemplate() as sms:
                 message = sms.render(values, service.name if service.prefix_sms else None)
-                dispatch = ProvidersClient.sms(notification, origin, message.content)
+                dispatch = ProvidersClient.sms(notification, origin, message.content, days)
                 return dispatch, HandedOver(notification.id, message.fragment_count)
             case EmailTemplate() as email:
                 return self._email(service, notification, origin, email, values)
@@ -281,6 +282,7 @@ class MessagePreparer:
             subject=message.subject,
             plain_body=message.plain_text,
             html_body=render_page(message, self._branding),
+            retention_days=service.retention_days(notification.channel),
         )
         return dispatch, HandedOver(notification.id, None)
 

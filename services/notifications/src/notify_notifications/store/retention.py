@@ -1,0 +1,86 @@
+"""Deleting messages whose retention is over, and counting them for good (pipeline.md §6.3)."""
+
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from notify_common.db.unit_of_work import Tx
+from notify_common.enums import Channel, KeyType
+from sqlalchemy.dialects.postgresql import insert
+
+from notify_notifications.domain.notification import State
+from notify_notifications.domain.retention import is_kept_on
+from notify_notifications.store.tables import deleted_message_counts, notifications, outbox
+
+_n = notifications.c
+_FACTS: Final = ("message_count", "fragment_count")
+
+
+def next_service(tx: Tx, after: str) -> str | None:
+    """The first service after `after`, in the order of ids, that has messages; None at the end."""
+    query = sa.select(_n.service_id).where(_n.service_id > after).order_by(_n.service_id).limit(1)
+    found: str | None = tx.execute(query).scalar()
+    return found
+
+
+def delete_created_before(tx: Tx, service_id: str, channel: Channel, time: datetime, limit: int) -> int:
+    """Delete up to `limit` messages of a service and channel made before `time`; returns how many.
+
+    Kept are those that still wait in the outbox, those of which there is still something to come, and, for
+    the moment, those that another transaction has locked: nobody waits here. Messages of test keys leave
+    nothing behind; the others are counted in `deleted_message_counts`, in the same statement, so that each is
+    a row or counted, once.
+    """
+    ended = [state for state in State if not is_kept_on(channel, state)]
+    waits = sa.exists().where(outbox.c.notification_id == _n.id)
+    old = (
+        sa.select(_n.id)
+        .where(
+            _n.service_id == service_id,
+            _n.key_type.in_([str(each) for each in KeyType]),
+            _n.channel == channel,
+            _n.state.in_([str(each) for each in ended]),
+            _n.create_time < time,
+            ~waits,
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("old")
+    )
+    gone = sa.delete(notifications).where(_n.id == old.c.id).returning(*_counted()).cte("gone")
+    keys = [column.name for column in deleted_message_counts.primary_key]
+    counts = (
+        sa.select(
+            *(gone.c[key] for key in keys),
+            sa.func.count().label("message_count"),
+            sa.func.coalesce(sa.func.sum(gone.c.fragment_count), 0).label("fragment_count"),
+        )
+        .where(gone.c.key_type != KeyType.TEST)
+        .group_by(*(gone.c[key] for key in keys))
+        # all writers lock in one order
+        .order_by(*(gone.c[key] for key in keys))
+    )
+    adding = insert(deleted_message_counts).from_select([*keys, *_FACTS], counts)
+    kept = adding.on_conflict_do_update(
+        index_elements=keys,
+        set_={name: deleted_message_counts.c[name] + adding.excluded[name] for name in _FACTS},
+    ).cte("kept")
+    return int(tx.execute(sa.select(sa.func.count()).select_from(gone).add_cte(kept)).scalar_one())
+
+
+def _counted() -> list[sa.ColumnElement[Any]]:
+    """What a deleted message is counted by, under the names of `deleted_message_counts`."""
+    return [
+        _n.service_id,
+        sa.cast(sa.func.timezone("Europe/London", _n.create_time), sa.Date).label("day"),
+        _n.channel,
+        _n.template_id,
+        _n.key_type,
+        _n.state,
+        _n.provider,
+        _n.international,
+        _n.rate_multiplier,
+        sa.func.coalesce(_n.postage, "").label("postage"),
+        sa.func.coalesce(_n.sheet_count, 0).label("sheet_count"),
+        _n.fragment_count,
+    ]
