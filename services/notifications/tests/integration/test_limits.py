@@ -66,6 +66,38 @@ def test_a_clock_that_was_ahead_empties_no_bucket(house: House) -> None:
     house.stub.SendSms(sms(service, template))
 
 
+def test_one_service_reads_lists_until_its_bucket_is_empty_and_others_go_on(house: House) -> None:
+    service, other = house.admin.add_service(), house.admin.add_service()
+    template = house.admin.add_template(service, "sms", "x")
+
+    def read(service_id: str, key_type: str = "normal") -> None:
+        house.stub.ListNotifications(
+            pb.ListNotificationsRequest(service_id=service_id, key_type=f"KEY_TYPE_{key_type.upper()}")
+        )
+
+    read(service)
+    bucket = f"{service}-list-tokens-normal"
+    assert house.redis.hget(bucket, "tokens") == "999"
+    assert 0 < house.redis.ttl(bucket) < 60
+    house.redis.hset(bucket, "tokens", 1)
+    house.redis.hincrbyfloat(bucket, "time", 60)
+    with refusal("RATE_LIMITED") as caught:
+        read(service)
+    assert caught[0].metadata == {"key_type": "normal", "limit": "3000"}
+    assert caught[0].retry_after == timedelta(seconds=1)
+    read(other)
+    read(service, "test")
+    house.stub.SendSms(sms(service, template))
+    house.redis.hincrbyfloat(bucket, "time", -61)
+    read(service)
+
+
+def test_without_redis_lists_are_read(house: House) -> None:
+    (port,) = free_ports(1)
+    away = LimitStore(redis.Redis(port=port, socket_timeout=0.1, socket_connect_timeout=0.1))
+    assert away.admits_list(house.admin.add_service(), KeyType.NORMAL)
+
+
 def test_a_letter_takes_two_tokens(house: House) -> None:
     service = house.admin.add_service(limits={"rate_limit_per_minute": 12})
     template = house.admin.add_template(service, "letter", "x", "s")

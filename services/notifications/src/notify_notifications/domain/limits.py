@@ -13,6 +13,11 @@ INTERNATIONAL_SMS: Final = "international_sms"
 LIVE_DAILY_LIMITS: Final = {"sms": 250_000, "email": 250_000, "letter": 20_000, INTERNATIONAL_SMS: 100}
 """Default daily limits of a live service, which also hold for the test keys of a trial service."""
 
+LISTS_PER_MINUTE: Final = 3000
+"""Lists that a service reads in a minute with keys of one type: as many as it sends messages by default. The
+original has no such limit; who reads page after page does not meet this one (public-api.md §8.1).
+"""
+
 _LARGEST_BUCKET: Final = 1000
 
 

@@ -47,6 +47,7 @@ from notify_notifications.usecases.read_notifications import (
     get_notification,
     list_notifications,
 )
+from notify_notifications.usecases.reserve import admit_list
 from notify_notifications.usecases.send import SendingParts, send_messages
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["NotificationsService"].full_name
@@ -170,6 +171,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             check.optional_uuid("older_than_id", request.older_than_id)
             if request.older_than_id and request.page_token:
                 check.fail("page_token", "can't be given together with older_than_id")
+        admit_list(self._sending.limits, request.service_id, KeyType(filters.key_type))
         bound = {"list": "notifications", "service": request.service_id, **_as_json(filters)}
         size = page_size(request.page_size)
         if request.older_than_id:

@@ -19,7 +19,7 @@ from notify_common.logging import get_logger
 from prometheus_client import Counter
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from notify_notifications.domain.limits import INTERNATIONAL_SMS
+from notify_notifications.domain.limits import INTERNATIONAL_SMS, LISTS_PER_MINUTE, bucket_size
 
 DAY_SECONDS: Final = 86_400
 _ROUND: Final = "notify-counters-corrected"
@@ -33,29 +33,10 @@ _SKIPPED: Final = Counter(
 )
 _log = get_logger()
 
-# KEYS: token bucket, daily counter, counter of other countries. ARGV: size of the bucket, tokens per second,
-# tokens that a message takes, seconds to keep the bucket, limit of each counter, value of each counter where
-# there is none yet ('' for not known), seconds to keep them, and a digit for each message, which says what it
-# is compared with and adds to (_WANTS). Answers with a digit for each message, a Verdict, or with 'unknown'
-# where a counter's value is needed.
-# The time is that of Redis, so that no clock of ours that is wrong empties a bucket for hours. Tokens come
-# back whole; the time that makes up less than one stays in the bucket.
-_RESERVE: Final = """
-local counts = {}
-for index = 1, 2 do
-  local count = 0
-  if index == 1 or string.find(ARGV[10], '[23]') then
-    count = redis.call('GET', KEYS[1 + index])
-  end
-  if not count then
-    if ARGV[6 + index] == '' then
-      return 'unknown'
-    end
-    redis.call('SET', KEYS[1 + index], ARGV[6 + index], 'EX', ARGV[9])
-    count = ARGV[6 + index]
-  end
-  counts[index] = tonumber(count)
-end
+# Sets `tokens` to what the bucket KEYS[1] holds now and `at` to its time, of a size and tokens per second in
+# ARGV[1] and ARGV[2]. The time is that of Redis, so that no clock of ours that is wrong empties a bucket for
+# hours. Tokens come back whole; the time that makes up less than one stays in the bucket.
+_REFILL: Final = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local size, rate = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -73,8 +54,49 @@ else
     tokens, at = tokens + refill, at + refill / rate
   end
 end
-local added = {0, 0}
-local verdicts = {}
+"""
+
+# Writes them back, to be kept for ARGV[4] seconds.
+_KEEP: Final = """
+redis.call('HSET', KEYS[1], 'tokens', tokens, 'time', string.format('%.6f', at))
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+"""
+
+# KEYS: token bucket. ARGV: as of _RESERVE, up to the fourth. Answers 1 where the tokens are there and taken.
+_TAKE: Final = f"""{_REFILL}
+local taken = 0
+if tokens - tonumber(ARGV[3]) >= 1 then
+  tokens = tokens - tonumber(ARGV[3])
+  taken = 1
+end
+{_KEEP}
+return taken
+"""
+
+# KEYS: token bucket, daily counter, counter of other countries. ARGV: size of the bucket, tokens per second,
+# tokens that a message takes, seconds to keep the bucket, limit of each counter, value of each counter where
+# there is none yet ('' for not known), seconds to keep them, and a digit for each message, which says what it
+# is compared with and adds to (_WANTS). Answers with a digit for each message, a Verdict, or with 'unknown'
+# where a counter's value is needed.
+_RESERVE: Final = f"""
+local counts = {{}}
+for index = 1, 2 do
+  local count = 0
+  if index == 1 or string.find(ARGV[10], '[23]') then
+    count = redis.call('GET', KEYS[1 + index])
+  end
+  if not count then
+    if ARGV[6 + index] == '' then
+      return 'unknown'
+    end
+    redis.call('SET', KEYS[1 + index], ARGV[6 + index], 'EX', ARGV[9])
+    count = ARGV[6 + index]
+  end
+  counts[index] = tonumber(count)
+end
+{_REFILL}
+local added = {{0, 0}}
+local verdicts = {{}}
 for want in string.gmatch(ARGV[10], '.') do
   local verdict = 0
   for _ = 1, tonumber(ARGV[3]) do
@@ -98,8 +120,7 @@ for want in string.gmatch(ARGV[10], '.') do
   end
   table.insert(verdicts, verdict)
 end
-redis.call('HSET', KEYS[1], 'tokens', tokens, 'time', string.format('%.6f', at))
-redis.call('EXPIRE', KEYS[1], ARGV[4])
+{_KEEP}
 for index = 1, 2 do
   if added[index] > 0 then
     redis.call('INCRBY', KEYS[1 + index], added[index])
@@ -254,6 +275,7 @@ class LimitStore:
         self._client = client
         connections = _Connections(client)
         self._reserve = Script(connections, _RESERVE)
+        self._take = Script(connections, _TAKE)
         self._release = Script(connections, _RELEASE)
         self._correct = Script(connections, _CORRECT)
         self._silent_until = 0.0
@@ -287,6 +309,16 @@ class LimitStore:
         if answered is None:
             return [[Verdict.SKIPPED] * len(demand.wants) for demand in demands]
         return [[Verdict(int(digit)) for digit in digits] for digits in answered]
+
+    def admits_list(self, service_id: str, key_type: KeyType) -> bool:
+        """Take a token off the bucket of a service's lists; True too where Redis does not answer.
+
+        It is a bucket apart from that of messages, so that who reads a lot can still send.
+        """
+        size = bucket_size(LISTS_PER_MINUTE)
+        sized = (size, LISTS_PER_MINUTE / 60, 1, _kept_seconds(size, LISTS_PER_MINUTE))
+        answer = self._guarded(lambda: self._take(([f"{service_id}-list-tokens-{key_type}"], sized)))
+        return answer is None or answer == ["1"]
 
     def release(self, places: Mapping[Place, int]) -> None:
         """Give places back: the messages that were counted are not stored."""
@@ -326,12 +358,17 @@ class LimitStore:
 
 def _call(demand: Demand, known: Sequence[object]) -> tuple[Sequence[str], Sequence[object]]:
     rate = demand.rate_per_minute / 60
-    keep = int(demand.bucket_size / rate) + 2 if rate else DAY_SECONDS
+    keep = _kept_seconds(demand.bucket_size, demand.rate_per_minute)
     # nothing adds to the counters of keys that are not counted
     counts = known if demand.counted else (0, 0)
     limits = (demand.daily_limit, demand.international_limit)
     wants = "".join(_WANTS[want.adds and demand.counted, want.international] for want in demand.wants)
     return demand.keys, (demand.bucket_size, rate, demand.tokens, keep, *limits, *counts, DAY_SECONDS, wants)
+
+
+def _kept_seconds(bucket_size: int, rate_per_minute: int) -> int:
+    """Until a bucket is full again, and needs not be known any more."""
+    return int(bucket_size * 60 / rate_per_minute) + 2 if rate_per_minute else DAY_SECONDS
 
 
 def counter_key(service_id: str, counter: str, day: date, *, counted: bool = True) -> str:

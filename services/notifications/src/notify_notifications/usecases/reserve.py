@@ -65,6 +65,16 @@ def reserve(store: LimitStore, counters: CounterStore, requests: Sequence[Reques
     return reservations
 
 
+def admit_list(store: LimitStore, service_id: str, key_type: KeyType) -> None:
+    """Take a list off the rate limit of lists, which is apart from that of messages.
+
+    Raises:
+        NotifyError: RATE_LIMITED.
+    """
+    if not store.admits_list(service_id, key_type):
+        raise _rate_limited(key_type, limits.LISTS_PER_MINUTE)
+
+
 def release(store: LimitStore, reservations: Sequence[Reservation]) -> None:
     """Give back the places that messages hold which were not stored."""
     places = Counter(place for reservation in reservations for place in reservation.held)
@@ -96,10 +106,8 @@ def _reservation(request: Request, verdict: Verdict, day: date) -> Reservation:
     service, key_type = request.service, request.key_type
     match verdict:
         case Verdict.RATE_LIMITED:
-            facts = {"key_type": str(key_type), "limit": str(service.rate_limit_per_minute)}
-            return Reservation(
-                day, refusal=NotifyError("RATE_LIMITED", metadata=facts, retry_after=_RETRY_AFTER)
-            )
+            refusal = _rate_limited(key_type, service.rate_limit_per_minute)
+            return Reservation(day, refusal=refusal)
         case Verdict.DAILY_LIMIT_REACHED:
             return Reservation(day, refusal=_daily_limit(service, key_type, request.channel))
         case Verdict.INTERNATIONAL_LIMIT_REACHED:
@@ -109,6 +117,11 @@ def _reservation(request: Request, verdict: Verdict, day: date) -> Reservation:
     names = (str(request.channel), INTERNATIONAL_SMS) if request.international else (str(request.channel),)
     held = () if verdict is Verdict.SKIPPED else tuple(Place(service.id, name, day) for name in names)
     return Reservation(day, names, held)
+
+
+def _rate_limited(key_type: KeyType, rate_per_minute: int) -> NotifyError:
+    facts = {"key_type": str(key_type), "limit": str(rate_per_minute)}
+    return NotifyError("RATE_LIMITED", metadata=facts, retry_after=_RETRY_AFTER)
 
 
 def _daily_limit(service: Service, key_type: KeyType, counter: str) -> NotifyError:
