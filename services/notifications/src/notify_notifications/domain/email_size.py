@@ -28,7 +28,10 @@ def size_above(message: EmailMessage, limit: int) -> int:
         return 0
     if least(content) > limit:
         return least(content)
-    size = len(message.plain_text.encode()) + len(message.html_body.encode())
+    # HTML first: it is the quicker to write, and where it is too much alone the text need not be written
+    size = len(message.html_body.encode())
+    if size <= limit:
+        size += len(message.plain_text.encode())
     return size if size > limit else 0
 
 
