@@ -3,11 +3,10 @@
 import argparse
 import threading
 
-from notify_common import main
+from notify_common import main, process
 from notify_common.db import migrations
 from notify_common.feeds.command import cursors_command
 from notify_common.logging import get_logger
-from notify_common.rpc.server import Server
 
 from notify_admin import bootstrap
 from notify_admin.settings import Settings
@@ -18,11 +17,8 @@ from notify_admin.usecases.seed import seed_platform
 
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
     """Serves the gRPC services until told to stop."""
-    uow = bootstrap.unit_of_work(settings)
-    server = Server("admin", settings, bootstrap.registrations(settings, uow), {"database": uow.check})
-    server.start()
-    server.run_until(stop)
-    uow.engine.dispose()
+    parts = bootstrap.parts(settings)
+    process.serve(parts, bootstrap.registrations(settings, parts.uow), stop)
 
 
 def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -32,13 +28,13 @@ def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.E
 
 def seed(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
     """Makes the platform's own service, or what is missing of it."""
-    made = seed_platform(bootstrap.unit_of_work(settings), settings.platform_email_address)
+    made = seed_platform(bootstrap.parts(settings).uow, settings.platform_email_address)
     get_logger().info("seeded", count=made)
 
 
 def rotate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
     """Encrypts the secrets of all API keys with the first of the encryption keys."""
-    count = rotate_secrets(bootstrap.unit_of_work(settings), settings.secret_box())
+    count = rotate_secrets(bootstrap.parts(settings).uow, settings.secret_box())
     get_logger().info("secrets rotated", count=count)
 
 

@@ -15,7 +15,7 @@ from notify.admin.v1 import (
     templates_service_pb2,
     users_service_pb2,
 )
-from notify_common.db.engine import create_engine
+from notify_common import process
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.rpc.paging import Pager
 from notify_common.rpc.server import Registration
@@ -61,10 +61,15 @@ _INBOUND = inbound_numbers_service_pb2.DESCRIPTOR.services_by_name["InboundNumbe
 _CONFIG_FEED = config_feed_service_pb2.DESCRIPTOR.services_by_name["ConfigFeedService"]
 
 
-def unit_of_work(settings: Settings) -> UnitOfWork:
-    """The database: a connection for each thread that serves calls, and one for the health check."""
-    url = settings.database_url.get_secret_value()
-    return UnitOfWork(create_engine(url, settings.grpc_threads + 1, application_name="notify-admin"))
+class Parts(process.Parts[Settings]):
+    """The parts of a process."""
+
+    service = "admin"
+
+
+def parts(settings: Settings) -> Parts:
+    """Parts of a process: a connection for each thread that serves calls, and one for the health check."""
+    return Parts(settings, connections=settings.grpc_threads + 1)
 
 
 def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:

@@ -9,20 +9,45 @@ from pydantic_settings import SettingsConfigDict
 from notify_admin.domain.senders import reply_to_address, text_sender
 from notify_admin.usecases.secrets import SecretBox
 
-_SERVICE = "notify.admin.v1"
+_GATEWAY = ["api-gateway", "operator"]
+_GATEWAY_ALONE = ["api-gateway"]
+_OPERATOR_ALONE = ["operator"]
+_CALLERS = [
+    ("ServicesService", _GATEWAY, "CreateService GetService ListServices UpdateService ArchiveService"),
+    ("ServicesService", _GATEWAY, "CreateSmsSender GetSmsSender ListSmsSenders"),
+    ("ServicesService", _GATEWAY, "SetSmsSender ArchiveSmsSender"),
+    ("ServicesService", _GATEWAY, "CreateReplyToAddress GetReplyToAddress ListReplyToAddresses"),
+    ("ServicesService", _GATEWAY, "SetReplyToAddress ArchiveReplyToAddress"),
+    ("ServicesService", _GATEWAY, "CreateLetterContact GetLetterContact ListLetterContacts"),
+    ("ServicesService", _GATEWAY, "SetLetterContact ArchiveLetterContact"),
+    ("ServiceSettingsService", _GATEWAY, "CreateDataRetention ListDataRetention SetDataRetention"),
+    ("ServiceSettingsService", _OPERATOR_ALONE, "GetDataRetention"),
+    ("ServiceSettingsService", _GATEWAY, "CreateCallback GetCallback SetCallback DeleteCallback"),
+    ("TemplatesService", _GATEWAY, "CreateTemplate GetTemplate ListTemplates ListTemplateVersions"),
+    ("TemplatesService", _GATEWAY, "UpdateTemplate ArchiveTemplate RedactTemplate"),
+    ("TemplateFoldersService", _GATEWAY, "CreateTemplateFolder ListTemplateFolders SetTemplateFolder"),
+    ("TemplateFoldersService", _GATEWAY, "DeleteTemplateFolder MoveToFolder"),
+    ("ApiKeysService", _GATEWAY, "CreateApiKey ListApiKeys RevokeApiKey"),
+    ("ApiKeyVerificationService", _GATEWAY_ALONE, "ListVerificationKeys"),
+    ("UsersService", _GATEWAY, "CreateUser GetUser GetUserByEmail SetUser ActivateUser ResetFailedLogins"),
+    ("UsersService", _GATEWAY, "AddMember ListMembers"),
+    ("UsersService", _OPERATOR_ALONE, "RemoveMember"),
+    ("SignInService", _GATEWAY_ALONE, "VerifyPassword SetPassword CompleteWebauthnLogin"),
+    ("SignInService", _GATEWAY_ALONE, "CreateWebauthnCredential ListWebauthnCredentials"),
+    ("SignInService", _GATEWAY_ALONE, "SetWebauthnCredential DeleteWebauthnCredential"),
+    ("InboundNumbersService", _GATEWAY, "ListInboundNumbers"),
+    ("OrganisationsService", _GATEWAY, "CreateOrganisation GetOrganisation ListOrganisations"),
+    ("OrganisationsService", _GATEWAY, "SetOrganisation AddService AddOrganisationMember"),
+    ("BrandingService", _GATEWAY, "CreateEmailBranding GetEmailBranding"),
+    ("BrandingService", _GATEWAY, "CreateLetterBranding GetLetterBranding"),
+    ("ConfigFeedService", ["api-gateway", "notifications", "letters", "operator"], "GetSnapshots"),
+    ("ConfigFeedService", ["api-gateway", "notifications", "operator"], "ListConfigChanges"),
+]
+"""gRPC service, who may call, methods. The gateway may call what it calls, and nothing else."""
 _ALLOWED_CALLERS = {
-    f"{_SERVICE}.ServicesService": ["api-gateway", "operator"],
-    f"{_SERVICE}.TemplatesService": ["api-gateway", "operator"],
-    f"{_SERVICE}.ApiKeysService": ["api-gateway", "operator"],
-    f"{_SERVICE}.ApiKeyVerificationService": ["api-gateway"],
-    f"{_SERVICE}.UsersService": ["api-gateway", "operator"],
-    f"{_SERVICE}.ServiceSettingsService": ["api-gateway", "operator"],
-    f"{_SERVICE}.TemplateFoldersService": ["api-gateway", "operator"],
-    f"{_SERVICE}.SignInService": ["api-gateway"],
-    f"{_SERVICE}.InboundNumbersService": ["api-gateway", "operator"],
-    f"{_SERVICE}.OrganisationsService": ["api-gateway", "operator"],
-    f"{_SERVICE}.BrandingService": ["api-gateway", "operator"],
-    f"{_SERVICE}.ConfigFeedService": ["api-gateway", "notifications", "letters", "operator"],
+    f"notify.admin.v1.{service}/{method}": callers
+    for service, callers, methods in _CALLERS
+    for method in methods.split()
 }
 
 

@@ -70,7 +70,7 @@ def settings(fresh_database: FreshDatabase) -> Settings:
 @pytest.fixture
 def uow(settings: Settings) -> Iterator[UnitOfWork]:
     """The database of the test."""
-    made = bootstrap.unit_of_work(settings)
+    made = bootstrap.parts(settings).uow
     yield made
     made.engine.dispose()
 
@@ -210,6 +210,12 @@ class Admin:
 def admin(server: InProcessServer, uow: UnitOfWork) -> Admin:
     """What the gateway calls."""
     return Admin(server.channel("api-gateway"), uow)
+
+
+@pytest.fixture
+def operator(server: InProcessServer, uow: UnitOfWork) -> Admin:
+    """What an operator calls."""
+    return Admin(server.channel("operator"), uow)
 
 
 @pytest.fixture

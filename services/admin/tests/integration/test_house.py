@@ -53,14 +53,15 @@ def test_services_that_send_may_not_administer(
         assert caught.value.reason == "CALLER_NOT_ALLOWED"
 
 
-def test_services_that_send_may_follow_the_feed_and_providers_may_not(
+def test_who_keeps_configuration_may_follow_the_feed_and_others_may_not(
     server: InProcessServer, uow: UnitOfWork
 ) -> None:
-    for caller in ("notifications", "letters", "operator"):
+    for caller in ("notifications", "operator"):
         assert Admin(server.channel(caller), uow).cursor()
-    with pytest.raises(NotifyError) as caught:
-        Admin(server.channel("providers"), uow).cursor()
-    assert caught.value.reason == "CALLER_NOT_ALLOWED"
+    for caller in ("letters", "providers"):
+        with pytest.raises(NotifyError) as caught:
+            Admin(server.channel(caller), uow).cursor()
+        assert caught.value.reason == "CALLER_NOT_ALLOWED"
 
 
 def test_migrations_make_what_the_models_say(fresh_database: FreshDatabase, database_server: str) -> None:

@@ -16,8 +16,8 @@ def add(admin: Admin, service_id: str, user_id: str) -> None:
     admin.users.AddMember(pb.AddMemberRequest(service_id=service_id, user_id=user_id))
 
 
-def remove(admin: Admin, service_id: str, user_id: str) -> None:
-    admin.users.RemoveMember(pb.RemoveMemberRequest(service_id=service_id, user_id=user_id))
+def remove(operator: Admin, service_id: str, user_id: str) -> None:
+    operator.users.RemoveMember(pb.RemoveMemberRequest(service_id=service_id, user_id=user_id))
 
 
 def test_creates_and_returns(admin: Admin) -> None:
@@ -61,7 +61,9 @@ def test_unknown_user_is_not_found(admin: Admin, unknown: str) -> None:
     assert caught.value.reason == "USER_NOT_FOUND"
 
 
-def test_members_come_and_go_and_each_change_is_told_once(admin: Admin, unknown: str) -> None:
+def test_members_come_and_go_and_each_change_is_told_once(
+    admin: Admin, operator: Admin, unknown: str
+) -> None:
     service = admin.make_service()
     ann = admin.make_user("Ann", "ann@example.gov.uk")
     bob = admin.make_user("Bob", "bob@example.gov.uk")
@@ -69,15 +71,15 @@ def test_members_come_and_go_and_each_change_is_told_once(admin: Admin, unknown:
     for user_id in (bob, ann, ann):
         add(admin, service.id, user_id)
     assert members(admin, service.id) == ["Ann", "Bob"]
-    remove(admin, service.id, bob)
-    remove(admin, service.id, bob)
+    remove(operator, service.id, bob)
+    remove(operator, service.id, bob)
     assert members(admin, service.id) == ["Ann"]
     marker = admin.make_service("Marker")
     changes = admin.wait_for_changes(cursor, 4)
     assert changes == [("KIND_SERVICE", service.id, "")] * 3 + [("KIND_SERVICE", marker.id, "")]
     for call in (
         lambda: add(admin, unknown, ann),
-        lambda: remove(admin, unknown, ann),
+        lambda: remove(operator, unknown, ann),
         lambda: members(admin, unknown),
     ):
         with pytest.raises(NotifyError) as caught:

@@ -84,7 +84,7 @@ class AdminService:
             tls_key_file=files.key,
         )
         self.before_call = lambda method, request: None
-        self.uow = bootstrap.unit_of_work(self._settings)
+        self.uow = bootstrap.parts(self._settings).uow
         self._server = InProcessServer(
             "admin",
             map(self._watched, bootstrap.registrations(self._settings, self.uow)),
