@@ -196,6 +196,10 @@ HANG_SECONDS ?= 30
 drill-admin-hangs: setup ## what sends come to while admin hangs instead of dying (HANG_SECONDS=30)
 	@$(BIN)/python tests/load/drill_admin_hangs.py --seconds $(HANG_SECONDS)
 
+.PHONY: drill-silent-database
+drill-silent-database: setup ## how long sends fail after the database connections of notifications fell silent
+	@$(BIN)/python tests/load/drill_silent_database.py
+
 READER_ROWS ?= 1000000
 .PHONY: drill-readers
 drill-readers: setup ## readers of a service with a million messages: does another tenant wait (READER_ROWS=1000000)

@@ -103,7 +103,8 @@ class ChildProcess:
         self.name = name
         self.command = command
         self.log = log
-        self._environment = environment
+        self.environment = dict(environment)
+        """Variables that it is started with."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -117,7 +118,7 @@ class ChildProcess:
         with open(self.log, "ab", opener=_private) as output:
             self._process = subprocess.Popen(  # noqa: S603 - fixed commands of this package
                 self.command,
-                env=dict(self._environment),
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
