@@ -186,8 +186,89 @@ def hold(event: threading.Event) -> None:
     assert event.wait(SECONDS)
 
 
-def test_many_at_once_lose_and_double_nothing(runs: Runs) -> None:
-    gatherer: Gatherer[int, int] = Gatherer(runs, most_items=7, most_weight=10_000, weigh=lambda item: 1)
+def lingering(runs: Runs, seconds: float) -> Gatherer[int, int]:
+    return Gatherer(runs, most_items=5, most_weight=100, weigh=abs, linger_seconds=seconds)
+
+
+def shared(gatherer: Gatherer[int, int], runs: Runs, callers: int) -> None:
+    """A run that one leads alone, and one after it that is shared by `callers`."""
+    first = blocked(gatherer, runs)
+    others = []
+    for number in range(callers):
+        others.append(Caller(gatherer, [number + 2]))
+        waiting(gatherer, number + 1)
+    runs.gate.set()
+    for caller in (first, *others):
+        caller.end()
+    runs.batches.clear()
+
+
+def led(gatherer: Gatherer[int, int]) -> None:
+    """Return once somebody waits for those who are expected."""
+    until = threading.Event()
+    for _ in range(2000):
+        if gatherer._lingering is not None:
+            return
+        until.wait(0.01)
+    raise AssertionError("nobody lingers")
+
+
+def test_after_a_shared_run_the_next_waits_for_as_many(runs: Runs) -> None:
+    gatherer = lingering(runs, 1000)
+    shared(gatherer, runs, 3)
+    leader = Caller(gatherer, [7], timeout=None)
+    led(gatherer)
+    second = Caller(gatherer, [8])
+    waiting(gatherer, 1)
+    assert not runs.batches
+    third = Caller(gatherer, [9])
+    assert [leader.end(), second.end(), third.end()] == [[70], [80], [90]]
+    assert runs.batches == [[7, 8, 9]]
+
+
+def test_served_alone_waits_for_nobody_ever(runs: Runs) -> None:
+    gatherer = lingering(runs, 1000)
+    assert [gatherer.submit([number])[0] for number in range(3)] == [0, 10, 20]
+
+
+def test_who_does_not_come_is_waited_for_once(runs: Runs) -> None:
+    gatherer = lingering(runs, 0.2)
+    shared(gatherer, runs, 3)
+    assert gatherer.submit([7]) == [70]
+    gatherer._linger_seconds = 1000
+    assert gatherer.submit([8]) == [80]
+    assert gatherer.submit([9]) == [90]
+    assert runs.batches == [[7], [8], [9]]
+
+
+def test_half_of_one_s_time_is_kept_for_the_run(runs: Runs) -> None:
+    gatherer = lingering(runs, 1000)
+    shared(gatherer, runs, 3)
+    assert gatherer.submit([7], timeout=0.1) == [70]
+
+
+def test_one_who_is_ended_while_waiting_for_others_hands_on(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gatherer = lingering(runs, 1000)
+    shared(gatherer, runs, 3)
+
+    def end(entry: object, timeout: float | None) -> bool:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr("notify_common.gathering._Entry.wait", end)
+        with pytest.raises(SystemExit):
+            gatherer.submit([7])
+    assert gatherer.submit([8]) == [80]
+    assert runs.batches == [[8]]
+
+
+@pytest.mark.parametrize("linger_seconds", [0, 0.005])
+def test_many_at_once_lose_and_double_nothing(runs: Runs, linger_seconds: float) -> None:
+    gatherer: Gatherer[int, int] = Gatherer(
+        runs, most_items=7, most_weight=10_000, weigh=lambda item: 1, linger_seconds=linger_seconds
+    )
     callers = [Caller(gatherer, range(number, number + 3)) for number in range(0, 150, 3)]
     assert [item for caller in callers for item in caller.end()] == [item * 10 for item in range(150)]
     assert sorted(item for batch in runs.batches for item in batch) == list(range(150))

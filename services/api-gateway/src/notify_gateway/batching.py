@@ -27,6 +27,9 @@ _MOST_ITEMS: Final = 64
 _MOST_BYTES: Final = 1024 * 1024
 _LARGE_BYTES: Final = 64 * 1024
 """A message from this size on has a call of its own, for which no other waits."""
+_LINGER_SECONDS: Final = 0.01
+"""About what a client takes from one answer to its next request. A call costs ten times what each message in
+it does, so those who came together are waited for."""
 _WAY_BACK_SECONDS: Final = 0.02
 _LEAST_SECONDS: Final = 0.25
 """A message with less time than that goes into no call: as a call ends when the time of the first of its
@@ -54,8 +57,9 @@ Outcome = Message | NotifyError
 class SendBatcher:
     """Accepts messages through notifications. Safe to share between threads; made once a process.
 
-    Whoever comes while a call is under way goes into the next one, and one alone waits for nobody. Each
-    message keeps its own request id, trace, time and result.
+    Whoever comes while a call is under way goes into the next one, and one alone waits for nobody; after a
+    shared call those who shared it are waited for, for a moment. Each message keeps its own request id,
+    trace, time and result.
 
     Where a call's outcome is not known (no answer in time, the connection broke), the message is asked for
     once more under the same id, which accepts nothing twice, so that a client is not told that the service is
@@ -66,7 +70,11 @@ class SendBatcher:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._gatherer: Gatherer[_Outgoing, Outcome] = Gatherer(
-            self._call, most_items=_MOST_ITEMS, most_weight=_MOST_BYTES, weigh=lambda one: one.size
+            self._call,
+            most_items=_MOST_ITEMS,
+            most_weight=_MOST_BYTES,
+            weigh=lambda one: one.size,
+            linger_seconds=_LINGER_SECONDS,
         )
         self._silent = False
         self._trying = threading.Lock()

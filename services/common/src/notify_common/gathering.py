@@ -38,10 +38,13 @@ class _Entry(Generic[T, R]):
 class Gatherer(Generic[T, R]):
     """Runs a function for many callers at once. Safe to share between threads.
 
-    Whoever arrives while a run is under way goes into the next one, and one alone waits for nobody: there is
-    no timer. The first of those who wait runs it for all, on its own thread, and then hands on to the first
-    of those who came meanwhile; so nobody works on once its own result is known, and no thread is kept for
-    it.
+    Whoever arrives while a run is under way goes into the next one. The first of those who wait runs it for
+    all, on its own thread, and then hands on to the first of those who came meanwhile; so nobody works on
+    once its own result is known, and no thread is kept for it.
+
+    One alone waits for nobody. But callers that make one request after another come back together: where a
+    run was shared, the next one may linger until as many callers are there again. Without that, the first to
+    come back would run alone and the rest in the run after it, for ever.
 
     Args:
         run: takes items and returns as many results, in the same order. What it raises, all whose items it
@@ -49,6 +52,7 @@ class Gatherer(Generic[T, R]):
         most_items: in one run. What one caller brings is never divided, and may be more.
         most_weight: of the items of one run together; likewise.
         weigh: weight of an item, such as its size in bytes.
+        linger_seconds: how long after the end of a shared run the next one may wait for its callers.
     """
 
     def __init__(
@@ -58,14 +62,19 @@ class Gatherer(Generic[T, R]):
         most_items: int,
         most_weight: int,
         weigh: Callable[[T], int],
+        linger_seconds: float = 0.0,
     ) -> None:
         self._run = run
         self._most_items = most_items
         self._most_weight = most_weight
         self._weigh = weigh
+        self._linger_seconds = linger_seconds
         self._lock: Final = threading.Lock()
         self._running = False
         self._waiting: deque[_Entry[T, R]] = deque()
+        self._expected = 1
+        self._expected_until = 0.0
+        self._lingering: _Entry[T, R] | None = None
 
     def submit(self, items: Sequence[T], timeout: float | None = None) -> Sequence[R]:
         """Run `items` together with those of others and return their results.
@@ -87,13 +96,14 @@ class Gatherer(Generic[T, R]):
                 self._running = True
             else:
                 self._waiting.append(entry)
+                self._end_lingering()
         if not leads:
             self._await_turn(entry, timeout)
         if entry.leads and until is not None and clock.monotonic() > until:
             self._hand_on()
             raise NotifyError("DEADLINE_EXCEEDED")
         if leads or entry.leads:
-            self._lead(entry)
+            self._lead(entry, until)
         if entry.error is not None:
             raise entry.error.with_traceback(None)
         assert entry.results is not None  # noqa: S101 - a run ends with results or an error
@@ -121,9 +131,10 @@ class Gatherer(Generic[T, R]):
                 self._hand_on()
             raise
 
-    def _lead(self, own: _Entry[T, R]) -> None:
+    def _lead(self, own: _Entry[T, R], until: float | None) -> None:
         entries = [own]
         try:
+            self._linger(own, until)
             with self._lock:
                 self._take(entries)
             results = self._run([item for entry in entries for item in entry.items])
@@ -140,9 +151,29 @@ class Gatherer(Generic[T, R]):
             if not isinstance(error, Exception):
                 raise
         finally:
-            self._hand_on()
             for entry in entries[1:]:
                 entry.wake()
+            self._hand_on(len(entries))
+
+    def _linger(self, own: _Entry[T, R], until: float | None) -> None:
+        """Wait for those who are expected, for at most half of the time that the caller has left."""
+        with self._lock:
+            now = clock.monotonic()
+            seconds = self._expected_until - now
+            if seconds <= 0 or len(self._waiting) + 1 >= self._expected:
+                return
+            self._lingering = own
+        if until is not None:
+            seconds = min(seconds, (until - now) / 2)
+        own.wait(seconds)
+        with self._lock:
+            self._lingering = None
+
+    def _end_lingering(self) -> None:
+        """Let the run begin if all who are expected are there."""
+        if self._lingering is not None and len(self._waiting) + 1 >= self._expected:
+            self._lingering.wake()
+            self._lingering = None
 
     def _take(self, entries: list[_Entry[T, R]]) -> None:
         """Add those who wait to the run, first come first, as far as there is room."""
@@ -156,9 +187,15 @@ class Gatherer(Generic[T, R]):
             following.taken = True
             entries.append(self._waiting.popleft())
 
-    def _hand_on(self) -> None:
-        """Let the first of those who wait lead the next run; the gatherer rests where there is none."""
+    def _hand_on(self, served: int = 1) -> None:
+        """Let the first of those who wait lead the next run; the gatherer rests where there is none.
+
+        `served` is the number of callers in the run that ended.
+        """
         with self._lock:
+            self._lingering = None
+            self._expected = min(served + len(self._waiting), self._most_items)
+            self._expected_until = clock.monotonic() + self._linger_seconds
             if not self._waiting:
                 self._running = False
                 return
