@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -12,11 +13,11 @@ from notify_common.errors import NotifyError
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_gateway.batching import SEND_SECONDS, SendBatcher
 from notify_gateway.middleware import SEND_BUDGET_SECONDS
-from notify_gateway.public.notifications import LISTS_AT_ONCE
+from notify_gateway.public.notifications import LISTS_AT_ONCE, LISTS_AT_ONCE_OF_A_SERVICE
 from notify_local.backing import wait_until
 from werkzeug.test import TestResponse
 
-from .conftest import Tenant
+from .conftest import Tenant, new_tenant
 from .neighbours import Neighbours
 
 TEMPLATE_ID = "f33517ff-2a88-4f6e-b855-c550268ce08a"
@@ -174,26 +175,54 @@ def test_a_message_without_time_goes_into_no_call(app: Flask, neighbours: Neighb
     assert neighbours.recorder.batches == []
 
 
-def test_readers_leave_threads_to_those_who_send(app: Flask, tenant: Tenant, neighbours: Neighbours) -> None:
+class Reader(threading.Thread):
+    """Reads a list on a thread of its own and keeps how it was answered."""
+
+    def __init__(self, app: Flask, tenant: Tenant) -> None:
+        super().__init__(daemon=True)
+        self._app, self._tenant, self._status = app, tenant, 0
+        self.start()
+
+    def run(self) -> None:
+        self._status = (
+            self._app.test_client()
+            .get("/v2/notifications", headers=self._tenant.headers("normal"))
+            .status_code
+        )
+
+    def end(self) -> int:
+        self.join(SECONDS)
+        return self._status
+
+
+def test_readers_leave_threads_to_those_who_send_and_places_to_other_readers(
+    app: Flask, tenant: Tenant, neighbours: Neighbours
+) -> None:
+    other, third = new_tenant(neighbours), new_tenant(neighbours)
     opened = neighbours.recorder.gates["ListNotifications"] = threading.Event()
-    answers: list[int] = []
-
-    def read() -> None:
-        response = app.test_client().get("/v2/notifications", headers=tenant.headers("normal"))
-        answers.append(response.status_code)
-
-    readers = [threading.Thread(target=read, daemon=True) for _ in range(LISTS_AT_ONCE)]
-    for reader in readers:
-        reader.start()
+    readers = [Reader(app, tenant) for _ in range(LISTS_AT_ONCE_OF_A_SERVICE)]
     try:
+        arrived(neighbours, "ListNotifications", LISTS_AT_ONCE_OF_A_SERVICE)
+        assert Reader(app, tenant).end() == 503
+        readers += [Reader(app, other) for _ in range(LISTS_AT_ONCE - LISTS_AT_ONCE_OF_A_SERVICE)]
         arrived(neighbours, "ListNotifications", LISTS_AT_ONCE)
-        read()
-        assert answers == [503]
+        assert Reader(app, third).end() == 503
         assert Sender(app, tenant).end().status_code == 201
     finally:
         opened.set()
-    for reader in readers:
-        reader.join(SECONDS)
-    assert answers == [503] + [200] * LISTS_AT_ONCE
-    read()
-    assert answers[-1] == 200
+    assert [reader.end() for reader in readers] == [200] * LISTS_AT_ONCE
+    assert [Reader(app, each).end() for each in (tenant, other, third)] == [200] * 3
+
+
+def test_a_list_too_many_is_refused_in_the_words_of_the_contract(
+    app: Flask, tenant: Tenant, neighbours: Neighbours
+) -> None:
+    neighbours.recorder.failures["ListNotifications"] = NotifyError(
+        "RATE_LIMITED",
+        metadata={"key_type": "team", "limit": "3000"},
+        retry_after=timedelta(seconds=1),
+    )
+    answer = app.test_client().get("/v2/notifications", headers=tenant.headers("team"))
+    message = "Exceeded rate limit for key type TEAM of 3000 requests per 60 seconds"
+    assert answer.json == {"errors": [{"error": "RateLimitError", "message": message}], "status_code": 429}
+    assert answer.headers["Retry-After"] == "1"

@@ -108,7 +108,8 @@ class Answers:
         if row.status >= 500:
             get_logger().error("request failed", route=route_of(request), reason=error.reason)
         response = self._shape(row.status, entries_of(error, row))
-        if row.status == 503:
+        # a daily limit says no time: it ends with the day
+        if row.status == 503 or (row.status == 429 and error.retry_after):
             wait = error.retry_after.total_seconds() if error.retry_after else _RETRY_AFTER_SECONDS
             response.headers["Retry-After"] = str(max(1, math.ceil(wait)))
         return response

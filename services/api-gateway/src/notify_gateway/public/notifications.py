@@ -2,7 +2,9 @@
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -31,6 +33,8 @@ LISTS_AT_ONCE: Final = 3
 """Lists that a process makes at the same time: fewer than it has threads, so that others can send meanwhile.
 More are refused at once, to come again a second later.
 """
+LISTS_AT_ONCE_OF_A_SERVICE: Final = 2
+"""How many of those are of one service, so that no service keeps all others from reading."""
 
 _FIRST_VALUE_ONLY: Final = ("reference", "older_than", "include_jobs")
 _ANSWERS: Final = V2.but(READING)
@@ -43,16 +47,12 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     """Return the routes that read notifications."""
     routes = v2.blueprint("notifications", authenticator, _ANSWERS)
 
-    lists = threading.BoundedSemaphore(LISTS_AT_ONCE)
+    lists = Places(LISTS_AT_ONCE, LISTS_AT_ONCE_OF_A_SERVICE)
 
     @routes.get("/v2/notifications")
     def list_notifications() -> Response:
-        if not lists.acquire(blocking=False):
-            raise NotifyError("OVERLOADED")
-        try:
+        with lists.taken(v2.caller().service.id):
             return _list(clients)
-        finally:
-            lists.release()
 
     @routes.get("/v2/notifications/<notification_id>")
     def get_notification(notification_id: str) -> Response:
@@ -65,6 +65,36 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
         return _pdf(clients, notification_id)
 
     return routes
+
+
+class Places:
+    """Places that are taken for a while, of which nobody has all.
+
+    Args:
+        most: in all.
+        most_each: of one owner.
+    """
+
+    def __init__(self, most: int, most_each: int) -> None:
+        self._most = most
+        self._most_each = most_each
+        self._lock = threading.Lock()
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def taken(self, owner: str) -> Iterator[None]:
+        """Hold a place inside the block. Raises NotifyError OVERLOADED at once where none is left."""
+        with self._lock:
+            if self._taken.total() >= self._most or self._taken[owner] >= self._most_each:
+                raise NotifyError("OVERLOADED")
+            self._taken[owner] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken[owner] -= 1
+                if not self._taken[owner]:
+                    del self._taken[owner]
 
 
 def _find(clients: Clients, notification_id: str) -> Notification:
