@@ -1,6 +1,7 @@
 """Receipts: repeated, reordered, early, of nobody; and the feed of delivery events (design.md §3.8)."""
 
 import json
+from random import Random
 from typing import Any
 
 import pytest
@@ -62,6 +63,16 @@ def test_a_repeated_receipt_without_a_time_changes_nothing(
     id = sent_through_mmg(house, mmg)
     assert [record(server, id, "2"), record(server, id, "2", time="soon")] == [True, False]
     assert house.kinds(id) == ["sent", "permanent-failure"]
+
+
+def test_a_status_of_any_length_and_script_is_stored_once(
+    house: House, mmg: FakeMmg, server: InProcessServer
+) -> None:
+    id = sent_through_mmg(house, mmg)
+    # four bytes each, and they don't compress: an entry of an index holds about 2,700 bytes
+    status = "".join(chr(Random(number).randrange(0x20000, 0x2A000)) for number in range(5_000))
+    assert record(server, id, status, status)
+    assert not record(server, id, status, status)
 
 
 def test_receipts_that_differ_are_all_news_in_the_order_they_came(
