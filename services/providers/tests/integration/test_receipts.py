@@ -70,7 +70,7 @@ def test_a_status_of_any_length_and_script_is_stored_once(
 ) -> None:
     id = sent_through_mmg(house, mmg)
     # four bytes each, and they don't compress: an entry of an index holds about 2,700 bytes
-    status = "".join(chr(Random(number).randrange(0x20000, 0x2A000)) for number in range(5_000))
+    status = "".join(chr(Random(number).randrange(0x20000, 0x2A000)) for number in range(2_000))
     assert record(server, id, status, status)
     assert not record(server, id, status, status)
 
