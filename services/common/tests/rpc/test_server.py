@@ -155,7 +155,7 @@ class TestGrpcurl:
         listed = grpcurl(port, "list")
         assert USERS in listed.stdout.split()
         assert "GetUserRequest" in grpcurl(port, "describe", USERS).stdout
-        called = grpcurl(port, f"{USERS}/GetUser", data='{"user_id": "x"}')
+        called = grpcurl(port, f"{USERS}/GetUser", data='{"user_id": "7c4c62fa-cc97-5ef8-89ee-c100c6ca6327"}')
         assert json.loads(called.stdout) == {}
         healthy = grpcurl(port, "grpc.health.v1.Health/Check")
         assert json.loads(healthy.stdout) == {"status": "SERVING"}
