@@ -17,6 +17,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from notify.admin.v1 import (
     api_keys_service_pb2,
     api_keys_service_pb2_grpc,
+    service_settings_service_pb2,
+    service_settings_service_pb2_grpc,
     services_service_pb2,
     services_service_pb2_grpc,
     templates_service_pb2,
@@ -26,6 +28,7 @@ from notify.admin.v1 import (
 )
 from notify.admin.v1.api_key_pb2 import ApiKey, VerificationKey
 from notify.admin.v1.service_pb2 import LetterContact, ReplyToAddress, Service, ServiceLimits
+from notify.admin.v1.service_setting_pb2 import DataRetention
 from notify.admin.v1.template_pb2 import Template
 from notify.admin.v1.user_pb2 import User
 from notify_admin import bootstrap
@@ -99,6 +102,7 @@ class AdminService:
         self._templates = templates_service_pb2_grpc.TemplatesServiceStub(channel)
         self._keys = api_keys_service_pb2_grpc.ApiKeysServiceStub(channel)
         self._users = users_service_pb2_grpc.UsersServiceStub(channel)
+        self._settings_of_services = service_settings_service_pb2_grpc.ServiceSettingsServiceStub(channel)
         return self
 
     def __exit__(
@@ -154,6 +158,13 @@ class AdminService:
             service=Service(id=service_id, **fields), update_mask=FieldMask(paths=list(fields))
         )
         self._services.UpdateService(request)
+
+    def set_retention(self, service_id: str, channel: Channel, days: int) -> None:
+        """Set for how many days a channel's messages are kept."""
+        kept = DataRetention(service_id=service_id, channel=to_proto(channel), days=days)
+        self._settings_of_services.CreateDataRetention(
+            service_settings_service_pb2.CreateDataRetentionRequest(request_id=new_id(), data_retention=kept)
+        )
 
     def archive_service(self, service_id: str) -> None:
         """Archive a service with what belongs to it."""
