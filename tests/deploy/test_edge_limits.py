@@ -21,7 +21,7 @@ from notify_local.backing import ChildProcess, free_ports, wait_until
 
 from tests.harness.owed_bodies import OwedBodies, allow_many_connections, answer_seconds
 
-pytestmark = pytest.mark.xdist_group("edge")
+pytestmark = pytest.mark.xdist_group("house")
 
 NEVER = float("inf")
 
