@@ -40,11 +40,13 @@ CALLERS: dict[str, list[str]] = {
 
 
 def methods() -> Iterator[MethodDescriptor]:
-    """Every method below `notify`."""
+    """Every method below `notify` that somebody may call."""
     for module in pkgutil.walk_packages(notify.__path__, "notify."):
         if module.name.endswith("_service_pb2"):
             for service in importlib.import_module(module.name).DESCRIPTOR.services_by_name.values():
-                yield from service.methods
+                for method in service.methods:
+                    if CALLERS.get(f"{service.full_name}/{method.name}") != []:
+                        yield method
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,12 @@ def fill(message: Message, filling: Filling) -> None:
     """Fills every field, messages within messages too; of a choice, the last one stays."""
     for field in message.DESCRIPTOR.fields:
         kind = field.message_type
+        if field.name == "origin_request_id":
+            continue  # logged as it stands, like that of a header
         if kind is not None and kind.full_name == "google.protobuf.Timestamp":
             getattr(message, field.name).seconds = filling.seconds
+        elif kind is not None and kind.GetOptions().map_entry:
+            getattr(message, field.name)[filling.text] = filling.text
         elif kind is not None:
             inner = getattr(message, field.name)
             fill(inner.add() if field.is_repeated else inner, filling)
@@ -166,9 +172,11 @@ def test_garbage_is_told_which_fields_are_at_fault(house: House, method: MethodD
     request = GetMessageClass(method.input_type)()
     fill(request, GARBAGE)
     error = ask(house, method, request)
+    if method.name == "BatchSend":
+        return  # each of its messages is answered on its own
     assert error is not None
-    if error.reason == "PROVIDER_NOT_FOUND":
-        return  # any text may be a provider's name
+    if error.reason in ("PROVIDER_NOT_FOUND", "USER_NOT_FOUND"):
+        return  # any text may be a provider's name, or what somebody takes for an email address
     assert error.code is Code.INVALID_ARGUMENT
     assert error.violations
     assert WORD not in f"{error.message} {error.violations} {error.metadata}"
