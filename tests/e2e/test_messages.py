@@ -295,7 +295,7 @@ def test_one_trace_follows_a_message_from_the_request_to_the_provider_call(house
     assert answer.status_code == 201
     wanted = {
         ("api-gateway", "POST /v2/notifications/sms"),
-        ("notifications", "notify.notifications.v1.NotificationsService/SendSms"),
+        ("notifications", "notify.notifications.v1.NotificationsService/BatchSend"),
         ("providers", "provider call"),
     }
     assert eventually(lambda: wanted <= house.collector.spans(trace_id), SECONDS)
@@ -315,12 +315,11 @@ def test_one_request_id_follows_a_message_through_the_house(house: House) -> Non
     request_id = kept[0][0]
     assert request_id not in ("", theirs)
     logged = [
-        (line["method"], line["service_id"], line["notification_id"])
+        (line["event"], line["service_id"], line["notification_id"])
         for line in log_lines(house.stack.folder, "notifications")
         if line.get("request_id") == request_id
     ]
-    method = "/notify.notifications.v1.NotificationsService/SendSms"
-    assert logged == [(method, house.seeded.service_id, notification_id)]
+    assert logged == [("message accepted", house.seeded.service_id, notification_id)]
 
 
 def test_the_same_idempotency_key_at_once_makes_one_message(house: House) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypedDict
@@ -60,7 +60,6 @@ _RETRY_METADATA: Final = "grpc-previous-rpc-attempts"
 _BATCH_SEND: Final = f"{SERVICE}/BatchSend"
 _DOMAIN: Final = "notifications.notify"
 _STATES = notification_pb2.Notification.State
-_NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +99,20 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         response = pb.BatchSendResponse()
         commands: list[SendCommand] = []
         places: list[tuple[pb.SendResult, _Received]] = []
-        for item in request.items:
-            received = _enter_item(item, caller_deadline, retried)
-            result = response.results.add()
-            try:
-                commands.append(_item_command(item, received))
-            except NotifyError as error:
-                _refuse(result, error)
-            else:
-                places.append((result, received))
-        answers = send_messages(self._sending, commands, LARGEST_CONTENT_BYTES) if commands else []
-        for (result, received), command, answer in zip(places, commands, answers, strict=True):
-            current.enter(received.request_id, received.traceparent, "api", received.deadline)
-            _answer(result, command, answer)
+        with ExitStack() as spans:
+            for item in request.items:
+                received = _enter_item(item, caller_deadline, retried, spans)
+                result = response.results.add()
+                try:
+                    commands.append(_item_command(item, received))
+                except NotifyError as error:
+                    _refuse(result, error)
+                else:
+                    places.append((result, received))
+            answers = send_messages(self._sending, commands, LARGEST_CONTENT_BYTES) if commands else []
+            for (result, received), command, answer in zip(places, commands, answers, strict=True):
+                current.enter(received.request_id, received.traceparent, "api", received.deadline)
+                _answer(result, command, answer)
         return response
 
     def _send_one(
@@ -284,13 +284,17 @@ _CONVERTERS: Final[dict[str, Callable[[Checker, Any, _Received], SendCommand]]] 
 }
 
 
-def _enter_item(item: pb.SendItem, caller_deadline: float | None, retried: bool) -> _Received:
-    """Make an item's request the current one of this thread."""
+def _enter_item(
+    item: pb.SendItem, caller_deadline: float | None, retried: bool, spans: ExitStack
+) -> _Received:
+    """Make an item's request the current one of this thread, with a span in its own trace."""
     deadline = caller_deadline
     if item.HasField("time_left"):
         own = clock.monotonic() + item.time_left.ToTimedelta().total_seconds()
         deadline = own if deadline is None else min(own, deadline)
     current.enter(item.origin_request_id, item.traceparent, "api", deadline)
+    if tracing.is_recording():
+        spans.enter_context(tracing.span(_BATCH_SEND, SpanKind.SERVER))
     is_repeat = retried or item.is_repeat
     return _Received(current.request_id.get(), current.traceparent.get(), deadline, is_repeat)
 
@@ -302,10 +306,7 @@ def _item_command(item: pb.SendItem, received: _Received) -> SendCommand:
         if kind is None:
             check.fail("request", "is required")
         else:
-            with (
-                tracing.span(f"{SERVICE}/BatchSend", SpanKind.SERVER) if tracing.is_recording() else _NOTHING
-            ):
-                return _CONVERTERS[kind](check, getattr(item, kind), received)
+            return _CONVERTERS[kind](check, getattr(item, kind), received)
     raise AssertionError("an item without a request is refused")
 
 
