@@ -23,7 +23,7 @@ class ProtocFailed(Exception):
 
 
 def build(out: Path = DEFAULT_OUT) -> int:
-    """Compiles every proto below `protos/notify` into `out` and returns how many there were.
+    """Compile every proto below `protos/notify` into `out` and return how many there were.
 
     The finished tree takes the old one's place by renames, so that an import hardly ever meets half a build.
     Raises ProtocFailed.
@@ -63,7 +63,7 @@ def _copy_service_configs(target: Path) -> None:
 
 
 def main() -> int:
-    """Command line entry; returns the exit status."""
+    """Command line entry; return the exit status."""
     parser = argparse.ArgumentParser(description="Build the notify.* stubs from the .proto files.")
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder to write notify/ into")
     try:

@@ -57,19 +57,19 @@ class _Reporter:
             self._bar.stop()
 
     def step(self, text: str) -> None:
-        """Says what is being done now."""
+        """Say what is being done now."""
         if self._bar and self._task is not None:
             self._bar.update(self._task, advance=1, description=text)
         else:
             console.print(f"starting {text}")
 
     def waiting(self, text: str) -> None:
-        """Says what takes long to start."""
+        """Say what takes long to start."""
         console.print(f"still waiting for {text}", markup=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Starts everything, sends the demo messages and stays until it is told to stop."""
+    """Start everything, send the demo messages and stay until it is told to stop."""
     run_folder = arguments.run_folder.resolve()
     stack = Stack(Options(run_folder, port=arguments.port, with_edge=True))
     other = stack.ledger.running_stack()
@@ -164,7 +164,7 @@ The platform is up, {seconds:.0f} s after the start.
 
 
 def demo(arguments: argparse.Namespace) -> int:
-    """Sends the demo messages through a platform that runs."""
+    """Send the demo messages through a platform that runs."""
     try:
         demo_file = DemoFile.read(arguments.run_folder)
         send_demo_messages(demo_file, lambda text: console.print(f"  {text}"))
@@ -176,7 +176,7 @@ def demo(arguments: argparse.Namespace) -> int:
 
 
 def rpc(arguments: argparse.Namespace) -> int:
-    """Calls one method with grpcurl and the operator's certificate; `list` and `describe` work too."""
+    """Call one method with grpcurl and the operator's certificate; `list` and `describe` work too."""
     try:
         content = DemoFile.read(arguments.run_folder).content
     except DemoFailed as error:
@@ -217,7 +217,7 @@ def _context_of(call: str) -> str:
 
 
 def template(arguments: argparse.Namespace) -> int:
-    """Makes a template of the demo service and says how to send with it."""
+    """Make a template of the demo service and say how to send with it."""
     try:
         demo_file = DemoFile.read(arguments.run_folder)
         template_id = make_template(
@@ -242,7 +242,7 @@ def template(arguments: argparse.Namespace) -> int:
 
 
 def certs(arguments: argparse.Namespace) -> int:
-    """Makes the certificates that are missing."""
+    """Make the certificates that are missing."""
     for name, certificate in ensure_certificates(arguments.run_folder / "certs", CERTIFICATE_NAMES).items():
         console.print(f"{name}: {certificate.cert}")
     return 0
@@ -255,7 +255,7 @@ def _port(text: str) -> int:
 
 
 def main() -> int:
-    """Command line entry; returns the exit status."""
+    """Command line entry; return the exit status."""
     parser = argparse.ArgumentParser(prog="notify_local", description=__doc__)
     parser.add_argument(
         "--run-folder", type=Path, default=DEFAULT_RUN_FOLDER, help="state, logs, certificates"

@@ -47,14 +47,14 @@ class BackingServer(Protocol):
         """Its process id; None while it is not started."""
 
     def start(self) -> None:
-        """Starts it and returns once it answers. Raises StartFailed."""
+        """Start it and return once it answers. Raises StartFailed."""
 
     def stop(self) -> None:
-        """Stops it and returns once it is gone; stopping twice is no error."""
+        """Stop it and return once it is gone; stopping twice is no error."""
 
 
 def free_ports(count: int, first: int | None = None) -> list[int]:
-    """Returns `count` different TCP ports of 127.0.0.1 that nothing listens on, counting up from `first`.
+    """Return `count` different TCP ports of 127.0.0.1 that nothing listens on, counting up from `first`.
 
     Without `first` the search starts at a random port below the kernel's ephemeral range (32768), where no
     outgoing connection can take one of them in between.
@@ -69,7 +69,7 @@ def free_ports(count: int, first: int | None = None) -> list[int]:
 
 
 def port_is_free(port: int) -> bool:
-    """Tells whether 127.0.0.1:`port` can be listened on."""
+    """Tell whether 127.0.0.1:`port` can be listened on."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -80,7 +80,7 @@ def port_is_free(port: int) -> bool:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, interval: float = 0.05) -> bool:
-    """Asks `condition` until it holds or `seconds` have passed; returns whether it held."""
+    """Ask `condition` until it holds or `seconds` have passed; return whether it held."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -113,7 +113,7 @@ class ChildProcess:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Starts it; returns at once."""
+        """Start it; return at once."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with open(self.log, "ab", opener=_private) as output:
             self._process = subprocess.Popen(  # noqa: S603 - fixed commands of this package
@@ -127,20 +127,20 @@ class ChildProcess:
             )
 
     def alive(self) -> bool:
-        """Tells whether it runs."""
+        """Tell whether it runs."""
         return self._process is not None and self._process.poll() is None
 
     def exit_status(self) -> int | None:
-        """Its exit status, negative for a signal; None while it runs or before it was started."""
+        """Return its exit status, negative for a signal; None while it runs or before it was started."""
         return self._process.poll() if self._process else None
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends a signal, if it runs."""
+        """Send a signal, if it runs."""
         if self._process is not None and self.alive():
             self._process.send_signal(number)
 
     def wait(self, seconds: float) -> bool:
-        """Waits for its end; returns whether it came."""
+        """Wait for its end; return whether it came."""
         if self._process is None:
             return True
         try:
@@ -150,7 +150,7 @@ class ChildProcess:
         return True
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """Asks it to end, and ends what is left of its session after `seconds`."""
+        """Ask it to end, and end what is left of its session after `seconds`."""
         if self._process is None:
             return
         self.signal(signal.SIGTERM)
@@ -158,7 +158,7 @@ class ChildProcess:
             self.kill()
 
     def kill(self) -> None:
-        """Ends it and the processes it made, without asking."""
+        """End it and the processes it made, without asking."""
         if self._process is None:
             return
         try:
@@ -168,7 +168,7 @@ class ChildProcess:
         self._process.wait(STOP_SECONDS)
 
     def wait_for_success(self, seconds: float = 120.0) -> None:
-        """Waits for its own end. Raises StartFailed unless that is status 0 within `seconds`."""
+        """Wait for its own end. Raises StartFailed unless that is status 0 within `seconds`."""
         if not self.wait(seconds):
             self.kill()
             raise StartFailed(f"{self.name} did not end within {seconds:.0f} s; its log is {self.log}")
@@ -176,7 +176,7 @@ class ChildProcess:
             raise StartFailed(f"{self.name} ended with status {self.exit_status()}:\n{self.last_lines()}")
 
     def last_lines(self, count: int = 15) -> str:
-        """The end of its log."""
+        """Return the end of its log."""
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])

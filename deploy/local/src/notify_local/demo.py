@@ -39,7 +39,7 @@ class DemoFile:
 
     @classmethod
     def read(cls, run_folder: Path) -> "DemoFile":
-        """Reads the file. Raises DemoFailed where no stack runs."""
+        """Read the file. Raises DemoFailed where no stack runs."""
         path = demo_path(run_folder)
         try:
             return cls(json.loads(path.read_text()))
@@ -47,7 +47,7 @@ class DemoFile:
             raise DemoFailed(f"{path} is not there: start the platform first, with `make run`") from error
 
     def write(self, run_folder: Path) -> None:
-        """Writes the file, whole at once and for its owner alone: it holds keys."""
+        """Write the file, whole at once and for its owner alone: it holds keys."""
         path = demo_path(run_folder)
         partial = path.with_suffix(".partial")
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -55,24 +55,24 @@ class DemoFile:
         partial.replace(path)
 
     def channel(self, context: str) -> grpc.Channel:
-        """A channel to a context with the operator's certificate; close it after use."""
+        """Return a channel to a context with the operator's certificate; close it after use."""
         certs = {name: Path(path).read_bytes() for name, path in self.content["certs"].items()}
         credentials = grpc.ssl_channel_credentials(certs["ca"], certs["key"], certs["cert"])
         return grpc.secure_channel(self.content["grpc"][context], credentials)
 
 
 def details(error: grpc.RpcError) -> str:
-    """What a failed call says, in its own words."""
+    """Return what a failed call says, in its own words."""
     return str(error.details()) if isinstance(error, grpc.Call) else str(error)
 
 
 def demo_path(run_folder: Path) -> Path:
-    """Where the demo file of a stack is."""
+    """Return where the demo file of a stack is."""
     return run_folder / "demo.json"
 
 
 def send_demo_messages(demo: DemoFile, tell: Callable[[str], None]) -> dict[str, str]:
-    """Sends the three messages, waits until each is delivered, and returns channel -> notification id.
+    """Send the three messages, wait until each is delivered, and return channel -> notification id.
 
     The letter needs a print run, which is started by hand here, as an operator would. Raises DemoFailed.
     """

@@ -21,7 +21,7 @@ def write_config(
     burst: int = 50_000,
     request_seconds: int = 30,
 ) -> Path:
-    """Writes the configuration with its addresses and limits filled in to `path`, and returns that.
+    """Write the configuration with its addresses and limits filled in to `path`, and return that.
 
     `requests_per_second` and `burst` are of one address: on one machine everybody has the same. A request has
     to arrive within `request_seconds`.
@@ -41,7 +41,7 @@ def write_config(
 
 
 def command(config: Path) -> list[str]:
-    """The command that runs the edge."""
+    """Return the command that runs the edge."""
     envoy = Path(sysconfig.get_path("scripts")) / "envoy"
     return [
         str(envoy),

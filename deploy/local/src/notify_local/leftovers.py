@@ -21,25 +21,25 @@ class Ledger:
         self._entries: dict[int, float] = {}
 
     def add(self, pid: int) -> None:
-        """Writes a process down."""
+        """Write a process down."""
         with contextlib.suppress(psutil.NoSuchProcess):
             self._entries[pid] = psutil.Process(pid).create_time()
         self._save()
 
     def clear(self) -> None:
-        """Strikes all out."""
+        """Strike all out."""
         self._entries = {}
         self._save()
 
     def running_stack(self) -> int | None:
-        """Id of a stack that runs from this folder now, if it is not this process."""
+        """Return the id of a stack that runs from this folder now, if it is not this process."""
         owner, _ = self._read()
         if owner is not None and owner[0] != os.getpid() and _runs(*owner):
             return owner[0]
         return None
 
     def end_leftovers(self) -> int:
-        """Ends what a dead stack left behind, and returns how many processes that were."""
+        """End what a dead stack left behind, and return how many processes that were."""
         _, entries = self._read()
         left = [psutil.Process(pid) for pid, started in entries if _runs(pid, started)]
         for process in left:

@@ -86,12 +86,12 @@ class Seeded:
 
 
 def fixed_id(name: str) -> str:
-    """The UUID under which the seed knows `name`."""
+    """Return the UUID under which the seed knows `name`."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:notify:local-stack:{name}"))
 
 
 def seed(stack: Stack, service_name: str = "Demo service") -> Seeded:
-    """Makes the demo service and all that belongs to it, or finds it. Raises grpc.RpcError."""
+    """Make the demo service and all that belongs to it, or find it. Raises grpc.RpcError."""
     with stack.operator_channel(stack.grpc_targets["admin"]) as channel:
         user_id = fixed_id("user")
         users_service_pb2_grpc.UsersServiceStub(channel).CreateUser(
@@ -159,7 +159,7 @@ def seed(stack: Stack, service_name: str = "Demo service") -> Seeded:
 
 
 def make_template(demo: DemoFile, channel: str, name: str, subject: str, content: str) -> str:
-    """Makes a template of the demo service and returns its id.
+    """Make a template of the demo service and return its id.
 
     Raises ValueError for an email or letter without a subject, grpc.RpcError for what admin refuses.
     """

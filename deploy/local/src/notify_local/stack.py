@@ -100,7 +100,7 @@ class Stack:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, progress: Progress = lambda text: None, waiting: Progress = lambda text: None) -> None:
-        """Starts everything in order and returns when all is ready.
+        """Start everything in order and return when all is ready.
 
         `progress` is told each step as it begins, `waiting` what takes long, every 15 s until it is there.
 
@@ -219,7 +219,7 @@ class Stack:
             self._add("edge", edge.command(config), os.environ, lambda: _http_answers(self.port))
 
     def stop(self, progress: Progress = lambda text: None) -> None:
-        """Stops everything that was started, last one first; stopping twice is no error."""
+        """Stop everything that was started, last one first; stopping twice is no error."""
         for name, process in reversed(self.processes.items()):
             progress(name)
             process.signal(signal.SIGTERM)
@@ -232,15 +232,15 @@ class Stack:
         self.ledger.clear()
 
     def kill(self, name: str) -> None:
-        """Ends one process at once, as `kill -9` does."""
+        """End one process at once, as `kill -9` does."""
         self.processes[name].kill()
 
     def restart(self, name: str) -> None:
-        """Starts a process that has ended, and returns when it is ready. Raises StartFailed."""
+        """Start a process that has ended, and return when it is ready. Raises StartFailed."""
         self._start_together([name])
 
     def ended(self) -> list[str]:
-        """Names of the processes that should run and do not."""
+        """Return the names of the processes that should run and do not."""
         return [name for name, process in self.processes.items() if not process.alive()]
 
     def _start_together(self, names: Sequence[str], waiting: Progress = lambda text: None) -> None:
@@ -328,7 +328,7 @@ class Stack:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     def operator_channel(self, address: str) -> grpc.Channel:
-        """A channel to `address` with the operator's certificate; close it after use."""
+        """Return a channel to `address` with the operator's certificate; close it after use."""
         certificate = self.certificates["operator"]
         credentials = grpc.ssl_channel_credentials(
             certificate.ca.read_bytes(), certificate.key.read_bytes(), certificate.cert.read_bytes()
