@@ -16,24 +16,24 @@ from notify_admin.usecases.seed import seed_platform
 
 
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
-    """Serves the gRPC services until told to stop."""
+    """Serve the gRPC services until told to stop."""
     parts = bootstrap.parts(settings)
     process.serve(parts, bootstrap.registrations(settings, parts.uow), stop)
 
 
 def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
-    """Brings the database to the newest schema."""
+    """Bring the database to the newest schema."""
     migrations.migrate("notify_admin", settings.database_url.get_secret_value(), settings.app_role)
 
 
 def seed(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
-    """Makes the platform's own service, or what is missing of it."""
+    """Make the platform's own service, or what is missing of it."""
     made = seed_platform(bootstrap.parts(settings).uow, settings.platform_email_address)
     get_logger().info("seeded", count=made)
 
 
 def rotate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
-    """Encrypts the secrets of all API keys with the first of the encryption keys."""
+    """Encrypt the secrets of all API keys with the first of the encryption keys."""
     count = rotate_secrets(bootstrap.parts(settings).uow, settings.secret_box())
     get_logger().info("secrets rotated", count=count)
 

@@ -68,12 +68,14 @@ class Parts(process.Parts[Settings]):
 
 
 def parts(settings: Settings) -> Parts:
-    """Parts of a process: a connection for each thread that serves calls, and one for the health check."""
+    """Return the parts of a process: a connection for each thread that serves calls, and one for the health
+    check.
+    """
     return Parts(settings, connections=settings.grpc_threads + 1)
 
 
 def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
-    """The gRPC services of this context, each method a use case or a declaration."""
+    """Return the gRPC services of this context, each method a use case or a declaration."""
     pager = Pager(settings.page_token_secret.get_secret_value().encode())
     box = settings.secret_box()
     hasher = PasswordHasher(settings.password_pepper.get_secret_value().encode())

@@ -81,5 +81,5 @@ class Settings(DatabaseSettings):
         return self
 
     def secret_box(self) -> SecretBox:
-        """What encrypts the secrets of API keys."""
+        """Return what encrypts the secrets of API keys."""
         return SecretBox(self.api_key_encryption_keys.get_secret_value().split())

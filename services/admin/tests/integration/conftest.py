@@ -39,12 +39,12 @@ WAIT_SECONDS = 20.0
 
 
 def new_id() -> str:
-    """A UUID as requests carry them."""
+    """Return a UUID as requests carry them."""
     return str(uuid7())
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    """Waits until a condition holds."""
+    """Wait until a condition holds."""
     pause = threading.Event()
     for _ in range(int(WAIT_SECONDS / 0.01)):
         if condition():
@@ -55,7 +55,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def settings(fresh_database: FreshDatabase) -> Settings:
-    """Settings over an empty database, as the app role."""
+    """Provide settings over an empty database, as the app role."""
     files = certificates()["admin"]
     return Settings(
         database_url=SecretStr(fresh_database("notify_admin")),
@@ -69,7 +69,7 @@ def settings(fresh_database: FreshDatabase) -> Settings:
 
 @pytest.fixture
 def uow(settings: Settings) -> Iterator[UnitOfWork]:
-    """The database of the test."""
+    """Provide the database of the test."""
     made = bootstrap.parts(settings).uow
     yield made
     made.engine.dispose()
@@ -77,7 +77,9 @@ def uow(settings: Settings) -> Iterator[UnitOfWork]:
 
 @pytest.fixture
 def server(settings: Settings, uow: UnitOfWork) -> Iterator[InProcessServer]:
-    """All gRPC services of the context on a unix socket, with TLS, every interceptor and the allow-lists."""
+    """Provide all gRPC services of the context on a unix socket, with TLS, every interceptor and the
+    allow-lists.
+    """
     allowed = settings.allowed_callers
     with InProcessServer("admin", bootstrap.registrations(settings, uow), allowed_callers=allowed) as running:
         yield running
@@ -99,35 +101,35 @@ class Admin:
     def make_user(
         self, name: str = "Ann", email_address: str = "ann@example.gov.uk", mobile: str = ""
     ) -> str:
-        """A user; returns the id."""
+        """Create a user; return the id."""
         user = user_pb2.User(name=name, email_address=email_address, mobile_number=mobile)
         request = users_service_pb2.CreateUserRequest(request_id=new_id(), user=user)
         answer: str = self.users.CreateUser(request).user.id
         return answer
 
     def make_service(self, name: str = "Fishing licences", **fields: Any) -> service_pb2.Service:
-        """A service."""
+        """Return a service."""
         service = service_pb2.Service(name=name, **fields)
         request = services_service_pb2.CreateServiceRequest(request_id=new_id(), service=service)
         answer: service_pb2.Service = self.services.CreateService(request).service
         return answer
 
     def get_service(self, service_id: str) -> service_pb2.Service:
-        """A service as it is now."""
+        """Return a service as it is now."""
         answer: service_pb2.Service = self.services.GetService(
             services_service_pb2.GetServiceRequest(service_id=service_id)
         ).service
         return answer
 
     def update_service(self, service: service_pb2.Service, *paths: str) -> service_pb2.Service:
-        """Sends some fields of a service."""
+        """Send some fields of a service."""
         request = services_service_pb2.UpdateServiceRequest(service=service)
         request.update_mask.paths.extend(paths)
         answer: service_pb2.Service = self.services.UpdateService(request).service
         return answer
 
     def make_template(self, service: str, user_id: str, /, **fields: Any) -> template_pb2.Template:
-        """A template; a text unless the fields say otherwise."""
+        """Return a template; a text unless the fields say otherwise."""
         values: dict[str, Any] = {
             "name": "Reminder",
             "channel": common_pb2.CHANNEL_SMS,
@@ -141,7 +143,7 @@ class Admin:
         return answer
 
     def get_template(self, template: template_pb2.Template, version: int = 0) -> template_pb2.Template:
-        """A template as it is at a version."""
+        """Return a template as it is at a version."""
         answer: template_pb2.Template = self.templates.GetTemplate(
             templates_service_pb2.GetTemplateRequest(
                 service_id=template.service_id, template_id=template.id, version=version
@@ -152,7 +154,7 @@ class Admin:
     def update_template(
         self, template: template_pb2.Template, user_id: str, *paths: str
     ) -> template_pb2.Template:
-        """Sends some fields of a template."""
+        """Send some fields of a template."""
         request = templates_service_pb2.UpdateTemplateRequest(template=template, updated_by_id=user_id)
         request.update_mask.paths.extend(paths)
         answer: template_pb2.Template = self.templates.UpdateTemplate(request).template
@@ -161,7 +163,7 @@ class Admin:
     def make_key(
         self, service_id: str, user_id: str, name: str = "live", key_type: Any = common_pb2.KEY_TYPE_NORMAL
     ) -> api_keys_service_pb2.CreateApiKeyResponse:
-        """A key with its secret."""
+        """Return a key with its secret."""
         api_key = api_key_pb2.ApiKey(
             service_id=service_id, name=name, key_type=key_type, created_by_id=user_id
         )
@@ -170,19 +172,21 @@ class Admin:
         return answer
 
     def verification_keys(self, service_id: str) -> list[api_key_pb2.VerificationKey]:
-        """What verifies a service's signatures."""
+        """Return what verifies a service's signatures."""
         request = api_keys_service_pb2.ListVerificationKeysRequest(service_id=service_id)
         return list(self.verification.ListVerificationKeys(request).verification_keys)
 
     def cursor(self) -> str:
-        """The end of the feed, once all that was committed can be read."""
+        """Return the end of the feed, once all that was committed can be read."""
         eventually(self._settled)
         request = config_feed_service_pb2.ListConfigChangesRequest(cursor="latest")
         answer: str = self.feed.ListConfigChanges(request).next_cursor
         return answer
 
     def wait_for_changes(self, cursor: str, count: int) -> list[tuple[str, str, str]]:
-        """Kind, service and template of the first `count` changes after a cursor, once they can be read."""
+        """Return kind, service and template of the first `count` changes after a cursor, once they can be
+        read.
+        """
         kinds = config_feed_service_pb2.ConfigChange.Kind
         found: list[tuple[str, str, str]] = []
 
@@ -208,23 +212,23 @@ class Admin:
 
 @pytest.fixture
 def admin(server: InProcessServer, uow: UnitOfWork) -> Admin:
-    """What the gateway calls."""
+    """Provide what the gateway calls."""
     return Admin(server.channel("api-gateway"), uow)
 
 
 @pytest.fixture
 def operator(server: InProcessServer, uow: UnitOfWork) -> Admin:
-    """What an operator calls."""
+    """Provide what an operator calls."""
     return Admin(server.channel("operator"), uow)
 
 
 @pytest.fixture
 def user_id(admin: Admin) -> str:
-    """A user."""
+    """Provide a user."""
     return admin.make_user()
 
 
 @pytest.fixture
 def unknown() -> str:
-    """An id that nothing has."""
+    """Provide an id that nothing has."""
     return str(UUID(int=1))

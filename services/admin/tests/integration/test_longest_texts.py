@@ -23,7 +23,7 @@ LONGEST = 255
 
 
 def text(length: int) -> str:
-    """Characters of four bytes that don't compress."""
+    """Return characters of four bytes that don't compress."""
     return "".join(chr(Random(length + number).randrange(0x20000, 0x2A000)) for number in range(length))
 
 

@@ -19,7 +19,7 @@ def sign_in(server: InProcessServer) -> sign_in_service_pb2_grpc.SignInServiceSt
 
 @pytest.fixture
 def person(admin: Admin) -> str:
-    """A user with the password `correct horse 9`."""
+    """Provide a user with the password `correct horse 9`."""
     user = user_pb2.User(name="Ann", email_address="ann@example.gov.uk")
     ask = users_service_pb2.CreateUserRequest(request_id=new_id(), user=user, password="correct horse 9")
     answer: str = admin.users.CreateUser(ask).user.id

@@ -13,7 +13,7 @@ from notify_common.errors import NotifyError
 
 
 def replace(service: Service, **fields: Any) -> Service:
-    """A copy with other values; `limits.sms_per_day` is written `sms_per_day`."""
+    """Return a copy with other values; `limits.sms_per_day` is written `sms_per_day`."""
     changed = Service()
     changed.CopyFrom(service)
     for name, value in fields.items():

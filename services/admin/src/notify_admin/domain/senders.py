@@ -16,7 +16,7 @@ _NAMED_SENDER: Final = re.compile(r"[A-Za-z0-9 &.\-_]{1,11}", re.ASCII)
 
 
 def text_sender(value: str) -> str:
-    """A name or number that texts come from."""
+    """Return a name or number that texts come from."""
     sender = value.strip()
     if sender.startswith("00"):
         raise ValueError("should not begin with 00")
@@ -26,7 +26,7 @@ def text_sender(value: str) -> str:
 
 
 def reply_to_address(value: str) -> str:
-    """An email address that answers go to."""
+    """Return an email address that answers go to."""
     try:
         return email_address.parse(value).validated
     except email_address.InvalidEmailAddress:
@@ -34,7 +34,7 @@ def reply_to_address(value: str) -> str:
 
 
 def contact_block(value: str) -> str:
-    """The lines at the top right of a letter."""
+    """Return the lines at the top right of a letter."""
     lines = [line.strip() for line in value.strip().splitlines()]
     if not any(lines):
         raise ValueError("is required")

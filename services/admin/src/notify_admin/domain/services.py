@@ -64,24 +64,24 @@ _LOCAL_PART: Final = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+)*", re.ASCII)
 
 
 def normalised_name(name: str) -> str:
-    """The form in which names must differ: `My Café!` -> `my.cafe` (internal-api.md §4.1)."""
+    """Return the form in which names must differ: `My Café!` -> `my.cafe` (internal-api.md §4.1)."""
     ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     dotted = re.sub(r"\s+", ".", ascii_only.strip())
     return re.sub(r"\.{2,}", ".", re.sub(r"[^a-z0-9.]", "", dotted)).strip(".")
 
 
 def local_part(name: str) -> str:
-    """The part before the @ of the address that emails of a sender of this name come from."""
+    """Return the part before the @ of the address that emails of a sender of this name come from."""
     return normalised_name(name)[:_MAX_LOCAL_PART_LENGTH].rstrip(".")
 
 
 def is_local_part(text: str) -> bool:
-    """Whether an address may have this part before its @."""
+    """Tell whether an address may have this part before its @."""
     return _LOCAL_PART.fullmatch(text) is not None and len(text) <= _MAX_LOCAL_PART_LENGTH
 
 
 def domains_above(domain: str) -> list[str]:
-    """A domain and those that it is below: `a.b.gov.uk`, `b.gov.uk`, `gov.uk`, `uk`.
+    """Return a domain and those that it is below: `a.b.gov.uk`, `b.gov.uk`, `gov.uk`, `uk`.
 
     `.gsi.gov.uk` is read as `.gov.uk` (internal-api.md §4.1).
     """
@@ -90,12 +90,14 @@ def domains_above(domain: str) -> list[str]:
 
 
 def archived_name(name: str, moment: datetime) -> str:
-    """The name of a service archived at `moment`, which leaves its own to others (internal-api.md §4.6)."""
+    """Return the name of a service archived at `moment`, which leaves its own to others (internal-api.md
+    §4.6).
+    """
     return f"_archived_{moment:%Y-%m-%d-%H:%M:%S}_{name}"
 
 
 def faults_of_name(name: str) -> Iterator[str]:
-    """The rules that the name of a service or sender breaks."""
+    """Yield the rules that the name of a service or sender breaks."""
     if len(name) > MAX_NAME_LENGTH:
         yield f"is longer than {MAX_NAME_LENGTH} characters"
     if not normalised_name(name):
@@ -106,7 +108,7 @@ def faults_of_name(name: str) -> Iterator[str]:
 
 
 def is_email_address(text: str) -> bool:
-    """Whether emails can be sent to it."""
+    """Tell whether emails can be sent to it."""
     try:
         email_address.parse(text)
     except email_address.InvalidEmailAddress:
@@ -115,7 +117,7 @@ def is_email_address(text: str) -> bool:
 
 
 def is_phone_number(text: str) -> bool:
-    """Whether texts can be sent to it, here or abroad."""
+    """Tell whether texts can be sent to it, here or abroad."""
     try:
         phone.parse(text, allow_international=True)
     except phone.InvalidPhoneNumber:

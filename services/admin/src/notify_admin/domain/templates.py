@@ -26,19 +26,19 @@ class VersionKey(NamedTuple):
 
 
 def check_text(content: str) -> None:
-    """Raises NotifyError MESSAGE_TOO_LONG, metadata `channel`, `limit` and `unit`."""
+    """Raise NotifyError MESSAGE_TOO_LONG, metadata `channel`, `limit` and `unit`."""
     if SmsTemplate(content).render().too_long:
         raise _too_long("sms", sms.CHARACTER_LIMIT, "characters")
 
 
 def check_email(subject: str, content: str) -> None:
-    """Raises NotifyError as `check_text`."""
+    """Raise NotifyError as `check_text`."""
     if EmailTemplate(subject, content).render().too_long:
         raise _too_long("email", emails.SIZE_LIMIT, "bytes")
 
 
 def check_letter(subject: str, content: str) -> None:
-    """Raises NotifyError QR_CODE_TOO_LONG."""
+    """Raise NotifyError QR_CODE_TOO_LONG."""
     if LetterTemplate(subject, content).render().qr_code_too_long:
         raise NotifyError("QR_CODE_TOO_LONG")
 

@@ -32,7 +32,7 @@ class Gets:
     where: Mapping[str, Any] = field(default_factory=dict)
 
     def usecase(self, method: Any) -> UseCase:
-        """The function for a method."""
+        """Return the function for a method."""
         name = method.output_type.fields[0].name
         keys = {f.name: "id" if f.name == f"{name}_id" else f.name for f in method.input_type.fields}
 
@@ -55,7 +55,7 @@ class Lists:
     """What the request's first id names, which must exist for the list to be empty."""
 
     def usecase(self, pager: Pager, method: Any) -> UseCase:
-        """The function for a method."""
+        """Return the function for a method."""
         answer = GetMessageClass(method.output_type)
         keys = dict(self.where) if isinstance(self.where, Mapping) else {}
         conditions = () if self.where is None or keys else (self.where,)
@@ -76,7 +76,8 @@ def registration(
     *named: UseCase,
     **given: UseCase | Gets | Lists,
 ) -> Registration:
-    """The service whose methods are use cases: `named` as they are (`get_user` -> GetUser), or `given`.
+    """Return the service whose methods are use cases: `named` as they are (`get_user` -> GetUser), or
+    `given`.
 
     Reads are one statement each, or several that need not agree; everything else is a transaction.
 

@@ -17,13 +17,13 @@ SHOWN: Final = sa.or_(_works, api_keys.c.revoke_time > sa.func.now() - _REVOKED_
 
 
 def encrypted_secret(tx: Tx, api_key_id: str) -> str:
-    """The secret of a key that exists."""
+    """Return the secret of a key that exists."""
     found = tx.execute(sa.select(api_keys.c.encrypted_secret).where(api_keys.c.id == api_key_id))
     return bytes(found.scalar_one()).decode()
 
 
 def revoke(tx: Tx, service_id: str, api_key_id: str | None = None) -> bool:
-    """Revoke one key of a service that works, or all; returns False if there was none."""
+    """Revoke one key of a service that works, or all; return False if there was none."""
     which = sa.and_(api_keys.c.service_id == service_id, _works)
     if api_key_id is not None:
         which = sa.and_(which, api_keys.c.id == api_key_id)
@@ -31,7 +31,7 @@ def revoke(tx: Tx, service_id: str, api_key_id: str | None = None) -> bool:
 
 
 def lock_secrets(tx: Tx, after_id: str | None, limit: int) -> list[tuple[str, str]]:
-    """Ids and encrypted secrets of up to `limit` keys, by id, kept until the transaction ends."""
+    """Return the ids and encrypted secrets of up to `limit` keys, by id, kept until the transaction ends."""
     further = sa.true() if after_id is None else api_keys.c.id > after_id
     statement = sa.select(api_keys.c.id, api_keys.c.encrypted_secret).where(further).order_by(api_keys.c.id)
     rows = tx.execute(statement.limit(limit).with_for_update())

@@ -28,5 +28,5 @@ def append(tx: Tx, kind: Kind, service_id: str, template_ids: Sequence[str] = ()
 
 
 def read(tx: Tx, cursor: str, limit: int) -> tuple[list[Any], str]:
-    """Up to `limit` rows after `cursor` and the next cursor, as `read_feed`."""
+    """Return up to `limit` rows after `cursor` and the next cursor, as `read_feed`."""
     return read_feed(tx, config_changes, cursor, limit)

@@ -10,7 +10,7 @@ from notify_admin.store.tables import template_folders, templates
 
 
 def is_empty(tx: Tx, folder_id: str) -> bool:
-    """Whether no folder and no template that is not archived is in it."""
+    """Tell whether no folder and no template that is not archived is in it."""
     inside = sa.select(sa.literal(1)).where(template_folders.c.parent_id == folder_id)
     held = sa.select(sa.literal(1)).where(templates.c.folder_id == folder_id)
     return tx.execute(sa.union_all(inside, held).limit(1)).first() is None
@@ -32,7 +32,7 @@ def move(tx: Tx, folder_ids: Sequence[str], template_ids: Sequence[str], target_
 
 
 def parents(tx: Tx, service_id: str) -> dict[str, str | None]:
-    """All folders of a service with what they are in."""
+    """Return all folders of a service with what they are in."""
     c = template_folders.c
     rows = tx.execute(sa.select(c.id, c.parent_id).where(c.service_id == service_id))
     return {row.id: row.parent_id for row in rows}

@@ -113,29 +113,29 @@ class Resource(Generic[M]):
     # --- reading
 
     def get(self, tx: Tx, *, locked: bool = False, **keys: Any) -> M | None:
-        """The row with these values of columns, if there is one; `locked` until the transaction ends."""
+        """Return the row with these values of columns, if there is one; `locked` until the transaction ends."""
         statement = self.select(**keys)
         row = tx.execute(statement.with_for_update(of=self.table) if locked else statement).first()
         return None if row is None else self.read(row)
 
     def one(self, tx: Tx, *, locked: bool = False, **keys: Any) -> M:
-        """As `get`. Raises NotifyError, the resource's `missing` reason."""
+        """Return a row as `get` does. Raises NotifyError, the resource's `missing` reason."""
         found = self.get(tx, locked=locked, **keys)
         if found is None:
             raise NotifyError(self._missing)
         return found
 
     def find(self, tx: Tx, *where: ColumnElement[bool], **keys: object) -> list[M]:
-        """All rows that match, in the order of the resource; only for what is bounded."""
+        """Return all rows that match, in the order of the resource; only for what is bounded."""
         statement = self.select(*where, **keys).order_by(*_ordering(*self._sorting()))
         return [self.read(row) for row in tx.execute(statement)]
 
     def read_all(self, tx: Tx, statement: sa.Select[Any]) -> list[M]:
-        """What a statement made by `select` and more clauses finds."""
+        """Return what a statement made by `select` and more clauses finds."""
         return [self.read(row) for row in tx.execute(statement)]
 
     def count(self, tx: Tx, **keys: object) -> int:
-        """How many rows have these values."""
+        """Return how many rows have these values."""
         counted = sa.select(sa.func.count()).select_from(self._source).where(*self._equal(keys))
         return int(tx.execute(counted).scalar_one())
 
@@ -181,7 +181,7 @@ class Resource(Generic[M]):
         return answer(**{repeated: messages, "next_page_token": token})
 
     def first_of_each(self, tx: Tx, service_ids: Sequence[str], most: int, **keys: object) -> list[M]:
-        """Up to `most` rows of each service, in the order of the resource."""
+        """Return up to `most` rows of each service, in the order of the resource."""
         wanted = id_rows(service_ids)
         firsts = (
             self.select(**keys)
@@ -193,11 +193,11 @@ class Resource(Generic[M]):
         return self.read_all(tx, sa.select(*firsts.c).select_from(wanted.join(firsts, sa.true())))
 
     def of_ids(self, tx: Tx, ids: Sequence[str]) -> list[M]:
-        """Those that exist of these rows, in no order."""
+        """Return those that exist of these rows, in no order."""
         return self.read_all(tx, self.select(self.table.c.id == sa.func.any(id_array(ids))))
 
     def select(self, *where: ColumnElement[bool], **keys: object) -> sa.Select[Any]:
-        """A statement for rows as `read_all` takes them."""
+        """Return a statement for rows as `read_all` takes them."""
         return sa.select(*self._selected).select_from(self._source).where(*self._equal(keys), *where)
 
     # --- writing
@@ -249,11 +249,11 @@ class Resource(Generic[M]):
             raise
 
     def delete(self, tx: Tx, **keys: Any) -> bool:
-        """Delete the rows with these values; returns False if there are none."""
+        """Delete the rows with these values; return False if there are none."""
         return tx.execute(sa.delete(self.table).where(*self._equal(keys))).rowcount > 0
 
     def merge(self, current: M, wanted: M, mask: FieldMask, field: str = "update_mask") -> M:
-        """A copy of `current` with the masked fields of `wanted`.
+        """Return a copy of `current` with the masked fields of `wanted`.
 
         Raises:
             NotifyError: INVALID_FIELD, the mask is empty or names a field that can't be set.
@@ -265,7 +265,9 @@ class Resource(Generic[M]):
         return merged
 
     def values(self, message: M) -> dict[str, Any]:
-        """The columns that a message fills, its output fields left out; absent times keep their default."""
+        """Return the columns that a message fills, its output fields left out; absent times keep their
+        default.
+        """
         filled = {
             leaf.column: _stored(_parent(message, leaf.path), leaf.field, leaf.column)
             for leaf in self._leaves
@@ -302,24 +304,24 @@ class Resource(Generic[M]):
 
 
 def request_hash(ask: Message) -> bytes:
-    """SHA-256 of a request: equal for its repeats, different for others of the same id."""
+    """Return SHA-256 of a request: equal for its repeats, different for others of the same id."""
     return hashlib.sha256(ask.SerializeToString(deterministic=True)).digest()
 
 
 def id_array(ids: Sequence[str]) -> ColumnElement[Any]:
-    """Ids as one array parameter."""
+    """Return the ids as one array parameter."""
     kind = ARRAY(id_type())
     return sa.cast(sa.bindparam(None, list(ids), type_=kind), kind)
 
 
 def id_rows(ids: Sequence[str]) -> FromClause:
-    """Ids as a FROM item with the column `id`."""
+    """Return the ids as a FROM item with the column `id`."""
     rows = sa.func.unnest(id_array(ids)).table_valued(sa.column("id", id_type()), name="wanted")
     return rows.render_derived()
 
 
 def timestamp(value: datetime) -> Timestamp:
-    """A moment as a message."""
+    """Return a moment as a message."""
     message = Timestamp()
     message.FromDatetime(value)
     return message
@@ -346,7 +348,7 @@ def _rules(field: _Descriptor) -> field_pb2.FieldRules:
 
 
 def _is_output(field: _Descriptor) -> bool:
-    """Whether requests can't set a field, by its rules in the proto."""
+    """Tell whether requests can't set a field, by its rules in the proto."""
     rules = _rules(field)
     return rules.output_only or rules.id == field_pb2.ID_OWN or field.name == "version"
 
@@ -393,7 +395,7 @@ def _value_reader(field: _Descriptor, index: int) -> Callable[[Any], Any]:
 
 
 def _stored(message: Message, field: _Descriptor, column: ColumnElement[Any] | None = None) -> Any:
-    """The value of a field as its column holds it; what is empty is null where the column takes that."""
+    """Return the value of a field as its column holds it; what is empty is null where the column takes that."""
     value = getattr(message, field.name)
     if field.is_repeated:
         return list(value)

@@ -33,7 +33,7 @@ class Access(NamedTuple):
 def add(
     tx: Tx, service_id: str, user_id: str, permissions: Sequence[str] = (), folder_ids: Sequence[str] = ()
 ) -> bool:
-    """Make a user a member; returns False if it is one."""
+    """Make a user a member; return False if it is one."""
     statement = insert(memberships).values(
         service_id=service_id,
         user_id=user_id,
@@ -54,14 +54,14 @@ def set_folders(tx: Tx, service_id: str, folder_id: str, user_ids: Sequence[str]
 
 
 def remove(tx: Tx, service_id: str, user_id: str) -> bool:
-    """End a membership; returns False if there is none."""
+    """End a membership; return False if there is none."""
     m = memberships.c
     statement = sa.delete(memberships).where(m.service_id == service_id, m.user_id == user_id)
     return tx.execute(statement).rowcount > 0
 
 
 def folders(tx: Tx, service_id: str) -> dict[str, list[str]]:
-    """The folders that the members of a service see, by member; those who can't sign in left out."""
+    """Return the folders that the members of a service see, by member; those who can't sign in left out."""
     c = memberships.c
     joined = memberships.join(users, users.c.id == c.user_id)
     rows = tx.execute(
@@ -74,7 +74,7 @@ def folders(tx: Tx, service_id: str) -> dict[str, list[str]]:
 
 
 def access(tx: Tx, user_ids: Sequence[str]) -> tuple[list[Access], list[Access]]:
-    """What users may do in services, and in organisations, that are not archived; oldest first."""
+    """Return what users may do in services, and in organisations, that are not archived; oldest first."""
     c, o = memberships.c, organisation_members.c
     wanted = id_array(user_ids)
     of_services = (
@@ -106,7 +106,7 @@ def add_to_organisation(tx: Tx, organisation_id: str, user_id: str, permissions:
 
 
 def addresses(tx: Tx, service_ids: Sequence[str], most: int) -> list[Addresses]:
-    """Of up to `most` members of each service, those who joined first."""
+    """Return the addresses of up to `most` members of each service, those who joined first."""
     wanted = id_rows(service_ids)
     firsts = (
         sa.select(memberships.c.user_id)

@@ -12,7 +12,7 @@ _c = organisation_domains.c
 
 
 def domains(tx: Tx, organisation_ids: Sequence[str]) -> dict[str, list[str]]:
-    """The domains of organisations, sorted."""
+    """Return the domains of organisations, sorted."""
     found: dict[str, list[str]] = {organisation_id: [] for organisation_id in organisation_ids}
     statement = sa.select(_c.organisation_id, _c.domain).where(_c.organisation_id.in_(list(found)))
     for organisation_id, domain in tx.execute(statement.order_by(_c.domain)):
@@ -21,7 +21,7 @@ def domains(tx: Tx, organisation_ids: Sequence[str]) -> dict[str, list[str]]:
 
 
 def set_domains(tx: Tx, organisation_id: str, wanted: Sequence[str]) -> bool:
-    """Replace the domains of an organisation; returns False if one is another's."""
+    """Replace the domains of an organisation; return False if one is another's."""
     tx.execute(sa.delete(organisation_domains).where(_c.organisation_id == organisation_id))
     if not wanted:
         return True
@@ -31,7 +31,7 @@ def set_domains(tx: Tx, organisation_id: str, wanted: Sequence[str]) -> bool:
 
 
 def of_domain(tx: Tx, candidates: Sequence[str]) -> str | None:
-    """The active organisation that has the longest of these domains."""
+    """Return the active organisation that has the longest of these domains."""
     joined = organisation_domains.join(organisations, organisations.c.id == _c.organisation_id)
     statement = sa.select(_c.organisation_id).select_from(joined)
     mine = statement.where(_c.domain.in_(list(candidates)), organisations.c.active)

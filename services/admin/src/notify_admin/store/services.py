@@ -7,7 +7,7 @@ from notify_admin.store.tables import memberships, services
 
 
 def matching(user_id: str, name_part: str) -> list[ColumnElement[bool]]:
-    """Those with a member, and with a part of their name; either may be empty."""
+    """Return those with a member, and with a part of their name; either may be empty."""
     conditions: list[ColumnElement[bool]] = []
     if user_id:
         mine = sa.select(memberships.c.service_id).where(memberships.c.user_id == user_id)

@@ -76,12 +76,12 @@ def redact(tx: Tx, template_id: str) -> None:
 
 
 def get(tx: Tx, key: VersionKey) -> Template | None:
-    """A template at a version, archived and hidden ones too."""
+    """Return a template at a version, archived and hidden ones too."""
     return get_many(tx, [key]).get(key)
 
 
 def lock(tx: Tx, service_id: str, template_id: str) -> Template | None:
-    """A template at its current version, kept from being changed by others until the transaction ends."""
+    """Return a template at its current version, kept from being changed by others until the transaction ends."""
     mine = sa.and_(templates.c.id == template_id, templates.c.service_id == service_id)
     if tx.execute(sa.select(1).select_from(templates).where(mine).with_for_update()).first() is None:
         return None
@@ -89,7 +89,7 @@ def lock(tx: Tx, service_id: str, template_id: str) -> Template | None:
 
 
 def get_many(tx: Tx, keys: Sequence[VersionKey]) -> dict[VersionKey, Template]:
-    """Those that exist of the templates at their versions."""
+    """Return those that exist of the templates at their versions."""
     names: dict[str, Any] = {"service_id": id_type(), "template_id": id_type(), "version": sa.Integer()}
     arrays: list[ColumnElement[Any]] = [
         sa.cast(sa.bindparam(None, list(values), type_=ARRAY(kind)), ARRAY(kind))

@@ -9,11 +9,11 @@ from notify_admin.store.tables import users
 
 
 def by_email_address(tx: Tx, email_address: str) -> User | None:
-    """The user with this address, without regard to case."""
+    """Return the user with this address, without regard to case."""
     found = USERS.find(tx, sa.func.lower(users.c.email_address) == email_address.lower())
     return found[0] if found else None
 
 
 def password_hash(tx: Tx, user_id: str) -> str | None:
-    """The hash of the password; None for who can't sign in."""
+    """Return the hash of the password; None for who can't sign in."""
     return tx.execute(sa.select(users.c.password_hash).where(users.c.id == user_id)).scalar()

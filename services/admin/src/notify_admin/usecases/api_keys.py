@@ -52,7 +52,7 @@ def revoke_api_key(tx: Tx, ask: pb.RevokeApiKeyRequest) -> api_key_pb2.ApiKey:
 def list_verification_keys(
     box: SecretBox, pager: Pager, tx: Tx, ask: pb.ListVerificationKeysRequest
 ) -> pb.ListVerificationKeysResponse:
-    """Keys with their secrets in clear; none for an unknown service."""
+    """Return keys with their secrets in clear; none for an unknown service."""
     answer = VERIFICATION_KEYS.page(
         tx, pager, ask, pb.ListVerificationKeysResponse, api_keys.SHOWN, default_size=MAX_PAGE_SIZE
     )

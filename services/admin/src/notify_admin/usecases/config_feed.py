@@ -36,7 +36,7 @@ def get_snapshots(tx: Tx, ask: pb.GetSnapshotsRequest) -> pb.GetSnapshotsRespons
 
 
 def list_config_changes(tx: Tx, ask: pb.ListConfigChangesRequest) -> pb.ListConfigChangesResponse:
-    """Changes after a cursor, oldest first."""
+    """Return changes after a cursor, oldest first."""
     size = page_size(ask.page_size, default=MOST_CHANGES, maximum=MOST_CHANGES)
     rows, cursor = changes.read(tx, ask.cursor, size)
     return pb.ListConfigChangesResponse(changes=map(_change, rows), next_cursor=cursor)

@@ -34,7 +34,7 @@ def create_template_folder(tx: Tx, ask: pb.CreateTemplateFolderRequest) -> Templ
 def list_template_folders(
     pager: Pager, tx: Tx, ask: pb.ListTemplateFoldersRequest
 ) -> pb.ListTemplateFoldersResponse:
-    """Folders of a service, oldest first."""
+    """Return folders of a service, oldest first."""
     answer = FOLDERS.page(tx, pager, ask, pb.ListTemplateFoldersResponse)
     if not answer.template_folders:
         SERVICES.one(tx, id=ask.service_id)
@@ -91,7 +91,7 @@ def move_to_folder(tx: Tx, ask: pb.MoveToFolderRequest) -> pb.MoveToFolderRespon
 
 
 def _above(known: Mapping[str, str | None], folder_id: str) -> list[str]:
-    """A folder and all that it is in."""
+    """Return a folder and all that it is in."""
     found: list[str] = []
     place: str | None = folder_id or None
     while place is not None and place not in found:

@@ -50,7 +50,7 @@ def get_organisation(tx: Tx, ask: pb.GetOrganisationRequest) -> Organisation:
 def list_organisations(
     pager: Pager, tx: Tx, ask: pb.ListOrganisationsRequest
 ) -> pb.ListOrganisationsResponse:
-    """All organisations, oldest first."""
+    """Return all organisations, oldest first."""
     answer = ORGANISATIONS.page(tx, pager, ask, pb.ListOrganisationsResponse)
     _with_domains(tx, answer.organisations)
     return answer

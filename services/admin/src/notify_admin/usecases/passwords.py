@@ -16,11 +16,11 @@ class PasswordHasher:
     """Hashes passwords and compares them with their hashes."""
 
     def __init__(self, pepper: bytes) -> None:
-        """Whoever has a copy of the database alone can't try passwords without the pepper."""
+        """Take the pepper, without which a copy of the database is no use for trying passwords."""
         self._pepper = pepper
 
     def hash(self, password: str) -> str:
-        """The hash with its salt and parameters."""
+        """Return the hash with its salt and parameters."""
         made = Argon2id(
             salt=secrets.token_bytes(16),
             length=32,
@@ -32,7 +32,7 @@ class PasswordHasher:
         return made.derive_phc_encoded(password.encode())
 
     def matches(self, password: str, hashed: str) -> bool:
-        """Whether a hash is of this password; one that is longer than anybody's is not tried."""
+        """Tell whether a hash is of this password; one that is longer than anybody's is not tried."""
         encoded = password.encode()
         if len(encoded) > MAX_BYTES:
             return False

@@ -19,25 +19,25 @@ class SecretBox:
     """Encrypts and decrypts secrets."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        """Raises ValueError unless there is a key and all are Fernet keys; the message holds none of them."""
+        """Raise ValueError unless there is a key and all are Fernet keys; the message holds none of them."""
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError:
             raise ValueError("should be Fernet keys: 32 bytes each, in URL-safe Base64") from None
 
     def encrypt(self, secret: str) -> str:
-        """The secret as it is stored: ASCII."""
+        """Return the secret as it is stored: ASCII."""
         return self._fernet.encrypt(secret.encode()).decode()
 
     def decrypt(self, encrypted: str) -> str:
-        """The secret in clear. Raises RuntimeError if none of the keys encrypted it."""
+        """Return the secret in clear. Raises RuntimeError if none of the keys encrypted it."""
         try:
             return self._fernet.decrypt(encrypted).decode()
         except InvalidToken:
             raise RuntimeError(_UNKNOWN_KEY) from None
 
     def rotate(self, encrypted: str) -> str:
-        """The same secret encrypted with the first key. Raises RuntimeError as `decrypt`."""
+        """Return the same secret encrypted with the first key. Raises RuntimeError as `decrypt`."""
         try:
             return self._fernet.rotate(encrypted).decode()
         except InvalidToken:

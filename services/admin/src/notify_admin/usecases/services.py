@@ -60,7 +60,7 @@ def get_service(tx: Tx, ask: pb.GetServiceRequest) -> service_pb2.Service:
 
 
 def list_services(pager: Pager, tx: Tx, ask: pb.ListServicesRequest) -> pb.ListServicesResponse:
-    """Services by creation time, oldest first."""
+    """Return services by creation time, oldest first."""
     conditions = services.matching(ask.user_id, ask.name_part)
     only: dict[str, Any] = {"active": True} if ask.only_active else {}
     return SERVICES.page(tx, pager, ask, pb.ListServicesResponse, *conditions, **only)
@@ -121,7 +121,7 @@ def lock_service(tx: Tx, service_id: str, *, archived_too: bool = False) -> serv
 
 
 def with_callbacks(tx: Tx, service: service_pb2.Service) -> service_pb2.Service:
-    """The same service, filled with its callbacks."""
+    """Return the same service, filled with its callbacks."""
     for callback in CALLBACKS.find(tx, service_id=service.id):
         service.callbacks.add(id=callback.id, type=callback.type)
     return service
@@ -134,7 +134,7 @@ def _organisation_of(tx: Tx, owner_id: str) -> organisation_pb2.Organisation | N
 
 
 def with_defaults(given: service_pb2.Service) -> service_pb2.Service:
-    """A copy of a new service in which absent limits and permissions have their defaults."""
+    """Return a copy of a new service in which absent limits and permissions have their defaults."""
     service = service_pb2.Service()
     service.CopyFrom(given)
     limits = rules.TRIAL_LIMITS if given.restricted else rules.LIVE_LIMITS

@@ -72,13 +72,13 @@ def delete_callback(tx: Tx, ask: pb.DeleteCallbackRequest) -> pb.DeleteCallbackR
 def list_inbound_numbers(
     pager: Pager, tx: Tx, ask: inbound_pb.ListInboundNumbersRequest
 ) -> inbound_pb.ListInboundNumbersResponse:
-    """Numbers that services receive texts at, oldest first."""
+    """Return numbers that services receive texts at, oldest first."""
     only: dict[str, Any] = {"active": True, "service_id": None} if ask.only_available else {}
     return INBOUND_NUMBERS.page(tx, pager, ask, inbound_pb.ListInboundNumbersResponse, **only)
 
 
 def checked(given: service_setting_pb2.Callback) -> Callback:
-    """The same callback. Raises NotifyError INVALID_FIELD."""
+    """Return the same callback. Raises NotifyError INVALID_FIELD."""
     violations = Violations("callback")
     violations.require(given.type in CALLBACK_TYPES, "type", "is not a known value")
     valid = given.url.startswith("https://") and len(given.url) <= MAX_URL_LENGTH

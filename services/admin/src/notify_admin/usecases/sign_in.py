@@ -70,7 +70,7 @@ def create_webauthn_credential(tx: Tx, ask: pb.CreateWebauthnCredentialRequest) 
 def list_webauthn_credentials(
     pager: Pager, tx: Tx, ask: pb.ListWebauthnCredentialsRequest
 ) -> pb.ListWebauthnCredentialsResponse:
-    """Security keys of a user, oldest first."""
+    """Return security keys of a user, oldest first."""
     answer = CREDENTIALS.page(tx, pager, ask, pb.ListWebauthnCredentialsResponse)
     if not answer.webauthn_credentials:
         USERS.one(tx, id=ask.user_id)

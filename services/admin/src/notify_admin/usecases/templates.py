@@ -56,7 +56,7 @@ def get_template(tx: Tx, ask: pb.GetTemplateRequest) -> Template:
 def list_template_versions(
     pager: Pager, tx: Tx, ask: pb.ListTemplateVersionsRequest
 ) -> pb.ListTemplateVersionsResponse:
-    """All versions, newest first. Raises NotifyError TEMPLATE_NOT_FOUND."""
+    """Return all versions, newest first. Raises NotifyError TEMPLATE_NOT_FOUND."""
     answer = TEMPLATES.page(
         tx, pager, ask, pb.ListTemplateVersionsResponse, order="-version", id=ask.template_id
     )

@@ -88,7 +88,7 @@ def remove_member(tx: Tx, ask: pb.RemoveMemberRequest) -> pb.RemoveMemberRespons
 
 
 def list_members(pager: Pager, tx: Tx, ask: pb.ListMembersRequest) -> pb.ListMembersResponse:
-    """Members of a service by name, with what they may do where."""
+    """Return members of a service by name, with what they may do where."""
     answer = MEMBERS.page(tx, pager, ask, pb.ListMembersResponse)
     if not answer.users:
         SERVICES.one(tx, id=ask.service_id)
@@ -97,7 +97,7 @@ def list_members(pager: Pager, tx: Tx, ask: pb.ListMembersRequest) -> pb.ListMem
 
 
 def with_access(tx: Tx, found: Iterable[User]) -> list[User]:
-    """The same users, filled with what they may do where, in two statements however many they are."""
+    """Return the same users, filled with what they may do where, in two statements however many they are."""
     of_id = {user.id: user for user in found}
     in_services, in_organisations = members.access(tx, list(of_id)) if of_id else ([], [])
     for user in of_id.values():
@@ -140,7 +140,7 @@ def checked(given: User) -> User:
 
 
 def international(mobile_number: str) -> str | None:
-    """A phone number as `+447700900123`; None if it is none."""
+    """Return a phone number as `+447700900123`; None if it is none."""
     try:
         return f"+{phone.parse(mobile_number, allow_international=True).normalised}"
     except phone.InvalidPhoneNumber:

@@ -9,23 +9,23 @@ class Violations:
     """Collects the rules that fields break, so that one answer names all."""
 
     def __init__(self, resource: str) -> None:
-        """`resource` is the name of the message in the request."""
+        """Take `resource`, the name of the message in the request."""
         self._resource = resource
         self._found: list[FieldViolation] = []
 
     def require(self, holds: bool, field: str, description: str) -> None:
-        """Notes a field unless its rule holds; the description does not repeat its value."""
+        """Note a field unless its rule holds; the description does not repeat its value."""
         if not holds:
             self._found.append(FieldViolation(f"{self._resource}.{field}", description))
 
     def end(self) -> None:
-        """Raises NotifyError INVALID_FIELD with all that was noted."""
+        """Raise NotifyError INVALID_FIELD with all that was noted."""
         if self._found:
             raise invalid_field(*dict.fromkeys(self._found))
 
 
 def settled(rule: Callable[[str], str], value: str, field: str) -> str:
-    """The value as `rule` stores it. Raises NotifyError INVALID_FIELD for the field where it refuses."""
+    """Return the value as `rule` stores it. Raises NotifyError INVALID_FIELD for the field where it refuses."""
     try:
         return rule(value)
     except ValueError as error:

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Makes the whole schema; each later release adds to it."""
+    """Make the whole schema; each later release adds to it."""
     op.create_table(
         "config_changes",
         sa.Column("tx", Xid8(), server_default=sa.text("pg_current_xact_id()"), nullable=False),

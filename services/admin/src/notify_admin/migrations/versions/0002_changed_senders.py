@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds nullable columns."""
+    """Add nullable columns."""
     for table in ("sms_senders", "reply_to_addresses", "letter_contacts"):
         op.add_column(table, sa.Column("update_time", sa.DateTime(timezone=True), nullable=True))
     op.add_column("sms_senders", sa.Column("inbound_number_id", sa.Uuid(), nullable=True))

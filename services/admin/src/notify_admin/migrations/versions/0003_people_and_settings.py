@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds tables, and columns that are nullable or have defaults."""
+    """Add tables, and columns that are nullable or have defaults."""
     op.create_table(
         "email_brandings",
         sa.Column("id", sa.Uuid(), nullable=False),

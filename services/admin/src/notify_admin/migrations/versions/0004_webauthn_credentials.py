@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds tables, and columns that are nullable or have defaults."""
+    """Add tables, and columns that are nullable or have defaults."""
     op.create_table(
         "webauthn_credentials",
         sa.Column("id", sa.Uuid(), nullable=False),
