@@ -48,7 +48,7 @@ class Sender(threading.Thread):
 
 @pytest.fixture
 def gate(neighbours: Neighbours) -> Iterator[threading.Event]:
-    """Texts are not answered before it opens."""
+    """Keep texts unanswered until the gate opens."""
     opened = neighbours.recorder.gates["SendSms"] = threading.Event()
     yield opened
     opened.set()

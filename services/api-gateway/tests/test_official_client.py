@@ -20,7 +20,7 @@ TEMPLATE_ID = "f33517ff-2a88-4f6e-b855-c550268ce08a"
 
 
 def first_error(error: HTTPError) -> dict[str, Any]:
-    """The first error of an answer as the client keeps it."""
+    """Return the first error of an answer as the client keeps it."""
     errors: Any = error.message
     first: dict[str, Any] = errors[0]
     return first

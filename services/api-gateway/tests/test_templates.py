@@ -17,7 +17,7 @@ NOT_FOUND = {"errors": [{"error": "NoResultFound", "message": "No result found"}
 
 
 def to_text(moment: Timestamp) -> str:
-    """A moment as the API writes it."""
+    """Return a moment as the API writes it."""
     return f"{moment.ToDatetime():%Y-%m-%dT%H:%M:%S.%fZ}"
 
 

@@ -24,7 +24,7 @@ class InvalidRequest(Exception):
     """A request that its schema refuses, with a sentence for each thing wrong (public-api.md §1.7)."""
 
     def __init__(self, *messages: str) -> None:
-        """`messages` are answered in this order, duplicates left out."""
+        """Take `messages`, which are answered in this order, duplicates left out."""
         super().__init__(len(messages))
         self.messages = list(dict.fromkeys(messages))
 

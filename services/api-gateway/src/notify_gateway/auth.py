@@ -85,7 +85,7 @@ class ClientAuthenticator:
     """Checks tokens of one internal client (internal-api.md §1.2)."""
 
     def __init__(self, issuer: str, secrets: Sequence[str]) -> None:
-        """`secrets` are those that are in force, several while one is changed."""
+        """Take the `secrets` that are in force, several while one is changed."""
         self._issuer = issuer
         self._secrets = [secret.encode() for secret in secrets]
 

@@ -78,7 +78,7 @@ class RestOfBody:
     """
 
     def __init__(self, app: "WSGIApplication", limit: int) -> None:
-        """`limit` is in bytes; whoever sends more is cut off all the same."""
+        """Take `limit` in bytes; whoever sends more is cut off all the same."""
         self._app = app
         self._limit = limit
 

@@ -35,7 +35,7 @@ REVOKE = schema(closed=True, created_by=forms.UUID)
 
 
 def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
-    """The routes."""
+    """Return the routes."""
     made = Routes("api_keys", client, {"API_KEY_NOT_FOUND": plain("No result found", 404)})
     service = "/service/<uuid:service_id>"
 

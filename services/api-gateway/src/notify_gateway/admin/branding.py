@@ -40,7 +40,7 @@ LETTER_TAKEN = {"NAME_TAKEN": by_field("name", "Name already in use")}
 
 
 def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
-    """The routes."""
+    """Return the routes."""
     made = Routes("branding", client)
 
     @made.post("/email-branding", EMAIL_FORM, EMAIL_TAKEN)

@@ -34,7 +34,7 @@ MOVE_ERRORS: Rows = {
 
 
 def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
-    """The routes."""
+    """Return the routes."""
     made = Routes("folders", client)
     all_ = "/service/<uuid:service_id>/template-folder"
     one = f"{all_}/<uuid:folder_id>"

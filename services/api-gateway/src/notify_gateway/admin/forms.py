@@ -28,7 +28,7 @@ class Form(Protocol):
     """What a route takes."""
 
     def check(self, body: Json) -> dict[str, Json]:
-        """The checked form. Raises InvalidForm or InvalidRequest."""
+        """Return the checked form. Raises InvalidForm or InvalidRequest."""
 
 
 UUID: Final = {"type": "string", "format": "uuid", "wording": "is not a valid UUID"}
@@ -61,7 +61,7 @@ class JsonForm:
         )
 
     def check(self, body: Json) -> dict[str, Json]:
-        """As Form."""
+        """See Form."""
         self._schema.check(body)
         return {name: body[name] for name in self._names if name in body}
 
@@ -69,7 +69,7 @@ class JsonForm:
 def schema(
     required: str = "", *, closed: bool = False, first: Json = None, more: Json = None, **properties: Json
 ) -> JsonForm:
-    """A form described by JSON Schema; `required` keys are parted by spaces.
+    """Make a form described by JSON Schema; `required` keys are parted by spaces.
 
     `first` and `more` are further keywords, told before and after what is missing. A closed form refuses
     other keys.
@@ -78,7 +78,7 @@ def schema(
 
 
 def words(text: str) -> list[str]:
-    """Names that are parted by spaces."""
+    """Split names that are parted by spaces."""
     return text.split()
 
 
@@ -95,7 +95,7 @@ class FieldsForm:
         self._refuse_unknown = unknown
 
     def check(self, body: Json) -> dict[str, Json]:
-        """As Form."""
+        """See Form."""
         if not isinstance(body, dict):
             raise InvalidForm({"_schema": ["Invalid input type."]})
         if self._refuse_unknown and (others := [name for name in body if name not in self._rules]):
@@ -114,27 +114,27 @@ class FieldsForm:
 
 
 def fields(required: str = "", *, refuse_unknown: bool = False, **rules: Rule) -> FieldsForm:
-    """A form of named rules; `required` keys are parted by spaces. Other keys are ignored, or refused."""
+    """Make a form of named rules; `required` keys are parted by spaces. Other keys are ignored, or refused."""
     return FieldsForm(rules, required, refuse_unknown)
 
 
 def nullable(rule: Rule) -> Rule:
-    """The rule, for a value that may be null too."""
+    """Return the rule, for a value that may be null too."""
     return lambda value: None if value is None else rule(value)
 
 
 def string(value: Json) -> str:
-    """A text."""
+    """Return a text."""
     return _of(value, str, "Not a valid string.")  # type: ignore[no-any-return] # it is one
 
 
 def boolean(value: Json) -> bool:
-    """True or false."""
+    """Check a value that is true or false."""
     return _of(value, bool, "Not a valid boolean.")  # type: ignore[no-any-return] # it is one
 
 
 def integer(value: Json) -> int:
-    """A whole number that a column can hold."""
+    """Return the whole number, if a column can hold it."""
     number = _of(value, int, "Not a valid integer.")
     if isinstance(number, bool) or not -(2**31) <= number < 2**31:
         raise ValueError("Not a valid integer.")
@@ -142,7 +142,7 @@ def integer(value: Json) -> int:
 
 
 def uuid(value: Json) -> str:
-    """An id, in its canonical spelling."""
+    """Return an id, in its canonical spelling."""
     try:
         return canonical_uuid(string(value))
     except ValueError:
@@ -150,7 +150,7 @@ def uuid(value: Json) -> str:
 
 
 def moment(value: Json) -> datetime:
-    """A time in any ISO 8601 spelling; without a zone it is UTC."""
+    """Return a time in any ISO 8601 spelling; without a zone it is UTC."""
     try:
         read = datetime.fromisoformat(string(value))
     except ValueError:
@@ -159,7 +159,7 @@ def moment(value: Json) -> datetime:
 
 
 def email(value: Json) -> str:
-    """An email address."""
+    """Return an email address."""
     try:
         email_address.parse(string(value))
     except email_address.InvalidEmailAddress:
@@ -168,7 +168,7 @@ def email(value: Json) -> str:
 
 
 def list_of(rule: Rule) -> Rule:
-    """A list whose items all keep a rule."""
+    """Make the rule of a list whose items all keep `rule`."""
     return lambda values: [rule(value) for value in _of(values, list, "Not a valid list.")]
 
 

@@ -13,7 +13,7 @@ NUMBER = Shape(InboundNumber, "id number provider active", created_at="create_ti
 
 
 def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
-    """The routes."""
+    """Return the routes."""
     made = Routes("inbound", client)
 
     def found(**asked: object) -> list[Json]:

@@ -34,5 +34,5 @@ _MODULES = (
 
 
 def blueprints(clients: Clients, client: ClientAuthenticator) -> Iterable[Blueprint]:
-    """The blueprints, one a resource."""
+    """Return the blueprints, one a resource."""
     return [module.routes(clients, client).blueprint for module in _MODULES]

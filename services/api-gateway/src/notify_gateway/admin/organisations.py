@@ -53,7 +53,7 @@ TAKEN = {"NAME_TAKEN": plain("Organisation name already exists")}
 
 
 def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
-    """The routes."""
+    """Return the routes."""
     made = Routes("organisations", client, TAKEN)
     one = "/organisations/<uuid:organisation_id>"
 

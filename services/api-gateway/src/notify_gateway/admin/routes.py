@@ -33,15 +33,15 @@ class Call:
     """The body; empty where there is none."""
 
     def id(self, name: str) -> str:
-        """A value of the path."""
+        """Return a value of the path."""
         return self.path[name]
 
     def flag(self, name: str) -> bool:
-        """Whether a query parameter says so, in Python's spelling."""
+        """Tell whether a query parameter says so, in Python's spelling."""
         return request.args.get(name, "").lower() == "true"
 
     def query(self, name: str) -> str:
-        """A query parameter, or an empty text."""
+        """Return a query parameter, or an empty text."""
         return request.args.get(name, "")
 
 
@@ -49,27 +49,27 @@ View = Callable[[Call], Answer]
 
 
 def data(body: Json, status: int = 200) -> Answer:
-    """An answer inside of `data`."""
+    """Return an answer inside of `data`."""
     return {"data": body}, status
 
 
 def bare(body: Json, status: int = 200) -> Answer:
-    """An answer as it is."""
+    """Return an answer as it is."""
     return body, status
 
 
 def nothing() -> Answer:
-    """An answer without a body."""
+    """Return an answer without a body."""
     return None, 204
 
 
 def by_field(name: str, sentence: str, status: int = 400) -> Row:
-    """A row whose sentence is told as that of a field: `{"name": ["…"]}`."""
+    """Make a row whose sentence is told as that of a field: `{"name": ["…"]}`."""
     return Row(status, f"{_FIELD}{name}", sentence)
 
 
 def plain(sentence: str, status: int = 400) -> Row:
-    """A row whose sentence is the message."""
+    """Make a row whose sentence is the message."""
     return Row(status, "BadRequestError", sentence)
 
 
@@ -142,7 +142,7 @@ class Routes:
 
 
 def every(call: Callable[[Any], Any], ask: Any) -> Iterator[Any]:
-    """All of a list that is bounded, page by page."""
+    """Yield all of a list that is bounded, page by page."""
     ask.page_size = _PAGE_SIZE
     while True:
         page = call(ask)
@@ -155,7 +155,7 @@ def every(call: Callable[[Any], Any], ask: Any) -> Iterator[Any]:
 
 
 def new_id() -> str:
-    """The id of what a request makes.
+    """Return the id of what a request makes.
 
     The admin web app sends no key by which a repeat could be told, so each request makes something new.
     """

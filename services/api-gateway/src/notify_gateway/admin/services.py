@@ -118,7 +118,7 @@ TAKEN = {"NAME_TAKEN": by_field("name", "Duplicate service name '{name}'")}
 
 
 def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
-    """The routes."""
+    """Return the routes."""
     made = Routes("services", client)
     one = "/service/<uuid:service_id>"
 

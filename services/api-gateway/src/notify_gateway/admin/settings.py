@@ -89,7 +89,7 @@ Wrap = Callable[[Any, int], Answer]
 
 
 def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
-    """The routes of the three kinds."""
+    """Return the routes of the three kinds."""
     made = Routes("settings", client)
     _setting(
         made, clients, "sms-sender", SMS_SENDER, SMS_SENDER_FORM, bare, SMS_SENDER_ERRORS, ARCHIVE_ERRORS
@@ -190,7 +190,9 @@ def _setting(
     errors: Rows | None = None,
     archive_errors: Rows | None = None,
 ) -> None:
-    """List, get, create, change and archive one kind; `wrap` answers the created and the changed one."""
+    """Add the routes that list, get, create, change and archive one kind; `wrap` answers the created and the
+    changed one.
+    """
     kind = shape.descriptor.name
     plural = f"{kind}es" if kind.endswith("s") else f"{kind}s"
     snake = {"SmsSender": "sms_sender", "ReplyToAddress": "reply_to_address"}.get(kind, "letter_contact")

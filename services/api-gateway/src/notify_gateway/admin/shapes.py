@@ -36,42 +36,42 @@ class Key(NamedTuple):
 
 
 def nullable(path: str, write: Callable[[Any], Json] | None = None) -> Key:
-    """A key whose empty value is null."""
+    """Return a key whose empty value is null."""
     return Key(path, nullable=True, write=write)
 
 
 def each(path: str, shape: "Shape[Any]") -> Key:
-    """A list of objects."""
+    """Return a list of objects."""
     return Key(path, write=shape.list)
 
 
 def as_(path: str, write: Callable[[Any], Json]) -> Key:
-    """A key whose value is written by `write`."""
+    """Return a key whose value is written by `write`."""
     return Key(path, write=write)
 
 
 def always(value: Json) -> Key:
-    """A key that no field stands for."""
+    """Return a key that no field stands for."""
     return Key("", whole=lambda message: value)
 
 
 def whole(write: Callable[[Any], Json]) -> Key:
-    """A key that is made of several fields."""
+    """Return a key that is made of several fields."""
     return Key("", whole=write)
 
 
 def z_time(moment: Timestamp) -> str:
-    """`2024-05-17T15:58:38.342838Z`."""
+    """Write a moment as `2024-05-17T15:58:38.342838Z`."""
     return moment.ToDatetime().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def db_time(moment: Timestamp) -> str:
-    """`2024-05-17 15:58:38.342838`."""
+    """Write a moment as `2024-05-17 15:58:38.342838`."""
     return moment.ToDatetime().strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def http_date(moment: Timestamp) -> str:
-    """`Fri, 17 May 2024 15:58:38 GMT`."""
+    """Write a moment as `Fri, 17 May 2024 15:58:38 GMT`."""
     return moment.ToDatetime().strftime("%a, %d %b %Y %H:%M:%S GMT")
 
 
@@ -94,15 +94,15 @@ class Shape(Generic[M]):
         self._writers = {name: _writer(message.DESCRIPTOR, key) for name, key in self.keys.items()}
 
     def json(self, message: M) -> dict[str, Json]:
-        """The object."""
+        """Return the object."""
         return {name: write(message) for name, write in self._writers.items()}
 
     def list(self, messages: Iterable[M]) -> list[dict[str, Json]]:
-        """The objects, in order."""
+        """Return the objects, in order."""
         return [self.json(message) for message in messages]
 
     def message(self, form: Mapping[str, Json], **fixed: Any) -> M:
-        """A message of the keys that a checked form has, and of fields with fixed values."""
+        """Return a message of the keys that a checked form has, and of fields with fixed values."""
         made = self._message(**fixed)
         for name, value in form.items():
             if (key := self.keys.get(name)) is not None and key.path:
@@ -110,7 +110,7 @@ class Shape(Generic[M]):
         return made
 
     def mask(self, form: Mapping[str, Json]) -> FieldMask:
-        """The paths of the keys that a form has."""
+        """Return the paths of the keys that a form has."""
         return FieldMask(paths=[self.keys[name].path for name in form if name in self.keys])
 
 

@@ -35,7 +35,7 @@ NEW_PASSWORD_FORM = fields("_password", refuse_unknown=True, _password=forms.str
 
 
 def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
-    """The routes."""
+    """Return the routes."""
     made = Routes("sign_in", client)
     user = "/user/<uuid:user_id>"
     all_, one = f"{user}/webauthn", f"{user}/webauthn/<uuid:webauthn_credential_id>"

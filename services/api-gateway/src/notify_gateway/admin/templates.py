@@ -164,7 +164,7 @@ UPDATE_ERRORS: Rows = {
 
 
 def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
-    """The routes."""
+    """Return the routes."""
     made = Routes("templates", client, ERRORS)
     all_, one = (
         "/service/<uuid:service_id>/template",
@@ -249,7 +249,7 @@ CHANGEABLE: Final = frozenset(
 
 
 def _reply_to_text(clients: Clients, template: Template) -> str | None:
-    """What the messages of a template come from, or are answered to."""
+    """Return what the messages of a template come from, or are answered to."""
     mine: dict[str, Any] = {"service_id": template.service_id, "page_size": 1}
     if template.channel == Channel.CHANNEL_SMS:
         ask = services_service_pb2.ListSmsSendersRequest(**mine)

@@ -100,7 +100,7 @@ MEMBER = schema(
 
 
 def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
-    """The routes."""
+    """Return the routes."""
     made = Routes("users", client)
     users = "/user/<uuid:user_id>"
 

@@ -82,7 +82,7 @@ def _answer(said: RecordReceiptResponse | RecordInboundSmsResponse) -> Response:
 
 
 def _headers(asked: Request) -> dict[str, str]:
-    """The headers that say who calls: credentials and whatever a provider invented."""
+    """Return the headers that say who calls: credentials and whatever a provider invented."""
     kept = {
         name.lower(): _bounded(value)
         for name, value in asked.headers.items()
@@ -107,7 +107,7 @@ def _query(asked: Request) -> str:
 
 
 def _client_address(asked: Request, trusted_proxy_count: int) -> str:
-    """Where a request came from, as far as proxies that are trusted say."""
+    """Return where a request came from, as far as proxies that are trusted say."""
     if not trusted_proxy_count:
         return asked.remote_addr or ""
     hops = [hop.strip() for hop in asked.headers.get("X-Forwarded-For", "").split(",")]

@@ -46,7 +46,9 @@ def preview(response: PreviewTemplateResponse, template_id: str) -> dict[str, An
 
 
 def _placeholders(found: Template) -> tuple[str, ...]:
-    """Names as first written, in the order of content.md §1.7: contact block, subject, body, Welsh text."""
+    """Return the names as first written, in the order of content.md §1.7: contact block, subject, body, Welsh
+    text.
+    """
     parts = (
         *(found.letter_contact_block, found.subject, found.content),
         *(found.welsh_subject, found.welsh_content),

@@ -118,7 +118,7 @@ class Schema:
     """A kind of request. Only the keywords that `_predicate` reads may be used, unless it is not quick."""
 
     def __init__(self, schema: Mapping[str, Json], *, quick: bool = True) -> None:
-        """`wording` in a property's schema takes the place of every message about that property.
+        """Let `wording` in a property's schema take the place of every message about that property.
 
         One that is not `quick` may use any keyword and always asks `jsonschema`.
         """
