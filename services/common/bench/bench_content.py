@@ -58,7 +58,7 @@ GOV.UK MOT service"""
 
 
 def recipients(**changes: object) -> Iterator[dict[str, object]]:
-    """Ever other people, as the rows of a job are."""
+    """Yield ever other people, as the rows of a job are."""
     return cycle(
         {
             "name": f"Ms O'Neil {number}",
@@ -220,7 +220,7 @@ def split_rows() -> Operation:
 
 
 def measure(operation: Operation, seconds: float) -> float:
-    """Operations a second: the best of three runs."""
+    """Return operations a second: the best of three runs."""
     operation()
     best = 0.0
     for _ in range(3):

@@ -13,7 +13,7 @@ from notify_common.logging import configure_logging
 
 @pytest.fixture
 def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Sends logs where the test can read them; returns a function that gives all lines up to now."""
+    """Send logs where the test can read them; return a function that gives all lines up to now."""
     stream = io.BytesIO()
     configure_logging("under-test", "debug", stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]

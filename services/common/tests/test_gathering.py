@@ -73,7 +73,7 @@ def waiting(gatherer: Gatherer[int, int], count: int) -> None:
 
 
 def blocked(gatherer: Gatherer[int, int], runs: Runs) -> Caller:
-    """One who is in a run that does not end before the gate opens."""
+    """Start a caller who is in a run that does not end before the gate opens."""
     runs.gate.clear()
     first = Caller(gatherer, [1])
     assert runs.entered.acquire(timeout=SECONDS)
@@ -191,7 +191,7 @@ def lingering(runs: Runs, seconds: float) -> Gatherer[int, int]:
 
 
 def shared(gatherer: Gatherer[int, int], runs: Runs, callers: int) -> None:
-    """A run that one leads alone, and one after it that is shared by `callers`."""
+    """Make a run that one leads alone, and one after it that is shared by `callers`."""
     first = blocked(gatherer, runs)
     others = []
     for number in range(callers):

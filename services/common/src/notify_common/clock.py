@@ -14,18 +14,18 @@ _now: Callable[[], datetime] = _system_now
 
 
 def now() -> datetime:
-    """Returns the present as an aware datetime in UTC."""
+    """Return the present as an aware datetime in UTC."""
     return _now()
 
 
 def monotonic() -> float:
-    """Returns seconds on a clock that never goes back; only differences mean something."""
+    """Return seconds on a clock that never goes back; only differences mean something."""
     return time.monotonic()
 
 
 @contextmanager
 def set_for_tests(moment: datetime | Callable[[], datetime]) -> Iterator[None]:
-    """Makes `now()` return `moment` (aware), or what it returns when called, inside the `with` block.
+    """Make `now()` return `moment` (aware), or what it returns when called, inside the `with` block.
 
     `monotonic()` goes on: it measures real waiting.
     """

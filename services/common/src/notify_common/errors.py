@@ -40,7 +40,7 @@ class NotifyError(Exception):
         retry_after: timedelta | None = None,
         code: Code | None = None,
     ) -> None:
-        """Makes an error of `reason`, whose gRPC code the table of reasons gives.
+        """Make an error of `reason`, whose gRPC code the table of reasons gives.
 
         `message` may be shown to people: no recipient, no personalisation, no key. `metadata` holds the facts
         that the gateway needs to word its answer. `retry_after` says when another try makes sense. `code` is
@@ -66,6 +66,6 @@ class NotifyError(Exception):
 
 
 def invalid_field(*violations: FieldViolation) -> NotifyError:
-    """Returns the INVALID_FIELD error that names `violations`; its message lists them."""
+    """Return the INVALID_FIELD error that names `violations`; its message lists them."""
     message = "; ".join(f"{violation.field} {violation.description}" for violation in violations)
     return NotifyError("INVALID_FIELD", message, violations=violations)

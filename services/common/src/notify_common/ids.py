@@ -26,14 +26,14 @@ def child_id(parent: str, *parts: str | int) -> str:
 
 
 def uuid7() -> UUID:
-    """Returns a new UUID version 7: 48 bits of milliseconds, then 74 random bits (RFC 9562 §5.7)."""
+    """Return a new UUID version 7: 48 bits of milliseconds, then 74 random bits (RFC 9562 §5.7)."""
     milliseconds = int(clock.now().timestamp() * 1000) & ((1 << 48) - 1)
     random = secrets.randbits(74)
     return UUID(int=milliseconds << 80 | 7 << 76 | (random >> 62) << 64 | _VARIANT | random & ((1 << 62) - 1))
 
 
 def uuid8(parent: UUID, *parts: str | int) -> UUID:
-    """Returns the UUID version 8 of the child that `parts` name within `parent`, always the same one.
+    """Return the UUID version 8 of the child that `parts` name within `parent`, always the same one.
 
     The first 48 bits are the parent's (for a version 7 parent: its time), the rest a SHA-256 of parent and
     parts, so that a redelivered chunk of a job makes the same ids again (design.md §2.9).
@@ -50,5 +50,5 @@ def uuid8(parent: UUID, *parts: str | int) -> UUID:
 
 
 def is_uuid(text: str) -> bool:
-    """Tells whether `text` is a UUID as the platform writes it: 36 characters, lower case, with hyphens."""
+    """Tell whether `text` is a UUID as the platform writes it: 36 characters, lower case, with hyphens."""
     return _CANONICAL.fullmatch(text) is not None

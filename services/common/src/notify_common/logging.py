@@ -55,20 +55,20 @@ class Logger(Protocol):
     """What `get_logger` returns; `event` is a fixed phrase, facts go into `keys`."""
 
     def debug(self, event: str, **keys: object) -> None:
-        """Says something that helps while developing."""
+        """Say something that helps while developing."""
 
     def info(self, event: str, **keys: object) -> None:
-        """Says what happened."""
+        """Say what happened."""
 
     def warning(self, event: str, **keys: object) -> None:
-        """Says that something is wrong and was dealt with."""
+        """Say that something is wrong and was dealt with."""
 
     def error(self, event: str, **keys: object) -> None:
-        """Says that something failed and someone should look."""
+        """Say that something failed and someone should look."""
 
 
 def configure_logging(service: str, level: str = "info", stream: BinaryIO | None = None) -> None:
-    """Writes this process's logs, and those of libraries from warnings up, as JSON lines to `stream`.
+    """Write this process's logs, and those of libraries from warnings up, as JSON lines to `stream`.
 
     `service` goes into every line; `level` is debug, info, warning or error; `stream` is standard output
     unless it is given.
@@ -85,12 +85,12 @@ def configure_logging(service: str, level: str = "info", stream: BinaryIO | None
 
 
 def get_logger() -> Logger:
-    """Returns the logger; cheap, but keep it in a module or object on hot paths."""
+    """Return the logger; cheap, but keep it in a module or object on hot paths."""
     return cast(Logger, structlog.get_logger())
 
 
 def describe_exception(error: BaseException) -> dict[str, object]:
-    """Returns the keys that tell where and what kind an error was, without its text.
+    """Return the keys that tell where and what kind an error was, without its text.
 
     The text of an exception may hold a recipient or a password (`DETAIL: Key (recipient)=(…)`), so a line has
     the types of the error and its causes, the database's SQLSTATE where there is one, the innermost frames,

@@ -35,7 +35,7 @@ class Command(Generic[S]):
 def work_command(
     help: str, queues: Sequence[str], run: Callable[[S, argparse.Namespace, threading.Event], int | None]
 ) -> Command[S]:
-    """Returns the command `work`; `arguments.queues` are those of `queues` that `--queues` names, or all."""
+    """Return the command `work`; `arguments.queues` are those of `queues` that `--queues` names, or all."""
 
     def chosen(text: str) -> list[str]:
         names = [name.strip() for name in text.split(",")]
@@ -60,7 +60,7 @@ def work_command(
 def run(
     service: str, settings: type[S], commands: Sequence[Command[S]], arguments: Sequence[str] | None = None
 ) -> NoReturn:
-    """Runs the command that `arguments` (by default the process's) name, and ends the process.
+    """Run the command that `arguments` (by default the process's) name, and end the process.
 
     Exit status: 0 done, 1 failed, 2 bad arguments or settings. `check-config` reads the settings, says what
     is wrong with them and does nothing else. SIGTERM and SIGINT stop a command, SIGUSR1 shows its stacks.

@@ -41,7 +41,7 @@ _SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own variable,
 
 
 def exposition() -> bytes:
-    """Returns all metrics of this process in Prometheus' text format (`CONTENT_TYPE_LATEST`).
+    """Return all metrics of this process in Prometheus' text format (`CONTENT_TYPE_LATEST`).
 
     Where PROMETHEUS_MULTIPROC_DIR names a folder, empty at the start, these are the metrics of all processes
     that were told of it, added up: the workers of one server, of which any may be asked.
@@ -54,7 +54,7 @@ def exposition() -> bytes:
 
 
 def leave_shared_metrics() -> None:
-    """Says, at the end of a process, that its gauges no longer count among those of `exposition`."""
+    """Say, at the end of a process, that its gauges no longer count among those of `exposition`."""
     if _SHARED_FOLDER in os.environ:
         mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
@@ -72,14 +72,14 @@ class MetricsServer:
         return int(self._server.server_port)
 
     def close(self) -> None:
-        """Stops it."""
+        """Stop it."""
         self._server.shutdown()
         self._server.server_close()
         self._join()
 
 
 def serve_metrics(listen: str) -> MetricsServer:
-    """Serves metrics at `listen` (`host:port`, port 0 takes a free one). Raises OSError if taken."""
+    """Serve metrics at `listen` (`host:port`, port 0 takes a free one). Raises OSError if taken."""
     host, _, port = listen.rpartition(":")
     server, thread = prometheus_client.start_http_server(int(port), addr=host.strip("[]"))
     return MetricsServer(server, thread.join)

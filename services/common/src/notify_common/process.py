@@ -48,7 +48,7 @@ class Parts(Generic[S]):
         return Channels(self.settings)
 
     def checks(self) -> Mapping[str, Callable[[], bool]]:
-        """What health depends on."""
+        """Return what health depends on."""
         return {"database": self.uow.check}
 
     def start(self) -> None:

@@ -54,7 +54,7 @@ class SecretFiles(PydanticBaseSettingsSource):
     """Reads `<PREFIX><FIELD>_FILE` for every secret field; the file's content without its last line break."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Returns the content of the field's file, if its variable is set. Raises SettingsError."""
+        """Return the content of the field's file, if its variable is set. Raises SettingsError."""
         variable = f"{self.config.get('env_prefix', '')}{field_name}".upper()
         path = os.environ.get(f"{variable}_FILE")
         if path is None or SecretStr not in (field.annotation, *get_args(field.annotation)):
@@ -69,7 +69,7 @@ class SecretFiles(PydanticBaseSettingsSource):
             ) from None
 
     def __call__(self) -> dict[str, Any]:
-        """Returns the values of all fields that come from files."""
+        """Return the values of all fields that come from files."""
         values: dict[str, Any] = {}
         for name, field in self.settings_cls.model_fields.items():
             value, _, _ = self.get_field_value(field, name)
@@ -131,7 +131,7 @@ class ServiceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Values given in code win over the environment, which wins over secret files."""
+        """Let values given in code win over the environment, which wins over secret files."""
         return init_settings, env_settings, SecretFiles(settings_cls)
 
 
@@ -148,7 +148,7 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 def load_settings(cls: type[S], **values: Any) -> S:
-    """Returns the settings of `cls` from the environment; `values` win over it.
+    """Return the settings of `cls` from the environment; `values` win over it.
 
     Bad settings end the process with status 2 and one sentence a setting on standard error. No sentence
     repeats a value.

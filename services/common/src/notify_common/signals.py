@@ -15,7 +15,7 @@ _watcher: threading.Thread | None = None
 
 
 def install() -> threading.Event:
-    """Makes SIGTERM and SIGINT set the returned event, and SIGUSR1 write all stacks to standard error.
+    """Make SIGTERM and SIGINT set the returned event, and SIGUSR1 write all stacks to standard error.
 
     Call it from the main thread, after any fork; every call returns the same event.
 
@@ -37,7 +37,7 @@ def install() -> threading.Event:
 
 
 def _pass_on(signum: int, frame: FrameType | None) -> None:
-    """Does nothing: that there is a handler makes Python write the signal's number to the pipe."""
+    """Do nothing: that there is a handler makes Python write the signal's number to the pipe."""
 
 
 def _watch(reader: int) -> None:

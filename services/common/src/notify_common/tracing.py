@@ -29,7 +29,7 @@ _tracer: Tracer | None = None
 
 
 def configure_tracing(service: str, endpoint: str | None, exporter: SpanExporter | None = None) -> None:
-    """Sends spans of this process to the OTLP collector at `endpoint`; does nothing without one.
+    """Send spans of this process to the OTLP collector at `endpoint`; do nothing without one.
 
     Call it once, after any fork. `exporter` takes the place of the collector in tests and gets each span as
     it ends.
@@ -49,7 +49,7 @@ def configure_tracing(service: str, endpoint: str | None, exporter: SpanExporter
 
 
 def shutdown_tracing() -> None:
-    """Sends what is left and records no more."""
+    """Send what is left and record no more."""
     global _provider, _tracer
     if _provider is not None:
         _provider.shutdown()
@@ -57,12 +57,12 @@ def shutdown_tracing() -> None:
 
 
 def is_recording() -> bool:
-    """Tells whether spans are recorded, for callers that would rather not prepare one in vain."""
+    """Tell whether spans are recorded, for callers that would rather not prepare one in vain."""
     return _tracer is not None
 
 
 def current_traceparent() -> str:
-    """Returns the trace context to store in a row or header; a new trace begins where there is none."""
+    """Return the trace context to store in a row or header; a new trace begins where there is none."""
     text = current.traceparent.get()
     if not text:
         text = current.new_traceparent()
@@ -72,7 +72,7 @@ def current_traceparent() -> str:
 
 @contextmanager
 def span(name: str, kind: SpanKind = SpanKind.INTERNAL, **ids: str) -> Iterator[None]:
-    """Records the `with` block as a span below the current one; `ids` become its attributes.
+    """Record the `with` block as a span below the current one; `ids` become its attributes.
 
     Attributes hold ids and names only, never content or recipients. An error marks the span with its type,
     not with its text, which may hold either.

@@ -19,7 +19,7 @@ DEADLINE_SECONDS = 20
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of an S3 server of this module's own."""
+    """Provide URL of an S3 server of this module's own."""
     folder: Path = tmp_path_factory.mktemp("objects")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

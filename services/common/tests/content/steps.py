@@ -11,7 +11,7 @@ _FOLDER = str(notify_content.__path__[0])
 
 
 def count_steps(call: Callable[[], object]) -> int:
-    """Lines of `notify_content` that run during `call`."""
+    """Return the lines of `notify_content` that run during `call`."""
     steps = 0
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:

@@ -324,7 +324,7 @@ def test_a_gap_in_a_body_that_is_sent_as_its_text_looks_as_in_any() -> None:
 
 
 def inked(text: str) -> str:
-    """A text without the white space that content.md §1.1 knows."""
+    """Return a text without the white space that content.md §1.1 knows."""
     return "".join(text.split()).translate(dict.fromkeys(map(ord, ALL_WHITESPACE)))
 
 

@@ -13,7 +13,7 @@ from .strategies import ANY_TEXT, MARKUP
 
 
 def html(text: str) -> str:
-    """The HTML with its styles taken out."""
+    """Return the HTML with its styles taken out."""
     return re.sub(r' (?:style|role)="[^"]*"', "", HtmlWriter().write(text))
 
 

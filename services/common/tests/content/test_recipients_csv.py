@@ -189,7 +189,7 @@ def test_where_chunks_are_cut_makes_no_difference(text: str, sizes: list[int]) -
 
 
 def delimiter_of(text: str) -> str:
-    """The delimiter of a trimmed text that names none, by its first line outside quotes."""
+    """Return the delimiter of a trimmed text that names none, by its first line outside quotes."""
     outside = "".join(part if index % 2 == 0 else "" for index, part in enumerate(text.split('"')))
     first_line = re.split(r"[\r\n]", outside)[0]
     return next((one for one in ",\t;" if one in first_line), ",")

@@ -32,7 +32,7 @@ EXTENSION_TABLE = {
 
 
 def parts_on_the_air(content: str) -> int:
-    """Parts of a message by its encoded size: septets when GSM has every character, else UCS-2."""
+    """Count the parts of a message by its encoded size: septets when GSM has every character, else UCS-2."""
     septets = bytearray()
     for character in content:
         if character in EXTENSION_TABLE:

@@ -223,7 +223,7 @@ WRITERS, EVENTS_EACH = 6, 200
 
 
 def write_elsewhere(consumer: UnitOfWork, stop: "threading.Event") -> None:
-    """Transactions of another database come and go."""
+    """Let transactions of another database come and go."""
     while not stop.is_set():
         with consumer.begin() as conn:
             conn.execute(sa.insert(applied).values(body=1))
@@ -231,7 +231,7 @@ def write_elsewhere(consumer: UnitOfWork, stop: "threading.Event") -> None:
 
 
 def write_side_by_side(producer: UnitOfWork, reading: "threading.Event") -> None:
-    """Six writers commit their events in another order than the serial numbers were given out in."""
+    """Let six writers commit their events in another order than the serial numbers were given out in."""
     start = threading.Barrier(WRITERS)
 
     def write(writer: int) -> None:
@@ -446,7 +446,7 @@ def test_consumers_of_other_names_have_cursors_of_their_own(
 
 @pytest.fixture
 def new_server() -> Iterator[UnitOfWork]:
-    """An empty database on a server that has had few transactions."""
+    """Provide an empty database on a server that has had few transactions."""
     folder = Path(tempfile.mkdtemp(prefix="notify-test-postgres-"))
     folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
     server = start_server(folder, {"fsync": "off"}, delete=True)
@@ -460,7 +460,7 @@ def new_server() -> Iterator[UnitOfWork]:
 
 
 def many_transactions(uow: UnitOfWork) -> None:
-    """So many that a new server's ids are lower."""
+    """Run so many transactions that a new server's ids are lower."""
     with uow.autocommit() as conn:
         conn.exec_driver_sql(
             "DO $$ BEGIN FOR n IN 1..3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
@@ -468,7 +468,7 @@ def many_transactions(uow: UnitOfWork) -> None:
 
 
 def restore(old: UnitOfWork, new: UnitOfWork) -> datetime:
-    """What a dump and its restore do to the feed; returns a moment after it."""
+    """Do to the feed what a dump and its restore do; return a moment after it."""
     with old.begin() as conn:
         rows = [row._asdict() for row in conn.execute(sa.select(news))]
         last = conn.exec_driver_sql("SELECT last_value FROM news_seq_seq").scalar_one()

@@ -62,7 +62,7 @@ def service(number: int) -> str:
 
 
 def fill(uow: UnitOfWork, counts: Mapping[tuple[Lane, int], int], kind: str = "a") -> None:
-    """Rows by lane and number of the service, all due, the later the younger."""
+    """Store rows by lane and number of the service, all due, the later the younger."""
     insert = sa.text(
         "INSERT INTO work (kind, lane, service_id, due_at)"
         " SELECT :kind, :lane, CAST(:service_id AS uuid), now() - make_interval(secs => 100000 - n)"
@@ -213,7 +213,7 @@ def test_claims_at_the_same_moment_get_different_rows(uow: UnitOfWork) -> None:
 
 
 def rows_touched(uow: UnitOfWork, queue: FairQueue) -> tuple[int, str]:
-    """Rows that the statements of one claim read from the table, and their plans."""
+    """Return the rows that the statements of one claim read from the table, and their plans."""
     plans: list[str] = []
 
     @sa.event.listens_for(uow.engine, "before_cursor_execute")

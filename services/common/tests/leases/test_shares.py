@@ -13,7 +13,7 @@ TENANTS = st.lists(st.tuples(st.sampled_from(list(Lane)), st.integers(0, 20)), u
 
 
 def walk_round(shares: Shares, lane: Lane, count: int) -> Walk:
-    """A look round a ring of services 00, 01, … that all have more rows than any claim takes."""
+    """Look round a ring of services 00, 01, … that all have more rows than any claim takes."""
     ring = [f"{number:02}" for number in range(count)]
     start = shares.cursors()[lane]
     due = [id for id in ring if id > start] + [id for id in ring if id <= start]

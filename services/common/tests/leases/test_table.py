@@ -38,7 +38,7 @@ def uow(fresh_database: FreshDatabase) -> UnitOfWork:
 
 
 def fill(uow: UnitOfWork, count: int, age: float = 1) -> None:
-    """Rows 0 to `count` - 1, due `age` seconds ago and a second more each, so that the last is the oldest."""
+    """Store rows 0 to `count` - 1, due `age` seconds ago and a second more each: the last is the oldest."""
     with uow.begin() as conn:
         conn.execute(
             sa.text(

@@ -29,7 +29,7 @@ def _user(request: users_pb.GetUserRequest, context: Any) -> users_pb.GetUserRes
 
 @pytest.fixture
 def serve_users() -> Iterator[Callable[..., InProcessServer]]:
-    """Returns a function that serves UsersService, with `get_user` and `create_user` as its methods."""
+    """Return a function that serves UsersService, with `get_user` and `create_user` as its methods."""
     with ExitStack() as stack:
 
         def serve(get_user: Any = _user, create_user: Any = None, **settings: Any) -> InProcessServer:
@@ -45,7 +45,7 @@ def serve_users() -> Iterator[Callable[..., InProcessServer]]:
 
 @pytest.fixture
 def serve_letters() -> Iterator[Callable[..., InProcessServer]]:
-    """Returns a function that serves LettersService, with `download_pdf` (a generator) as its method."""
+    """Return a function that serves LettersService, with `download_pdf` (a generator) as its method."""
     with ExitStack() as stack:
 
         def serve(download_pdf: Any, **settings: Any) -> InProcessServer:
@@ -60,7 +60,7 @@ def serve_letters() -> Iterator[Callable[..., InProcessServer]]:
 
 @pytest.fixture
 def serve_dispatch() -> Iterator[Callable[..., InProcessServer]]:
-    """Returns a function that serves DispatchService, with `submit` as SubmitPrintBatch."""
+    """Return a function that serves DispatchService, with `submit` as SubmitPrintBatch."""
     with ExitStack() as stack:
 
         def serve(submit: Any, **settings: Any) -> InProcessServer:
@@ -79,7 +79,7 @@ def serve_dispatch() -> Iterator[Callable[..., InProcessServer]]:
 
 @pytest.fixture
 def serve_print_runs() -> Iterator[Callable[..., InProcessServer]]:
-    """Returns a function that serves PrintRunsService, with `start_print_run` as StartPrintRun."""
+    """Return a function that serves PrintRunsService, with `start_print_run` as StartPrintRun."""
     with ExitStack() as stack:
 
         def serve(start_print_run: Any, **settings: Any) -> InProcessServer:

@@ -87,7 +87,7 @@ def enter_with(left: float | None) -> None:
 
 @pytest.fixture(autouse=True)
 def no_deadline() -> Any:
-    """Leaves no deadline behind for the next test on this thread."""
+    """Leave no deadline behind for the next test on this thread."""
     yield
     current.deadline.set(None)
 

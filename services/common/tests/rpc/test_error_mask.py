@@ -50,7 +50,7 @@ def read(responses: Iterator[letters_pb.DownloadPdfResponse], into: list[bytes])
 
 
 def raw_channel(server: InProcessServer, context: str) -> grpc.Channel:
-    """A channel without our client side, to see what is really on the wire."""
+    """Return a channel without our client side, to see what is really on the wire."""
     return grpc.secure_channel(
         server.target, channel_credentials(tls_settings("api-gateway")), options=channel_options(context)
     )

@@ -94,7 +94,7 @@ def sources(tmp_path: Path) -> Sources:
 
 
 def violations(message: Message) -> dict[str, str]:
-    """Field -> what is told of it."""
+    """Return field -> what is told of it."""
     try:
         check(message)
     except NotifyError as error:

@@ -16,7 +16,7 @@ Serve = Callable[..., InProcessServer]
 
 @pytest.fixture
 def scrape() -> Iterator[Callable[[], dict[str, float]]]:
-    """Returns a function that reads all samples as Prometheus does."""
+    """Return a function that reads all samples as Prometheus does."""
     server = serve_metrics("127.0.0.1:0")
 
     def samples() -> dict[str, float]:

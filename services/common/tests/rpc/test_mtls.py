@@ -26,7 +26,7 @@ USERS = "notify.admin.v1.UsersService"
 
 @pytest.fixture
 def calls() -> list[object]:
-    """The requests that reached the method."""
+    """Provide the requests that reached the method."""
     return []
 
 
@@ -46,7 +46,7 @@ def target(server: InProcessServer) -> str:
 
 
 def call(channel: grpc.Channel) -> grpc.StatusCode:
-    """Calls without our client side and returns the code."""
+    """Call without our client side and return the code."""
     with channel:
         try:
             UsersServiceStub(channel).GetUser(GET_USER, timeout=3)

@@ -30,7 +30,7 @@ def recorded() -> Iterator[InMemorySpanExporter]:
 def names_to_parents(
     spans: tuple[ReadableSpan, ...],
 ) -> dict[tuple[str, SpanKind], tuple[str, SpanKind] | None]:
-    """Returns each span's name and kind with its parent's, all of one trace."""
+    """Return each span's name and kind with its parent's, all of one trace."""
     by_id = {item.context.span_id: item for item in spans if item.context is not None}
     assert len({item.context.trace_id for item in by_id.values() if item.context is not None}) == 1
     parents: dict[tuple[str, SpanKind], tuple[str, SpanKind] | None] = {}

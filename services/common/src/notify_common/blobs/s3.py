@@ -176,7 +176,7 @@ class BlobStore:
         self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def check(self) -> bool:
-        """Whether the bucket can be reached; for health checks."""
+        """Tell whether the bucket can be reached; for health checks."""
         self._client.head_bucket(Bucket=self.bucket)
         return True
 

@@ -59,7 +59,7 @@ def schema_differences(metadata: MetaData, url: str) -> list[Any]:
 
 
 def run_environment(metadata: MetaData) -> None:
-    """Body of every service's `env.py`: run the migrations on the connection that `migrate` made."""
+    """Run the migrations on the connection that `migrate` made: the body of every service's `env.py`."""
     connection: Connection = alembic.context.config.attributes["connection"]
     alembic.context.configure(
         connection=connection, target_metadata=metadata, compare_type=True, transaction_per_migration=True

@@ -31,7 +31,7 @@ class UnitOfWork:
 
     @contextmanager
     def begin(self) -> Iterator[Tx]:
-        """A transaction: commits at the end, rolls back on any error."""
+        """Provide a transaction: commits at the end, rolls back on any error."""
         with self.engine.begin() as connection:
             left = current.time_left()
             if left is not None and left < self._hurry_below:
@@ -41,7 +41,7 @@ class UnitOfWork:
 
     @contextmanager
     def autocommit(self) -> Iterator[Tx]:
-        """A connection on which each statement is its own transaction.
+        """Provide a connection on which each statement is its own transaction.
 
         For work that is one statement: it saves the round trips of BEGIN and COMMIT.
         """
@@ -49,6 +49,6 @@ class UnitOfWork:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     def check(self) -> bool:
-        """Whether the database answers; for health checks."""
+        """Tell whether the database answers; for health checks."""
         with self.autocommit() as connection:
             return bool(connection.exec_driver_sql("SELECT 1").scalar_one())

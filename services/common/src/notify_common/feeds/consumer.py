@@ -20,7 +20,7 @@ _LAG = Gauge(
 
 
 def cursors_table(metadata: MetaData) -> Table:
-    """Where a context keeps how far it has read each feed."""
+    """Return where a context keeps how far it has read each feed."""
     return Table(
         "feed_cursors",
         metadata,
@@ -70,7 +70,7 @@ class FeedConsumer(Generic[Event]):
         _LAG.labels(name).set_function(self.lag_seconds)
 
     def step(self) -> int:
-        """Read and apply one page; returns how many events were applied, 0 when there was nothing new.
+        """Read and apply one page; return how many events were applied, 0 when there was nothing new.
 
         Raises whatever `fetch` or `apply` raise, with nothing applied.
         """
@@ -89,7 +89,7 @@ class FeedConsumer(Generic[Event]):
         return len(events) if applied else 0
 
     def lag_seconds(self) -> float:
-        """Seconds since this consumer last saw the end of the feed."""
+        """Return seconds since this consumer last saw the end of the feed."""
         return clock.monotonic() - self._caught_up_at
 
     def _load_cursor(self) -> str:

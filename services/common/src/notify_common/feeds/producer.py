@@ -57,7 +57,7 @@ class Xid8(UserDefinedType[str]):
     cache_ok = True
 
     def get_col_spec(self, **_: object) -> str:
-        """The type's name in SQL."""
+        """Return the type's name in SQL."""
         return "xid8"
 
 
@@ -65,7 +65,7 @@ ischema_names["xid8"] = Xid8  # what comparing models with a schema takes a colu
 
 
 def feed_table(name: str, metadata: MetaData, *columns: Column[Any]) -> Table:
-    """A table of events: `columns`, and the `tx`, `seq` and `create_time` that the database fills in.
+    """Return a table of events: `columns`, and the `tx`, `seq` and `create_time` that the database fills in.
 
     Insert an event in the transaction that makes it true; never update one. The table of epochs, which all
     feeds of a database share, comes with it.
@@ -206,7 +206,7 @@ def begin_epoch(conn: Connection, metadata: MetaData, restored_at: datetime) -> 
 
 
 def latest_cursor(conn: Connection, table: Table) -> str:
-    """The cursor after all events that can be read now: what commits later comes after it."""
+    """Return the cursor after all events that can be read now: what commits later comes after it."""
     first_unread = conn.execute(sa.select(sa.cast(oldest_open(conn), sa.Text))).scalar_one()
     return f"{feed_state(conn, table).number}.{first_unread}.0"
 
@@ -242,7 +242,7 @@ def trim_feed(conn: Connection, table: Table, keep: timedelta, limit: int = 5000
 
 
 def _parse(cursor: str) -> tuple[int, str, int]:
-    """Epoch, transaction id and serial number. Cursors of before there were epochs are of the first."""
+    """Read epoch, transaction id and serial number. Cursors without an epoch are of the first."""
     if cursor == "":
         return 0, "0", 0
     match = _CURSOR.fullmatch(cursor)

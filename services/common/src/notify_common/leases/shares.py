@@ -59,7 +59,7 @@ class Shares:
         self._lock = threading.Lock()
 
     def cursors(self) -> dict[Lane, str]:
-        """By lane the service behind which the next look begins."""
+        """Return by lane the service behind which the next look begins."""
         with self._lock:
             return dict(self._cursors)
 

@@ -36,8 +36,8 @@ _MOST_LOOKS = 4
 
 
 def lease_columns() -> list[Column[Any]]:
-    """Columns that make a table a queue; add them to the table's own, and after it `due_index` (or one that
-    begins with the columns that claims filter by) and `parked_index`.
+    """Return columns that make a table a queue; add them to the table's own, and after it `due_index` (or one
+    that begins with the columns that claims filter by) and `parked_index`.
     """
     instant = sa.DateTime(timezone=True)
     return [
@@ -54,17 +54,17 @@ def lease_columns() -> list[Column[Any]]:
 
 
 def lane_column() -> Column[Any]:
-    """The column by which a `FairQueue` divides its claims between lanes."""
+    """Return the column by which a `FairQueue` divides its claims between lanes."""
     return Column("lane", sa.Text, nullable=False, server_default=Lane.API.value)
 
 
 def due_index(table: Table) -> Index:
-    """The index that claims run on: waiting rows only, by `due_at`."""
+    """Return the index that claims run on: waiting rows only, by `due_at`."""
     return Index(f"ix_{table.name}_due", table.c.due_at, postgresql_where=_in_queue(table))
 
 
 def fair_index(table: Table, *filters: str) -> Index:
-    """The index that claims of a `FairQueue` run on, beside that of `due_at`.
+    """Return the index that claims of a `FairQueue` run on, beside that of `due_at`.
 
     Args:
         filters: names of the columns that claims filter by.
@@ -74,7 +74,7 @@ def fair_index(table: Table, *filters: str) -> Index:
 
 
 def parked_index(table: Table) -> Index:
-    """The index that parked rows are counted on: they are few, however many rows the table keeps."""
+    """Return the index that parked rows are counted on: they are few, however many rows the table keeps."""
     return Index(
         f"ix_{table.name}_parked", table.c.parked_at, postgresql_where=table.c.parked_at.is_not(None)
     )
@@ -154,7 +154,7 @@ class Queue:
         return [row for row in rows if row.attempt <= self.max_attempts]
 
     def _make_claim_statement(self, *filters: str) -> Executable:
-        """The statement of `claim`; kept, as polls of idle queues cost little else than making it."""
+        """Return the statement of `claim`; kept, as polls of idle queues cost little else than making it."""
         t = self.table
         picked = (
             sa.select(*self._keys, t.c.due_at, self._place.label("place"))
@@ -257,7 +257,7 @@ class Queue:
         return sum(parked)
 
     def park(self, conn: Connection, rows: Sequence[LeasedRow], reason: str) -> int:
-        """Take the rows that are still ours out of the queue for an operator to look at; returns how many."""
+        """Take the rows that are still ours out of the queue for an operator to look at; return how many."""
         return self.fail(conn, rows, reason, max_attempts=0)
 
     def release(self, conn: Connection) -> int:
@@ -283,7 +283,7 @@ class Queue:
         return conn.execute(extended.where(self._still_ours(held))).rowcount
 
     def oldest_due_age(self, conn: Connection) -> float:
-        """Seconds that the row waiting longest has been due; 0 when none is."""
+        """Return seconds that the row waiting longest has been due; 0 when none is."""
         t = self.table
         oldest = sa.select(sa.func.min(t.c.due_at)).where(
             t.c.due_at <= sa.func.now(), t.c.parked_at.is_(None)
@@ -292,12 +292,12 @@ class Queue:
         return float(conn.execute(sa.select(sa.func.coalesce(age, 0))).scalar_one())
 
     def parked_count(self, conn: Connection) -> int:
-        """How many rows are parked: more than none is an alert."""
+        """Return how many rows are parked: more than none is an alert."""
         parked = sa.select(sa.func.count()).select_from(self.table).where(self.table.c.parked_at.is_not(None))
         return int(conn.execute(parked).scalar_one())
 
     def parked_reasons(self, conn: Connection) -> list[tuple[str, int]]:
-        """Why rows are parked, and how many for each reason, the most frequent first."""
+        """Return why rows are parked, and how many for each reason, the most frequent first."""
         t = self.table
         count = sa.func.count()
         counted = sa.select(t.c.park_reason, count).where(t.c.parked_at.is_not(None))
@@ -305,7 +305,7 @@ class Queue:
         return [(reason or "", number) for reason, number in rows]
 
     def waiting(self) -> ColumnElement[bool]:
-        """What is true of the rows that a claim may take."""
+        """Return what is true of the rows that a claim may take."""
         t = self.table
         unleased = sa.or_(t.c.leased_until.is_(None), t.c.leased_until <= sa.func.now())
         return sa.and_(t.c.due_at <= sa.func.now(), t.c.parked_at.is_(None), unleased, self._free)
@@ -402,7 +402,7 @@ class FairQueue(Queue):
         }
 
     def _make_walk_statement(self, *filters: str) -> Executable:
-        """A loose index scan: from each service one probe of the index leads to the next.
+        """Return a loose index scan: from each service one probe of the index leads to the next.
 
         Nothing is looked at where no row is due at all, which one probe of the other index tells.
         """

@@ -110,7 +110,7 @@ class Worker:
         return longest * random.uniform(0.5, 1)
 
     def _measure(self) -> None:
-        """Measures the queue if it is time; one that can't be measured now is worked off all the same."""
+        """Measure the queue if it is time; one that can't be measured now is worked off all the same."""
         if self._queue is None or clock.monotonic() - self._measured_at < MEASURE_EVERY_SECONDS:
             return
         self._measured_at = clock.monotonic()
@@ -146,7 +146,7 @@ class WorkerGroup:
             self._threads.append(thread)
 
     def stop(self, timeout: float = 30) -> bool:
-        """Let every worker finish its batch, for at most `timeout` seconds; returns whether all did.
+        """Let every worker finish its batch, for at most `timeout` seconds; return whether all did.
 
         What a worker that did not was doing comes up again when its leases end.
         """
@@ -157,5 +157,5 @@ class WorkerGroup:
         return not any(thread.is_alive() for thread in self._threads)
 
     def healthy(self) -> bool:
-        """Whether all threads live and none keeps failing."""
+        """Tell whether all threads live and none keeps failing."""
         return all(t.is_alive() for t in self._threads) and not any(w.failing for w in self.workers)

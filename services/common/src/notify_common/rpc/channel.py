@@ -32,7 +32,7 @@ class Channels:
         self._channels: dict[tuple[int, str, str], ClientChannel] = {}
 
     def get(self, service: str, target: str) -> ClientChannel:
-        """Returns the channel to the service `service` (`admin`, `letters`, …) at `target`.
+        """Return the channel to the service `service` (`admin`, `letters`, …) at `target`.
 
         `target` is a gRPC target such as `dns:///notifications:6012`, whose addresses are used in turn, or
         `unix:/path`. The server's certificate must bear the name `service`. Raises RuntimeError during an
@@ -60,7 +60,7 @@ class Channels:
         )
 
     def close(self) -> None:
-        """Closes the channels that this process made; calls under way end with CANCELLED."""
+        """Close the channels that this process made; call under way end with CANCELLED."""
         with self._lock:
             for key in [key for key in self._channels if key[0] == os.getpid()]:
                 self._channels.pop(key).close()

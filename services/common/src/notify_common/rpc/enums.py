@@ -26,7 +26,7 @@ PROTOS: Final[Mapping[type[StrEnum], EnumTypeWrapper]] = {
 
 
 def from_proto(kind: type[E], value: int) -> E:
-    """Returns the member of a shared enum that `value` stands for, such as `from_proto(Channel, 1)`.
+    """Return the member of a shared enum that `value` stands for, such as `from_proto(Channel, 1)`.
 
     Raises ValueError for the unspecified value and for numbers that the enum does not have.
     """
@@ -37,12 +37,12 @@ def from_proto(kind: type[E], value: int) -> E:
 
 
 def optional_from_proto(kind: type[E], value: int) -> E | None:
-    """Returns what `from_proto` does, or None for the unspecified value."""
+    """Return what `from_proto` does, or None for the unspecified value."""
     return from_proto(kind, value) if value else None
 
 
 def to_proto(member: StrEnum | None) -> Any:
-    """Returns the proto value of a shared enum's member, that of None being the unspecified one (0).
+    """Return the proto value of a shared enum's member, that of None being the unspecified one (0).
 
     The type is Any because generated code takes each enum's own type alone.
     """
@@ -50,7 +50,7 @@ def to_proto(member: StrEnum | None) -> Any:
 
 
 def to_text(enum: EnumTypeWrapper, value: int) -> str:
-    """Returns the text of `value`: its name without the enum's prefix, lower case, hyphens for underscores.
+    """Return the text of `value`: its name without the enum's prefix, lower case, hyphens for underscores.
 
     Raises ValueError for the unspecified value and for numbers that the enum does not have.
     """
@@ -61,7 +61,7 @@ def to_text(enum: EnumTypeWrapper, value: int) -> str:
 
 
 def from_text(enum: EnumTypeWrapper, text: str) -> int:
-    """Returns the value whose text is `text`. Raises ValueError where there is none."""
+    """Return the value whose text is `text`. Raises ValueError where there is none."""
     value = _values(enum).get(text)
     if value is None:
         raise ValueError(f"{enum.DESCRIPTOR.full_name} has no value with the text {text!r}")
@@ -69,7 +69,7 @@ def from_text(enum: EnumTypeWrapper, text: str) -> int:
 
 
 def is_specified(enum: EnumTypeWrapper, value: int) -> bool:
-    """Tells whether `value` is one of the enum's values other than the unspecified one."""
+    """Tell whether `value` is one of the enum's values other than the unspecified one."""
     return value in _texts(enum)
 
 

@@ -84,7 +84,7 @@ class FieldRulesInterceptor(grpc.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], "Handler | None"],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
-        """Called by gRPC for each call."""
+        """Return the handler of a call; gRPC asks for each call."""
         handler = continuation(handler_call_details)
         path = handler_call_details.method
         rule = self._rules.get(path)
@@ -244,7 +244,7 @@ def _resource_rule(field: FieldDescriptor, rules: FieldRules, resource: _Compile
 
 
 def _put_below(path: str, violations: Violations, start: int) -> None:
-    """Makes the paths of the violations from `start` on begin at the message above."""
+    """Make the paths of the violations from `start` on begin at the message above."""
     if len(violations) > start:
         violations[start:] = [
             FieldViolation(f"{path}.{one.field}", one.description) for one in violations[start:]
@@ -260,7 +260,7 @@ def _choice_rule(name: str) -> Rule:
 
 
 def _field_rules(field: FieldDescriptor, rules: FieldRules) -> list[Rule]:
-    """What is checked of one field in its message."""
+    """Return what is checked of one field in its message."""
     _refuse_misplaced(field, rules)
     name, get = field.name, attrgetter(field.name)
     if field.is_repeated:
@@ -344,7 +344,7 @@ Test = Callable[[Any, Violations], str | None]
 
 
 def _value_test(field: FieldDescriptor, rules: FieldRules) -> Test | None:
-    """What is checked of one value; None where anything goes."""
+    """Return what is checked of one value; None where anything goes."""
     if rules.id:
         return _id_test(rules.id != field_pb2.ID_OPTIONAL)
     if field.message_type is not None:
@@ -442,12 +442,12 @@ def _is_required(rules: FieldRules) -> bool:
 
 
 def _is_choice(field: FieldDescriptor) -> bool:
-    """Whether the field is one of several; `optional` makes a choice of one, named with an underscore."""
+    """Tell whether the field is one of several; `optional` makes a choice of one, named with an underscore."""
     return field.containing_oneof is not None and not field.containing_oneof.name.startswith("_")
 
 
 def _bounds(field: FieldDescriptor, text: str, default: tuple[int, int]) -> tuple[int, int]:
-    """Reads `1..255`; a bound that is left out is that of `default`."""
+    """Read `1..255`; a bound that is left out is that of `default`."""
     least, dots, most = text.partition("..")
     try:
         if not dots:

@@ -25,7 +25,7 @@ class Health(health_pb2_grpc.HealthServicer):
     """
 
     def __init__(self, checks: Mapping[str, Check], services: Iterable[str], interval: float = 5.0) -> None:
-        """`checks` is name -> function; `services` the full names of the gRPC services that it speaks for."""
+        """Take `checks` by name, and in `services` the full names of the gRPC services that it speaks for."""
         self._checks = dict(checks)
         self._names = frozenset(("", *services))
         self._interval = interval
@@ -36,24 +36,24 @@ class Health(health_pb2_grpc.HealthServicer):
     def Check(
         self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext
     ) -> health_pb2.HealthCheckResponse:
-        """Returns the status of a gRPC service, or of the whole process for an empty name."""
+        """Return the status of a gRPC service, or of the whole process for an empty name."""
         if request.service not in self._names:
             context.set_code(grpc.StatusCode.NOT_FOUND)
             return health_pb2.HealthCheckResponse()
         return health_pb2.HealthCheckResponse(status=_SERVING if self.is_serving() else _NOT_SERVING)
 
     def is_serving(self) -> bool:
-        """Tells whether the last checks all passed, are fresh, and nobody asked the process to stop."""
+        """Tell whether the last checks all passed, are fresh, and nobody asked the process to stop."""
         fresh = clock.monotonic() - self._finished < _STALE_INTERVALS * self._interval
         return fresh and self._failing == frozenset() and not self._stop.is_set()
 
     def start(self) -> None:
-        """Runs the checks once, then again in a thread of its own."""
+        """Run the checks once, then again in a thread of its own."""
         self._run_checks()
         threading.Thread(target=self._run, name="health", daemon=True).start()
 
     def enter_shutdown(self) -> None:
-        """Says NOT_SERVING from here on and ends the checks."""
+        """Say NOT_SERVING from here on and end the checks."""
         self._stop.set()
 
     def _run(self) -> None:

@@ -8,7 +8,7 @@ from notify_common.errors import FieldViolation, invalid_field
 
 
 def check_mask(mask: FieldMask, allowed: Collection[str], field: str = "update_mask") -> list[str]:
-    """Returns the paths of `mask` in its order, each once.
+    """Return the paths of `mask` in its order, each once.
 
     Raises NotifyError INVALID_FIELD when the mask is empty or names a path outside of `allowed`.
     """

@@ -21,7 +21,7 @@ _MAX_TRAILER_BYTES = 64 * 1024  # the details of an error travel there
 
 
 def server_options() -> Options:
-    """Returns the options of a server."""
+    """Return the options of a server."""
     return (
         ("grpc.so_reuseport", 0),  # a taken port is an error, not a second listener
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -35,7 +35,7 @@ def server_options() -> Options:
 
 
 def channel_options(service: str) -> Options:
-    """Returns the options of a channel to `service`, whose certificate bears that name."""
+    """Return the options of a channel to `service`, whose certificate bears that name."""
     return (
         ("grpc.ssl_target_name_override", service),
         ("grpc.service_config", service_config.for_channel(service)),

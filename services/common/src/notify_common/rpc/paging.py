@@ -27,13 +27,13 @@ class Pager:
     """Makes and reads page tokens; all processes of a service share the secret."""
 
     def __init__(self, secret: bytes) -> None:
-        """`secret` signs tokens. Raises ValueError below 32 bytes."""
+        """Take the `secret` that signs tokens. Raises ValueError below 32 bytes."""
         if len(secret) < 32:
             raise ValueError("the secret of page tokens needs at least 32 bytes")
         self._secret = secret
 
     def encode(self, position: tuple[str, ...], filters: Mapping[str, object]) -> str:
-        """Returns the token that says "go on behind `position`" for a list with these `filters`.
+        """Return the token that says "go on behind `position`" for a list with these `filters`.
 
         `filters` holds everything that decides which rows are listed, the list's own name included; its
         values are compared as JSON, so lists must come in a fixed order.
@@ -43,7 +43,7 @@ class Pager:
         return base64.urlsafe_b64encode(self._sign(payload) + payload).decode().rstrip("=")
 
     def decode(self, token: str, filters: Mapping[str, object]) -> tuple[str, ...] | None:
-        """Returns the position of a token, None for the empty one, which asks for the first page.
+        """Return the position of a token, None for the empty one, which asks for the first page.
 
         Raises NotifyError PAGE_TOKEN_INVALID for a token that was changed, signed by another secret, or made
         for other filters.
@@ -72,7 +72,7 @@ class Pager:
 
 
 def page_size(requested: int, default: int = DEFAULT_PAGE_SIZE, maximum: int = MAX_PAGE_SIZE) -> int:
-    """Returns how many rows to answer with: `default` for 0, at most `maximum`.
+    """Return how many rows to answer with: `default` for 0, at most `maximum`.
 
     Raises NotifyError INVALID_FIELD below 0.
     """
@@ -82,7 +82,7 @@ def page_size(requested: int, default: int = DEFAULT_PAGE_SIZE, maximum: int = M
 
 
 def that_fit(messages: Iterable[M]) -> list[M]:
-    """Returns the first of `messages` that fit into one answer together, of any at least one."""
+    """Return the first of `messages` that fit into one answer together, of any at least one."""
     fitting: list[M] = []
     size = 0
     for message in messages:

@@ -70,21 +70,23 @@ class OpsServer:
         grpc_services: Sequence[str] = (),
         check_interval: float = 5.0,
     ) -> None:
-        """`service` names the process in errors; `grpc_services` are full names that health speaks for."""
+        """Take the name of the process in errors, and in `grpc_services` the full names that health speaks
+        for.
+        """
         self._settings = settings
         self.health = Health(checks, grpc_services, check_interval)
         self._server = _build(service, settings, {}, _OPS_THREADS, _OPS_CONCURRENT)
         _add_ops_services(self._server, settings, self.health, grpc_services)
 
     def start(self) -> int | None:
-        """Runs the checks and listens. Returns the port. Raises BootError where the address is taken."""
+        """Run the checks and listen. Return the port. Raises BootError where the address is taken."""
         port = _bind(self._server, self._settings.ops_listen, self._settings, "ops_listen")
         self.health.start()
         self._server.start()
         return port
 
     def stop(self, grace: float = 0.0) -> None:
-        """Says NOT_SERVING and ends, after `grace` seconds at the latest."""
+        """Say NOT_SERVING and end, after `grace` seconds at the latest."""
         self.health.enter_shutdown()
         self._server.stop(grace).wait()
 
@@ -100,7 +102,7 @@ class Server:
         checks: Mapping[str, Check],
         check_interval: float = 5.0,
     ) -> None:
-        """Builds everything but listens nowhere yet.
+        """Build everything but listens nowhere yet.
 
         `service` (`admin`, `letters`, …) names the service in errors. `checks` decide its health. Raises
         BootError when the allow-list names a gRPC service that is not among the registrations, or a method
@@ -126,7 +128,7 @@ class Server:
         _add_ops_services(self._server, settings, self._ops.health, names)
 
     def start(self) -> Bound:
-        """Listens and serves. Returns the ports. Raises BootError where an address is taken."""
+        """Listen and serve. Return the ports. Raises BootError where an address is taken."""
         port = _bind(self._server, self._settings.grpc_listen, self._settings, "grpc_listen")
         self._server.start()
         bound = Bound(grpc=port, ops=self._ops.start())
@@ -134,7 +136,7 @@ class Server:
         return bound
 
     def run_until(self, stop: threading.Event) -> None:
-        """Serves until `stop` is set; then says NOT_SERVING, serves on for the drain time, and stops in
+        """Serve until `stop` is set; then says NOT_SERVING, serve on for the drain time, and stop in
         grace.
         """
         stop.wait()
@@ -144,7 +146,7 @@ class Server:
         self.stop(self._settings.stop_grace_seconds)
 
     def stop(self, grace: float = 0.0) -> None:
-        """Takes no new calls, waits up to `grace` seconds for those under way, and stops."""
+        """Take no new calls, wait up to `grace` seconds for those under way, and stop."""
         self._ops.health.enter_shutdown()
         self._server.stop(grace).wait()
         self._ops.stop()
@@ -152,7 +154,7 @@ class Server:
 
 
 def _methods(grpc_services: Iterable[str]) -> set[str]:
-    """Returns the methods of gRPC services as `service/Method`."""
+    """Return the methods of gRPC services as `service/Method`."""
     pool = descriptor_pool.Default()
     return {
         f"{name}/{method.name}" for name in grpc_services for method in pool.FindServiceByName(name).methods
@@ -162,7 +164,7 @@ def _methods(grpc_services: Iterable[str]) -> set[str]:
 def _add_ops_services(
     server: grpc.Server, settings: ServiceSettings, health: Health, grpc_services: Sequence[str]
 ) -> None:
-    """Adds health, and reflection of `grpc_services` if it is switched on, to a server."""
+    """Add health, and reflection of `grpc_services` if it is switched on, to a server."""
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if settings.reflection_enabled:
         reflection.enable_server_reflection((*grpc_services, _HEALTH, reflection.SERVICE_NAME), server)
@@ -176,7 +178,7 @@ def _build(
     max_concurrent: int,
     grpc_services: Sequence[str] = (),
 ) -> grpc.Server:
-    """Returns a server with our interceptors, outermost first, and no services yet of `grpc_services`."""
+    """Return a server with our interceptors, outermost first, and no services yet of `grpc_services`."""
     return grpc.server(
         _TimedThreadPool(max_workers=threads, thread_name_prefix="grpc"),
         interceptors=[
@@ -221,7 +223,7 @@ class _TimedThreadPool(futures.ThreadPoolExecutor):
     """A pool that measures how long each call waited for a thread."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> futures.Future[Any]:
-        """As of ThreadPoolExecutor."""
+        """See ThreadPoolExecutor."""
         queued = time.monotonic()
 
         def run() -> Any:

@@ -17,7 +17,7 @@ _TIMEOUTS_OF_FOREIGN_SERVICES = {
 
 
 def for_channel(service: str) -> str:
-    """Returns what a channel to `service` (`admin`, …) takes, as JSON. Raises ModuleNotFoundError."""
+    """Return what a channel to `service` (`admin`, …) takes, as JSON. Raises ModuleNotFoundError."""
     config = _read(service)
     for entry in config["methodConfig"]:
         del entry["timeout"]
@@ -26,7 +26,7 @@ def for_channel(service: str) -> str:
 
 @cache
 def timeout(method: str) -> float:
-    """Returns the seconds that a call of `method` (`/notify.admin.v1.UsersService/GetUser`) may take at most.
+    """Return the seconds that a call of `method` (`/notify.admin.v1.UsersService/GetUser`) may take at most.
 
     Raises LookupError for a method without a line: every call has a deadline.
     """

@@ -28,7 +28,7 @@ _REASON_BY_CODE = {
 
 
 def to_status(error: NotifyError, domain: str, request_id: str) -> status_pb2.Status:
-    """Returns the `google.rpc.Status` of `error`: ErrorInfo first, then what else it knows.
+    """Return the `google.rpc.Status` of `error`: ErrorInfo first, then what else it knows.
 
     `domain` is `<context>.notify`. Violations travel as BadRequest, for RESOURCE_EXHAUSTED as QuotaFailure
     and for FAILED_PRECONDITION as PreconditionFailure. Long texts are cut and violations past about 12 KiB
@@ -51,7 +51,7 @@ def to_status(error: NotifyError, domain: str, request_id: str) -> status_pb2.St
 
 
 def to_error(call: grpc.RpcError) -> NotifyError:
-    """Returns the NotifyError that a failed call stands for.
+    """Return the NotifyError that a failed call stands for.
 
     A status without ErrorInfo (the other end can't be reached, is overloaded, or is no service of ours) gets
     the reason that belongs to its code. Details that can't be read count as missing.

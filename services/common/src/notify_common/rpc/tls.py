@@ -14,7 +14,7 @@ _SAN = "x509_subject_alternative_name"
 
 
 def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials:
-    """Returns credentials that demand a client certificate, and follow the files when certificates are
+    """Return credentials that demand a client certificate, and follow the files when certificates are
     renewed.
     """
     files = _ServerFiles(settings)
@@ -26,7 +26,7 @@ def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials:
 
 
 def channel_credentials(settings: ServiceSettings) -> grpc.ChannelCredentials:
-    """Returns credentials of this service as a caller, as the files are now; they don't follow the files."""
+    """Return credentials of this service as a caller, as the files are now; they don't follow the files."""
     return grpc.ssl_channel_credentials(
         root_certificates=settings.tls_ca_file.read_bytes(),
         private_key=settings.tls_key_file.read_bytes(),
@@ -35,14 +35,14 @@ def channel_credentials(settings: ServiceSettings) -> grpc.ChannelCredentials:
 
 
 def caller_names(context: grpc.ServicerContext) -> tuple[str, ...]:
-    """Returns the subject alternative names of the caller's certificate; empty if it has none."""
+    """Return the subject alternative names of the caller's certificate; empty if it has none."""
     if context.peer_identity_key() != _SAN:
         return ()
     return tuple(name.decode("utf-8", "replace") for name in context.peer_identities() or ())
 
 
 def file_stamps(settings: ServiceSettings) -> tuple[int, ...]:
-    """Returns what is another when one of the certificate's files was replaced. Raises OSError if one is
+    """Return what is another when one of the certificate's files was replaced. Raises OSError if one is
     missing.
     """
     return tuple(path.stat().st_mtime_ns for path in _files(settings))
@@ -63,7 +63,7 @@ class _ServerFiles:
         return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authority)
 
     def read_if_changed(self) -> grpc.ServerCertificateConfiguration | None:
-        """Runs at each handshake; None keeps the certificate in use, also while files are being replaced."""
+        """Run at each handshake; None keeps the certificate in use, also while files are being replaced."""
         try:
             return self.read() if file_stamps(self._settings) != self._seen else None
         except OSError as error:

@@ -30,11 +30,11 @@ class Checker:
         self.violations: list[FieldViolation] = []
 
     def fail(self, field: str, description: str) -> None:
-        """Notes that `field` breaks a rule; `description` follows the field's name and repeats no value."""
+        """Note that `field` breaks a rule; `description` follows the field's name and repeats no value."""
         self.violations.append(FieldViolation(field, description))
 
     def uuid(self, field: str, text: str) -> UUID:
-        """A UUID that must be there."""
+        """Return a UUID that must be there."""
         if not text:
             self.fail(field, "is required")
         elif ids.is_uuid(text):
@@ -44,11 +44,11 @@ class Checker:
         return _NIL
 
     def optional_uuid(self, field: str, text: str) -> UUID | None:
-        """A UUID, or None for an empty text."""
+        """Return a UUID, or None for an empty text."""
         return self.uuid(field, text) if text else None
 
     def id(self, field: str, text: str) -> str:
-        """An id (a UUID in lower case) that must be there."""
+        """Return an id (a UUID in lower case) that must be there."""
         if not text:
             self.fail(field, "is required")
         elif not ids.is_uuid(text):
@@ -56,17 +56,17 @@ class Checker:
         return text
 
     def optional_id(self, field: str, text: str) -> str | None:
-        """An id, or None for an empty text."""
+        """Return an id, or None for an empty text."""
         return self.id(field, text) if text else None
 
     def required(self, field: str, text: str, max_length: int | None = None) -> str:
-        """A text that must not be empty, of at most `max_length` characters."""
+        """Return a text that must not be empty, of at most `max_length` characters."""
         if not text:
             self.fail(field, "is required")
         return self.text(field, text, max_length)
 
     def text(self, field: str, text: str, max_length: int | None = None) -> str:
-        """A text of at most `max_length` characters, without NUL, which databases refuse."""
+        """Return a text of at most `max_length` characters, without NUL, which databases refuse."""
         if max_length is not None and len(text) > max_length:
             self.fail(field, f"is longer than {max_length} characters")
         elif "\0" in text:
@@ -74,24 +74,26 @@ class Checker:
         return text
 
     def enum(self, field: str, enum: EnumTypeWrapper, value: int) -> str:
-        """A value of `enum` other than the unspecified one, as the text that databases store."""
+        """Return a value of `enum` other than the unspecified one, as the text that databases store."""
         if enums.is_specified(enum, value):
             return enums.to_text(enum, value)
         self.fail(field, "is required" if value == 0 else "is not a known value")
         return ""
 
     def optional_enum(self, field: str, enum: EnumTypeWrapper, value: int) -> str | None:
-        """A value of `enum` as text, or None for the unspecified one."""
+        """Return a value of `enum` as text, or None for the unspecified one."""
         return self.enum(field, enum, value) if value else None
 
     def enums(self, field: str, enum: EnumTypeWrapper, values: Sequence[int]) -> list[str]:
-        """Values of `enum` as texts, each once, in the order given."""
+        """Return values of `enum` as texts, each once, in the order given."""
         return list(
             dict.fromkeys(self.enum(f"{field}[{index}]", enum, value) for index, value in enumerate(values))
         )
 
     def timestamp(self, field: str, message: Message, name: str | None = None) -> datetime:
-        """The timestamp in the field `name` (by default the last part of `field`) of `message`, in UTC."""
+        """Return the timestamp in the field `name` (by default the last part of `field`) of `message`, in
+        UTC.
+        """
         moment = self.optional_timestamp(field, message, name)
         if moment is None:
             self.fail(field, "is required")
@@ -99,7 +101,7 @@ class Checker:
         return moment
 
     def optional_timestamp(self, field: str, message: Message, name: str | None = None) -> datetime | None:
-        """As `timestamp`, or None where the field is absent."""
+        """Check as `timestamp` does; return None where the field is absent."""
         name = name or field.rpartition(".")[2]
         if not message.HasField(name):
             return None
@@ -111,18 +113,18 @@ class Checker:
             return datetime.min.replace(tzinfo=UTC)
 
     def message(self, field: str, message: Message, name: str | None = None) -> None:
-        """A message that must be there: the field `name` (by default the last of `field`) of `message`."""
+        """Check that a message is there: the field `name` (by default the last of `field`) of `message`."""
         if not message.HasField(name or field.rpartition(".")[2]):
             self.fail(field, "is required")
 
     def number(self, field: str, value: int, at_least: int, at_most: int) -> int:
-        """A number within its bounds, both included."""
+        """Return a number within its bounds, both included."""
         if not at_least <= value <= at_most:
             self.fail(field, f"should be between {at_least} and {at_most}")
         return value
 
     def size(self, field: str, items: Sequence[object] | bytes, at_least: int, at_most: int) -> None:
-        """A repeated field or bytes whose length is within its bounds, both included."""
+        """Check that the length of a repeated field or of bytes is within its bounds, both included."""
         if not at_least <= len(items) <= at_most:
             unit = "bytes" if isinstance(items, bytes) else "items"
             self.fail(field, f"should have between {at_least} and {at_most} {unit}")
@@ -130,7 +132,7 @@ class Checker:
 
 @contextmanager
 def validating() -> Iterator[Checker]:
-    """Gives a Checker and raises INVALID_FIELD with all its violations at the end of the block."""
+    """Give a Checker and raises INVALID_FIELD with all its violations at the end of the block."""
     checker = Checker()
     yield checker
     if checker.violations:

@@ -154,13 +154,13 @@ class SnapshotCache(Generic[K, V]):
             self._forget(key)
 
     def evict_where(self, matches: Callable[[K], bool]) -> None:
-        """As `evict`, for all keys that match; takes time in proportion to the number of entries."""
+        """Evict all keys that match; this takes time in proportion to the number of entries."""
         with self._lock:
             for key in [key for key in (*self._entries, *self._flights) if matches(key)]:
                 self._forget(key)
 
     def clear(self) -> None:
-        """As `evict`, for all keys but those of immutable values."""
+        """Evict all keys but those of immutable values."""
         self.evict_where(lambda key: not self._immutable(key) or self._is_negative(key))
 
     def __len__(self) -> int:
@@ -177,11 +177,11 @@ class SnapshotCache(Generic[K, V]):
             flight.keep = False
 
     def _may_load(self, now: float) -> bool:
-        """Whether the source may be asked: always while it answers, else by one load a second."""
+        """Tell whether the source may be asked: always while it answers, else by one load a second."""
         return not self._hanging or (self._loads == 0 and now >= self._retry_at)
 
     def _old_value(self, key: K, now: float) -> V:
-        """The value to serve in place of a fresh one. Raises NotifyError where there is none."""
+        """Return the value to serve in place of a fresh one. Raises NotifyError where there is none."""
         entry = self._entries.get(key)
         if entry is not None and entry.value is not None and now - entry.loaded_at <= self._stale_limit:
             self._stale.inc()
@@ -204,7 +204,7 @@ class SnapshotCache(Generic[K, V]):
         return flight.value
 
     def _loading(self) -> ThreadPoolExecutor:
-        """The threads that load; a forked child makes its own."""
+        """Return the threads that load; a forked child makes its own."""
         with self._lock:
             if self._loaders is None or self._process != os.getpid():
                 self._loaders = ThreadPoolExecutor(LOADERS, f"snapshots-{self.name}")

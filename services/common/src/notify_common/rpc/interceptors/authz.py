@@ -19,15 +19,15 @@ class AuthzInterceptor(ServerInterceptor):
     """
 
     def __init__(self, allowed: Mapping[str, Collection[str]], anyone: Collection[str] = ()) -> None:
-        """`allowed` is gRPC service, or `service/Method`, -> names; services in `anyone` need no more than a
-        certificate.
+        """Take in `allowed` the callers' names by gRPC service or `service/Method`; services in `anyone` need
+        no more than a certificate.
         """
         super().__init__()
         self._allowed = {key: frozenset(names) for key, names in allowed.items()}
         self._anyone = frozenset(anyone)
 
     def around(self, method: Method) -> Around | None:
-        """Guards every method of the services that are not open to anyone."""
+        """Guard every method of the services that are not open to anyone."""
         if method.service in self._anyone:
             return None
         of_service = self._allowed.get(method.service, frozenset())

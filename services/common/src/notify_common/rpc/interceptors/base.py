@@ -36,7 +36,7 @@ class ServerInterceptor(grpc.ServerInterceptor):
         self._wrapped: dict[str, tuple[Handler, Handler]] = {}
 
     def around(self, method: Method) -> Around | None:
-        """Returns what makes the context manager of one call of `method`; None leaves the method alone."""
+        """Return what makes the context manager of one call of `method`; None leaves the method alone."""
         raise NotImplementedError
 
     def intercept_service(
@@ -44,7 +44,7 @@ class ServerInterceptor(grpc.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], "Handler | None"],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
-        """Called by gRPC for each call."""
+        """Return the handler of a call; gRPC asks for each call."""
         handler = continuation(handler_call_details)
         if handler is None:
             return None

@@ -37,8 +37,8 @@ class ClientChannel(grpc.Channel):
     def __init__(
         self, make: Callable[[], grpc.Channel], stamps: Callable[[], object], look_seconds: float
     ) -> None:
-        """`make` makes the channel inside. What `stamps` returns is another when `make` would make another
-        one; it is asked every `look_seconds` at most, and may raise OSError.
+        """Take `make`, which makes the channel inside, and `stamps`, whose answer changes when `make` would
+        make another one; it is asked every `look_seconds` at most, and may raise OSError.
         """
         self._make = make
         self._stamps = stamps
@@ -50,23 +50,23 @@ class ClientChannel(grpc.Channel):
         self._next_look = clock.monotonic() + look_seconds
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Returns the callable of a method with one request and one response."""
+        """Return the callable of a method with one request and one response."""
         return self._add(_Unary(self, method, lambda channel: channel.unary_unary(method, *args, **kwargs)))
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Returns the callable of a method with a stream of requests and one response."""
+        """Return the callable of a method with a stream of requests and one response."""
         return self._add(
             _RequestStream(self, method, lambda channel: channel.stream_unary(method, *args, **kwargs))
         )
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Returns the callable of a method with one request and a stream of responses."""
+        """Return the callable of a method with one request and a stream of responses."""
         return self._add(
             _ResponseStream(self, method, lambda channel: channel.unary_stream(method, *args, **kwargs))
         )
 
     def follow_certificate(self) -> None:
-        """Makes the channel inside anew if it is time to look and the certificate was renewed.
+        """Make the channel inside anew if it is time to look and the certificate was renewed.
 
         Files that differ from those at the last look are taken to be still in the making.
         """
@@ -95,21 +95,21 @@ class ClientChannel(grpc.Channel):
         return made
 
     def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Raises NotImplementedError: no service has streams both ways (design.md §2.7)."""
+        """Raise NotImplementedError: no service has streams both ways (design.md §2.7)."""
         raise NotImplementedError("streams both ways are not used between services")
 
     def subscribe(
         self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool = False
     ) -> None:
-        """As of grpc's channel."""
+        """See grpc.Channel."""
         self._channel.subscribe(callback, try_to_connect)
 
     def unsubscribe(self, callback: Callable[[grpc.ChannelConnectivity], None]) -> None:
-        """As of grpc's channel."""
+        """See grpc.Channel."""
         self._channel.unsubscribe(callback)
 
     def close(self) -> None:
-        """Ends all calls with CANCELLED."""
+        """End all calls with CANCELLED."""
         self._channel.close()
 
     def __enter__(self) -> "ClientChannel":
@@ -134,7 +134,7 @@ class _Callable:
         self._ok = CLIENT_HANDLED.labels(service, name, Code.OK.name)
 
     def bind(self, channel: grpc.Channel) -> None:
-        """Makes calls from here on go over `channel`."""
+        """Make calls from here on go over `channel`."""
         self._inner = self._make(channel)
 
     def _budget(self, timeout: float | None) -> float:

@@ -24,7 +24,7 @@ class DeadlineInterceptor(ServerInterceptor):
     """
 
     def around(self, method: Method) -> Around:
-        """Limits every method. Raises LookupError for one without a line in a service config."""
+        """Limit every method. Raises LookupError for one without a line in a service config."""
         own = service_config.timeout(method.path)
 
         def limit(context: grpc.ServicerContext) -> AbstractContextManager[None]:

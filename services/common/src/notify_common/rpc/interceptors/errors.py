@@ -23,12 +23,12 @@ class ErrorsInterceptor(ServerInterceptor):
     """
 
     def __init__(self, domain: str) -> None:
-        """`domain` is `<context>.notify`, the domain of each ErrorInfo."""
+        """Take `domain`, `<context>.notify`, which each ErrorInfo bears."""
         super().__init__()
         self._domain = domain
 
     def around(self, method: Method) -> Around:
-        """Masks every method."""
+        """Mask every method."""
         domain = self._domain
 
         def mask(context: grpc.ServicerContext) -> AbstractContextManager[None]:
@@ -38,7 +38,7 @@ class ErrorsInterceptor(ServerInterceptor):
 
 
 def as_notify_error(error: BaseException, context: grpc.ServicerContext) -> NotifyError | None:
-    """Returns the NotifyError that the caller of `context` may see for `error`, None if it must be masked."""
+    """Return the NotifyError that the caller of `context` may see for `error`, None if it must be masked."""
     if isinstance(error, NotifyError):
         return error
     if isinstance(error, NotImplementedError) and _code(context) is grpc.StatusCode.UNIMPLEMENTED:

@@ -38,7 +38,7 @@ class StreamsInterceptor(grpc.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], "Handler | None"],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
-        """Called by gRPC for each call."""
+        """Return the handler of a call; gRPC asks for each call."""
         handler = continuation(handler_call_details)
         if handler is None or not handler.request_streaming or handler.response_streaming:
             return handler
@@ -87,7 +87,7 @@ class StreamsInterceptor(grpc.ServerInterceptor):
                 self._waiting.discard(requests)
 
     def _watch(self) -> None:
-        """Ends silent streams, for as long as there are streams."""
+        """End silent streams, for as long as there are streams."""
         pause = threading.Event()
         while True:
             pause.wait(self._idle_seconds / _LOOKS_A_LIMIT)
@@ -121,7 +121,7 @@ class _Requests:
             self._since = None
 
     def silent_for(self) -> float:
-        """Seconds for which the client was waited for; 0 while a request is being worked on."""
+        """Return seconds for which the client was waited for; 0 while a request is being worked on."""
         since = self._since
         return 0.0 if since is None else clock.monotonic() - since
 

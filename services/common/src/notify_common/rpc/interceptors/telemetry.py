@@ -22,12 +22,12 @@ class TelemetryInterceptor(ServerInterceptor):
     """Counts and times each call, and logs it; of reads that go well within a second, only every n-th."""
 
     def __init__(self, sample: int) -> None:
-        """`sample` is n."""
+        """Take `sample`, of how many calls that ended well one is logged."""
         super().__init__()
         self._sample = sample
 
     def around(self, method: Method) -> Around:
-        """Watches every method."""
+        """Watch every method."""
         meter = _Meter(method, self._sample)
 
         def watch(context: grpc.ServicerContext) -> AbstractContextManager[None]:
