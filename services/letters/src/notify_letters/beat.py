@@ -35,6 +35,6 @@ class Scheduler(beat.Scheduler):
         return min(float(super().tick(*arguments, **options)), _LONGEST_SLEEP_SECONDS)
 
     def close(self) -> None:
-        """End."""
+        """End the loop."""
         super().close()
         remove_heartbeat()

@@ -96,7 +96,7 @@ class Parts(process.Parts[Settings]):
         return Schedule(self.settings.print_deadline, self.settings.print_start)
 
     def render_batch(self, batch_id: str) -> bool:
-        """What the task of that name does."""
+        """Return what the task of that name does."""
         from notify_letters.usecases.render_batch import render_batch
 
         return render_batch(
@@ -104,11 +104,11 @@ class Parts(process.Parts[Settings]):
         )
 
     def submit_batch(self, batch_id: str) -> bool:
-        """What the task of that name does."""
+        """Return what the task of that name does."""
         return submit_batch(self.uow, self.submit_queue, self.blobs, self.signer, self._providers, batch_id)
 
     def start_daily_print_run(self) -> PrintRun | None:
-        """What the task of that name does."""
+        """Return what the task of that name does."""
         return start_daily_print_run(self.uow, self.schedule, clock.now())
 
     @cached_property
@@ -138,22 +138,22 @@ class Parts(process.Parts[Settings]):
 
 
 def parts_for_server(settings: Settings) -> Parts:
-    """Parts of the process that serves calls."""
+    """Return the parts of the process that serves calls."""
     return Parts(settings, connections=settings.grpc_threads + 1)
 
 
 def parts_for_workers(settings: Settings) -> Parts:
-    """Parts of a process that runs workers."""
+    """Return the parts of a process that runs workers."""
     return Parts(settings, connections=_WORKER_CONNECTIONS)
 
 
 def parts_for_tasks(settings: Settings) -> Parts:
-    """Parts of one process of a Celery worker, which runs one task at a time."""
+    """Return the parts of one process of a Celery worker, which runs one task at a time."""
     return Parts(settings, connections=_TASK_CONNECTIONS)
 
 
 def registrations(parts: Parts) -> Sequence[Registration]:
-    """The servicers of this context."""
+    """Return the servicers of this context."""
     from notify_letters.servicers.letters import LettersServicer
     from notify_letters.servicers.print_runs import PrintRunsServicer
 
@@ -173,7 +173,7 @@ def registrations(parts: Parts) -> Sequence[Registration]:
 
 
 def workers(parts: Parts, broker: Broker, queue: str) -> list[Worker]:
-    """The workers of one of QUEUES."""
+    """Return the workers of one of QUEUES."""
     settings, uow = parts.settings, parts.uow
     match queue:
         case "relay":
@@ -195,7 +195,7 @@ def workers(parts: Parts, broker: Broker, queue: str) -> list[Worker]:
 
 
 def _relay_workers(parts: Parts, broker: Broker) -> list[Worker]:
-    """The relay: one worker a table of batches, so that neither waits for the other."""
+    """Return the relay: one worker a table of batches, so that neither waits for the other."""
     settings = parts.settings
     resend_after = timedelta(seconds=settings.resend_seconds)
 

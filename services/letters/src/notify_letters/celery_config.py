@@ -15,7 +15,7 @@ DAILY_PRINT_RUN_EVERY_SECONDS = 60.0
 
 
 def configuration() -> dict[str, Any]:
-    """What Celery is told, by the names that it has for it."""
+    """Return what Celery is told, by the names that it has for it."""
     settings = load_settings(Settings)
     broker_url = settings.broker_url.get_secret_value()
     return {

@@ -116,13 +116,13 @@ class RecordingProviders(DispatchServiceServicer):
 
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[ObjectStore]:
-    """An S3-compatible store."""
+    """Provide an S3-compatible store."""
     yield from _started(ObjectStore)
 
 
 @pytest.fixture(scope="session")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a RabbitMQ of the tests' own; ask for it only where it is installed."""
+    """Provide the URL of a RabbitMQ of the tests' own; ask for it only where it is installed."""
     folder = tmp_path_factory.mktemp("rabbitmq")
     port, other_port = free_ports(2)
     environment = {
@@ -157,7 +157,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[Redis]:
-    """A Redis, emptied before each test."""
+    """Provide a Redis, emptied before each test."""
     yield from _started(Redis)
 
 
@@ -195,18 +195,18 @@ class House:
         )
 
     def parts(self, **values: Any) -> bootstrap.Parts:
-        """Parts of a process that runs tasks."""
+        """Return the parts of a process that runs tasks."""
         parts = bootstrap.parts_for_tasks(self.settings.model_copy(update=values))
         self.made.append(parts)
         return parts
 
     def rows(self, sql: str, **values: Any) -> list[Any]:
-        """What a query finds."""
+        """Return what a query finds."""
         with self.uow.begin() as conn:
             return list(conn.execute(sa.text(sql), values))
 
     def value(self, sql: str, **values: Any) -> Any:
-        """The one value that a query finds."""
+        """Return the one value that a query finds."""
         return self.rows(sql, **values)[0][0]
 
     def run(self, sql: str, **values: Any) -> None:
@@ -215,7 +215,7 @@ class House:
             conn.execute(sa.text(sql), values)
 
     def states(self) -> dict[str, int]:
-        """How many letters there are by state."""
+        """Return how many letters there are by state."""
         counted = self.rows("""
             SELECT CASE WHEN l.state = 'submitting' AND b.submit_time IS NOT NULL THEN 'submitted'
                         ELSE l.state END, count(*)
@@ -224,24 +224,24 @@ class House:
         return {str(s): int(n) for s, n in counted}
 
     def events(self) -> list[tuple[str, str]]:
-        """The feed: id and kind of each event, as the columns say."""
+        """Return the feed: id and kind of each event, as the columns say."""
         rows = self.rows("SELECT letter_id, kind FROM letter_events ORDER BY tx, seq")
         return [(str(letter_id), kind) for letter_id, kind in rows]
 
     def batch_ids(self, table: str) -> list[str]:
-        """Ids of the batches in a table that wait for work."""
+        """Return the ids of the batches in a table that wait for work."""
         rows = self.rows(f"SELECT id FROM {table} WHERE due_at IS NOT NULL ORDER BY due_at, id")
         return [str(batch_id) for (batch_id,) in rows]
 
     def expire_leases(self) -> None:
-        """What half a minute does to the batches of a task that died."""
+        """Do what half a minute does to the batches of a task that died."""
         for table in ("render_batches", "print_batches"):
             self.run(
                 f"UPDATE {table} SET due_at = now(), leased_until = now() WHERE leased_until IS NOT NULL"
             )
 
     def collect(self) -> int:
-        """Collect the letters of all runs that wait for it; returns how many slices it took."""
+        """Collect the letters of all runs that wait for it; return how many slices it took."""
         slices = 0
         while self.value("SELECT count(*) FROM print_runs WHERE state = 'collecting' AND pause_time IS NULL"):
             collect_slice(self.uow)
@@ -249,13 +249,13 @@ class House:
         return slices
 
     def due_again(self) -> None:
-        """What the time until the next try does."""
+        """Do what the time until the next try does."""
         for table in ("render_batches", "print_batches"):
             self.run(f"UPDATE {table} SET due_at = now() WHERE due_at IS NOT NULL")
 
     @contextmanager
     def process(self, name: str, *arguments: str, **settings: object) -> Iterator[ChildProcess]:
-        """A process of this context, ended at the block's end."""
+        """Provide a process of this context, ended at the block's end."""
         environment = self.environment | {
             f"NOTIFY_LETTERS_{key.upper()}": str(value) for key, value in settings.items()
         }
@@ -270,7 +270,7 @@ class House:
 
     @contextmanager
     def celery(self, name: str = "celery", **settings: object) -> Iterator[ChildProcess]:
-        """A Celery worker of both queues that takes tasks."""
+        """Provide a Celery worker of both queues that takes tasks."""
         heartbeat = self.folder / f"{name}.heartbeat"
         arguments = (
             "celery",
@@ -288,7 +288,7 @@ class House:
 
     @contextmanager
     def beat(self, name: str) -> Iterator[ChildProcess]:
-        """A beat, which fires as soon as it starts."""
+        """Provide a beat, which fires as soon as it starts."""
         heartbeat = self.folder / f"{name}.heartbeat"
         arguments = ("celery", "-A", "notify_letters.celery_app", "beat")
         with self.process(name, *arguments, worker_heartbeat_file=heartbeat) as process:
@@ -297,7 +297,7 @@ class House:
 
     @contextmanager
     def relay(self, **settings: object) -> Iterator[ChildProcess]:
-        """The relay, and what collects and completes print runs."""
+        """Provide the relay, and what collects and completes print runs."""
         with self.process(
             "relay", "notify_letters", "work", "--queues", "relay,print-runs", **settings
         ) as process:
@@ -305,7 +305,7 @@ class House:
 
 
 def letter(**values: Any) -> Letter:
-    """A letter as notifications hands it over."""
+    """Return a letter as notifications hands it over."""
     fields: dict[str, Any] = {
         "id": str(ids.uuid7()),
         "service_id": SERVICE_ID,
@@ -336,7 +336,7 @@ def until(condition: Callable[[], bool], process: Sequence[ChildProcess] = ()) -
 def house(
     fresh_database: FreshDatabase, object_store: ObjectStore, redis_server: Redis, tmp_path: Path
 ) -> Iterator[House]:
-    """The letters service in this process, its neighbours on unix sockets, and real servers behind."""
+    """Provide the letters service in this process, its neighbours on unix sockets, and real servers behind."""
     url = fresh_database("notify_letters")
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()

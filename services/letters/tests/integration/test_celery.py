@@ -23,7 +23,7 @@ def create(house: House, count: int, **values: object) -> None:
 
 
 def all_told_once(house: House, count: int) -> bool:
-    """Whether all letters are ready and each was told of once."""
+    """Tell whether all letters are ready and each was told of once."""
     return house.states() == {"ready": count} and len(house.events()) == count
 
 
@@ -123,7 +123,7 @@ def test_two_beats_start_one_run_of_the_day(house: House) -> None:
 
 
 def broker_by_files(request: pytest.FixtureRequest, folder: Path) -> dict[str, str]:
-    """Settings of a broker that keeps its messages in a folder."""
+    """Return settings of a broker that keeps its messages in a folder."""
     messages = folder / "messages"
     messages.mkdir()
     options = {
@@ -135,7 +135,7 @@ def broker_by_files(request: pytest.FixtureRequest, folder: Path) -> dict[str, s
 
 
 def broker_by_rabbitmq(request: pytest.FixtureRequest, folder: Path) -> dict[str, str]:
-    """Settings of a RabbitMQ."""
+    """Return settings of a RabbitMQ."""
     return {"broker_url": str(request.getfixturevalue("rabbitmq"))}
 
 

@@ -23,7 +23,7 @@ ONE_O_CLOCK = NOON + timedelta(hours=1)
 
 
 def letter_ids(house: House) -> list[str]:
-    """All letters, oldest reference first."""
+    """Return all letters, oldest reference first."""
     return [str(id) for (id,) in house.rows("SELECT id FROM letters ORDER BY reference, id")]
 
 
@@ -43,7 +43,7 @@ def time(moment: datetime) -> Iterator[None]:
 
 
 def get(house: House, letter_id: str) -> Letter:
-    """A letter as it stands."""
+    """Return a letter as it stands."""
     request = pb.GetLetterRequest(service_id=SERVICE_ID, letter_id=letter_id)
     answer: pb.GetLetterResponse = house.letters.GetLetter(request)
     return answer.letter

@@ -38,7 +38,7 @@ def make_letters(
     service_id: str = SERVICE_ID,
     pdf_bytes: int = 40_000,
 ) -> None:
-    """Letters as rendering leaves them."""
+    """Store letters as rendering leaves them."""
     house.run(
         """
         INSERT INTO letters (id, service_id, key_type, template_id, template_version, personalisation,
@@ -70,7 +70,7 @@ def start(house: House, deadline: datetime | None = None, request_id: str | None
 
 
 def get(house: House, run_id: str) -> PrintRun:
-    """A run as it stands."""
+    """Return a run as it stands."""
     answer: pb.GetPrintRunResponse = house.print_runs.GetPrintRun(pb.GetPrintRunRequest(print_run_id=run_id))
     return answer.print_run
 
@@ -88,7 +88,7 @@ def complete(house: House) -> int:
 
 
 def counts(run: PrintRun) -> tuple[int, int, int]:
-    """Letters, batches, submitted batches."""
+    """Return letters, batches, submitted batches."""
     return run.letter_count, run.batch_count, run.submitted_batch_count
 
 
@@ -305,7 +305,7 @@ def test_bad_requests_are_refused(house: House) -> None:
 
 
 def utc(*when: int) -> datetime:
-    """A moment in UTC."""
+    """Return a moment in UTC."""
     return datetime(*when, tzinfo=UTC)  # type: ignore[arg-type, misc] # year, month, …
 
 

@@ -139,11 +139,11 @@ class BrokerThatDies(Broker):
         self.sent = 0
 
     def waiting(self, queue: str) -> int:
-        """None."""
+        """Return 0: nothing waits."""
         return 0
 
     def send(self, task: str, queue: str, batch_id: object) -> None:
-        """The first only."""
+        """Send the first task only."""
         if self.sent:
             raise ConnectionError("the broker is gone")
         self.sent += 1

@@ -29,7 +29,7 @@ from .conftest import SERVICE_ID, House, letter
 
 
 def create(house: House, *letters: Letter) -> tuple[int, int]:
-    """Created and duplicate counts."""
+    """Return created and duplicate counts."""
     answer = house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=letters))
     return answer.created_count, answer.duplicate_count
 
@@ -41,14 +41,14 @@ def render_all(house: House, **settings: Any) -> list[bool]:
 
 
 def get(house: House, letter_id: str) -> Letter:
-    """A letter as it stands."""
+    """Return a letter as it stands."""
     request = pb.GetLetterRequest(service_id=SERVICE_ID, letter_id=letter_id)
     answer: pb.GetLetterResponse = house.letters.GetLetter(request)
     return answer.letter
 
 
 def download(house: House, letter_id: str) -> tuple[pb.PdfMetadata, list[bytes]]:
-    """A PDF's metadata and chunks."""
+    """Return a PDF's metadata and chunks."""
     first, *rest = house.letters.DownloadPdf(
         pb.DownloadPdfRequest(service_id=SERVICE_ID, letter_id=letter_id)
     )
@@ -57,7 +57,7 @@ def download(house: House, letter_id: str) -> tuple[pb.PdfMetadata, list[bytes]]
 
 
 def text_of(pdf: bytes) -> str:
-    """All text of a PDF."""
+    """Return all text of a PDF."""
     document = pypdfium2.PdfDocument(pdf)
     return "\n".join(page.get_textpage().get_text_range() for page in document)
 

@@ -25,7 +25,7 @@ SERVICE_ID = ids.new_id()
 
 
 def new_letter() -> NewLetter:
-    """Any letter."""
+    """Return any letter."""
     some = ids.new_id()
     return NewLetter(
         some, some, KeyType.NORMAL, some, 1, [], [], Postage.SECOND, "R", datetime.now(UTC), "", ""

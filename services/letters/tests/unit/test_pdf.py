@@ -41,7 +41,7 @@ LATIN = LatinAlone()
 
 
 def typeset(content: str, personalisation: dict[str, Any] | None = None, **values: Any) -> Pdf:
-    """A letter of a template."""
+    """Return a letter of a template."""
     address = values.pop("address_lines", ADDRESS)
     fields = {
         "subject": "The subject",
@@ -55,7 +55,7 @@ def typeset(content: str, personalisation: dict[str, Any] | None = None, **value
 
 
 def pages(pdf: Pdf) -> list[str]:
-    """The text of each page."""
+    """Return the text of each page."""
     document = pypdfium2.PdfDocument(pdf.content)
     return [
         page.get_textpage().get_text_range().replace("\r\n", "\n").replace("\u200b", "") for page in document
@@ -63,7 +63,7 @@ def pages(pdf: Pdf) -> list[str]:
 
 
 def box(pdf: Pdf, text: str, page: int = 0) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of a text, in mm from the page's top left corner."""
+    """Return left, top, right and bottom of a text, in mm from the page's top left corner."""
     sheet = pypdfium2.PdfDocument(pdf.content)[page]
     searched = sheet.get_textpage()
     found = searched.search(text).get_next()
@@ -296,7 +296,7 @@ def test_the_platform_brings_fonts_for_many_scripts(script: str) -> None:
 
 
 def fonts_of(pdf: Pdf) -> list[bytes]:
-    """Names of the fonts in a PDF."""
+    """Return the names of the fonts in a PDF."""
     sheet = pypdfium2.PdfDocument(pdf.content)[0]
     return [
         one.get_font().get_base_name().encode() for one in sheet.get_objects() if hasattr(one, "get_font")

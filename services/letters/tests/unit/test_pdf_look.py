@@ -89,7 +89,7 @@ def pictures(pdf: Pdf) -> list[Image.Image]:
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
-    """The share of dots that are much darker or lighter in one than in the other."""
+    """Return the share of dots that are much darker or lighter in one than in the other."""
     if one.size != other.size:
         return 1.0
     differing = ImageChops.difference(one, other).point(lambda value: 255 if value > DARKER else 0)

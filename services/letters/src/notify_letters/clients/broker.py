@@ -20,7 +20,7 @@ class Broker:
         self._app = app
 
     def waiting(self, queue: str) -> int:
-        """How many tasks of a queue no worker has taken yet.
+        """Return how many tasks of a queue no worker has taken yet.
 
         Raises:
             kombu.exceptions.OperationalError: the broker can't be reached.

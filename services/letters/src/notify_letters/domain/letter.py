@@ -196,17 +196,17 @@ def rendered(letter_id: str, pdf: PdfFacts) -> Rendered:
 
 
 def invalid(letter_id: str, failure: str, failure_detail: str) -> Rendered:
-    """The outcome of a letter that breaks a rule before a PDF is made."""
+    """Return the outcome of a letter that breaks a rule before a PDF is made."""
     return Rendered(letter_id, EventKind.VALIDATION_FAILED, NO_PDF, failure, failure_detail)
 
 
 def not_rendered(letter_id: str) -> Rendered:
-    """The outcome of a letter of which the platform can't make a PDF."""
+    """Return the outcome of a letter of which the platform can't make a PDF."""
     return Rendered(letter_id, EventKind.TECHNICAL_FAILURE, NO_PDF)
 
 
 def sheets(page_count: int) -> int:
-    """Sheets of paper that pages take, printed on both sides (pipeline.md §4.4)."""
+    """Return the sheets of paper that pages take, printed on both sides (pipeline.md §4.4)."""
     return (page_count + 1) // 2
 
 
@@ -219,5 +219,7 @@ def render_batches(letters: Sequence[NewLetter], size: int = RENDER_BATCH_SIZE) 
 
 
 def pdf_key(letter_id: str) -> str:
-    """Key of a letter's PDF in the blob store: the id alone decides it, so rendering again overwrites."""
+    """Return the key of a letter's PDF in the blob store: the id alone decides it, so rendering again
+    overwrites.
+    """
     return f"letters/pdf/{letter_id}.pdf"

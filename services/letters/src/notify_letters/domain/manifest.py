@@ -35,14 +35,14 @@ class Signer:
         """Names the key, so that a verifier with several knows which one to take."""
 
     def line(self, digest: bytes) -> bytes:
-        """The last line of a manifest whose bytes so far have this SHA-256."""
+        """Return the last line of a manifest whose bytes so far have this SHA-256."""
         return json_line(
             {"key_id": self.key_id, "signature": base64.b64encode(self._key.sign(digest)).decode()}
         )
 
 
 def is_signed_by(manifest: bytes, key: Ed25519PublicKey) -> bool:
-    """Whether a whole manifest bears the signature of this key."""
+    """Tell whether a whole manifest bears the signature of this key."""
     signed = manifest[: manifest.rstrip(b"\n").rfind(b"\n") + 1]
     try:
         signature = base64.b64decode(json.loads(manifest[len(signed) :])["signature"], validate=True)
@@ -53,27 +53,29 @@ def is_signed_by(manifest: bytes, key: Ed25519PublicKey) -> bool:
 
 
 def json_line(value: dict[str, Any]) -> bytes:
-    """One line of a manifest."""
+    """Return one line of a manifest."""
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
 
 def batch_key(print_run_id: str, number: int, batch_id: str) -> str:
-    """Key of a batch's manifest in the blob store."""
+    """Return the key of a batch's manifest in the blob store."""
     return f"letters/manifests/{print_run_id}/batches/{number:07}-{batch_id}.jsonl"
 
 
 def run_key(print_run_id: str) -> str:
-    """Key of a run's manifest in the blob store."""
+    """Return the key of a run's manifest in the blob store."""
     return f"letters/manifests/{print_run_id}/run.jsonl"
 
 
 def report_key(print_run_id: str) -> str:
-    """Key of a run's report in the blob store."""
+    """Return the key of a run's report in the blob store."""
     return f"letters/manifests/{print_run_id}/report.json"
 
 
 def batch_manifest(batch: ClaimedPrintBatch, letters: Sequence[LetterToPrint], signer: Signer) -> bytes:
-    """The manifest of a batch: id, reference, pages, sheets and hash of the PDF of each of its letters."""
+    """Return the manifest of a batch: id, reference, pages, sheets and hash of the PDF of each of its
+    letters.
+    """
     head = {
         "type": "print-batch",
         "version": 1,
@@ -101,7 +103,7 @@ def batch_manifest(batch: ClaimedPrintBatch, letters: Sequence[LetterToPrint], s
 
 
 def run_head(run: PrintRun, volumes: Sequence[Volume]) -> dict[str, Any]:
-    """The first line of a run's manifest."""
+    """Return the first line of a run's manifest."""
     letter_count, page_count, sheet_count = total(volumes)
     return {
         "type": "print-run",
@@ -116,7 +118,7 @@ def run_head(run: PrintRun, volumes: Sequence[Volume]) -> dict[str, Any]:
 
 
 def batch_line(print_run_id: str, batch: PrintBatch) -> dict[str, Any]:
-    """A batch's line in its run's manifest."""
+    """Return a batch's line in its run's manifest."""
     return {
         "id": batch.id,
         "number": batch.number,
@@ -133,7 +135,8 @@ def batch_line(print_run_id: str, batch: PrintBatch) -> dict[str, Any]:
 def report(
     run: PrintRun, state: PrintRunState, counts: Counts, differing: Iterable[str], volumes: Sequence[Volume]
 ) -> dict[str, Any]:
-    """How a run went: every count of its letters, those that disagree, and the volumes by class of post.
+    """Return how a run went: every count of its letters, those that disagree, and the volumes by class of
+    post.
 
     `summary` has what the printer is told of a day's volume (pipeline.md §4.7): letters and sheets in all,
     first class, second class, economy and international.

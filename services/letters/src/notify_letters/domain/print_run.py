@@ -111,13 +111,13 @@ class Counts:
 
 
 def disagreements(counts: Counts) -> list[str]:
-    """Names of the counts that differ from what was collected."""
+    """Return the names of the counts that differ from what was collected."""
     others = {"in_batches": counts.in_batches, "in_letters": counts.in_letters, "taken": counts.taken}
     return [name for name, count in others.items() if count != counts.collected]
 
 
 def total(volumes: Sequence[Volume]) -> tuple[int, int, int]:
-    """Letters, pages and sheets of all classes together."""
+    """Return letters, pages and sheets of all classes together."""
     return (
         sum(volume.letter_count for volume in volumes),
         sum(volume.page_count for volume in volumes),
@@ -135,7 +135,7 @@ class Schedule:
     """When the run starts, not before `deadline`."""
 
     def due_day(self, now: datetime) -> date:
-        """The latest London day whose run should have started by `now`.
+        """Return the latest London day whose run should have started by `now`.
 
         Whoever asks late, after an hour or after a weekend, gets the run that was missed last; that one takes
         the letters of the days before it too, as runs have no lower bound (pipeline.md §4.6).
@@ -144,10 +144,12 @@ class Schedule:
         return local.date() if local.time() >= self.start else local.date() - timedelta(days=1)
 
     def deadline_of(self, day: date) -> datetime:
-        """The deadline of a London day."""
+        """Return the deadline of a London day."""
         return datetime.combine(day, self.deadline, tzinfo=LONDON)
 
 
 def daily_run_id(day: date) -> str:
-    """The id of a London day's run: always the same, so that a day runs once however often it is started."""
+    """Return the id of a London day's run: always the same, so that a day runs once however often it is
+    started.
+    """
     return str(uuid5(_DAILY_RUNS, day.isoformat()))

@@ -20,7 +20,7 @@ from notify_letters.store.tables import print_batches, print_runs, render_batche
 
 
 def queue_to_enqueue(table: Table, resend_after: timedelta) -> Queue:
-    """The batches of a table as the relay sees them: due, and no task on its way for them.
+    """Return the batches of a table as the relay sees them: due, and no task on its way for them.
 
     One that is claimed does not come up again until `resend_after` has passed or a task took it and gave it
     up. Render batches are claimed in fair shares of lanes and services; of print batches, which runs make of
@@ -35,7 +35,7 @@ def queue_to_enqueue(table: Table, resend_after: timedelta) -> Queue:
 
 
 def any_to_enqueue(tx: Tx, queue: Queue) -> bool:
-    """Whether `take_to_enqueue` would find a batch."""
+    """Tell whether `take_to_enqueue` would find a batch."""
     return bool(tx.execute(sa.select(sa.exists().where(queue.waiting()))).scalar_one())
 
 
@@ -45,7 +45,7 @@ def take_to_enqueue(tx: Tx, queue: Queue, limit: int) -> list[str]:
 
 
 def _resting() -> ColumnElement[bool]:
-    """Whether a print batch's run is paused."""
+    """Tell whether a print batch's run is paused."""
     paused = sa.select(print_runs.c.id).where(
         print_runs.c.id == print_batches.c.print_run_id, print_runs.c.pause_time.is_not(None)
     )

@@ -135,7 +135,7 @@ def create(
 
 
 def to_render(tx: Tx, render_batch_id: str) -> list[LetterToRender]:
-    """The letters of a render batch that have no PDF yet, oldest first; at most a batch's size."""
+    """Return the letters of a render batch that have no PDF yet, oldest first; at most a batch's size."""
     rows = tx.execute(
         sa.select(
             letters.c.id,
@@ -179,7 +179,7 @@ def record_rendered(
 
 
 def get(tx: Tx, service_id: str, letter_id: str) -> Letter | None:
-    """A service's letter, or None."""
+    """Return a service's letter, or None."""
     # a batch that providers have makes its letters submitted, without a write to each of them
     submitted = sa.and_(
         letters.c.state == LetterState.SUBMITTING.value, print_batches.c.submit_time.is_not(None)
@@ -220,7 +220,7 @@ def get(tx: Tx, service_id: str, letter_id: str) -> Letter | None:
 
 
 def to_print(tx: Tx, print_batch_id: str) -> list[LetterToPrint]:
-    """The letters of a print batch, at most 500, in the order in which they are printed."""
+    """Return the letters of a print batch, at most 500, in the order in which they are printed."""
     rows = tx.execute(
         sa.select(
             letters.c.id,
@@ -257,7 +257,7 @@ def to_print(tx: Tx, print_batch_id: str) -> list[LetterToPrint]:
 
 
 def read_events(tx: Tx, cursor: str, limit: int) -> tuple[list[LetterEvent], str]:
-    """Events after a cursor, oldest first, and where to go on (design.md §3.4)."""
+    """Return events after a cursor, oldest first, and where to go on (design.md §3.4)."""
     rows, next_cursor = read_feed(tx, letter_events, cursor, limit)
     events = [
         LetterEvent(str(row.letter_id), EventKind(row.kind), row.create_time, row.page_count, row.sheet_count)
@@ -267,12 +267,12 @@ def read_events(tx: Tx, cursor: str, limit: int) -> tuple[list[LetterEvent], str
 
 
 def trim_events(tx: Tx, keep: timedelta) -> int:
-    """Delete a bounded number of events that are older than `keep`; returns how many."""
+    """Delete a bounded number of events that are older than `keep`; return how many."""
     return trim_feed(tx, letter_events, keep)
 
 
 def lock(tx: Tx, service_id: str, letter_ids: Sequence[str]) -> dict[str, tuple[LetterState, datetime]]:
-    """Lock a service's letters until the transaction ends; returns state and create time by id.
+    """Lock a service's letters until the transaction ends; return state and create time by id.
 
     It waits for a slice of a print run that is taking them, and then sees what that made of them.
     """
@@ -304,7 +304,7 @@ def cancel(tx: Tx, letter_ids: Sequence[str]) -> None:
 def render_again(
     tx: Tx, service_id: str, letter_ids: Sequence[str], batch_id: str, request_id: str, traceparent: str
 ) -> int:
-    """Put those of a service's letters that are ready into a new render batch; returns how many."""
+    """Put those of a service's letters that are ready into a new render batch; return how many."""
     changed = tx.execute(
         sa.update(letters)
         .values(state=LetterState.CREATED.value, render_batch_id=batch_id, update_time=sa.func.now())
@@ -353,7 +353,7 @@ def record_returned(tx: Tx, references: Sequence[str]) -> tuple[int, set[str]]:
 def awaiting_print(
     tx: Tx, deadline: datetime | None, after: tuple[str, str, datetime, str] | None, limit: int
 ) -> list[AwaitingLetter]:
-    """Letters that a run would take, after the position (postage, service, create time, id): a page by
+    """Return letters that a run would take, after the position (postage, service, create time, id): a page by
     keyset."""
     order = (letters.c.postage, letters.c.service_id, letters.c.create_time, letters.c.id)
     found = (
@@ -380,7 +380,9 @@ def awaiting_print(
 
 
 def to_remove(tx: Tx, keep: timedelta, limit: int) -> list[str]:
-    """Ids of letters whose end is longer ago than `keep`, and whose PDF and values are still there."""
+    """Return the ids of letters whose end is longer ago than `keep`, and whose PDF and values are still
+    there.
+    """
     waiting = sa.select(print_batches.c.id).where(
         print_batches.c.id == letters.c.print_batch_id,
         sa.or_(print_batches.c.submit_time.is_(None), print_batches.c.submit_time >= sa.func.now() - keep),
@@ -413,7 +415,7 @@ def empty(tx: Tx, letter_ids: Sequence[str]) -> None:
 
 
 def delete_removed(tx: Tx, keep: timedelta, limit: int) -> int:
-    """Delete up to `limit` letters that were emptied longer than `keep` ago; returns how many."""
+    """Delete up to `limit` letters that were emptied longer than `keep` ago; return how many."""
     old = (
         sa.select(letters.c.id)
         .where(letters.c.remove_time < sa.func.now() - keep)

@@ -114,7 +114,7 @@ def insert(tx: Tx, run_id: str, deadline: datetime, request_id: str, traceparent
 
 
 def exists(tx: Tx, run_id: str) -> bool:
-    """Whether there is such a run."""
+    """Tell whether there is such a run."""
     return tx.execute(sa.select(print_runs.c.id).where(print_runs.c.id == run_id)).first() is not None
 
 
@@ -130,7 +130,7 @@ def lock_one_to_collect(tx: Tx) -> Row[Any] | None:
 
 
 def collect_slice(tx: Tx) -> int | None:
-    """Put the next letters of a run into batches, at most SLICE_LETTERS of them; returns how many.
+    """Put the next letters of a run into batches, at most SLICE_LETTERS of them; return how many.
 
     None: no run collects. 0: a round of the run has ended; when it took nothing, so has the collecting.
     """
@@ -217,7 +217,9 @@ def release_batches(tx: Tx, run_id: str, batch_ids: Sequence[str]) -> int:
 
 
 def one_to_reconcile(tx: Tx) -> PrintRun | None:
-    """The oldest run whose letters are all in batches that providers have, and that is not reconciled yet."""
+    """Return the oldest run whose letters are all in batches that providers have, and that is not reconciled
+    yet.
+    """
     open_batch = sa.select(print_batches.c.id).where(
         print_batches.c.print_run_id == print_runs.c.id, print_batches.c.submit_time.is_(None)
     )
@@ -245,13 +247,13 @@ def complete(tx: Tx, run_id: str, state: PrintRunState) -> bool:
 
 
 def get(tx: Tx, run_id: str) -> PrintRun | None:
-    """A run as it stands, or None."""
+    """Return a run as it stands, or None."""
     row = tx.execute(_runs().where(print_runs.c.id == run_id)).one_or_none()
     return _run(row) if row else None
 
 
 def newest(tx: Tx, before: tuple[datetime, str] | None, limit: int) -> list[PrintRun]:
-    """Runs older than the position `before` (create_time, id), newest first."""
+    """Return the runs older than the position `before` (create_time, id), newest first."""
     runs = _runs().order_by(print_runs.c.create_time.desc(), print_runs.c.id.desc()).limit(limit)
     if before is not None:
         position = sa.tuple_(sa.literal(before[0]), sa.literal(before[1], id_type()))
@@ -260,7 +262,7 @@ def newest(tx: Tx, before: tuple[datetime, str] | None, limit: int) -> list[Prin
 
 
 def batches_after(tx: Tx, run_id: str, number: int, limit: int) -> list[PrintBatch]:
-    """Batches of a run whose number is above `number`, in order: a page by keyset."""
+    """Return batches of a run whose number is above `number`, in order: a page by keyset."""
     b = print_batches.c
     rows = tx.execute(
         sa.select(
@@ -285,7 +287,7 @@ def batches_after(tx: Tx, run_id: str, number: int, limit: int) -> list[PrintBat
 
 
 def volumes(tx: Tx, run_id: str) -> list[Volume]:
-    """What a run holds by class of post."""
+    """Return what a run holds by class of post."""
     b = print_batches.c
     rows = tx.execute(
         sa.select(
@@ -303,7 +305,7 @@ def volumes(tx: Tx, run_id: str) -> list[Volume]:
 
 
 def counts(tx: Tx, run_id: str) -> Counts:
-    """The letters of a run as the run and its batches count them; `in_letters` is left at 0."""
+    """Return the letters of a run as the run and its batches count them; `in_letters` is left at 0."""
     b = print_batches.c
     row = tx.execute(
         sa.select(
@@ -319,7 +321,7 @@ def counts(tx: Tx, run_id: str) -> Counts:
 
 
 def count_letters(tx: Tx, batch_ids: Sequence[str]) -> int:
-    """How many letters say themselves that they are in one of these batches."""
+    """Return how many letters say themselves that they are in one of these batches."""
     return int(
         tx.execute(
             sa.select(sa.func.count()).where(

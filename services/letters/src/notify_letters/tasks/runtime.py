@@ -37,7 +37,7 @@ def leave() -> None:
 
 
 def parts() -> Parts:
-    """This process's parts.
+    """Return this process's parts.
 
     Raises:
         RuntimeError: outside of a Celery worker's process.

@@ -55,7 +55,7 @@ def _cancellation(state: LetterState, create_time: datetime, now: datetime) -> C
 
 
 def render_letters(uow: UnitOfWork, service_id: str, letter_ids: Sequence[str]) -> int:
-    """Have PDFs made anew, written over the old ones, of letters that wait for a print run; returns how many.
+    """Have PDFs made anew, written over the old ones, of letters that wait for a print run; return how many.
 
     Such a letter is in no run until its PDF is made. Repeating it while they are being made does nothing.
     """
@@ -101,12 +101,12 @@ def remove_old_letters(uow: UnitOfWork, blobs: BlobStore, keep_days: float) -> i
 
 
 def delete_old_letters(uow: UnitOfWork, keep_days: float) -> int:
-    """Delete a bounded number of letters that were removed longer than these days ago; returns how many."""
+    """Delete a bounded number of letters that were removed longer than these days ago; return how many."""
     with uow.begin() as tx:
         return letters.delete_removed(tx, timedelta(days=keep_days), DELETE_AT_ONCE)
 
 
 def trim_letter_events(uow: UnitOfWork, keep_days: float) -> int:
-    """Delete a bounded number of events that are older than these days; returns how many."""
+    """Delete a bounded number of events that are older than these days; return how many."""
     with uow.begin() as tx:
         return letters.trim_events(tx, timedelta(days=keep_days))

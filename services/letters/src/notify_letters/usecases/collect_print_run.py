@@ -6,7 +6,7 @@ from notify_letters.store import print_runs
 
 
 def collect_slice(uow: UnitOfWork) -> int:
-    """Put the next letters of the oldest run that collects into batches; returns how many.
+    """Put the next letters of the oldest run that collects into batches; return how many.
 
     One transaction a slice, so that feeds wait for a slice and not for the run, and the batches of a slice
     are submitted while the next one is collected. The run's position is in its row and moves with the

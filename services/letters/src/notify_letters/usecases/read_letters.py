@@ -27,7 +27,7 @@ class PdfDownload(NamedTuple):
 
 
 def get_letter(uow: UnitOfWork, service_id: str, letter_id: str) -> Letter:
-    """A service's letter.
+    """Return a service's letter.
 
     Raises:
         NotifyError: LETTER_NOT_FOUND.
@@ -42,8 +42,8 @@ def get_letter(uow: UnitOfWork, service_id: str, letter_id: str) -> Letter:
 def download_pdf(
     uow: UnitOfWork, blobs: BlobStore, service_id: str, letter_id: str, offset: int
 ) -> PdfDownload:
-    """A letter's PDF from a byte on, in chunks of at most 256 KiB. No transaction is open while they are
-    read.
+    """Return a letter's PDF from a byte on, in chunks of at most 256 KiB. No transaction is open while they
+    are read.
 
     Raises:
         NotifyError: LETTER_NOT_FOUND; PDF_NOT_READY; PDF_REMOVED.
@@ -62,7 +62,7 @@ def download_pdf(
 def get_page_image(
     uow: UnitOfWork, blobs: BlobStore, service_id: str, letter_id: str, page_number: int
 ) -> tuple[bytes, int]:
-    """One page of a letter, from 1, as a PNG about 1,000 pixels wide, and the number of pages.
+    """Return one page of a letter, from 1, as a PNG about 1,000 pixels wide, and the number of pages.
 
     Raises:
         NotifyError: LETTER_NOT_FOUND; PDF_NOT_READY; PDF_REMOVED; PAGE_NOT_FOUND.
@@ -76,7 +76,7 @@ def get_page_image(
 def letters_awaiting_print(
     uow: UnitOfWork, deadline: datetime | None, after: tuple[str, str, datetime, str] | None
 ) -> Iterator[list[AwaitingLetter]]:
-    """The letters that a run would take, in the order of printing, in pages of 500.
+    """Yield the letters that a run would take, in the order of printing, in pages of 500.
 
     Args:
         after: position (postage, service, create time, id) of the last letter that is known.
@@ -92,7 +92,7 @@ def letters_awaiting_print(
 
 
 def list_letter_events(uow: UnitOfWork, cursor: str, limit: int) -> tuple[list[LetterEvent], str]:
-    """Events after a cursor, oldest first, and where to go on (design.md §3.4)."""
+    """Return events after a cursor, oldest first, and where to go on (design.md §3.4)."""
     with uow.autocommit() as tx:
         return letters.read_events(tx, cursor, limit)
 

@@ -13,7 +13,7 @@ from notify_letters.store import print_runs
 
 
 def get_print_run(uow: UnitOfWork, run_id: str) -> tuple[PrintRun, list[Volume]]:
-    """A run as it stands, and what it holds by class of post.
+    """Return a run as it stands, and what it holds by class of post.
 
     Raises:
         NotifyError: PRINT_RUN_NOT_FOUND.
@@ -26,13 +26,13 @@ def get_print_run(uow: UnitOfWork, run_id: str) -> tuple[PrintRun, list[Volume]]
 
 
 def list_print_runs(uow: UnitOfWork, before: tuple[datetime, str] | None, limit: int) -> list[PrintRun]:
-    """Up to `limit` runs that were made before the position (create_time, id), newest first."""
+    """Return up to `limit` runs that were made before the position (create_time, id), newest first."""
     with uow.autocommit() as tx:
         return print_runs.newest(tx, before, limit)
 
 
 def list_print_batches(uow: UnitOfWork, run_id: str, after: int, limit: int) -> list[PrintBatch]:
-    """Up to `limit` batches of a run whose number is above `after`, in the order of printing.
+    """Return up to `limit` batches of a run whose number is above `after`, in the order of printing.
 
     Raises:
         NotifyError: PRINT_RUN_NOT_FOUND.
@@ -46,7 +46,7 @@ def list_print_batches(uow: UnitOfWork, run_id: str, after: int, limit: int) -> 
 def watch_print_run(
     uow: UnitOfWork, run_id: str, every_seconds: float, for_seconds: float
 ) -> Iterator[PrintRun]:
-    """A run as it stands, again after each change, until it is complete or the time is over.
+    """Yield a run as it stands, again after each change, until it is complete or the time is over.
 
     No transaction is open between two looks. Whoever was cut off asks again and misses nothing, as each
     answer says all.

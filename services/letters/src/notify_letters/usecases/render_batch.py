@@ -35,7 +35,7 @@ class Layouts(Protocol):
     """Compiled template versions."""
 
     def get_many(self, keys: Sequence[TemplateKey]) -> Mapping[TemplateKey, LetterLayout | None]:
-        """The layouts of template versions; None where there is no such version."""
+        """Return the layouts of template versions; None where there is no such version."""
         ...
 
 
@@ -141,7 +141,7 @@ def _wait_for(lease: _Lease, uploads: Iterable[Future[None]]) -> None:
 
 
 def _typeset(typesetter: Typesetter, row: LetterToRender, layout: LetterLayout | None) -> Pdf | Rendered:
-    """The PDF, or what became of the letter without one."""
+    """Return the PDF, or what became of the letter without one."""
     log = get_logger()
     if layout is None:
         log.error("letter's template version is unknown", notification_id=row.id)

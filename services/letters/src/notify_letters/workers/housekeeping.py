@@ -29,7 +29,7 @@ class Housekeeper:
         self._due = float("-inf")
 
     def step(self, uow: UnitOfWork) -> int:
-        """Do one round if it is time; returns how much it removed: more than nothing asks for more."""
+        """Do one round if it is time; return how much it removed: more than nothing asks for more."""
         if clock.monotonic() < self._due:
             return 0
         removed = (
