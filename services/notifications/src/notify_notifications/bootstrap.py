@@ -89,17 +89,17 @@ class Parts(process.Parts[Settings]):
 
 
 def parts_for_server(settings: Settings) -> Parts:
-    """Parts of the process that serves calls."""
+    """Return the parts of the process that serves calls."""
     return Parts(settings, connections=settings.grpc_threads + _READING_THREADS + 1)
 
 
 def parts_for_workers(settings: Settings) -> Parts:
-    """Parts of a process that runs workers."""
+    """Return the parts of a process that runs workers."""
     return Parts(settings, connections=_WORKER_CONNECTIONS)
 
 
 def sending_parts(parts: Parts) -> SendingParts:
-    """What accepts messages."""
+    """Return what accepts messages."""
     settings = parts.settings
     return SendingParts(
         snapshots=parts.snapshots,
@@ -112,7 +112,7 @@ def sending_parts(parts: Parts) -> SendingParts:
 
 
 def registration(parts: Parts) -> Registration:
-    """The servicer of NotificationsService."""
+    """Return the servicer of NotificationsService."""
     servicer = NotificationsServicer(
         sending=sending_parts(parts),
         notifications=NotificationStore(parts.uow),
@@ -124,7 +124,7 @@ def registration(parts: Parts) -> Registration:
 
 
 def workers(parts: Parts, queue: str) -> list[Worker]:
-    """The workers of one of QUEUES."""
+    """Return the workers of one of QUEUES."""
     match queue:
         case "relay":
             return relay_workers(parts)
@@ -140,7 +140,7 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
 
 
 def relay_workers(parts: Parts) -> list[Worker]:
-    """One worker a destination, so that neither waits for the other."""
+    """Make one worker a destination, so that neither waits for the other."""
     settings = parts.settings
     providers = ProvidersClient(parts.channels.get("providers", settings.providers_target))
     letters = LettersClient(parts.channels.get("letters", settings.letters_target))
@@ -152,7 +152,7 @@ def relay_workers(parts: Parts) -> list[Worker]:
 
 
 def feed_workers(parts: Parts) -> list[Worker]:
-    """One worker a feed."""
+    """Make one worker a feed."""
     settings = parts.settings
     delivery = DeliveryEvents(parts.channels.get("providers", settings.providers_target))
     letters = LetterEvents(parts.channels.get("letters", settings.letters_target))

@@ -47,7 +47,7 @@ class Settings(DatabaseSettings):
     """Sender of texts of services without one of their own."""
 
     def email_branding(self) -> EmailBranding:
-        """The look of emails of services without a branding."""
+        """Return the look of emails of services without a branding."""
         if self.email_look == "govuk":
             return EmailBranding()
         return EmailBranding(

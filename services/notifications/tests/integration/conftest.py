@@ -59,11 +59,11 @@ class House:
     feeds: dict[str, Worker]
 
     def relay(self) -> int:
-        """Hand over what is due; returns how many outbox rows were claimed."""
+        """Hand over what is due; return how many outbox rows were claimed."""
         return sum(self.step(worker) for worker in self.relays.values())
 
     def apply_events(self) -> int:
-        """Apply what neighbours report; returns how many events were new."""
+        """Apply what neighbours report; return how many events were new."""
         return sum(self.step(worker) for worker in self.feeds.values())
 
     def step(self, worker: Worker) -> int:
@@ -79,7 +79,7 @@ class House:
 
     @contextmanager
     def failing_updates(self) -> Iterator[None]:
-        """The database refuses every change to a notification inside the block."""
+        """Make the database refuse every change to a notification inside the block."""
         with self.superuser.begin() as conn:
             conn.exec_driver_sql(
                 "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
@@ -95,7 +95,7 @@ class House:
                 conn.exec_driver_sql("DROP FUNCTION refuse CASCADE")
 
     def counts(self) -> tuple[int, int, int]:
-        """Rows of notifications, of the outbox, and messages counted today."""
+        """Return the rows of notifications, of the outbox, and messages counted today."""
         (counts,) = self.rows(
             "SELECT (SELECT count(*) FROM notifications), (SELECT count(*) FROM outbox), "
             "(SELECT coalesce(sum(count), 0) FROM service_day_counters)"
@@ -192,7 +192,7 @@ def is_answering(house: House) -> bool:
 
 @pytest.fixture
 def house(town: House) -> Iterator[House]:
-    """The town, emptied of what the test before left."""
+    """Provide the town, emptied of what the test before left."""
     yield town
     town.empty()
     town.admin.away = town.providers.away = False

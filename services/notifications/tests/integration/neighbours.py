@@ -126,7 +126,7 @@ def timestamp() -> Timestamp:
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Run the calls at the same time; returns what each returned or raised."""
+    """Run the calls at the same time; return what each returned or raised."""
     results: list[Any] = [None] * len(calls)
     start = threading.Barrier(len(calls))
 

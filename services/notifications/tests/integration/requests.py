@@ -18,7 +18,7 @@ ADDRESS = [("address_line_1", "Ann Other"), ("address_line_2", "1 Example Street
 
 
 def fields(values: Sequence[tuple[str, Any]]) -> list[common_pb2.PersonalisationField]:
-    """Personalisation as requests carry it."""
+    """Return personalisation as requests carry it."""
     out = []
     for key, value in values:
         item = common_pb2.PersonalisationField(key=key)

@@ -21,12 +21,12 @@ KINDS = {pb.SendSmsRequest: "sms", pb.SendEmailRequest: "email", pb.SendLetterRe
 
 
 def batch(*requests: Any, **item: Any) -> pb.BatchSendRequest:
-    """The requests as one; `item` is what each carries besides."""
+    """Return the requests as one; `item` is what each carries besides."""
     return pb.BatchSendRequest(items=[pb.SendItem(**{KINDS[type(one)]: one}, **item) for one in requests])
 
 
 def send(house: House, *requests: Any, **item: Any) -> list[Any]:
-    """What became of each: its response, or its error."""
+    """Return what became of each: its response, or its error."""
     return outcomes(house.stub.BatchSend(batch(*requests, **item)))
 
 
@@ -50,7 +50,7 @@ def stored_ids(house: House) -> set[str]:
 
 
 def place(house: House, service: str, counter: str = "sms") -> int:
-    """Places taken in the day, as Redis has them."""
+    """Return places taken in the day, as Redis has them."""
     (key,) = house.redis.keys(f"{service}-{counter}-*-count")
     value: Any = house.redis.get(key)
     return int(value)

@@ -36,7 +36,9 @@ def ids(response: pb.ListNotificationsResponse) -> list[str]:
 
 @pytest.fixture
 def sent(house: House) -> tuple[str, list[str]]:
-    """A service with a text, an email and a letter of a live key, and a text of a test key, oldest first."""
+    """Provide a service with a text, an email and a letter of a live key, and a text of a test key, oldest
+    first.
+    """
     service = house.admin.add_service()
     text = house.admin.add_template(service, "sms", "x")
     requests: list[Any] = [
@@ -260,7 +262,7 @@ def test_every_filter_reads_little_of_a_large_service(house: House) -> None:
 
 
 def fill(house: House) -> str:
-    """A service with 6,000 messages of which few are of other states than delivered."""
+    """Return a service with 6,000 messages of which few are of other states than delivered."""
     service = new_id()
     statement = sa.text(
         """
@@ -286,7 +288,7 @@ def fill(house: House) -> str:
 
 
 def scanned(plan: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """The scans of notifications in a plan, each with the rows that it looked at."""
+    """Yield the scans of notifications in a plan, each with the rows that it looked at."""
     if plan.get("Relation Name") == "notifications":
         looked_at = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
         yield plan["Node Type"], int(looked_at * plan["Actual Loops"])

@@ -28,7 +28,7 @@ MOMENT = timedelta(microseconds=1)
 
 
 def a_pass(house: House, now: datetime = NOW) -> int:
-    """A whole round, of a worker that has made none that day; returns how many messages it deleted."""
+    """Run a whole round of a worker that has made none that day; return how many messages it deleted."""
     before = len(ids(house))
     worker = Retention(house.parts.snapshots)
     with clock.set_for_tests(now):
@@ -42,7 +42,7 @@ def ids(house: House) -> list[str]:
 
 
 def a_text(house: House, service: str, created: datetime = MIDNIGHT - MOMENT, **fields: Any) -> str:
-    """A text that was delivered, handed over long ago."""
+    """Return a text that was delivered, handed over long ago."""
     template = house.admin.add_template(service, "sms", "x")
     sent = house.stub.SendSms(sms(service, template, key_type=fields.pop("key_type", "normal")))
     return aged(house, sent.notification_id, created, **fields)
@@ -61,7 +61,7 @@ def aged(house: House, id: str, created: datetime, state: str = "delivered", wai
 
 
 def many(house: House, service: str, count: int) -> None:
-    """That many more messages like the one that the service has."""
+    """Store that many more messages like the one that the service has."""
     columns = [
         row[0]
         for row in house.rows(
@@ -87,7 +87,7 @@ def counted(house: House, service: str) -> int:
 
 
 def keeps(house: House, service: str, **days: int) -> None:
-    """The service has retentions of its own."""
+    """Give the service retentions of its own."""
     for channel, number in days.items():
         house.admin.set_retention(service, Channel(channel), number)
 

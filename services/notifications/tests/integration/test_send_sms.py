@@ -14,7 +14,7 @@ from .requests import email, letter, sms
 
 
 def refused(house: House, request: Any) -> NotifyError:
-    """The error that sending raises; nothing may be stored or counted by it."""
+    """Return the error that sending raises; nothing may be stored or counted by it."""
     before = house.counts()
     with pytest.raises(NotifyError) as raised:
         house.stub.SendSms(request)

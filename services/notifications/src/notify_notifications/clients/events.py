@@ -39,7 +39,7 @@ class DeliveryEvents:
         self._stub = receipts_grpc.ReceiptsServiceStub(channel)
 
     def fetch(self, cursor: str) -> tuple[Sequence[Event], str]:
-        """Up to 500 events after `cursor`, and the next cursor. Raises NotifyError."""
+        """Return up to 500 events after `cursor`, and the next cursor. Raises NotifyError."""
         request = receipts_pb.ListDeliveryEventsRequest(cursor=cursor, page_size=PAGE_SIZE)
         response = self._stub.ListDeliveryEvents(request)
         events = [
@@ -62,7 +62,7 @@ class LetterEvents:
         self._stub = letters_grpc.LettersServiceStub(channel)
 
     def fetch(self, cursor: str) -> tuple[Sequence[Event], str]:
-        """Up to 500 events after `cursor`, and the next cursor. Raises NotifyError."""
+        """Return up to 500 events after `cursor`, and the next cursor. Raises NotifyError."""
         response = self._stub.ListLetterEvents(
             letters_pb.ListLetterEventsRequest(cursor=cursor, page_size=PAGE_SIZE)
         )

@@ -26,7 +26,7 @@ class LettersClient:
     def letter(
         notification: Notification, origin: Origin, address_lines: Sequence[str], reference: str
     ) -> letter_pb2.Letter:
-        """A letter as LettersService takes it."""
+        """Return a letter as LettersService takes it."""
         letter = letter_pb2.Letter(
             id=notification.id,
             service_id=notification.service_id,

@@ -12,7 +12,7 @@ FILE_TEXT: Final = "file"
 
 
 def from_proto(fields: Iterable[common_pb2.PersonalisationField]) -> Pairs:
-    """The pairs in the order of the fields; files as FILE_TEXT."""
+    """Return the pairs in the order of the fields; files as FILE_TEXT."""
     pairs: Pairs = []
     for field in fields:
         match field.WhichOneof("value"):
@@ -28,7 +28,7 @@ def from_proto(fields: Iterable[common_pb2.PersonalisationField]) -> Pairs:
 
 
 def to_proto(pairs: Pairs) -> list[common_pb2.PersonalisationField]:
-    """The fields in the order of the pairs."""
+    """Return the fields in the order of the pairs."""
     fields = []
     for key, value in pairs:
         field = common_pb2.PersonalisationField(key=key)

@@ -25,7 +25,7 @@ class ProvidersClient:
     def sms(
         notification: Notification, origin: Origin, body: str, retention_days: int
     ) -> dispatch_pb2.Dispatch:
-        """A text as DispatchService takes it."""
+        """Return a text as DispatchService takes it."""
         dispatch = _dispatch(notification, origin, retention_days)
         dispatch.sms.phone_number = notification.normalised_recipient
         dispatch.sms.sender = notification.sender
@@ -46,7 +46,7 @@ class ProvidersClient:
         html_body: str,
         retention_days: int,
     ) -> dispatch_pb2.Dispatch:
-        """An email as DispatchService takes it."""
+        """Return an email as DispatchService takes it."""
         dispatch = _dispatch(notification, origin, retention_days)
         # case kept: scripted outcomes of test keys go by it (public-api.md §5.4)
         dispatch.email.to_address = notification.recipient

@@ -56,15 +56,17 @@ class Snapshots:
         self.poller = ConfigFeedPoller("config", self._list_changes, self._on_change, self._forget_all)
 
     def service(self, service_id: str) -> Service | None:
-        """The service, archived or not; None if there is none of this id."""
+        """Return the service, archived or not; None if there is none of this id."""
         return self._services.get(service_id)
 
     def template(self, service_id: str, template_id: str, version: int = CURRENT) -> Template | None:
-        """The template, archived and hidden ones too; None if the service has none of this id or version."""
+        """Return the template, archived and hidden ones too; None if the service has none of this id or
+        version.
+        """
         return self._templates.get(TemplateKey(service_id, template_id, version))
 
     def template_versions(self, keys: Iterable[TemplateKey]) -> dict[TemplateKey, Template | None]:
-        """Templates by key, those that are not cached read in as few calls as possible."""
+        """Return templates by key, those that are not cached read in as few calls as possible."""
         return self._templates.get_many(keys)
 
     def _load_services(self, ids: Sequence[str]) -> dict[str, Service | None]:

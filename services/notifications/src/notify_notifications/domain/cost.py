@@ -42,7 +42,7 @@ class Billable:
 
 
 def cost(billable: Billable) -> Cost | None:
-    """The cost, or None while it is not known."""
+    """Return the cost, or None while it is not known."""
     match billable.channel:
         case Channel.EMAIL:
             return Cost()

@@ -14,5 +14,5 @@ _WITHOUT_RECEIPTS: Final = frozenset(f"{_NOT_AVAILABLE_OR_CARRIER_ONLY} {_UNKNOW
 
 
 def promises_receipts(prefix: str) -> bool:
-    """Whether receipts from the destination with this billing prefix count."""
+    """Tell whether receipts from the destination with this billing prefix count."""
     return prefix not in _WITHOUT_RECEIPTS

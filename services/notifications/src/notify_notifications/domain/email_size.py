@@ -18,7 +18,7 @@ _MOST_CHARACTER: Final = 6
 
 
 def size_above(message: EmailMessage, limit: int) -> int:
-    """Bytes of the text and the HTML of an email together if they are more than `limit`, else 0.
+    """Return the bytes of the text and the HTML of an email together if they are more than `limit`, else 0.
 
     Writing them takes seconds for the largest; most are seen to fit, or not to, without it. What is returned
     then is the least that they may be.
@@ -36,12 +36,12 @@ def size_above(message: EmailMessage, limit: int) -> int:
 
 
 def least(content: str) -> int:
-    """Bytes that the HTML of `content` has at least."""
+    """Return the bytes that the HTML of `content` has at least."""
     return _LEAST_BLOCK * sum(1 for _ in _BLOCK.finditer(content))
 
 
 def most(content: str) -> int:
-    """Bytes that the text and the HTML of `content` have at most."""
+    """Return the bytes that the text and the HTML of `content` have at most."""
     size = len(content.encode("utf-8", "surrogatepass"))
     special = sum(content.count(character) for character in "&<>\"'")
     links = [len(link.encode("utf-8", "surrogatepass")) for link in _LINK.findall(content)]

@@ -16,7 +16,7 @@ class Destination(StrEnum):
 
 
 def lane_of(service_id: str, *, of_job: bool = False) -> Lane:
-    """The lane of a service's message. The platform's own mail is first whatever it came with."""
+    """Return the lane of a service's message. The platform's own mail is first whatever it came with."""
     if service_id == PLATFORM_SERVICE_ID:
         return Lane.PLATFORM
     return Lane.JOB if of_job else Lane.API

@@ -22,22 +22,22 @@ _LARGEST_BUCKET: Final = 1000
 
 
 def bucket_size(rate_per_minute: int) -> int:
-    """Tokens that the bucket of a service and key type holds at most."""
+    """Return the tokens that the bucket of a service and key type holds at most."""
     return min(math.ceil(rate_per_minute / 3) + 1, _LARGEST_BUCKET)
 
 
 def tokens_taken(channel: Channel) -> int:
-    """Tokens that one request takes: a templated letter is checked twice (public-api.md §8.1)."""
+    """Return the tokens that one request takes: a templated letter is checked twice (public-api.md §8.1)."""
     return 2 if channel is Channel.LETTER else 1
 
 
 def daily_limit(service: Service, key_type: KeyType, counter: str) -> int:
-    """The most that `counter` (a channel's name or INTERNATIONAL_SMS) may reach in one UTC day."""
+    """Return the most that `counter` (a channel's name or INTERNATIONAL_SMS) may reach in one UTC day."""
     if key_type is KeyType.TEST and service.restricted:
         return LIVE_DAILY_LIMITS[counter]
     return service.daily_limits[counter]
 
 
 def is_counted(key_type: KeyType) -> bool:
-    """Whether messages of this key type add to the day's counters; those of test keys don't."""
+    """Tell whether messages of this key type add to the day's counters; those of test keys don't."""
     return key_type is not KeyType.TEST

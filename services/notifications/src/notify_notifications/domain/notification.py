@@ -31,12 +31,14 @@ _FINAL_RANK: Final = 3
 
 
 def rank(state: State) -> int:
-    """How far along a state is; a notification's rank never falls, and at the highest its state is final."""
+    """Return how far along a state is; a notification's rank never falls, and at the highest its state is
+    final.
+    """
     return _RANKS.get(state, _FINAL_RANK)
 
 
 def is_final(state: State) -> bool:
-    """Whether nothing changes this state any more."""
+    """Tell whether nothing changes this state any more."""
     return rank(state) == _FINAL_RANK
 
 
@@ -97,7 +99,7 @@ class Progress:
 
 
 def advance(progress: Progress, events: Iterable[Event]) -> Progress:
-    """Where a message stands after `events`, taken in the order given.
+    """Return where a message stands after `events`, taken in the order given.
 
     Repeating an event changes nothing, and none moves a message back: after a final state only facts that
     were still missing (when it was sent, by whom, how many sheets) are filled in.

@@ -13,12 +13,12 @@ _ADDRESS_KEYS: Final = frozenset([*(f"address_line_{number}" for number in range
 
 
 def address_values(pairs: Pairs) -> dict[str, Value]:
-    """The entries whose keys are exactly those of address lines (public-api.md §2.6)."""
+    """Return the entries whose keys are exactly those of address lines (public-api.md §2.6)."""
     return {key: value for key, value in pairs if key in _ADDRESS_KEYS}
 
 
 def texts(pairs: Pairs) -> Iterable[str]:
-    """Every text in it, keys and values."""
+    """Yield every text in it, keys and values."""
     for key, value in pairs:
         yield key
         if isinstance(value, str):

@@ -21,7 +21,7 @@ SIMULATED_EMAIL_ADDRESSES: Final = frozenset(
 
 
 def may_write_to(service: Service, key_type: KeyType, recipient: str, team: Container[str]) -> bool:
-    """Whether this key may write to `recipient` (public-api.md §5.3).
+    """Tell whether this key may write to `recipient` (public-api.md §5.3).
 
     Both `recipient` and the members of `team` (team and guest list) are normalised.
     """
@@ -31,5 +31,5 @@ def may_write_to(service: Service, key_type: KeyType, recipient: str, team: Cont
 
 
 def may_send_letters(service: Service, key_type: KeyType) -> bool:
-    """Whether this key may send letters (public-api.md §2.6)."""
+    """Tell whether this key may send letters (public-api.md §2.6)."""
     return key_type is KeyType.TEST or (key_type is KeyType.NORMAL and not service.restricted)

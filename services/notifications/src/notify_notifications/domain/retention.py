@@ -17,7 +17,7 @@ _LEAST_AGE: Final = timedelta(hours=25)
 
 
 def kept_from(days: int, now: datetime) -> datetime:
-    """The instant from which on created messages are kept: midnight in London, `days` days ago.
+    """Return the instant from which on created messages are kept: midnight in London, `days` days ago.
 
     What is not older than the idempotency keys that point at it is kept in any case.
     """
@@ -26,7 +26,7 @@ def kept_from(days: int, now: datetime) -> datetime:
 
 
 def is_kept_on(channel: Channel, state: State) -> bool:
-    """Whether a message in this state is kept however old it is: there is still something to come of it.
+    """Tell whether a message in this state is kept however old it is: there is still something to come of it.
 
     A letter until it is printed and reported, a text or email until a provider has it or it is given up.
     Those that a provider has had for days end with their retention.

@@ -27,7 +27,7 @@ class SanitisedField(NamedTuple):
 
 
 def sanitise(pairs: Pairs, names: Iterable[str]) -> tuple[Pairs, list[SanitisedField]]:
-    """The pairs with the values of the named keys made harmless, and what that changed.
+    """Return the pairs with the values of the named keys made harmless, and what that changed.
 
     Names match keys like placeholders do. Every item of a list is sanitised; a list is not reported.
     """
@@ -50,7 +50,7 @@ def sanitise(pairs: Pairs, names: Iterable[str]) -> tuple[Pairs, list[SanitisedF
 
 
 def sanitise_text(text: str) -> str:
-    """The text without links that work and with a backslash before each character that Markdown minds."""
+    """Return the text without links that work and with a backslash before each character that Markdown minds."""
     return _URL.sub(_disarm, text).translate(_ESCAPED)
 
 

@@ -55,7 +55,7 @@ class Service:
     """Of the channels for which it has a retention of its own."""
 
     def retention_days(self, channel: Channel) -> int:
-        """For how many days messages are kept (public-api.md §8.4)."""
+        """Return for how many days messages are kept (public-api.md §8.4)."""
         return self.own_retention_days.get(channel, DEFAULT_DAYS)
 
     @cached_property
@@ -80,7 +80,7 @@ class Service:
 
 
 def shown_sms_sender(sender: str) -> str:
-    """A sender as recipients see it (public-api.md §2.3)."""
+    """Return a sender as recipients see it (public-api.md §2.3)."""
     return _phone_key(sender) or sender
 
 

@@ -20,26 +20,28 @@ class LetterWording:
     welsh: LetterTemplate | None = None
 
     def missing(self, values: Values) -> list[str]:
-        """Placeholders of the English letter without a value: what sending needs (public-api.md §2.6)."""
+        """Return the placeholders of the English letter without a value: what sending needs (public-api.md
+        §2.6).
+        """
         return self.english.missing(values)
 
     def missing_in_any_language(self, values: Values) -> list[str]:
-        """Placeholders of either language without a value, which previews need (content.md §2.1)."""
+        """Return the placeholders of either language without a value, which previews need (content.md §2.1)."""
         welsh = self.welsh.placeholders if self.welsh else ()
         return missing(unique_names((*welsh, *self.english.placeholders)), values)
 
     def length(self, values: Values) -> int:
-        """Characters of the letter in all its languages, with values filled in."""
+        """Return the characters of the letter in all its languages, with values filled in."""
         return self.english.length(values) + (self.welsh.length(values) if self.welsh else 0)
 
     def subject(self, values: Values) -> str:
-        """The English subject as the public API shows it: HTML-escaped (content.md §7.2)."""
+        """Return the English subject as the public API shows it: HTML-escaped (content.md §7.2)."""
         return normalise_whitespace(
             typography(self.english.subject.render(values, escape=True, gaps=Gaps.HTML))
         )
 
     def render(self, values: Values) -> LetterContent:
-        """The words of the English letter."""
+        """Return the words of the English letter."""
         return self.english.render(values)
 
 

@@ -300,7 +300,7 @@ def _enter_item(
 
 
 def _item_command(item: pb.SendItem, received: _Received) -> SendCommand:
-    """The command of an item. Raises NotifyError INVALID_FIELD."""
+    """Return the command of an item. Raises NotifyError INVALID_FIELD."""
     kind = item.WhichOneof("request")
     with validating() as check:
         if kind is None:
@@ -367,12 +367,14 @@ def _letter_response(accepted: AcceptedLetter) -> pb.SendLetterResponse:
 
 
 def _is_retried(context: grpc.ServicerContext) -> bool:
-    """Whether the caller's channel says that it sent this request before."""
+    """Tell whether the caller's channel says that it sent this request before."""
     return any(key == _RETRY_METADATA for key, _ in context.invocation_metadata())
 
 
 def _content_hash(request: Any) -> bytes:
-    """Equal for requests that ask for the same, whatever their ids and whichever API key signed them."""
+    """Return a hash that is equal for requests that ask for the same, whatever their ids and whichever API
+    key signed them.
+    """
     request.ClearField("request_id")
     request.ClearField("idempotency_key")
     request.sender.ClearField("api_key_id")

@@ -119,12 +119,12 @@ Stored = Earlier | NotifyError | None
 
 
 def personalisation_json(pairs: Pairs) -> str:
-    """The pairs as the database keeps them: an array of [key, value] in the client's order."""
+    """Return the pairs as the database keeps them: an array of [key, value] in the client's order."""
     return json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
 
 
 def key_hash(idempotency_key: str) -> bytes | None:
-    """What is stored of a client's key; None for the empty one, which is none."""
+    """Return what is stored of a client's key; None for the empty one, which is none."""
     return hashlib.sha256(idempotency_key.encode()).digest() if idempotency_key else None
 
 
@@ -207,7 +207,7 @@ def _quoted(text: object) -> str:
 
 
 def _writer(name: str) -> Callable[[Any], str]:
-    """What writes a value of a field as an element of its array."""
+    """Return what writes a value of a field as an element of its array."""
     kind = _sql_type(name)
     if kind == "BYTEA":
         return lambda value: '"\\\\x' + value.hex() + '"'
@@ -222,7 +222,7 @@ _WRITERS: Final = [(name, _writer(name)) for name in _FIELDS]
 
 
 def _arrays(messages: Sequence[NewMessage]) -> list[str]:
-    """The parameters of the statement: for each field the array of its values, as PostgreSQL writes
+    """Return the parameters of the statement: for each field the array of its values, as PostgreSQL writes
     arrays.
     """
     return [
@@ -274,7 +274,8 @@ class AcceptanceStore:
         return self._gatherer.submit(messages, timeout)
 
     def find_earlier(self, asked: Sequence[Asked]) -> list[Earlier | None]:
-        """What each request stored before, by its id or by its key in the last 24 hours; None for nothing.
+        """Return what each request stored before, by its id or by its key in the last 24 hours; None for
+        nothing.
 
         Raises NotifyError DEADLINE_EXCEEDED or UNAVAILABLE.
         """
@@ -315,7 +316,7 @@ class AcceptanceStore:
         ]
 
     def _store_distinct(self, messages: list[NewMessage]) -> dict[str, NotifyError | None]:
-        """What became of messages by id; those that were stored earlier are left out.
+        """Return what became of messages by id; those that were stored earlier are left out.
 
         Where one of them makes the statement fail, the others are stored all the same.
         """
@@ -333,7 +334,9 @@ class AcceptanceStore:
 
 
 def _first_of_each(messages: Sequence[NewMessage]) -> tuple[list[NewMessage], set[int]]:
-    """The messages that no other before them has the id or idempotency key of, and the places of the rest."""
+    """Return the messages that no other before them has the id or idempotency key of, and the places of the
+    rest.
+    """
     ids: set[str] = set()
     keys: set[tuple[str, bytes]] = set()
     first: list[NewMessage] = []
@@ -396,7 +399,7 @@ class _Database:
             self._drop()
 
     def _is_lost(self, error: psycopg2.Error, reason: str | None) -> bool:
-        """Whether the connection is of no more use, or was never made."""
+        """Tell whether the connection is of no more use, or was never made."""
         cursor = self._cursor
         if cursor is None or cursor.connection.closed:
             return True
@@ -425,5 +428,5 @@ class _Database:
 
 
 def _unknown(reason: str) -> NotifyError:
-    """The error of a statement of which nobody knows whether it was committed."""
+    """Return the error of a statement of which nobody knows whether it was committed."""
     return NotifyError(reason, metadata={"outcome": "unknown"})

@@ -16,14 +16,16 @@ class CounterStore:
         self._uow = uow
 
     def count(self, service_id: str, counter: str, day: date) -> int:
-        """Messages that a service stored on a UTC day under the name of a counter."""
+        """Return messages that a service stored on a UTC day under the name of a counter."""
         c = counters.c
         matching = (c.service_id == service_id, c.day == day, c.counter == counter)
         with self._uow.autocommit() as conn:
             return int(conn.execute(sa.select(_total()).where(*matching)).scalar_one())
 
     def page(self, day: date, after: tuple[str, str], limit: int) -> list[tuple[str, str, int]]:
-        """Up to `limit` (service id, counter, count) of a day, ordered by the first two, after `after`."""
+        """Return up to `limit` (service id, counter, count) of a day, ordered by the first two, after
+        `after`.
+        """
         c = counters.c
         key = sa.tuple_(sa.cast(c.service_id, sa.Text), c.counter)
         totals = (

@@ -214,7 +214,7 @@ class _Connections(threading.local):
     """
 
     def __init__(self, client: "redis.Redis") -> None:
-        """Runs in each thread that comes to use it."""
+        """Take a connection of its own; it runs in each thread that comes to use Redis."""
         self._connection = client.connection_pool.make_connection()
 
     def call(self, *commands: Sequence[Any]) -> list[Any]:
@@ -329,11 +329,13 @@ class LimitStore:
         self._guarded(lambda: self._release(*calls))
 
     def claim_round(self, seconds: float) -> bool:
-        """Whether no other process has claimed a round of corrections in these seconds. Raises RedisError."""
+        """Tell whether no other process has claimed a round of corrections in these seconds. Raises
+        RedisError.
+        """
         return bool(self._client.set(_ROUND, "", nx=True, px=round(seconds * 1000)))
 
     def values(self, keys: Sequence[str]) -> list[int | None]:
-        """The values of counters; None for those that Redis does not have. Raises RedisError."""
+        """Return the values of counters; None for those that Redis does not have. Raises RedisError."""
         found: list[str | None] = self._client.mget(keys)  # type: ignore[assignment]
         return [None if value is None else int(value) for value in found]
 
@@ -343,7 +345,7 @@ class LimitStore:
             self._correct((list(corrections), list(corrections.values())))
 
     def _guarded(self, check: Callable[[], list[str]]) -> list[str] | None:
-        """What `check` returns, or None where Redis does not answer."""
+        """Return what `check` returns, or None where Redis does not answer."""
         if time.monotonic() < self._silent_until:
             _SKIPPED.inc()
             return None
@@ -367,7 +369,7 @@ def _call(demand: Demand, known: Sequence[object]) -> tuple[Sequence[str], Seque
 
 
 def _kept_seconds(bucket_size: int, rate_per_minute: int) -> int:
-    """Until a bucket is full again, and needs not be known any more."""
+    """Return the seconds until a bucket is full again, and needs not be known any more."""
     return int(bucket_size * 60 / rate_per_minute) + 2 if rate_per_minute else DAY_SECONDS
 
 

@@ -65,7 +65,7 @@ class NotificationStore:
         self._uow = uow
 
     def get(self, service_id: str, notification_id: str) -> Notification | None:
-        """The notification, if the service has it."""
+        """Return the notification, if the service has it."""
         query = _whole().where(_n.id == notification_id, _n.service_id == service_id)
         with self._uow.autocommit() as conn:
             row = conn.execute(query).first()
@@ -79,7 +79,7 @@ class NotificationStore:
         limit: int,
         most_bytes: int,
     ) -> tuple[list[Notification], bool]:
-        """Up to `limit` notifications, newest first, and whether there are more.
+        """Return up to `limit` notifications, newest first, and whether there are more.
 
         Args:
             before: position (create time, id) after which they begin in that order; None for the newest.
@@ -102,7 +102,7 @@ class NotificationStore:
         return found, False
 
     def position(self, service_id: str, notification_id: str) -> tuple[datetime, str] | None:
-        """Where a notification of the service stands in lists, or None if there is none."""
+        """Return where a notification of the service stands in lists, or None if there is none."""
         query = sa.select(_n.create_time, sa.cast(_n.id, sa.Text)).where(
             _n.id == notification_id, _n.service_id == service_id
         )
@@ -114,7 +114,8 @@ class NotificationStore:
 def _page_query(
     service_id: str, filters: Filters, before: tuple[datetime, str] | None, limit: int
 ) -> Select[Any]:
-    """The newest notifications that pass the filters, each combination of which has an index in this order.
+    """Return the newest notifications that pass the filters, each combination of which has an index in this
+    order.
 
     Lists of channels or states become one index scan for each of their combinations, of which each ends after
     `limit` rows: a scan for several values at once would not be in the order of time.
@@ -151,7 +152,7 @@ def _page_query(
 
 
 def by_ids(conn: Tx, ids: Sequence[str]) -> dict[str, Notification]:
-    """Notifications by id; those that don't exist are left out."""
+    """Return notifications by id; those that don't exist are left out."""
     query = _whole().where(_n.id == sa.any_(_uuids(ids)))
     return {row.id: _notification(row) for row in conn.execute(query)}
 
@@ -184,7 +185,9 @@ def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> None:
 
 
 def lock_progress(conn: Tx, ids: Sequence[str]) -> dict[str, Progress]:
-    """Where notifications stand, locked until the transaction ends; those that don't exist are left out."""
+    """Return where notifications stand, locked until the transaction ends; those that don't exist are left
+    out.
+    """
     query = (
         sa.select(
             sa.cast(_n.id, sa.Text).label("id"),
@@ -298,7 +301,7 @@ def _locked(ids: Sequence[str]) -> Any:
 
 
 def _unnest(**columns: tuple[Any, Sequence[object]]) -> Any:
-    """The arrays, each with its element type, as the columns of a table."""
+    """Return the arrays, each with its element type, as the columns of a table."""
     arrays = [
         sa.cast(
             sa.bindparam(
@@ -315,7 +318,9 @@ def _unnest(**columns: tuple[Any, Sequence[object]]) -> Any:
 
 
 def _sent(kind: Any) -> Any:
-    """UUIDs travel as text: that is what they are in this service's values."""
+    """Return the type in which a column's values travel: UUIDs as text, which is what they are in this
+    service.
+    """
     return sa.Text if kind is sa.Uuid else kind
 
 

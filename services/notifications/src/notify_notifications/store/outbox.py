@@ -50,7 +50,7 @@ def keep(tx: Tx, messages: Sequence[Waiting]) -> None:
 
 
 def remove(tx: Tx, messages: Sequence[Waiting]) -> int:
-    """Take messages that are done with out of the outbox, where still leased; returns how many."""
+    """Take messages that are done with out of the outbox, where still leased; return how many."""
     return outbox_queue.finish(tx, _rows(messages))
 
 

@@ -17,14 +17,14 @@ _FACTS: Final = ("message_count", "fragment_count")
 
 
 def next_service(tx: Tx, after: str) -> str | None:
-    """The first service after `after`, in the order of ids, that has messages; None at the end."""
+    """Return the first service after `after`, in the order of ids, that has messages; None at the end."""
     query = sa.select(_n.service_id).where(_n.service_id > after).order_by(_n.service_id).limit(1)
     found: str | None = tx.execute(query).scalar()
     return found
 
 
 def delete_created_before(tx: Tx, service_id: str, channel: Channel, time: datetime, limit: int) -> int:
-    """Delete up to `limit` messages of a service and channel made before `time`; returns how many.
+    """Delete up to `limit` messages of a service and channel made before `time`; return how many.
 
     Kept are those that still wait in the outbox, those of which there is still something to come, and, for
     the moment, those that another transaction has locked: nobody waits here. Messages of test keys leave
@@ -69,7 +69,7 @@ def delete_created_before(tx: Tx, service_id: str, channel: Channel, time: datet
 
 
 def _counted() -> list[sa.ColumnElement[Any]]:
-    """What a deleted message is counted by, under the names of `deleted_message_counts`."""
+    """Return what a deleted message is counted by, under the names of `deleted_message_counts`."""
     return [
         _n.service_id,
         sa.cast(sa.func.timezone("Europe/London", _n.create_time), sa.Date).label("day"),

@@ -63,7 +63,7 @@ Index(
 
 
 def reference_hash(reference: Any) -> "ColumnElement[str]":
-    """What stands for a client's reference in the index: one may be larger than an index takes."""
+    """Return what stands for a client's reference in the index: one may be larger than an index takes."""
     return sa.func.md5(reference)
 
 

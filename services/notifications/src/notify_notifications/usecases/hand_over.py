@@ -97,7 +97,7 @@ class MessageRelay:
         self._at_once = outbox.MOST_ROWS
 
     def step(self, uow: UnitOfWork) -> int:
-        """Claim rows and hand their messages over, 500 or what there is; returns how many were claimed.
+        """Claim rows and hand their messages over, 500 or what there is; return how many were claimed.
 
         As many are claimed at once as are handed over in a quarter of a second.
 
@@ -120,7 +120,7 @@ class MessageRelay:
         return total
 
     def _hand_over_some(self, uow: UnitOfWork, limit: int) -> int:
-        """Claim up to `limit` rows and hand their messages over; returns how many were claimed."""
+        """Claim up to `limit` rows and hand their messages over; return how many were claimed."""
         with uow.begin() as conn:
             claimed = outbox.claim(conn, self._destination, limit)
         waiting = {message.notification_id: message for message in claimed}
@@ -136,7 +136,7 @@ class MessageRelay:
         return len(claimed)
 
     def _parcels(self, uow: UnitOfWork, waiting: Mapping[str, Waiting]) -> Iterator[list[Parcel]]:
-        """Messages made ready, as many at a time as travel together.
+        """Yield messages made ready, as many at a time as travel together.
 
         `waiting` holds all of them to begin with; those that were dealt with may be taken out meanwhile. What
         is of a faster lane travels first and does not wait for the rest to be made ready.
@@ -167,7 +167,7 @@ class MessageRelay:
             yield batch
 
     def _parcel(self, uow: UnitOfWork, waiting: Waiting, notification: Notification | None) -> Parcel | None:
-        """One message made ready, or None if that failed, which is then recorded."""
+        """Return one message made ready, or None if that failed, which is then recorded."""
         try:
             if notification is None:
                 raise Undeliverable("the notification is gone")
@@ -227,7 +227,7 @@ class MessageRelay:
 
 
 def rows_at_once(rows: int, seconds: float, most: int = outbox.MOST_ROWS) -> int:
-    """How many rows to take at once, where the last ones took so many seconds; at most `most`."""
+    """Return how many rows to take at once, where the last ones took so many seconds; at most `most`."""
     fitting = most if seconds <= 0 else int(rows * CLAIM_SECONDS / seconds)
     return min(most, max(LEAST_ROWS, fitting))
 
@@ -242,13 +242,15 @@ class MessagePreparer:
     """Makes texts and emails ready for providers."""
 
     def __init__(self, snapshots: Snapshots, email_domain: str, branding: EmailBranding) -> None:
-        """`branding` is how emails of services without one of their own are dressed."""
+        """Take the `branding` of emails of services without one of their own."""
         self._snapshots = snapshots
         self._email_domain = email_domain
         self._branding = branding
 
     def prepare(self, notification: Notification, origin: Origin) -> tuple[Message, HandedOver]:
-        """The message as providers take it. Raises Undeliverable if its service was archived meanwhile."""
+        """Return the message as providers take it. Raises Undeliverable if its service was archived
+        meanwhile.
+        """
         service = self._snapshots.service(notification.service_id)
         if service is None or not service.active:
             raise Undeliverable("the service is archived")
@@ -291,7 +293,7 @@ class LetterPreparer:
     """Makes letters ready for the letters context."""
 
     def prepare(self, notification: Notification, origin: Origin) -> tuple[Message, HandedOver]:
-        """The letter as the letters context takes it."""
+        """Return the letter as the letters context takes it."""
         address = PostalAddress.from_personalisation(address_values(notification.personalisation))
         letter = LettersClient.letter(
             notification, origin, address.normalised_lines, print_reference(notification.id)
@@ -300,7 +302,7 @@ class LetterPreparer:
 
 
 def print_reference(notification_id: str) -> str:
-    """The 16 characters under which the printer knows a letter: always the same for one notification."""
+    """Return the 16 characters under which the printer knows a letter: always the same for one notification."""
     number = int.from_bytes(hashlib.sha256(notification_id.encode()).digest())
     characters = []
     for _ in range(_REFERENCE_LENGTH):
@@ -312,13 +314,13 @@ def print_reference(notification_id: str) -> str:
 def message_relay(
     snapshots: Snapshots, client: ProvidersClient, email_domain: str, branding: EmailBranding
 ) -> MessageRelay:
-    """The relay of texts and emails."""
+    """Return the relay of texts and emails."""
     preparer = MessagePreparer(snapshots, email_domain, branding)
     return MessageRelay(Destination.PROVIDERS, preparer.prepare, client.batch_dispatch)
 
 
 def letter_relay(client: LettersClient) -> MessageRelay:
-    """The relay of letters."""
+    """Return the relay of letters."""
     return MessageRelay(Destination.LETTERS, LetterPreparer().prepare, client.batch_create)
 
 

@@ -175,7 +175,7 @@ class Prepared:
 
 
 def usable(service: Service, template: Template | None, channel: Channel) -> Template:
-    """The template, if the service may send it on this channel.
+    """Return the template, if the service may send it on this channel.
 
     Raises:
         NotifyError: CHANNEL_NOT_ALLOWED, TEMPLATE_NOT_FOUND, TEMPLATE_WRONG_CHANNEL, TEMPLATE_ARCHIVED.
@@ -193,7 +193,7 @@ def usable(service: Service, template: Template | None, channel: Channel) -> Tem
 
 
 def values_for(template: Template, pairs: Pairs) -> Personalisation:
-    """The personalisation for rendering `template`. Raises NotifyError MISSING_PERSONALISATION."""
+    """Return the personalisation for rendering `template`. Raises NotifyError MISSING_PERSONALISATION."""
     values = Personalisation(dict(pairs))
     missing = template.wording.missing(values)
     if missing:
@@ -203,7 +203,7 @@ def values_for(template: Template, pairs: Pairs) -> Personalisation:
 
 
 def check_length(template: Template, values: Personalisation) -> None:
-    """Raises NotifyError MESSAGE_TOO_LONG for a message that no answer could hold, before it is made.
+    """Raise NotifyError MESSAGE_TOO_LONG for a message that no answer could hold, before it is made.
 
     A template may repeat a large value any number of times; only counting keeps memory bounded then.
     """
@@ -211,41 +211,41 @@ def check_length(template: Template, values: Personalisation) -> None:
 
 
 def check_size(*texts: str) -> None:
-    """Raises NotifyError MESSAGE_TOO_LONG if `texts` are more than an answer, now or on reading, can hold."""
+    """Raise NotifyError MESSAGE_TOO_LONG if `texts` are more than an answer, now or on reading, can hold."""
     _refuse_above_limit(sum(len(text.encode()) for text in texts))
 
 
 def too_long_in_all(size: int) -> NotifyError:
-    """The error for what does not fit into one message between services, `size` in bytes."""
+    """Return the error for what does not fit into one message between services, `size` in bytes."""
     return too_long(_ANY_CHANNEL, LARGEST_CONTENT_BYTES, size)
 
 
 def too_long(channel: str, limit: int, size: int) -> NotifyError:
-    """The error for a message of more than `limit` characters (texts) or bytes."""
+    """Return the error for a message of more than `limit` characters (texts) or bytes."""
     return NotifyError(
         "MESSAGE_TOO_LONG", metadata={"channel": channel, "limit": str(limit), "size": str(size)}
     )
 
 
 def check_no_file(command: SendCommand) -> None:
-    """Raises NotifyError FILE_NOT_ALLOWED for what holds a file."""
+    """Raise NotifyError FILE_NOT_ALLOWED for what holds a file."""
     if command.has_file:
         raise NotifyError("FILE_NOT_ALLOWED")
 
 
 def missing_personalisation(names: list[str]) -> NotifyError:
-    """The error that names placeholders without a value, in order."""
+    """Return the error that names placeholders without a value, in order."""
     return NotifyError("MISSING_PERSONALISATION", metadata={"names": ", ".join(names)})
 
 
 def sender_not_found(field: str, sender_id: str, service_id: str) -> NotifyError:
-    """The error for a text sender or reply-to address that the service does not have."""
+    """Return the error for a text sender or reply-to address that the service does not have."""
     facts = {"field": field, "sender_id": sender_id, "service_id": service_id}
     return NotifyError("SENDER_NOT_FOUND", metadata=facts)
 
 
 def recipient_invalid(stage: str, field: str, problem: str) -> NotifyError:
-    """The error for a recipient that nobody (`schema`) or not this service (`service`) may send to."""
+    """Return the error for a recipient that nobody (`schema`) or not this service (`service`) may send to."""
     return NotifyError("RECIPIENT_INVALID", metadata={"stage": stage, "field": field, "problem": problem})
 
 

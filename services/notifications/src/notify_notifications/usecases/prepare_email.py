@@ -36,7 +36,7 @@ _REST_BYTES: Final = 32 * 1024
 def prepare_email(
     service: Service, template: Template | None, command: EmailCommand, email_domain: str
 ) -> Prepared:
-    """What the rules say of an email.
+    """Return what the rules say of an email.
 
     Args:
         template: the current version of the one that the command names; None if the service has none of that
@@ -80,7 +80,7 @@ def prepare_email(
 def answer_email(
     service: Service, command: EmailCommand, template: Template, notification_id: str, email_domain: str
 ) -> AcceptedEmail:
-    """The answer to an email that was accepted earlier, with `template` at the version used."""
+    """Return the answer to an email that was accepted earlier, with `template` at the version used."""
     pairs, changed = sanitise(command.personalisation, command.sanitise_content_for)
     message = _render(template, Personalisation(dict(pairs)))
     return _answer(notification_id, service, template, message, changed, email_domain)
@@ -113,7 +113,7 @@ def _parse(text: str) -> EmailAddress:
 
 
 def _reply_to(service: Service, email_reply_to_id: str) -> str:
-    """The address that answers go to; empty for none."""
+    """Return the address that answers go to; empty for none."""
     if not email_reply_to_id:
         default = service.default_reply_to
         return default.email_address if default else ""

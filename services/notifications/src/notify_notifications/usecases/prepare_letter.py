@@ -23,7 +23,7 @@ from notify_notifications.usecases.prepare import (
 
 
 def prepare_letter(service: Service, template: Template | None, command: LetterCommand) -> Prepared:
-    """What the rules say of a letter.
+    """Return what the rules say of a letter.
 
     Args:
         template: the current version of the one that the command names; None if the service has none of that
@@ -62,7 +62,7 @@ def prepare_letter(service: Service, template: Template | None, command: LetterC
 
 
 def answer_letter(command: LetterCommand, template: Template, notification_id: str) -> AcceptedLetter:
-    """The answer to a letter, with `template` at the version used."""
+    """Return the answer to a letter, with `template` at the version used."""
     wording = _wording(template)
     values = Personalisation(dict(command.personalisation))
     return AcceptedLetter(

@@ -26,7 +26,7 @@ from notify_notifications.usecases.prepare import (
 def prepare_sms(
     service: Service, template: Template | None, command: SmsCommand, default_sender: str
 ) -> Prepared:
-    """What the rules say of a text.
+    """Return what the rules say of a text.
 
     Args:
         template: the current version of the one that the command names; None if the service has none of that
@@ -68,7 +68,7 @@ def prepare_sms(
 def answer_sms(
     command: SmsCommand, template: Template, notification_id: str, from_number: str
 ) -> AcceptedSms:
-    """The answer to a text that was accepted earlier, with `template` at the version used."""
+    """Return the answer to a text that was accepted earlier, with `template` at the version used."""
     message = _render(template, Personalisation(dict(command.personalisation)))
     return AcceptedSms(notification_id, message.content, from_number, template.version)
 
@@ -89,7 +89,7 @@ def _render(template: Template, values: Personalisation) -> SmsMessage:
 
 
 def _parse(text: str) -> PhoneNumber:
-    """Stage 1: any number that the platform could send to (public-api.md §2.3)."""
+    """Read a number in stage 1, which allows any that the platform could send to (public-api.md §2.3)."""
     try:
         return phone.parse(text, allow_international=True, allow_uk_landline=True)
     except phone.InvalidPhoneNumber as error:
@@ -97,7 +97,7 @@ def _parse(text: str) -> PhoneNumber:
 
 
 def _check_recipient(service: Service, command: SmsCommand, number: PhoneNumber) -> None:
-    """Recipient rule, then stage 2: what this service may send to (public-api.md §2.3, §5.3)."""
+    """Check the recipient rule, then stage 2: what this service may send to (public-api.md §2.3, §5.3)."""
     key_type = command.caller.key_type
     if not recipients.may_write_to(service, key_type, number.normalised, service.team_phone_numbers):
         raise NotifyError("RECIPIENT_NOT_ALLOWED", metadata={"key_type": key_type})

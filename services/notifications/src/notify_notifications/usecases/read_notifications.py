@@ -86,7 +86,7 @@ def list_notifications(
 
 
 def _views(snapshots: Snapshots, found: Sequence[Notification]) -> Iterator[NotificationView]:
-    """The views of notifications, each made when it is asked for: together they may be very large."""
+    """Yield the views of notifications, each made when it is asked for: together they may be very large."""
     keys = {TemplateKey(one.service_id, one.template_id, one.template_version) for one in found}
     templates = snapshots.template_versions(keys)
     for one in found:
@@ -114,7 +114,7 @@ def _view(notification: Notification, template: Template | None) -> Notification
 
 
 def wording(template: Template, values: Personalisation) -> tuple[str, str]:
-    """Subject (empty for texts) and body, as the public API shows them."""
+    """Return subject (empty for texts) and body, as the public API shows them."""
     match template.wording:
         case SmsTemplate() as sms:
             return "", sms.render(values).content

@@ -83,7 +83,7 @@ def release(store: LimitStore, reservations: Sequence[Reservation]) -> None:
 
 
 def _demand(requests: Sequence[Request], day: date) -> Demand:
-    """The requests of one service, key type and channel."""
+    """Return the requests of one service, key type and channel."""
     first = requests[0]
     service, key_type, channel = first.service, first.key_type, first.channel
     rate = service.rate_limit_per_minute

@@ -89,7 +89,7 @@ class _Sending:
 
 
 def find_service(snapshots: Snapshots, service_id: str) -> Service:
-    """The service that sends. Raises NotifyError SERVICE_NOT_FOUND, for an archived one too."""
+    """Return the service that sends. Raises NotifyError SERVICE_NOT_FOUND, for an archived one too."""
     service = snapshots.service(service_id)
     if service is None or not service.active:
         raise NotifyError("SERVICE_NOT_FOUND")
@@ -153,7 +153,7 @@ def _prepare(parts: SendingParts, sending: _Sending) -> None:
 def prepare(
     parts: SendingParts, service: Service, template: Template | None, command: SendCommand
 ) -> Prepared:
-    """What the rules of its channel say of a message. Raises NotifyError as they do."""
+    """Return what the rules of its channel say of a message. Raises NotifyError as they do."""
     match command:
         case SmsCommand():
             return prepare_sms(service, template, command, parts.default_sms_sender)
@@ -275,7 +275,7 @@ def _answer_repeat(parts: SendingParts, sending: _Sending) -> None:
 
 
 def _answer_of(parts: SendingParts, sending: _Sending, earlier: Earlier) -> Accepted | NotifyError:
-    """The answer that an earlier request got, or REQUEST_ID_REUSED if it asked for something else."""
+    """Return the answer that an earlier request got, or REQUEST_ID_REUSED if it asked for something else."""
     command = sending.command
     if earlier.content_hash != command.content_hash:
         return NotifyError("REQUEST_ID_REUSED")
@@ -298,6 +298,6 @@ def _answer_of(parts: SendingParts, sending: _Sending, earlier: Earlier) -> Acce
 
 
 def _known(value: K | None) -> K:
-    """What the step before has set."""
+    """Return the value that an earlier step has set."""
     assert value is not None  # noqa: S101 - the order of the steps
     return value

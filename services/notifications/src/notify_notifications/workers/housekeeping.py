@@ -29,7 +29,7 @@ class Housekeeper:
         self._surplus: dict[str, int] = {}
 
     def step(self, uow: UnitOfWork) -> int:
-        """Do what is due; returns 0 so that the worker waits between rounds."""
+        """Do what is due; return 0 so that the worker waits between rounds."""
         if clock.monotonic() < self._due_at:
             return 0
         self._due_at = clock.monotonic() + EVERY_SECONDS
@@ -48,7 +48,7 @@ class Housekeeper:
             self.reconcile()
 
     def forget_expired_keys(self) -> int:
-        """Delete idempotency keys whose 24 hours are over, 5,000 a transaction; returns how many."""
+        """Delete idempotency keys whose 24 hours are over, 5,000 a transaction; return how many."""
         total = 0
         while True:
             deleted = self._keys.delete_before(clock.now() - IDEMPOTENCY_KEY_LIFETIME, _KEYS_AT_ONCE)
@@ -57,7 +57,7 @@ class Housekeeper:
                 return total
 
     def reconcile(self) -> int:
-        """Correct today's counters in Redis by those in the database; returns how many were corrected.
+        """Correct today's counters in Redis by those in the database; return how many were corrected.
 
         Redis runs ahead by the messages being stored at this moment, for good by those whose process died in
         between. Only what was seen in this round and in the one before it, a minute apart, is such a surplus.
