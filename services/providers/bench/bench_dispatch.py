@@ -40,7 +40,7 @@ _BODY = "Your appointment is on Tuesday 3 March at 10:40. Reply CANCEL if you ca
 
 
 def main() -> None:
-    """Runs both parts."""
+    """Run both parts."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -95,7 +95,7 @@ def main() -> None:
 
 @contextmanager
 def _database(folder: Path) -> Iterator[tuple[str, str]]:
-    """A database with the schema: the owner's URL and the service's."""
+    """Provide a database with the schema: the owner's URL and the service's."""
     server = Postgres(folder / "postgres")
     server.start()
     try:
@@ -108,7 +108,7 @@ def _database(folder: Path) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _stub(latency_ms: float) -> Iterator[str]:
-    """The stand-in's URL."""
+    """Provide the stand-in's URL."""
     script = Path(__file__).with_name("mmg_stub.py")
     command = [sys.executable, str(script), "--latency-ms", str(latency_ms)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -121,7 +121,7 @@ def _stub(latency_ms: float) -> Iterator[str]:
 
 
 def _worker(folder: Path, database_url: str, stub: str, window: int, number: int) -> ChildProcess:
-    """A worker process, not started yet."""
+    """Return a worker process, not started yet."""
     files = ensure_certificates(folder / "certificates", ["providers"])["providers"]
     prefix = "NOTIFY_PROVIDERS_"
     environment = {
@@ -141,7 +141,7 @@ def _worker(folder: Path, database_url: str, stub: str, window: int, number: int
 
 
 def _take_over(uow: UnitOfWork, count: int) -> float:
-    """Takes messages over in batches; returns how many a second."""
+    """Take messages over in batches; return how many a second."""
     batches = [
         [_message() for _ in range(min(MAX_BATCH, count - start))] for start in range(0, count, MAX_BATCH)
     ]
@@ -161,7 +161,7 @@ def _message() -> NewDispatch:
 
 
 def _throughput(uow: UnitOfWork, count: int) -> float:
-    """Waits until all are sent; returns how many a second."""
+    """Wait until all are sent; return how many a second."""
     _wait_for_sent(uow, count)
     with uow.begin() as conn:
         seconds = conn.execute(
@@ -174,7 +174,7 @@ def _throughput(uow: UnitOfWork, count: int) -> float:
 
 
 def _latency(uow: UnitOfWork, count: int, rate: float) -> dict[str, float]:
-    """Takes messages over one by one; returns percentiles in milliseconds."""
+    """Take messages over one by one; return percentiles in milliseconds."""
     ids = []
     started = time.perf_counter()
     for number in range(count):
@@ -214,7 +214,7 @@ def _wait_for_sent(uow: UnitOfWork, count: int) -> None:
 
 
 def _peak_mib(pid: int) -> float:
-    """The most memory that a process has held, where the system tells; otherwise what it holds now."""
+    """Return the most memory that a process has held, where the system tells; otherwise what it holds now."""
     status = Path(f"/proc/{pid}/status")
     if status.exists():
         for line in status.read_text().splitlines():

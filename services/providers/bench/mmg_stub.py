@@ -24,12 +24,12 @@ class Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """As of Protocol."""
+        """See asyncio.Protocol."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answers every complete request."""
+        """Answer every complete request."""
         self._received += data
         while (end := self._received.find(b"\r\n\r\n")) >= 0:
             head = self._received[:end].lower()
@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(latency: float) -> None:
-    """Listens on a free port until it is ended."""
+    """Listen on a free port until it is ended."""
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(latency), "127.0.0.1", 0, backlog=1024
     )

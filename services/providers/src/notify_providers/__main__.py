@@ -14,20 +14,20 @@ from notify_providers.store.tables import delivery_events, dispatch_queue, sandb
 
 
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
-    """Serves the gRPC services until told to stop."""
+    """Serve the gRPC services until told to stop."""
     parts = bootstrap.parts_for_server(settings)
     process.serve(parts, bootstrap.registrations(parts), stop)
 
 
 def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
-    """Runs the workers of the named queues until told to stop; calls under way are recorded first."""
+    """Run the workers of the named queues until told to stop; call under way are recorded first."""
     parts = bootstrap.parts_for_workers(settings)
     workers = [worker for queue in arguments.queues for worker in bootstrap.workers(parts, queue)]
     process.work(parts, workers, stop)
 
 
 def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
-    """Brings the database to the newest schema."""
+    """Bring the database to the newest schema."""
     migrations.migrate("notify_providers", settings.database_url.get_secret_value(), settings.app_role)
 
 

@@ -76,17 +76,17 @@ class Parts(process.Parts[Settings]):
 
 
 def parts_for_server(settings: Settings) -> Parts:
-    """Parts of the process that serves calls."""
+    """Return the parts of the process that serves calls."""
     return Parts(settings, connections=settings.grpc_threads + 1)
 
 
 def parts_for_workers(settings: Settings) -> Parts:
-    """Parts of a process that runs workers."""
+    """Return the parts of a process that runs workers."""
     return Parts(settings, connections=_WORKER_CONNECTIONS)
 
 
 def registrations(parts: Parts) -> list[Registration]:
-    """The gRPC services of this context."""
+    """Return the gRPC services of this context."""
     settings = parts.settings
     pager = Pager(settings.page_token_secret.get_secret_value().encode())
     uow = parts.uow
@@ -114,7 +114,7 @@ def registrations(parts: Parts) -> list[Registration]:
 
 
 def workers(parts: Parts, queue: str) -> list[Worker]:
-    """The workers of one of QUEUES."""
+    """Return the workers of one of QUEUES."""
     match queue:
         case "dispatch":
             return [_dispatch_worker(parts, channel) for channel in Channel]
@@ -141,7 +141,7 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
 
 
 def _dispatch_worker(parts: Parts, channel: Channel) -> Worker:
-    """One a channel, so that a slow provider of one holds up none of another."""
+    """Make the worker of one channel, so that a slow provider of one holds up none of another."""
     settings = parts.settings
     dispatcher = Dispatcher(
         parts.uow,

@@ -5,5 +5,5 @@ from notify_providers.clients.registry import ADAPTERS
 
 
 def provider_settings(**configured: ProviderSettings) -> dict[str, ProviderSettings]:
-    """Settings of all providers: those given, and the others left out."""
+    """Return settings of all providers: those given, and the others left out."""
     return {adapter.name: adapter.settings() for adapter in ADAPTERS} | configured

@@ -35,7 +35,7 @@ class House:
     made: list[bootstrap.Parts] = field(default_factory=list)
 
     def settings(self, **values: object) -> Settings:
-        """Settings with the receipts at once and retries soon, unless `values` say otherwise."""
+        """Return settings with the receipts at once and retries soon, unless `values` say otherwise."""
         files = certificates()["providers"]
         defaults: dict[str, object] = {
             "database_url": SecretStr(self.url),
@@ -50,48 +50,48 @@ class House:
         return Settings.model_validate({**defaults, **values})
 
     def parts(self, **values: object) -> bootstrap.Parts:
-        """Parts of a worker process."""
+        """Return the parts of a worker process."""
         made = bootstrap.parts_for_workers(self.settings(**values))
         self.made.append(made)
         return made
 
     def workers(self, parts: bootstrap.Parts, *queues: str) -> "Workers":
-        """The workers of some queues, to be stepped by hand."""
+        """Return the workers of some queues, to be stepped by hand."""
         return Workers(parts, queues or ("dispatch", "sandbox"))
 
     def take_over(self, *new: NewDispatch) -> None:
-        """Messages as the relay hands them over."""
+        """Take messages over as the relay hands them over."""
         assert batch_dispatch(self.uow, new) == (len(new), 0)
 
     def rows(self, sql: str, **values: object) -> list[Any]:
-        """What a query finds."""
+        """Return what a query finds."""
         with self.uow.begin() as conn:
             return list(conn.execute(sa.text(sql), values))
 
     def value(self, sql: str, **values: object) -> Any:
-        """The one value that a query finds."""
+        """Return the one value that a query finds."""
         return self.rows(sql, **values)[0][0]
 
     def run(self, sql: str, **values: object) -> None:
-        """Changes the database the way that only time or an accident could."""
+        """Change the database the way that only time or an accident could."""
         with self.uow.begin() as conn:
             conn.execute(sa.text(sql), values)
 
     def states(self) -> dict[str, int]:
-        """How many dispatches there are by state."""
+        """Return how many dispatches there are by state."""
         return {
             str(s): int(str(n)) for s, n in self.rows("SELECT state, count(*) FROM dispatches GROUP BY 1")
         }
 
     def kinds(self, dispatch_id: str) -> list[str]:
-        """The delivery events of a dispatch, in the feed's order."""
+        """Return the delivery events of a dispatch, in the feed's order."""
         rows = self.rows(
             "SELECT kind FROM delivery_events WHERE dispatch_id = :id ORDER BY tx, seq", id=dispatch_id
         )
         return [kind for (kind,) in rows]
 
     def attempts(self, dispatch_id: str) -> list[tuple[str | None, str]]:
-        """Outcome and reason of the attempts of a dispatch, first one first."""
+        """Return outcome and reason of the attempts of a dispatch, first one first."""
         rows = self.rows(
             "SELECT outcome, reason FROM attempts WHERE dispatch_id = :id ORDER BY number", id=dispatch_id
         )
@@ -99,13 +99,13 @@ class House:
 
     @contextmanager
     def locked(self, table: str) -> Iterator[None]:
-        """Nobody writes to a table in the block."""
+        """Keep everybody from writing to a table in the block."""
         with self.uow.begin() as conn:
             conn.execute(sa.text(f"LOCK TABLE {table} IN EXCLUSIVE MODE"))
             yield
 
     def send_again_at_once(self, provider: str) -> None:
-        """An operator whom a second copy harms less than waiting."""
+        """Act as an operator whom a second copy harms less than waiting."""
         self.run(
             "UPDATE provider_settings SET unknown_outcome_rule = 'retry', unknown_outcome_wait_seconds = 0"
             " WHERE name = :name",
@@ -113,13 +113,13 @@ class House:
         )
 
     def hold_at_once(self, provider: str) -> None:
-        """An operator who waits for no receipt."""
+        """Act as an operator who waits for no receipt."""
         self.run(
             "UPDATE provider_settings SET unknown_outcome_wait_seconds = 0 WHERE name = :name", name=provider
         )
 
     def expire_leases(self) -> None:
-        """What a minute does to the rows of a worker that died."""
+        """Do what a minute does to the rows of a worker that died."""
         self.run("UPDATE dispatches SET due_at = now(), leased_until = now() WHERE leased_until IS NOT NULL")
 
 
@@ -131,16 +131,16 @@ class Workers:
         self._workers = [worker for queue in queues for worker in bootstrap.workers(parts, queue)]
 
     def step(self) -> int:
-        """One step of each."""
+        """Run one step of each worker."""
         return sum(worker._claim_and_do(self._uow) for worker in self._workers)
 
     def settle(self) -> None:
-        """Steps until there is nothing to do."""
+        """Step until there is nothing to do."""
         assert wait_until(lambda: self.step() == 0, WAIT_SECONDS, interval=0)
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Their threads run in the block."""
+        """Run the workers' threads in the block."""
         stop = threading.Event()
         threads = [threading.Thread(target=worker.run, args=(stop,)) for worker in self._workers]
         for thread in threads:
@@ -154,13 +154,13 @@ class Workers:
 
 
 def eventually(condition: Any) -> None:
-    """Waits until a condition holds."""
+    """Wait until a condition holds."""
     assert wait_until(condition, WAIT_SECONDS, interval=0.01)
 
 
 @pytest.fixture
 def house(fresh_database: FreshDatabase) -> Iterator[House]:
-    """An empty house."""
+    """Provide an empty house."""
     url = fresh_database("notify_providers")
     uow = UnitOfWork(create_engine(url, 4))
     house = House(url, uow)
@@ -172,7 +172,7 @@ def house(fresh_database: FreshDatabase) -> Iterator[House]:
 
 @pytest.fixture
 def server(house: House) -> Iterator[InProcessServer]:
-    """All gRPC services of the context on a unix socket, with TLS and every interceptor."""
+    """Provide all gRPC services of the context on a unix socket, with TLS and every interceptor."""
     parts = bootstrap.Parts(house.settings(), connections=4)
     with InProcessServer("providers", bootstrap.registrations(parts)) as running:
         yield running
@@ -181,7 +181,7 @@ def server(house: House) -> Iterator[InProcessServer]:
 
 @pytest.fixture
 def mmg() -> Iterator[FakeMmg]:
-    """A stand-in for MMG over HTTP."""
+    """Provide a stand-in for MMG over HTTP."""
     fake = FakeMmg()
     yield fake
     fake.close()

@@ -21,13 +21,13 @@ class FakeFiretext(FakeMmg):
     }
 
     def read(self, body: bytes) -> dict[str, Any]:
-        """As of FakeMmg; a form with a field twice is none that Firetext takes."""
+        """See FakeMmg; a form with a field twice is none that Firetext takes."""
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True)
         message = dict(pairs)
         assert len(message) == len(pairs)
         return message
 
     def with_settings(self, **values: object) -> dict[str, object]:
-        """Settings that make workers use it for texts, and nothing else; `values` are further ones."""
+        """Return settings that make workers use it for texts, and nothing else; `values` are further ones."""
         firetext = FiretextSettings.model_validate({"url": self.url, "api_key": "key", **values})
         return {"providers": provider_settings(firetext=firetext), "sandbox_live_messages": False}

@@ -82,7 +82,7 @@ class FakeMmg:
         return self.with_receipts_to(None)
 
     def with_receipts_to(self, url: str | None) -> dict[str, object]:
-        """As `settings`, with receipts asked for at `url`."""
+        """Return `settings`, with receipts asked for at `url`."""
         mmg = MmgSettings.model_validate({"url": self.url, "api_key": "key", "receipt_url": url})
         return {"providers": provider_settings(mmg=mmg), "sandbox_live_messages": False}
 
@@ -102,20 +102,20 @@ class FakeMmg:
         return self._hanging
 
     def read(self, body: bytes) -> dict[str, Any]:
-        """The message that a request's body holds."""
+        """Return the message that a request's body holds."""
         message: dict[str, Any] = json.loads(body)
         return message
 
     def script(self, number: str, *behaviours: str) -> None:
-        """What the next calls for a number meet."""
+        """Set what the next calls for a number meet."""
         self._scripts[number].extend(behaviours)
 
     def release(self) -> None:
-        """Answers the calls that hang."""
+        """Answer the calls that hang."""
         self._released.set()
 
     def close(self) -> None:
-        """Ends it."""
+        """End it."""
         self.release()
         self._server.shutdown()
         self._server.server_close()

@@ -14,12 +14,12 @@ TRACEPARENT = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
 def sms(
     number: str = "447700900123", key_type: KeyType = KeyType.NORMAL, *, international: bool = False
 ) -> NewDispatch:
-    """A text to take over."""
+    """Return a text to take over."""
     return new(SmsContent(number, "GOVUK", "Hello", international, number), key_type)
 
 
 def email(address: str = "someone@example.com", key_type: KeyType = KeyType.NORMAL) -> NewDispatch:
-    """An email to take over."""
+    """Return an email to take over."""
     content = EmailContent(
         to_address=address,
         from_name="Service",
@@ -32,7 +32,7 @@ def email(address: str = "someone@example.com", key_type: KeyType = KeyType.NORM
 
 
 def letter(first_line: str = "A Person", key_type: KeyType = KeyType.NORMAL) -> NewDispatch:
-    """A letter to take over."""
+    """Return a letter to take over."""
     content = PrintContent(
         pdf_key="letters/1.pdf",
         address_lines=(first_line, "1 Street", "SW1A 1AA"),
@@ -44,7 +44,7 @@ def letter(first_line: str = "A Person", key_type: KeyType = KeyType.NORMAL) -> 
 
 
 def new(content: Content, key_type: KeyType) -> NewDispatch:
-    """A message with an id of its own."""
+    """Return a message with an id of its own."""
     return NewDispatch(
         id=new_id(),
         service_id=SERVICE_ID,
@@ -56,7 +56,7 @@ def new(content: Content, key_type: KeyType) -> NewDispatch:
 
 
 def sms_proto(number: str = "447700900123") -> dispatch_pb2.Dispatch:
-    """A text as the relay hands it over."""
+    """Return a text as the relay hands it over."""
     return dispatch_pb2.Dispatch(
         id=new_id(),
         service_id=SERVICE_ID,
@@ -70,7 +70,7 @@ def sms_proto(number: str = "447700900123") -> dispatch_pb2.Dispatch:
 
 
 def letter_proto() -> dispatch_pb2.Dispatch:
-    """A letter as a print run hands it over."""
+    """Return a letter as a print run hands it over."""
     return dispatch_pb2.Dispatch(
         id=new_id(),
         service_id=SERVICE_ID,

@@ -19,7 +19,7 @@ URL = "https://user:se%40cret@example.com/notifications/sms/mmg"
 
 
 def guarded(house: House, *, a_second: float = 1000.0, **mmg: object) -> InProcessServer:
-    """The services, with settings of MMG."""
+    """Return the services, with settings of MMG."""
     settings = provider_settings(mmg=MmgSettings.model_validate(mmg))
     parts = bootstrap.Parts(house.settings(providers=settings, callbacks_per_second=a_second), connections=4)
     house.made.append(parts)
@@ -27,12 +27,12 @@ def guarded(house: House, *, a_second: float = 1000.0, **mmg: object) -> InProce
 
 
 def basic(text: str) -> dict[str, str]:
-    """The header of Basic credentials."""
+    """Return the header of Basic credentials."""
     return {"authorization": "Basic " + base64.b64encode(text.encode()).decode()}
 
 
 def receipt(id: str) -> bytes:
-    """MMG says that a text arrived."""
+    """Report a text as arrived, the way MMG does."""
     return json.dumps({"CID": id, "status": "3"}).encode()
 
 

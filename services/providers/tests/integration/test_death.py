@@ -21,7 +21,7 @@ COUNT = 40
 
 
 def worker_process(house: House, folder: Path, **settings: object) -> ChildProcess:
-    """A worker as it is deployed."""
+    """Return a worker as it is deployed."""
     files = certificates()["providers"]
     values: dict[str, object] = {
         "database_url": house.url,
@@ -38,7 +38,7 @@ def worker_process(house: House, folder: Path, **settings: object) -> ChildProce
 
 
 def die(process: ChildProcess) -> None:
-    """kill -9."""
+    """Die as by kill -9."""
     assert process.alive(), process.last_lines()
     process.kill()
 
@@ -70,7 +70,7 @@ def test_death_between_the_call_and_its_record_doubles_nothing(house: House, tmp
 
 
 def recover(house: House, attempts: list[tuple[str | None, str]], sample: NewDispatch) -> None:
-    """A minute later another worker comes."""
+    """Let another worker come a minute later."""
     house.expire_leases()
     house.workers(house.parts(), "dispatch").settle()
     assert house.states() == {"sent": COUNT}

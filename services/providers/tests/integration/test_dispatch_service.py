@@ -24,7 +24,7 @@ from .messages import OTHER_SERVICE_ID, SERVICE_ID, email, letter, letter_proto,
 
 @pytest.fixture
 def stub(server: InProcessServer) -> DispatchServiceStub:
-    """DispatchService as the relay calls it."""
+    """Return DispatchService as the relay calls it."""
     return DispatchServiceStub(server.channel("notifications"))
 
 
@@ -147,12 +147,12 @@ def test_a_batch_must_not_be_empty_too_large_or_of_letters(house: House, stub: D
 
 
 def header(count: int) -> pb.SubmitPrintBatchRequest:
-    """The first piece of a print batch."""
+    """Return the first piece of a print batch."""
     return pb.SubmitPrintBatchRequest(header=pb.PrintBatchHeader(print_batch_id=new_id(), letter_count=count))
 
 
 def chunk(*letters: dispatch_pb2.Dispatch) -> pb.SubmitPrintBatchRequest:
-    """A further piece."""
+    """Return a further piece."""
     return pb.SubmitPrintBatchRequest(chunk=pb.PrintBatchChunk(dispatches=letters))
 
 

@@ -15,7 +15,7 @@ from .test_receipts import call_back
 
 @pytest.fixture
 def firetext() -> Iterator[FakeFiretext]:
-    """A stand-in for Firetext over HTTP."""
+    """Provide a stand-in for Firetext over HTTP."""
     fake = FakeFiretext()
     yield fake
     fake.close()

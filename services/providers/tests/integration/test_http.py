@@ -15,7 +15,7 @@ BODY = b'{"MSISDN": "1", "cid": "id"}'
 
 
 def call(url: str, *, timeout: float = 5.0, times: int = 1, late: bool = False) -> list[HttpAnswer]:
-    """Makes calls one after the other over one connection."""
+    """Make calls one after the other over one connection."""
     caller = HttpCaller(1, timeout)
     answers: SimpleQueue[HttpAnswer] = SimpleQueue()
     received = []

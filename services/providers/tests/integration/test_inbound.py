@@ -35,7 +35,7 @@ FIRETEXT = {
 
 @pytest.fixture
 def taking(house: House) -> InProcessServer:
-    """The services, with credentials for both providers."""
+    """Provide the services, with credentials for both providers."""
     settings = provider_settings(
         mmg=MmgSettings.model_validate({"inbound_credentials": "username:testkey"}),
         firetext=FiretextSettings.model_validate({"inbound_credentials": "notify:testkey"}),
@@ -46,7 +46,7 @@ def taking(house: House) -> InProcessServer:
 
 
 def bring(server: InProcessServer, provider: str, body: bytes, who: str = "") -> pb.RecordInboundSmsResponse:
-    """How a call is answered that brings a text."""
+    """Return how a call is answered that brings a text."""
     headers = basic(who) if who else {}
     request = pb.RecordInboundSmsRequest(provider=provider, body=body, headers=headers)
     answer: pb.RecordInboundSmsResponse = ReceiptsServiceStub(server.channel()).RecordInboundSms(request)
@@ -54,12 +54,12 @@ def bring(server: InProcessServer, provider: str, body: bytes, who: str = "") ->
 
 
 def bring_mmg(server: InProcessServer, **fields: Any) -> pb.RecordInboundSmsResponse:
-    """As `bring`, of MMG with credentials."""
+    """Bring a callback of MMG with credentials, as `bring` does."""
     return bring(server, "mmg", json.dumps(MMG | fields).encode(), "username:testkey")
 
 
 def events(server: InProcessServer) -> list[pb.InboundSmsEvent]:
-    """All news of texts, read as notifications reads them."""
+    """Return all news of texts, read as notifications reads them."""
     stub = ReceiptsServiceStub(server.channel("notifications"))
     found: list[pb.InboundSmsEvent] = []
     cursor = ""

@@ -21,7 +21,7 @@ def test_the_models_are_the_schema(house: House) -> None:
 
 
 def command(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
-    """Runs a command of the service."""
+    """Run a command of the service."""
     files = certificates()["providers"]
     values: dict[str, object] = {
         "database_url": "postgresql://nobody@127.0.0.1:1/nothing",

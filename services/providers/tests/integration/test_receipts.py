@@ -22,18 +22,18 @@ from .messages import email, letter, sms
 def record(
     server: InProcessServer, dispatch_id: str, status: object, detail: object = None, time: str = ""
 ) -> bool:
-    """What the gateway does with a receipt of MMG; returns whether it was new."""
+    """Record a receipt of MMG as the gateway does; return whether it was new."""
     fields = {"CID": dispatch_id, "status": status, "substatus": detail, "deliverytime": time}
     return record_body(server, "mmg", json.dumps(fields).encode())
 
 
 def record_body(server: InProcessServer, provider: str, body: bytes) -> bool:
-    """As `record`, of any provider and with any body."""
+    """Record a receipt of any provider and with any body."""
     return bool(call_back(server, provider, body).new_receipt)
 
 
 def call_back(server: InProcessServer, provider: str, body: bytes, **around: Any) -> pb.RecordReceiptResponse:
-    """How a callback is answered; `around` holds further fields of the request."""
+    """Return how a callback is answered; `around` holds further fields of the request."""
     stub = ReceiptsServiceStub(server.channel())
     request = pb.RecordReceiptRequest(provider=provider, body=body, **around)
     answer: pb.RecordReceiptResponse = stub.RecordReceipt(request)
@@ -41,7 +41,7 @@ def call_back(server: InProcessServer, provider: str, body: bytes, **around: Any
 
 
 def sent_through_mmg(house: House, mmg: FakeMmg) -> str:
-    """A text that MMG has taken."""
+    """Send a text that MMG takes."""
     message = sms()
     house.take_over(message)
     house.workers(house.parts(**mmg.settings)).settle()

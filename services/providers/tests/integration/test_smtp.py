@@ -62,7 +62,7 @@ class MailServer:
         return int(self._controller.port)
 
     def with_settings(self, **values: object) -> dict[str, object]:
-        """Settings that make workers use it for emails, and nothing else."""
+        """Return settings that make workers use it for emails, and nothing else."""
         given: dict[str, object] = {
             "host": "127.0.0.1",
             "port": self.port,
@@ -91,7 +91,7 @@ class MailServer:
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """As of aiosmtpd."""
+        """See aiosmtpd."""
         reply = self.replies.get(address, "250 OK")
         if not reply.startswith(("data ", "250")):
             return reply
@@ -99,7 +99,7 @@ class MailServer:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        """As of aiosmtpd."""
+        """See aiosmtpd."""
         self.envelopes.append(envelope)
         self.sessions.append(session)
         reply = self.replies.get(envelope.rcpt_tos[0], "250 OK").removeprefix("data ")
@@ -111,14 +111,14 @@ class MailServer:
 
 @pytest.fixture
 def mail_server() -> Iterator[MailServer]:
-    """A real SMTP server with STARTTLS and log-in."""
+    """Provide a real SMTP server with STARTTLS and log-in."""
     server = MailServer()
     yield server
     server.close()
 
 
 def mail(to: str = "zoe@bücher.example", **values: str) -> Any:
-    """An email to take over."""
+    """Return an email to take over."""
     content = EmailContent(
         to_address=to,
         from_name='Sérvice "one", two',

@@ -25,7 +25,7 @@ AMBIGUOUS = [
 
 
 def due_again(house: House) -> None:
-    """The wait for a receipt is over."""
+    """End the wait for a receipt."""
     house.run("UPDATE attempts SET start_time = now() - interval '301 seconds'")
     house.run("UPDATE dispatches SET due_at = now() WHERE due_at IS NOT NULL")
 

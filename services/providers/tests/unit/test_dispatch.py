@@ -15,7 +15,7 @@ DRAW = random.Random(1)
 
 
 def provider(rule: UnknownOutcomeRule = UnknownOutcomeRule.HOLD, wait: int = 300) -> Provider:
-    """A provider with a rule for calls of unknown outcome."""
+    """Return a provider with a rule for calls of unknown outcome."""
     return Provider("a", Channel.SMS, True, 100, True, rule, wait, 1)
 
 

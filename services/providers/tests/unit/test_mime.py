@@ -25,7 +25,7 @@ TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="
 
 
 def read(**values: str) -> tuple[bytes, EmailMessage]:
-    """An email with some values, as bytes and read back."""
+    """Return an email with some values, as bytes and read back."""
     fields = {
         "to_address": "someone@example.com",
         "from_name": "Service",

@@ -17,13 +17,13 @@ ID = "7d1a6b1e-3c40-4a3f-9d51-0f1b0a1c2d3e"
 
 
 def read(body: bytes) -> Receipt:
-    """Reads the body of a receipt of MMG."""
+    """Read the body of a receipt of MMG."""
     [receipt] = Mmg().read_receipts(MmgSettings(), Callback(body)).receipts
     return receipt
 
 
 def mmg(**fields: Any) -> Receipt:
-    """Reads a receipt of MMG."""
+    """Read a receipt of MMG."""
     return read(json.dumps({"CID": ID, "status": "3", **fields}).encode())
 
 

@@ -13,7 +13,7 @@ SANDBOX = Provider("sandbox-sms", Channel.SMS, True, 0, True, UnknownOutcomeRule
 
 
 def provider(name: str, priority: int = 50, *, active: bool = True, international: bool = True) -> Provider:
-    """A provider of text messages."""
+    """Return a provider of text messages."""
     return Provider(name, Channel.SMS, active, priority, international, UnknownOutcomeRule.HOLD, 300, 1)
 
 
@@ -26,7 +26,7 @@ def choose(
     available: set[str] | None = None,
     draw: random.Random | None = None,
 ) -> str | None:
-    """The name of the provider that is chosen."""
+    """Return the name of the provider that is chosen."""
     chosen = choose_provider(
         providers,
         channel=channel,

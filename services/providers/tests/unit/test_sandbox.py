@@ -9,18 +9,18 @@ from notify_providers.domain.sandbox import Script, script
 
 
 def sms(typed: str, *, international: bool = False) -> SmsContent:
-    """A text; the number is the digits of what was typed."""
+    """Return a text; the number is the digits of what was typed."""
     digits = "".join(character for character in typed if character.isdigit())
     return SmsContent(digits, "GOVUK", "Hello", international, typed)
 
 
 def email(address: str) -> EmailContent:
-    """An email."""
+    """Return an email."""
     return EmailContent(address, "Name", "from@example.com", "Subject", "plain", "html")
 
 
 def letter(first_line: str) -> PrintContent:
-    """A letter."""
+    """Return a letter."""
     return PrintContent("key", (first_line, "1 Street", "SW1A 1AA"), Postage.SECOND, "REFERENCE", 1)
 
 

@@ -46,7 +46,7 @@ class ProviderSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Values given in code win over the environment, which wins over secret files."""
+        """Let values given in code win over the environment, which wins over secret files."""
         return init_settings, env_settings, SecretFiles(settings_cls)
 
 
@@ -148,7 +148,7 @@ class Rejected(Exception):
     """
 
     def __init__(self, reason: str, answer: CallbackAnswer) -> None:
-        """`reason` says why, with nothing of the callback in it."""
+        """Take the `reason`, which says why and holds nothing of the callback."""
         super().__init__(reason)
         self.answer = answer
 

@@ -68,13 +68,13 @@ class Firetext(Adapter[FiretextSettings]):
     settings = FiretextSettings
 
     def client(self, settings: FiretextSettings, tools: Tools) -> HttpProviderClient | None:
-        """As of Adapter."""
+        """See Adapter."""
         if settings.url is None or settings.api_key is None:
             return None
         return HttpProviderClient(tools.http, partial(_request, settings), _judge)
 
     def read_receipts(self, settings: FiretextSettings, callback: Callback) -> ReadReceipts:
-        """As of Adapter (public-api.md §9.3)."""
+        """See Adapter; the form is that of public-api.md §9.3."""
         own = credentials_of(settings.receipt_url.get_secret_value()) if settings.receipt_url else None
         require_sender(settings, callback, own)
         fields = fields_of(callback.body) or {}
@@ -100,7 +100,7 @@ class Firetext(Adapter[FiretextSettings]):
         return ReadReceipts([receipt], _TAKEN)
 
     def read_inbound(self, settings: FiretextSettings, callback: Callback) -> ReadInbound:
-        """As of Adapter (public-api.md §9.5)."""
+        """See Adapter; the form is that of public-api.md §9.5."""
         require_inbound_sender(settings, callback)
         fields = fields_of(callback.body) or {}
         missing = [name for name in _INBOUND if name not in fields]
@@ -121,7 +121,7 @@ class Firetext(Adapter[FiretextSettings]):
 
 
 def _request(settings: FiretextSettings, message: Message) -> HttpRequest:
-    """A text for Firetext's form interface, with our id as its `reference`."""
+    """Return a text for Firetext's form interface, with our id as its `reference`."""
     content = message.content
     if not isinstance(content, SmsContent) or settings.url is None or settings.api_key is None:
         raise TypeError("Firetext takes text messages only")
@@ -140,7 +140,7 @@ def _request(settings: FiretextSettings, message: Message) -> HttpRequest:
 
 
 def _judge(answer: HttpAnswer) -> Verdict:
-    """`code` 0 is a yes, any other number a no (pipeline.md §3.2)."""
+    """Judge an answer: `code` 0 is a yes, any other number a no (pipeline.md §3.2)."""
     refused = by_status(answer)
     if refused:
         return refused

@@ -76,7 +76,7 @@ class HttpCaller:
     """
 
     def __init__(self, connections: int, timeout: float) -> None:
-        """`connections` is the most that are open at once, `timeout` the seconds for a whole call."""
+        """Take the most `connections` that are open at once, and the `timeout` of a whole call in seconds."""
         self._timeout_ms = int(timeout * 1000)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, connections)
@@ -90,11 +90,11 @@ class HttpCaller:
         self._thread.start()
 
     def call(self, request: HttpRequest, done: Done) -> None:
-        """Begins a request; `done` gets its answer."""
+        """Begin a request; `done` gets its answer."""
         self._waiting.put((request, done))
 
     def close(self) -> None:
-        """Returns when every request has ended."""
+        """Wait until every request has ended."""
         self._closing.set()
         self._thread.join()
 
@@ -109,7 +109,7 @@ class HttpCaller:
         self._multi.close()
 
     def _take_waiting(self) -> None:
-        """Begins what waits; waits itself while nothing is under way."""
+        """Begin what waits; wait itself while nothing is under way."""
         try:
             if not self._active:
                 self._begin(*self._waiting.get(timeout=_IDLE_SECONDS))
@@ -134,7 +134,7 @@ class HttpCaller:
         self._multi.add_handle(curl)
 
     def _set_up(self, request: HttpRequest, answer: bytearray) -> pycurl.Curl:
-        """Returns a handle that will make the request and put what comes back into `answer`."""
+        """Return a handle that will make the request and put what comes back into `answer`."""
         curl = self._idle.pop() if self._idle else self._new_handle()
 
         def write(data: bytes) -> int:
@@ -168,7 +168,7 @@ class HttpCaller:
         return curl
 
     def _finish_ended(self) -> int:
-        """Reports on requests that have ended; returns how many."""
+        """Report on requests that have ended; return how many."""
         finished = 0
         while True:
             remaining, ok, failed = self._multi.info_read()

@@ -40,12 +40,12 @@ class HttpProviderClient:
         self._judge = judge
 
     def send(self, messages: Sequence[Message], report: Report) -> None:
-        """As of ProviderClient. Returns before the calls end."""
+        """See ProviderClient. It returns before the calls end."""
         for message in messages:
             self._http.call(self._request(message), self._reporter(message, report))
 
     def close(self) -> None:
-        """As of ProviderClient. The HTTP caller is closed by who made it."""
+        """See ProviderClient. The HTTP caller is closed by who made it."""
 
     def _reporter(self, message: Message, report: Report) -> Callable[[HttpAnswer], None]:
         def done(answer: HttpAnswer) -> None:

@@ -70,13 +70,13 @@ class Mmg(Adapter[MmgSettings]):
     settings = MmgSettings
 
     def client(self, settings: MmgSettings, tools: Tools) -> HttpProviderClient | None:
-        """As of Adapter."""
+        """See Adapter."""
         if settings.url is None or settings.api_key is None:
             return None
         return HttpProviderClient(tools.http, partial(_request, settings), _judge)
 
     def read_receipts(self, settings: MmgSettings, callback: Callback) -> ReadReceipts:
-        """As of Adapter. The content type decides nothing (public-api.md §9.2)."""
+        """See Adapter. The content type decides nothing (public-api.md §9.2)."""
         require_sender(settings, callback, credentials_of(_receipt_url(settings)))
         fields = _fields(callback.body)
         status, reference = word(fields.get("status")), word(fields.get("CID"))
@@ -101,7 +101,7 @@ class Mmg(Adapter[MmgSettings]):
         return ReadReceipts([receipt], _TAKEN)
 
     def read_inbound(self, settings: MmgSettings, callback: Callback) -> ReadInbound:
-        """As of Adapter. The body is read before the credentials are looked at (public-api.md §9.4)."""
+        """See Adapter. The body is read before the credentials are looked at (public-api.md §9.4)."""
         fields = _fields(callback.body)
         require_inbound_sender(settings, callback)
         missing = [name for name in _INBOUND if not isinstance(fields.get(name), str)]
@@ -123,7 +123,7 @@ class Mmg(Adapter[MmgSettings]):
 
 
 def _request(settings: MmgSettings, message: Message) -> HttpRequest:
-    """A text for MMG's JSON interface, with our id as its `cid`."""
+    """Return a text for MMG's JSON interface, with our id as its `cid`."""
     content = message.content
     if not isinstance(content, SmsContent) or settings.url is None or settings.api_key is None:
         raise TypeError("MMG takes text messages only")
@@ -145,7 +145,7 @@ def _request(settings: MmgSettings, message: Message) -> HttpRequest:
 
 
 def _judge(answer: HttpAnswer) -> Verdict:
-    """Any JSON is a yes (pipeline.md §3.1), unless it names an error."""
+    """Judge an answer: any JSON is a yes (pipeline.md §3.1), unless it names an error."""
     refused = by_status(answer)
     if refused:
         return refused
@@ -159,7 +159,8 @@ def _judge(answer: HttpAnswer) -> Verdict:
 
 
 def _decoded(text: str) -> str:
-    """A text as it was written: percent-decoded, `+` for spaces, escapes such as `\\n` or `\\u00e9` resolved.
+    """Return a text as it was written: percent-decoded, `+` for spaces, escapes such as `\\n` or `\\u00e9`
+    resolved.
 
     An escape that means nothing stays as it is.
     """
@@ -177,7 +178,7 @@ def _resolved(escape: re.Match[str]) -> str:
 
 
 def _fields(body: bytes) -> dict[str, Any]:
-    """What a body says; one that is no JSON object has no fields."""
+    """Return what a body says; one that is no JSON object has no fields."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):

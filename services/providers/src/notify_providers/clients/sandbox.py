@@ -33,7 +33,7 @@ class SandboxClient:
         self._keep = keep
 
     def send(self, messages: Sequence[Message], report: Report) -> None:
-        """As of ProviderClient. The calls have ended when it returns."""
+        """See ProviderClient. The calls have ended when it returns."""
         begun = clock.monotonic()
         played = [(m, script(m.content, m.key_type, m.attempt)) for m in messages if begun <= m.start_before]
         for message in messages:
@@ -47,7 +47,7 @@ class SandboxClient:
                 report(CallResult(message.id, message.attempt, Outcome.UNKNOWN, "connection_lost"))
 
     def close(self) -> None:
-        """As of ProviderClient: it has nothing of its own."""
+        """See ProviderClient; there is nothing to close."""
 
 
 class Sandbox(Adapter[ProviderSettings]):
@@ -63,7 +63,7 @@ class Sandbox(Adapter[ProviderSettings]):
         self.name = SANDBOX_BY_CHANNEL[channel]
 
     def client(self, settings: ProviderSettings, tools: Tools) -> SandboxClient:
-        """As of Adapter."""
+        """See Adapter."""
         return SandboxClient(self.name, tools.keep_in_sandbox)
 
 

@@ -61,7 +61,7 @@ class Smtp(Adapter[SmtpSettings]):
     unknown_outcome_wait = 0
 
     def client(self, settings: SmtpSettings, tools: Tools) -> "SmtpClient | None":
-        """As of Adapter."""
+        """See Adapter."""
         return None if settings.host is None else SmtpClient(settings, settings.host, tools.call_seconds)
 
 
@@ -69,7 +69,7 @@ class SmtpClient:
     """Hands emails to an SMTP server over a few connections that are kept open, one thread each."""
 
     def __init__(self, settings: SmtpSettings, host: str, call_seconds: float) -> None:
-        """`call_seconds` bounds each wait of a call for the server."""
+        """Take `call_seconds`, which bound each wait of a call for the server."""
         self._settings = settings
         self._host = host
         self._seconds = call_seconds
@@ -80,12 +80,12 @@ class SmtpClient:
         self._open: set[smtplib.SMTP] = set()
 
     def send(self, messages: Sequence[Message], report: Report) -> None:
-        """As of ProviderClient. Returns before the calls end."""
+        """See ProviderClient. It returns before the calls end."""
         for message in messages:
             self._threads.submit(self._hand_over, message, report)
 
     def close(self) -> None:
-        """As of ProviderClient."""
+        """See ProviderClient."""
         self._threads.shutdown()
         for connection in self._open:
             with suppress(smtplib.SMTPException, OSError):
@@ -155,7 +155,7 @@ class SmtpClient:
         return None if code in (250, 251) else _said(code)
 
     def _connection(self) -> smtplib.SMTP:
-        """This thread's connection: the one that it has, if that still answers, or a new one."""
+        """Return this thread's connection: the one that it has, if that still answers, or a new one."""
         known: smtplib.SMTP | None = getattr(self._own, "connection", None)
         if known is not None:
             with suppress(smtplib.SMTPException, OSError):
@@ -197,5 +197,5 @@ class SmtpClient:
 
 
 def _said(code: int) -> _Verdict:
-    """The verdict of a reply that is no yes: 5xx is for good (RFC 5321 §4.2.1)."""
+    """Return the verdict of a reply that is no yes: 5xx is for good (RFC 5321 §4.2.1)."""
     return (Outcome.REFUSED if 500 <= code < 600 else Outcome.RETRYABLE), f"smtp_{code}"

@@ -91,7 +91,7 @@ def london_time(value: object) -> datetime | None:
 
 
 def utc_time(value: object) -> datetime | None:
-    """As `london_time`, for a provider whose times are UTC."""
+    """Read a time as `london_time` does, for a provider whose times are UTC."""
     return _time(value, UTC)
 
 

@@ -158,7 +158,7 @@ def timestamp(moment: datetime) -> Timestamp:
 
 
 def optional_timestamp(moment: datetime | None) -> Timestamp | None:
-    """As `timestamp`; None stays None."""
+    """Convert as `timestamp` does; None stays None."""
     return None if moment is None else timestamp(moment)
 
 

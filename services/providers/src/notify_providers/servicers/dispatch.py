@@ -44,7 +44,7 @@ class DispatchServicer(DispatchServiceServicer):
     def SubmitPrintBatch(
         self, request_iterator: Iterator[pb.SubmitPrintBatchRequest], context: grpc.ServicerContext
     ) -> pb.SubmitPrintBatchResponse:
-        """Reads the whole stream before anything is written."""
+        """Read the whole stream before anything is written."""
         letter_count = -1
         letters: list[NewDispatch] = []
         for request in request_iterator:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 
 def unnest(name: str, **columns: tuple[Any, Sequence[object]]) -> FromClause:
-    """Returns a FROM item called `name` with one row per array element.
+    """Return a FROM item called `name` with one row per array element.
 
     Args:
         columns: by name, the SQL type and the values; all of one length.
@@ -23,7 +23,7 @@ def unnest(name: str, **columns: tuple[Any, Sequence[object]]) -> FromClause:
 
 
 def unnest_rows(name: str, types: Mapping[str, Any], rows: Sequence[Sequence[object]]) -> FromClause:
-    """As `unnest`, from rows whose values come in the order of `types`."""
+    """Make the FROM item of `unnest`, from rows whose values come in the order of `types`."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(types)
     return unnest(
         name, **{key: (kind, values) for (key, kind), values in zip(types.items(), columns, strict=True)}
@@ -31,7 +31,7 @@ def unnest_rows(name: str, types: Mapping[str, Any], rows: Sequence[Sequence[obj
 
 
 def _plain(sql_type: Any, values: Sequence[object]) -> list[object]:
-    """Values without their enums, which the driver takes several times as long for as for plain text."""
+    """Return values without their enums, which the driver takes several times as long for as for plain text."""
     if isinstance(sql_type, sa.Text):
         return [value if value is None else str(value) for value in values]
     return list(values)

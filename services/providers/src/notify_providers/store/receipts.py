@@ -30,12 +30,12 @@ def insert_matched(conn: Tx, new: Sequence[Receipt]) -> set[Sameness]:
 
 
 def insert_unmatched(conn: Tx, new: Sequence[Receipt]) -> set[Sameness]:
-    """Keep receipts until their dispatch can be told; returns those that were new."""
+    """Keep receipts until their dispatch can be told; return those that were new."""
     return _insert(conn, unmatched_receipts, new)
 
 
 def take_unmatched(conn: Tx, called: Sequence[tuple[str, str]]) -> list[Receipt]:
-    """Remove the unmatched receipts of these (dispatch id, provider); returns them, first one first."""
+    """Remove the unmatched receipts of these (dispatch id, provider); return them, first one first."""
     joined = unnest_rows("joined", {"dispatch_id": _ID, "provider": sa.Text()}, called)
     rows = conn.execute(
         sa.delete(unmatched_receipts)

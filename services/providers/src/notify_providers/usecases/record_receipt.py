@@ -114,5 +114,5 @@ def _settle_kinds(conn: Tx, matched: Sequence[Receipt]) -> list[Receipt]:
 
 
 def _under_way(dispatch: Locked) -> bool:
-    """Whether a call for it is under way, or its process died and nobody has found out yet."""
+    """Tell whether a call for it is under way, or its process died and nobody has found out yet."""
     return dispatch.state is State.QUEUED and dispatch.lease_token is not None

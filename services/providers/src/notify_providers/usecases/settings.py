@@ -18,7 +18,7 @@ def list_providers(uow: UnitOfWork) -> list[Provider]:
 
 
 def settings_in_force(conn: Tx) -> list[Provider]:
-    """As `list_providers`, in the caller's transaction. A provider begins with what its adapter says."""
+    """List providers in the caller's transaction. A provider begins with what its adapter says."""
     stored = {provider.name: provider for provider in providers.list_all(conn)}
     known = [stored.get(adapter.name) or adapter.first_row() for adapter in ADAPTERS]
     return sorted(known, key=lambda provider: (provider.channel, provider.name))
