@@ -55,7 +55,7 @@ _LIMITS = {
 
 
 def new_id() -> str:
-    """A UUID as requests carry them."""
+    """Return a UUID as requests carry them."""
     return str(ids.uuid7())
 
 
@@ -76,7 +76,7 @@ class AdminService:
     """
 
     def __init__(self, database_url: str) -> None:
-        """`database_url` is that of a database with the schema of `notify_admin`."""
+        """Take the URL of a database with the schema of `notify_admin`."""
         files = certificates()["admin"]
         self._settings = Settings(
             database_url=SecretStr(database_url),

@@ -23,7 +23,7 @@ class CertificateFiles:
 
 
 def ensure_certificates(folder: Path, names: Iterable[str]) -> dict[str, CertificateFiles]:
-    """Returns the files of a certificate for each name, all by one authority that lives in `folder`.
+    """Return the files of a certificate for each name, all by one authority that lives in `folder`.
 
     What is there already is kept, so a second call changes nothing. Keys are readable by their owner alone.
     """

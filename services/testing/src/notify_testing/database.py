@@ -47,7 +47,7 @@ class FreshDatabase(Protocol):
 
 @pytest.fixture(scope="session")
 def database_server(request: pytest.FixtureRequest) -> Iterator[str]:
-    """URL of a PostgreSQL server, as a superuser."""
+    """Provide URL of a PostgreSQL server, as a superuser."""
     given = os.environ.get("NOTIFY_TEST_DATABASE_URL")
     if given:
         yield given
@@ -109,7 +109,7 @@ def _drop(connection: Connection, name: str) -> None:
 
 @contextlib.contextmanager
 def databases(server: str) -> Iterator[FreshDatabase]:
-    """Databases on a server, dropped when the `with` block ends."""
+    """Provide databases on a server, dropped when the `with` block ends."""
     made: list[str] = []
 
     def fresh(package: str | None = None) -> str:
@@ -134,13 +134,13 @@ def databases(server: str) -> Iterator[FreshDatabase]:
 
 @pytest.fixture
 def fresh_database(database_server: str) -> Iterator[FreshDatabase]:
-    """Databases of this test's own."""
+    """Provide databases of this test's own."""
     with databases(database_server) as fresh:
         yield fresh
 
 
 @pytest.fixture(scope="module")
 def module_database(database_server: str) -> Iterator[FreshDatabase]:
-    """Databases shared by the tests of a module."""
+    """Provide databases shared by the tests of a module."""
     with databases(database_server) as fresh:
         yield fresh

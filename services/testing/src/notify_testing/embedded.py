@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def start_server(folder: Path, settings: Mapping[str, str], *, delete: bool = False) -> "PostgresServer":
-    """Starts a server on a unix socket, with superuser `postgres` and its data in `folder`, or joins the one
+    """Start a server on a unix socket, with superuser `postgres` and its data in `folder`, or join the one
     that runs there; `get_uri()` of what is returned is its address, `cleanup()` leaves it.
 
     The last process to leave stops the server. Raises subprocess.SubprocessError if it does not start.

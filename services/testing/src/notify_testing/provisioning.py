@@ -84,7 +84,9 @@ def ensure_role(connection: Connection, role: str, password: str | None) -> None
 
 
 def derived_password(server: URL, role: str) -> str | None:
-    """Password of `role`, the same each time: an HMAC keyed by the server's own, or None without one."""
+    """Return the password of `role`, the same each time: an HMAC keyed by the server's own, or None without
+    one.
+    """
     if not server.password:
         return None
     return hmac.new(str(server.password).encode(), role.encode(), hashlib.sha256).hexdigest()

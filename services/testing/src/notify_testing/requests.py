@@ -9,7 +9,7 @@ from notify.providers.v1 import dispatch_service_pb2
 
 
 def any_id(word: str = "") -> str:
-    """An id for requests in which it matters to nobody; the same one for the same `word`."""
+    """Return an id for requests in which it matters to nobody; the same one for the same `word`."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, word))
 
 

@@ -70,7 +70,7 @@ class InProcessServer:
         return self.settings.ops_listen
 
     def channel(self, caller: str = "api-gateway", target: str | None = None) -> ClientChannel:
-        """Returns a channel of `caller` to the services, or to `target`."""
+        """Return a channel of `caller` to the services, or to `target`."""
         channels = Channels(tls_settings(caller))
         self._channels.append(channels)
         return channels.get(self._service, target or self.target)
@@ -88,12 +88,12 @@ class InProcessServer:
 
 @cache
 def certificates() -> dict[str, CertificateFiles]:
-    """Returns certificates of all NAMES, made once a process."""
+    """Return certificates of all NAMES, made once a process."""
     return ensure_certificates(Path(tempfile.mkdtemp(prefix="notify-certs-")), NAMES)
 
 
 def tls_settings(name: str, **values: Any) -> ServiceSettings:
-    """Returns settings with the certificate of `name`; `values` are further settings."""
+    """Return settings with the certificate of `name`; `values` are further settings."""
     files = certificates()[name]
     tls = {"tls_ca_file": files.ca, "tls_cert_file": files.cert, "tls_key_file": files.key}
     return ServiceSettings(**{**tls, **values})
