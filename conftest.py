@@ -15,7 +15,7 @@ hypothesis.settings.load_profile("notify")
 
 @pytest.fixture(autouse=True)
 def _no_context_left_behind() -> Iterator[None]:
-    """Fails a test that leaves a request's context to whatever runs next in its thread."""
+    """Fail a test that leaves a request's context to whatever runs next in its thread."""
     yield
     left = current.request_id.get(), current.time_left()
     current.leave()

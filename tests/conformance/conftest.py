@@ -23,7 +23,7 @@ NOWHERE = "unix:/nowhere"
 
 
 def load_runner() -> ModuleType:
-    """The runner, which is a program of its own and no module of a package."""
+    """Return the runner, which is a program of its own and no module of a package."""
     spec = importlib.util.spec_from_file_location("conformance_run", HERE / "run.py")
     assert spec is not None
     assert spec.loader is not None
@@ -39,7 +39,7 @@ def runner() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def base_url(database_server: str) -> Iterator[str]:
-    """The gateway's address."""
+    """Provide the gateway's address."""
     files = certificates()["api-gateway"]
     with databases(database_server) as fresh, AdminService(fresh("notify_admin")) as admin:
         seed_platform(admin.uow, "notify@example.gov.uk")
@@ -67,11 +67,11 @@ def base_url(database_server: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def client(runner: ModuleType, base_url: str) -> Any:
-    """What sends the steps of a case."""
+    """Provide what sends the steps of a case."""
     return runner.Client(runner.arguments(["--base-url", base_url, "--admin-secret", ADMIN_SECRET]))
 
 
 @pytest.fixture(scope="session")
 def variables(runner: ModuleType, client: Any) -> Any:
-    """The services, people and templates that the cases speak of, made over HTTP alone."""
+    """Provide the services, people and templates that the cases speak of, made over HTTP alone."""
     return runner.Fixtures(client).build()

@@ -27,17 +27,17 @@ SENDERS = re.compile(r"SmsSender|ReplyToAddress|LetterContact")
 
 
 def said(text: str) -> int:
-    """Lines that are neither empty nor a comment."""
+    """Return the lines that are neither empty nor a comment."""
     return sum(1 for line in text.splitlines() if line.strip() and not line.strip().startswith(("#", "//")))
 
 
 def lines(paths: Iterable[Path]) -> int:
-    """The same of files."""
+    """Return the same of files."""
     return sum(said(path.read_text(encoding="utf-8")) for path in paths)
 
 
 def routes() -> list[str]:
-    """Method and rule of every route, once whichever spelling of its slash."""
+    """Return method and rule of every route, once whichever spelling of its slash."""
     from flask import Flask
 
     app = Flask("count")
@@ -53,7 +53,7 @@ def routes() -> list[str]:
 
 
 def of_senders() -> int:
-    """Lines about the three kinds of senders, without what all resources share."""
+    """Return the lines about the three kinds of senders, without what all resources share."""
     blocks = [
         block
         for path in PROTOS.glob("*.proto")

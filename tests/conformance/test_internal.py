@@ -74,7 +74,7 @@ LACKING = {
 
 
 def cases() -> list[Any]:
-    """The cases of FILES as parameters."""
+    """Return the cases of FILES as parameters."""
     made = []
     for name in FILES:
         text = (HERE / "cases" / "internal" / f"{name}.json").read_text(encoding="utf-8")

@@ -42,7 +42,7 @@ class Field(NamedTuple):
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[descriptor_pb2.FileDescriptorProto]:
-    """All files below protos/notify, compiled with their comments."""
+    """Provide all files below protos/notify, compiled with their comments."""
     import google.rpc
     import grpc_tools
     from grpc_tools import protoc
@@ -66,7 +66,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[descriptor_pb2.FileD
 
 @pytest.fixture(scope="session")
 def rpcs(files: list[descriptor_pb2.FileDescriptorProto]) -> list[Rpc]:
-    """Every method of every service."""
+    """Provide every method of every service."""
     messages = {f".{file.package}.{message.name}": message for file in files for message in file.message_type}
     found = [
         Rpc(
@@ -87,7 +87,7 @@ def rpcs(files: list[descriptor_pb2.FileDescriptorProto]) -> list[Rpc]:
 
 @pytest.fixture(scope="session")
 def fields(files: list[descriptor_pb2.FileDescriptorProto]) -> list[Field]:
-    """Every field of every message, nested ones included."""
+    """Provide every field of every message, nested ones included."""
 
     def below(
         file: descriptor_pb2.FileDescriptorProto,
@@ -111,7 +111,7 @@ def fields(files: list[descriptor_pb2.FileDescriptorProto]) -> list[Field]:
 
 @pytest.fixture(scope="session")
 def buf() -> Path:
-    """The buf program beside this Python."""
+    """Provide the buf program beside this Python."""
     return Path(sys.executable).with_name("buf")
 
 
@@ -119,7 +119,7 @@ _KEPT: dict[str, dict[tuple[int, ...], str]] = {}
 
 
 def _comments(file: descriptor_pb2.FileDescriptorProto) -> dict[tuple[int, ...], str]:
-    """Comments by their place, as numbers of fields and indexes of descriptor.proto."""
+    """Return comments by their place, as numbers of fields and indexes of descriptor.proto."""
     if file.name not in _KEPT:
         _KEPT[file.name] = {
             tuple(location.path): " ".join(location.leading_comments.split())

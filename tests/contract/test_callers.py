@@ -36,13 +36,13 @@ NEVER = {
 
 
 def table(service: str) -> dict[str, list[str]]:
-    """The callers of a service's gRPC services and methods."""
+    """Return the callers of a service's gRPC services and methods."""
     found: dict[str, list[str]] = SERVICES[service].model_fields["allowed_callers"].default
     return found
 
 
 def modules(service: str) -> Iterator[str]:
-    """The modules of a service's gRPC services."""
+    """Yield the modules of a service's gRPC services."""
     package = importlib.import_module(f"notify.{service}.v1")
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         if module.name.endswith("_service_pb2"):
@@ -50,14 +50,14 @@ def modules(service: str) -> Iterator[str]:
 
 
 def methods(service: str) -> Iterator[MethodDescriptor]:
-    """The methods of a service."""
+    """Yield the methods of a service."""
     for module in modules(service):
         for described in importlib.import_module(module).DESCRIPTOR.services_by_name.values():
             yield from described.methods
 
 
 def registrations(service: str) -> Iterator[Registration]:
-    """The gRPC services of a service, whose methods nobody wrote."""
+    """Yield the gRPC services of a service, whose methods nobody wrote."""
     for module in modules(service):
         stubs = importlib.import_module(f"{module}_grpc")
         for described in importlib.import_module(module).DESCRIPTOR.services_by_name.values():
@@ -67,12 +67,12 @@ def registrations(service: str) -> Iterator[Registration]:
 
 
 def path(method: MethodDescriptor) -> str:
-    """`notify.admin.v1.UsersService/GetUser`."""
+    """Return its path, `notify.admin.v1.UsersService/GetUser`."""
     return f"{method.containing_service.full_name}/{method.name}"
 
 
 def code(channel: grpc.Channel, method: MethodDescriptor) -> grpc.StatusCode:
-    """How a call with an empty request ends."""
+    """Return how a call with an empty request ends."""
     kind = ("stream" if method.client_streaming else "unary") + (
         "_stream" if method.server_streaming else "_unary"
     )

@@ -28,14 +28,16 @@ _ROW = re.compile(r"^\| *\**(?P<label>[A-DX]\d+)\** *\|", re.MULTILINE)
 
 @cache
 def sections(document: str) -> frozenset[str]:
-    """Labels that a citation of the document may hold: `2.1`, `Appendix B`, numbers of rows such as `A22`."""
+    """Return the labels that a citation of the document may hold: `2.1`, `Appendix B`, numbers of rows such
+    as `A22`.
+    """
     text = (ROOT / DOCUMENTS[document]).read_text()
     patterns = (_HEADING, _APPENDIX, _ROW)
     return frozenset(found["label"] for pattern in patterns for found in pattern.finditer(text))
 
 
 def citations(text: str) -> list[tuple[str, str]]:
-    """Each (document, label) that the text cites."""
+    """Return each (document, label) that the text cites."""
     return [
         (citation["document"], _normal(label))
         for citation in _CITATION.finditer(text)
@@ -48,7 +50,7 @@ def _normal(label: str) -> str:
 
 
 def files() -> list[Path]:
-    """The project's own text files, apart from the documents that are cited."""
+    """Return the project's own text files, apart from the documents that are cited."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,

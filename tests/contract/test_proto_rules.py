@@ -22,7 +22,7 @@ def names(message: DescriptorProto) -> dict[str, FieldDescriptorProto]:
 
 
 def is_required(field: FieldDescriptorProto) -> bool:
-    """Whether its rules say that it must be there."""
+    """Tell whether its rules say that it must be there."""
     rules: Any = field.options.Extensions[cast(Any, field_pb2.field)]
     return (
         rules.required

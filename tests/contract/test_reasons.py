@@ -21,7 +21,7 @@ NOT_REASONS = {"INVALID_ARGUMENT"}
 
 
 def reasons_named_in(path: Path) -> Iterator[str]:
-    """Yields the literal first arguments of NotifyError in a file, conditional ones included."""
+    """Yield the literal first arguments of NotifyError in a file, conditional ones included."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if (
             isinstance(node, ast.Call)
@@ -48,13 +48,13 @@ def test_every_reason_in_the_table_is_in_code() -> None:
 
 
 def rows_of(reason: str, rows: Rows = TABLE) -> list[Row]:
-    """Returns every row that answers a reason."""
+    """Return every row that answers a reason."""
     row = rows[reason]
     return [*row.rows.values(), row.otherwise] if isinstance(row, Choice) else [row]
 
 
 def facts_named_in(reason: str) -> set[str]:
-    """Returns the facts that the gateway's rows of a reason use."""
+    """Return the facts that the gateway's rows of a reason use."""
     row = TABLE[reason]
     names = {row.fact} if isinstance(row, Choice) else set()
     for one in rows_of(reason):

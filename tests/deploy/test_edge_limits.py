@@ -61,7 +61,7 @@ def serving(inside: Inside) -> Iterator[None]:
         do_GET = do_POST = answer
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     inside.port = server.server_port
@@ -116,7 +116,7 @@ def lone_edge(shared_edge: LoneEdge) -> LoneEdge:
 
 
 def ask(port: int, path: str) -> int:
-    """Asks for a path exactly as it is spelled, and returns the status."""
+    """Ask for a path exactly as it is spelled, and return the status."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n".encode())
         return int(connection.recv(64).split()[1])
@@ -180,7 +180,7 @@ def test_a_body_over_the_limit(lone_edge: LoneEdge, path: str, chunked: bool) ->
 
 
 def shape(answer: requests.Response, path: str, error: str, status: int) -> str:
-    """Checks that an error has the shape of its path, and returns its sentence."""
+    """Check that an error has the shape of its path, and return its sentence."""
     assert answer.status_code == status
     body: dict[str, Any] = json.loads(answer.content)
     for name in ("Cache-Control", "Strict-Transport-Security", "Access-Control-Allow-Origin"):

@@ -23,7 +23,7 @@ START_SECONDS = 300.0
 
 
 def start(folder: Path, port: int, said: Path | None = None) -> tuple[subprocess.Popen[str], Path]:
-    """Starts the stack's command; returns its process and the file that holds what it says."""
+    """Start the stack's command; return its process and the file that holds what it says."""
     said = said or folder.with_suffix(".txt")
     with said.open("w") as output:
         process = subprocess.Popen(
@@ -38,7 +38,7 @@ def start(folder: Path, port: int, said: Path | None = None) -> tuple[subprocess
 
 
 def wait_until_up(process: subprocess.Popen[str], said: Path) -> None:
-    """Waits until it says that it is up."""
+    """Wait until it says that it is up."""
     deadline = time.monotonic() + START_SECONDS
     while "The platform is up" not in said.read_text():
         assert process.poll() is None, said.read_text()
@@ -50,7 +50,7 @@ def wait_until_up(process: subprocess.Popen[str], said: Path) -> None:
 
 
 def living(folder: Path) -> dict[int, str]:
-    """Id and command of the processes that run with this folder in their command or environment."""
+    """Return the id and command of the processes that run with this folder in their command or environment."""
     found = {}
     for process in psutil.process_iter():
         try:
@@ -96,14 +96,14 @@ def test_a_demo_without_a_platform_is_one_clear_sentence(tmp_path: Path) -> None
 
 
 def said_by(folder: Path, *arguments: str) -> tuple[int, str]:
-    """Runs a command of the stack to its end; returns its exit status and all that it says."""
+    """Run a command of the stack to its end; return its exit status and all that it says."""
     command = [sys.executable, "-m", "notify_local", "--run-folder", str(folder), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout + done.stderr
 
 
 def check_template_command(folder: Path) -> None:
-    """Checks that one command makes a template that can be sent with."""
+    """Check that one command makes a template that can be sent with."""
     wording = ("--name", "ready", "--content", "Hello ((name))")
     status, text = said_by(folder, "template", "--channel", "sms", *wording)
     assert status == 0, text

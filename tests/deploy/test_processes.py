@@ -62,7 +62,7 @@ def test_a_worker_of_the_gateway_that_dies_is_replaced(house: House) -> None:
     gateway = psutil.Process(house.stack.processes["api-gateway"].pid)
 
     def workers() -> set[int]:
-        """Returns the ids of the workers: the children that listen."""
+        """Return the ids of the workers: the children that listen."""
         return {
             child.pid for child in gateway.children() if "granian worker" in child.name() or child.cmdline()
         }

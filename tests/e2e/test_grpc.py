@@ -35,7 +35,7 @@ GRPCURL = str(Path(sysconfig.get_path("scripts")) / "grpcurl")
 def grpcurl(
     house: House, context: str, *arguments: str, name: str | None = "operator", data: str = "{}"
 ) -> tuple[int, str]:
-    """Runs grpcurl with the certificate of `name` (None: without TLS); returns exit status and all output."""
+    """Run grpcurl with the certificate of `name` (None: without TLS); return exit status and all output."""
     how = ["-plaintext"]
     if name is not None:
         files = house.stack.certificates[name]
@@ -72,7 +72,7 @@ def test_plaintext_is_refused(house: House, context: str) -> None:
 
 
 def status_with(house: House, files: CertificateFiles) -> grpc.StatusCode:
-    """How admin refuses the one with this certificate."""
+    """Return how admin refuses the one with this certificate."""
     credentials = grpc.ssl_channel_credentials(
         files.ca.read_bytes(), files.key.read_bytes(), files.cert.read_bytes()
     )

@@ -40,7 +40,7 @@ CALLERS: dict[str, list[str]] = {
 
 
 def methods() -> Iterator[MethodDescriptor]:
-    """Every method below `notify` that somebody may call."""
+    """Yield every method below `notify` that somebody may call."""
     for module in pkgutil.walk_packages(notify.__path__, "notify."):
         if module.name.endswith("_service_pb2"):
             for service in importlib.import_module(module.name).DESCRIPTOR.services_by_name.values():
@@ -85,7 +85,7 @@ EXPECTED = {
 
 
 def fill(message: Message, filling: Filling) -> None:
-    """Fills every field, messages within messages too; of a choice, the last one stays."""
+    """Fill every field, messages within messages too; of a choice, the last one stays."""
     for field in message.DESCRIPTOR.fields:
         kind = field.message_type
         if field.name == "origin_request_id":
@@ -104,7 +104,7 @@ def fill(message: Message, filling: Filling) -> None:
 
 
 def value(field: Any, filling: Filling) -> Any:
-    """What stands in a field that is no message."""
+    """Return what stands in a field that is no message."""
     match field.type:
         case FieldDescriptor.TYPE_STRING:
             is_id = field.name == "id" or field.name.endswith("_id")
@@ -121,7 +121,7 @@ def value(field: Any, filling: Filling) -> Any:
 
 @contextmanager
 def channel(house: House, method: MethodDescriptor) -> Iterator[grpc.Channel]:
-    """A channel of someone who may call the method."""
+    """Provide a channel of someone who may call the method."""
     service = method.containing_service.full_name
     context = service.split(".")[1]
     callers = CALLERS.get(f"{service}/{method.name}") or CALLERS[service]
@@ -135,7 +135,7 @@ def channel(house: House, method: MethodDescriptor) -> Iterator[grpc.Channel]:
 
 
 def ask(house: House, method: MethodDescriptor, request: Message) -> NotifyError | None:
-    """Calls a method with one request and reads all that it answers; returns its error."""
+    """Call a method with one request and read all that it answers; return its error."""
     streams = f"{'stream' if method.client_streaming else 'unary'}_"
     streams += "stream" if method.server_streaming else "unary"
     with channel(house, method) as made:

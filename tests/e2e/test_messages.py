@@ -25,7 +25,7 @@ SECONDS = 30.0
 
 
 def text(house: House) -> dict[str, Any]:
-    """A text that is accepted."""
+    """Return a text that is accepted."""
     return {
         "template_id": house.seeded.templates["sms"],
         "phone_number": "07400123456",
@@ -39,7 +39,7 @@ VALUES = {"name": "Amala", "date": "1 December"}
 
 @pytest.fixture
 def client(house: House) -> NotificationsAPIClient:
-    """The official client with the demo service's live key."""
+    """Provide the official client with the demo service's live key."""
     return NotificationsAPIClient(house.seeded.api_keys["normal"], base_url=house.stack.base_url)
 
 
@@ -135,7 +135,7 @@ def test_a_revoked_key_stops_working_everywhere(house: House) -> None:
 
 
 def status_of(client: NotificationsAPIClient) -> int:
-    """The status of an ordinary read."""
+    """Return the status of an ordinary read."""
     try:
         client.get_all_notifications()
     except HTTPError as error:
@@ -201,7 +201,9 @@ def test_bad_input_writes_nothing(house: House, channel: str, body: Any, status:
 
 
 def row_counts(house: House) -> list[tuple[Any, ...]]:
-    """How many rows accepting has left that stay: notifications, and the keys that clients sent with them."""
+    """Return how many rows accepting has left that stay: notifications, and the keys that clients sent with
+    them.
+    """
     return house.query(
         "notifications",
         "SELECT (SELECT count(*) FROM notifications), (SELECT count(*) FROM idempotency_keys)",
@@ -268,7 +270,7 @@ def test_no_log_holds_a_person(house: House, client: NotificationsAPIClient) -> 
 
 
 def marked_bad_bodies(house: House, marks: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
-    """Channel and body of requests that fail at different depths, each with personal data in it."""
+    """Return channel and body of requests that fail at different depths, each with personal data in it."""
     sms, email, letter = (house.seeded.templates[channel] for channel in ("sms", "email", "letter"))
     phone = {"phone_number": "07400987651"}
     return [

@@ -70,19 +70,19 @@ class House:
     collector: "Collector"
 
     def headers(self, key: str = "normal", **more: str) -> dict[str, str]:
-        """Headers of a request by the demo service, with a fresh token."""
+        """Return the headers of a request by the demo service, with a fresh token."""
         api_key = self.seeded.api_keys[key]
         token = jwt.encode({"iss": api_key[-73:-37], "iat": int(time.time())}, api_key[-36:], "HS256")
         return {"Authorization": f"Bearer {token}", **more}
 
     def query(self, context: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Rows of a statement in a context's database."""
+        """Return the rows of a statement in a context's database."""
         with closing(psycopg2.connect(self.stack.app_urls[context])) as made, made.cursor() as cursor:
             cursor.execute(statement, values)
             return cursor.fetchall()
 
     def send(self, channel: str, body: dict[str, Any], key: str = "normal") -> str:
-        """Sends one message as a careful client does, and returns its id.
+        """Send one message as a careful client does, and return its id.
 
         The same Idempotency-Key goes with every repetition, so that a lost answer is no second message.
         """
@@ -106,7 +106,7 @@ class House:
             pause.wait(0.05)
 
     def send_many(self, count: int, send: Callable[[int], str], at_half: Callable[[], None]) -> list[str]:
-        """Sends `count` messages with CLIENTS clients; calls `at_half` once, when half are done.
+        """Send `count` messages with CLIENTS clients; call `at_half` once, when half are done.
 
         Returns what `send` returned for 0 … count - 1; raises what it raised.
         """
@@ -131,14 +131,14 @@ class House:
             return [future.result() for future in waiting]
 
     def start_print_run(self) -> None:
-        """Starts a print run of all letters that are ready, as an operator would."""
+        """Start a print run of all letters that are ready, as an operator would."""
         with self.channel("letters") as channel:
             print_runs_service_pb2_grpc.PrintRunsServiceStub(channel).StartPrintRun(
                 print_runs_service_pb2.StartPrintRunRequest(request_id=str(uuid.uuid4())), timeout=10
             )
 
     def sandbox_copies(self) -> dict[str, int]:
-        """Message id -> how many copies the sandbox was handed, of all that it holds."""
+        """Return how many copies of each message the sandbox was handed, by message id."""
         found: dict[str, int] = {}
         request = sandbox_service_pb2.ListSandboxMessagesRequest(page_size=250)
         with self.channel("providers") as channel:
@@ -151,7 +151,7 @@ class House:
                     return found
 
     def in_doubt(self) -> set[str]:
-        """Ids of the dispatches that wait for a person's decision."""
+        """Return the ids of the dispatches that wait for a person's decision."""
         with self.channel("providers") as channel:
             page = dispatch_service_pb2_grpc.DispatchServiceStub(channel).ListDispatches(
                 dispatch_service_pb2.ListDispatchesRequest(
@@ -162,7 +162,7 @@ class House:
         return {dispatch.id for dispatch in page.dispatches}
 
     def wait_for_states(self, ids: list[str], wanted: str) -> None:
-        """Waits until all these notifications are in one state."""
+        """Wait until all these notifications are in one state."""
         states: dict[str, int] = {}
 
         def settled() -> bool:
@@ -178,12 +178,12 @@ class House:
         assert eventually(settled, SETTLE_SECONDS), f"{states} of {len(ids)} messages, not all {wanted}"
 
     def wait_until_typeset(self, ids: list[str]) -> None:
-        """Waits until notifications knows of the PDF of each of these letters."""
+        """Wait until notifications knows of the PDF of each of these letters."""
         missing = "SELECT count(*) FROM notifications WHERE id = ANY(%s::uuid[]) AND sheet_count IS NULL"
         assert eventually(lambda: self.query("notifications", missing, ids) == [(0,)], SETTLE_SECONDS)
 
     def channel(self, context: str) -> grpc.Channel:
-        """A channel to a context with the operator's certificate; close it after use."""
+        """Return a channel to a context with the operator's certificate; close it after use."""
         return self.stack.operator_channel(self.stack.grpc_targets[context])
 
 
@@ -198,7 +198,7 @@ def _session() -> requests.Session:
 
 
 def eventually(condition: Callable[[], bool], seconds: float) -> bool:
-    """Asks until a condition holds or the time is up; returns whether it held."""
+    """Ask until a condition holds or the time is up; return whether it held."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not condition():
@@ -215,15 +215,15 @@ class Collector(TraceServiceServicer):
         self._spans: dict[str, set[tuple[str, str]]] = {}
 
     def watch(self, trace_id: str) -> None:
-        """Keeps the spans of this trace (32 hex digits) from now on."""
+        """Keep the spans of this trace (32 hex digits) from now on."""
         self._spans[trace_id] = set()
 
     def spans(self, trace_id: str) -> set[tuple[str, str]]:
-        """(service, span name) of the spans of a watched trace so far."""
+        """Return (service, span name) of the spans of a watched trace so far."""
         return set(self._spans[trace_id])
 
     def Export(self, request: Any, context: Any) -> ExportTraceServiceResponse:
-        """The collector's one method."""
+        """Take the spans of one export: the collector's only method."""
         for resource in request.resource_spans:
             service = next(
                 attribute.value.string_value
@@ -240,7 +240,7 @@ class Collector(TraceServiceServicer):
 
 @contextmanager
 def running_house(folder: Path) -> Iterator[House]:
-    """A house in `folder` with its edge, stopped at the end."""
+    """Provide a house in `folder` with its edge, stopped at the end."""
     collector = Collector()
     server = grpc.server(ThreadPoolExecutor(2))
     add_TraceServiceServicer_to_server(collector, server)
@@ -258,6 +258,6 @@ def running_house(folder: Path) -> Iterator[House]:
 
 
 def log_lines(folder: Path, process: str) -> list[dict[str, Any]]:
-    """The JSON lines that a process has logged."""
+    """Return the JSON lines that a process has logged."""
     text = (folder / "logs" / f"{process}.log").read_text(errors="replace")
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
