@@ -50,7 +50,7 @@ def wait_until_up(process: subprocess.Popen[str], said: Path) -> None:
 
 
 def living(folder: Path) -> dict[int, str]:
-    """Return the id and command of the processes that run with this folder in their command or environment."""
+    """Return processes with this folder in their command or environment, as id -> command."""
     found = {}
     for process in psutil.process_iter():
         try:

@@ -336,7 +336,7 @@ def until(condition: Callable[[], bool], process: Sequence[ChildProcess] = ()) -
 def house(
     fresh_database: FreshDatabase, object_store: ObjectStore, redis_server: Redis, tmp_path: Path
 ) -> Iterator[House]:
-    """Provide the letters service in this process, its neighbours on unix sockets, and real servers behind."""
+    """Provide the letters service in this process, its neighbours on unix sockets, and real servers."""
     url = fresh_database("notify_letters")
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()

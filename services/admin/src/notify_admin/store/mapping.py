@@ -113,7 +113,7 @@ class Resource(Generic[M]):
     # --- reading
 
     def get(self, tx: Tx, *, locked: bool = False, **keys: Any) -> M | None:
-        """Return the row with these values of columns, if there is one; `locked` until the transaction ends."""
+        """Return the row with these values of columns, if any; `locked` until the transaction ends."""
         statement = self.select(**keys)
         row = tx.execute(statement.with_for_update(of=self.table) if locked else statement).first()
         return None if row is None else self.read(row)
@@ -395,7 +395,7 @@ def _value_reader(field: _Descriptor, index: int) -> Callable[[Any], Any]:
 
 
 def _stored(message: Message, field: _Descriptor, column: ColumnElement[Any] | None = None) -> Any:
-    """Return the value of a field as its column holds it; what is empty is null where the column takes that."""
+    """Return a field's value as its column holds it; what is empty is null where the column takes that."""
     value = getattr(message, field.name)
     if field.is_repeated:
         return list(value)

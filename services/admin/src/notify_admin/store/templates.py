@@ -81,7 +81,7 @@ def get(tx: Tx, key: VersionKey) -> Template | None:
 
 
 def lock(tx: Tx, service_id: str, template_id: str) -> Template | None:
-    """Return a template at its current version, kept from being changed by others until the transaction ends."""
+    """Return a template at its current version, locked until the transaction ends."""
     mine = sa.and_(templates.c.id == template_id, templates.c.service_id == service_id)
     if tx.execute(sa.select(1).select_from(templates).where(mine).with_for_update()).first() is None:
         return None

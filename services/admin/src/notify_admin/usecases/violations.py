@@ -25,7 +25,7 @@ class Violations:
 
 
 def settled(rule: Callable[[str], str], value: str, field: str) -> str:
-    """Return the value as `rule` stores it. Raises NotifyError INVALID_FIELD for the field where it refuses."""
+    """Return the value as `rule` stores it. Raises NotifyError INVALID_FIELD where it refuses."""
     try:
         return rule(value)
     except ValueError as error:

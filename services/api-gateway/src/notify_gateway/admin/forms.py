@@ -114,7 +114,7 @@ class FieldsForm:
 
 
 def fields(required: str = "", *, refuse_unknown: bool = False, **rules: Rule) -> FieldsForm:
-    """Make a form of named rules; `required` keys are parted by spaces. Other keys are ignored, or refused."""
+    """Make a form of named rules; `required` keys are parted by spaces. Others are ignored, or refused."""
     return FieldsForm(rules, required, refuse_unknown)
 
 

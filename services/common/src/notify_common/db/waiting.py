@@ -39,7 +39,7 @@ class BoundedConnection(connection):
         super().__init__(dsn, async_)  # type: ignore[call-arg] # the stubs know one parameter
 
     def seconds_to_wait(self) -> float:
-        """Return how long the next answer may take: a little more than the server's limit or the call's time."""
+        """Return how long the next answer may take: just over the server's limit or the call's time."""
         left = current.time_left()
         wanted = self.statement_seconds if left is None else min(self.statement_seconds, max(left, 0.0))
         return wanted + AFTER_STATEMENT_SECONDS

@@ -442,7 +442,7 @@ def _is_required(rules: FieldRules) -> bool:
 
 
 def _is_choice(field: FieldDescriptor) -> bool:
-    """Tell whether the field is one of several; `optional` makes a choice of one, named with an underscore."""
+    """Tell whether the field is one of several; `optional` makes a choice of one, named `_…`."""
     return field.containing_oneof is not None and not field.containing_oneof.name.startswith("_")
 
 

@@ -50,7 +50,7 @@ def sanitise(pairs: Pairs, names: Iterable[str]) -> tuple[Pairs, list[SanitisedF
 
 
 def sanitise_text(text: str) -> str:
-    """Return the text without links that work and with a backslash before each character that Markdown minds."""
+    """Return the text without working links, each character that Markdown minds escaped by a backslash."""
     return _URL.sub(_disarm, text).translate(_ESCAPED)
 
 

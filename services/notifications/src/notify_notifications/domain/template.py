@@ -26,7 +26,7 @@ class LetterWording:
         return self.english.missing(values)
 
     def missing_in_any_language(self, values: Values) -> list[str]:
-        """Return the placeholders of either language without a value, which previews need (content.md §2.1)."""
+        """Return placeholders of either language without a value: what previews need (content.md §2.1)."""
         welsh = self.welsh.placeholders if self.welsh else ()
         return missing(unique_names((*welsh, *self.english.placeholders)), values)
 

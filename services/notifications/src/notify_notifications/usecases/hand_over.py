@@ -302,7 +302,7 @@ class LetterPreparer:
 
 
 def print_reference(notification_id: str) -> str:
-    """Return the 16 characters under which the printer knows a letter: always the same for one notification."""
+    """Return the 16 characters under which the printer knows a letter: always the same ones."""
     number = int.from_bytes(hashlib.sha256(notification_id.encode()).digest())
     characters = []
     for _ in range(_REFERENCE_LENGTH):

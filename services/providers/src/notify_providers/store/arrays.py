@@ -31,7 +31,7 @@ def unnest_rows(name: str, types: Mapping[str, Any], rows: Sequence[Sequence[obj
 
 
 def _plain(sql_type: Any, values: Sequence[object]) -> list[object]:
-    """Return values without their enums, which the driver takes several times as long for as for plain text."""
+    """Return enum members as plain text, which the driver writes several times as fast."""
     if isinstance(sql_type, sa.Text):
         return [value if value is None else str(value) for value in values]
     return list(values)
