@@ -18,11 +18,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from notify_local.backing import StartFailed
 from notify_local.demo import DemoFailed, DemoFile, demo_path, details, send_demo_messages
 from notify_local.seed import Seeded, make_template, seed
-from notify_local.stack import CERTIFICATE_NAMES, Options, PortTaken, Stack
+from notify_local.stack import ADMIN_CLIENT_SECRET, CERTIFICATE_NAMES, Options, PortTaken, Stack
 
 DEFAULT_RUN_FOLDER = Path(".run")
 ADMIN_CLIENT_ID = "notify-admin"
-ADMIN_SECRET = "dev-notify-secret-key"  # noqa: S105 - the admin web app's own default for development
 STEPS = 7
 """How many things a start reports, for the bar's length."""
 
@@ -130,7 +129,7 @@ def _write_demo_file(stack: Stack, seeded: Seeded) -> DemoFile:
     content = {
         "base_url": stack.base_url,
         "admin_client_id": ADMIN_CLIENT_ID,
-        "admin_secret": ADMIN_SECRET,
+        "admin_secret": ADMIN_CLIENT_SECRET,
         "service_id": seeded.service_id,
         "api_keys": seeded.api_keys,
         "templates": seeded.templates,

@@ -43,6 +43,7 @@ CONTEXTS = ("admin", "providers", "letters", "notifications")
 CERTIFICATE_NAMES = (*CONTEXTS, "api-gateway", "operator")
 """Whom the local authority vouches for: every service, and the person who operates them."""
 
+ADMIN_CLIENT_SECRET = "dev-notify-secret-key"  # noqa: S105 - the admin web app's own default for development
 GATEWAY_WORKERS = min(os.cpu_count() or 1, 4)
 """Processes of the gateway: as many as there are processors, as in production, within reason for a laptop."""
 
@@ -201,7 +202,11 @@ class Stack:
 
     def _add_gateway(self, internal_port: int) -> None:
         self.gateway_port = internal_port if self.options.with_edge else self.port
-        environment = self._environment("gateway", "", {"CONSOLE_ENABLED": str(self.options.console).lower()})
+        told = {
+            "CONSOLE_ENABLED": str(self.options.console).lower(),
+            "ADMIN_CLIENT_SECRETS": ADMIN_CLIENT_SECRET,
+        }
+        environment = self._environment("gateway", "", told)
         metrics = self.folder / "gateway-metrics"
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir()
