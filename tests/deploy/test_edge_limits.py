@@ -34,6 +34,8 @@ class Inside:
     requests: list[tuple[str, str, int]] = field(default_factory=list)
     """Method, path and length of the body."""
     headers: list[dict[str, str]] = field(default_factory=list)
+    lists: threading.Event = field(default_factory=threading.Event)
+    """Lists of messages are not answered before it is set."""
 
 
 @contextmanager
@@ -52,6 +54,8 @@ def serving(inside: Inside) -> Iterator[None]:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             inside.requests.append((self.command, self.path, len(body)))
             inside.headers.append({name.lower(): text for name, text in self.headers.items()})
+            if self.path.split("?")[0] == "/v2/notifications":
+                inside.lists.wait(60)
             self.send_response(200)
             self.send_header("Content-Length", "2")
             self.send_header("X-Spelled-Like-This", "1")
@@ -197,6 +201,29 @@ def test_what_can_not_be_read_is_answered_in_the_legacy_shape(lone_edge: LoneEdg
     # Its path is among what was not read.
     answer = requests.get(f"{lone_edge.url}/v2/x", headers={"With_underscore": "1"}, timeout=10)
     assert "not valid HTTP" in shape(answer, "", "", 400)
+
+
+def test_lists_wait_for_each_other_at_the_edge_and_nobody_else_does(lone_edge: LoneEdge) -> None:
+    statuses: list[int] = []
+    path = "/v2/notifications?status=created"
+    readers = [
+        threading.Thread(target=lambda: statuses.append(ask(lone_edge.port, path)), daemon=True)
+        for _ in range(48)
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        arrived = lone_edge.inside.requests
+        assert wait_until(lambda: len(arrived) >= edge.LISTS_AT_ONCE, 20)
+        sent = requests.post(f"{lone_edge.url}/v2/notifications/sms", json={}, timeout=10)
+        assert sent.status_code == 200
+        assert ask(lone_edge.port, "/v2/notifications/1") == 200
+        assert arrived.count(("GET", path, 0)) == edge.LISTS_AT_ONCE
+    finally:
+        lone_edge.inside.lists.set()
+    for reader in readers:
+        reader.join(30)
+    assert statuses == [200] * len(readers)
 
 
 def test_thousands_who_owe_a_byte_keep_nobody_else_out(lone_edge: LoneEdge) -> None:

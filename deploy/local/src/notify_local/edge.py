@@ -8,6 +8,9 @@ TEMPLATE = Path(__file__).resolve().parents[3] / "envoy" / "edge.yaml"
 """The edge's configuration; the distribution is only ever installed from its own tree."""
 
 
+LISTS_AT_ONCE = 3
+"""Lists of messages that the gateway makes at once."""
+
 HEAP_BYTES = 512 * 1024 * 1024
 """Memory that the edge may take before it cuts the largest bodies off."""
 
@@ -34,6 +37,7 @@ def write_config(
             EDGE_REQUESTS_PER_SECOND=requests_per_second,
             EDGE_BURST=burst,
             EDGE_REQUEST_SECONDS=request_seconds,
+            EDGE_LISTS_AT_ONCE=LISTS_AT_ONCE,
             EDGE_HEAP_BYTES=HEAP_BYTES,
         )
     )

@@ -72,6 +72,7 @@ TABLE: Final[Rows] = {
     "INTERNAL": _INTERNAL,
     "UNAVAILABLE": _UNAVAILABLE,
     "OVERLOADED": _UNAVAILABLE,
+    "TOO_MANY_AT_ONCE": Row(429, "RateLimitError", "Too many requests at once, try again later"),
     "DEADLINE_EXCEEDED": _UNAVAILABLE,
     "CANCELLED": _UNAVAILABLE,
     "UNIMPLEMENTED": _INTERNAL,

@@ -51,6 +51,9 @@ REASONS: Final[Mapping[str, Reason]] = {
     "INTERNAL": Reason(Code.INTERNAL, "A fault of ours; the message holds the reference to the log line."),
     "UNAVAILABLE": Reason(Code.UNAVAILABLE, "The service can't be reached or is stopping."),
     "OVERLOADED": Reason(Code.RESOURCE_EXHAUSTED, "The service has as many calls as it takes at once."),
+    "TOO_MANY_AT_ONCE": Reason(
+        Code.RESOURCE_EXHAUSTED, "The caller has as many calls of this kind under way as it may."
+    ),
     "DEADLINE_EXCEEDED": Reason(Code.DEADLINE_EXCEEDED, "The call's time is used up."),
     "CANCELLED": Reason(Code.CANCELLED, "The caller gave up."),
     "UNIMPLEMENTED": Reason(Code.UNIMPLEMENTED, "The service has no such method."),

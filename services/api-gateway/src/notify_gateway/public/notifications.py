@@ -1,10 +1,7 @@
 """GET /v2/notifications…: reading (public-api.md §3.1 to §3.3)."""
 
 import re
-import threading
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -19,22 +16,26 @@ from notify.notifications.v1.notifications_service_pb2 import (
     ListNotificationsResponse,
 )
 from notify_common.errors import NotifyError
+from notify_common.turns import in_turns
 
 from notify_gateway.answers import V2, json_response
 from notify_gateway.auth import Authenticator
 from notify_gateway.clients import Clients
 from notify_gateway.errors import READING, TABLE
+from notify_gateway.places import Places
 from notify_gateway.presenters import notifications as presenter
 from notify_gateway.public import schemas, v2
 from notify_gateway.public.schemas import canonical_uuid
 
 PAGE_SIZE: Final = 250
-LISTS_AT_ONCE: Final = 3
-"""Lists that a process makes at the same time: fewer than it has threads, so that others can send meanwhile.
-More are refused at once, to come again a second later.
-"""
-LISTS_AT_ONCE_OF_A_SERVICE: Final = 2
+LISTS_AT_ONCE: Final = 2
+"""Lists that a process makes at the same time: it has more threads, so that others can send meanwhile."""
+LISTS_AT_ONCE_OF_A_SERVICE: Final = 1
 """How many of those are of one service, so that no service keeps all others from reading."""
+LISTS_WAITING: Final = 2
+"""Requests that wait for one of those to end, each with a thread."""
+LIST_WAIT_SECONDS: Final = 2.0
+"""How long they wait."""
 
 _FIRST_VALUE_ONLY: Final = ("reference", "older_than", "include_jobs")
 _ANSWERS: Final = V2.but(READING)
@@ -47,7 +48,7 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     """Return the routes that read notifications."""
     routes = v2.blueprint("notifications", authenticator, _ANSWERS)
 
-    lists = Places(LISTS_AT_ONCE, LISTS_AT_ONCE_OF_A_SERVICE)
+    lists = Places(LISTS_AT_ONCE, LISTS_AT_ONCE_OF_A_SERVICE, LISTS_WAITING, LIST_WAIT_SECONDS)
 
     @routes.get("/v2/notifications")
     def list_notifications() -> Response:
@@ -65,36 +66,6 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
         return _pdf(clients, notification_id)
 
     return routes
-
-
-class Places:
-    """Places that are taken for a while, of which nobody has all.
-
-    Args:
-        most: in all.
-        most_each: of one owner.
-    """
-
-    def __init__(self, most: int, most_each: int) -> None:
-        self._most = most
-        self._most_each = most_each
-        self._lock = threading.Lock()
-        self._taken: Counter[str] = Counter()
-
-    @contextmanager
-    def taken(self, owner: str) -> Iterator[None]:
-        """Hold a place inside the block. Raises NotifyError OVERLOADED at once where none is left."""
-        with self._lock:
-            if self._taken.total() >= self._most or self._taken[owner] >= self._most_each:
-                raise NotifyError("OVERLOADED")
-            self._taken[owner] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._taken[owner] -= 1
-                if not self._taken[owner]:
-                    del self._taken[owner]
 
 
 def _find(clients: Clients, notification_id: str) -> Notification:
@@ -115,7 +86,7 @@ def _list(clients: Clients) -> Response:
         raise NotifyError("VALUE_IMPOSSIBLE")
     page = _page(clients, values)
     links = {"current": _url(query)}
-    notifications = [presenter.notification(found, v2.root()) for found in page.notifications]
+    notifications = [presenter.notification(found, v2.root()) for found in in_turns(page.notifications)]
     if notifications:
         links["next"] = _url(_after(query, notifications[-1]["id"]))
     return json_response({"notifications": notifications, "links": links})

@@ -21,6 +21,7 @@ from notify_common.rpc import enums, status
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_common.rpc.paging import Pager, page_size
 from notify_common.rpc.validate import Checker, validating
+from notify_common.turns import in_turns
 from opentelemetry.trace import SpanKind
 
 from notify_notifications.clients import personalisation
@@ -184,7 +185,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         views, more = list_notifications(
             self._notifications, self._sending.snapshots, request.service_id, filters, before, size
         )
-        response = pb.ListNotificationsResponse(notifications=map(_notification, views))
+        response = pb.ListNotificationsResponse(notifications=map(_notification, in_turns(views)))
         if more:
             last = views[-1].notification
             response.next_page_token = self._pager.encode((last.create_time.isoformat(), last.id), bound)

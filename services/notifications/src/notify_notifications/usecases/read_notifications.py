@@ -7,6 +7,7 @@ from typing import Final
 
 from notify_common.enums import Channel
 from notify_common.errors import NotifyError
+from notify_common.turns import in_turns
 from notify_content.emails import EmailTemplate
 from notify_content.letter_timings import timings
 from notify_content.placeholders import Personalisation
@@ -77,7 +78,7 @@ def list_notifications(
     found, more = store.page(service_id, filters, before, limit, MOST_TEXT_BYTES)
     views: list[NotificationView] = []
     size = 0
-    for view in _views(snapshots, found):
+    for view in in_turns(_views(snapshots, found)):
         size += view.text_bytes
         if views and size > MOST_TEXT_BYTES:
             return views, True
