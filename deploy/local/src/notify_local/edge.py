@@ -8,7 +8,7 @@ TEMPLATE = Path(__file__).resolve().parents[3] / "envoy" / "edge.yaml"
 """The edge's configuration; the distribution is only ever installed from its own tree."""
 
 
-LISTS_AT_ONCE = 3
+LISTS_AT_ONCE = 2
 """Lists of messages that the gateway makes at once."""
 
 HEAP_BYTES = 512 * 1024 * 1024
