@@ -38,6 +38,7 @@ from notify_letters.usecases.start_print_run import start_daily_print_run
 from notify_letters.usecases.submit_batch import submit_batch
 from notify_letters.workers.housekeeping import Housekeeper
 from notify_letters.workers.relay import BatchRelay
+from notify_letters.workers.retention import Retention
 
 if TYPE_CHECKING:
     from notify_letters.pdf.layout import LetterLayout
@@ -47,7 +48,8 @@ QUEUES: Final = ("relay", "print-runs", "housekeeping")
 """What `work --queues` takes."""
 
 _LAYOUTS: Final = 500
-_WORKER_CONNECTIONS: Final = 4
+_SERVICES: Final = 5_000
+_WORKER_CONNECTIONS: Final = 5
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 _COMPLETING_IDLE_SECONDS: Final = 1.0
 _TASK_CONNECTIONS: Final = 1
@@ -105,11 +107,28 @@ class Parts(process.Parts[Settings]):
 
     def submit_batch(self, batch_id: str) -> bool:
         """Return what the task of that name does."""
-        return submit_batch(self.uow, self.submit_queue, self.blobs, self.signer, self._providers, batch_id)
+        return submit_batch(
+            self.uow,
+            self.submit_queue,
+            self.blobs,
+            self.signer,
+            self.retention_days,
+            self._providers,
+            batch_id,
+        )
 
     def start_daily_print_run(self) -> PrintRun | None:
         """Return what the task of that name does."""
         return start_daily_print_run(self.uow, self.schedule, clock.now())
+
+    @cached_property
+    def retention_days(self) -> SnapshotCache[str, int]:
+        """For how many days services keep letters, as admin said within the last minute."""
+        return SnapshotCache("letter-retention", self._admin.retention_days, max_entries=_SERVICES)
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return AdminClient(ConfigFeedServiceStub(self.channels.get("admin", self.settings.admin_target)))
 
     @cached_property
     def _typesetter(self) -> "Typesetter":
@@ -127,11 +146,8 @@ class Parts(process.Parts[Settings]):
     def _layouts(self) -> "SnapshotCache[TemplateKey, LetterLayout]":
         from notify_letters.pdf.layout import LetterLayout
 
-        channel = self.channels.get("admin", self.settings.admin_target)
-        admin = AdminClient(ConfigFeedServiceStub(channel))
-
         def load(keys: list[TemplateKey]) -> dict[TemplateKey, LetterLayout | None]:
-            versions = admin.template_versions(keys)
+            versions = self._admin.template_versions(keys)
             return {key: LetterLayout(version) if version else None for key, version in versions.items()}
 
         return SnapshotCache("letter-layouts", load, max_entries=_LAYOUTS, immutable=lambda key: True)
@@ -185,13 +201,14 @@ def workers(parts: Parts, broker: Broker, queue: str) -> list[Worker]:
                 Worker("complete-print-run", uow, complete, longest_idle_seconds=_COMPLETING_IDLE_SECONDS),
             ]
         case _:
-            step = Housekeeper(
-                parts.blobs,
-                settings.event_keep_days,
-                settings.letter_keep_days,
-                settings.letter_record_keep_days,
-            ).step
-            return [Worker("housekeeping", uow, step, longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS)]
+            steps = {
+                "housekeeping": Housekeeper(settings.event_keep_days, settings.letter_record_keep_days).step,
+                "retention": Retention(parts.blobs, parts.retention_days).step,
+            }
+            return [
+                Worker(name, uow, step, longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS)
+                for name, step in steps.items()
+            ]
 
 
 def _relay_workers(parts: Parts, broker: Broker) -> list[Worker]:

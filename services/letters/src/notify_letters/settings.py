@@ -58,11 +58,9 @@ class Settings(DatabaseSettings):
     """Directories of fonts for letters beside those that the platform brings, written `/one:/two`."""
     lease_seconds: Seconds = 30
     """How long a task has a batch for itself without a sign of life; after it another task may take over."""
-    letter_keep_days: Annotated[float, Field(ge=1, le=90)] = 7.0
-    """How long the PDF, the values and the address of a letter are kept after it was printed or has
-    failed."""
     letter_record_keep_days: Annotated[float, Field(ge=1, le=3650)] = 400.0
-    """How long after that it is still known that there was such a letter, in case the post brings it back."""
+    """How long after a letter's PDF, values and address were removed, for its service's retention, it is
+    still known that there was such a letter, in case the post brings it back."""
     event_keep_days: Annotated[float, Field(ge=1, le=365)] = 30.0
     """How long letter events are kept; a consumer that was away for longer has missed some."""
     resend_seconds: Seconds = 300

@@ -23,9 +23,11 @@ from notify.admin.v1.config_feed_service_pb2_grpc import (
     ConfigFeedServiceServicer,
     add_ConfigFeedServiceServicer_to_server,
 )
-from notify.admin.v1.snapshot_pb2 import Snapshot
+from notify.admin.v1.service_pb2 import Service
+from notify.admin.v1.service_setting_pb2 import DataRetention
+from notify.admin.v1.snapshot_pb2 import ServiceSnapshot, Snapshot
 from notify.admin.v1.template_pb2 import Template
-from notify.common.v1.common_pb2 import KEY_TYPE_NORMAL, POSTAGE_SECOND, PersonalisationField
+from notify.common.v1.common_pb2 import KEY_TYPE_NORMAL, POSTAGE_SECOND, Channel, PersonalisationField
 from notify.letters.v1.letter_pb2 import Letter
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
@@ -56,6 +58,8 @@ class RecordingAdmin(ConfigFeedServiceServicer):
 
     def __init__(self) -> None:
         self.templates: dict[tuple[str, int], Template] = {}
+        self.retention: dict[str, dict[Channel, int]] = {}
+        """Service -> channel -> days; services that are not here do not exist."""
         self.calls = 0
         self.down = False
 
@@ -68,9 +72,19 @@ class RecordingAdmin(ConfigFeedServiceServicer):
             context.abort(grpc.StatusCode.UNAVAILABLE, "down")
         answer = admin_pb.GetSnapshotsResponse()
         for key in request.keys:
+            if key.WhichOneof("key") == "service_id":
+                answer.snapshots.append(Snapshot(key=key, service=self._service(key.service_id)))
+                continue
             found = self.templates.get((key.template_version.template_id, key.template_version.version))
             answer.snapshots.append(Snapshot(key=key, template=found))
         return answer
+
+    def _service(self, service_id: str) -> ServiceSnapshot | None:
+        if service_id not in self.retention:
+            return None
+        own = self.retention[service_id].items()
+        kept = [DataRetention(service_id=service_id, channel=channel, days=days) for channel, days in own]
+        return ServiceSnapshot(service=Service(id=service_id), data_retention=kept)
 
 
 class RecordingProviders(DispatchServiceServicer):

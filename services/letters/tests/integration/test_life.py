@@ -12,7 +12,6 @@ from notify_common.errors import NotifyError
 from notify_letters.store import letters as store
 from notify_letters.store import print_runs
 from notify_letters.usecases import read_letters
-from notify_letters.usecases.change_letters import delete_old_letters, remove_old_letters
 
 from .conftest import SERVICE_ID, TEMPLATE_ID, House
 from .test_print_runs import make_letters, start, submit_all
@@ -129,41 +128,6 @@ def test_returned_letters_are_recorded_once(house: House) -> None:
     with pytest.raises(NotifyError) as caught:
         house.letters.BatchRecordReturnedLetters(pb.BatchRecordReturnedLettersRequest(references=["SHORT"]))
     assert caught.value.reason == "INVALID_FIELD"
-
-
-def test_old_letters_are_emptied_with_their_pdfs_and_later_deleted(house: House) -> None:
-    make_letters(house, 2)
-    make_letters(house, 1, state="validation-failed")
-    start(house)
-    assert all(submit_all(house))
-    make_letters(house, 1)
-    blobs = house.parts().blobs
-    for letter_id in letter_ids(house):
-        blobs.put(f"letters/pdf/{letter_id}.pdf", b"%PDF-")
-    assert remove_old_letters(house.uow, blobs, 7) == 0
-    house.run("UPDATE letters SET update_time = now() - interval '8 days'")
-    assert remove_old_letters(house.uow, blobs, 7) == 1, "the others' batch has not been submitted for long"
-    house.run("UPDATE print_batches SET submit_time = now() - interval '8 days'")
-    assert remove_old_letters(house.uow, blobs, 7) == 2
-    assert remove_old_letters(house.uow, blobs, 7) == 0, "what waits for a run is kept, however old"
-    rows = house.rows("SELECT id, address_lines FROM letters WHERE remove_time IS NOT NULL")
-    assert [row.address_lines for row in rows] == [[]] * 3
-    removed = str(rows[0].id)
-    with pytest.raises(NotifyError) as caught:
-        next(house.letters.DownloadPdf(pb.DownloadPdfRequest(service_id=SERVICE_ID, letter_id=removed)))
-    assert caught.value.reason == "PDF_REMOVED"
-    with pytest.raises(NotifyError) as caught:
-        house.letters.GetPageImage(
-            pb.GetPageImageRequest(service_id=SERVICE_ID, letter_id=removed, page_number=1)
-        )
-    assert caught.value.reason == "PDF_REMOVED"
-    assert get(house, removed).HasField("remove_time")
-    with pytest.raises(Exception, match="no object"):
-        blobs.head(f"letters/pdf/{removed}.pdf")
-    assert delete_old_letters(house.uow, 400) == 0
-    house.run("UPDATE letters SET remove_time = now() - interval '401 days' WHERE remove_time IS NOT NULL")
-    assert delete_old_letters(house.uow, 400) == 3
-    assert house.states() == {"ready": 1}
 
 
 def test_a_download_goes_on_where_it_was_cut_off(house: House) -> None:

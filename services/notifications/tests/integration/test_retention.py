@@ -13,8 +13,8 @@ from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common import clock
 from notify_common.enums import Channel
 from notify_common.errors import NotifyError
+from notify_common.retention import kept_from
 from notify_local.backing import wait_until
-from notify_notifications.domain.retention import kept_from
 from notify_notifications.workers import retention
 from notify_notifications.workers.retention import Retention
 

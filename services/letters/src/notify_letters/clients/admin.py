@@ -1,16 +1,18 @@
-"""Template versions from admin."""
+"""Template versions, and what services have set, from admin."""
 
 from collections.abc import Sequence
 
 from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
-from notify.admin.v1.snapshot_pb2 import SnapshotKey, TemplateVersionKey
+from notify.admin.v1.snapshot_pb2 import ServiceSnapshot, SnapshotKey, TemplateVersionKey
+from notify.common.v1.common_pb2 import Channel
+from notify_common.retention import DEFAULT_DAYS
 from notify_common.snapshots.source import get_snapshots
 
 from notify_letters.domain.template import TemplateKey, TemplateVersion
 
 
 class AdminClient:
-    """Reads snapshots; template versions never change, so nothing here follows the change feed."""
+    """Reads snapshots; none of them has to be so new that it would be worth following the change feed."""
 
     def __init__(self, stub: ConfigFeedServiceStub) -> None:
         self._stub = stub
@@ -42,3 +44,20 @@ class AdminClient:
             else None
             for key, snapshot in zip(keys, snapshots, strict=True)
         }
+
+    def retention_days(self, service_ids: Sequence[str]) -> dict[str, int | None]:
+        """Read for how many days services keep letters; None where there is no such service.
+
+        Raises:
+            NotifyError: admin can't be reached.
+        """
+        snapshots = get_snapshots(self._stub, (SnapshotKey(service_id=one) for one in service_ids))
+        return {
+            service_id: _letter_days(snapshot.service) if snapshot.HasField("service") else None
+            for service_id, snapshot in zip(service_ids, snapshots, strict=True)
+        }
+
+
+def _letter_days(service: ServiceSnapshot) -> int:
+    own = (one.days for one in service.data_retention if one.channel == Channel.CHANNEL_LETTER)
+    return next(own, DEFAULT_DAYS)

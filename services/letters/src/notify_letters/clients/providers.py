@@ -1,6 +1,7 @@
 """Print batches to providers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from notify.providers.v1 import dispatch_service_pb2 as pb
 from notify.providers.v1.dispatch_pb2 import Dispatch, PrintContent
@@ -8,6 +9,8 @@ from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify_common.rpc.enums import to_proto
 
 from notify_letters.domain.letter import LetterToPrint, pdf_key
+
+_MOST_DAYS: Final = 365
 
 
 class ProvidersClient:
@@ -22,7 +25,9 @@ class ProvidersClient:
         self._stub = stub
         self._seconds = seconds
 
-    def submit_print_batch(self, batch_id: str, letters: Sequence[LetterToPrint]) -> int:
+    def submit_print_batch(
+        self, batch_id: str, letters: Sequence[LetterToPrint], days_kept: Mapping[str, int | None]
+    ) -> int:
         """Stream a batch, a header and then its letters, and return how many providers have of it now.
 
         Providers take a batch as a whole or not at all, and count letters that they know already. PDFs stay
@@ -31,6 +36,7 @@ class ProvidersClient:
         Args:
             batch_id: names the batch in both contexts' logs.
             letters: 1 to 500, which fit one chunk.
+            days_kept: service -> days for which it keeps letters; without, providers keep to their default.
 
         Raises:
             NotifyError: providers can't be reached or refuse the batch.
@@ -39,14 +45,15 @@ class ProvidersClient:
         def parts() -> Iterator[pb.SubmitPrintBatchRequest]:
             header = pb.PrintBatchHeader(print_batch_id=batch_id, letter_count=len(letters))
             yield pb.SubmitPrintBatchRequest(header=header)
-            chunk = pb.PrintBatchChunk(dispatches=map(_dispatch, letters))
+            dispatches = (_dispatch(letter, days_kept.get(letter.service_id)) for letter in letters)
+            chunk = pb.PrintBatchChunk(dispatches=dispatches)
             yield pb.SubmitPrintBatchRequest(chunk=chunk)
 
         answer = self._stub.SubmitPrintBatch(parts(), timeout=self._seconds)
         return int(answer.accepted_count + answer.duplicate_count)
 
 
-def _dispatch(letter: LetterToPrint) -> Dispatch:
+def _dispatch(letter: LetterToPrint, days_kept: int | None) -> Dispatch:
     return Dispatch(
         id=letter.id,
         service_id=letter.service_id,
@@ -60,4 +67,6 @@ def _dispatch(letter: LetterToPrint) -> Dispatch:
         ),
         origin_request_id=letter.request_id,
         traceparent=letter.traceparent,
+        # the range that DispatchService takes
+        retention_days=0 if days_kept is None else min(max(days_kept, 1), _MOST_DAYS),
     )

@@ -23,6 +23,7 @@ from notify_letters.domain.letter import (
     Rendered,
 )
 from notify_letters.store.tables import (
+    ENDED,
     letter_events,
     letters,
     print_batches,
@@ -379,21 +380,31 @@ def awaiting_print(
     ]
 
 
-def to_remove(tx: Tx, keep: timedelta, limit: int) -> list[str]:
-    """Return the ids of letters whose end is longer ago than `keep`, and whose PDF and values are still
+def next_service_to_remove_of(tx: Tx, after: str) -> str | None:
+    """Return the first service after `after`, in the order of ids, that has letters which ended and were not
+    removed; None at the end.
+    """
+    query = (
+        sa.select(letters.c.service_id)
+        .where(ENDED, letters.c.service_id > after)
+        .order_by(letters.c.service_id)
+        .limit(1)
+    )
+    found: str | None = tx.execute(query).scalar()
+    return found
+
+
+def to_remove(tx: Tx, service_id: str, before: datetime, limit: int) -> list[str]:
+    """Return ids of a service's letters that ended before an instant, and whose PDF and values are still
     there.
     """
     waiting = sa.select(print_batches.c.id).where(
         print_batches.c.id == letters.c.print_batch_id,
-        sa.or_(print_batches.c.submit_time.is_(None), print_batches.c.submit_time >= sa.func.now() - keep),
+        sa.or_(print_batches.c.submit_time.is_(None), print_batches.c.submit_time >= before),
     )
     rows = tx.execute(
         sa.select(letters.c.id)
-        .where(
-            sa.text("remove_time IS NULL AND state NOT IN ('created', 'ready')"),
-            letters.c.update_time < sa.func.now() - keep,
-            ~waiting.exists(),
-        )
+        .where(ENDED, letters.c.service_id == service_id, letters.c.update_time < before, ~waiting.exists())
         .order_by(letters.c.update_time)
         .limit(limit)
     )

@@ -1,6 +1,7 @@
 """Tables of the letters context (design.md §3.1)."""
 
 from enum import StrEnum
+from typing import Final
 
 import sqlalchemy as sa
 from notify_common.db.columns import id_column
@@ -83,10 +84,14 @@ Index(
 )
 
 Index("ix_letters_reference", letters.c.reference)
+ENDED: Final = sa.text("remove_time IS NULL AND state NOT IN ('created', 'ready')")
+"""Letters of which nothing more is made here, and that are not removed yet."""
+
 Index(
-    "ix_letters_to_remove",
+    "ix_letters_ended",
+    letters.c.service_id,
     letters.c.update_time,
-    postgresql_where=sa.text("remove_time IS NULL AND state NOT IN ('created', 'ready')"),
+    postgresql_where=ENDED,
 )
 Index("ix_letters_removed", letters.c.remove_time, postgresql_where=letters.c.remove_time.is_not(None))
 

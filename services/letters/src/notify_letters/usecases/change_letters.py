@@ -83,14 +83,14 @@ def record_returned_letters(uow: UnitOfWork, references: Sequence[str]) -> tuple
     return recorded, unknown
 
 
-def remove_old_letters(uow: UnitOfWork, blobs: BlobStore, keep_days: float) -> int:
-    """Delete the PDFs of letters whose end is older than these days, then what they said and to whom.
+def remove_old_letters(uow: UnitOfWork, blobs: BlobStore, service_id: str, before: datetime) -> int:
+    """Delete the PDFs of a service's letters that ended before an instant, then what they said and to whom.
 
-    A bounded number at once; returns how many. Dying in between leaves letters whose PDF is gone, which the
-    next call empties; deleting what is gone is no error.
+    A bounded number at once; returns how many. Idempotency key: the letter. Dying in between leaves letters
+    whose PDF is gone, which the next call empties; deleting what is gone is no error.
     """
     with uow.autocommit() as tx:
-        old = letters.to_remove(tx, timedelta(days=keep_days), REMOVE_AT_ONCE)
+        old = letters.to_remove(tx, service_id, before, REMOVE_AT_ONCE)
     if not old:
         return 0
     with ThreadPoolExecutor(_DELETIONS, thread_name_prefix="remove") as pool:
@@ -100,8 +100,8 @@ def remove_old_letters(uow: UnitOfWork, blobs: BlobStore, keep_days: float) -> i
     return len(old)
 
 
-def delete_old_letters(uow: UnitOfWork, keep_days: float) -> int:
-    """Delete a bounded number of letters that were removed longer than these days ago; return how many."""
+def delete_removed_letters(uow: UnitOfWork, keep_days: float) -> int:
+    """Delete a bounded number of letters that were removed longer than these days ago; returns how many."""
     with uow.begin() as tx:
         return letters.delete_removed(tx, timedelta(days=keep_days), DELETE_AT_ONCE)
 

@@ -1,12 +1,15 @@
 """Hand a print batch to providers."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 
 from notify_common import current
 from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.errors import NotifyError
 from notify_common.leases.table import Queue
 from notify_common.logging import describe_exception, get_logger
+from notify_common.snapshots.cache import SnapshotCache
 from notify_common.tracing import span
 
 from notify_letters.clients.providers import ProvidersClient
@@ -17,7 +20,13 @@ from notify_letters.store import batches, letters
 
 
 def submit_batch(
-    uow: UnitOfWork, queue: Queue, blobs: BlobStore, signer: Signer, providers: ProvidersClient, batch_id: str
+    uow: UnitOfWork,
+    queue: Queue,
+    blobs: BlobStore,
+    signer: Signer,
+    retention_days: SnapshotCache[str, int],
+    providers: ProvidersClient,
+    batch_id: str,
 ) -> bool:
     """Submit one print batch of at most 500 letters: manifest, then providers, then the mark that they have
     it.
@@ -44,7 +53,7 @@ def submit_batch(
             if len(rows) != batch.letter_count:
                 raise CountMismatch(f"{batch.letter_count} letters, {len(rows)} found")
             sha256 = _write_manifest(blobs, signer, batch, rows)
-            taken = providers.submit_print_batch(batch_id, rows)
+            taken = providers.submit_print_batch(batch_id, rows, _days_kept(retention_days, rows))
             if taken != batch.letter_count:
                 raise CountMismatch(f"{batch.letter_count} letters, {taken} taken")
             with uow.begin() as tx:
@@ -73,6 +82,20 @@ def _write_manifest(
     key = batch_key(batch.print_run_id, batch.number, batch.id)
     blobs.put(key, manifest, content_type="application/jsonl")
     return hashlib.sha256(manifest).hexdigest()
+
+
+def _days_kept(
+    retention_days: SnapshotCache[str, int], rows: Sequence[LetterToPrint]
+) -> Mapping[str, int | None]:
+    """Return for how many days the services keep letters; nothing while admin can't be asked.
+
+    What is to be printed does not wait for that: providers have a default.
+    """
+    try:
+        return retention_days.get_many({row.service_id for row in rows})
+    except NotifyError as error:
+        get_logger().warning("retention of services is not known", reason=error.reason)
+        return {}
 
 
 class CountMismatch(Exception):

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from notify_common.enums import Channel
+from notify_common.retention import DEFAULT_DAYS
 from notify_content import email_address, phone
-
-from notify_notifications.domain.retention import DEFAULT_DAYS
 
 
 @dataclass(frozen=True, slots=True)
