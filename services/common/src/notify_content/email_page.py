@@ -66,6 +66,8 @@ class EmailBranding:
     banner: bool = False
     """Whether the brand is a full-width bar instead of a logo with a border."""
     alt_text: str | None = None
+    link: str | None = None
+    """Where logo and text lead."""
 
     @property
     def safe_colour(self) -> str | None:
@@ -137,12 +139,22 @@ def _logo(branding: EmailBranding) -> str:
     )
 
 
+def _linked(branding: EmailBranding, shown: str, colour: str) -> str:
+    if not branding.link:
+        return shown
+    return f'<a href="{escape(branding.link)}" style="text-decoration: none; color: {colour};">{shown}</a>'
+
+
 def _brand_banner(branding: EmailBranding) -> str:
     colour = branding.safe_colour or _TEXT_COLOUR
-    logo = f'<td style="padding-left: 10px;">{_logo(branding)}</td>' if branding.logo_url else ""
+    logo = (
+        f'<td style="padding-left: 10px;">{_linked(branding, _logo(branding), "#ffffff")}</td>'
+        if branding.logo_url
+        else ""
+    )
     text = (
         f'<td width="100%" style="{_FONT}; padding-left: 10px; font-size: 19px; line-height: 1.315789474; '
-        f'font-weight: bold; color: #ffffff;">{escape(branding.text)}</td>'
+        f'font-weight: bold; color: #ffffff;">{_linked(branding, escape(branding.text), "#ffffff")}</td>'
         if branding.text
         else ""
     )
@@ -157,13 +169,14 @@ def _brand_logo(branding: EmailBranding) -> str:
     border = f" border-left: 2px solid {colour};" if colour else ""
     text = (
         f'<td width="100%" style="{_FONT}; padding-left: 10px; font-size: 18px; line-height: 23px;">'
-        f"{escape(branding.text)}</td>"
+        f"{_linked(branding, escape(branding.text), _TEXT_COLOUR)}</td>"
         if branding.text
         else ""
     )
     return (
         f"{_CENTRED}{_SPACER.format(height=24)}<tr>{_GUTTER}"
-        f'<td style="padding-left: 10px;{border}">{_logo(branding)}</td>{text}</tr></table>\n'
+        f'<td style="padding-left: 10px;{border}">{_linked(branding, _logo(branding), _TEXT_COLOUR)}</td>'
+        f"{text}</tr></table>\n"
     )
 
 

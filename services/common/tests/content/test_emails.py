@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
@@ -368,3 +369,21 @@ def test_references_in_plain_text(body: str, expected: str) -> None:
 def test_the_unsubscribe_link_keeps_its_parameters() -> None:
     text = render("Hello", None, "https://e.org/u?a=1&section=2").plain_text
     assert text.endswith("https://e.org/u?a=1&section=2\n")
+
+
+@pytest.mark.parametrize("banner", [True, False])
+def test_name_and_logo_lead_to_the_link(banner: bool) -> None:
+    message = EmailTemplate("s", "b").render()
+    branding = EmailBranding(
+        govuk_banner=False,
+        banner=banner,
+        logo_url="https://e.com/l.png",
+        text="A & B",
+        link='https://e.com/?a=1&b="',
+    )
+    page = render_page(message, branding)
+    link = '<a href="https://e.com/?a=1&amp;b=&quot;"'
+    assert page.count(link) == 2
+    assert re.search(link + r' style="[^"]*"><img src="https://e.com/l.png"', page)
+    assert re.search(link + r' style="[^"]*">A &amp; B</a>', page)
+    assert "<a " not in render_page(message, replace(branding, link=None))

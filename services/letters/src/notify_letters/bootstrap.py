@@ -133,9 +133,12 @@ class Parts(process.Parts[Settings]):
     @cached_property
     def _typesetter(self) -> "Typesetter":
         from notify_letters.pdf.fonts import Fonts
-        from notify_letters.pdf.typesetter import Typesetter
+        from notify_letters.pdf.typesetter import LetterHead, Typesetter
 
-        return Typesetter(Fonts(self.settings.font_dirs))
+        settings = self.settings
+        logo = settings.brand_logo_file.read_text() if settings.brand_logo_file else ""
+        head = LetterHead(settings.brand_name, logo, settings.brand_colour)
+        return Typesetter(Fonts(settings.font_dirs), head)
 
     @cached_property
     def _providers(self) -> ProvidersClient:

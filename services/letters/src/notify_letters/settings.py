@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from notify_common.settings import DatabaseSettings, ServiceAddress
-from pydantic import DirectoryPath, Field, SecretStr, field_validator, model_validator
+from pydantic import DirectoryPath, Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 _LETTERS = "notify.letters.v1.LettersService"
@@ -56,6 +56,12 @@ class Settings(DatabaseSettings):
     """Secret of the credentials."""
     font_dirs: Annotated[tuple[DirectoryPath, ...], NoDecode] = ()
     """Directories of fonts for letters beside those that the platform brings, written `/one:/two`."""
+    brand_name: Annotated[str, Field(max_length=60)] = ""
+    """Name at the top of letters, left of the contact details, as the contract has none there."""
+    brand_logo_file: FilePath | None = None
+    """An SVG that stands before it, in the colours that the file has."""
+    brand_colour: Annotated[str, Field(pattern=r"^(#[0-9A-Fa-f]{6})?$")] = ""
+    """Colour of the name, such as `#1d70b8`; without one it is black."""
     lease_seconds: Seconds = 30
     """How long a task has a batch for itself without a sign of life; after it another task may take over."""
     letter_record_keep_days: Annotated[float, Field(ge=1, le=3650)] = 400.0

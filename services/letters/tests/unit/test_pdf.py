@@ -18,7 +18,7 @@ from notify_letters.domain.template import TemplateVersion
 from notify_letters.pdf.fonts import Fonts
 from notify_letters.pdf.layout import CharactersNotPrintable, ContentInvalid, LetterLayout
 from notify_letters.pdf.pages import page_png
-from notify_letters.pdf.typesetter import Pdf, Typesetter, TypesettingFailed
+from notify_letters.pdf.typesetter import LetterHead, Pdf, Typesetter, TypesettingFailed
 
 MILLIMETRE = 72 / 25.4
 ADDRESS = ["Ms Example", "1 High Street", "EX1 1EX"]
@@ -392,3 +392,54 @@ def test_a_panic_within_typst_is_a_letter_that_can_t_be_typeset() -> None:
     typesetter._compiler = Compiler()  # type: ignore[assignment] # no letter is known that makes it panic
     with pytest.raises(TypesettingFailed):
         typesetter.typeset({"address_lines": [], "parts": []}, datetime(2026, 3, 5, tzinfo=UTC))
+
+
+LOGO = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 10">'
+    '<rect width="20" height="10" fill="#ff0000"/></svg>'
+)
+
+
+def headed(head: LetterHead, contact_block: str = "Town Hall") -> Pdf:
+    layout = LetterLayout(TemplateVersion("The subject", "one\n\n***\n\ntwo", "", "", contact_block))
+    return Typesetter(FONTS, head).typeset(layout.letter({}, ADDRESS, CREATED), CREATED)
+
+
+@pytest.mark.parametrize("logo", ["", LOGO])
+@pytest.mark.parametrize(
+    "name", ["Ville de Lyon", "The Royal Borough of Kensington and Chelsea Housing Services"]
+)
+def test_the_head_is_left_of_the_contact_details_on_the_first_page(name: str, logo: str) -> None:
+    pdf = headed(LetterHead(name, logo, "#1d70b8"))
+    first, second = pages(pdf)
+    assert name.split()[0] in first
+    assert name.split()[0] not in second
+    assert len(name) <= 60
+    for word in (name.split()[0], name.split()[-1]):
+        left, top, right, bottom = box(pdf, word)
+        assert 15 <= left < right <= 125
+        assert 5 <= top < bottom <= 30
+    assert box(pdf, "Town Hall") == box(headed(LetterHead()), "Town Hall")
+    assert box(pdf, "MS EXAMPLE") == box(headed(LetterHead()), "MS EXAMPLE")
+
+
+def test_the_logo_keeps_its_proportions_in_its_area() -> None:
+    sheet = pypdfium2.PdfDocument(headed(LetterHead(logo_svg=LOGO)).content)[0]
+    picture = sheet.render(scale=1).to_pil().convert("RGB")
+    per_mm = picture.width / 210
+    red = [
+        (x / per_mm, y / per_mm)
+        for x in range(picture.width)
+        for y in range(picture.height)
+        if picture.getpixel((x, y)) == (255, 0, 0)
+    ]
+    width, height = (max(one[axis] for one in red) - min(one[axis] for one in red) for axis in (0, 1))
+    assert width / height == pytest.approx(2, rel=0.15)
+    assert min(x for x, _ in red) >= 15
+    assert min(y for _, y in red) >= 5
+    assert max(y for _, y in red) <= 30
+
+
+def test_a_name_that_no_font_has_is_found_before_any_letter() -> None:
+    with pytest.raises(CharactersNotPrintable):
+        Typesetter(FONTS, LetterHead("\ue000"))

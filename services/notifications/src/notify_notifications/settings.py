@@ -36,13 +36,15 @@ class Settings(DatabaseSettings):
     """Right of the @ in the address that emails come from."""
     email_look: Literal["govuk", "plain"] = "govuk"
     """How emails of services without a branding are dressed: with the banner of GOV.UK, as the contract has
-    it, or plainly, with what the three settings below say and nothing where they say nothing."""
+    it, or plainly, with what the four settings below say and nothing where they say nothing."""
     email_brand_name: Annotated[str, Field(max_length=255)] = ""
     """Name at the top of plain emails, beside the logo or in a bar."""
     email_brand_logo_url: Annotated[str, Field(pattern=r"^(https://[^\s\"<>]+)?$")] = ""
     """Address of the logo at the top of plain emails, which mail programs fetch."""
     email_brand_colour: Annotated[str, Field(pattern=r"^(#[0-9A-Fa-f]{6})?$")] = ""
     """Colour of that bar, or of the line beside the logo, such as `#1d70b8`."""
+    email_brand_link: Annotated[str, Field(pattern=r"^(https://[^\s\"<>]+)?$")] = ""
+    """Address that name and logo of plain emails lead to."""
     default_sms_sender: Annotated[str, Field(min_length=1, max_length=11)] = "GOVUK"
     """Sender of texts of services without one of their own."""
 
@@ -57,4 +59,6 @@ class Settings(DatabaseSettings):
             logo_url=self.email_brand_logo_url or None,
             text=self.email_brand_name or None,
             colour=self.email_brand_colour or None,
+            alt_text=self.email_brand_name or None,
+            link=self.email_brand_link or None,
         )

@@ -21,6 +21,18 @@ class Pdf(NamedTuple):
     page_count: int
 
 
+class LetterHead(NamedTuple):
+    """What stands at the top of every letter, left of the contact details; nothing where all is empty."""
+
+    name: str = ""
+    logo_svg: str = ""
+    colour: str = ""
+    """Of the name: `#` and six hexadecimal digits."""
+
+
+NO_HEAD: Final = LetterHead()
+
+
 class TypesettingFailed(Exception):
     """typst refused the letter. The text is typst's own and may quote the letter: never log it."""
 
@@ -33,9 +45,13 @@ class Typesetter:
     looks the same on every machine.
     """
 
-    def __init__(self, fonts: Fonts) -> None:
+    def __init__(self, fonts: Fonts, head: LetterHead = NO_HEAD) -> None:
+        """`head` is the operator's. Raises CharactersNotPrintable where no font has what its name needs."""
+        if missing := fonts.without_glyph([head.name]):
+            raise CharactersNotPrintable(missing)
         self._fonts = fonts
         self._families = json.dumps(fonts.families)
+        self._head = json.dumps(head._asdict())
         self._compiler = typst.Compiler(
             _TEMPLATE,
             root=_TEMPLATE.parent,
@@ -60,7 +76,7 @@ class Typesetter:
         try:
             content = self._compiler.compile(
                 format="pdf",
-                sys_inputs={"letter": json.dumps(letter), "fonts": self._families},
+                sys_inputs={"letter": json.dumps(letter), "head": self._head, "fonts": self._families},
                 timestamp=int(create_time.timestamp()),
             )
         except typst.TypstError as error:
