@@ -10,7 +10,7 @@ from notify_common.logging import get_logger
 
 from notify_admin import bootstrap
 from notify_admin.settings import Settings
-from notify_admin.store.tables import config_changes
+from notify_admin.store.tables import config_changes, platform_mail
 from notify_admin.usecases.secrets import rotate_secrets
 from notify_admin.usecases.seed import seed_platform
 
@@ -33,7 +33,7 @@ def seed(settings: Settings, arguments: argparse.Namespace, stop: threading.Even
 
 
 def rotate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
-    """Encrypt the secrets of all API keys with the first of the encryption keys."""
+    """Encrypt all secrets with the first of the encryption keys."""
     count = rotate_secrets(bootstrap.parts(settings).uow, settings.secret_box())
     get_logger().info("secrets rotated", count=count)
 
@@ -46,10 +46,10 @@ if __name__ == "__main__":
             main.Command("serve", "serve the gRPC services", serve),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
             main.Command("seed", "make the platform's own service and templates", seed, long_running=False),
-            cursors_command([config_changes]),
+            cursors_command([config_changes, platform_mail]),
             main.Command(
                 "rotate-secrets",
-                "encrypt the secrets of API keys with the first encryption key",
+                "encrypt the secrets at rest with the first encryption key",
                 rotate,
                 long_running=False,
             ),

@@ -7,7 +7,9 @@ from notify.admin.v1 import (
     branding_service_pb2,
     config_feed_service_pb2,
     inbound_numbers_service_pb2,
+    invitations_service_pb2,
     organisations_service_pb2,
+    platform_mail_service_pb2,
     service_settings_service_pb2,
     services_service_pb2,
     sign_in_service_pb2,
@@ -35,8 +37,11 @@ from notify_admin.store.resources import (
 from notify_admin.store.templates import LISTED
 from notify_admin.usecases import (
     api_keys,
+    codes,
     config_feed,
     folders,
+    invitations,
+    mail,
     organisations,
     senders,
     services,
@@ -45,6 +50,8 @@ from notify_admin.usecases import (
     users,
 )
 from notify_admin.usecases import settings as settings_usecases
+from notify_admin.usecases.links import Links
+from notify_admin.usecases.mail import MailParts
 from notify_admin.usecases.passwords import PasswordHasher
 
 _SERVICES = services_service_pb2.DESCRIPTOR.services_by_name["ServicesService"]
@@ -58,6 +65,8 @@ _ORGANISATIONS = organisations_service_pb2.DESCRIPTOR.services_by_name["Organisa
 _BRANDING = branding_service_pb2.DESCRIPTOR.services_by_name["BrandingService"]
 _SIGN_IN = sign_in_service_pb2.DESCRIPTOR.services_by_name["SignInService"]
 _INBOUND = inbound_numbers_service_pb2.DESCRIPTOR.services_by_name["InboundNumbersService"]
+_INVITATIONS = invitations_service_pb2.DESCRIPTOR.services_by_name["InvitationsService"]
+_PLATFORM_MAIL = platform_mail_service_pb2.DESCRIPTOR.services_by_name["PlatformMailService"]
 _CONFIG_FEED = config_feed_service_pb2.DESCRIPTOR.services_by_name["ConfigFeedService"]
 
 
@@ -78,7 +87,10 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
     """Return the gRPC services of this context, each method a use case or a declaration."""
     pager = Pager(settings.page_token_secret.get_secret_value().encode())
     box = settings.secret_box()
-    hasher = PasswordHasher(settings.password_pepper.get_secret_value().encode())
+    pepper = settings.password_pepper.get_secret_value().encode()
+    hasher = PasswordHasher(pepper)
+    links = Links(settings.token_secret_key.get_secret_value(), settings.admin_base_url)
+    mail_parts = MailParts(box, links)
     made = partial(registration, uow, pager)
     return [
         made(
@@ -112,7 +124,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             partial(users.create_user, hasher),
             users.get_user,
             users.get_user_by_email,
-            users.set_user,
+            partial(users.set_user, mail_parts),
             users.activate_user,
             users.reset_failed_logins,
             users.add_member,
@@ -126,6 +138,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             partial(settings_usecases.create_callback, box),
             partial(settings_usecases.set_callback, box),
             settings_usecases.delete_callback,
+            partial(settings_usecases.verify_reply_to, mail_parts),
             GetDataRetention=Gets(DATA_RETENTION),
             ListDataRetention=Lists(DATA_RETENTION),
             GetCallback=Gets(CALLBACKS),
@@ -158,6 +171,9 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             _SIGN_IN,
             partial(sign_in.verify_password, hasher),
             partial(sign_in.set_password, hasher),
+            partial(codes.send_code, mail_parts, pepper),
+            partial(codes.verify_code, pepper),
+            partial(codes.send_account_mail, mail_parts),
             sign_in.complete_webauthn_login,
             sign_in.create_webauthn_credential,
             partial(sign_in.list_webauthn_credentials, pager),
@@ -165,6 +181,15 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             sign_in.delete_webauthn_credential,
         ),
         made(_INBOUND, partial(settings_usecases.list_inbound_numbers, pager)),
+        made(
+            _INVITATIONS,
+            partial(invitations.create_invitation, mail_parts),
+            invitations.get_invitation,
+            partial(invitations.get_invitation_by_token, mail_parts),
+            partial(invitations.list_invitations, pager),
+            invitations.set_invitation,
+        ),
+        made(_PLATFORM_MAIL, partial(mail.list_platform_mail_events, box)),
         made(_CONFIG_FEED, config_feed.get_snapshots, config_feed.list_config_changes),
     ]
 

@@ -1,9 +1,10 @@
 """Settings of the admin service; the variables begin with NOTIFY_ADMIN_."""
 
+import base64
 from typing import Annotated, Self
 
 from notify_common.settings import DatabaseSettings
-from pydantic import AfterValidator, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from notify_admin.domain.senders import reply_to_address, text_sender
@@ -22,6 +23,7 @@ _CALLERS = [
     ("ServicesService", _GATEWAY, "SetLetterContact ArchiveLetterContact"),
     ("ServiceSettingsService", _GATEWAY, "CreateDataRetention ListDataRetention SetDataRetention"),
     ("ServiceSettingsService", _OPERATOR_ALONE, "GetDataRetention"),
+    ("ServiceSettingsService", _GATEWAY_ALONE, "VerifyReplyTo"),
     ("ServiceSettingsService", _GATEWAY, "CreateCallback GetCallback SetCallback DeleteCallback"),
     ("TemplatesService", _GATEWAY, "CreateTemplate GetTemplate ListTemplates ListTemplateVersions"),
     ("TemplatesService", _GATEWAY, "UpdateTemplate ArchiveTemplate RedactTemplate"),
@@ -33,6 +35,10 @@ _CALLERS = [
     ("UsersService", _GATEWAY, "AddMember ListMembers"),
     ("UsersService", _OPERATOR_ALONE, "RemoveMember"),
     ("SignInService", _GATEWAY_ALONE, "VerifyPassword SetPassword CompleteWebauthnLogin"),
+    ("SignInService", _GATEWAY_ALONE, "SendCode VerifyCode SendAccountMail"),
+    ("PlatformMailService", ["notifications"], "ListPlatformMailEvents"),
+    ("InvitationsService", _GATEWAY_ALONE, "CreateInvitation GetInvitation GetInvitationByToken"),
+    ("InvitationsService", _GATEWAY_ALONE, "ListInvitations SetInvitation"),
     ("SignInService", _GATEWAY_ALONE, "CreateWebauthnCredential ListWebauthnCredentials"),
     ("SignInService", _GATEWAY_ALONE, "SetWebauthnCredential DeleteWebauthnCredential"),
     ("InboundNumbersService", _GATEWAY, "ListInboundNumbers"),
@@ -49,6 +55,9 @@ _ALLOWED_CALLERS = {
     for service, callers, methods in _CALLERS
     for method in methods.split()
 }
+
+
+_DEVELOPMENT_TOKEN_KEY = base64.urlsafe_b64encode(bytes(32)).decode()
 
 
 def _fernet_keys(value: SecretStr) -> SecretStr:
@@ -69,15 +78,21 @@ class Settings(DatabaseSettings):
     """Fernet keys, one a line (or parted by spaces): the first encrypts API key secrets, all decrypt them."""
     password_pepper: SecretStr = SecretStr("")
     """Mixed into the hashes of passwords: a copy of the database is no use alone. It never changes."""
+    token_secret_key: Annotated[SecretStr, AfterValidator(_fernet_keys)] = SecretStr(_DEVELOPMENT_TOKEN_KEY)
+    """Fernet key of the tokens in links; the admin web app has the same (`TOKEN_SECRET_KEY`)."""
+    admin_base_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] = "http://localhost:6012"
+    """Address of the admin web app, which links in mail lead to."""
     default_sms_sender: Annotated[str, AfterValidator(text_sender)] = "GOVUK"
     """What texts of a new service come from, unless its creator says otherwise."""
     platform_email_address: Annotated[str, AfterValidator(reply_to_address)] = "notify@example.gov.uk"
     """Where answers to the platform's own emails go; used by `seed`."""
 
     @model_validator(mode="after")
-    def _passwords_are_peppered(self) -> Self:
+    def _secrets_are_set(self) -> Self:
         if self.environment != "local" and not self.password_pepper.get_secret_value():
             raise ValueError("password_pepper is required in every environment but local")
+        if self.environment != "local" and self.token_secret_key.get_secret_value() == _DEVELOPMENT_TOKEN_KEY:
+            raise ValueError("token_secret_key is required in every environment but local")
         return self
 
     def secret_box(self) -> SecretBox:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
-from notify.admin.v1 import api_key_pb2, service_pb2
+from notify.admin.v1 import api_key_pb2, service_pb2, sign_in_service_pb2
 from notify.admin.v1 import api_keys_service_pb2 as pb
 from notify.admin.v1.config_feed_service_pb2 import ListConfigChangesRequest
+from notify.admin.v1.sign_in_service_pb2_grpc import SignInServiceStub
 from notify.common.v1 import common_pb2
 from notify_admin.settings import Settings
 from notify_admin.usecases.secrets import SecretBox, rotate_secrets
@@ -248,12 +249,20 @@ def test_secrets_are_encrypted_anew_and_the_old_key_can_go(
     admin: Admin, service: service_pb2.Service, user_id: str, uow: UnitOfWork, settings: Settings
 ) -> None:
     secrets = {admin.make_key(service.id, user_id, str(number)).secret for number in range(3)}
+    mail = sign_in_service_pb2.SendAccountMailRequest(
+        request_id=new_id(),
+        user_id=user_id,
+        kind=sign_in_service_pb2.SendAccountMailRequest.KIND_ALREADY_REGISTERED,
+    )
+    SignInServiceStub(admin.channel).SendAccountMail(mail)
     new = Fernet.generate_key().decode()
     old = settings.api_key_encryption_keys.get_secret_value()
     both = SecretBox([new, old])
-    assert rotate_secrets(uow, both) == 3
-    assert rotate_secrets(uow, both) == 3
+    assert rotate_secrets(uow, both) == 4
+    assert rotate_secrets(uow, both) == 4
     with uow.begin() as conn:
         encrypted = conn.execute(sa.text("SELECT encrypted_secret FROM api_keys")).scalars().all()
+        waiting = conn.execute(sa.text("SELECT encrypted_mail FROM platform_mail")).scalar_one()
     only_new = SecretBox([new])
+    assert mail.request_id.encode() in only_new.decrypt_bytes(waiting)
     assert {only_new.decrypt(bytes(value).decode()) for value in encrypted} == secrets

@@ -210,11 +210,16 @@ def test_check_config_names_what_is_wrong_and_repeats_no_secret(environment: dic
     assert "Traceback" not in result.stderr
 
 
-def test_check_config_asks_for_a_pepper_outside_of_development(environment: dict[str, str]) -> None:
+def test_check_config_asks_for_pepper_and_token_key_outside_of_development(
+    environment: dict[str, str],
+) -> None:
     result = run({**environment, "NOTIFY_ADMIN_ENVIRONMENT": "production"}, "check-config")
     assert (result.returncode, "password_pepper is required" in result.stderr) == (2, True)
     peppered = {"NOTIFY_ADMIN_ENVIRONMENT": "production", "NOTIFY_ADMIN_PASSWORD_PEPPER": "p" * 32}
-    assert run({**environment, **peppered}, "check-config").returncode == 0
+    result = run({**environment, **peppered}, "check-config")
+    assert (result.returncode, "token_secret_key is required" in result.stderr) == (2, True)
+    keyed = {**peppered, "NOTIFY_ADMIN_TOKEN_SECRET_KEY": Fernet.generate_key().decode()}
+    assert run({**environment, **keyed}, "check-config").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from notify.admin.v1.api_keys_service_pb2_grpc import ApiKeysServiceStub, ApiKey
 from notify.admin.v1.branding_service_pb2_grpc import BrandingServiceStub
 from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
 from notify.admin.v1.inbound_numbers_service_pb2_grpc import InboundNumbersServiceStub
+from notify.admin.v1.invitations_service_pb2_grpc import InvitationsServiceStub
 from notify.admin.v1.organisations_service_pb2_grpc import OrganisationsServiceStub
 from notify.admin.v1.service_settings_service_pb2_grpc import ServiceSettingsServiceStub
 from notify.admin.v1.services_service_pb2_grpc import ServicesServiceStub
@@ -76,6 +77,11 @@ class Clients:
     def inbound_numbers(self) -> InboundNumbersServiceStub:
         """Numbers that services receive texts at."""
         return cast(InboundNumbersServiceStub, self._stub(InboundNumbersServiceStub, "admin"))
+
+    @property
+    def invitations(self) -> InvitationsServiceStub:
+        """Invitations to services and organisations."""
+        return cast(InvitationsServiceStub, self._stub(InvitationsServiceStub, "admin"))
 
     @property
     def sign_in(self) -> SignInServiceStub:

@@ -109,6 +109,13 @@ TABLE: Final[Rows] = {
     "DOMAIN_TAKEN": _bad("Domain already exists"),
     "BRANDING_NOT_FOUND": NO_RESULT,
     "BRANDING_TEXT_INVALID": _bad("Email branding must have exactly one of alt_text and text."),
+    "CODE_NOT_FOUND": _bad("Code not found", 404),
+    "INVITATION_NOT_FOUND": NO_RESULT,
+    "LINK_INVALID": _bad("Something’s wrong with this link. Make sure you’ve copied the whole thing."),
+    "LINK_EXPIRED": _bad(
+        "Your invitation to GOV.UK Notify has expired. "
+        "Please ask the person that invited you to send you another one"
+    ),
     "NAME_TAKEN": _bad("This name is taken"),
     "TOO_MANY": _bad("There can’t be more than {limit}"),
     # notifications

@@ -112,6 +112,9 @@ REASONS: Final[Mapping[str, Reason]] = {
     "BRANDING_TEXT_INVALID": Reason(
         Code.INVALID_ARGUMENT, "A branding has either a text or an alternative text, not both."
     ),
+    "INVITATION_NOT_FOUND": Reason(Code.NOT_FOUND, "There is no such invitation."),
+    "LINK_INVALID": Reason(Code.INVALID_ARGUMENT, "The token of a link is none of ours."),
+    "LINK_EXPIRED": Reason(Code.INVALID_ARGUMENT, "The link is too old."),
     "NAME_TAKEN": Reason(Code.ALREADY_EXISTS, "Another resource has this name."),
     "TOO_MANY": Reason(
         Code.FAILED_PRECONDITION, "The service has as many of these as it may have.", ("limit",)
@@ -181,6 +184,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     "SANDBOX_MESSAGE_NOT_FOUND": Reason(Code.NOT_FOUND, "The sandbox keeps no such message."),
     "PROVIDER_NOT_FOUND": Reason(Code.NOT_FOUND, "No provider has this name."),
     # --- api-gateway
+    "CODE_NOT_FOUND": Reason(Code.NOT_FOUND, "The code was never sent, or too many attempts failed."),
     "TOKEN_MISSING": Reason(Code.UNAUTHENTICATED, "The HTTP request carries no token."),
     "TOKEN_INVALID": Reason(
         Code.UNAUTHENTICATED,

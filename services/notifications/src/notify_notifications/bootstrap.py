@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import redis
 from notify.notifications.v1.notifications_service_pb2_grpc import add_NotificationsServiceServicer_to_server
@@ -16,6 +16,7 @@ from redis.retry import Retry
 
 from notify_notifications.clients.events import PAGE_SIZE, DeliveryEvents, LetterEvents
 from notify_notifications.clients.letters import LettersClient
+from notify_notifications.clients.platform_mail import PlatformMailFeed
 from notify_notifications.clients.providers import ProvidersClient
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.servicers.notifications import SERVICE, NotificationsServicer
@@ -30,12 +31,13 @@ from notify_notifications.usecases.hand_over import letter_relay, message_relay
 from notify_notifications.usecases.record_events import record_events
 from notify_notifications.usecases.send import SendingParts
 from notify_notifications.workers.housekeeping import Housekeeper
+from notify_notifications.workers.platform_mail import platform_mail_consumer
 from notify_notifications.workers.retention import Retention
 
 QUEUES: Final = ("relay", "feeds", "housekeeping")
 """What `work --queues` takes."""
 
-_WORKER_CONNECTIONS: Final = 7
+_WORKER_CONNECTIONS: Final = 8
 _READING_THREADS: Final = 2
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 
@@ -156,9 +158,11 @@ def feed_workers(parts: Parts) -> list[Worker]:
     settings = parts.settings
     delivery = DeliveryEvents(parts.channels.get("providers", settings.providers_target))
     letters = LetterEvents(parts.channels.get("letters", settings.letters_target))
-    consumers = [
+    admin = parts.channels.get("admin", settings.admin_target)
+    consumers: list[FeedConsumer[Any]] = [
         FeedConsumer("delivery-events", parts.uow, feed_cursors, delivery.fetch, record_events),
         FeedConsumer("letter-events", parts.uow, feed_cursors, letters.fetch, record_events),
+        platform_mail_consumer(parts.uow, PlatformMailFeed(admin), sending_parts(parts)),
     ]
     return [
         Worker(one.name, parts.uow, lambda uow, one=one: one.step(), full_batch=PAGE_SIZE)  # type: ignore[misc]

@@ -40,7 +40,7 @@ from notify_common.rpc.server import Registration
 from notify_common.rpc.tls import OPERATOR, caller_names
 from pydantic import SecretStr
 
-from notify_testing.rpc import InProcessServer, certificates
+from notify_testing.rpc import ClientChannel, InProcessServer, certificates
 
 MEMBER_EMAIL_ADDRESS = "Member@example.gov.uk"
 MEMBER_MOBILE_NUMBER = "07700 900123"
@@ -118,6 +118,10 @@ class AdminService:
     def target(self) -> str:
         """Where the services are."""
         return self._server.target
+
+    def channel(self, caller: str) -> ClientChannel:
+        """Return a channel of `caller` to the services."""
+        return self._server.channel(caller)
 
     @cached_property
     def user_id(self) -> str:

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Final
 
 import sqlalchemy as sa
-from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 
 from notify_admin.store.tables import api_keys
@@ -28,19 +27,3 @@ def revoke(tx: Tx, service_id: str, api_key_id: str | None = None) -> bool:
     if api_key_id is not None:
         which = sa.and_(which, api_keys.c.id == api_key_id)
     return tx.execute(sa.update(api_keys).values(revoke_time=sa.func.now()).where(which)).rowcount > 0
-
-
-def lock_secrets(tx: Tx, after_id: str | None, limit: int) -> list[tuple[str, str]]:
-    """Return the ids and encrypted secrets of up to `limit` keys, by id, kept until the transaction ends."""
-    further = sa.true() if after_id is None else api_keys.c.id > after_id
-    statement = sa.select(api_keys.c.id, api_keys.c.encrypted_secret).where(further).order_by(api_keys.c.id)
-    rows = tx.execute(statement.limit(limit).with_for_update())
-    return [(row.id, bytes(row.encrypted_secret).decode()) for row in rows]
-
-
-def save_secrets(tx: Tx, secrets: list[tuple[str, str]]) -> None:
-    """Store encrypted secrets by id, in one statement."""
-    columns = sa.column("id", id_type()), sa.column("encrypted_secret", sa.LargeBinary)
-    values = sa.values(*columns, name="secrets").data([(key, secret.encode()) for key, secret in secrets])
-    statement = sa.update(api_keys).values(encrypted_secret=values.c.encrypted_secret)
-    tx.execute(statement.where(api_keys.c.id == values.c.id))

@@ -7,6 +7,7 @@ from notify.admin.v1 import (
     api_key_pb2,
     branding_pb2,
     inbound_number_pb2,
+    invitation_pb2,
     organisation_pb2,
     service_pb2,
     service_setting_pb2,
@@ -185,3 +186,4 @@ INBOUND_NUMBERS: Final = Resource(
 CREDENTIALS: Final = Resource(
     webauthn_credential_pb2.WebauthnCredential, tables.webauthn_credentials, missing="CREDENTIAL_NOT_FOUND"
 )
+INVITATIONS: Final = Resource(invitation_pb2.Invitation, tables.invitations, missing="INVITATION_NOT_FOUND")

@@ -344,3 +344,49 @@ config_changes = feed_table(
     Column("service_id", _id, nullable=False),
     Column("template_id", _id),
 )
+
+verify_codes = Table(
+    "verify_codes",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("user_id", _id, sa.ForeignKey("users.id"), nullable=False),
+    Column("type", sa.Text, nullable=False),
+    # HMAC-SHA256, keyed with the pepper of passwords
+    Column("code_hash", sa.LargeBinary, nullable=False),
+    Column("expire_time", _instant, nullable=False),
+    Column("use_time", _instant),
+)
+Index("ix_verify_codes_user_id", verify_codes.c.user_id, verify_codes.c.expire_time)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("service_id", _id, sa.ForeignKey("services.id")),
+    Column("organisation_id", _id, sa.ForeignKey("organisations.id")),
+    Column("email_address", sa.Text, nullable=False),
+    Column("invited_by_id", _id, sa.ForeignKey("users.id"), nullable=False),
+    Column("status", sa.Text, nullable=False),
+    Column("permissions", ARRAY(sa.Text), nullable=False),
+    Column("folder_ids", ARRAY(_id), nullable=False),
+    Column("auth_type", sa.Text, nullable=False),
+    _created(),
+    _request_hash(),
+    sa.CheckConstraint("num_nonnulls(service_id, organisation_id) = 1", "parent"),
+)
+Index("ix_invitations_service_id", invitations.c.service_id, invitations.c.create_time, invitations.c.id)
+Index(
+    "ix_invitations_organisation_id",
+    invitations.c.organisation_id,
+    invitations.c.create_time,
+    invitations.c.id,
+)
+
+platform_mail = feed_table(
+    "platform_mail",
+    metadata,
+    Column("message_id", _id, nullable=False),
+    # a PlatformMail, encrypted with the keys of API keys: it tells how to sign in
+    Column("encrypted_mail", sa.LargeBinary, nullable=False),
+)
+Index("uq_platform_mail_message_id", platform_mail.c.message_id, unique=True)

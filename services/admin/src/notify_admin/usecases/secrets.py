@@ -9,10 +9,10 @@ from typing import Final
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from notify_common.db.unit_of_work import UnitOfWork
 
-from notify_admin.store import api_keys
+from notify_admin.store import secrets
 
 _ROTATE_BATCH: Final = 500
-_UNKNOWN_KEY: Final = "an API key's secret was encrypted with a key that is not configured"
+_UNKNOWN_KEY: Final = "a secret was encrypted with a key that is not configured"
 
 
 class SecretBox:
@@ -27,32 +27,44 @@ class SecretBox:
 
     def encrypt(self, secret: str) -> str:
         """Return the secret as it is stored: ASCII."""
-        return self._fernet.encrypt(secret.encode()).decode()
+        return self.encrypt_bytes(secret.encode()).decode()
 
     def decrypt(self, encrypted: str) -> str:
         """Return the secret in clear. Raises RuntimeError if none of the keys encrypted it."""
+        return self.decrypt_bytes(encrypted.encode()).decode()
+
+    def encrypt_bytes(self, secret: bytes) -> bytes:
+        """Return bytes as they are stored."""
+        return self._fernet.encrypt(secret)
+
+    def decrypt_bytes(self, encrypted: bytes) -> bytes:
+        """Return bytes in clear. Raises RuntimeError as `decrypt`."""
         try:
-            return self._fernet.decrypt(encrypted).decode()
+            return self._fernet.decrypt(bytes(encrypted))
         except InvalidToken:
             raise RuntimeError(_UNKNOWN_KEY) from None
 
-    def rotate(self, encrypted: str) -> str:
+    def rotate(self, encrypted: bytes) -> bytes:
         """Return the same secret encrypted with the first key. Raises RuntimeError as `decrypt`."""
         try:
-            return self._fernet.rotate(encrypted).decode()
+            return self._fernet.rotate(encrypted)
         except InvalidToken:
             raise RuntimeError(_UNKNOWN_KEY) from None
 
 
 def rotate_secrets(uow: UnitOfWork, box: SecretBox) -> int:
     """Encrypt every secret anew with the first key and return how many; repeating it is harmless."""
+    return sum(_rotate(uow, box, secret) for secret in secrets.SECRETS)
+
+
+def _rotate(uow: UnitOfWork, box: SecretBox, secret: secrets.Secret) -> int:
     last: str | None = None
     total = 0
     while True:
         with uow.begin() as tx:
-            batch = api_keys.lock_secrets(tx, last, _ROTATE_BATCH)
+            batch = secrets.lock(tx, secret, last, _ROTATE_BATCH)
             if not batch:
                 return total
-            api_keys.save_secrets(tx, [(key_id, box.rotate(encrypted)) for key_id, encrypted in batch])
+            secrets.save(tx, secret, [(row_id, box.rotate(encrypted)) for row_id, encrypted in batch])
         last = batch[-1][0]
         total += len(batch)

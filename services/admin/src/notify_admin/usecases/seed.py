@@ -20,6 +20,7 @@ from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.ids import PLATFORM_SERVICE_ID, child_id
 
+from notify_admin.domain.mail import MailTemplate
 from notify_admin.usecases import senders
 from notify_admin.usecases.passwords import PasswordHasher
 from notify_admin.usecases.services import create_service
@@ -46,42 +47,42 @@ class _Seed(NamedTuple):
 
 
 TEMPLATES: Final = (
-    _Seed("36fb0730-6259-4da1-8a80-c8de22ad4246", "Sign-in code", "((verify_code)) is your sign-in code"),
+    _Seed(MailTemplate.SIGN_IN_CODE, "Sign-in code", "((verify_code)) is your sign-in code"),
     _Seed(
-        "299726d2-dba6-42b8-8209-30e1d66ea164",
+        MailTemplate.SIGN_IN_LINK,
         "Sign-in link",
         "Hello ((name)),\n\nto sign in, open this link:\n\n((url))\n\nIt works once, for half an hour.",
         "Sign in",
     ),
     _Seed(
-        "ece42649-22a8-4d06-b87f-d52d5d3f0a27",
+        MailTemplate.EMAIL_VERIFICATION,
         "Confirm your registration",
         "Hello ((name)),\n\nto finish your registration, open this link:\n\n((url))",
         "Confirm your registration",
     ),
     _Seed(
-        "4f46df42-f795-4cc4-83bb-65ca312f49cc",
+        MailTemplate.INVITATION,
         "Invitation to a service",
         "((user_name)) invites you to join the team of ((service_name)).\n\nTo accept, open this link:\n\n"
         "((url))\n\nIt works for two days.",
         "((user_name)) invites you to join ((service_name))",
     ),
     _Seed(
-        "203566f0-d835-47c5-aa06-932439c86573",
+        MailTemplate.ORGANISATION_INVITATION,
         "Invitation to an organisation",
         "((user_name)) invites you to join the team of ((organisation_name)).\n\nTo accept, open this link:"
         "\n\n((url))\n\nIt works for two days.",
         "((user_name)) invites you to join ((organisation_name))",
     ),
     _Seed(
-        "474e9242-823b-4f99-813d-ed392e7f1201",
+        MailTemplate.PASSWORD_RESET,
         "Reset your password",
         "Hello ((user_name)),\n\nto choose a new password, open this link:\n\n((url))\n\n"
         "If you didn't ask for this, there is nothing to do.",
         "Reset your password",
     ),
     _Seed(
-        "0880fbb1-a0c6-46f0-9a8e-36c986381ceb",
+        MailTemplate.ALREADY_REGISTERED,
         "You have an account already",
         "Someone tried to register with this email address, which has an account already.\n\n"
         "Sign in: ((signin_url))\n\nForgotten your password? ((forgot_password_url))\n\n"
@@ -89,32 +90,32 @@ TEMPLATES: Final = (
         "You have an account already",
     ),
     _Seed(
-        "eb4d9930-87ab-4aef-9bce-786762687884",
+        MailTemplate.EMAIL_CHANGE,
         "Confirm your new email address",
         "Hello ((name)),\n\nto confirm this as your email address, open this link:\n\n((url))\n\n"
         "If you didn't ask for this, tell us: ((feedback_url))",
         "Confirm your new email address",
     ),
     _Seed(
-        "c73f1d71-4049-46d5-a647-d013bdeca3f0",
+        MailTemplate.EMAIL_CHANGED,
         "Your email address was changed",
         "Hello ((name)),\n\n((servicemanagername)) changed your email address to ((email address)).",
         "Your email address was changed",
     ),
     _Seed(
-        "8a31520f-4751-4789-8ea1-fe54496725eb",
+        MailTemplate.MOBILE_NUMBER_CHANGED,
         "Your mobile number was changed",
         "((servicemanagername)) changed the mobile number of your account to this one.",
     ),
     _Seed(
-        "a42f1d17-9404-46d5-a647-d013bdfca3e1",
+        MailTemplate.REPLY_TO_CHECK,
         "Check of a reply-to address",
         "We check that emails arrive at this address before answers are sent to it.\n\n"
         "There is nothing to do.",
         "Your reply-to email address",
     ),
     _Seed(
-        "618185c6-3636-49cd-b7d2-6f6f5eb3bdde",
+        MailTemplate.SERVICE_LIVE,
         "Your service is live",
         "Hello ((name)),\n\n((service name)) is live: it can send to anyone from now on.",
         "((service name)) is live",

@@ -10,11 +10,20 @@ from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 from notify_common.rpc.paging import Pager
 
+from notify_admin.domain.mail import MailTemplate
+from notify_admin.domain.senders import reply_to_address
 from notify_admin.store import changes
-from notify_admin.store.resources import CALLBACKS, DATA_RETENTION, INBOUND_NUMBERS, USERS
+from notify_admin.store.resources import (
+    CALLBACKS,
+    DATA_RETENTION,
+    INBOUND_NUMBERS,
+    REPLY_TO_ADDRESSES,
+    USERS,
+)
+from notify_admin.usecases.mail import MailParts, write_mail
 from notify_admin.usecases.secrets import SecretBox
 from notify_admin.usecases.services import lock_service
-from notify_admin.usecases.violations import Violations
+from notify_admin.usecases.violations import Violations, settled
 
 CALLBACK_TYPES: Final = frozenset({"delivery_status", "inbound_sms", "returned_letter", "complaint"})
 MAX_URL_LENGTH: Final = 2000
@@ -67,6 +76,20 @@ def delete_callback(tx: Tx, ask: pb.DeleteCallbackRequest) -> pb.DeleteCallbackR
         raise NotifyError("SETTING_NOT_FOUND")
     changes.append(tx, "service", ask.service_id)
     return pb.DeleteCallbackResponse()
+
+
+def verify_reply_to(parts: MailParts, tx: Tx, ask: pb.VerifyReplyToRequest) -> pb.VerifyReplyToResponse:
+    """Send a mail to see whether it arrives. Idempotency key: the request's id.
+
+    Raises:
+        NotifyError: INVALID_FIELD; SERVICE_NOT_FOUND, SERVICE_ARCHIVED; NAME_TAKEN.
+    """
+    address = settled(reply_to_address, ask.email_address, "email_address")
+    lock_service(tx, ask.service_id)
+    if REPLY_TO_ADDRESSES.count(tx, service_id=ask.service_id, value=address, archived=False):
+        raise NotifyError("NAME_TAKEN")
+    write_mail(parts, tx, ask.request_id, MailTemplate.REPLY_TO_CHECK, address, {})
+    return pb.VerifyReplyToResponse(notification_id=ask.request_id)
 
 
 def list_inbound_numbers(

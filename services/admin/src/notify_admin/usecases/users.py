@@ -8,11 +8,14 @@ from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.user_pb2 import Membership, User, UserAccess
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 from notify_common.rpc.paging import Pager
 from notify_content import email_address, phone
 
+from notify_admin.domain.mail import MailTemplate
 from notify_admin.store import changes, folders, members, users
 from notify_admin.store.resources import MEMBERS, SERVICES, USERS
+from notify_admin.usecases.mail import MailParts, write_mail
 from notify_admin.usecases.passwords import PasswordHasher
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.violations import Violations
@@ -46,11 +49,23 @@ def get_user_by_email(tx: Tx, ask: pb.GetUserByEmailRequest) -> User:
     return with_access(tx, [user])[0]
 
 
-def set_user(tx: Tx, ask: pb.SetUserRequest) -> User:
-    """Set the masked fields of a user."""
+def set_user(parts: MailParts, tx: Tx, ask: pb.SetUserRequest) -> User:
+    """Set the masked fields of a user, who is told where somebody else changed the addresses."""
     current = USERS.one(tx, locked=True, id=ask.user.id)
     wanted = checked(USERS.merge(current, ask.user, ask.update_mask))
+    if ask.updated_by_id:
+        _tell(parts, tx, current, wanted, USERS.one(tx, id=ask.updated_by_id).name)
     return with_access(tx, [USERS.save(tx, wanted)])[0]
+
+
+def _tell(parts: MailParts, tx: Tx, before: User, user: User, changed_by: str) -> None:
+    """Tell a user at the new address, or else at the new number, who changed it."""
+    values = {"name": user.name, "servicemanagername": changed_by, "email address": user.email_address}
+    if user.email_address != before.email_address:
+        write_mail(parts, tx, new_id(), MailTemplate.EMAIL_CHANGED, user.email_address, values)
+    elif user.mobile_number not in ("", before.mobile_number):
+        values = {"servicemanagername": changed_by}
+        write_mail(parts, tx, new_id(), MailTemplate.MOBILE_NUMBER_CHANGED, user.mobile_number, values)
 
 
 def activate_user(tx: Tx, ask: pb.ActivateUserRequest) -> User:

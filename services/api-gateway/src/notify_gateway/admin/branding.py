@@ -3,13 +3,12 @@
 from notify.admin.v1 import branding_service_pb2 as pb
 from notify.admin.v1.branding_pb2 import EmailBranding, LetterBranding
 
-from notify_gateway.admin.forms import STRING, schema
+from notify_gateway.admin.forms import NULLABLE_TEXT, STRING, schema
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, by_field, data, new_id
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import Clients
 
-_NULL_OR_TEXT = {"type": ["string", "null"]}
 _BRAND_TYPE = {"enum": ["org", "both", "org_banner"]}
 _TIMES = {"created_at": "create_time", "updated_at": "update_time"}
 
@@ -28,11 +27,11 @@ EMAIL_FORM = schema(
     "name",
     name=STRING,
     brand_type=_BRAND_TYPE,
-    colour=_NULL_OR_TEXT,
-    logo=_NULL_OR_TEXT,
-    text=_NULL_OR_TEXT,
-    alt_text=_NULL_OR_TEXT,
-    created_by=_NULL_OR_TEXT,
+    colour=NULLABLE_TEXT,
+    logo=NULLABLE_TEXT,
+    text=NULLABLE_TEXT,
+    alt_text=NULLABLE_TEXT,
+    created_by=NULLABLE_TEXT,
 )
 LETTER_FORM = schema("name filename", name=STRING, filename=STRING)
 EMAIL_TAKEN = {"NAME_TAKEN": by_field("name", "An email branding with that name already exists.")}

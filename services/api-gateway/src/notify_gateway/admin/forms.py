@@ -34,6 +34,7 @@ class Form(Protocol):
 UUID: Final = {"type": "string", "format": "uuid", "wording": "is not a valid UUID"}
 NULLABLE_UUID: Final = {**UUID, "type": ["string", "null"]}
 STRING: Final = {"type": "string"}
+NULLABLE_TEXT: Final = {"type": ["string", "null"]}
 TEXT: Final = {"type": "string", "minLength": 1}
 BOOLEAN: Final = {"type": "boolean"}
 INTEGER: Final = {"type": "integer"}

@@ -21,6 +21,7 @@ Answer = tuple[Json, int]
 
 _PAGE_SIZE: Final = 250
 _FIELD: Final = "field:"
+_KEY: Final = "key:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,11 @@ def by_field(name: str, sentence: str, status: int = 400) -> Row:
     return Row(status, f"{_FIELD}{name}", sentence)
 
 
+def by_key(name: str, sentence: str, status: int = 400) -> Row:
+    """Make a row whose sentence stands alone under a key: `{"name": "…"}`."""
+    return Row(status, f"{_KEY}{name}", sentence)
+
+
 def plain(sentence: str, status: int = 400) -> Row:
     """Make a row whose sentence is the message."""
     return Row(status, "BadRequestError", sentence)
@@ -80,6 +86,8 @@ def internal_shape(status: int, entries: list[dict[str, Any]]) -> Response:
         return legacy_response(status, {"token": [sentence]})
     if error.startswith(_FIELD):
         return legacy_response(status, {error.removeprefix(_FIELD): [sentence]})
+    if error.startswith(_KEY):
+        return legacy_response(status, {error.removeprefix(_KEY): sentence})
     return legacy_response(status, sentence)
 
 

@@ -8,7 +8,8 @@ from notify.admin.v1 import service_settings_service_pb2 as setting_pb
 from notify.admin.v1 import services_service_pb2 as pb
 from notify_common.errors import NotifyError
 
-from notify_gateway.admin.forms import BOOLEAN, EMAIL, HTTPS, INTEGER, STRING, UUID, Form, schema
+from notify_gateway.admin import forms
+from notify_gateway.admin.forms import BOOLEAN, EMAIL, HTTPS, INTEGER, STRING, UUID, Form, fields, schema
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every, new_id, nothing, plain
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
@@ -29,6 +30,7 @@ LETTER_CONTACT = Shape(service_pb2.LetterContact, "id service_id contact_block i
 
 SMS_SENDER_FORM = schema("sms_sender is_default", sms_sender=STRING, is_default=BOOLEAN)
 REPLY_TO_FORM = schema("email_address is_default", email_address=EMAIL, is_default=BOOLEAN)
+VERIFY_FORM = fields("email", email=forms.email)
 LETTER_CONTACT_FORM = schema("contact_block is_default", contact_block=STRING, is_default=BOOLEAN)
 
 SMS_SENDER_ERRORS: Rows = {
@@ -96,9 +98,22 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     )
     _setting(made, clients, "email-reply-to", REPLY_TO, REPLY_TO_FORM, data, REPLY_TO_ERRORS, REPLY_TO_ERRORS)
     _setting(made, clients, "letter-contact", LETTER_CONTACT, LETTER_CONTACT_FORM, data)
+    _reply_to_check(made, clients)
     _data_retention(made, clients)
     _callbacks(made, clients)
     return made
+
+
+def _reply_to_check(made: Routes, clients: Clients) -> None:
+    taken: Rows = {
+        "NAME_TAKEN": plain("‘{email}’ is already a reply-to email address for this service.", 409)
+    }
+
+    @made.post("/service/<uuid:service_id>/email-reply-to/verify", VERIFY_FORM, taken)
+    def verify_reply_to(call: Call) -> Answer:
+        ids = {"request_id": new_id(), "service_id": call.id("service_id")}
+        ask = setting_pb.VerifyReplyToRequest(**ids, email_address=call.form["email"])
+        return data({"id": clients.settings.VerifyReplyTo(ask).notification_id}, 201)
 
 
 def _data_retention(made: Routes, clients: Clients) -> None:

@@ -1,17 +1,31 @@
-"""Passwords and security keys (internal-api.md A57, A59, A69, A71 to A74)."""
+"""Passwords, codes and security keys (internal-api.md A57 to A63, A68, A69, A71 to A74)."""
 
 from typing import Any
 
 from notify.admin.v1 import sign_in_service_pb2 as pb
+from notify.admin.v1 import users_service_pb2 as users_pb
 from notify.admin.v1.webauthn_credential_pb2 import WebauthnCredential
+from notify_common.errors import NotifyError
+from notify_common.rpc import enums
 
 from notify_gateway.admin import forms
-from notify_gateway.admin.forms import BOOLEAN, NULLABLE_UUID, TEXT, InvalidForm, fields, schema
+from notify_gateway.admin.forms import (
+    BOOLEAN,
+    NULLABLE_TEXT,
+    NULLABLE_UUID,
+    STRING,
+    TEXT,
+    InvalidForm,
+    fields,
+    schema,
+)
 from notify_gateway.admin.routes import Answer, Call, Routes, data, every, new_id, nothing
 from notify_gateway.admin.shapes import Shape
 from notify_gateway.admin.users import USER
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import Clients
+
+_MAIL = pb.SendAccountMailRequest
 
 CREDENTIAL = Shape(
     WebauthnCredential,
@@ -30,6 +44,19 @@ NEW_FORM = schema(
 )
 NAME_FORM = schema("name", closed=True, name=TEXT)
 LOGIN_FORM = schema("successful", closed=True, successful=BOOLEAN, webauthn_credential_id=NULLABLE_UUID)
+VERIFY_FORM = schema("code code_type", closed=True, code=STRING, code_type={"enum": ["sms", "email"]})
+SMS_CODE_FORM = schema(closed=True, to=NULLABLE_TEXT)
+EMAIL_CODE_FORM = schema(
+    closed=True, to={"type": "null"}, email_auth_link_host=NULLABLE_TEXT, next=NULLABLE_TEXT
+)
+VERIFICATION_FORM = schema(to=NULLABLE_TEXT, admin_base_url=NULLABLE_TEXT)
+EMAIL_FORM = fields("email", email=forms.email)
+RESET_FORM = fields(
+    "email",
+    email=forms.email,
+    admin_base_url=forms.nullable(forms.string),
+    next=forms.nullable(forms.string),
+)
 PASSWORD_FORM = fields(password=forms.string)
 NEW_PASSWORD_FORM = fields("_password", refuse_unknown=True, _password=forms.string)
 
@@ -57,6 +84,61 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     def set_password(call: Call) -> Answer:
         ask = pb.SetPasswordRequest(**of(call), password=call.form["_password"])
         return data(USER.json(clients.sign_in.SetPassword(ask).user))
+
+    @made.post(f"{user}/verify/code", VERIFY_FORM)
+    def verify_code(call: Call) -> Answer:
+        kind = enums.from_text(pb.CodeType, call.form["code_type"])
+        ask = pb.VerifyCodeRequest(**of(call), type=kind, code=call.form["code"])  # type: ignore[arg-type] # of the enum
+        outcome = clients.sign_in.VerifyCode(ask).outcome
+        if outcome == pb.VerifyCodeResponse.OUTCOME_ACCEPTED:
+            return nothing()
+        if outcome == pb.VerifyCodeResponse.OUTCOME_EXPIRED:
+            raise InvalidForm("Code has expired")
+        raise NotifyError("CODE_NOT_FOUND")
+
+    @made.post(f"{user}/sms-code", SMS_CODE_FORM)
+    def send_sms_code(call: Call) -> Answer:
+        to = call.form.get("to") or ""
+        ask = pb.SendCodeRequest(request_id=new_id(), **of(call), type=pb.CODE_TYPE_SMS, recipient=to)
+        clients.sign_in.SendCode(ask)
+        return nothing()
+
+    @made.post(f"{user}/email-code", EMAIL_CODE_FORM)
+    def send_email_code(call: Call) -> Answer:
+        ask = pb.SendCodeRequest(
+            request_id=new_id(),
+            **of(call),
+            type=pb.CODE_TYPE_EMAIL,
+            link_host=call.form.get("email_auth_link_host") or "",
+            next=call.form.get("next") or "",
+        )
+        clients.sign_in.SendCode(ask)
+        return nothing()
+
+    def send(kind: Any, user_id: str, **more: str) -> Answer:
+        ask = pb.SendAccountMailRequest(request_id=new_id(), user_id=user_id, kind=kind, **more)
+        clients.sign_in.SendAccountMail(ask)
+        return nothing()
+
+    @made.post(f"{user}/email-verification", VERIFICATION_FORM)
+    def send_email_verification(call: Call) -> Answer:
+        host = call.form.get("admin_base_url") or ""
+        return send(_MAIL.KIND_EMAIL_VERIFICATION, call.id("user_id"), link_host=host)
+
+    @made.post(f"{user}/email-already-registered", EMAIL_FORM)
+    def send_already_registered(call: Call) -> Answer:
+        address = call.form["email"]
+        return send(_MAIL.KIND_ALREADY_REGISTERED, call.id("user_id"), email_address=address)
+
+    @made.post(f"{user}/change-email-verification", EMAIL_FORM)
+    def send_email_change(call: Call) -> Answer:
+        return send(_MAIL.KIND_EMAIL_CHANGE, call.id("user_id"), email_address=call.form["email"])
+
+    @made.post("/user/reset-password", RESET_FORM)
+    def send_password_reset(call: Call) -> Answer:
+        asked = users_pb.GetUserByEmailRequest(email_address=call.form["email"])
+        more = {"link_host": call.form.get("admin_base_url") or "", "next": call.form.get("next") or ""}
+        return send(_MAIL.KIND_PASSWORD_RESET, clients.users.GetUserByEmail(asked).user.id, **more)
 
     @made.post(f"{user}/complete/webauthn-login", LOGIN_FORM)
     def complete_login(call: Call) -> Answer:

@@ -9,7 +9,7 @@ from notify.admin.v1.template_pb2 import Template
 from notify.common.v1.common_pb2 import Channel
 from notify_common.errors import NotifyError
 
-from notify_gateway.admin.forms import BOOLEAN, STRING, UUID, InvalidForm, schema, words
+from notify_gateway.admin.forms import BOOLEAN, NULLABLE_TEXT, STRING, UUID, InvalidForm, schema, words
 from notify_gateway.admin.routes import (
     Answer,
     Call,
@@ -92,7 +92,6 @@ _WRITTEN: Final[dict[str, Any]] = {
 }
 INPUT = Shape(Template, "name content subject postage has_unsubscribe_link", **_WRITTEN)
 
-_TEXT_OR_NULL = {"type": ["string", "null"]}
 _KEYS: Final[dict[str, Any]] = {
     "name": STRING,
     "template_type": {"enum": ["sms", "email", "letter"]},
@@ -104,8 +103,8 @@ _KEYS: Final[dict[str, Any]] = {
     "postage": {"type": "string", "format": "postage"},
     "has_unsubscribe_link": {"type": ["boolean", "null"]},
     "letter_languages": {"enum": ["english", "welsh_then_english"]},
-    "letter_welsh_subject": _TEXT_OR_NULL,
-    "letter_welsh_content": _TEXT_OR_NULL,
+    "letter_welsh_subject": NULLABLE_TEXT,
+    "letter_welsh_content": NULLABLE_TEXT,
 }
 
 

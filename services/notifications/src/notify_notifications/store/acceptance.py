@@ -60,7 +60,7 @@ class NewMessage:
 
     id: str
     service_id: str
-    api_key_id: str
+    api_key_id: str | None
     key_type: KeyType
     channel: Channel
     template_id: str

@@ -26,7 +26,7 @@ notifications = Table(
     # a version 7 UUID: time-ordered, so that the table can be range-partitioned on it (design.md §2.9)
     id_column("id", primary_key=True),
     id_column("service_id", nullable=False),
-    id_column("api_key_id", nullable=False),
+    id_column("api_key_id", nullable=True),  # null for the platform's own mail
     Column("key_type", sa.Text, nullable=False),
     Column("channel", sa.Text, nullable=False),
     id_column("template_id", nullable=False),

@@ -27,7 +27,8 @@ class Caller:
     """Who sends, as the gateway verified it."""
 
     service_id: str
-    api_key_id: str
+    api_key_id: str | None
+    """None for the platform itself."""
     key_type: KeyType
 
 
@@ -77,6 +78,8 @@ class EmailCommand(SendCommand):
     email_address: str = field(repr=False)
     email_reply_to_id: str
     """Empty for the default, if there is one."""
+    reply_to_address: str = field(repr=False, default="")
+    """In place of one of the service's: only the platform itself says so."""
     one_click_unsubscribe_url: str = field(repr=False)
     """Empty for none."""
     sanitise_content_for: tuple[str, ...] = field(repr=False)

@@ -52,7 +52,7 @@ def prepare_email(
     message = _render(template, values_for(template, pairs))
     if message.is_empty:
         raise NotifyError("MESSAGE_EMPTY")
-    reply_to = _reply_to(service, command.email_reply_to_id)
+    reply_to = command.reply_to_address or _reply_to(service, command.email_reply_to_id)
     key_type = command.caller.key_type
     if not recipients.may_write_to(service, key_type, address.normalised, service.team_email_addresses):
         raise NotifyError("RECIPIENT_NOT_ALLOWED", metadata={"key_type": key_type})
