@@ -36,11 +36,12 @@ from notify_admin.settings import Settings
 from notify_common import ids
 from notify_common.enums import Channel, KeyType
 from notify_common.rpc.enums import to_proto
+from notify_common.rpc.interceptors.client import ClientChannel
 from notify_common.rpc.server import Registration
 from notify_common.rpc.tls import OPERATOR, caller_names
 from pydantic import SecretStr
 
-from notify_testing.rpc import ClientChannel, InProcessServer, certificates
+from notify_testing.rpc import InProcessServer, certificates
 
 MEMBER_EMAIL_ADDRESS = "Member@example.gov.uk"
 MEMBER_MOBILE_NUMBER = "07700 900123"
