@@ -109,6 +109,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             templates.update_template,
             templates.archive_template,
             templates.redact_template,
+            templates.ensure_precompiled_template,
             partial(templates.list_template_versions, pager),
             ListTemplates=Lists(TEMPLATES, LISTED, parent=SERVICES),
         ),
@@ -129,6 +130,9 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             users.reset_failed_logins,
             users.add_member,
             users.remove_member,
+            users.set_member_permissions,
+            partial(users.archive_user, settings.platform_email_address.rpartition("@")[2]),
+            partial(users.list_users, pager),
             partial(users.list_members, pager),
         ),
         made(
@@ -159,6 +163,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             organisations.set_organisation,
             organisations.add_service,
             organisations.add_organisation_member,
+            organisations.set_organisation_permissions,
         ),
         made(
             _BRANDING,

@@ -1,5 +1,9 @@
 """UsersService over the wire."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
 from notify.admin.v1 import user_pb2
 from notify.admin.v1 import users_service_pb2 as pb
@@ -72,7 +76,9 @@ def test_members_come_and_go_and_each_change_is_told_once(
         add(admin, service.id, user_id)
     assert members(admin, service.id) == ["Ann", "Bob"]
     remove(operator, service.id, bob)
-    remove(operator, service.id, bob)
+    with pytest.raises(NotifyError) as caught:
+        remove(operator, service.id, bob)
+    assert caught.value.reason == "MEMBER_NOT_FOUND"
     assert members(admin, service.id) == ["Ann"]
     marker = admin.make_service("Marker")
     changes = admin.wait_for_changes(cursor, 4)
@@ -104,3 +110,101 @@ def test_lists_members_in_pages_that_join(admin: Admin) -> None:
         token = page.next_page_token
     assert len(set(found)) == 5
     assert token == ""
+
+
+def add_manager(admin: Admin, service_id: str, email_address: str) -> str:
+    user_id = admin.make_user("Mo", email_address)
+    ask = pb.AddMemberRequest(service_id=service_id, user_id=user_id, permissions=["manage_settings"])
+    admin.users.AddMember(ask)
+    return user_id
+
+
+def reason(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except NotifyError as error:
+        return error.reason
+    return "OK"
+
+
+def without_managing(admin: Admin, service_id: str, user_id: str) -> str:
+    ask = pb.SetMemberPermissionsRequest(
+        service_id=service_id, user_id=user_id, permissions=["view_activity"]
+    )
+    return reason(lambda: admin.users.SetMemberPermissions(ask))
+
+
+def archive(admin: Admin, user_id: str) -> str:
+    return reason(lambda: admin.users.ArchiveUser(pb.ArchiveUserRequest(user_id=user_id)))
+
+
+def test_of_managers_who_leave_at_once_as_many_stay_as_are_needed(admin: Admin) -> None:
+    service = admin.make_service()
+    managers = [add_manager(admin, service.id, f"mo{number}@example.gov.uk") for number in range(4)]
+    ways = (
+        lambda user_id: reason(lambda: remove(admin, service.id, user_id)),
+        lambda user_id: without_managing(admin, service.id, user_id),
+        lambda user_id: archive(admin, user_id),
+        lambda user_id: reason(lambda: remove(admin, service.id, user_id)),
+    )
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = sorted(pool.map(lambda pair: pair[0](pair[1]), zip(ways, managers, strict=True)))
+    assert outcomes == ["MANAGERS_NEEDED", "MANAGERS_NEEDED", "OK", "OK"]
+
+
+@pytest.mark.parametrize(
+    ("email_address", "restricted", "outcome"),
+    [
+        ("mo@example.gov.uk", False, "MANAGERS_NEEDED"),
+        ("mo@example.gov.uk", True, "OK"),
+        ("mo@example.com", False, "OK"),
+        ("mo@notgov.uk", False, "OK"),
+    ],
+)
+def test_who_may_leave(admin: Admin, email_address: str, restricted: bool, outcome: str) -> None:
+    service = admin.make_service(restricted=restricted)
+    add_manager(admin, service.id, "other@example.gov.uk")
+    leaver = add_manager(admin, service.id, email_address)
+    assert reason(lambda: remove(admin, service.id, leaver)) == outcome
+
+
+def test_archived_user_is_gone_everywhere_and_archiving_twice_changes_nothing(admin: Admin) -> None:
+    service = admin.make_service()
+    add_manager(admin, service.id, "mo@example.gov.uk")
+    ann = admin.make_user("Ann", "ann@example.com", "07700900123")
+    add(admin, service.id, ann)
+    cursor = admin.cursor()
+    ask = pb.ArchiveUserRequest(user_id=ann)
+    first = admin.users.ArchiveUser(ask).user
+    assert admin.users.ArchiveUser(ask).user == first
+    assert (first.name, first.mobile_number, first.state) == ("Archived user", "", "inactive")
+    assert "ann@" not in first.email_address
+    assert not first.access.services
+    assert members(admin, service.id) == ["Mo"]
+    assert admin.wait_for_changes(cursor, 1)[0][1] == service.id
+    # the address is free again
+    admin.make_user("Ann", "ann@example.com")
+
+
+def test_unknown_permissions_and_folders_of_others_are_refused(admin: Admin, unknown: str) -> None:
+    service = admin.make_service()
+    ann = admin.make_user("Ann", "ann@example.com")
+    add(admin, service.id, ann)
+
+    def set_(user_id: str, **fields: Any) -> str:
+        ask = pb.SetMemberPermissionsRequest(service_id=service.id, user_id=user_id, **fields)
+        return reason(lambda: admin.users.SetMemberPermissions(ask))
+
+    assert set_(ann, permissions=["dance"]) == "INVALID_FIELD"
+    assert set_(ann, folder_ids=[unknown], set_folders=True) == "FOLDER_NOT_FOUND"
+    assert set_(unknown, permissions=["send_texts"]) == "MEMBER_NOT_FOUND"
+    assert set_(ann, permissions=["send_texts"]) == "OK"
+    found = admin.users.GetUser(pb.GetUserRequest(user_id=ann)).user
+    assert list(found.access.services[0].permissions) == ["send_texts"]
+
+
+def test_users_are_found_by_part_of_an_address_that_is_no_pattern(admin: Admin) -> None:
+    admin.make_user("Ann", "a_nn@example.com")
+    admin.make_user("Bob", "axnn@example.com")
+    found = admin.users.ListUsers(pb.ListUsersRequest(email_part="A_NN")).users
+    assert [user.name for user in found] == ["Ann"]

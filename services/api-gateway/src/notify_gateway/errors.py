@@ -98,6 +98,8 @@ TABLE: Final[Rows] = {
     "INBOUND_NUMBER_FIXED": _bad("You cannot change an inbound number"),
     "USER_ACTIVE": _bad("User already active"),
     "ALREADY_MEMBER": _bad("User is a member of the service already"),
+    "MEMBER_NOT_FOUND": _bad("User not found", 404),
+    "MANAGERS_NEEDED": _bad("User cannot be removed from the service"),
     "SETTING_NOT_FOUND": NO_RESULT,
     "FOLDER_NOT_FOUND": NO_RESULT,
     "FOLDER_NOT_EMPTY": _bad("Folder is not empty"),

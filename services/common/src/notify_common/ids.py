@@ -10,6 +10,8 @@ from notify_common import clock
 
 PLATFORM_SERVICE_ID: Final = "d6aa2c68-a2d9-4437-ab19-3ae8eb202553"
 """The service that the platform's own mail is sent as, on every installation."""
+PLATFORM_USER_ID: Final = "6af522d0-2915-4e52-83a3-3690455a5fe6"
+"""The platform's own user, which makes what nobody else does, on every installation."""
 
 _CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _VARIANT = 0b10 << 62

@@ -97,6 +97,10 @@ REASONS: Final[Mapping[str, Reason]] = {
     ),
     "USER_ACTIVE": Reason(Code.FAILED_PRECONDITION, "The user is active already."),
     "ALREADY_MEMBER": Reason(Code.ALREADY_EXISTS, "The user is a member of the service already."),
+    "MEMBER_NOT_FOUND": Reason(Code.NOT_FOUND, "The user is no member of the service or organisation."),
+    "MANAGERS_NEEDED": Reason(
+        Code.FAILED_PRECONDITION, "Too few members who manage the service would be left."
+    ),
     "SETTING_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such setting."),
     "FOLDER_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such template folder."),
     "FOLDER_NOT_EMPTY": Reason(Code.FAILED_PRECONDITION, "The folder holds folders or templates."),

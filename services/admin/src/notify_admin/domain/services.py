@@ -38,6 +38,29 @@ OWNER_PERMISSIONS: Final = (
 )
 """What the first member of a service may do (internal-api.md §4.1)."""
 
+MEMBER_PERMISSIONS: Final = frozenset({*OWNER_PERMISSIONS, "platform_admin"})
+"""Everything that a member of a service may be allowed."""
+ORGANISATION_PERMISSIONS: Final = frozenset({"can_make_services_live"})
+"""Everything that a member of an organisation may be allowed."""
+MANAGING: Final = "manage_settings"
+"""What those are allowed of whom a service needs some (internal-api.md §4.5)."""
+GOVERNMENT_DOMAINS: Final = frozenset(
+    {
+        "gov.uk",
+        "gov.scot",
+        "gov.wales",
+        "mod.uk",
+        "nhs.uk",
+        "nhs.net",
+        "nhs.scot",
+        "parliament.uk",
+        "parliament.scot",
+        "police.uk",
+        "senedd.wales",
+    }
+)
+"""Of public bodies, besides those of organisations."""
+
 MAX_NAME_LENGTH: Final = 255
 MAX_GUESTS: Final = 5
 """Most email addresses, and most phone numbers, of a guest list (internal-api.md A22)."""
@@ -87,6 +110,11 @@ def domains_above(domain: str) -> list[str]:
     """
     parts = domain.replace(".gsi.gov.uk", ".gov.uk").split(".")
     return [".".join(parts[start:]) for start in range(len(parts))]
+
+
+def managers_needed(*, restricted: bool, has_active_go_live_request: bool) -> int:
+    """Return how many members of public bodies must manage a service (internal-api.md §4.5)."""
+    return 1 if restricted and not has_active_go_live_request else 2
 
 
 def archived_name(name: str, moment: datetime) -> str:

@@ -12,6 +12,8 @@ MAX_NAME_LENGTH: Final = 255
 MAX_SUBJECT_LENGTH: Final = 10_000
 MAX_CONTENT_BYTES: Final = 1024 * 1024
 """Of texts and letters; emails have a limit of their own."""
+PRECOMPILED: Final = "Pre-compiled PDF"
+"""Name and subject of the template that a service's own PDFs are sent with."""
 CURRENT: Final = 0
 """Stands for whichever version is current."""
 

@@ -21,6 +21,14 @@ class Addresses(NamedTuple):
     """Or empty."""
 
 
+class Member(NamedTuple):
+    """A member of a service who can sign in."""
+
+    user_id: str
+    email_address: str
+    permissions: list[str]
+
+
 class Access(NamedTuple):
     """What a user may do in one service or organisation."""
 
@@ -58,6 +66,47 @@ def remove(tx: Tx, service_id: str, user_id: str) -> bool:
     m = memberships.c
     statement = sa.delete(memberships).where(m.service_id == service_id, m.user_id == user_id)
     return tx.execute(statement).rowcount > 0
+
+
+def set_permissions(
+    tx: Tx, service_id: str, user_id: str, permissions: Sequence[str], folder_ids: Sequence[str] | None
+) -> bool:
+    """Set what a member may do, and which folders it sees unless None; return False if it is none."""
+    m = memberships.c
+    values: dict[str, Any] = {"permissions": sorted(set(permissions))}
+    if folder_ids is not None:
+        values["folder_ids"] = sorted(set(folder_ids))
+    statement = sa.update(memberships).where(m.service_id == service_id, m.user_id == user_id)
+    return tx.execute(statement.values(**values)).rowcount > 0
+
+
+def active(tx: Tx, service_id: str) -> list[Member]:
+    """Return the members of a service who can sign in."""
+    m = memberships.c
+    joined = memberships.join(users, users.c.id == m.user_id)
+    statement = sa.select(m.user_id, users.c.email_address, m.permissions).select_from(joined)
+    rows = tx.execute(statement.where(m.service_id == service_id, users.c.state == "active"))
+    return [Member(*row) for row in rows]
+
+
+def services_of(tx: Tx, user_id: str) -> list[str]:
+    """Return the services, archived ones too, that a user is a member of, by id."""
+    m = memberships.c
+    found = sa.select(m.service_id).where(m.user_id == user_id).order_by(m.service_id)
+    return list(tx.execute(found).scalars())
+
+
+def leave_all(tx: Tx, user_id: str) -> None:
+    """End all memberships of a user, of services and organisations."""
+    for table in (memberships, organisation_members):
+        tx.execute(sa.delete(table).where(table.c.user_id == user_id))
+
+
+def is_in_organisation(tx: Tx, organisation_id: str, user_id: str) -> bool:
+    """Tell whether a user is a member of an organisation."""
+    o = organisation_members.c
+    which = sa.and_(o.organisation_id == organisation_id, o.user_id == user_id)
+    return tx.execute(sa.select(1).select_from(organisation_members).where(which)).first() is not None
 
 
 def folders(tx: Tx, service_id: str) -> dict[str, list[str]]:

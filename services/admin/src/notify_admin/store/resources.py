@@ -172,7 +172,7 @@ ORGANISATIONS: Final = Resource(
     organisation_pb2.Organisation,
     tables.organisations,
     missing="ORGANISATION_NOT_FOUND",
-    unkept=["domains"],
+    unkept=["domains", "live_service_count"],
 )
 EMAIL_BRANDINGS: Final = Resource(
     branding_pb2.EmailBranding, tables.email_brandings, missing="BRANDING_NOT_FOUND"

@@ -1,8 +1,12 @@
 """Which services a list is asked for."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
+from notify_common.db.unit_of_work import Tx
 from sqlalchemy import ColumnElement
 
+from notify_admin.store.mapping import id_array
 from notify_admin.store.tables import memberships, services
 
 
@@ -15,3 +19,12 @@ def matching(user_id: str, name_part: str) -> list[ColumnElement[bool]]:
     if name_part:
         conditions.append(services.c.name.icontains(name_part, autoescape=True))
     return conditions
+
+
+def count_live(tx: Tx, organisation_ids: Sequence[str]) -> dict[str, int]:
+    """Return how many live services those organisations have that have any."""
+    c = services.c
+    live = sa.and_(c.active, sa.not_(c.restricted), c.count_as_live)
+    mine = c.organisation_id == sa.func.any(id_array(organisation_ids))
+    statement = sa.select(c.organisation_id, sa.func.count()).where(live, mine).group_by(c.organisation_id)
+    return dict(tx.execute(statement).tuples().all())

@@ -99,6 +99,7 @@ services = Table(
     Column("billing_contact_email_addresses", sa.Text),
     Column("billing_reference", sa.Text),
 )
+Index("ix_services_organisation_id", services.c.organisation_id)
 # an archived service leaves its name to others
 Index("uq_services_name", services.c.normalised_name, unique=True, postgresql_where=services.c.active)
 Index("ix_services_create_time", services.c.create_time, services.c.id)

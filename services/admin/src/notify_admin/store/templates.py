@@ -24,9 +24,9 @@ LISTED: Final = sa.and_(_current, sa.not_(template_versions.c.archived), sa.not_
 """Templates at their current version that lists show."""
 
 
-def create(tx: Tx, ask: Any, template: Template) -> bool:
+def create(tx: Tx, ask: Any, template: Template, *, hidden: bool = False) -> bool:
     """Insert a template at version 1 under the id of a request, as `Resource.add`."""
-    columns = TEMPLATES.values(template) | {"version": 1}
+    columns = TEMPLATES.values(template) | {"version": 1, "hidden": hidden}
     identity = {"id": ask.request_id, "request_hash": request_hash(ask)}
     if not TEMPLATES.insert_once(tx, {**columns, **identity}):
         return False

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from notify.admin.v1.user_pb2 import User
 from notify_common.db.unit_of_work import Tx
+from sqlalchemy import ColumnElement
 
 from notify_admin.store.resources import USERS
 from notify_admin.store.tables import users
@@ -17,3 +18,8 @@ def by_email_address(tx: Tx, email_address: str) -> User | None:
 def password_hash(tx: Tx, user_id: str) -> str | None:
     """Return the hash of the password; None for who can't sign in."""
     return tx.execute(sa.select(users.c.password_hash).where(users.c.id == user_id)).scalar()
+
+
+def has_email_part(part: str) -> ColumnElement[bool]:
+    """Return which users have a part of their email address, without regard to case."""
+    return users.c.email_address.icontains(part, autoescape=True)

@@ -12,7 +12,8 @@ from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 from notify_common.rpc.paging import Pager
 
-from notify_admin.store import changes, members, organisations
+from notify_admin.domain import services as rules
+from notify_admin.store import changes, members, organisations, services
 from notify_admin.store.resources import EMAIL_BRANDINGS, LETTER_BRANDINGS, ORGANISATIONS, SERVICES, USERS
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.users import with_access
@@ -39,12 +40,12 @@ def create_organisation(tx: Tx, ask: pb.CreateOrganisationRequest) -> Organisati
     _check(ask.organisation)
     if ORGANISATIONS.add(tx, ask, ask.organisation):
         _set_domains(tx, ask.request_id, ask.organisation.domains)
-    return _with_domains(tx, [ORGANISATIONS.one(tx, id=ask.request_id)])[0]
+    return _completed(tx, [ORGANISATIONS.one(tx, id=ask.request_id)])[0]
 
 
 def get_organisation(tx: Tx, ask: pb.GetOrganisationRequest) -> Organisation:
     """Return an organisation, archived or not."""
-    return _with_domains(tx, [ORGANISATIONS.one(tx, id=ask.organisation_id)])[0]
+    return _completed(tx, [ORGANISATIONS.one(tx, id=ask.organisation_id)])[0]
 
 
 def list_organisations(
@@ -52,18 +53,18 @@ def list_organisations(
 ) -> pb.ListOrganisationsResponse:
     """Return all organisations, oldest first."""
     answer = ORGANISATIONS.page(tx, pager, ask, pb.ListOrganisationsResponse)
-    _with_domains(tx, answer.organisations)
+    _completed(tx, answer.organisations)
     return answer
 
 
 def set_organisation(tx: Tx, ask: pb.SetOrganisationRequest) -> Organisation:
     """Set the masked fields; domains are replaced as a whole."""
-    current = _with_domains(tx, [ORGANISATIONS.one(tx, locked=True, id=ask.organisation.id)])[0]
+    current = _completed(tx, [ORGANISATIONS.one(tx, locked=True, id=ask.organisation.id)])[0]
     wanted = ORGANISATIONS.merge(current, ask.organisation, ask.update_mask)
     _check(wanted)
     if "domains" in ask.update_mask.paths:
         _set_domains(tx, wanted.id, wanted.domains)
-    return _with_domains(tx, [ORGANISATIONS.save(tx, wanted)])[0]
+    return _completed(tx, [ORGANISATIONS.save(tx, wanted)])[0]
 
 
 def add_service(tx: Tx, ask: pb.AddServiceRequest) -> pb.AddServiceResponse:
@@ -82,6 +83,19 @@ def add_organisation_member(tx: Tx, ask: pb.AddOrganisationMemberRequest) -> Use
     user = USERS.one(tx, id=ask.user_id)
     members.add_to_organisation(tx, ask.organisation_id, ask.user_id, ask.permissions)
     return with_access(tx, [user])[0]
+
+
+def set_organisation_permissions(tx: Tx, ask: pb.SetOrganisationPermissionsRequest) -> User:
+    """Set all that a member of an organisation may do."""
+    ORGANISATIONS.one(tx, locked=True, id=ask.organisation_id)
+    violations = Violations("permissions")
+    known = rules.ORGANISATION_PERMISSIONS.issuperset(ask.permissions)
+    violations.require(known, "permissions", "holds a permission that there is not")
+    violations.end()
+    if not members.is_in_organisation(tx, ask.organisation_id, ask.user_id):
+        raise NotifyError("MEMBER_NOT_FOUND")
+    members.add_to_organisation(tx, ask.organisation_id, ask.user_id, ask.permissions)
+    return with_access(tx, [USERS.one(tx, id=ask.user_id)])[0]
 
 
 def create_email_branding(tx: Tx, ask: branding_pb.CreateEmailBrandingRequest) -> EmailBranding:
@@ -116,8 +130,10 @@ def _set_domains(tx: Tx, organisation_id: str, domains: Iterable[str]) -> None:
         raise NotifyError("DOMAIN_TAKEN")
 
 
-def _with_domains(tx: Tx, found: Iterable[Organisation]) -> list[Organisation]:
+def _completed(tx: Tx, found: Iterable[Organisation]) -> list[Organisation]:
     of_id = {organisation.id: organisation for organisation in found}
     for organisation_id, domains in organisations.domains(tx, list(of_id)).items() if of_id else ():
         of_id[organisation_id].domains[:] = domains
+    for organisation_id, count in services.count_live(tx, list(of_id)).items() if of_id else ():
+        of_id[organisation_id].live_service_count = count
     return list(of_id.values())

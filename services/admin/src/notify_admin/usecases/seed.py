@@ -18,7 +18,7 @@ from notify.admin.v1 import (
 from notify.common.v1 import common_pb2
 from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.errors import NotifyError
-from notify_common.ids import PLATFORM_SERVICE_ID, child_id
+from notify_common.ids import PLATFORM_SERVICE_ID, PLATFORM_USER_ID, child_id
 
 from notify_admin.domain.mail import MailTemplate
 from notify_admin.usecases import senders
@@ -27,7 +27,7 @@ from notify_admin.usecases.services import create_service
 from notify_admin.usecases.templates import create_template
 from notify_admin.usecases.users import create_user
 
-USER_ID: Final = "6af522d0-2915-4e52-83a3-3690455a5fe6"
+USER_ID: Final = PLATFORM_USER_ID
 SERVICE_ID: Final = PLATFORM_SERVICE_ID
 
 _NOBODY: Final = PasswordHasher(b"")

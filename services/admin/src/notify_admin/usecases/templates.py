@@ -9,6 +9,7 @@ from notify.common.v1 import common_pb2
 from notify.common.v1.common_pb2 import Channel
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
+from notify_common.ids import PLATFORM_USER_ID, child_id
 from notify_common.rpc import enums
 from notify_common.rpc.paging import Pager
 
@@ -111,6 +112,30 @@ def redact_template(tx: Tx, ask: pb.RedactTemplateRequest) -> Template:
     templates.redact(tx, ask.template_id)
     changes.append(tx, "template", ask.service_id, [ask.template_id])
     return _current(tx, ask.service_id, ask.template_id)
+
+
+def ensure_precompiled_template(tx: Tx, ask: pb.EnsurePrecompiledTemplateRequest) -> Template:
+    """Make the hidden letter template of a service, or return it (internal-api.md §4.7).
+
+    Idempotency key: its id, which is made from the service's.
+    """
+    service = lock_service(tx, ask.service_id)
+    template_id = child_id(service.id, "precompiled template")
+    found = templates.get(tx, VersionKey(service.id, template_id, CURRENT))
+    if found is not None:
+        return found
+    made = Template(
+        service_id=service.id,
+        channel=Channel.CHANNEL_LETTER,
+        name=rules.PRECOMPILED,
+        subject=rules.PRECOMPILED,
+        postage=common_pb2.POSTAGE_SECOND,
+        created_by_id=USERS.one(tx, id=PLATFORM_USER_ID).id,
+    )
+    request = pb.CreateTemplateRequest(request_id=template_id, template=made)
+    templates.create(tx, request, made, hidden=True)
+    changes.append(tx, "template", service.id, [template_id])
+    return _current(tx, service.id, template_id)
 
 
 def checked(given: Template) -> Template:

@@ -2,18 +2,22 @@
 
 from collections.abc import Iterable
 from typing import Final
+from uuid import UUID
 
 from notify.admin.v1 import user_pb2
 from notify.admin.v1 import users_service_pb2 as pb
+from notify.admin.v1.service_pb2 import Service
 from notify.admin.v1.user_pb2 import Membership, User, UserAccess
+from notify_common import clock
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 from notify_common.ids import new_id
 from notify_common.rpc.paging import Pager
 from notify_content import email_address, phone
 
+from notify_admin.domain import services as rules
 from notify_admin.domain.mail import MailTemplate
-from notify_admin.store import changes, folders, members, users
+from notify_admin.store import changes, folders, members, organisations, users
 from notify_admin.store.resources import MEMBERS, SERVICES, USERS
 from notify_admin.usecases.mail import MailParts, write_mail
 from notify_admin.usecases.passwords import PasswordHasher
@@ -23,6 +27,8 @@ from notify_admin.usecases.violations import Violations
 MAX_NAME_LENGTH: Final = 255
 MAX_EMAIL_ADDRESS_LENGTH: Final = 255
 AUTH_TYPES: Final = frozenset({"sms_auth", "email_auth", "webauthn_auth"})
+_NO_SESSION: Final = str(UUID(int=0))
+"""Session of an archived user, which none can have."""
 STATES: Final = frozenset({"pending", "active", "inactive"})
 
 
@@ -95,11 +101,95 @@ def add_member(tx: Tx, ask: pb.AddMemberRequest) -> User:
 
 
 def remove_member(tx: Tx, ask: pb.RemoveMemberRequest) -> pb.RemoveMemberResponse:
-    """End a membership; ending none changes nothing."""
-    lock_service(tx, ask.service_id, archived_too=True)
-    if members.remove(tx, ask.service_id, ask.user_id):
-        changes.append(tx, "service", ask.service_id)
+    """End a membership, of an archived service too.
+
+    Raises:
+        NotifyError: SERVICE_NOT_FOUND; MEMBER_NOT_FOUND; MANAGERS_NEEDED.
+    """
+    service = lock_service(tx, ask.service_id, archived_too=True)
+    _require_managers_without(tx, service, ask.user_id, stays=False)
+    if not members.remove(tx, ask.service_id, ask.user_id):
+        raise NotifyError("MEMBER_NOT_FOUND")
+    changes.append(tx, "service", ask.service_id)
     return pb.RemoveMemberResponse()
+
+
+def set_member_permissions(tx: Tx, ask: pb.SetMemberPermissionsRequest) -> User:
+    """Set all that a member may do, and all folders it sees where that is asked for."""
+    service = lock_service(tx, ask.service_id)
+    violations = Violations("permissions")
+    known = rules.MEMBER_PERMISSIONS.issuperset(ask.permissions)
+    violations.require(known, "permissions", "holds a permission that there is not")
+    violations.end()
+    if ask.set_folders and not set(ask.folder_ids) <= folders.parents(tx, service.id).keys():
+        raise NotifyError("FOLDER_NOT_FOUND")
+    if rules.MANAGING not in ask.permissions:
+        _require_managers_without(tx, service, ask.user_id, stays=True)
+    seen = list(ask.folder_ids) if ask.set_folders else None
+    if not members.set_permissions(tx, service.id, ask.user_id, ask.permissions, seen):
+        raise NotifyError("MEMBER_NOT_FOUND")
+    changes.append(tx, "service", service.id)
+    return get_user(tx, pb.GetUserRequest(user_id=ask.user_id))
+
+
+def archive_user(archive_domain: str, tx: Tx, ask: pb.ArchiveUserRequest) -> User:
+    """Take a user out of everything; name and addresses are forgotten (internal-api.md §4.6).
+
+    Idempotency key: the user's state; archiving twice changes nothing. Services are locked before the user,
+    and in the order of their ids, so that none who does the same waits in a circle.
+    """
+    for service_id in members.services_of(tx, ask.user_id):
+        service = lock_service(tx, service_id, archived_too=True)
+        _require_managers_without(tx, service, ask.user_id, stays=False)
+        changes.append(tx, "service", service_id)
+    user = USERS.one(tx, locked=True, id=ask.user_id)
+    if user.state == "inactive":
+        return with_access(tx, [user])[0]
+    members.leave_all(tx, user.id)
+    values = {
+        "name": "Archived user",
+        "email_address": f"_archived_{clock.now():%Y-%m-%d-%H:%M:%S}_{user.id}@{archive_domain}",
+        "mobile_number": "",
+        "auth_type": "email_auth",
+        "state": "inactive",
+        "password_hash": None,
+        "platform_admin": False,
+        "current_session_id": _NO_SESSION,
+    }
+    return with_access(tx, USERS.change(tx, {"id": user.id}, **values))[0]
+
+
+def list_users(pager: Pager, tx: Tx, ask: pb.ListUsersRequest) -> pb.ListUsersResponse:
+    """Return users by name."""
+    return USERS.page(tx, pager, ask, pb.ListUsersResponse, users.has_email_part(ask.email_part))
+
+
+def _require_managers_without(tx: Tx, service: Service, user_id: str, *, stays: bool) -> None:
+    """Raise NotifyError MANAGERS_NEEDED where a service can't do without this member's managing it.
+
+    It is called under the lock of the service: of the last two who leave at once, one stays.
+    """
+    if not service.active:
+        return
+    found = members.active(tx, service.id)
+    leaver = next((member for member in found if member.user_id == user_id), None)
+    if leaver is None:
+        return
+    if not stays and len(found) == 1:
+        raise NotifyError("MANAGERS_NEEDED")
+    managers = [member for member in found if _is_official_manager(tx, member)]
+    needed = rules.managers_needed(
+        restricted=service.restricted, has_active_go_live_request=service.has_active_go_live_request
+    )
+    if leaver in managers and len(managers) - 1 < needed:
+        raise NotifyError("MANAGERS_NEEDED")
+
+
+def _is_official_manager(tx: Tx, member: members.Member) -> bool:
+    domains = rules.domains_above(member.email_address.rpartition("@")[2].lower())
+    if rules.MANAGING not in member.permissions:
+        return False
+    return not rules.GOVERNMENT_DOMAINS.isdisjoint(domains) or bool(organisations.of_domain(tx, domains))
 
 
 def list_members(pager: Pager, tx: Tx, ask: pb.ListMembersRequest) -> pb.ListMembersResponse:

@@ -4,6 +4,7 @@ from typing import Any
 
 from notify.admin.v1 import organisations_service_pb2 as pb
 from notify.admin.v1.organisation_pb2 import Organisation
+from notify.admin.v1.services_service_pb2 import GetServiceRequest
 
 from notify_gateway.admin import forms
 from notify_gateway.admin.forms import BOOLEAN, STRING, UUID, fields, nullable, schema, words
@@ -21,7 +22,7 @@ ORGANISATION = Shape(
     email_branding_id=or_null("email_branding_id"),
     letter_branding_id=or_null("letter_branding_id"),
     permissions=always(["can_ask_to_join_a_service"]),
-    count_of_live_services=always(0),
+    count_of_live_services="live_service_count",
     can_approve_own_go_live_requests=always(False),
     **{
         name: always(None)
@@ -37,7 +38,7 @@ LISTED = Shape(
     Organisation,
     "id name active domains",
     organisation_type=or_null("organisation_type"),
-    count_of_live_services=always(0),
+    count_of_live_services="live_service_count",
 )
 CREATE = schema("name crown organisation_type", name=STRING, crown=BOOLEAN, organisation_type=STRING)
 UPDATE = fields(
@@ -84,6 +85,14 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
             ask = pb.SetOrganisationRequest(organisation=organisation, update_mask=mask)
             clients.organisations.SetOrganisation(ask)
         return nothing()
+
+    @made.get("/service/<uuid:service_id>/organisation")
+    def get_of_service(call: Call) -> Answer:
+        service = clients.services.GetService(GetServiceRequest(service_id=call.id("service_id"))).service
+        if not service.organisation_id:
+            return bare({})
+        ask = pb.GetOrganisationRequest(organisation_id=service.organisation_id)
+        return bare(ORGANISATION.json(clients.organisations.GetOrganisation(ask).organisation))
 
     @made.post(f"{one}/service", SERVICE)
     def add_service(call: Call) -> Answer:

@@ -1,4 +1,4 @@
-"""Templates and their versions (internal-api.md A113 to A118)."""
+"""Templates and their versions (internal-api.md A113 to A118, A120)."""
 
 from typing import Any, Final
 
@@ -198,6 +198,11 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     @made.get(one)
     def get_template(call: Call) -> Answer:
         return data(shown(read(call)))
+
+    @made.get(f"{all_}/precompiled")
+    def get_precompiled(call: Call) -> Answer:
+        ask = pb.EnsurePrecompiledTemplateRequest(service_id=call.id("service_id"))
+        return bare(shown(clients.templates.EnsurePrecompiledTemplate(ask).template))
 
     @made.get(f"{one}/version/<int:version>")
     def get_version(call: Call) -> Answer:

@@ -1,21 +1,25 @@
-"""Users and the teams that they are in (internal-api.md A9 to A11, A51 to A56, A66)."""
+"""Users and the teams that they are in (internal-api.md A9 to A11, A51 to A56, A64 to A67, A70)."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
+from notify.admin.v1 import organisations_service_pb2 as organisations_pb
 from notify.admin.v1 import users_service_pb2 as pb
-from notify.admin.v1.services_service_pb2 import GetServiceRequest
+from notify.admin.v1.organisation_pb2 import Organisation
+from notify.admin.v1.service_pb2 import Service
+from notify.admin.v1.services_service_pb2 import GetServiceRequest, ListServicesRequest
 from notify.admin.v1.user_pb2 import Membership, User
 from notify_content import phone
 
 from notify_gateway.admin import forms
 from notify_gateway.admin.forms import InvalidForm, fields, schema
-from notify_gateway.admin.routes import Answer, Call, Routes, data, every, new_id, plain
+from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every, new_id, nothing, plain
 from notify_gateway.admin.services import SERVICE
 from notify_gateway.admin.shapes import Shape, as_, db_time, nullable, whole
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import Clients
+from notify_gateway.errors import NO_RESULT, Rows
 
 NOTIFY_SERVICE_ID: Final = "d6aa2c68-a2d9-4437-ab19-3ae8eb202553"
 
@@ -99,6 +103,17 @@ MEMBER = schema(
 )
 
 
+FOUND = Shape(User, "id name email_address", mobile_number=nullable("mobile_number"))
+FIND = fields("email", email=forms.string)
+ORGANISATION = Shape(Organisation, "id name", count_of_live_services="live_service_count")
+SERVICE_OF_USER = Shape(Service, "id name restricted", organisation=nullable("organisation_id"))
+ORGANISATION_MEMBER = schema("permissions", closed=True, permissions=_PERMISSION)
+_MOST_FOUND: Final = 250
+_TOO_FEW = "Cannot change user permissions - service would have too few users with manage_settings"
+PERMISSION_ERRORS: Rows = {"MANAGERS_NEEDED": plain(_TOO_FEW), "MEMBER_NOT_FOUND": NO_RESULT}
+ARCHIVE_ERRORS: Rows = {"MANAGERS_NEEDED": plain("User cannot be removed from a service")}
+
+
 def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("users", client)
@@ -164,6 +179,60 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
         )
         clients.users.AddMember(ask)
         return data(SERVICE.json(_service(clients, call.id("service_id"))), 201)
+
+    @made.delete("/service/<uuid:service_id>/users/<uuid:user_id>")
+    def remove_member(call: Call) -> Answer:
+        ids = {"service_id": call.id("service_id"), "user_id": call.id("user_id")}
+        clients.users.RemoveMember(pb.RemoveMemberRequest(**ids))
+        return nothing()
+
+    @made.post(f"{users}/service/<uuid:service_id>/permission", MEMBER, PERMISSION_ERRORS)
+    def set_permissions(call: Call) -> Answer:
+        ask = pb.SetMemberPermissionsRequest(
+            service_id=call.id("service_id"),
+            user_id=call.id("user_id"),
+            permissions=[item["permission"] for item in call.form["permissions"]],
+            folder_ids=call.form.get("folder_permissions", []),
+            set_folders="folder_permissions" in call.form,
+        )
+        clients.users.SetMemberPermissions(ask)
+        return nothing()
+
+    @made.post(
+        f"{users}/organisation/<uuid:organisation_id>/permissions", ORGANISATION_MEMBER, PERMISSION_ERRORS
+    )
+    def set_organisation_permissions(call: Call) -> Answer:
+        ask = organisations_pb.SetOrganisationPermissionsRequest(
+            organisation_id=call.id("organisation_id"),
+            user_id=call.id("user_id"),
+            permissions=[item["permission"] for item in call.form["permissions"]],
+        )
+        clients.organisations.SetOrganisationPermissions(ask)
+        return nothing()
+
+    @made.post(f"{users}/archive", errors=ARCHIVE_ERRORS)
+    def archive_user(call: Call) -> Answer:
+        clients.users.ArchiveUser(pb.ArchiveUserRequest(user_id=call.id("user_id")))
+        return nothing()
+
+    @made.post("/user/find-users-by-email", FIND)
+    def find_users(call: Call) -> Answer:
+        ask = pb.ListUsersRequest(email_part=call.form["email"], page_size=_MOST_FOUND)
+        return data(FOUND.list(clients.users.ListUsers(ask).users))
+
+    @made.get(f"{users}/organisations-and-services")
+    def list_organisations_and_services(call: Call) -> Answer:
+        user_id = call.id("user_id")
+        user = clients.users.GetUser(pb.GetUserRequest(user_id=user_id)).user
+        mine = ListServicesRequest(user_id=user_id, only_active=True)
+        organisations = [
+            clients.organisations.GetOrganisation(
+                organisations_pb.GetOrganisationRequest(organisation_id=one.id)
+            ).organisation
+            for one in user.access.organisations
+        ]
+        services = SERVICE_OF_USER.list(every(clients.services.ListServices, mine))
+        return bare({"organisations": ORGANISATION.list(organisations), "services": services})
 
     return made
 
