@@ -21,6 +21,8 @@ def configuration() -> dict[str, Any]:
     return {
         "broker_url": broker_url,
         "broker_connection_retry_on_startup": True,
+        # What a broker refuses, such as a Redis that is full, is no reason to end: the worker connects anew.
+        "broker_channel_error_retry": True,
         # Redis and SQS deliver a message that was taken and not acknowledged again after this long, which is
         # above the longest task; RabbitMQ does so when its taker's connection ends.
         "broker_transport_options": {"visibility_timeout": 3600, **settings.broker_options},

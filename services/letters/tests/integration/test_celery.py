@@ -72,6 +72,20 @@ def test_tasks_lost_by_the_broker_are_sent_again(house: House) -> None:
             until(lambda: all_told_once(house, 10), [relay, celery])
 
 
+def test_a_broker_that_is_full_ends_no_worker(house: House) -> None:
+    house.template("\n\n".join(["Dear ((name)), a long letter. " * 40] * 20))
+    with house.relay(resend_seconds=1) as relay, house.celery() as celery:
+        create(house, 80)
+        until(lambda: house.value("SELECT count(*) FROM render_batches WHERE leased_until > now()") > 0)
+        with redis.Redis.from_url(house.settings.broker_url.get_secret_value()) as client:
+            client.config_set("maxmemory", 1)
+            before = house.value("SELECT count(*) FROM letter_events")
+            until(lambda: house.value("SELECT count(*) FROM letter_events") > before, [relay, celery])
+            client.config_set("maxmemory", 0)
+        create(house, 10)
+        until(lambda: all_told_once(house, 90), [relay, celery])
+
+
 def test_doubled_tasks_are_harmless(house: House) -> None:
     create(house, 45)
     broker = Broker(Celery(broker=house.settings.broker_url.get_secret_value()))
