@@ -18,6 +18,7 @@ from notify_letters.settings import Settings as LettersSettings
 from notify_notifications.settings import Settings as NotificationsSettings
 from notify_providers.settings import Settings as ProvidersSettings
 from notify_testing.rpc import NAMES, InProcessServer, tls_settings
+from notify_testing.waiting import WAIT_SECONDS
 
 SERVICES: dict[str, type[DatabaseSettings]] = {
     "admin": AdminSettings,
@@ -78,7 +79,7 @@ def code(channel: grpc.Channel, method: MethodDescriptor) -> grpc.StatusCode:
     )
     call = getattr(channel, kind)(f"/{path(method)}", request_serializer=bytes, response_deserializer=bytes)
     try:
-        answer = call(iter([b""]) if method.client_streaming else b"", timeout=30)
+        answer = call(iter([b""]) if method.client_streaming else b"", timeout=WAIT_SECONDS)
         if method.server_streaming:
             list(answer)
     except grpc.RpcError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 from notify_local import edge
+from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import House
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("house")
 def test_the_configuration_is_valid(tmp_path: Path) -> None:
     config = edge.write_config(tmp_path / "edge.yaml", 18080, 18081)
     done = subprocess.run(
-        [*edge.command(config), "--mode", "validate"], capture_output=True, text=True, timeout=60
+        [*edge.command(config), "--mode", "validate"], capture_output=True, text=True, timeout=WAIT_SECONDS
     )
     assert done.returncode == 0, done.stderr
 
@@ -30,18 +31,21 @@ def test_a_request_passes(house: House) -> None:
             "personalisation": {"name": "Amala", "date": "today"},
         },
         headers=house.headers(),
-        timeout=10,
+        timeout=WAIT_SECONDS,
     )
     assert sent.status_code == 201
     uri = sent.json()["uri"]
     assert uri.startswith(f"{house.stack.base_url}/v2/notifications/")
-    assert requests.get(uri, headers=house.headers(), timeout=10).status_code == 200
+    assert requests.get(uri, headers=house.headers(), timeout=WAIT_SECONDS).status_code == 200
 
 
 def test_metrics_stay_inside(house: House) -> None:
-    assert requests.get(f"http://127.0.0.1:{house.stack.gateway_port}/metrics", timeout=10).status_code == 200
+    assert (
+        requests.get(f"http://127.0.0.1:{house.stack.gateway_port}/metrics", timeout=WAIT_SECONDS).status_code
+        == 200
+    )
     hidden, absent = (
-        requests.get(f"{house.stack.base_url}{path}", timeout=10) for path in ("/metrics", "/none")
+        requests.get(f"{house.stack.base_url}{path}", timeout=WAIT_SECONDS) for path in ("/metrics", "/none")
     )
     assert (hidden.status_code, hidden.json()) == (absent.status_code, absent.json())
     assert hidden.status_code == 404
@@ -49,9 +53,9 @@ def test_metrics_stay_inside(house: House) -> None:
 
 @pytest.mark.parametrize("path", ["/metrics", "/v2/notifications"])
 def test_what_the_edge_answers_itself_has_the_headers_of_every_answer(house: House, path: str) -> None:
-    of_the_gateway = set(requests.get(f"{house.stack.base_url}/none", timeout=10).headers)
+    of_the_gateway = set(requests.get(f"{house.stack.base_url}/none", timeout=WAIT_SECONDS).headers)
     too_long = {"X-Long": "x" * 40_000} if path != "/metrics" else {}
-    answer = requests.get(f"{house.stack.base_url}{path}", headers=too_long, timeout=10)
+    answer = requests.get(f"{house.stack.base_url}{path}", headers=too_long, timeout=WAIT_SECONDS)
     assert answer.status_code == (431 if too_long else 404)
     assert answer.json()["result"] == "error"
     assert answer.json()["message"]
@@ -66,7 +70,7 @@ def test_a_body_over_the_limit_is_refused_in_the_words_of_the_api(house: House) 
             f"http://127.0.0.1:{port}/v2/notifications/sms",
             data=b"x" * 11_000_000,
             headers=house.headers(),
-            timeout=30,
+            timeout=WAIT_SECONDS,
         )
         assert (answer.status_code, answer.json()) == (
             413,
@@ -78,8 +82,10 @@ def test_without_the_gateway_the_answer_is_503_in_the_words_of_the_api(house: Ho
     sentence = "The service is busy, try again later"
     house.stack.kill("api-gateway")
     try:
-        answer = requests.get(f"{house.stack.base_url}/v2/notifications", headers=house.headers(), timeout=10)
-        page = requests.get(f"{house.stack.base_url}/console/", timeout=10)
+        answer = requests.get(
+            f"{house.stack.base_url}/v2/notifications", headers=house.headers(), timeout=WAIT_SECONDS
+        )
+        page = requests.get(f"{house.stack.base_url}/console/", timeout=WAIT_SECONDS)
     finally:
         house.stack.restart("api-gateway")
     assert (answer.status_code, answer.json()) == (
@@ -99,5 +105,7 @@ def test_without_the_gateway_the_answer_is_503_in_the_words_of_the_api(house: Ho
 )
 def test_a_refusal_that_needs_no_body_passes(house: House, method: str, path: str, status: int) -> None:
     for _ in range(3):
-        answer = requests.request(method, f"{house.stack.base_url}{path}", data=b" " * 9_000_000, timeout=30)
+        answer = requests.request(
+            method, f"{house.stack.base_url}{path}", data=b" " * 9_000_000, timeout=WAIT_SECONDS
+        )
         assert answer.status_code == status

@@ -18,6 +18,7 @@ import pytest
 import requests
 from notify_local import edge
 from notify_local.backing import ChildProcess, free_ports, wait_until
+from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.owed_bodies import OwedBodies, allow_many_connections, answer_seconds
 
@@ -102,7 +103,7 @@ def running_edge(folder: Path, **limits: int) -> Iterator[LoneEdge]:
         process = ChildProcess("edge", edge.command(config), folder / "edge.log", {})
         process.start()
         stack.callback(process.stop)
-        assert wait_until(lambda: answer_seconds(port, 1) != [NEVER], 60)
+        assert wait_until(lambda: answer_seconds(port, 1) != [NEVER], WAIT_SECONDS)
         inside.requests.clear()
         yield LoneEdge(port, inside, process)
 
@@ -121,7 +122,7 @@ def lone_edge(shared_edge: LoneEdge) -> LoneEdge:
 
 def ask(port: int, path: str) -> int:
     """Ask for a path exactly as it is spelled, and return the status."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT_SECONDS) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n".encode())
         return int(connection.recv(64).split()[1])
 
@@ -162,7 +163,7 @@ def test_all_ways_that_a_path_may_climb_are_read_before_it_is_judged(lone_edge: 
 def test_bodies_of_all_sizes_arrive_whole(lone_edge: LoneEdge, size: int, chunked: bool) -> None:
     body = b"x" * size
     parts = (body[start : start + 50_000] for start in range(0, size, 50_000))
-    answer = requests.post(f"{lone_edge.url}/v2/x", data=parts if chunked else body, timeout=30)
+    answer = requests.post(f"{lone_edge.url}/v2/x", data=parts if chunked else body, timeout=WAIT_SECONDS)
     assert answer.status_code == 200
     assert "X-Spelled-Like-This" in answer.headers
     assert lone_edge.inside.requests == [("POST", "/v2/x", size)]
@@ -177,7 +178,7 @@ def test_bodies_of_all_sizes_arrive_whole(lone_edge: LoneEdge, size: int, chunke
 def test_a_body_over_the_limit(lone_edge: LoneEdge, path: str, chunked: bool) -> None:
     body = b"x" * 10_485_761
     parts = (body[start : start + 50_000] for start in range(0, len(body), 50_000))
-    answer = requests.post(f"{lone_edge.url}{path}", data=parts if chunked else body, timeout=30)
+    answer = requests.post(f"{lone_edge.url}{path}", data=parts if chunked else body, timeout=WAIT_SECONDS)
     said = shape(answer, path, "BadRequestError", 413)
     assert said == "Request body is too large. It cannot be larger than 10485760 bytes."
     assert lone_edge.inside.requests == []
@@ -199,7 +200,7 @@ def shape(answer: requests.Response, path: str, error: str, status: int) -> str:
 
 def test_what_can_not_be_read_is_answered_in_the_legacy_shape(lone_edge: LoneEdge) -> None:
     # Its path is among what was not read.
-    answer = requests.get(f"{lone_edge.url}/v2/x", headers={"With_underscore": "1"}, timeout=10)
+    answer = requests.get(f"{lone_edge.url}/v2/x", headers={"With_underscore": "1"}, timeout=WAIT_SECONDS)
     assert "not valid HTTP" in shape(answer, "", "", 400)
 
 
@@ -235,14 +236,18 @@ def test_thousands_who_owe_a_byte_keep_nobody_else_out(lone_edge: LoneEdge) -> N
 def test_large_bodies_that_are_owed_a_byte_fill_their_own_lane_alone(lone_edge: LoneEdge) -> None:
     with OwedBodies(lone_edge.port, 100, 10_000_000):
         assert NEVER not in answer_seconds(lone_edge.port, 20)
-        small = requests.post(f"{lone_edge.url}/v2/x", data=b"x" * 60_000, timeout=10)
+        small = requests.post(f"{lone_edge.url}/v2/x", data=b"x" * 60_000, timeout=WAIT_SECONDS)
         assert small.status_code == 200
-        large = requests.post(f"{lone_edge.url}/v2/x", data=b"x" * 70_000, timeout=10)
+        large = requests.post(f"{lone_edge.url}/v2/x", data=b"x" * 70_000, timeout=WAIT_SECONDS)
         assert shape(large, "/v2/x", "ServiceUnavailableError", 503) == "The service is busy, try again later"
         assert large.headers["Retry-After"] == "1"
         assert psutil.Process(lone_edge.process.pid).memory_info().rss < edge.HEAP_BYTES
     assert wait_until(
-        lambda: requests.post(f"{lone_edge.url}/v2/x", data=b"x" * 70_000, timeout=10).status_code == 200, 30
+        lambda: (
+            requests.post(f"{lone_edge.url}/v2/x", data=b"x" * 70_000, timeout=WAIT_SECONDS).status_code
+            == 200
+        ),
+        WAIT_SECONDS,
     )
 
 
@@ -251,7 +256,7 @@ def test_large_bodies_that_are_owed_a_byte_fill_their_own_lane_alone(lone_edge: 
 def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, path: str, size: int) -> None:
     with (
         running_edge(tmp_path, request_seconds=1) as impatient,
-        socket.create_connection(("127.0.0.1", impatient.port), timeout=20) as connection,
+        socket.create_connection(("127.0.0.1", impatient.port), timeout=WAIT_SECONDS) as connection,
     ):
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\nabc".encode())
         answer = b""
@@ -272,7 +277,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, path: str, 
 @pytest.mark.parametrize("path", ["/v2/x", "/service/x"])
 def test_one_address_does_not_take_what_all_need(tmp_path: Path, path: str) -> None:
     with running_edge(tmp_path, requests_per_second=1, burst=5) as strict:
-        answers = [requests.get(f"{strict.url}{path}", timeout=10) for _ in range(10)]
+        answers = [requests.get(f"{strict.url}{path}", timeout=WAIT_SECONDS) for _ in range(10)]
     refused = [answer for answer in answers if answer.status_code != 200]
     assert 4 <= len(refused) <= 9
     assert shape(refused[0], path, "RateLimitError", 429).startswith("Too many requests from this address")

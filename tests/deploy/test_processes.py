@@ -9,6 +9,7 @@ import pytest
 import requests
 from notify_local.backing import wait_until
 from notify_local.stack import GATEWAY_WORKERS
+from notify_testing.waiting import WAIT_SECONDS
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.harness.house import House
@@ -44,7 +45,7 @@ def test_any_worker_of_the_gateway_tells_the_metrics_of_all(house: House) -> Non
     gateway = f"http://127.0.0.1:{house.stack.gateway_port}"
 
     def answered() -> float:
-        scraped = requests.get(f"{gateway}/metrics", timeout=10).text
+        scraped = requests.get(f"{gateway}/metrics", timeout=WAIT_SECONDS).text
         return sum(
             sample.value
             for family in text_string_to_metric_families(scraped)
@@ -54,7 +55,7 @@ def test_any_worker_of_the_gateway_tells_the_metrics_of_all(house: House) -> Non
 
     before = answered()
     for _ in range(40):  # each on a connection of its own, which any worker may take
-        assert requests.get(f"{gateway}/_status?simple=1", timeout=10).status_code == 200
+        assert requests.get(f"{gateway}/_status?simple=1", timeout=WAIT_SECONDS).status_code == 200
     assert {answered() for _ in range(10)} == {before + 40}
 
 
@@ -75,12 +76,12 @@ def test_a_worker_of_the_gateway_that_dies_is_replaced(house: House) -> None:
 
     def answers() -> bool:
         try:
-            return requests.get(status, timeout=10).status_code == 200
+            return requests.get(status, timeout=WAIT_SECONDS).status_code == 200
         except requests.ConnectionError:  # the dead worker's own socket had taken it
             return False
 
-    assert wait_until(answers, 60)
-    assert wait_until(lambda: len(workers() - before) >= 1, 60)
+    assert wait_until(answers, WAIT_SECONDS)
+    assert wait_until(lambda: len(workers() - before) >= 1, WAIT_SECONDS)
     assert gateway.is_running()
     for _ in range(20):
         assert answers()

@@ -11,6 +11,7 @@ import pytest
 import trustme
 from notify.admin.v1 import services_service_pb2, services_service_pb2_grpc
 from notify_testing.certs import CertificateFiles, ensure_certificates
+from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import House
 
@@ -44,7 +45,7 @@ def grpcurl(
         [GRPCURL, "-max-time", "5", *how, "-d", data, house.stack.grpc_targets[context], *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=WAIT_SECONDS,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -79,7 +80,7 @@ def status_with(house: House, files: CertificateFiles) -> grpc.StatusCode:
     with grpc.secure_channel(house.stack.grpc_targets["admin"], credentials) as channel:
         stub = services_service_pb2_grpc.ServicesServiceStub(channel)
         with pytest.raises(grpc.RpcError) as raised:
-            stub.ListServices(services_service_pb2.ListServicesRequest(), timeout=10)
+            stub.ListServices(services_service_pb2.ListServicesRequest(), timeout=WAIT_SECONDS)
     code: grpc.StatusCode = raised.value.code()
     return code
 
@@ -106,7 +107,7 @@ def test_a_certificate_of_another_authority_is_refused(house: House) -> None:
     with grpc.secure_channel(house.stack.grpc_targets["admin"], credentials) as channel:
         stub = services_service_pb2_grpc.ServicesServiceStub(channel)
         with pytest.raises(grpc.RpcError) as raised:
-            stub.ListServices(services_service_pb2.ListServicesRequest(), timeout=10)
+            stub.ListServices(services_service_pb2.ListServicesRequest(), timeout=WAIT_SECONDS)
     assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
 
 

@@ -25,12 +25,12 @@ from notify_common.rpc.options import channel_options
 from notify_letters.settings import Settings as LettersSettings
 from notify_notifications.settings import Settings as NotificationsSettings
 from notify_providers.settings import Settings as ProvidersSettings
+from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import House
 
 pytestmark = pytest.mark.xdist_group("house")
 
-PATIENCE = 30.0
 WORD = "zanzibarina"
 CALLERS: dict[str, list[str]] = {
     service: callers
@@ -145,7 +145,7 @@ def ask(house: House, method: MethodDescriptor, request: Message) -> NotifyError
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )
         try:
-            answer = call(iter([request]) if method.client_streaming else request, timeout=PATIENCE)
+            answer = call(iter([request]) if method.client_streaming else request, timeout=WAIT_SECONDS)
             if method.server_streaming:
                 list(answer)
         except grpc.RpcError as error:

@@ -16,12 +16,11 @@ from notify.admin.v1 import api_key_pb2, api_keys_service_pb2, api_keys_service_
 from notify.common.v1 import common_pb2
 from notify_local.demo import DemoFile, send_demo_messages
 from notify_local.seed import fixed_id, seed
+from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import House, eventually, log_lines
 
 pytestmark = pytest.mark.xdist_group("house")
-
-SECONDS = 30.0
 
 
 def text(house: House) -> dict[str, Any]:
@@ -58,11 +57,13 @@ def test_the_demo_delivers_one_message_of_each_channel(house: House) -> None:
     ids = send_demo_messages(demo, told.append)
     assert len(told) == 3
     for channel, notification_id in ids.items():
-        page = requests.get(f"{house.stack.base_url}/console/messages/{notification_id}", timeout=10)
+        page = requests.get(
+            f"{house.stack.base_url}/console/messages/{notification_id}", timeout=WAIT_SECONDS
+        )
         assert page.status_code == 200
         for step in ("Accepted", "Handed over", "Attempt 1", "Receipt"):
             assert step in page.text, (channel, step)
-    inbox = requests.get(f"{house.stack.base_url}/console/", timeout=10).text
+    inbox = requests.get(f"{house.stack.base_url}/console/", timeout=WAIT_SECONDS).text
     assert all(notification_id in inbox for notification_id in ids.values())
 
 
@@ -84,7 +85,7 @@ def test_a_letter_s_pdf_comes_back(house: House, client: NotificationsAPIClient)
             return False
         return True
 
-    assert eventually(ready, SECONDS)
+    assert eventually(ready, WAIT_SECONDS)
     assert found[0].startswith(b"%PDF")
     assert all("PDFNotReadyError" in reason for reason in reasons)
 
@@ -104,7 +105,7 @@ def test_a_test_key_s_recipients_script_the_outcome(house: House, number: str, s
     sent = client.send_sms_notification(
         phone_number=number, template_id=house.seeded.templates["sms"], personalisation=VALUES
     )
-    assert eventually(lambda: client.get_notification_by_id(sent["id"])["status"] == status, SECONDS)
+    assert eventually(lambda: client.get_notification_by_id(sent["id"])["status"] == status, WAIT_SECONDS)
 
 
 def test_a_revoked_key_stops_working_everywhere(house: House) -> None:
@@ -121,17 +122,17 @@ def test_a_revoked_key_stops_working_everywhere(house: House) -> None:
                     created_by_id=fixed_id("user"),
                 ),
             ),
-            timeout=10,
+            timeout=WAIT_SECONDS,
         )
         client = NotificationsAPIClient(
             f"short-{house.seeded.service_id}-{made.secret}", base_url=house.stack.base_url
         )
-        assert eventually(lambda: status_of(client) == 200, SECONDS)
+        assert eventually(lambda: status_of(client) == 200, WAIT_SECONDS)
         stub.RevokeApiKey(
             api_keys_service_pb2.RevokeApiKeyRequest(service_id=house.seeded.service_id, api_key_id=key_id),
-            timeout=10,
+            timeout=WAIT_SECONDS,
         )
-    assert eventually(lambda: status_of(client) == 403, SECONDS)
+    assert eventually(lambda: status_of(client) == 403, WAIT_SECONDS)
 
 
 def status_of(client: NotificationsAPIClient) -> int:
@@ -192,7 +193,7 @@ def test_bad_input_writes_nothing(house: House, channel: str, body: Any, status:
     answer = requests.post(
         f"{house.stack.base_url}/v2/notifications/{channel}",
         headers=house.headers(**{"Idempotency-Key": str(uuid.uuid4())}),
-        timeout=30,
+        timeout=WAIT_SECONDS,
         **({"data": body} if isinstance(body, bytes) else {"json": body}),
     )
     assert answer.status_code == status, answer.text
@@ -220,7 +221,7 @@ def test_a_token_that_is_wrong_or_old_is_refused(house: House) -> None:
             f"{house.stack.base_url}/v2/notifications/sms",
             json=text(house),
             headers={"Authorization": f"Bearer {token}"},
-            timeout=10,
+            timeout=WAIT_SECONDS,
         )
         assert (answer.status_code, answer.json()["errors"][0]["error"]) == (403, "AuthError")
     assert row_counts(house) == before
@@ -250,11 +251,14 @@ def test_no_log_holds_a_person(house: House, client: NotificationsAPIClient) -> 
             f"{house.stack.base_url}/v2/notifications/{channel}",
             json=body,
             headers=house.headers(**{"Idempotency-Key": "zanzibarina"}),
-            timeout=10,
+            timeout=WAIT_SECONDS,
         )
         assert 400 <= answer.status_code < 500, answer.text
     search = {"q": "zanzibarina"}
-    assert requests.get(f"{house.stack.base_url}/console/", params=search, timeout=10).status_code == 200
+    assert (
+        requests.get(f"{house.stack.base_url}/console/", params=search, timeout=WAIT_SECONDS).status_code
+        == 200
+    )
     client.get_all_notifications(reference="zanzibarina")
     house.wait_for_states([sent], "delivered")
     house.wait_for_states([refused], "technical-failure")
@@ -292,7 +296,7 @@ def test_one_trace_follows_a_message_from_the_request_to_the_provider_call(house
         f"{house.stack.base_url}/v2/notifications/sms",
         json=text(house),
         headers=house.headers(traceparent=f"00-{trace_id}-00f067aa0ba902b7-01"),
-        timeout=10,
+        timeout=WAIT_SECONDS,
     )
     assert answer.status_code == 201
     wanted = {
@@ -300,7 +304,7 @@ def test_one_trace_follows_a_message_from_the_request_to_the_provider_call(house
         ("notifications", "notify.notifications.v1.NotificationsService/BatchSend"),
         ("providers", "provider call"),
     }
-    assert eventually(lambda: wanted <= house.collector.spans(trace_id), SECONDS)
+    assert eventually(lambda: wanted <= house.collector.spans(trace_id), WAIT_SECONDS)
 
 
 def test_one_request_id_follows_a_message_through_the_house(house: House) -> None:
@@ -310,7 +314,7 @@ def test_one_request_id_follows_a_message_through_the_house(house: House) -> Non
         f"{house.stack.base_url}/v2/notifications/sms",
         json=text(house),
         headers=house.headers(**{"X-Request-Id": theirs}),
-        timeout=10,
+        timeout=WAIT_SECONDS,
     ).json()["id"]
     house.wait_for_states([notification_id], "delivered")
     kept = house.query("providers", "SELECT request_id FROM sandbox_messages WHERE id = %s", notification_id)
@@ -334,7 +338,7 @@ def test_the_same_idempotency_key_at_once_makes_one_message(house: House) -> Non
             f"{house.stack.base_url}/v2/notifications/sms",
             json=body,
             headers=house.headers(**{"Idempotency-Key": key}),
-            timeout=30,
+            timeout=WAIT_SECONDS,
         )
         answers.append((answer.status_code, answer.json()["id"]))
 
@@ -352,6 +356,6 @@ def test_the_same_idempotency_key_at_once_makes_one_message(house: House) -> Non
         f"{house.stack.base_url}/v2/notifications/sms",
         json={**body, "phone_number": "07400123457"},
         headers=house.headers(**{"Idempotency-Key": key}),
-        timeout=30,
+        timeout=WAIT_SECONDS,
     )
     assert (other.status_code, other.json()["errors"][0]["error"]) == (409, "ConflictError")

@@ -70,7 +70,7 @@ class OwedBodies:
             selector.unregister(connection)
 
 
-def answer_seconds(port: int, asked: int, limit: float = 10.0) -> list[float]:
+def answer_seconds(port: int, asked: int, limit: float = 30.0) -> list[float]:
     """Ask for the status `asked` times, each on a connection of its own; return what each answer took.
 
     Infinity stands for no answer within `limit` seconds, or another than 200.

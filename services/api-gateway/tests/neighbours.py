@@ -49,6 +49,7 @@ from notify_common.rpc import status
 from notify_common.rpc.server import Registration
 from notify_testing.admin import AdminService
 from notify_testing.rpc import InProcessServer
+from notify_testing.waiting import WAIT_SECONDS
 
 
 def timestamp(moment: datetime) -> Timestamp:
@@ -80,7 +81,7 @@ class Recorder:
         self.calls.append((method, request))
         self.request_ids.append(current.request_id.get())
         if gate := self.gates.get(method):
-            gate.wait(timeout=20)
+            gate.wait(timeout=WAIT_SECONDS)
         if failure := self.failures.get(method):
             raise failure
 

@@ -15,13 +15,13 @@ from notify_gateway.batching import SEND_SECONDS, SendBatcher
 from notify_gateway.middleware import SEND_BUDGET_SECONDS
 from notify_gateway.public.notifications import LISTS_AT_ONCE, LISTS_AT_ONCE_OF_A_SERVICE, LISTS_WAITING
 from notify_local.backing import wait_until
+from notify_testing.waiting import WAIT_SECONDS
 from werkzeug.test import TestResponse
 
 from .conftest import Tenant, new_tenant
 from .neighbours import Neighbours
 
 TEMPLATE_ID = "f33517ff-2a88-4f6e-b855-c550268ce08a"
-SECONDS = 20.0
 
 
 class Sender(threading.Thread):
@@ -41,7 +41,7 @@ class Sender(threading.Thread):
         self.answer = self._send()
 
     def end(self) -> TestResponse:
-        self.join(SECONDS)
+        self.join(WAIT_SECONDS)
         assert self.answer is not None
         return self.answer
 
@@ -55,13 +55,13 @@ def gate(neighbours: Neighbours) -> Iterator[threading.Event]:
 
 
 def arrived(neighbours: Neighbours, method: str, count: int) -> None:
-    assert wait_until(lambda: len(neighbours.recorder.requests(method)) >= count, SECONDS)
+    assert wait_until(lambda: len(neighbours.recorder.requests(method)) >= count, WAIT_SECONDS)
 
 
 def gathered(app: Flask, count: int) -> None:
     """Return once so many wait for the next call."""
     batcher: SendBatcher = app.extensions["batcher"]
-    assert wait_until(lambda: len(batcher._gatherer._waiting) == count, SECONDS)
+    assert wait_until(lambda: len(batcher._gatherer._waiting) == count, WAIT_SECONDS)
 
 
 def test_who_comes_during_a_call_shares_the_next(
@@ -134,7 +134,7 @@ def test_nobody_queues_for_a_service_that_does_not_answer(
 ) -> None:
     first = Sender(app, tenant)
     # its call ran out of time, and it asks again
-    assert wait_until(lambda: True in neighbours.recorder.repeats, SECONDS)
+    assert wait_until(lambda: True in neighbours.recorder.repeats, WAIT_SECONDS)
     tries = Sender(app, tenant)
     gathered(app, 1)
     assert Sender(app, tenant).end().status_code == 503
@@ -161,7 +161,7 @@ def test_slow_keys_leave_a_send_less_time(app: Flask, tenant: Tenant, neighbours
     started = clock.monotonic()
     sender = Sender(app, tenant)
     spent = SEND_BUDGET_SECONDS - SEND_SECONDS + 0.1
-    assert wait_until(lambda: clock.monotonic() > started + spent, SECONDS)
+    assert wait_until(lambda: clock.monotonic() > started + spent, WAIT_SECONDS)
     opened.set()
     assert sender.end().status_code == 201
     assert neighbours.recorder.seconds_left[0] < SEND_SECONDS - 0.1
@@ -191,7 +191,7 @@ class Reader(threading.Thread):
         )
 
     def end(self) -> int:
-        self.join(SECONDS)
+        self.join(WAIT_SECONDS)
         return self._status
 
 

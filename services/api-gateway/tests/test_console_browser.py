@@ -7,6 +7,7 @@ from flask import Flask
 from notify.notifications.v1.notification_pb2 import Notification
 from notify_content.email_page import EmailBranding, render_page
 from notify_content.emails import EmailTemplate
+from notify_testing.waiting import WAIT_SECONDS
 from playwright.sync_api import Browser, Page, expect
 
 from .browser import chromium
@@ -100,7 +101,7 @@ def test_new_messages_appear_by_themselves(page: Page, neighbours: Neighbours) -
     page.goto("/console/")
     expect(page.get_by_text("Nothing has been sent yet.")).to_be_visible()
     add_text(neighbours, body="Just sent")
-    expect(page.get_by_role("link", name="Just sent")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("link", name="Just sent")).to_be_visible(timeout=WAIT_SECONDS * 1000)
     expect(page.get_by_role("status")).to_have_text("New messages have arrived")
 
 
@@ -109,7 +110,7 @@ def test_the_focus_stays_while_messages_arrive(page: Page, neighbours: Neighbour
     page.goto("/console/")
     page.get_by_role("link", name="First").focus()
     add_text(neighbours, body="Second")
-    expect(page.get_by_role("link", name="Second")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("link", name="Second")).to_be_visible(timeout=WAIT_SECONDS * 1000)
     expect(page.get_by_role("link", name="First")).to_be_focused()
 
 
@@ -121,7 +122,7 @@ def test_the_timeline_follows_the_message(page: Page, neighbours: Neighbours) ->
     expect(timeline.get_by_text("waiting")).to_be_visible()
     neighbours.notifications.stored.clear()
     add_way(neighbours, text)
-    expect(timeline.get_by_text("delivered", exact=True)).to_be_visible(timeout=15_000)
+    expect(timeline.get_by_text("delivered", exact=True)).to_be_visible(timeout=WAIT_SECONDS * 1000)
     expect(timeline.get_by_role("listitem")).to_have_count(5)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from notify_common.errors import NotifyError
 from notify_common.gathering import Gatherer
+from notify_testing.waiting import WAIT_SECONDS, until
 
-SECONDS = 20.0
+CALL_SECONDS = 20.0
+"""A caller's own time, of which half is spent in some tests."""
 
 
 class Runs:
@@ -24,7 +26,7 @@ class Runs:
     def __call__(self, items: list[int]) -> list[int]:
         self.batches.append(items)
         self.entered.release()
-        assert self.gate.wait(SECONDS)
+        assert self.gate.wait(WAIT_SECONDS)
         self.fail(items)
         return [item * 10 for item in items]
 
@@ -33,7 +35,7 @@ class Caller(threading.Thread):
     """Submits items on a thread of its own and keeps what came of it."""
 
     def __init__(
-        self, gatherer: Gatherer[int, int], items: Sequence[int], timeout: float | None = SECONDS
+        self, gatherer: Gatherer[int, int], items: Sequence[int], timeout: float | None = CALL_SECONDS
     ) -> None:
         super().__init__(daemon=True)
         self._gatherer, self._items, self._timeout = gatherer, items, timeout
@@ -47,7 +49,7 @@ class Caller(threading.Thread):
             self.result = error
 
     def end(self) -> Any:
-        self.join(SECONDS)
+        self.join(WAIT_SECONDS)
         assert not self.is_alive()
         return self.result
 
@@ -64,19 +66,14 @@ def gatherer(runs: Runs) -> Gatherer[int, int]:
 
 def waiting(gatherer: Gatherer[int, int], count: int) -> None:
     """Return once so many wait for the next run."""
-    until = threading.Event()
-    for _ in range(2000):
-        if len(gatherer._waiting) == count:
-            return
-        until.wait(0.01)
-    raise AssertionError(f"{len(gatherer._waiting)} wait, not {count}")
+    until(lambda: len(gatherer._waiting) == count)
 
 
 def blocked(gatherer: Gatherer[int, int], runs: Runs) -> Caller:
     """Start a caller who is in a run that does not end before the gate opens."""
     runs.gate.clear()
     first = Caller(gatherer, [1])
-    assert runs.entered.acquire(timeout=SECONDS)
+    assert runs.entered.acquire(timeout=WAIT_SECONDS)
     return first
 
 
@@ -175,7 +172,7 @@ def test_who_is_taken_in_time_gets_the_result_however_late(gatherer: Gatherer[in
     runs.fail = lambda items: None if 1 in items else hold(slow)
     runs.gate.set()
     assert first.end() == [10]
-    assert runs.entered.acquire(timeout=SECONDS)
+    assert runs.entered.acquire(timeout=WAIT_SECONDS)
     hasty.join(2.5)
     assert hasty.is_alive()
     slow.set()
@@ -183,7 +180,7 @@ def test_who_is_taken_in_time_gets_the_result_however_late(gatherer: Gatherer[in
 
 
 def hold(event: threading.Event) -> None:
-    assert event.wait(SECONDS)
+    assert event.wait(WAIT_SECONDS)
 
 
 def lingering(runs: Runs, seconds: float) -> Gatherer[int, int]:
@@ -205,12 +202,7 @@ def shared(gatherer: Gatherer[int, int], runs: Runs, callers: int) -> None:
 
 def led(gatherer: Gatherer[int, int]) -> None:
     """Return once somebody waits for those who are expected."""
-    until = threading.Event()
-    for _ in range(2000):
-        if gatherer._lingering is not None:
-            return
-        until.wait(0.01)
-    raise AssertionError("nobody lingers")
+    until(lambda: gatherer._lingering is not None)
 
 
 def test_after_a_shared_run_the_next_waits_for_as_many(runs: Runs) -> None:

@@ -1,6 +1,5 @@
 """Fixtures: a database of each test's own, and the services over it."""
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
@@ -32,10 +31,10 @@ from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.ids import uuid7
 from notify_testing.database import FreshDatabase
 from notify_testing.rpc import InProcessServer, certificates
+from notify_testing.waiting import until
 from pydantic import SecretStr
 
 PAGE_SECRET = "a-page-token-secret-for-tests-only"
-WAIT_SECONDS = 20.0
 
 
 def new_id() -> str:
@@ -45,12 +44,7 @@ def new_id() -> str:
 
 def eventually(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds."""
-    pause = threading.Event()
-    for _ in range(int(WAIT_SECONDS / 0.01)):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("did not happen in time")
+    until(condition)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from notify_content.placeholders import compile_content
 from notify_testing.database import FreshDatabase
 from notify_testing.provisioning import app_role, provision
 from notify_testing.rpc import InProcessServer, certificates, tls_settings
+from notify_testing.waiting import WAIT_SECONDS
 from sqlalchemy.engine import make_url
 
 from .conftest import PAGE_SECRET, Admin, eventually, new_id
@@ -178,7 +179,7 @@ def run(environment: dict[str, str], *command: str) -> "subprocess.CompletedProc
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_SECONDS,
         check=False,
     )
 
@@ -285,7 +286,7 @@ def test_serve_answers_and_ends_when_told_to(
             channels.close()
         finally:
             server.terminate()
-            status = server.wait(timeout=30)
+            status = server.wait(timeout=WAIT_SECONDS)
             log.close()
         assert status == 0
 

@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 from notify_common.blobs.s3 import BlobNotFound, BlobStore
-
-DEADLINE_SECONDS = 20
+from notify_testing.waiting import WAIT_SECONDS, until
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +40,19 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(DEADLINE_SECONDS)
+        server.wait(WAIT_SECONDS)
 
 
 def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
-    pause = threading.Event()
-    for _ in range(DEADLINE_SECONDS * 20):
+    def is_up() -> bool:
         assert server.poll() is None, "the S3 server ended"
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
         except OSError:
-            pause.wait(0.05)
-    raise AssertionError("the S3 server did not come up in time")
+            return False
+        return True
+
+    until(is_up)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from notify_common.db.engine import create_engine
 from notify_common.db.migrations import migrate, schema_differences
 from notify_testing.database import FreshDatabase
 from notify_testing.revision import write_revision
+from notify_testing.waiting import WAIT_SECONDS
 
 PACKAGE = "notify_migrated"
 
@@ -79,7 +80,7 @@ def test_several_at_once_migrate_once(package: Path, fresh_database: FreshDataba
     code = f"from notify_common.db.migrations import migrate; migrate({PACKAGE!r}, {url!r})"
     environment = {**os.environ, "PYTHONPATH": str(package.parent)}
     processes = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(3)]
-    assert [process.wait(timeout=180) for process in processes] == [0, 0, 0]
+    assert [process.wait(timeout=WAIT_SECONDS) for process in processes] == [0, 0, 0]
     assert scalar(url, "SELECT count(*) FROM things") == 1
 
 

@@ -29,6 +29,7 @@ from notify_common.feeds.producer import (
 )
 from notify_testing.database import FreshDatabase
 from notify_testing.embedded import start_server
+from notify_testing.waiting import until
 from prometheus_client import REGISTRY
 
 producer_tables = sa.MetaData()
@@ -62,14 +63,13 @@ def append(uow: UnitOfWork, *bodies: int, wait: bool = True) -> None:
 
 def settle(uow: UnitOfWork) -> None:
     """Wait until all committed events can be read: what ended a moment ago may hold them back."""
-    pause = threading.Event()
-    for _ in range(2000):
+
+    def is_settled() -> bool:
         with uow.begin() as conn:
             unsettled = sa.select(sa.func.count()).where(news.c.tx >= oldest_open(conn))
-            if conn.execute(unsettled).scalar_one() == 0:
-                return
-        pause.wait(0.005)
-    raise AssertionError("a transaction stayed open for ten seconds")
+            return bool(conn.execute(unsettled).scalar_one() == 0)
+
+    until(is_settled)
 
 
 def read(uow: UnitOfWork, cursor: str, limit: int = 500) -> tuple[list[int], str]:
@@ -516,11 +516,7 @@ def test_restore_into_a_server_with_lower_ids_is_told_and_loses_and_doubles_noth
             assert begin_epoch(conn, producer_tables, restored_at) == 1
 
     append(new_server, 12, wait=False)
-    pause = threading.Event()
-    for _ in range(2000):
-        if not feed.step() and len(applied_bodies(consumer)) >= 13:
-            break
-        pause.wait(0.005)
+    until(lambda: not feed.step() and len(applied_bodies(consumer)) >= 13)
     assert applied_bodies(consumer) == list(range(13))
     assert displaced() == 0
     with new_server.begin() as conn:

@@ -9,8 +9,7 @@ from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases import worker as worker_module
 from notify_common.leases.table import Queue, lease_columns
 from notify_common.leases.worker import Worker, WorkerGroup
-
-DEADLINE_SECONDS = 10
+from notify_testing.waiting import WAIT_SECONDS
 
 
 @pytest.fixture
@@ -49,13 +48,13 @@ def run() -> Iterator[Callable[..., WorkerGroup]]:
 
     yield start
     for group in groups:
-        assert group.stop(DEADLINE_SECONDS)
+        assert group.stop(WAIT_SECONDS)
 
 
 def test_goes_on_until_nothing_is_left(uow: UnitOfWork, run: Callable[..., WorkerGroup]) -> None:
     script = Script(500, 500, 3)
     group = run(Worker("w", uow, script))
-    assert script.done.wait(DEADLINE_SECONDS)
+    assert script.done.wait(WAIT_SECONDS)
     assert group.healthy()
     assert script.calls >= 4
 
@@ -69,7 +68,7 @@ def test_bad_batch_backs_off_and_the_loop_goes_on(
     monkeypatch.setattr(worker_module, "FIRST_BACKOFF_SECONDS", 0.001)
     script = Script(RuntimeError("recipient 07700900123"), RuntimeError(), 1)
     group = run(Worker("w", uow, script))
-    assert script.done.wait(DEADLINE_SECONDS)
+    assert script.done.wait(WAIT_SECONDS)
     assert group.healthy()
     assert "07700900123" not in capsys.readouterr().out
 
@@ -86,9 +85,9 @@ def test_bad_worker_leaves_the_others_alone_and_shows_in_health(
 
     good = Script(1, 1)
     group = run(Worker("bad", uow, always_fails), Worker("good", uow, good))
-    assert good.done.wait(DEADLINE_SECONDS)
+    assert good.done.wait(WAIT_SECONDS)
     for _ in range(4):
-        assert failed.acquire(timeout=DEADLINE_SECONDS)
+        assert failed.acquire(timeout=WAIT_SECONDS)
     assert not group.healthy()
 
 
@@ -106,16 +105,16 @@ def test_stop_lets_the_batch_under_way_finish(uow: UnitOfWork) -> None:
 
     def batch(uow: UnitOfWork) -> int:
         started.set()
-        may_finish.wait(DEADLINE_SECONDS)
+        may_finish.wait(WAIT_SECONDS)
         finished.set()
         return 1
 
     group = WorkerGroup([Worker("w", uow, batch)])
     group.start()
-    assert started.wait(DEADLINE_SECONDS)
+    assert started.wait(WAIT_SECONDS)
     assert not group.stop(timeout=0.01)
     may_finish.set()
-    assert group.stop(DEADLINE_SECONDS)
+    assert group.stop(WAIT_SECONDS)
     assert finished.is_set()
 
 
@@ -124,5 +123,5 @@ def test_a_queue_that_can_t_be_measured_is_worked_off_all_the_same(run: Callable
     unreachable = UnitOfWork(sa.create_engine("postgresql+psycopg2:///?host=/nowhere"))
     script = Script(1, 1)
     group = run(Worker("w", unreachable, script, queue=Queue(table, ["id"])))
-    assert script.done.wait(DEADLINE_SECONDS)
+    assert script.done.wait(WAIT_SECONDS)
     assert group.healthy()

@@ -16,10 +16,9 @@ from notify_common.errors import NotifyError
 from notify_common.reasons import Code
 from notify_testing.requests import DOWNLOAD_PDF, GET_USER, PRINT_BATCH
 from notify_testing.rpc import InProcessServer
+from notify_testing.waiting import WAIT_SECONDS
 
 Serve = Callable[..., InProcessServer]
-
-PATIENCE = 10.0
 
 
 class Failing:
@@ -75,7 +74,7 @@ class Blocking:
 
     def __call__(self, request: object, servicer_context: object) -> pb.GetUserResponse:
         self.entered.release()
-        assert self.release.wait(PATIENCE)
+        assert self.release.wait(WAIT_SECONDS)
         return pb.GetUserResponse()
 
 
@@ -86,7 +85,7 @@ class TestLoad:
         with ThreadPoolExecutor(2) as pool:
             held = [pool.submit(stub.GetUser, GET_USER) for _ in range(2)]
             for _ in range(2):
-                assert blocking.entered.acquire(timeout=PATIENCE)
+                assert blocking.entered.acquire(timeout=WAIT_SECONDS)
             with pytest.raises(NotifyError) as caught:
                 stub.GetUser(GET_USER)
             blocking.release.set()
@@ -156,7 +155,7 @@ class TestStreams:
         responses = LettersServiceStub(serve_letters(download).channel()).DownloadPdf(DOWNLOAD_PDF)
         next(responses)
         responses.close()
-        assert ended.wait(PATIENCE)
+        assert ended.wait(WAIT_SECONDS)
 
     def test_a_writer_s_own_error_comes_back_to_it(self, serve_dispatch: Serve) -> None:
         class Mine(Exception):
@@ -206,13 +205,13 @@ class TestStreams:
 
         def requests() -> Iterator[dispatch_pb.SubmitPrintBatchRequest]:
             yield PRINT_BATCH
-            assert reading.wait(PATIENCE)
+            assert reading.wait(WAIT_SECONDS)
             raise RuntimeError("the caller leaves")
 
         server = serve_dispatch(submit)
         with pytest.raises(RuntimeError, match="the caller leaves"):
             DispatchServiceStub(server.channel()).SubmitPrintBatch(requests())
-        assert ended.wait(PATIENCE)
+        assert ended.wait(WAIT_SECONDS)
         server.server.stop()
         assert "internal error" not in {line["event"] for line in log_lines()}
 

@@ -11,6 +11,7 @@ import pytest
 from notify_common.rpc.channel import Channels
 from notify_common.rpc.options import channel_options, server_options
 from notify_testing.rpc import InProcessServer, tls_settings
+from notify_testing.waiting import WAIT_SECONDS
 
 Serve = Callable[..., InProcessServer]
 
@@ -51,7 +52,7 @@ def test_a_forked_process_gets_channels_of_its_own(serve_users: Serve, before: s
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=WAIT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ from notify_common.rpc.options import channel_options
 from notify_common.rpc.tls import channel_credentials
 from notify_testing.requests import GET_USER
 from notify_testing.rpc import InProcessServer, tls_settings
+from notify_testing.waiting import WAIT_SECONDS
 
 Serve = Callable[..., InProcessServer]
 
@@ -130,7 +131,7 @@ def test_a_call_is_not_ended_before_its_time(serve_users: Serve) -> None:
     ended = threading.Event()
 
     def never(request: object, servicer_context: grpc.ServicerContext) -> pb.GetUserResponse:
-        ended.wait(10)
+        ended.wait(WAIT_SECONDS)
         return pb.GetUserResponse()
 
     stub = UsersServiceStub(serve_users(never).channel())

@@ -24,6 +24,7 @@ from notify_common.rpc.tls import channel_credentials
 from notify_testing.database import FreshDatabase
 from notify_testing.requests import CREATE_USER, DOWNLOAD_PDF, GET_USER, PRINT_BATCH
 from notify_testing.rpc import InProcessServer, tls_settings
+from notify_testing.waiting import WAIT_SECONDS
 
 Serve = Callable[..., InProcessServer]
 LogLines = Callable[[], list[dict[str, Any]]]
@@ -66,7 +67,7 @@ class TestAnUnexpectedException:
     ) -> None:
         server = serve_users(leak)
         with pytest.raises(grpc.RpcError) as caught, raw_channel(server, "admin") as channel:
-            UsersServiceStub(channel).GetUser(GET_USER, timeout=2)
+            UsersServiceStub(channel).GetUser(GET_USER, timeout=WAIT_SECONDS)
         assert caught.value.code() is grpc.StatusCode.INTERNAL
         assert re.fullmatch(r"internal error \(ref [0-9a-f]{16}\)", caught.value.details() or "")
         for secret in (DSN, "hunter2", RECIPIENT, "RuntimeError", "Traceback", ".py"):
@@ -92,7 +93,7 @@ class TestAnUnexpectedException:
         server = serve_letters(leak_in_stream)
         received: list[bytes] = []
         with raw_channel(server, "letters") as channel:
-            responses = LettersServiceStub(channel).DownloadPdf(DOWNLOAD_PDF, timeout=5)
+            responses = LettersServiceStub(channel).DownloadPdf(DOWNLOAD_PDF, timeout=WAIT_SECONDS)
             with pytest.raises(grpc.RpcError) as caught:
                 read(responses, received)
         assert received == [b"first"]

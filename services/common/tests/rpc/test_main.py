@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from notify_testing.rpc import tls_settings
+from notify_testing.waiting import WAIT_SECONDS
 
 PROGRAM = """
 import argparse, threading
@@ -73,28 +74,28 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 def test_help_says_what_there_is(start: Start) -> None:
     child = start("--help")
-    out, _ = child.communicate(timeout=30)
+    out, _ = child.communicate(timeout=WAIT_SECONDS)
     assert child.returncode == 0
     for word in ("work", "do queued work", "migrate", "serve", "check-config"):
         assert word in out
-    out, _ = start("work", "--help").communicate(timeout=30)
+    out, _ = start("work", "--help").communicate(timeout=WAIT_SECONDS)
     assert "--queues" in out
 
 
 @pytest.mark.parametrize("arguments", [(), ("dance",), ("work", "--nonsense")])
 def test_a_bad_command_ends_with_2(start: Start, arguments: tuple[str, ...]) -> None:
     child = start(*arguments)
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=WAIT_SECONDS)
     assert child.returncode == 2
     assert "usage:" in err
 
 
 def test_check_config_says_whether_the_settings_are_complete(start: Start) -> None:
     child = start("check-config")
-    out, _ = child.communicate(timeout=30)
+    out, _ = child.communicate(timeout=WAIT_SECONDS)
     assert (child.returncode, out) == (0, "the settings are complete\n")
     child = start("check-config", NOTIFY_EXAMPLE_GRPC_THREADS="0")
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=WAIT_SECONDS)
     assert child.returncode == 2
     assert err.startswith("settings: NOTIFY_EXAMPLE_GRPC_THREADS")
 
@@ -106,7 +107,7 @@ def test_a_signal_stops_a_command_in_order(start: Start, number: signal.Signals)
     while "working on a,b" not in child.stdout.readline():
         assert child.poll() is None
     child.send_signal(number)
-    out, _ = child.communicate(timeout=30)
+    out, _ = child.communicate(timeout=WAIT_SECONDS)
     assert child.returncode == 0
     assert "stopped" in out
 
@@ -164,7 +165,7 @@ def test_signals_that_come_together_are_all_heard() -> None:
         child.send_signal(signal.SIGUSR1)
         child.send_signal(signal.SIGTERM)
         try:
-            assert child.wait(10) == 0
+            assert child.wait(WAIT_SECONDS) == 0
         finally:
             child.kill()
 
@@ -179,13 +180,13 @@ def test_sigusr1_shows_the_stacks_and_goes_on(start: Start) -> None:
     while "in work" not in child.stderr.readline():
         assert child.poll() is None
     child.terminate()
-    child.communicate(timeout=30)
+    child.communicate(timeout=WAIT_SECONDS)
     assert child.returncode == 0
 
 
 def test_a_failed_command_ends_with_1_and_keeps_its_secrets(start: Start) -> None:
     child = start("migrate")
-    out, err = child.communicate(timeout=30)
+    out, err = child.communicate(timeout=WAIT_SECONDS)
     assert child.returncode == 1
     assert err == "example: migrate failed (ConnectionError); see the log\n"
     assert '"error_type":"builtins.ConnectionError"' in out
@@ -194,7 +195,7 @@ def test_a_failed_command_ends_with_1_and_keeps_its_secrets(start: Start) -> Non
 
 def test_a_refusal_to_boot_is_its_sentence(start: Start) -> None:
     child = start("serve")
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=WAIT_SECONDS)
     assert (child.returncode, err) == (1, "example: the port is taken\n")
 
 
@@ -204,6 +205,6 @@ def test_a_taken_metrics_port_is_one_sentence(start: Start, tmp_path: Path) -> N
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         child = start("work", NOTIFY_EXAMPLE_METRICS_LISTEN=address)
-        _, err = child.communicate(timeout=30)
+        _, err = child.communicate(timeout=WAIT_SECONDS)
     assert child.returncode == 1
     assert err.startswith(f"example: {address} can't be listened on")

@@ -10,6 +10,7 @@ from notify_common.errors import NotifyError
 from notify_common.metrics import serve_metrics
 from notify_testing.requests import CREATE_USER, GET_USER, any_id
 from notify_testing.rpc import InProcessServer
+from notify_testing.waiting import WAIT_SECONDS
 
 Serve = Callable[..., InProcessServer]
 
@@ -20,7 +21,9 @@ def scrape() -> Iterator[Callable[[], dict[str, float]]]:
     server = serve_metrics("127.0.0.1:0")
 
     def samples() -> dict[str, float]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{server.port}/metrics", timeout=WAIT_SECONDS
+        ) as answer:
             lines = answer.read().decode().splitlines()
         return {
             name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")

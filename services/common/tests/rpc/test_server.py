@@ -23,22 +23,13 @@ from notify_common.rpc.channel import Channels
 from notify_common.rpc.server import BootError, OpsServer
 from notify_testing.requests import GET_USER, any_id
 from notify_testing.rpc import InProcessServer, tls_settings
+from notify_testing.waiting import WAIT_SECONDS, until
 
 Serve = Callable[..., InProcessServer]
 
-PATIENCE = 10.0
 USERS = "notify.admin.v1.UsersService"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(int(PATIENCE / 0.01)):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError(f"not within {PATIENCE} s")
 
 
 class TestHealth:
@@ -50,11 +41,11 @@ class TestHealth:
         def status(service: str = "") -> Any:
             return stub.Check(health_pb2.HealthCheckRequest(service=service)).status
 
-        eventually(lambda: bool(status() == status(USERS) == SERVING))
+        until(lambda: bool(status() == status(USERS) == SERVING))
         healthy = False
-        eventually(lambda: bool(status() == status(USERS) == NOT_SERVING))
+        until(lambda: bool(status() == status(USERS) == NOT_SERVING))
         healthy = True
-        eventually(lambda: bool(status() == SERVING))
+        until(lambda: bool(status() == SERVING))
 
     def test_a_check_that_raises_has_failed_and_its_text_is_not_logged(
         self, serve_users: Serve, log_lines: Callable[[], list[dict[str, Any]]]
@@ -73,14 +64,14 @@ class TestHealth:
 
         def check() -> bool:
             if hang.is_set():
-                release.wait(PATIENCE)
+                release.wait(WAIT_SECONDS)
             return True
 
         server = serve_users(checks={"database": check}, check_interval=0.05)
         stub: Any = HealthStub(server.channel("operator", server.ops_target))
-        eventually(lambda: bool(stub.Check(health_pb2.HealthCheckRequest()).status == SERVING))
+        until(lambda: bool(stub.Check(health_pb2.HealthCheckRequest()).status == SERVING))
         hang.set()
-        eventually(lambda: bool(stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING))
+        until(lambda: bool(stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING))
         release.set()
 
     def test_answers_while_every_thread_of_the_service_is_busy(self, serve_users: Serve) -> None:
@@ -88,13 +79,13 @@ class TestHealth:
 
         def get_user(request: object, context: object) -> pb.GetUserResponse:
             entered.set()
-            release.wait(PATIENCE)
+            release.wait(WAIT_SECONDS)
             return pb.GetUserResponse()
 
         server = serve_users(get_user, grpc_threads=1, grpc_max_concurrent=1)
         with ThreadPoolExecutor(1) as pool:
             held = pool.submit(UsersServiceStub(server.channel()).GetUser, GET_USER)
-            assert entered.wait(PATIENCE)
+            assert entered.wait(WAIT_SECONDS)
             stub: Any = HealthStub(server.channel("operator", server.ops_target))
             assert stub.Check(health_pb2.HealthCheckRequest()).status == SERVING
             release.set()
@@ -138,7 +129,7 @@ def grpcurl() -> Callable[..., "subprocess.CompletedProcess[str]"]:
             [program, *options, f"localhost:{port}", *arguments],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=WAIT_SECONDS,
             check=False,
         )
 
@@ -263,15 +254,15 @@ class TestBeingToldToStop:
             held = pool.submit(users.GetUser, pb.GetUserRequest(user_id=any_id("slow")))
             self.read_until(process, "slow call entered")
             process.send_signal(number)
-            eventually(lambda: bool(health.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING))
+            until(lambda: bool(health.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING))
             # It has left the balancer's list, but whoever did not notice yet is still served.
             users.GetUser(pb.GetUserRequest(user_id=any_id("late")))
             assert process.stdin is not None
             process.stdin.write("go on\n")
             process.stdin.flush()
-            assert held.result(timeout=PATIENCE) == pb.GetUserResponse()
+            assert held.result(timeout=WAIT_SECONDS) == pb.GetUserResponse()
         self.read_until(process, "ended")
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(WAIT_SECONDS) == 0
         with pytest.raises(NotifyError) as caught:
             users.GetUser(GET_USER)
         assert caught.value.reason == "UNAVAILABLE"
@@ -295,5 +286,5 @@ class TestBeingToldToStop:
                 return False
             return True
 
-        eventually(reached)
+        until(reached)
         channels.close()

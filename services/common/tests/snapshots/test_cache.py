@@ -20,9 +20,7 @@ from notify_common.rpc.channel import Channels
 from notify_common.snapshots.cache import ConfigFeedPoller, SnapshotCache
 from notify_testing.requests import any_id
 from notify_testing.rpc import tls_settings
-from notify_testing.waiting import until
-
-DEADLINE_SECONDS = 10
+from notify_testing.waiting import WAIT_SECONDS, until
 
 
 class Clock:
@@ -57,7 +55,7 @@ class Source:
         self.calls.append(keys)
         found = {key: self.values[key] for key in keys if key in self.values}
         self.arrived.set()
-        assert self.gate.wait(DEADLINE_SECONDS)
+        assert self.gate.wait(WAIT_SECONDS)
         if self.error is not None:
             raise self.error
         return found
@@ -216,9 +214,9 @@ def test_many_who_miss_at_once_cause_one_load() -> None:
     with ThreadPoolExecutor(8) as pool:
         reads = [pool.submit(read) for _ in range(8)]
         waiting.wait()
-        assert source.arrived.wait(DEADLINE_SECONDS)
+        assert source.arrived.wait(WAIT_SECONDS)
         source.gate.set()
-        assert {read.result(DEADLINE_SECONDS) for read in reads} == {"1"}
+        assert {read.result(WAIT_SECONDS) for read in reads} == {"1"}
     assert source.calls == [["a"]]
 
 
@@ -229,12 +227,12 @@ def test_all_who_wait_for_a_load_that_fails_get_its_error() -> None:
     cache = cache_of(source)
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(cache.get, "a")
-        assert source.arrived.wait(DEADLINE_SECONDS)
+        assert source.arrived.wait(WAIT_SECONDS)
         others = [pool.submit(cache.get, "a") for _ in range(3)]
         source.gate.set()
         for read in (first, *others):
             with pytest.raises(ConnectionError):
-                read.result(DEADLINE_SECONDS)
+                read.result(WAIT_SECONDS)
 
 
 @pytest.mark.parametrize("evict", ["evict", "evict_where", "clear"])
@@ -244,7 +242,7 @@ def test_value_that_changed_while_it_was_read_is_not_kept(evict: str) -> None:
     cache = cache_of(source)
     with ThreadPoolExecutor(1) as pool:
         read = pool.submit(cache.get, "a")
-        assert source.arrived.wait(DEADLINE_SECONDS)
+        assert source.arrived.wait(WAIT_SECONDS)
         source.values["a"] = "new"
         {
             "evict": lambda: cache.evict("a"),
@@ -252,7 +250,7 @@ def test_value_that_changed_while_it_was_read_is_not_kept(evict: str) -> None:
             "clear": cache.clear,
         }[evict]()
         source.gate.set()
-        assert read.result(DEADLINE_SECONDS) == "old"
+        assert read.result(WAIT_SECONDS) == "old"
     assert cache.get("a") == "new"
 
 
@@ -266,7 +264,7 @@ def test_an_old_value_is_served_while_a_load_hangs_and_one_load_is_enough() -> N
     # the loader waits for the gate, so that these come back only if they do not wait for it
     with ThreadPoolExecutor(4) as pool:
         reads = [pool.submit(cache.get, "a") for _ in range(4)]
-        assert {read.result(DEADLINE_SECONDS) for read in reads} == {"old"}
+        assert {read.result(WAIT_SECONDS) for read in reads} == {"old"}
     assert source.calls == [["a"], ["a"]]
     source.gate.set()
     until(lambda: cache.get("a") == "new")
@@ -421,22 +419,13 @@ def poll() -> Iterator[Callable[..., None]]:
         poller.stop()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = threading.Event()
-    for _ in range(DEADLINE_SECONDS * 200):
-        if condition():
-            return
-        deadline.wait(0.005)
-    raise AssertionError("did not happen in time")
-
-
 def test_poller_hears_every_change_once_and_in_order(poll: Callable[..., None]) -> None:
     feed, heard, started = Feed(), list[str](), threading.Event()
     feed.changes = ["before"]
     poll(feed, heard.append, started.set)
-    assert started.wait(DEADLINE_SECONDS)
+    assert started.wait(WAIT_SECONDS)
     feed.changes += [str(number) for number in range(7)]
-    wait_until(lambda: len(heard) >= 7)
+    until(lambda: len(heard) >= 7)
     assert heard == [str(number) for number in range(7)]
 
 
@@ -444,10 +433,10 @@ def test_poller_outlives_failures_and_misses_nothing(poll: Callable[..., None]) 
     feed, heard, starts = Feed(), list[str](), list[int]()
     feed.failures = 3
     poll(feed, heard.append, lambda: starts.append(1))
-    wait_until(lambda: bool(starts))
+    until(lambda: bool(starts))
     feed.failures = 3
     feed.changes.append("change")
-    wait_until(lambda: heard == ["change"])
+    until(lambda: heard == ["change"])
     assert starts == [1]
 
 
@@ -460,8 +449,8 @@ def test_change_evicts_and_the_next_read_sees_it(poll: Callable[..., None]) -> N
         started.set()
 
     poll(feed, cache.evict, on_start)
-    assert started.wait(DEADLINE_SECONDS)
+    assert started.wait(WAIT_SECONDS)
     assert cache.get("a") == "1"
     source.values["a"] = "2"
     feed.changes.append("a")
-    wait_until(lambda: cache.get("a") == "2")
+    until(lambda: cache.get("a") == "2")

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -47,10 +46,10 @@ from notify_letters.usecases.collect_print_run import collect_slice
 from notify_local.backing import ChildProcess, ObjectStore, Redis, free_ports, wait_until
 from notify_testing.database import FreshDatabase
 from notify_testing.rpc import InProcessServer, certificates
+from notify_testing.waiting import WAIT_SECONDS
 
 SERVICE_ID = "11111111-1111-7111-8111-111111111111"
 TEMPLATE_ID = "22222222-2222-7222-8222-222222222222"
-WAIT_SECONDS = 30.0
 
 
 class RecordingAdmin(ConfigFeedServiceServicer):
@@ -279,7 +278,6 @@ class House:
         try:
             yield process
         finally:
-            process.signal(signal.SIGTERM)
             process.stop()
 
     @contextmanager

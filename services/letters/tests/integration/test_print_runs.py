@@ -22,6 +22,7 @@ from notify_letters.store.tables import print_batches
 from notify_letters.usecases.collect_print_run import collect_slice
 from notify_letters.usecases.complete_print_run import complete_print_run
 from notify_letters.usecases.start_print_run import start_daily_print_run
+from notify_testing.waiting import WAIT_SECONDS
 
 from .conftest import SERVICE_ID, House, until
 
@@ -216,7 +217,7 @@ def test_a_doubled_task_waits_for_nobody_and_does_nothing(house: House) -> None:
     first, second = house.parts(), house.parts()
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(first.submit_batch, batch_id)
-        assert house.providers.taken.wait(10)
+        assert house.providers.taken.wait(WAIT_SECONDS)
         assert not second.submit_batch(batch_id)
         house.providers.hold.set()
         assert slow.result()
@@ -231,11 +232,11 @@ def test_a_task_whose_lease_was_taken_over_marks_nothing(house: House) -> None:
     first, second = house.parts(), house.parts()
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(first.submit_batch, batch_id)
-        assert house.providers.taken.wait(10)
+        assert house.providers.taken.wait(WAIT_SECONDS)
         house.expire_leases()
         house.providers.taken.clear()
         quick = pool.submit(second.submit_batch, batch_id)
-        assert house.providers.taken.wait(10)
+        assert house.providers.taken.wait(WAIT_SECONDS)
         house.providers.hold.set()
         assert (slow.result(), quick.result()) == (False, True)
     assert house.states() == {"submitted": 10}

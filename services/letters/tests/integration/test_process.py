@@ -23,6 +23,7 @@ from notify_letters.store.tables import render_batches
 from notify_letters.workers.relay import BatchRelay
 from notify_testing.database import FreshDatabase
 from notify_testing.rpc import tls_settings
+from notify_testing.waiting import WAIT_SECONDS
 
 from .conftest import SERVICE_ID, House, letter, until
 
@@ -40,7 +41,7 @@ def command(
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_SECONDS,
         check=False,
     )
 

@@ -24,6 +24,7 @@ from notify_letters.pdf.typesetter import Pdf, Typesetter
 from notify_letters.store.tables import metadata
 from notify_letters.usecases import render_batch
 from notify_local.backing import wait_until
+from notify_testing.waiting import WAIT_SECONDS
 
 from .conftest import SERVICE_ID, House, letter
 
@@ -404,7 +405,7 @@ def test_a_batch_stays_leased_while_a_slow_store_takes_its_pdfs(
     def slow(*arguments: Any, **keywords: Any) -> None:
         house.expire_leases()
         leased = "SELECT leased_until > now() FROM render_batches"
-        leased_anew.append(wait_until(lambda: house.value(leased), 10))
+        leased_anew.append(wait_until(lambda: house.value(leased), WAIT_SECONDS))
         put(*arguments, **keywords)
 
     parts.blobs.put = slow  # type: ignore[method-assign] # the store at its slowest

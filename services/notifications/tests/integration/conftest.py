@@ -26,6 +26,7 @@ from notify_notifications.bootstrap import Parts
 from notify_notifications.settings import Settings
 from notify_testing.database import FreshDatabase
 from notify_testing.rpc import InProcessServer, certificates
+from notify_testing.waiting import WAIT_SECONDS
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
@@ -176,7 +177,7 @@ def town(database_server: str, module_database: FreshDatabase, redis_server: Red
             feeds={worker.name: worker for worker in feeds},
         )
         # connections are made here, so that on a busy machine no test pays for them out of its deadline
-        assert wait_until(lambda: is_answering(house), 30)
+        assert wait_until(lambda: is_answering(house), WAIT_SECONDS)
         yield house
 
 

@@ -14,6 +14,7 @@ from notify_common import clock
 from notify_common.errors import NotifyError
 from notify_notifications.store.notifications import Filters, NotificationStore, _page_query
 from notify_testing.admin import new_id
+from notify_testing.waiting import WAIT_SECONDS
 from sqlalchemy.dialects import postgresql
 
 from .conftest import House
@@ -328,5 +329,5 @@ def test_readers_take_no_thread_from_those_who_send(house: House) -> None:
         for _ in range(3):
             house.stub.SendSms(sms(service, template))
     for reader in readers:
-        reader.join(20)
+        reader.join(WAIT_SECONDS)
     assert house.counts()[0] == 4

@@ -17,6 +17,7 @@ from notify_common.retention import kept_from
 from notify_local.backing import wait_until
 from notify_notifications.workers import retention
 from notify_notifications.workers.retention import Retention
+from notify_testing.waiting import WAIT_SECONDS
 
 from .conftest import House
 from .requests import KEY_TYPES, email, letter, sms
@@ -267,7 +268,7 @@ def test_two_workers_delete_each_message_once(house: House, monkeypatch: pytest.
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(WAIT_SECONDS)
     assert not failures
     # what one had locked when the other came by is taken by whoever holds it
     assert not ids(house)
@@ -302,10 +303,10 @@ def test_one_that_dies_in_the_middle_has_deleted_and_counted_nothing(house: Hous
             found = house.rows(waiting)
             return bool(found)
 
-        assert wait_until(waits, 20)
+        assert wait_until(waits, WAIT_SECONDS)
         with house.superuser.begin() as conn:
             conn.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": found[0].pid})
-        thread.join(20)
+        thread.join(WAIT_SECONDS)
         blocker.rollback()
     assert (len(ids(house)), counted(house, service)) == (10, 1)
     assert a_pass(house) == 10

@@ -17,13 +17,13 @@ from notify_providers.settings import Settings
 from notify_providers.usecases.batch_dispatch import batch_dispatch
 from notify_testing.database import FreshDatabase
 from notify_testing.rpc import InProcessServer, certificates
+from notify_testing.waiting import WAIT_SECONDS
 from pydantic import SecretStr
 
 from .configured import provider_settings
 from .fake_mmg import FakeMmg
 
 PAGE_SECRET = "a-page-token-secret-for-tests-only"
-WAIT_SECONDS = 20.0
 
 
 @dataclass

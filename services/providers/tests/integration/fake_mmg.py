@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 from notify_providers.clients.mmg import MmgSettings
+from notify_testing.waiting import WAIT_SECONDS
 
 from .configured import provider_settings
 
@@ -128,7 +129,7 @@ class FakeMmg:
             behaviour = script.popleft() if script else OK
             self._hanging += behaviour == HANG
         if behaviour == HANG:
-            self._released.wait(60)
+            self._released.wait(WAIT_SECONDS)
             with self._lock:
                 self._hanging -= 1
         elif behaviour == RESET:

@@ -6,9 +6,9 @@ from queue import SimpleQueue
 import pytest
 from notify_common import clock
 from notify_providers.clients.http import HttpAnswer, HttpCaller, HttpRequest
+from notify_testing.waiting import WAIT_SECONDS
 
 from . import fake_mmg
-from .conftest import WAIT_SECONDS
 from .fake_mmg import FakeMmg
 
 BODY = b'{"MSISDN": "1", "cid": "id"}'

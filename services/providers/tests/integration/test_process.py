@@ -9,6 +9,7 @@ import pytest
 from notify_common.db.migrations import schema_differences
 from notify_providers.store.tables import metadata
 from notify_testing.rpc import certificates
+from notify_testing.waiting import WAIT_SECONDS
 
 from . import fake_mmg
 from .conftest import PAGE_SECRET, House, eventually
@@ -37,7 +38,7 @@ def command(*arguments: str, **settings: object) -> subprocess.CompletedProcess[
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_SECONDS,
         check=False,
     )
 
