@@ -1,4 +1,4 @@
-"""Sends messages while one fault after the other is done to the platform, then counts: `make chaos`.
+"""Send messages while one fault after the other is done to the platform, then counts: `make chaos`.
 
 One stack for all. Of each kind of fault (`--list` names them) a third of the messages is sent before, a third
 while it lasts, a third after it, by clients that repeat what was not answered, with the same
@@ -9,6 +9,7 @@ a line for each kind as it is done, then a table; ends with status 1 if a messag
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -314,6 +315,7 @@ def main() -> int:
         for fault in faults:
             print(f"{fault.name:32} {', '.join(fault.hits)}: {fault.meanwhile}")
         return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whoever ends it ends the platform too
     begun = time.monotonic()
 
     def say(text: str) -> None:

@@ -28,6 +28,7 @@ SERVICES = 60
 """Many, so that there are many batches to die with."""
 TAKING_PART = ("letters-work", "letters-celery", "providers")
 LONGEST_LIFE_SECONDS = 3.0
+KILLING_SECONDS = 15.0
 
 MAKE = """
 INSERT INTO letters (id, service_id, key_type, template_id, template_version, personalisation, address_lines,
@@ -94,7 +95,7 @@ def test_whoever_dies_every_letter_is_in_the_manifests_once(house: House, letter
         killing.start()
         try:
             # the killing ends at some time: it would outrun a lease for ever on a slow machine
-            wait_until(complete, WAIT_SECONDS)
+            wait_until(complete, KILLING_SECONDS)
         finally:
             stop.set()
             killing.join()

@@ -1,5 +1,6 @@
 """The gateway as granian serves it (design.md §4.2, §4.3)."""
 
+import contextlib
 import http.client
 import os
 import re
@@ -52,13 +53,15 @@ def granian(settings: GatewaySettings, tmp_path: Path) -> Iterator[tuple[subproc
             env=os.environ | {f"NOTIFY_GATEWAY_{name}": str(value) for name, value in told.items()},
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
         url = f"http://127.0.0.1:{port}"
         wait_until_it_answers(process, url)
         yield process, url, log
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its workers would outlive it
         process.wait()
 
 
