@@ -117,8 +117,8 @@ def check_template_command(folder: Path) -> None:
     )
 
 
-def test_a_start_after_a_killed_one_keeps_everything_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
+def test_a_start_after_a_killed_one_keeps_everything_and_ctrl_c_leaves_nothing(stack_folder: Path) -> None:
+    folder = stack_folder / "run"
     port = free_ports(1)[0]
     killed, said = start(folder, port)
     try:
@@ -134,7 +134,7 @@ def test_a_start_after_a_killed_one_keeps_everything_and_ctrl_c_leaves_nothing(t
         wait_until_up(process, said)
         assert re.search(r"ended \d+ processes that an earlier run left behind", said.read_text())
         second, inbox = seen(folder, port)
-        other, answer = start(folder, free_ports(1)[0], said=tmp_path / "other.txt")
+        other, answer = start(folder, free_ports(1)[0], said=stack_folder / "other.txt")
         assert other.wait(WAIT_SECONDS) == 1
         assert f"the platform runs already, as process {process.pid}" in answer.read_text()
     finally:
@@ -165,8 +165,8 @@ def seen(folder: Path, port: int) -> tuple[dict[str, Any], set[str]]:
     return json.loads((folder / "demo.json").read_text()), ids
 
 
-def test_a_start_that_is_told_to_stop_leaves_nothing(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
+def test_a_start_that_is_told_to_stop_leaves_nothing(stack_folder: Path) -> None:
+    folder = stack_folder / "run"
     process, said = start(folder, free_ports(1)[0])
     try:
         assert wait_until(lambda: (folder / "redis" / "redis.log").exists(), WAIT_SECONDS)
