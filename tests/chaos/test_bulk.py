@@ -15,15 +15,14 @@ from notify.notifications.v1.notifications_service_pb2 import (
 from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
 from notify_common.ids import uuid7
 from notify_common.rpc import status
-from notify_testing.waiting import WAIT_SECONDS
+from notify_testing.waiting import WAIT_SECONDS, until
 
-from tests.harness.house import House
+from tests.harness.house import ACCEPT_SECONDS, House
 
 pytestmark = pytest.mark.xdist_group("house")
 
 BATCHES = 3
 MESSAGES = 60
-TRIES = 300
 PAUSE_SECONDS = 0.2
 
 
@@ -51,9 +50,9 @@ def batch(house: House) -> BatchSendRequest:
 
 def store(house: House, asked: BatchSendRequest, after_try: threading.Event) -> None:
     """Ask until every message is accepted."""
-    waiting = threading.Event()
-    for _ in range(TRIES):
-        with house.stack.operator_channel(house.stack.grpc_targets["notifications"]) as channel:
+
+    def is_stored() -> bool:
+        with house.channel("notifications") as channel:
             stub = NotificationsServiceStub(channel)
             try:
                 answer: BatchSendResponse = stub.BatchSend(asked, timeout=2)
@@ -62,10 +61,9 @@ def store(house: House, asked: BatchSendRequest, after_try: threading.Event) -> 
         after_try.set()
         errors = [status.from_bytes(result.error) for result in answer.results if result.HasField("error")]
         assert {error.reason for error in errors} <= {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RATE_LIMITED"}
-        if answer.results and not errors:
-            return
-        waiting.wait(PAUSE_SECONDS)
-    raise AssertionError("not everything was accepted")
+        return bool(answer.results) and not errors
+
+    until(is_stored, ACCEPT_SECONDS, PAUSE_SECONDS)
 
 
 def test_a_death_loses_and_doubles_nothing_of_a_batch(house: House) -> None:
@@ -81,7 +79,7 @@ def test_a_death_loses_and_doubles_nothing_of_a_batch(house: House) -> None:
         house.stack.kill("notifications")
         house.stack.restart("notifications")
     for sender in senders:
-        sender.join(WAIT_SECONDS)
+        sender.join(ACCEPT_SECONDS)
         assert not sender.is_alive()
     # asked for once more when all is over
     for one in batches:
