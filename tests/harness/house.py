@@ -18,9 +18,6 @@ import psycopg2
 import requests
 from notify.letters.v1 import print_runs_service_pb2, print_runs_service_pb2_grpc
 from notify.providers.v1 import (
-    dispatch_pb2,
-    dispatch_service_pb2,
-    dispatch_service_pb2_grpc,
     provider_settings_service_pb2,
     provider_settings_service_pb2_grpc,
     sandbox_service_pb2,
@@ -182,17 +179,6 @@ class House:
                 request.page_token = page.next_page_token
                 if not request.page_token:
                     return found
-
-    def in_doubt(self) -> set[str]:
-        """Return the ids of the dispatches that wait for a person's decision."""
-        with self.channel("providers") as channel:
-            page = dispatch_service_pb2_grpc.DispatchServiceStub(channel).ListDispatches(
-                dispatch_service_pb2.ListDispatchesRequest(
-                    state=dispatch_pb2.Dispatch.STATE_IN_DOUBT, page_size=250
-                ),
-                timeout=ASK_SECONDS,
-            )
-        return {dispatch.id for dispatch in page.dispatches}
 
     def states(self, ids: list[str]) -> dict[str, int]:
         """Return how many of these notifications are in each state."""
