@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import sqlalchemy as sa
+from notify_common.db.arrays import id_array
 from notify_common.db.unit_of_work import Tx
 
-from notify_admin.store.mapping import id_array
 from notify_admin.store.tables import template_folders, templates
 
 

@@ -18,14 +18,14 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 from notify.common.v1 import field_pb2
-from notify_common.db.columns import id_type
+from notify_common.db.arrays import id_array, id_rows
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 from notify_common.rpc import enums
 from notify_common.rpc.masks import check_mask
 from notify_common.rpc.paging import Pager, page_size, that_fit
 from sqlalchemy import Column, ColumnElement, FromClause, Table
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import insert
 
 M = TypeVar("M", bound=Message)
 A = TypeVar("A", bound=Message)
@@ -182,7 +182,7 @@ class Resource(Generic[M]):
 
     def first_of_each(self, tx: Tx, service_ids: Sequence[str], most: int, **keys: object) -> list[M]:
         """Return up to `most` rows of each service, in the order of the resource."""
-        wanted = id_rows(service_ids)
+        wanted = id_rows("wanted", service_ids)
         firsts = (
             self.select(**keys)
             .where(self._columns["service_id"] == wanted.c.id)
@@ -306,18 +306,6 @@ class Resource(Generic[M]):
 def request_hash(ask: Message) -> bytes:
     """Return SHA-256 of a request: equal for its repeats, different for others of the same id."""
     return hashlib.sha256(ask.SerializeToString(deterministic=True)).digest()
-
-
-def id_array(ids: Sequence[str]) -> ColumnElement[Any]:
-    """Return the ids as one array parameter."""
-    kind = ARRAY(id_type())
-    return sa.cast(sa.bindparam(None, list(ids), type_=kind), kind)
-
-
-def id_rows(ids: Sequence[str]) -> FromClause:
-    """Return the ids as a FROM item with the column `id`."""
-    rows = sa.func.unnest(id_array(ids)).table_valued(sa.column("id", id_type()), name="wanted")
-    return rows.render_derived()
 
 
 def timestamp(value: datetime) -> Timestamp:

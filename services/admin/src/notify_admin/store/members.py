@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from notify_common.db.arrays import id_array, id_rows
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from sqlalchemy.dialects.postgresql import insert
 
-from notify_admin.store.mapping import id_array, id_rows
 from notify_admin.store.tables import memberships, organisation_members, organisations, services, users
 
 
@@ -156,7 +156,7 @@ def add_to_organisation(tx: Tx, organisation_id: str, user_id: str, permissions:
 
 def addresses(tx: Tx, service_ids: Sequence[str], most: int) -> list[Addresses]:
     """Return the addresses of up to `most` members of each service, those who joined first."""
-    wanted = id_rows(service_ids)
+    wanted = id_rows("wanted", service_ids)
     firsts = (
         sa.select(memberships.c.user_id)
         .where(memberships.c.service_id == wanted.c.id)

@@ -5,10 +5,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from notify.admin.v1.template_pb2 import Template
+from notify_common.db.arrays import Types, unnest
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
-from sqlalchemy import ColumnElement
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from notify_admin.domain.templates import CURRENT, VersionKey
 from notify_admin.store.mapping import request_hash
@@ -90,13 +89,8 @@ def lock(tx: Tx, service_id: str, template_id: str) -> Template | None:
 
 def get_many(tx: Tx, keys: Sequence[VersionKey]) -> dict[VersionKey, Template]:
     """Return those that exist of the templates at their versions."""
-    names: dict[str, Any] = {"service_id": id_type(), "template_id": id_type(), "version": sa.Integer()}
-    arrays: list[ColumnElement[Any]] = [
-        sa.cast(sa.bindparam(None, list(values), type_=ARRAY(kind)), ARRAY(kind))
-        for values, kind in zip(zip(*keys, strict=True), names.values(), strict=True)
-    ]
-    columns: list[Any] = [sa.column(name, kind) for name, kind in names.items()]
-    wanted = sa.func.unnest(*arrays).table_valued(*columns, name="wanted").render_derived()
+    types: Types = {"service_id": id_type(), "template_id": id_type(), "version": sa.Integer()}
+    wanted = unnest("wanted", types, keys)
     version = sa.case((wanted.c.version == CURRENT, templates.c.version), else_=wanted.c.version)
     statement = (
         TEMPLATES.select(

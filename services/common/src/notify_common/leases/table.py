@@ -19,8 +19,9 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy import CTE, Column, ColumnElement, Connection, Executable, FromClause, Index, Row, Table
-from sqlalchemy.dialects.postgresql import ARRAY
 
+from notify_common.db.arrays import unnest, unnest_later
+from notify_common.db.columns import id_column, id_type
 from notify_common.enums import Lane
 from notify_common.leases.shares import PLACES, Shares, Tenant, Walk, divide_again
 
@@ -44,7 +45,7 @@ def lease_columns() -> list[Column[Any]]:
         # null: not waiting for any work
         Column("due_at", instant, server_default=sa.func.now()),
         Column("leased_until", instant),
-        Column("lease_token", sa.Uuid),
+        id_column("lease_token"),
         Column("attempt", sa.Integer, nullable=False, server_default="0"),
         Column("parked_at", instant),
         Column("park_reason", sa.Text),
@@ -123,7 +124,7 @@ class Queue:
         self._marks = marks or {
             "due_at": ends,
             "leased_until": ends,
-            "lease_token": sa.bindparam("new_token", type_=sa.Uuid),
+            "lease_token": sa.bindparam("new_token", type_=id_type()),
             "attempt": table.c.attempt + 1,
         }
         self._claim_statement = cache(self._make_claim_statement)
@@ -147,7 +148,7 @@ class Queue:
     ) -> list[LeasedRow]:
         """Run a claim's statement, park what used up its attempts and return the rest."""
         parameters = {f"only_{name}": value for name, value in filters.items()}
-        rows = conn.execute(statement, {**parameters, **values, "new_token": uuid.uuid4()}).all()
+        rows = conn.execute(statement, {**parameters, **values, "new_token": str(uuid.uuid4())}).all()
         exhausted = [row for row in rows if row.attempt > self.max_attempts]
         if exhausted:
             self.park(conn, exhausted, "no worker finished it")
@@ -314,15 +315,11 @@ class Queue:
         self, rows: Sequence[LeasedRow], each: Mapping[str, Sequence[object]] | None = None
     ) -> FromClause:
         names = [*self.key_columns, "lease_token"]
-        arrays = {name: [row._mapping[name] for row in rows] for name in names}
-        arrays |= {name: list(values) for name, values in (each or {}).items()}
-        columns = [self.table.c[name] for name in arrays]
-        literals = [
-            sa.cast(sa.bindparam(None, values, type_=ARRAY(column.type)), ARRAY(column.type))
-            for column, values in zip(columns, arrays.values(), strict=True)
-        ]
-        typed = (sa.column(column.name, column.type) for column in columns)
-        return sa.func.unnest(*literals).table_valued(*typed, name="held").render_derived()
+        each = each or {}
+        types = {name: self.table.c[name].type for name in (*names, *each)}
+        keys = ([row._mapping[name] for name in names] for row in rows)
+        values = zip(*each.values(), strict=True) if each else [()] * len(rows)
+        return unnest("held", types, [(*key, *more) for key, more in zip(keys, values, strict=True)])
 
     def _still_ours(self, held: FromClause) -> ColumnElement[bool]:
         ours = (self.table.c[name] == held.c[name] for name in (*self.key_columns, "lease_token"))
@@ -374,12 +371,12 @@ class FairQueue(Queue):
                 conn,
                 self._fair_statement(*filters),
                 filters,
-                lanes=[tenant.lane.value for tenant in asked],
-                service_ids=[tenant.service_id for tenant in asked],
-                quotas=list(asked.values()),
+                asked_lane=[tenant.lane.value for tenant in asked],
+                asked_service_id=[tenant.service_id for tenant in asked],
+                asked_quota=list(asked.values()),
             )
             rows += some
-            got = Counter(Tenant(Lane(row.lane), str(row.service_id)) for row in some)
+            got = Counter(Tenant(Lane(row.lane), row.service_id) for row in some)
             taken += got
             quotas = divide_again(quotas, got, taken)
         return rows
@@ -434,20 +431,7 @@ class FairQueue(Queue):
 
     def _make_fair_statement(self, *filters: str) -> Executable:
         t = self.table
-        arrays = [
-            sa.cast(sa.bindparam(name, type_=ARRAY(type_)), ARRAY(type_))
-            for name, type_ in (
-                ("lanes", sa.Text()),
-                ("service_ids", sa.Uuid(as_uuid=False)),
-                ("quotas", sa.Integer()),
-            )
-        ]
-        columns = (
-            sa.column("lane", sa.Text),
-            sa.column("service_id", sa.Uuid),
-            sa.column("quota", sa.Integer),
-        )
-        asked = sa.func.unnest(*arrays).table_valued(*columns, name="asked").render_derived()
+        asked = unnest_later("asked", {"lane": sa.Text(), "service_id": id_type(), "quota": sa.Integer()})
         # compared as rows, and ordered by all of them, so that no other index can serve: what the planner
         # knows of services says nothing about this one
         place = sa.tuple_(t.c.lane, t.c.service_id, t.c.due_at)

@@ -3,13 +3,16 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any, Final
 
 import sqlalchemy as sa
+from notify_common.db.arrays import Types, array, id_rows, unnest
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import KeyType, Postage
 from notify_common.feeds.producer import read_feed, trim_feed
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import ColumnElement
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from notify_letters.domain.letter import (
     AwaitingLetter,
@@ -31,67 +34,35 @@ from notify_letters.store.tables import (
     returned_letters,
 )
 
-# One statement for the letters and for the batches that render them: known ids change nothing, and a batch
-# of which nothing is new is not made.
-_CREATE = sa.text("""
-WITH input AS (
-    SELECT * FROM unnest(
-        :ids, :service_ids, :key_types, :template_ids, :template_versions, :personalisations, :addresses,
-        :postages, :references, :create_times, :render_batch_ids, :request_ids, :traceparents,
-        :lanes
-    ) AS i (id, service_id, key_type, template_id, template_version, personalisation, address_lines,
-            postage, reference, create_time, render_batch_id, request_id, traceparent, lane)
-), created AS (
-    INSERT INTO letters (id, service_id, key_type, template_id, template_version, personalisation,
-                         address_lines, postage, reference, create_time,
-                         render_batch_id, request_id, traceparent)
-    SELECT id, service_id, key_type, template_id, template_version, personalisation::jsonb,
-           address_lines::jsonb, postage, reference, create_time, render_batch_id, request_id, traceparent
-    FROM input
-    ON CONFLICT (id) DO NOTHING
-    RETURNING id
-), batches AS (
-    INSERT INTO render_batches (id, lane, service_id, request_id, traceparent)
-    SELECT DISTINCT render_batch_id, lane, service_id, :request_id, :traceparent
-    FROM input WHERE id IN (SELECT id FROM created)
-)
-SELECT count(*) FROM created
-""").bindparams(
-    sa.bindparam("ids", type_=ARRAY(id_type())),
-    sa.bindparam("service_ids", type_=ARRAY(id_type())),
-    sa.bindparam("template_ids", type_=ARRAY(id_type())),
-    sa.bindparam("render_batch_ids", type_=ARRAY(id_type())),
-    sa.bindparam("create_times", type_=ARRAY(sa.DateTime(timezone=True))),
-)
+_NEW: Types = {
+    "id": id_type(),
+    "service_id": id_type(),
+    "key_type": sa.Text(),
+    "template_id": id_type(),
+    "template_version": sa.Integer(),
+    "personalisation": sa.Text(),
+    "address_lines": sa.Text(),
+    "postage": sa.Text(),
+    "reference": sa.Text(),
+    "create_time": sa.DateTime(timezone=True),
+    "render_batch_id": id_type(),
+    "request_id": sa.Text(),
+    "traceparent": sa.Text(),
+    "lane": sa.Text(),
+}
 
-# Rendering's outcome, its events, and the print batch of the test letters, which wait for no run.
-_RECORD_RENDERED = sa.text("""
-WITH outcome AS (
-    SELECT * FROM unnest(
-        :ids, :kinds, :page_counts, :sheet_counts, :pdf_bytes, :pdf_sha256s, :failures, :failure_details
-    ) AS o (id, kind, page_count, sheet_count, pdf_bytes, pdf_sha256, failure, failure_detail)
-), changed AS (
-    UPDATE letters l
-    SET state = CASE WHEN o.kind = 'ready' AND l.key_type = 'test' THEN 'submitting' ELSE o.kind END,
-        print_batch_id = CASE WHEN o.kind = 'ready' AND l.key_type = 'test' THEN :test_batch_id END,
-        page_count = o.page_count, sheet_count = o.sheet_count,
-        pdf_bytes = o.pdf_bytes, pdf_sha256 = o.pdf_sha256,
-        failure = o.failure, failure_detail = o.failure_detail, update_time = now()
-    FROM outcome o
-    WHERE l.id = o.id AND l.state = 'created'
-    RETURNING l.id, l.state, o.kind, l.page_count, l.sheet_count
-), events AS (
-    INSERT INTO letter_events (letter_id, kind, page_count, sheet_count)
-    SELECT id, kind, page_count, sheet_count FROM changed
-)
-INSERT INTO print_batches (id, letter_count, page_count, sheet_count, request_id, traceparent)
-SELECT :test_batch_id, count(*), sum(page_count), sum(sheet_count), :request_id, :traceparent
-FROM changed WHERE state = 'submitting'
-HAVING count(*) > 0
-""").bindparams(
-    sa.bindparam("ids", type_=ARRAY(id_type())),
-    sa.bindparam("test_batch_id", type_=id_type()),
-)
+_EVENT_COLUMNS: Final = ["letter_id", "kind", "page_count", "sheet_count"]
+
+_OUTCOME: Types = {
+    "id": id_type(),
+    "kind": sa.Text(),
+    "page_count": sa.Integer(),
+    "sheet_count": sa.Integer(),
+    "pdf_bytes": sa.Integer(),
+    "pdf_sha256": sa.Text(),
+    "failure": sa.Text(),
+    "failure_detail": sa.Text(),
+}
 
 
 def create(
@@ -108,31 +79,52 @@ def create(
         request_id: of the call that brought them; follows the batches.
         traceparent: likewise.
     """
-    flat = [(batch_id, letter) for batch_id, batch in batches for letter in batch]
-    each = [letter for _, letter in flat]
-    return int(
-        tx.execute(
-            _CREATE,
-            {
-                "ids": [letter.id for letter in each],
-                "service_ids": [letter.service_id for letter in each],
-                "key_types": [letter.key_type for letter in each],
-                "template_ids": [letter.template_id for letter in each],
-                "template_versions": [letter.template_version for letter in each],
-                "personalisations": [json.dumps(letter.personalisation) for letter in each],
-                "addresses": [json.dumps(letter.address_lines) for letter in each],
-                "postages": [letter.postage for letter in each],
-                "references": [letter.reference for letter in each],
-                "create_times": [letter.create_time for letter in each],
-                "render_batch_ids": [batch_id for batch_id, _ in flat],
-                "request_ids": [letter.origin_request_id for letter in each],
-                "traceparents": [letter.traceparent for letter in each],
-                "lanes": [letter.lane.value for letter in each],
-                "request_id": request_id,
-                "traceparent": traceparent,
-            },
-        ).scalar_one()
+    rows = [
+        (
+            letter.id,
+            letter.service_id,
+            letter.key_type,
+            letter.template_id,
+            letter.template_version,
+            json.dumps(letter.personalisation),
+            json.dumps(letter.address_lines),
+            letter.postage,
+            letter.reference,
+            letter.create_time,
+            batch_id,
+            letter.origin_request_id,
+            letter.traceparent,
+            letter.lane,
+        )
+        for batch_id, batch in batches
+        for letter in batch
+    ]
+    # one statement: known ids change nothing, and a batch of which nothing is new is not made
+    given = unnest("given", _NEW, rows)
+    values: dict[str, ColumnElement[Any]] = {column.key: column for column in given.c if column.key != "lane"}
+    values |= {name: sa.cast(given.c[name], JSONB) for name in ("personalisation", "address_lines")}
+    created = (
+        insert(letters)
+        .from_select(list(values), sa.select(*values.values()))
+        .on_conflict_do_nothing()
+        .returning(letters.c.id)
+        .cte("created")
     )
+    made = (
+        sa.select(
+            given.c.render_batch_id,
+            given.c.lane,
+            given.c.service_id,
+            sa.literal(request_id),
+            sa.literal(traceparent),
+        )
+        .where(given.c.id.in_(sa.select(created.c.id)))
+        .distinct()
+    )
+    columns = ["id", "lane", "service_id", "request_id", "traceparent"]
+    in_batches = sa.insert(render_batches).from_select(columns, made).cte("in_batches")
+    count = sa.select(sa.func.count()).select_from(created).add_cte(in_batches)
+    return int(tx.execute(count).scalar_one())
 
 
 def to_render(tx: Tx, render_batch_id: str) -> list[LetterToRender]:
@@ -161,22 +153,50 @@ def record_rendered(
     Letters that are no longer `created` are left alone. Test letters that are ready go straight into the
     print batch `test_batch_id`, which is made when there are any.
     """
-    tx.execute(
-        _RECORD_RENDERED,
-        {
-            "ids": [outcome.letter_id for outcome in outcomes],
-            "kinds": [outcome.kind.value for outcome in outcomes],
-            "page_counts": [outcome.pdf.page_count for outcome in outcomes],
-            "sheet_counts": [outcome.sheet_count for outcome in outcomes],
-            "pdf_bytes": [outcome.pdf.size_bytes for outcome in outcomes],
-            "pdf_sha256s": [outcome.pdf.sha256 for outcome in outcomes],
-            "failures": [outcome.failure for outcome in outcomes],
-            "failure_details": [outcome.failure_detail for outcome in outcomes],
-            "test_batch_id": test_batch_id,
-            "request_id": request_id,
-            "traceparent": traceparent,
-        },
+    rows = [
+        (
+            outcome.letter_id,
+            outcome.kind,
+            outcome.pdf.page_count,
+            outcome.sheet_count,
+            outcome.pdf.size_bytes,
+            outcome.pdf.sha256,
+            outcome.failure,
+            outcome.failure_detail,
+        )
+        for outcome in outcomes
+    ]
+    given = unnest("outcome", _OUTCOME, rows)
+    for_sandbox = sa.and_(given.c.kind == EventKind.READY, letters.c.key_type == KeyType.TEST)
+    facts = {name: given.c[name] for name in _OUTCOME if name not in ("id", "kind")}
+    changed = (
+        sa.update(letters)
+        .values(
+            state=sa.case((for_sandbox, LetterState.SUBMITTING), else_=given.c.kind),
+            print_batch_id=sa.case((for_sandbox, sa.literal(test_batch_id, id_type()))),
+            update_time=sa.func.now(),
+            **facts,
+        )
+        .where(letters.c.id == given.c.id, letters.c.state == LetterState.CREATED)
+        .returning(letters.c.id, letters.c.state, given.c.kind, letters.c.page_count, letters.c.sheet_count)
+        .cte("changed")
     )
+    told = sa.select(changed.c.id, changed.c.kind, changed.c.page_count, changed.c.sheet_count)
+    events = sa.insert(letter_events).from_select(_EVENT_COLUMNS, told).cte("events")
+    batch: dict[str, ColumnElement[Any]] = {
+        "id": sa.literal(test_batch_id, id_type()),
+        "letter_count": sa.func.count(),
+        "page_count": sa.func.sum(changed.c.page_count),
+        "sheet_count": sa.func.sum(changed.c.sheet_count),
+        "request_id": sa.literal(request_id),
+        "traceparent": sa.literal(traceparent),
+    }
+    held = (
+        sa.select(*batch.values())
+        .where(changed.c.state == LetterState.SUBMITTING)
+        .having(sa.func.count() > 0)
+    )
+    tx.execute(sa.insert(print_batches).from_select(list(batch), held).add_cte(events))
 
 
 def get(tx: Tx, service_id: str, letter_id: str) -> Letter | None:
@@ -295,11 +315,10 @@ def cancel(tx: Tx, letter_ids: Sequence[str]) -> None:
         .returning(letters.c.id, letters.c.page_count, letters.c.sheet_count)
         .cte("cancelled")
     )
-    columns = ["letter_id", "kind", "page_count", "sheet_count"]
     told = sa.select(
         cancelled.c.id, sa.literal(EventKind.CANCELLED.value), cancelled.c.page_count, cancelled.c.sheet_count
     )
-    tx.execute(sa.insert(letter_events).from_select(columns, told))
+    tx.execute(sa.insert(letter_events).from_select(_EVENT_COLUMNS, told))
 
 
 def render_again(
@@ -329,16 +348,16 @@ def record_returned(tx: Tx, references: Sequence[str]) -> tuple[int, set[str]]:
 
     Returns how many those were, and the references that letters have.
     """
-    wanted = sa.cast(sa.bindparam(None, list(references), type_=ARRAY(sa.Text)), ARRAY(sa.Text))
+    wanted = array(sa.Text(), references)
     found = tx.execute(
         sa.select(letters.c.id, letters.c.reference).where(letters.c.reference == sa.any_(wanted))
     ).all()
     if not found:
         return 0, set()
-    ids = sa.cast(sa.bindparam(None, [row.id for row in found], type_=ARRAY(id_type())), ARRAY(id_type()))
+    ids = id_rows("found", [row.id for row in found])
     new = (
         insert(returned_letters)
-        .from_select(["letter_id"], sa.select(sa.func.unnest(ids)))
+        .from_select(["letter_id"], sa.select(ids.c.id))
         .on_conflict_do_nothing()
         .returning(returned_letters.c.letter_id)
         .cte("new")
@@ -346,8 +365,7 @@ def record_returned(tx: Tx, references: Sequence[str]) -> tuple[int, set[str]]:
     told = sa.select(
         letters.c.id, sa.literal(EventKind.RETURNED.value), letters.c.page_count, letters.c.sheet_count
     ).join(new, new.c.letter_id == letters.c.id)
-    columns = ["letter_id", "kind", "page_count", "sheet_count"]
-    recorded = tx.execute(sa.insert(letter_events).from_select(columns, told)).rowcount
+    recorded = tx.execute(sa.insert(letter_events).from_select(_EVENT_COLUMNS, told)).rowcount
     return recorded, {row.reference for row in found}
 
 

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
+from notify_common.db.arrays import id_array, unnest
+from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.enums import Channel, KeyType, Postage
 from sqlalchemy import Row, Select
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from notify_notifications.domain.cost import Billable
 from notify_notifications.domain.notification import Progress, State
@@ -153,7 +154,7 @@ def _page_query(
 
 def by_ids(conn: Tx, ids: Sequence[str]) -> dict[str, Notification]:
     """Return notifications by id; those that don't exist are left out."""
-    query = _whole().where(_n.id == sa.any_(_uuids(ids)))
+    query = _whole().where(_n.id == sa.any_(id_array(ids)))
     return {row.id: _notification(row) for row in conn.execute(query)}
 
 
@@ -168,9 +169,10 @@ class HandedOver:
 
 def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> None:
     """Set the time of the hand-over and the fragments; doing it again keeps the first time."""
-    given = _unnest(
-        id=(sa.Uuid, [one.id for one in handed]),
-        fragment_count=(sa.Integer, [one.fragment_count for one in handed]),
+    given = unnest(
+        "given",
+        {"id": id_type(), "fragment_count": sa.Integer()},
+        [(one.id, one.fragment_count) for one in handed],
     )
     # locked in the order of ids, as everywhere, so that the consumers of events never wait in a circle
     locked = _locked([one.id for one in handed])
@@ -201,7 +203,7 @@ def lock_progress(conn: Tx, ids: Sequence[str]) -> dict[str, Progress]:
             _n.provider,
             _n.sheet_count,
         )
-        .where(_n.id == sa.any_(_uuids(ids)))
+        .where(_n.id == sa.any_(id_array(ids)))
         .order_by(_n.id)
         .with_for_update()
     )
@@ -226,16 +228,10 @@ def save_progress(conn: Tx, progress: Sequence[Progress]) -> None:
     """Write back what events changed, in one statement."""
     if not progress:
         return
-    given = _unnest(
-        id=(sa.Uuid, [one.id for one in progress]),
-        state=(sa.Text, [one.state for one in progress]),
-        sent_time=(sa.DateTime(timezone=True), [one.sent_time for one in progress]),
-        update_time=(sa.DateTime(timezone=True), [one.update_time for one in progress]),
-        provider=(sa.Text, [one.provider for one in progress]),
-        sheet_count=(sa.Integer, [one.sheet_count for one in progress]),
-    )
-    names = ("state", "sent_time", "update_time", "provider", "sheet_count")
-    changes = {name: given.c[name] for name in names}
+    names = ("id", "state", "sent_time", "update_time", "provider", "sheet_count")
+    types = {name: _n[name].type for name in names}
+    given = unnest("given", types, [[getattr(one, name) for name in names] for one in progress])
+    changes = {name: given.c[name] for name in names[1:]}
     conn.execute(sa.update(notifications).values(changes).where(_n.id == given.c.id))
 
 
@@ -290,39 +286,6 @@ def _notification(row: Row[Any]) -> Notification:
     )
 
 
-def _uuids(ids: Sequence[str]) -> Any:
-    return sa.cast(sa.bindparam(None, list(ids), type_=ARRAY(sa.Text)), ARRAY(sa.Uuid))
-
-
 def _locked(ids: Sequence[str]) -> Any:
-    return (
-        sa.select(_n.id).where(_n.id == sa.any_(_uuids(ids))).order_by(_n.id).with_for_update().cte("locked")
-    )
-
-
-def _unnest(**columns: tuple[Any, Sequence[object]]) -> Any:
-    """Return the arrays, each with its element type, as the columns of a table."""
-    arrays = [
-        sa.cast(
-            sa.bindparam(
-                None, [None if item is None else _plain(item) for item in items], type_=ARRAY(_sent(kind))
-            ),
-            ARRAY(kind),
-        )
-        for kind, items in columns.values()
-    ]
-    typed = [
-        sa.column(name, kind() if isinstance(kind, type) else kind) for name, (kind, _) in columns.items()
-    ]
-    return sa.func.unnest(*arrays).table_valued(*typed, name="given").render_derived()
-
-
-def _sent(kind: Any) -> Any:
-    """Return the type in which a column's values travel: UUIDs as text, which is what they are in this
-    service.
-    """
-    return sa.Text if kind is sa.Uuid else kind
-
-
-def _plain(item: object) -> object:
-    return str(item) if isinstance(item, State) else item
+    wanted = sa.select(_n.id).where(_n.id == sa.any_(id_array(ids)))
+    return wanted.order_by(_n.id).with_for_update().cte("locked")

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from notify_common.db.arrays import id_rows, unnest
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
@@ -26,7 +27,6 @@ from notify_providers.domain.dispatch import (
 )
 from notify_providers.domain.message import NewDispatch, content_to_json
 from notify_providers.domain.receipts import DeliveryEvent, Kind
-from notify_providers.store.arrays import unnest, unnest_rows
 from notify_providers.store.tables import attempts, delivery_events, dispatch_queue, dispatches, receipts
 
 _ID = id_type()
@@ -92,7 +92,7 @@ class Event:
 
 def insert_new(conn: Tx, new: Sequence[NewDispatch]) -> int:
     """Insert those whose id is not known yet, due at once, and returns how many they were. One statement."""
-    rows = unnest_rows(
+    rows = unnest(
         "new",
         {
             "id": _ID,
@@ -158,7 +158,7 @@ def park(conn: Tx, due: Due, reason: str) -> None:
 
 def lock(conn: Tx, ids: Sequence[str]) -> dict[str, Locked]:
     """Lock dispatches until the transaction ends, in the order of their ids, and return them by id."""
-    wanted = unnest("wanted", id=(_ID, list(ids)))
+    wanted = id_rows("wanted", ids)
     statement = (
         sa.select(
             dispatches.c.id,
@@ -189,7 +189,7 @@ def change_states(conn: Tx, changes: Sequence[Change]) -> None:
     """Write new states and ends the leases. The rows must be locked or leased by this transaction."""
     if not changes:
         return
-    new = unnest_rows(
+    new = unnest(
         "new",
         {"id": _ID, "state": sa.Text(), "delay": sa.Float(), "keeps_content": sa.Boolean()},
         [(c.id, c.state, c.delay, c.keeps_content) for c in changes],
@@ -213,13 +213,13 @@ def insert_attempts(conn: Tx, started: Sequence[tuple[str, int, str]]) -> None:
     """Mark attempts as begun: (dispatch id, number, provider). Commit before the provider is called."""
     if not started:
         return
-    new = unnest_rows("new", {"dispatch_id": _ID, "number": sa.Integer(), "provider": sa.Text()}, started)
+    new = unnest("new", {"dispatch_id": _ID, "number": sa.Integer(), "provider": sa.Text()}, started)
     conn.execute(sa.insert(attempts).from_select(["dispatch_id", "number", "provider"], sa.select(*new.c)))
 
 
 def end_attempts(conn: Tx, results: Sequence[CallResult]) -> None:
     """Record outcomes. What a provider said wins over an earlier note that nobody knows."""
-    ended = unnest_rows(
+    ended = unnest(
         "ended",
         {"dispatch_id": _ID, "number": sa.Integer(), "outcome": sa.Text(), "reason": sa.Text()},
         [(r.dispatch_id, r.attempt, r.outcome, r.reason) for r in results],
@@ -233,7 +233,7 @@ def end_attempts(conn: Tx, results: Sequence[CallResult]) -> None:
 
 def close_open_attempts(conn: Tx, ids: Sequence[str]) -> None:
     """End attempts that nobody will end any more: their outcome is unknown."""
-    dead = unnest("dead", id=(_ID, list(ids)))
+    dead = id_rows("dead", ids)
     conn.execute(
         sa.update(attempts)
         .values(end_time=sa.func.now(), outcome=Outcome.UNKNOWN, reason=PROCESS_DIED)
@@ -243,7 +243,7 @@ def close_open_attempts(conn: Tx, ids: Sequence[str]) -> None:
 
 def earlier_attempts(conn: Tx, ids: Sequence[str]) -> dict[str, list[EarlierAttempt]]:
     """Return the ended attempts of dispatches by dispatch id, first one first."""
-    wanted = unnest("wanted", id=(_ID, list(ids)))
+    wanted = id_rows("wanted", ids)
     age = sa.func.extract("epoch", sa.func.now() - attempts.c.start_time)
     rows = conn.execute(
         sa.select(
@@ -265,7 +265,7 @@ def earlier_attempts(conn: Tx, ids: Sequence[str]) -> dict[str, list[EarlierAtte
 
 def providers_called(conn: Tx, ids: Sequence[str]) -> set[tuple[str, str]]:
     """Return which of the dispatches were ever begun to be handed to which provider."""
-    wanted = unnest("wanted", id=(_ID, list(ids)))
+    wanted = id_rows("wanted", ids)
     rows = conn.execute(
         sa.select(attempts.c.dispatch_id, attempts.c.provider).where(attempts.c.dispatch_id == wanted.c.id)
     )
@@ -276,7 +276,7 @@ def append_events(conn: Tx, events: Sequence[Event]) -> None:
     """Append delivery events in their order."""
     if not events:
         return
-    new = unnest_rows(
+    new = unnest(
         "new",
         {
             "place": sa.Integer(),

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from notify_common.db.arrays import Types, id_rows, unnest
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_providers.domain.receipts import Kind, Receipt, RecordedReceipt
-from notify_providers.store.arrays import unnest, unnest_rows
 from notify_providers.store.tables import receipts, unmatched_receipts
 
 _ID = id_type()
@@ -36,7 +36,7 @@ def insert_unmatched(conn: Tx, new: Sequence[Receipt]) -> set[Sameness]:
 
 def take_unmatched(conn: Tx, called: Sequence[tuple[str, str]]) -> list[Receipt]:
     """Remove the unmatched receipts of these (dispatch id, provider); return them, first one first."""
-    joined = unnest_rows("joined", {"dispatch_id": _ID, "provider": sa.Text()}, called)
+    joined = unnest("joined", {"dispatch_id": _ID, "provider": sa.Text()}, called)
     rows = conn.execute(
         sa.delete(unmatched_receipts)
         .where(
@@ -86,7 +86,7 @@ def list_receipts(conn: Tx, dispatch_id: str, limit: int) -> list[RecordedReceip
 
 def reported_pending(conn: Tx, ids: Sequence[str]) -> set[tuple[str, str]]:
     """Return which of the dispatches which provider has reported as pending: (dispatch id, provider)."""
-    wanted = unnest("wanted", id=(_ID, list(ids)))
+    wanted = id_rows("wanted", ids)
     rows = conn.execute(
         sa.select(receipts.c.dispatch_id, receipts.c.provider).where(
             receipts.c.dispatch_id == wanted.c.id, receipts.c.kind == Kind.PENDING
@@ -97,7 +97,7 @@ def reported_pending(conn: Tx, ids: Sequence[str]) -> set[tuple[str, str]]:
 
 def known(conn: Tx, candidates: Sequence[Receipt]) -> set[Sameness]:
     """Return which receipts are recorded already."""
-    wanted = unnest("wanted", id=(_ID, [receipt.dispatch_id for receipt in candidates]))
+    wanted = id_rows("wanted", [receipt.dispatch_id for receipt in candidates])
     rows = conn.execute(
         sa.select(
             receipts.c.provider, receipts.c.reference, receipts.c.status, receipts.c.provider_time
@@ -109,7 +109,7 @@ def known(conn: Tx, candidates: Sequence[Receipt]) -> set[Sameness]:
 def _insert(conn: Tx, table: Table, new: Sequence[Receipt]) -> set[Sameness]:
     if not new:
         return set()
-    types = {
+    types: Types = {
         "place": sa.Integer(),
         "dispatch_id": _ID,
         "provider": sa.Text(),
@@ -121,7 +121,7 @@ def _insert(conn: Tx, table: Table, new: Sequence[Receipt]) -> set[Sameness]:
         "kind_after_pending": sa.Text(),
         "provider_time": sa.DateTime(timezone=True),
     }
-    rows = unnest_rows(
+    rows = unnest(
         "new",
         types,
         [

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from notify_common.db.arrays import unnest
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
@@ -23,7 +24,6 @@ from notify_providers.domain.message import (
 )
 from notify_providers.domain.receipts import Kind
 from notify_providers.domain.sandbox import KeptMessage, Wanted
-from notify_providers.store.arrays import unnest_rows
 from notify_providers.store.tables import receipts, sandbox_messages, sandbox_receipt_queue, sandbox_receipts
 
 _ID = id_type()
@@ -78,7 +78,7 @@ def keep(conn: Tx, messages: Sequence[Message], summaries: Sequence[str]) -> set
     A message that is here already and comes again in a call that does not say it may be a repeat is a second
     copy, and counted; one that says so is the same hand-over again, and changes nothing.
     """
-    rows = unnest_rows(
+    rows = unnest(
         "new",
         {
             "id": _ID,
@@ -131,7 +131,7 @@ def owe(conn: Tx, owed: Sequence[OwedReceipt]) -> None:
     """Queue receipts."""
     if not owed:
         return
-    rows = unnest_rows(
+    rows = unnest(
         "new",
         {
             "message_id": _ID,
