@@ -157,7 +157,10 @@ S = TypeVar("S", bound=ProviderSettings)
 
 
 class Adapter(ABC, Generic[S]):
-    """A provider of messages: its name, its settings, how to hand over and how to read what it reports."""
+    """A provider of messages: its name, its settings and how to hand over.
+
+    One that also calls us is `SendsReceipts`, `BringsTexts` or both.
+    """
 
     name: str
     """Its name in settings, rows and metrics."""
@@ -178,34 +181,6 @@ class Adapter(ABC, Generic[S]):
     def client(self, settings: S, tools: Tools) -> ProviderClient | None:
         """Return what hands messages over, or None where the settings leave the provider out."""
 
-    def read_receipts(self, settings: S, callback: Callback) -> ReadReceipts:
-        """Check who calls and read what they report.
-
-        Raises:
-            Rejected: it is not from the provider, or can't be read.
-            NotImplementedError: it reports in no such way.
-        """
-        raise NotImplementedError
-
-    def read_inbound(self, settings: S, callback: Callback) -> ReadInbound:
-        """Check who calls and read the text that somebody sent to a number of ours.
-
-        Raises:
-            Rejected: it is not from the provider, or can't be read.
-            NotImplementedError: it brings none.
-        """
-        raise NotImplementedError
-
-    @property
-    def receives(self) -> bool:
-        """Whether it calls with texts that people send."""
-        return type(self).read_inbound is not Adapter.read_inbound
-
-    @property
-    def reports(self) -> bool:
-        """Whether it calls back with receipts."""
-        return type(self).read_receipts is not Adapter.read_receipts
-
     def first_row(self) -> Provider:
         """Return the settings that it begins with, until an operator changes them."""
         return Provider(
@@ -218,6 +193,30 @@ class Adapter(ABC, Generic[S]):
             unknown_outcome_wait=self.unknown_outcome_wait,
             version=1,
         )
+
+
+class SendsReceipts(ABC, Generic[S]):
+    """A provider that calls us with what became of messages."""
+
+    @abstractmethod
+    def read_receipts(self, settings: S, callback: Callback) -> ReadReceipts:
+        """Check who calls and read what they report.
+
+        Raises:
+            Rejected: it is not from the provider, or can't be read.
+        """
+
+
+class BringsTexts(ABC, Generic[S]):
+    """A provider that calls us with the texts that people send to numbers of ours."""
+
+    @abstractmethod
+    def read_inbound(self, settings: S, callback: Callback) -> ReadInbound:
+        """Check who calls and read the text.
+
+        Raises:
+            Rejected: it is not from the provider, or can't be read.
+        """
 
 
 def json_answer(body: object, status: int = 200, **headers: str) -> CallbackAnswer:

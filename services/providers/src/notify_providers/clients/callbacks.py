@@ -9,11 +9,13 @@ from notify_common.logging import get_logger
 from prometheus_client import Counter
 
 from notify_providers.clients.base import (
+    BringsTexts,
     Callback,
     ProviderSettings,
     ReadInbound,
     ReadReceipts,
     Rejected,
+    SendsReceipts,
     error_answer,
 )
 from notify_providers.clients.registry import BY_NAME
@@ -54,7 +56,7 @@ class CallbackReader:
             NotifyError: PROVIDER_NOT_FOUND, no provider of this name reports.
         """
         adapter = BY_NAME.get(provider)
-        if adapter is None or not adapter.reports:
+        if not isinstance(adapter, SendsReceipts):
             raise NotifyError("PROVIDER_NOT_FOUND", "no provider of this name sends receipts")
         return self._read(provider, callback, adapter.read_receipts)
 
@@ -66,7 +68,7 @@ class CallbackReader:
             NotifyError: PROVIDER_NOT_FOUND, no provider of this name brings texts.
         """
         adapter = BY_NAME.get(provider)
-        if adapter is None or not adapter.receives:
+        if not isinstance(adapter, BringsTexts):
             raise NotifyError("PROVIDER_NOT_FOUND", "no provider of this name brings texts")
         return self._read(provider, callback, adapter.read_inbound)
 

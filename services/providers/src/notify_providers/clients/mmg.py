@@ -1,34 +1,21 @@
-"""MMG, a provider of text messages (pipeline.md §3.1, public-api.md §9.2)."""
+"""MMG, a provider of text messages (pipeline.md §3.1, public-api.md §9.2 and §9.4)."""
 
 import json
 import re
 import sys
-from functools import partial
-from typing import Annotated, Any, Final, Self
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import unquote_plus
 
-from notify_common.enums import Channel
-from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from notify_providers.clients.base import (
-    Adapter,
-    Callback,
-    InboundSettings,
-    ReadInbound,
-    ReadReceipts,
-    Rejected,
-    Tools,
-    error_answer,
-    json_answer,
-)
-from notify_providers.clients.credentials import credentials_of, require_inbound_sender, require_sender
-from notify_providers.clients.http import HttpAnswer, HttpRequest
-from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
+from notify_providers.clients.base import Rejected, error_answer
+from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, Verdict
+from notify_providers.clients.text_api import Fields, TextApi, TextApiSettings
 from notify_providers.domain.dispatch import Outcome
 from notify_providers.domain.inbound import InboundSms, international, national
-from notify_providers.domain.message import Message, SmsContent
-from notify_providers.domain.receipts import Kind, Receipt, london_time, message_id, utc_time, word
+from notify_providers.domain.message import SmsContent
+from notify_providers.domain.receipts import Kind, Receipt, london_time, utc_time, word
 
 _KINDS: Final = {
     "2": Kind.PERMANENT_FAILURE,
@@ -39,56 +26,63 @@ _KINDS: Final = {
 _DUPLICATE_ID: Final = ("5", "23")
 _ESCAPE: Final = re.compile(r"""\\(?:[nrt\\'"]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})""")
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
-_INBOUND: Final = ("MSISDN", "Number", "Message")
-_TAKEN: Final = json_answer({"result": "success"})
 
 
-class MmgSettings(InboundSettings):
-    """What MMG needs: `NOTIFY_PROVIDERS_MMG_…`."""
+class MmgSettings(TextApiSettings):
+    """What MMG needs: `NOTIFY_PROVIDERS_MMG_…`. Its key goes behind `Basic` as it is."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_PROVIDERS_MMG_")
 
-    url: Annotated[str, Field(pattern=r"^https?://")] | None = None
-    """Where MMG takes messages; it is used once this and its key are set."""
-    api_key: SecretStr | None = None
-    """The key, as it goes behind `Basic`."""
-    receipt_url: SecretStr | None = None
-    """Where MMG shall report to, else MMG's own settings decide. Receipts may have its credentials."""
 
-    @model_validator(mode="after")
-    def _fit_together(self) -> Self:
-        if (self.url is None) != (self.api_key is None):
-            raise ValueError("mmg_url and mmg_api_key should be set together")
-        return self
-
-
-class Mmg(Adapter[MmgSettings]):
+class Mmg(TextApi[MmgSettings]):
     """MMG. It knows a "duplicate id" failure without saying when it is raised, so that a person decides."""
 
     name = "mmg"
-    channel = Channel.SMS
     settings = MmgSettings
+    receipt_names = ("status", "CID")
+    receipt_failed = "MMG callback failed"
+    inbound_names = ("MSISDN", "Number", "Message")
+    inbound_failed = "MMG inbound text failed"
 
-    def client(self, settings: MmgSettings, tools: Tools) -> HttpProviderClient | None:
-        """See Adapter."""
-        if settings.url is None or settings.api_key is None:
-            return None
-        return HttpProviderClient(tools.http, partial(_request, settings), _judge)
+    def request(
+        self, settings: MmgSettings, key: str, receipt_url: str, message_id: str, text: SmsContent
+    ) -> tuple[Mapping[str, str], bytes]:
+        """See TextApi: JSON with our id as its `cid`."""
+        fields: dict[str, object] = {
+            "reqType": "BULK",
+            "MSISDN": text.phone_number,
+            "msg": text.body,
+            "sender": text.sender,
+            "cid": message_id,
+            "multi": True,
+        }
+        if receipt_url:
+            fields["delurl"] = receipt_url
+        headers = {"Content-Type": "application/json", "Authorization": f"Basic {key}"}
+        return headers, json.dumps(fields).encode()
 
-    def read_receipts(self, settings: MmgSettings, callback: Callback) -> ReadReceipts:
-        """See Adapter. The content type decides nothing (public-api.md §9.2)."""
-        require_sender(settings, callback, credentials_of(_receipt_url(settings)))
-        fields = _fields(callback.body)
-        status, reference = word(fields.get("status")), word(fields.get("CID"))
-        missing = [name for name, value in (("status", status), ("CID", reference)) if not value]
-        if missing:
-            sentences = [f"MMG callback failed: {name} missing" for name in missing]
-            raise Rejected(f"{' and '.join(missing)} missing", error_answer(400, sentences))
-        dispatch_id = message_id(reference)
-        if dispatch_id is None:
-            return ReadReceipts((), _TAKEN)
+    def judge(self, body: bytes) -> Verdict:
+        """See TextApi: any JSON is a yes (pipeline.md §3.1), unless it names an error."""
+        try:
+            said = json.loads(body)
+        except (ValueError, RecursionError):
+            return NO_ANSWER
+        if isinstance(said, dict) and said.get("Error"):
+            return Verdict(Outcome.RETRYABLE, "provider_error")
+        return ACCEPTED
+
+    def fields_of(self, body: bytes) -> Fields:
+        """See TextApi: JSON; any that is no object has no fields."""
+        try:
+            fields = json.loads(body)
+        except (ValueError, RecursionError):
+            raise Rejected("the body is not JSON", error_answer(400, "The body should be JSON")) from None
+        return fields if isinstance(fields, dict) else {}
+
+    def receipt(self, fields: Fields, status: str, dispatch_id: str) -> Receipt:
+        """See TextApi; the fields are those of public-api.md §9.2."""
         detail = word(fields.get("substatus"))
-        receipt = Receipt(
+        return Receipt(
             provider=self.name,
             dispatch_id=dispatch_id,
             reference=dispatch_id,
@@ -98,20 +92,11 @@ class Mmg(Adapter[MmgSettings]):
             provider_time=london_time(fields.get("deliverytime")),
             second_copy=(status, detail) == _DUPLICATE_ID,
         )
-        return ReadReceipts([receipt], _TAKEN)
 
-    def read_inbound(self, settings: MmgSettings, callback: Callback) -> ReadInbound:
-        """See Adapter. The body is read before the credentials are looked at (public-api.md §9.4)."""
-        fields = _fields(callback.body)
-        require_inbound_sender(settings, callback)
-        missing = [name for name in _INBOUND if not isinstance(fields.get(name), str)]
-        if missing:
-            raise Rejected(
-                f"{' and '.join(missing)} missing",
-                error_answer(400, f"MMG inbound text failed: {' and '.join(missing)} missing"),
-            )
+    def inbound(self, fields: Fields) -> InboundSms:
+        """See TextApi; the fields are those of public-api.md §9.4."""
         received = fields.get("DateRecieved")
-        text = InboundSms(
+        return InboundSms(
             provider=self.name,
             reference=word(fields.get("ID")),
             source_number=international(fields["MSISDN"]),
@@ -119,43 +104,6 @@ class Mmg(Adapter[MmgSettings]):
             content=_decoded(fields["Message"]),
             provider_time=utc_time(_decoded(received)) if isinstance(received, str) else None,
         )
-        return ReadInbound(text, json_answer({"status": "ok"}))
-
-
-def _request(settings: MmgSettings, message: Message) -> HttpRequest:
-    """Return a text for MMG's JSON interface, with our id as its `cid`."""
-    content = message.content
-    if not isinstance(content, SmsContent) or settings.url is None or settings.api_key is None:
-        raise TypeError("MMG takes text messages only")
-    fields: dict[str, object] = {
-        "reqType": "BULK",
-        "MSISDN": content.phone_number,
-        "msg": content.body,
-        "sender": content.sender,
-        "cid": message.id,
-        "multi": True,
-    }
-    if settings.receipt_url:
-        fields["delurl"] = settings.receipt_url.get_secret_value()
-    headers = {
-        "Content-Type": "application/json",
-        "Authorization": f"Basic {settings.api_key.get_secret_value()}",
-    }
-    return HttpRequest(settings.url, headers, json.dumps(fields).encode(), message.start_before)
-
-
-def _judge(answer: HttpAnswer) -> Verdict:
-    """Judge an answer: any JSON is a yes (pipeline.md §3.1), unless it names an error."""
-    refused = by_status(answer)
-    if refused:
-        return refused
-    try:
-        said = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return NO_ANSWER
-    if isinstance(said, dict) and said.get("Error"):
-        return Verdict(Outcome.RETRYABLE, "provider_error")
-    return ACCEPTED
 
 
 def _decoded(text: str) -> str:
@@ -175,16 +123,3 @@ def _resolved(escape: re.Match[str]) -> str:
         return simple
     number = int(escape[0][2:], 16)
     return chr(number) if number <= sys.maxunicode else escape[0]
-
-
-def _fields(body: bytes) -> dict[str, Any]:
-    """Return what a body says; one that is no JSON object has no fields."""
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Rejected("the body is not JSON", error_answer(400, "The body should be JSON")) from None
-    return fields if isinstance(fields, dict) else {}
-
-
-def _receipt_url(settings: MmgSettings) -> str:
-    return settings.receipt_url.get_secret_value() if settings.receipt_url else ""
