@@ -8,7 +8,7 @@ from notify.common.v1.common_pb2 import KeyType, PersonalisationField
 from notify.notifications.v1.notifications_service_pb2 import (
     BatchSendRequest,
     BatchSendResponse,
-    Sender,
+    Caller,
     SendItem,
     SendSmsRequest,
 )
@@ -32,12 +32,12 @@ def batch(house: House) -> BatchSendRequest:
     (key,) = house.query(
         "admin", "SELECT id::text FROM api_keys WHERE service_id = %s LIMIT 1", seeded.service_id
     )
-    sender = Sender(service_id=seeded.service_id, api_key_id=str(key[0]), key_type=KeyType.KEY_TYPE_NORMAL)
+    caller = Caller(service_id=seeded.service_id, api_key_id=str(key[0]), key_type=KeyType.KEY_TYPE_NORMAL)
     values = [PersonalisationField(key=name, text="x") for name in ("name", "date")]
     requests = [
         SendSmsRequest(
             request_id=str(uuid7()),
-            sender=sender,
+            caller=caller,
             template_id=seeded.templates["sms"],
             phone_number=f"07400{number:06d}",
             personalisation=values,

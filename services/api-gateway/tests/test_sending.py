@@ -55,8 +55,8 @@ def test_a_text(send: Send, tenant: Tenant, neighbours: Neighbours) -> None:
     [asked] = neighbours.recorder.requests("SendSms")
     message_id = asked.request_id
     assert UUID(message_id).version == 7
-    assert (asked.sender.service_id, asked.sender.api_key_id) == (tenant.id, tenant.normal.api_key_id)
-    assert asked.sender.key_type == KeyType.KEY_TYPE_NORMAL
+    assert (asked.caller.service_id, asked.caller.api_key_id) == (tenant.id, tenant.normal.api_key_id)
+    assert asked.caller.key_type == KeyType.KEY_TYPE_NORMAL
     assert (asked.phone_number, asked.template_id) == ("07700 900123", TEMPLATE_ID)
     assert (asked.reference, asked.sms_sender_id, asked.idempotency_key) == ("your réf", "", "")
     assert response.get_json() == {
@@ -110,7 +110,7 @@ def test_a_letter(send: Send, neighbours: Neighbours) -> None:
     assert response.get_json()["content"] == {"subject": "A &lt;b&gt;", "body": "Dear Amala"}
     assert "sanitised_content" not in response.get_json()
     [asked] = neighbours.recorder.requests("SendLetter")
-    assert asked.sender.key_type == KeyType.KEY_TYPE_TEST
+    assert asked.caller.key_type == KeyType.KEY_TYPE_TEST
     assert [entry.key for entry in asked.personalisation] == list(ADDRESS)
 
 
@@ -423,7 +423,7 @@ def test_limits_win_over_bad_requests(send: Send, neighbours: Neighbours, tenant
     assert messages(send("sms", b"not json"), "TooManyRequestsError", 429) == [sentence]
     assert messages(send("sms", {}), "TooManyRequestsError", 429) == [sentence]
     [first, _] = neighbours.recorder.requests("CountRefusedRequest")
-    assert (first.sender.service_id, first.channel) == (tenant.id, Channel.CHANNEL_SMS)
+    assert (first.caller.service_id, first.channel) == (tenant.id, Channel.CHANNEL_SMS)
     sentence = "Exceeded rate limit for key type LIVE of 3000 requests per 60 seconds"
     refusal = NotifyError("RATE_LIMITED", metadata={"key_type": "normal", "limit": "3000"})
     neighbours.recorder.failures["CountRefusedRequest"] = refusal

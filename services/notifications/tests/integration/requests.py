@@ -32,15 +32,15 @@ def fields(values: Sequence[tuple[str, Any]]) -> list[common_pb2.Personalisation
     return out
 
 
-def sender(service_id: str, key_type: str = "normal") -> pb.Sender:
-    return pb.Sender(service_id=service_id, api_key_id=new_id(), key_type=KEY_TYPES[key_type])
+def caller(service_id: str, key_type: str = "normal") -> pb.Caller:
+    return pb.Caller(service_id=service_id, api_key_id=new_id(), key_type=KEY_TYPES[key_type])
 
 
 def sms(service_id: str, template_id: str, values: Any = (), **overrides: Any) -> pb.SendSmsRequest:
     key_type = overrides.pop("key_type", "normal")
     given = {"request_id": new_id(), "phone_number": "07700 900123"} | overrides
     return pb.SendSmsRequest(
-        sender=sender(service_id, key_type),
+        caller=caller(service_id, key_type),
         template_id=template_id,
         personalisation=fields(values),
         **given,
@@ -51,7 +51,7 @@ def email(service_id: str, template_id: str, values: Any = (), **overrides: Any)
     key_type = overrides.pop("key_type", "normal")
     given = {"request_id": new_id(), "email_address": "Reader@example.com"} | overrides
     return pb.SendEmailRequest(
-        sender=sender(service_id, key_type),
+        caller=caller(service_id, key_type),
         template_id=template_id,
         personalisation=fields(values),
         **given,
@@ -64,7 +64,7 @@ def letter(
     key_type = overrides.pop("key_type", "normal")
     given = {"request_id": new_id()} | overrides
     return pb.SendLetterRequest(
-        sender=sender(service_id, key_type),
+        caller=caller(service_id, key_type),
         template_id=template_id,
         personalisation=fields(values),
         **given,

@@ -17,7 +17,7 @@ from notify_notifications.workers.housekeeping import Housekeeper
 
 from .conftest import House
 from .neighbours import at_once
-from .requests import ADDRESS, letter, sender, sms
+from .requests import ADDRESS, caller, letter, sms
 
 
 @contextmanager
@@ -109,18 +109,18 @@ def test_a_letter_takes_two_tokens(house: House) -> None:
 
 def test_refused_requests_use_up_the_rate_but_not_the_day(house: House) -> None:
     service = house.admin.add_service(limits={"rate_limit_per_minute": 6, "sms_per_day": 1})
-    count = pb.CountRefusedRequestRequest(sender=sender(service), channel=common_pb2.CHANNEL_SMS)
+    count = pb.CountRefusedRequestRequest(caller=caller(service), channel=common_pb2.CHANNEL_SMS)
     for _ in range(2):
         house.stub.CountRefusedRequest(count)
     with refusal("RATE_LIMITED"):
         house.stub.CountRefusedRequest(count)
     zero = house.admin.add_service(limits={"sms_per_day": 0})
-    count.sender.service_id = zero
+    count.caller.service_id = zero
     with refusal("DAILY_LIMIT_REACHED") as caught:
         house.stub.CountRefusedRequest(count)
     assert caught[0].metadata == {"counter": "sms", "limit": "0"}
     with refusal("INVALID_FIELD"):
-        house.stub.CountRefusedRequest(pb.CountRefusedRequestRequest(sender=sender(service)))
+        house.stub.CountRefusedRequest(pb.CountRefusedRequestRequest(caller=caller(service)))
 
 
 def test_the_day_s_limit_holds_for_exactly_as_many_at_once(house: House) -> None:

@@ -50,7 +50,7 @@ def test_a_repeated_request_gets_the_first_answer(house: House) -> None:
     house.admin.change_template(service, template, content="two ((x))")
     house.parts.snapshots._forget_all()
 
-    request.sender.api_key_id = new_id()
+    request.caller.api_key_id = new_id()
     assert house.stub.SendSms(request) == first
     assert first.body == "one 1"
     assert house.counts() == (1, 1, 1)
@@ -199,14 +199,14 @@ def test_malformed_fields_are_named_all_at_once(house: House) -> None:
     service = house.admin.add_service()
     template = house.admin.add_template(service, "sms", "x")
     request = sms(service, template, [("a", "x\0y")], request_id=service.upper(), reference="r" * 1001)
-    request.sender.ClearField("key_type")
+    request.caller.ClearField("key_type")
     request.sms_sender_id = "nope"
     request.idempotency_key = "k" * 256
     error = refused(house, request)
     assert error.reason == "INVALID_FIELD"
     assert {violation.field for violation in error.violations} == {
         "request_id",
-        "sender.key_type",
+        "caller.key_type",
         "reference",
         "personalisation",
         "sms_sender_id",

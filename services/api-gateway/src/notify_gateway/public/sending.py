@@ -7,13 +7,7 @@ from typing import Any, Final, NoReturn
 
 from flask import Blueprint, Response, abort, request
 from notify.common.v1.common_pb2 import Channel, KeyType
-from notify.notifications.v1.notifications_service_pb2 import (
-    CountRefusedRequestRequest,
-    SendEmailRequest,
-    Sender,
-    SendLetterRequest,
-    SendSmsRequest,
-)
+from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common.errors import NotifyError
 from notify_common.ids import uuid7
 from notify_common.logging import get_logger
@@ -35,7 +29,7 @@ from notify_gateway.public.schemas import Schema, canonical_uuid
 _LONGEST_IDEMPOTENCY_KEY: Final = 255
 
 Form = Mapping[str, Any]
-SendRequest = SendSmsRequest | SendEmailRequest | SendLetterRequest
+SendRequest = pb.SendSmsRequest | pb.SendEmailRequest | pb.SendLetterRequest
 
 
 def blueprint(
@@ -75,9 +69,9 @@ class _Sending:
     def sms(self, caller: Caller) -> Response:
         form = self._form(caller, Channel.CHANNEL_SMS, lambda form: schemas.SEND_SMS)
         template_id = canonical_uuid(form["template_id"])
-        message = SendSmsRequest(
+        message = pb.SendSmsRequest(
             request_id=str(uuid7()),
-            sender=_sender(caller),
+            caller=_caller(caller),
             template_id=template_id,
             phone_number=form["phone_number"],
             reference=form.get("reference"),
@@ -92,9 +86,9 @@ class _Sending:
     def email(self, caller: Caller) -> Response:
         form = self._form(caller, Channel.CHANNEL_EMAIL, lambda form: schemas.SEND_EMAIL)
         template_id = canonical_uuid(form["template_id"])
-        message = SendEmailRequest(
+        message = pb.SendEmailRequest(
             request_id=str(uuid7()),
-            sender=_sender(caller),
+            caller=_caller(caller),
             template_id=template_id,
             email_address=form["email_address"],
             reference=form.get("reference"),
@@ -118,9 +112,9 @@ class _Sending:
         if "content" in form:
             self._refuse_precompiled(form, caller)
         template_id = canonical_uuid(form["template_id"])
-        message = SendLetterRequest(
+        message = pb.SendLetterRequest(
             request_id=str(uuid7()),
-            sender=_sender(caller),
+            caller=_caller(caller),
             template_id=template_id,
             reference=form.get("reference"),
             idempotency_key=self._idempotency_key(caller, Channel.CHANNEL_LETTER),
@@ -178,7 +172,7 @@ class _Sending:
         raise refusal
 
     def _count(self, caller: Caller, channel: Channel) -> None:
-        count = CountRefusedRequestRequest(sender=_sender(caller), channel=channel)
+        count = pb.CountRefusedRequestRequest(caller=_caller(caller), channel=channel)
         try:
             self._clients.notifications.CountRefusedRequest(count)
         except NotifyError as error:
@@ -213,8 +207,8 @@ def _letter_schema(form: Any) -> Schema:
     return schemas.SEND_PRECOMPILED_LETTER if precompiled else schemas.SEND_LETTER
 
 
-def _sender(caller: Caller) -> Sender:
-    return Sender(
+def _caller(caller: Caller) -> pb.Caller:
+    return pb.Caller(
         service_id=caller.service.id,
         api_key_id=caller.api_key_id,
         key_type=caller.key_type,

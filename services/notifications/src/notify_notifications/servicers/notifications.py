@@ -378,7 +378,7 @@ def _content_hash(request: Any) -> bytes:
     """
     request.ClearField("request_id")
     request.ClearField("idempotency_key")
-    request.sender.ClearField("api_key_id")
+    request.caller.ClearField("api_key_id")
     name = request.DESCRIPTOR.full_name.encode()
     return hashlib.blake2b(
         request.SerializeToString(deterministic=True), digest_size=16, key=name[:64]
@@ -386,11 +386,11 @@ def _content_hash(request: Any) -> bytes:
 
 
 def _caller(check: Checker, request: Any) -> Caller:
-    check.message("sender", request)
-    sender = request.sender
-    service_id = check.id("sender.service_id", sender.service_id)
-    api_key_id = check.id("sender.api_key_id", sender.api_key_id)
-    key_type = check.enum("sender.key_type", common_pb2.KeyType, sender.key_type)
+    check.message("caller", request)
+    caller = request.caller
+    service_id = check.id("caller.service_id", caller.service_id)
+    api_key_id = check.id("caller.api_key_id", caller.api_key_id)
+    key_type = check.enum("caller.key_type", common_pb2.KeyType, caller.key_type)
     return Caller(service_id, api_key_id, KeyType(key_type or KeyType.NORMAL))
 
 
