@@ -24,7 +24,7 @@ from .neighbours import Neighbours
 TEMPLATE_ID = "f33517ff-2a88-4f6e-b855-c550268ce08a"
 
 
-class Sender(threading.Thread):
+class ClientThread(threading.Thread):
     """Sends a message on a thread of its own and keeps the answer."""
 
     def __init__(self, app: Flask, tenant: Tenant, channel: str = "sms", **fields: object) -> None:
@@ -68,12 +68,12 @@ def test_who_comes_during_a_call_shares_the_next(
     app: Flask, tenant: Tenant, neighbours: Neighbours, gate: threading.Event
 ) -> None:
     neighbours.recorder.failures["SendEmail"] = NotifyError("MESSAGE_EMPTY")
-    first = Sender(app, tenant, reference="0")
+    first = ClientThread(app, tenant, reference="0")
     arrived(neighbours, "SendSms", 1)
     others = []
     for number in range(1, 5):
         channel = "email" if number == 2 else "sms"
-        others.append(Sender(app, tenant, channel, reference=str(number)))
+        others.append(ClientThread(app, tenant, channel, reference=str(number)))
         gathered(app, number)
     gate.set()
     answers = [first.end(), *(other.end() for other in others)]
@@ -90,11 +90,11 @@ def test_who_comes_during_a_call_shares_the_next(
 def test_a_large_message_lets_no_other_wait(
     app: Flask, tenant: Tenant, neighbours: Neighbours, gate: threading.Event
 ) -> None:
-    first = Sender(app, tenant)
+    first = ClientThread(app, tenant)
     arrived(neighbours, "SendSms", 1)
-    waiting = Sender(app, tenant)
+    waiting = ClientThread(app, tenant)
     gathered(app, 1)
-    large = Sender(app, tenant, "email", personalisation={"x": "y" * (LARGEST_CONTENT_BYTES // 2)})
+    large = ClientThread(app, tenant, "email", personalisation={"x": "y" * (LARGEST_CONTENT_BYTES // 2)})
     assert large.end().status_code == 201
     gate.set()
     assert (first.end().status_code, waiting.end().status_code) == (201, 201)
@@ -104,7 +104,7 @@ def test_what_has_no_room_in_an_answer_is_asked_for_alone(
     app: Flask, tenant: Tenant, neighbours: Neighbours
 ) -> None:
     neighbours.recorder.failures["SendSms"] = NotifyError("OVERLOADED")
-    assert Sender(app, tenant).end().status_code == 503
+    assert ClientThread(app, tenant).end().status_code == 503
     ids = {asked.request_id for asked in neighbours.recorder.requests("SendSms")}
     assert (len(ids), neighbours.recorder.batches) == (1, [1, 1])
 
@@ -113,7 +113,7 @@ def test_an_outcome_that_is_not_known_is_asked_for_again(
     app: Flask, tenant: Tenant, neighbours: Neighbours
 ) -> None:
     neighbours.recorder.failures["BatchSend"] = NotifyError("UNAVAILABLE")
-    answer = Sender(app, tenant).end()
+    answer = ClientThread(app, tenant).end()
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     ids = {asked.request_id for asked in neighbours.recorder.requests("SendSms")}
     assert len(ids) == 1
@@ -125,24 +125,24 @@ def test_a_refusal_that_is_known_is_not_asked_for_again(
     app: Flask, tenant: Tenant, neighbours: Neighbours
 ) -> None:
     neighbours.recorder.failures["SendSms"] = NotifyError("DEADLINE_EXCEEDED")
-    assert Sender(app, tenant).end().status_code == 503
+    assert ClientThread(app, tenant).end().status_code == 503
     assert neighbours.recorder.repeats == [False]
 
 
 def test_nobody_queues_for_a_service_that_does_not_answer(
     app: Flask, tenant: Tenant, neighbours: Neighbours, gate: threading.Event
 ) -> None:
-    first = Sender(app, tenant)
+    first = ClientThread(app, tenant)
     # its call ran out of time, and it asks again
     assert wait_until(lambda: True in neighbours.recorder.repeats, WAIT_SECONDS)
-    tries = Sender(app, tenant)
+    tries = ClientThread(app, tenant)
     gathered(app, 1)
-    assert Sender(app, tenant).end().status_code == 503
+    assert ClientThread(app, tenant).end().status_code == 503
     assert first.is_alive() or first.answer is not None
     gate.set()
     answers = [first.end().status_code, tries.end().status_code]
     assert answers == [201, 201]
-    assert Sender(app, tenant).end().status_code == 201
+    assert ClientThread(app, tenant).end().status_code == 201
     ids = [asked.request_id for asked in neighbours.recorder.requests("SendSms")]
     assert ids[0] == ids[1]
 
@@ -150,7 +150,7 @@ def test_nobody_queues_for_a_service_that_does_not_answer(
 def test_all_waits_of_a_send_end_in_its_budget(
     app: Flask, tenant: Tenant, neighbours: Neighbours, gate: threading.Event
 ) -> None:
-    answer = Sender(app, tenant).end()
+    answer = ClientThread(app, tenant).end()
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert neighbours.recorder.repeats == [False, True]
     assert sum(neighbours.recorder.seconds_left) <= SEND_BUDGET_SECONDS
@@ -159,7 +159,7 @@ def test_all_waits_of_a_send_end_in_its_budget(
 def test_slow_keys_leave_a_send_less_time(app: Flask, tenant: Tenant, neighbours: Neighbours) -> None:
     opened = neighbours.recorder.gates["ListVerificationKeys"] = threading.Event()
     started = clock.monotonic()
-    sender = Sender(app, tenant)
+    sender = ClientThread(app, tenant)
     spent = SEND_BUDGET_SECONDS - SEND_SECONDS + 0.1
     assert wait_until(lambda: clock.monotonic() > started + spent, WAIT_SECONDS)
     opened.set()
@@ -207,7 +207,7 @@ def test_readers_leave_threads_to_those_who_send_and_places_to_other_readers(
         readers += [Reader(app, other) for _ in range(LISTS_AT_ONCE - LISTS_AT_ONCE_OF_A_SERVICE)]
         arrived(neighbours, "ListNotifications", LISTS_AT_ONCE)
         assert Reader(app, third).end() == 503
-        assert Sender(app, tenant).end().status_code == 201
+        assert ClientThread(app, tenant).end().status_code == 201
     finally:
         opened.set()
     assert [reader.end() for reader in readers] == [200] * len(readers)

@@ -1,4 +1,4 @@
-"""What stands around every call on a client: context, deadline, errors, metrics (design.md §2.8).
+"""What stands around every call on a client: request id, deadline, errors, metrics (design.md §2.8).
 
 A thin channel around grpc's own, not a chain of `grpc.*ClientInterceptor`: those put a second call object and
 a details tuple around each call, on the path that every message takes.
@@ -25,7 +25,7 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 class ClientChannel(grpc.Channel):
-    """A channel whose calls carry the context, always have a deadline, and fail with NotifyError alone.
+    """A channel whose calls carry what is `current`, always have a deadline, and fail with NotifyError alone.
 
     A call returns the response, or for a stream an iterator of responses, which cancels the call when it is
     closed or dropped. `timeout` may shorten the method's own; nothing makes it longer.
@@ -203,7 +203,7 @@ class _RequestStream(_Callable):
 
 
 class _Source:
-    """Requests, read on gRPC's thread in the context of the caller."""
+    """Requests, read on gRPC's thread with what is `current` for the caller."""
 
     def __init__(self, requests: Iterable[Any]) -> None:
         self._requests = iter(requests)
