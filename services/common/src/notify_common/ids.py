@@ -54,3 +54,8 @@ def uuid8(parent: UUID, *parts: str | int) -> UUID:
 def is_uuid(text: str) -> bool:
     """Tell whether `text` is a UUID as the platform writes it: 36 characters, lower case, with hyphens."""
     return _CANONICAL.fullmatch(text) is not None
+
+
+def is_minted(id: str) -> bool:
+    """Tell whether an id is of version 7, as those are that `new_id` makes."""
+    return id[14] == "7"

@@ -10,6 +10,7 @@ import pytest
 from google.protobuf import (
     descriptor_pb2,
     descriptor_pool,
+    duration_pb2,
     field_mask_pb2,
     message_factory,
     timestamp_pb2,
@@ -26,7 +27,7 @@ from notify_testing.rpc import InProcessServer
 ID = "0198f2a4-6c5e-7b7e-8f00-0123456789ab"
 PROTOS = Path(__file__).resolve().parents[4] / "protos"
 
-IMPORTS = [one.DESCRIPTOR.name for one in (field_mask_pb2, timestamp_pb2, field_pb2)]
+IMPORTS = [one.DESCRIPTOR.name for one in (duration_pb2, field_mask_pb2, timestamp_pb2, field_pb2)]
 NUMBERS = itertools.count()
 
 Make = Callable[..., Any]
@@ -129,6 +130,14 @@ def violations(message: Message) -> dict[str, str]:
         ("repeated int32", 'items = "1..2"', [], "should have between 1 and 2 items"),
         ("repeated int32", 'items = "..2"', [1, 2, 3], "should have between 0 and 2 items"),
         ("repeated int32", 'required = true', [], "is required"),
+        ("string", 'id = ID_MINTED', "", "is required"),
+        ("string", 'id = ID_MINTED', ID.replace("7b7e", "4b7e"), "is not a UUID of version 7"),
+        ("string", 'id = ID_MINTED', ID, None),
+        ("map<string, string>", 'length = "..2"', {"abc": ""}, "is longer than 2 characters"),
+        ("map<string, string>", 'length = "..2"', {"a": "abc"}, "is longer than 2 characters"),
+        ("map<string, string>", 'items = "..1"', {"a": "", "b": ""}, "should have between 0 and 1 items"),
+        ("google.protobuf.Duration", 'range = "0..9"', {"seconds": 10}, "should be between 0 and 9"),
+        ("google.protobuf.Duration", 'range = "0..9"', {"seconds": 9}, None),
         ("google.protobuf.FieldMask", 'required = true', None, "is required"),
         ("google.protobuf.Timestamp", 'required = true', None, "is required"),
         ("google.protobuf.Timestamp", 'required = true', {"nanos": -1}, "is not a valid timestamp"),
@@ -199,6 +208,25 @@ def test_of_a_choice_only_what_is_chosen_counts(sources: Sources) -> None:
     assert violations(make("M", word="abc", title="x", note="")) == {}
 
 
+def test_items_that_are_checked_apart_refuse_no_request(sources: Sources) -> None:
+    make = sources(
+        """
+        message Item { string id = 1 [(notify.common.v1.field).id = ID_REQUIRED]; }
+        message M {
+          repeated Item items = 1 [
+            (notify.common.v1.field).items = "1..2",
+            (notify.common.v1.field).checked_apart = true
+          ];
+        }
+        """
+    )
+
+    assert violations(make("M")) == {"items": "should have between 1 and 2 items"}
+    asked = make("M", items=[{"id": ID}, {"id": "x"}])
+    assert violations(asked) == {}
+    assert [violations(item) for item in asked.items] == [{}, {"id": "is not a valid UUID"}]
+
+
 def test_what_is_created_has_neither_an_id_nor_a_version_yet(sources: Sources) -> None:
     make = sources(WIDGETS)
 
@@ -261,6 +289,13 @@ def test_a_message_may_hold_itself(sources: Sources) -> None:
     assert violations(nested) == {"below.below.colour_id": "is not a valid UUID"}
 
 
+def test_a_time_is_checked_where_nothing_else_is(sources: Sources) -> None:
+    make = sources("message M { google.protobuf.Timestamp f = 1; }")
+
+    assert violations(make("M")) == {}
+    assert violations(make("M", f={"nanos": -1})) == {"f": "is not a valid timestamp"}
+
+
 def test_messages_without_rules_cost_nothing(sources: Sources) -> None:
     make = sources("message M { string f = 1; }")
 
@@ -276,6 +311,8 @@ def test_messages_without_rules_cost_nothing(sources: Sources) -> None:
         'int32 f = 1 [(notify.common.v1.field).length = "1..2"]',
         'string f = 1 [(notify.common.v1.field).range = "1..2"]',
         'string f = 1 [(notify.common.v1.field).items = "1..2"]',
+        "string f = 1 [(notify.common.v1.field).checked_apart = true]",
+        'M f = 1 [(notify.common.v1.field).range = "1..2"]',
         'string f = 1 [(notify.common.v1.field).length = "12"]',
         'string f = 1 [(notify.common.v1.field).length = "a..b"]',
         'string f = 1 [(notify.common.v1.field).length = "3..2"]',

@@ -1,87 +1,16 @@
-"""Checks, masks and enums of requests."""
-
-from datetime import UTC, datetime
-from uuid import UUID
+"""Ids, masks and enums of requests."""
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from hypothesis import given
 from hypothesis import strategies as st
 from notify.common.v1 import common_pb2
-from notify.letters.v1 import print_runs_service_pb2
 from notify.notifications.v1 import notification_pb2
 from notify.providers.v1 import provider_settings_service_pb2 as providers_pb
 from notify_common import ids
 from notify_common.errors import NotifyError
 from notify_common.rpc import enums
 from notify_common.rpc.masks import check_mask
-from notify_common.rpc.validate import validating
-
-
-class TestValidating:
-    def test_names_every_bad_field_at_once_and_repeats_no_value(self) -> None:
-        def checks() -> None:
-            with validating() as check:
-                check.uuid("service_id", "")
-                check.uuid("template_id", "07700900123")
-                check.required("phone_number", "")
-                check.text("reference", "r" * 1001, max_length=1000)
-                check.text("body", "nul\0")
-                check.enum("key_type", common_pb2.KeyType, 0)
-                check.enum("channel", common_pb2.Channel, 99)
-                check.enums("channels", common_pb2.Channel, [1, 99])
-                check.number("page_number", 0, 1, 10)
-                check.size("letters", [], 1, 500)
-
-        with pytest.raises(NotifyError) as caught:
-            checks()
-        assert caught.value.reason == "INVALID_FIELD"
-        assert [(item.field, item.description) for item in caught.value.violations] == [
-            ("service_id", "is required"),
-            ("template_id", "is not a valid UUID"),
-            ("phone_number", "is required"),
-            ("reference", "is longer than 1000 characters"),
-            ("body", "holds a NUL character"),
-            ("key_type", "is required"),
-            ("channel", "is not a known value"),
-            ("channels[1]", "is not a known value"),
-            ("page_number", "should be between 1 and 10"),
-            ("letters", "should have between 1 and 500 items"),
-        ]
-        assert "07700900123" not in str(caught.value)
-
-    def test_returns_plain_values(self) -> None:
-        text = "0b1f2c3d-0000-4000-8000-000000000001"
-        with validating() as check:
-            assert check.uuid("id", text) == UUID(text)
-            assert check.optional_uuid("id", "") is None
-            assert check.enum("channel", common_pb2.Channel, common_pb2.CHANNEL_SMS) == "sms"
-            assert check.optional_enum("channel", common_pb2.Channel, 0) is None
-            assert check.enums("channels", common_pb2.Channel, [2, 1, 2]) == ["email", "sms"]
-            assert check.number("n", 3, 1, 3) == 3
-
-    def test_reads_timestamps(self) -> None:
-        request = print_runs_service_pb2.StartPrintRunRequest()
-        with validating() as check:
-            assert check.optional_timestamp("deadline", request) is None
-        with pytest.raises(NotifyError, match="deadline is required"), validating() as check:
-            check.timestamp("deadline", request)
-        request.deadline.seconds = 1_700_000_000
-        with validating() as check:
-            assert check.timestamp("deadline", request) == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
-        request.deadline.seconds = 2**60
-        with pytest.raises(NotifyError, match="deadline is not a valid timestamp"), validating() as check:
-            check.timestamp("deadline", request)
-
-    def test_lets_the_block_s_own_error_through(self) -> None:
-        def checks() -> None:
-            with validating() as check:
-                check.uuid("service_id", "")
-                raise NotifyError("SERVICE_NOT_FOUND")
-
-        with pytest.raises(NotifyError) as caught:
-            checks()
-        assert caught.value.reason == "SERVICE_NOT_FOUND"
 
 
 class TestIds:

@@ -94,7 +94,7 @@ def test_what_is_wrong_with_some_is_no_matter_to_the_others(house: House) -> Non
     )
     wrong = ["MISSING_PERSONALISATION", "INVALID_FIELD"]
     assert said(results) == ["OK", *wrong, "OK", "SERVICE_NOT_FOUND", "RECIPIENT_INVALID", "OK", "OK"]
-    assert [violation.field for violation in results[2].violations] == ["personalisation"]
+    assert [violation.field for violation in results[2].violations] == ["sms.personalisation[0].text"]
     assert stored_ids(house) == {one.request_id for one in good}
     assert house.counts() == (3, 3, 3)
     assert place(house, service) == 3

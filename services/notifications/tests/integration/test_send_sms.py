@@ -208,7 +208,7 @@ def test_malformed_fields_are_named_all_at_once(house: House) -> None:
         "request_id",
         "caller.key_type",
         "reference",
-        "personalisation",
+        "personalisation[0].text",
         "sms_sender_id",
         "idempotency_key",
     }

@@ -12,12 +12,13 @@ has no mask.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC
+from functools import cache
 from operator import attrgetter
 from typing import Any, Final
 
 import grpc
 from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, OneofDescriptor
 from google.protobuf.message import Message
 from notify.common.v1 import field_pb2
 from notify.common.v1.field_pb2 import FieldRules
@@ -34,6 +35,7 @@ _FIELD: Final[Any] = field_pb2.field
 _CHOICE: Final[Any] = field_pb2.choice
 _MASK: Final = "google.protobuf.FieldMask"
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
+_DURATION: Final = "google.protobuf.Duration"
 _UPDATES: Final = ("Update", "Set")
 _INTEGERS: Final = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
@@ -54,6 +56,7 @@ def check(request: Message) -> None:
         _enforce(rule, request)
 
 
+@cache
 def rules_of(message: Any) -> Rule | None:
     """Return what checks messages of the type with this descriptor; None where nothing of it has a rule.
 
@@ -159,17 +162,17 @@ def _compile(message: Descriptor) -> _Compiled:
                     _refuse_misplaced(field, rules)
                     continue
                 checks = [(field.name, rule) for rule in _field_rules(field, rules)]
-                if not own:
+                if not own and not _is_choice(field):
                     done.fields += checks
                 if own or rules.id == field_pb2.ID_PARENT:
                     done.identifying += checks
                 elif not rules.immutable:
                     done.updated += checks
-            for choice in message.oneofs:
-                if choice.GetOptions().Extensions[_CHOICE].required:
-                    rule = (choice.name, _choice_rule(choice.name))
-                    done.fields.append(rule)
-                    done.updated.append(rule)
+            for choice in filter(_is_real, message.oneofs):
+                required = choice.GetOptions().Extensions[_CHOICE].required
+                done.fields.append((choice.name, _choice_rule(choice, required)))
+                if required:
+                    done.updated.append((choice.name, _required_rule(choice.name)))
         except BaseException:
             del _compiled[message.full_name]
             raise
@@ -181,7 +184,8 @@ def _has_rules(message: Descriptor, seen: set[str]) -> bool:
         return False
     seen.add(message.full_name)
     return (
-        any(field.GetOptions().HasExtension(_FIELD) for field in message.fields)
+        message.full_name == _TIMESTAMP
+        or any(field.GetOptions().HasExtension(_FIELD) for field in message.fields)
         or any(choice.GetOptions().HasExtension(_CHOICE) for choice in message.oneofs)
         or any(field.message_type and _has_rules(field.message_type, seen) for field in message.fields)
     )
@@ -238,20 +242,44 @@ def _resource_rule(field: FieldDescriptor, rules: FieldRules, resource: _Compile
         for named, rule in resource.updated:
             if not has_mask or named in masked:
                 rule(inner, violations)
-        _put_below(name, violations, before)
+        if len(violations) > before:
+            _put_below(name, violations, before)
 
     return check
 
 
 def _put_below(path: str, violations: Violations, start: int) -> None:
     """Make the paths of the violations from `start` on begin at the message above."""
-    if len(violations) > start:
-        violations[start:] = [
-            FieldViolation(f"{path}.{one.field}", one.description) for one in violations[start:]
-        ]
+    violations[start:] = [
+        FieldViolation(f"{path}.{one.field}", one.description) for one in violations[start:]
+    ]
 
 
-def _choice_rule(name: str) -> Rule:
+def _choice_rule(choice: OneofDescriptor, required: bool) -> Rule:
+    """Return what is checked of a choice: that of the field that is set."""
+    name = choice.name
+    tests = {
+        field.name: (_value_test(field, _rules(field)), attrgetter(field.name)) for field in choice.fields
+    }
+
+    def check(message: Message, violations: Violations) -> None:
+        chosen = message.WhichOneof(name)
+        if chosen is None:
+            if required:
+                violations.append(FieldViolation(name, "is required"))
+            return
+        test, get = tests[chosen]
+        before = len(violations)
+        wrong = test(get(message), violations) if test else None
+        if wrong is not None:
+            violations.append(FieldViolation(chosen, wrong))
+        elif len(violations) > before:
+            _put_below(chosen, violations, before)
+
+    return check
+
+
+def _required_rule(name: str) -> Rule:
     def check(message: Message, violations: Violations) -> None:
         if message.WhichOneof(name) is None:
             violations.append(FieldViolation(name, "is required"))
@@ -278,7 +306,7 @@ def _field_rules(field: FieldDescriptor, rules: FieldRules) -> list[Rule]:
                 wrong = test(get(message), violations)
                 if wrong is not None:
                     violations.append(FieldViolation(name, wrong))
-                else:
+                elif len(violations) > before:
                     _put_below(name, violations, before)
             elif required:
                 violations.append(FieldViolation(name, "is required"))
@@ -305,8 +333,10 @@ def _list_rules(field: FieldDescriptor, rules: FieldRules) -> list[Rule]:
                 violations.append(FieldViolation(name, wrong))
 
         found.append(check_size)
+    if rules.checked_apart:
+        return found
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        return [*found, _map_rule(field.name, field.message_type)]
+        return [*found, _map_rule(field.name, field.message_type, rules)]
     item_rules = FieldRules(id=rules.id, length=rules.length, range=rules.range)
     if field.enum_type is not None:
         item_rules.required = True
@@ -326,14 +356,16 @@ def _list_rules(field: FieldDescriptor, rules: FieldRules) -> list[Rule]:
     return found
 
 
-def _map_rule(name: str, entry: Descriptor) -> Rule:
-    get, text = attrgetter(name), FieldDescriptor.CPPTYPE_STRING
-    keys, values = (entry.fields_by_name[part].cpp_type == text for part in ("key", "value"))
+def _map_rule(name: str, entry: Descriptor, rules: FieldRules) -> Rule:
+    get = attrgetter(name)
+    parts = (entry.fields_by_name[part] for part in ("key", "value"))
+    key_test, value_test = (_value_test(part, FieldRules(length=rules.length)) for part in parts)
 
     def check(message: Message, violations: Violations) -> None:
         for key, value in get(message).items():
-            if (keys and "\0" in key) or (values and "\0" in value):
-                violations.append(FieldViolation(name, "holds a NUL character"))
+            wrong = (key_test and key_test(key, [])) or (value_test and value_test(value, []))
+            if wrong:
+                violations.append(FieldViolation(name, wrong))
                 return
 
     return check
@@ -346,7 +378,9 @@ Test = Callable[[Any, Violations], str | None]
 def _value_test(field: FieldDescriptor, rules: FieldRules) -> Test | None:
     """Return what is checked of one value; None where anything goes."""
     if rules.id:
-        return _id_test(rules.id != field_pb2.ID_OPTIONAL)
+        return _id_test(rules.id != field_pb2.ID_OPTIONAL, minted=rules.id == field_pb2.ID_MINTED)
+    if field.message_type is not None and field.message_type.full_name == _DURATION:
+        return _duration_test(field, rules) if rules.range else None
     if field.message_type is not None:
         return _message_test(field.message_type, rules.required)
     if field.enum_type is not None:
@@ -365,13 +399,16 @@ def _value_test(field: FieldDescriptor, rules: FieldRules) -> Test | None:
     return _nonzero if rules.required else None
 
 
-def _id_test(required: bool) -> Test:
-    def test(text: str, _: Violations) -> str | None:
+def _id_test(required: bool, *, minted: bool) -> Test:
+    def check(text: str, _: Violations) -> str | None:
         if text:
             return None if ids.is_uuid(text) else "is not a valid UUID"
         return "is required" if required else None
 
-    return test
+    def check_minted(text: str, violations: Violations) -> str | None:
+        return check(text, violations) or (None if ids.is_minted(text) else "is not a UUID of version 7")
+
+    return check_minted if minted else check
 
 
 def _message_test(kind: Descriptor, required: bool) -> Test | None:
@@ -394,6 +431,11 @@ def _timestamp_test(value: Any, _: Violations) -> str | None:
     except (ValueError, OverflowError):
         return "is not a valid timestamp"
     return None
+
+
+def _duration_test(field: FieldDescriptor, rules: FieldRules) -> Test:
+    within = _range_test(*_bounds(field, rules.range, _INTEGERS[FieldDescriptor.CPPTYPE_INT64]))
+    return lambda duration, violations: within(duration.seconds, violations)
 
 
 def _enum_test(enum: EnumDescriptor, required: bool) -> Test:
@@ -443,7 +485,11 @@ def _is_required(rules: FieldRules) -> bool:
 
 def _is_choice(field: FieldDescriptor) -> bool:
     """Tell whether the field is one of several; `optional` makes a choice of one, named `_…`."""
-    return field.containing_oneof is not None and not field.containing_oneof.name.startswith("_")
+    return field.containing_oneof is not None and _is_real(field.containing_oneof)
+
+
+def _is_real(choice: OneofDescriptor) -> bool:
+    return not choice.name.startswith("_")
 
 
 def _bounds(field: FieldDescriptor, text: str, default: tuple[int, int]) -> tuple[int, int]:
@@ -464,15 +510,18 @@ def _bounds(field: FieldDescriptor, text: str, default: tuple[int, int]) -> tupl
 
 def _refuse_misplaced(field: FieldDescriptor, rules: FieldRules) -> None:
     text = field.type == FieldDescriptor.TYPE_STRING
+    kind = field.message_type
+    is_map = kind is not None and kind.GetOptions().map_entry
     fits = {
         "id": text,
         "required": field.type != FieldDescriptor.TYPE_BOOL,
-        "length": text or field.type == FieldDescriptor.TYPE_BYTES,
-        "range": field.cpp_type in _INTEGERS,
+        "length": text or is_map or field.type == FieldDescriptor.TYPE_BYTES,
+        "range": field.cpp_type in _INTEGERS or (kind is not None and kind.full_name == _DURATION),
         "items": field.is_repeated,
         "version": field.cpp_type in _INTEGERS and not field.is_repeated,
         "output_only": True,
         "immutable": True,
+        "checked_apart": field.is_repeated and not is_map,
     }
     for rule, _ in rules.ListFields():
         if not fits[rule.name]:

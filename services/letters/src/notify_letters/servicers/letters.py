@@ -18,7 +18,6 @@ from notify_common.enums import KeyType, Lane, Postage
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.rpc.enums import from_proto, from_text, optional_from_proto, to_proto
 from notify_common.rpc.paging import Pager, page_size
-from notify_common.rpc.validate import validating
 
 from notify_letters.domain.letter import (
     AwaitingLetter,
@@ -119,8 +118,7 @@ class LettersServicer(LettersServiceServicer):
         self, request: pb.StreamLettersAwaitingPrintRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.StreamLettersAwaitingPrintResponse]:
         """Stream the letters that wait for a run; see the proto."""
-        with validating() as check:
-            deadline = check.optional_timestamp("deadline", request)
+        deadline = request.deadline.ToDatetime(UTC) if request.HasField("deadline") else None
         filters = {"list": "awaiting_letters", "deadline": str(deadline)}
         position = self._pager.decode(request.resume_token, filters)
         after = None

@@ -1,7 +1,7 @@
-"""NotificationsService: checks of fields, conversion, nothing else."""
+"""NotificationsService: conversion, nothing else; the protos say what fields must be (ADR 0013)."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,25 +9,24 @@ from typing import Any, Final, TypedDict
 
 import grpc
 from google.protobuf.message import Message
-from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notification_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1 import notifications_service_pb2_grpc as pb_grpc
 from notify_common import clock, current, tracing
 from notify_common.enums import Channel, KeyType
-from notify_common.errors import NotifyError
+from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.logging import get_logger
-from notify_common.rpc import enums, status
+from notify_common.rpc import enums, field_rules, status
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_common.rpc.paging import Pager, page_size
-from notify_common.rpc.validate import Checker, validating
 from notify_common.turns import in_turns
 from opentelemetry.trace import SpanKind
 
 from notify_notifications.clients import personalisation
 from notify_notifications.domain.cost import Cost
 from notify_notifications.domain.hand_over import lane_of
-from notify_notifications.domain.personalisation import Pairs, texts
+from notify_notifications.domain.notification import State
+from notify_notifications.domain.personalisation import Pairs
 from notify_notifications.domain.record import Origin
 from notify_notifications.store.notifications import Filters, NotificationStore
 from notify_notifications.usecases.count_refused import count_refused_request
@@ -52,10 +51,6 @@ from notify_notifications.usecases.reserve import admit_list
 from notify_notifications.usecases.send import SendingParts, send_messages
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["NotificationsService"].full_name
-
-MAX_REFERENCE: Final = 1000
-MAX_IDEMPOTENCY_KEY: Final = 255
-MAX_BATCH: Final = 500
 
 _RETRY_METADATA: Final = "grpc-previous-rpc-attempts"
 _BATCH_SEND: Final = f"{SERVICE}/BatchSend"
@@ -93,8 +88,6 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         return _letter_response(self._send_one(request, context, _letter_command))
 
     def BatchSend(self, request: pb.BatchSendRequest, context: grpc.ServicerContext) -> pb.BatchSendResponse:
-        with validating() as check:
-            check.size("items", request.items, 1, MAX_BATCH)
         retried = _is_retried(context)
         caller_deadline = current.deadline.get()
         response = pb.BatchSendResponse()
@@ -120,7 +113,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         self,
         request: Any,
         context: grpc.ServicerContext,
-        convert: "Callable[[Checker, Any, _Received], SendCommand]",
+        convert: "Callable[[Any, _Received], SendCommand]",
     ) -> Any:
         received = _Received(
             current.request_id.get(),
@@ -128,8 +121,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             current.deadline.get(),
             _is_retried(context),
         )
-        with validating() as check:
-            command = convert(check, request, received)
+        command = convert(request, received)
         (answer,) = send_messages(self._sending, [command])
         if isinstance(answer, NotifyError):
             raise answer
@@ -139,18 +131,14 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
     def CountRefusedRequest(
         self, request: pb.CountRefusedRequestRequest, context: grpc.ServicerContext
     ) -> pb.CountRefusedRequestResponse:
-        with validating() as check:
-            caller = _caller(check, request)
-            channel = check.enum("channel", common_pb2.Channel, request.channel)
-        count_refused_request(self._sending, caller, Channel(channel))
+        count_refused_request(
+            self._sending, _caller(request.caller), enums.from_proto(Channel, request.channel)
+        )
         return pb.CountRefusedRequestResponse()
 
     def GetNotification(
         self, request: pb.GetNotificationRequest, context: grpc.ServicerContext
     ) -> pb.GetNotificationResponse:
-        with validating() as check:
-            check.uuid("service_id", request.service_id)
-            check.uuid("notification_id", request.notification_id)
         view = get_notification(
             self._notifications, self._sending.snapshots, request.service_id, request.notification_id
         )
@@ -159,20 +147,15 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
     def ListNotifications(
         self, request: pb.ListNotificationsRequest, context: grpc.ServicerContext
     ) -> pb.ListNotificationsResponse:
-        with validating() as check:
-            check.uuid("service_id", request.service_id)
-            filters = Filters(
-                key_type=check.enum("key_type", common_pb2.KeyType, request.key_type),
-                channels=check.enums("channels", common_pb2.Channel, request.channels),
-                states=check.enums("states", _STATES, request.states),
-                reference=check.text("reference", request.reference)
-                if request.HasField("reference")
-                else None,
-            )
-            check.optional_uuid("older_than_id", request.older_than_id)
-            if request.older_than_id and request.page_token:
-                check.fail("page_token", "can't be given together with older_than_id")
-        admit_list(self._sending.limits, request.service_id, KeyType(filters.key_type))
+        if request.older_than_id and request.page_token:
+            raise invalid_field(FieldViolation("page_token", "can't be given together with older_than_id"))
+        filters = Filters(
+            key_type=enums.from_proto(KeyType, request.key_type),
+            channels=list(dict.fromkeys(enums.from_proto(Channel, one) for one in request.channels)),
+            states=list(dict.fromkeys(State(enums.to_text(_STATES, one)) for one in request.states)),
+            reference=request.reference if request.HasField("reference") else None,
+        )
+        admit_list(self._sending.limits, request.service_id, filters.key_type)
         bound = {"list": "notifications", "service": request.service_id, **_as_json(filters)}
         size = page_size(request.page_size)
         if request.older_than_id:
@@ -194,10 +177,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
     def PreviewTemplate(
         self, request: pb.PreviewTemplateRequest, context: grpc.ServicerContext
     ) -> pb.PreviewTemplateResponse:
-        with validating() as check:
-            check.uuid("service_id", request.service_id)
-            check.uuid("template_id", request.template_id)
-            pairs = _personalisation(check, request.personalisation)
+        pairs = personalisation.from_proto(request.personalisation)
         preview = preview_template(self._sending.snapshots, request.service_id, request.template_id, pairs)
         template = preview.template
         response = pb.PreviewTemplateResponse(
@@ -228,24 +208,17 @@ class _Common(TypedDict):
     deadline: float | None
 
 
-def _common(check: Checker, request: Any, received: _Received) -> _Common:
-    """Read what the three Send requests have in common. Clears fields of `request`; read the others
-    before.
-    """
-    if check.uuid("request_id", request.request_id).version != 7 and not check.violations:
-        check.fail("request_id", "is not a UUID of version 7")
-    reference = request.reference if request.HasField("reference") else None
-    if reference is not None:
-        check.text("reference", reference, MAX_REFERENCE)
-    caller = _caller(check, request)
+def _common(request: Any, received: _Received) -> _Common:
+    """Read what the three Send requests have in common. Clear fields of `request`; read the others before."""
+    caller = _caller(request.caller)
     return _Common(
         request_id=request.request_id,
         caller=caller,
-        template_id=check.id("template_id", request.template_id),
-        personalisation=_personalisation(check, request.personalisation),
+        template_id=request.template_id,
+        personalisation=personalisation.from_proto(request.personalisation),
         has_file=any(field.HasField("file") for field in request.personalisation),
-        reference=reference,
-        idempotency_key=check.text("idempotency_key", request.idempotency_key, MAX_IDEMPOTENCY_KEY),
+        reference=request.reference if request.HasField("reference") else None,
+        idempotency_key=request.idempotency_key,
         content_hash=_content_hash(request),
         is_repeat=received.is_repeat,
         origin=Origin(received.request_id, received.traceparent, lane_of(caller.service_id)),
@@ -253,32 +226,32 @@ def _common(check: Checker, request: Any, received: _Received) -> _Common:
     )
 
 
-def _sms_command(check: Checker, request: pb.SendSmsRequest, received: _Received) -> SmsCommand:
+def _sms_command(request: pb.SendSmsRequest, received: _Received) -> SmsCommand:
     return SmsCommand(
-        phone_number=check.text("phone_number", request.phone_number),
-        sms_sender_id=_optional_id(check, "sms_sender_id", request.sms_sender_id),
-        **_common(check, request, received),
+        phone_number=request.phone_number,
+        sms_sender_id=request.sms_sender_id,
+        **_common(request, received),
     )
 
 
-def _email_command(check: Checker, request: pb.SendEmailRequest, received: _Received) -> EmailCommand:
-    url = check.text("one_click_unsubscribe_url", request.one_click_unsubscribe_url)
+def _email_command(request: pb.SendEmailRequest, received: _Received) -> EmailCommand:
+    url = request.one_click_unsubscribe_url
     if url and not url.startswith("https"):
-        check.fail("one_click_unsubscribe_url", "is not a valid https url")
+        raise invalid_field(FieldViolation("one_click_unsubscribe_url", "is not a valid https url"))
     return EmailCommand(
-        email_address=check.text("email_address", request.email_address),
-        email_reply_to_id=_optional_id(check, "email_reply_to_id", request.email_reply_to_id),
+        email_address=request.email_address,
+        email_reply_to_id=request.email_reply_to_id,
         one_click_unsubscribe_url=url,
         sanitise_content_for=tuple(request.sanitise_content_for),
-        **_common(check, request, received),
+        **_common(request, received),
     )
 
 
-def _letter_command(check: Checker, request: pb.SendLetterRequest, received: _Received) -> LetterCommand:
-    return LetterCommand(**_common(check, request, received))
+def _letter_command(request: pb.SendLetterRequest, received: _Received) -> LetterCommand:
+    return LetterCommand(**_common(request, received))
 
 
-_CONVERTERS: Final[dict[str, Callable[[Checker, Any, _Received], SendCommand]]] = {
+_CONVERTERS: Final[dict[str, Callable[[Any, _Received], SendCommand]]] = {
     "sms": _sms_command,
     "email": _email_command,
     "letter": _letter_command,
@@ -302,13 +275,9 @@ def _enter_item(
 
 def _item_command(item: pb.SendItem, received: _Received) -> SendCommand:
     """Return the command of an item. Raises NotifyError INVALID_FIELD."""
-    kind = item.WhichOneof("request")
-    with validating() as check:
-        if kind is None:
-            check.fail("request", "is required")
-        else:
-            return _CONVERTERS[kind](check, getattr(item, kind), received)
-    raise AssertionError("an item without a request is refused")
+    field_rules.check(item)
+    kind: str = item.WhichOneof("request")
+    return _CONVERTERS[kind](getattr(item, kind), received)
 
 
 def _answer(result: pb.SendResult, command: SendCommand, answer: Accepted | NotifyError) -> None:
@@ -385,25 +354,8 @@ def _content_hash(request: Any) -> bytes:
     ).digest()
 
 
-def _caller(check: Checker, request: Any) -> Caller:
-    check.message("caller", request)
-    caller = request.caller
-    service_id = check.id("caller.service_id", caller.service_id)
-    api_key_id = check.id("caller.api_key_id", caller.api_key_id)
-    key_type = check.enum("caller.key_type", common_pb2.KeyType, caller.key_type)
-    return Caller(service_id, api_key_id, KeyType(key_type or KeyType.NORMAL))
-
-
-def _personalisation(check: Checker, fields: Iterable[common_pb2.PersonalisationField]) -> Pairs:
-    pairs = personalisation.from_proto(fields)
-    if any("\0" in text for text in texts(pairs)):
-        check.fail("personalisation", "holds a NUL character")
-    return pairs
-
-
-def _optional_id(check: Checker, field: str, text: str) -> str:
-    check.optional_uuid(field, text)
-    return text
+def _caller(caller: pb.Caller) -> Caller:
+    return Caller(caller.service_id, caller.api_key_id, enums.from_proto(KeyType, caller.key_type))
 
 
 def _as_json(filters: Filters) -> dict[str, object]:

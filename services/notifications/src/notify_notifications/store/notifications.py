@@ -53,9 +53,9 @@ _LETTER_RATE: Final = (
 class Filters:
     """Which notifications of a service a list shows; empty lists mean all."""
 
-    key_type: str
-    channels: Sequence[str] = ()
-    states: Sequence[str] = ()
+    key_type: KeyType
+    channels: Sequence[Channel] = ()
+    states: Sequence[State] = ()
     reference: str | None = field(default=None, repr=False)
 
 

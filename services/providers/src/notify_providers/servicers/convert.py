@@ -7,20 +7,18 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.timestamp_pb2 import Timestamp
 from notify.providers.v1 import dispatch_pb2
 from notify_common.enums import KeyType, Lane, Postage
+from notify_common.errors import FieldViolation, invalid_field
 from notify_common.rpc import enums
-from notify_common.rpc.validate import Checker
 
 from notify_providers.domain.dispatch import Attempt, Dispatch
 from notify_providers.domain.message import Content, EmailContent, NewDispatch, PrintContent, SmsContent
 from notify_providers.domain.receipts import RecordedReceipt
 
-_EMPTY = SmsContent("", "", "")
-
 
 def new_dispatch(
-    retention_days: int, check: Checker, field: str, message: dispatch_pb2.Dispatch, *, printed: bool
+    retention_days: int, field: str, message: dispatch_pb2.Dispatch, *, printed: bool
 ) -> NewDispatch:
-    """Read a dispatch to take over; what its proto can't say is wrong with it is noted below `field`.
+    """Read the dispatch at `field` to take over. Raises NotifyError INVALID_FIELD for what no proto can say.
 
     Args:
         retention_days: if the message names none.
@@ -28,11 +26,11 @@ def new_dispatch(
     """
     allowed = ("print",) if printed else ("sms", "email")
     kind = message.WhichOneof("content")
-    content: Content = _EMPTY
+    content: Content
     if kind not in allowed:
-        check.fail(f"{field}.{kind}", f"should be {' or '.join(allowed)} here")
-    elif kind == "sms":
-        content = _sms(check, f"{field}.sms", message.sms)
+        raise invalid_field(FieldViolation(f"{field}.{kind}", f"should be {' or '.join(allowed)} here"))
+    if kind == "sms":
+        content = _sms(f"{field}.sms", message.sms)
     elif kind == "email":
         content = _email(message.email)
     else:
@@ -49,10 +47,10 @@ def new_dispatch(
     )
 
 
-def _sms(check: Checker, field: str, sms: dispatch_pb2.SmsContent) -> SmsContent:
+def _sms(field: str, sms: dispatch_pb2.SmsContent) -> SmsContent:
     number = sms.phone_number
     if not (number.isascii() and number.isdigit()):
-        check.fail(f"{field}.phone_number", "should be digits with country code")
+        raise invalid_field(FieldViolation(f"{field}.phone_number", "should be digits with country code"))
     return SmsContent(
         phone_number=number,
         sender=sms.sender,

@@ -8,9 +8,9 @@ from notify.providers.v1 import dispatch_pb2
 from notify.providers.v1 import dispatch_service_pb2 as pb
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceServicer
 from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.errors import FieldViolation, invalid_field
 from notify_common.rpc.enums import to_text
 from notify_common.rpc.paging import Pager, page_size
-from notify_common.rpc.validate import validating
 
 from notify_providers.domain.dispatch import State
 from notify_providers.domain.message import NewDispatch
@@ -33,11 +33,10 @@ class DispatchServicer(DispatchServiceServicer):
     def BatchDispatch(
         self, request: pb.BatchDispatchRequest, context: grpc.ServicerContext
     ) -> pb.BatchDispatchResponse:
-        with validating() as check:
-            new = [
-                self._new(check, f"dispatches[{place}]", message, printed=False)
-                for place, message in enumerate(request.dispatches)
-            ]
+        new = [
+            self._new(f"dispatches[{place}]", message, printed=False)
+            for place, message in enumerate(request.dispatches)
+        ]
         accepted, duplicate = batch_dispatch(self._uow, new)
         return pb.BatchDispatchResponse(accepted_count=accepted, duplicate_count=duplicate)
 
@@ -48,23 +47,19 @@ class DispatchServicer(DispatchServiceServicer):
         letter_count = -1
         letters: list[NewDispatch] = []
         for request in request_iterator:
-            with validating() as check:
-                if request.WhichOneof("part") == "header":
-                    if letter_count >= 0:
-                        check.fail("header", "should come once")
-                    letter_count = request.header.letter_count
-                elif letter_count < 0:
-                    check.fail("header", "should come first")
-                else:
-                    letters += [
-                        self._new(check, f"chunk.dispatches[{place}]", message, printed=True)
-                        for place, message in enumerate(request.chunk.dispatches)
-                    ]
+            is_header = request.WhichOneof("part") == "header"
+            if is_header != (letter_count < 0):
+                raise invalid_field(FieldViolation("header", "should come first, and once"))
+            if is_header:
+                letter_count = request.header.letter_count
+            letters += [
+                self._new(f"chunk.dispatches[{place}]", message, printed=True)
+                for place, message in enumerate(request.chunk.dispatches)
+            ]
             if len(letters) > letter_count:
                 raise count_mismatch(letter_count)
-        with validating() as check:
-            if letter_count < 0:
-                check.fail("header", "is required")
+        if letter_count < 0:
+            raise invalid_field(FieldViolation("header", "is required"))
         accepted, duplicate = submit_print_batch(self._uow, letter_count, letters)
         return pb.SubmitPrintBatchResponse(accepted_count=accepted, duplicate_count=duplicate)
 

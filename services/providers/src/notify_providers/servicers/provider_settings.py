@@ -9,7 +9,6 @@ from notify_common.enums import Channel
 from notify_common.rpc.enums import to_proto, to_text
 from notify_common.rpc.masks import check_mask
 from notify_common.rpc.paging import Pager, page_size
-from notify_common.rpc.validate import validating
 
 from notify_providers.domain.routing import Provider, UnknownOutcomeRule
 from notify_providers.servicers import convert
@@ -17,7 +16,6 @@ from notify_providers.usecases.settings import list_providers, update_provider
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ProviderSettingsService"].full_name
 _CHANGEABLE = ("active", "priority", "unknown_outcome_rule", "unknown_outcome_wait")
-_LONGEST_WAIT = 86_400
 _FILTERS = {"list": "providers"}
 
 
@@ -45,10 +43,6 @@ class ProviderSettingsServicer(ProviderSettingsServiceServicer):
         fields = check_mask(request.update_mask, _CHANGEABLE)
         given = request.provider
         rule = UnknownOutcomeRule.HOLD
-        with validating() as check:
-            wait = check.number(
-                "provider.unknown_outcome_wait", given.unknown_outcome_wait.seconds, 0, _LONGEST_WAIT
-            )
         if "unknown_outcome_rule" in fields:
             rule = UnknownOutcomeRule(to_text(pb.Provider.UnknownOutcomeRule, given.unknown_outcome_rule))
         wanted = Provider(
@@ -58,7 +52,7 @@ class ProviderSettingsServicer(ProviderSettingsServiceServicer):
             priority=given.priority,
             supports_international=False,
             unknown_outcome_rule=rule,
-            unknown_outcome_wait=wait,
+            unknown_outcome_wait=given.unknown_outcome_wait.seconds,
             version=given.version,
         )
         return pb.UpdateProviderResponse(provider=_to_proto(update_provider(self._uow, wanted, fields)))

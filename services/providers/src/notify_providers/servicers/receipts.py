@@ -7,7 +7,6 @@ from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel
 from notify_common.rpc.enums import from_proto, to_proto
 from notify_common.rpc.paging import page_size
-from notify_common.rpc.validate import validating
 
 from notify_providers.clients.base import Callback
 from notify_providers.clients.callbacks import CallbackReader
@@ -17,8 +16,6 @@ from notify_providers.usecases.inbound import list_inbound, record_inbound
 from notify_providers.usecases.record_receipt import record_callback
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ReceiptsService"].full_name
-_MAX_HEADERS = 32
-_MAX_TEXT = 8_192
 _MAX_EVENTS = 500
 # each may be as large as a callback, and all of them go into one answer
 _MAX_TEXTS = 50
@@ -97,11 +94,5 @@ class ReceiptsServicer(ReceiptsServiceServicer):
 
 
 def _callback(request: pb.RecordReceiptRequest | pb.RecordInboundSmsRequest) -> Callback:
-    with validating() as check:
-        check.number("headers", len(request.headers), 0, _MAX_HEADERS)
-        headers = {
-            check.text("headers", name, _MAX_TEXT): check.text("headers", value, _MAX_TEXT)
-            for name, value in request.headers.items()
-        }
-    headers["content-type"] = request.content_type
+    headers = {**request.headers, "content-type": request.content_type}
     return Callback(request.body, headers, request.query, request.client_address)
