@@ -126,12 +126,12 @@ def test_what_was_not_sent_in_its_time_is_given_up_and_its_content_goes(house: H
     mmg.script("447700900001", fake_mmg.GARBAGE)
     mmg.script("447700900003", fake_mmg.HANG)
     house.hold_at_once("mmg")
+    house.take_over(waits, parked)
+    house.run("UPDATE dispatches SET due_at = now() + interval '1 day' WHERE id = :id", id=waits.id)
+    house.run("UPDATE dispatches SET parked_at = now() WHERE id = :id", id=parked.id)
     house.take_over(doubtful, under_way)
     with house.workers(house.parts(**mmg.settings)).running():
-        eventually(lambda: house.states() == {"in-doubt": 1, "queued": 1} and mmg.hanging == 1)
-        house.take_over(waits, parked)
-        house.run("UPDATE dispatches SET due_at = now() + interval '1 day' WHERE id = :id", id=waits.id)
-        house.run("UPDATE dispatches SET parked_at = now() WHERE id = :id", id=parked.id)
+        eventually(lambda: house.states() == {"in-doubt": 1, "queued": 3} and mmg.hanging == 1)
         house.run("UPDATE dispatches SET expire_time = now() - interval '1 second'")
         house.workers(house.parts(), "housekeeping").settle()
         assert house.states() == {"queued": 1}, "a call under way is let end"
