@@ -13,7 +13,7 @@ from notify.notifications.v1.notifications_service_pb2 import (
     SendSmsRequest,
 )
 from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
-from notify_common.ids import uuid7
+from notify_common.ids import new_id
 from notify_common.rpc import status
 from notify_testing.waiting import WAIT_SECONDS, until
 
@@ -36,12 +36,12 @@ def batch(house: House) -> BatchSendRequest:
     values = [PersonalisationField(key=name, text="x") for name in ("name", "date")]
     requests = [
         SendSmsRequest(
-            request_id=str(uuid7()),
+            request_id=new_id(),
             caller=caller,
             template_id=seeded.templates["sms"],
             phone_number=f"07400{number:06d}",
             personalisation=values,
-            idempotency_key=str(uuid7()) if number % 5 == 0 else "",
+            idempotency_key=new_id() if number % 5 == 0 else "",
         )
         for number in range(MESSAGES)
     ]

@@ -55,7 +55,7 @@ class KnownSnapshots:
     """A service and its template, known by heart."""
 
     def __init__(self) -> None:
-        self.service_id, self.template_id = str(ids.uuid7()), str(ids.uuid7())
+        self.service_id, self.template_id = ids.new_id(), ids.new_id()
         self._service = Service(
             id=self.service_id,
             name="Bench",
@@ -93,10 +93,10 @@ class KnownSnapshots:
 
 def commands(snapshots: KnownSnapshots, count: int) -> Iterator[SmsCommand]:
     """The messages, made one after the other."""
-    caller = Caller(snapshots.service_id, str(ids.uuid7()), KeyType.NORMAL)
+    caller = Caller(snapshots.service_id, ids.new_id(), KeyType.NORMAL)
     for number in range(count):
         yield SmsCommand(
-            request_id=str(ids.uuid7()),
+            request_id=ids.new_id(),
             caller=caller,
             template_id=snapshots.template_id,
             personalisation=[("name", f"Amala {number}"), ("date", "Tuesday 3 March at 10:40")],

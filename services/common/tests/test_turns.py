@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from notify_common import turns
 from notify_common.turns import TURN_SECONDS, in_turns
 
 
@@ -18,8 +17,8 @@ def test_all_items_come_in_order_and_no_turn_is_long(work: list[float]) -> None:
         turn = now
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(turns.time, "perf_counter", lambda: now)
-        patch.setattr(turns.time, "sleep", sleep)
+        patch.setattr("notify_common.turns.time.perf_counter", lambda: now)
+        patch.setattr("notify_common.turns.time.sleep", sleep)
         seen = []
         for item in in_turns(work):
             now += item

@@ -29,7 +29,7 @@ import sqlalchemy as sa
 from notify_common.db.engine import create_engine
 from notify_common.db.migrations import migrate
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.ids import uuid7
+from notify_common.ids import new_id
 from notify_local.backing import ChildProcess, Postgres, wait_until
 from notify_providers.domain.message import NewDispatch, SmsContent
 from notify_providers.usecases.batch_dispatch import MAX_BATCH, batch_dispatch
@@ -156,7 +156,12 @@ def _message() -> NewDispatch:
         phone_number="447700900123", sender="BENCH", body=_BODY, phone_number_as_typed="07700 900123"
     )
     return NewDispatch(
-        id=uuid7(), service_id=uuid7(), key_type="normal", content=content, request_id="bench", traceparent=""
+        id=new_id(),
+        service_id=new_id(),
+        key_type="normal",
+        content=content,
+        request_id="bench",
+        traceparent="",
     )
 
 

@@ -28,18 +28,13 @@ from notify.common.v1 import common_pb2
 from notify_admin import bootstrap
 from notify_admin.settings import Settings
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.ids import uuid7
+from notify_common.ids import new_id
 from notify_testing.database import FreshDatabase
 from notify_testing.rpc import InProcessServer, certificates
 from notify_testing.waiting import until
 from pydantic import SecretStr
 
 PAGE_SECRET = "a-page-token-secret-for-tests-only"
-
-
-def new_id() -> str:
-    """Return a UUID as requests carry them."""
-    return str(uuid7())
 
 
 def eventually(condition: Callable[[], bool]) -> None:

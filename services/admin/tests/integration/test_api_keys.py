@@ -16,9 +16,10 @@ from notify_admin.settings import Settings
 from notify_admin.usecases.secrets import SecretBox, rotate_secrets
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 from notify_common.snapshots.cache import ConfigFeedPoller, SnapshotCache
 
-from .conftest import Admin, eventually, new_id
+from .conftest import Admin, eventually
 
 
 @pytest.fixture

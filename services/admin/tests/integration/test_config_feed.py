@@ -14,9 +14,10 @@ from notify.admin.v1.service_settings_service_pb2_grpc import ServiceSettingsSer
 from notify.common.v1 import common_pb2
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 from notify_common.snapshots.source import get_snapshots
 
-from .conftest import Admin, new_id
+from .conftest import Admin
 
 
 def service_key(service_id: str) -> snapshot_pb2.SnapshotKey:

@@ -18,6 +18,7 @@ from notify_common.db.engine import create_engine
 from notify_common.db.migrations import schema_differences
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 from notify_common.rpc.channel import Channels
 from notify_content.placeholders import compile_content
 from notify_testing.database import FreshDatabase
@@ -26,7 +27,7 @@ from notify_testing.rpc import InProcessServer, certificates, tls_settings
 from notify_testing.waiting import WAIT_SECONDS
 from sqlalchemy.engine import make_url
 
-from .conftest import PAGE_SECRET, Admin, eventually, new_id
+from .conftest import PAGE_SECRET, Admin, eventually
 
 
 @pytest.mark.parametrize("caller", ["operator", "notifications", "letters", "providers"])

@@ -16,8 +16,9 @@ from notify.admin.v1 import (
     organisations_service_pb2_grpc,
 )
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 
-from .conftest import Admin, new_id
+from .conftest import Admin
 
 LONGEST = 255
 

@@ -10,8 +10,9 @@ from notify.admin.v1 import services_service_pb2 as pb
 from notify.common.v1 import common_pb2
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 
-from .conftest import Admin, new_id
+from .conftest import Admin
 
 
 @pytest.fixture

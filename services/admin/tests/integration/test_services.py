@@ -8,8 +8,9 @@ from notify.admin.v1 import service_pb2
 from notify.admin.v1 import services_service_pb2 as pb
 from notify.common.v1 import common_pb2
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 
-from .conftest import Admin, new_id
+from .conftest import Admin
 
 
 def create(admin: Admin, request_id: str, **fields: Any) -> service_pb2.Service:

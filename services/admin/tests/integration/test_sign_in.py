@@ -7,9 +7,10 @@ from notify.admin.v1 import sign_in_service_pb2 as pb
 from notify.admin.v1 import sign_in_service_pb2_grpc, user_pb2, users_service_pb2
 from notify.admin.v1.webauthn_credential_pb2 import WebauthnCredential
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 from notify_testing.rpc import InProcessServer
 
-from .conftest import Admin, new_id
+from .conftest import Admin
 
 
 @pytest.fixture

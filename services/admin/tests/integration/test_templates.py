@@ -7,8 +7,9 @@ import pytest
 from notify.admin.v1 import service_pb2, services_service_pb2, template_pb2, templates_service_pb2
 from notify.common.v1 import common_pb2
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 
-from .conftest import Admin, new_id
+from .conftest import Admin
 
 
 @pytest.fixture

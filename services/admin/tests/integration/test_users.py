@@ -8,8 +8,9 @@ import pytest
 from notify.admin.v1 import user_pb2
 from notify.admin.v1 import users_service_pb2 as pb
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 
-from .conftest import Admin, new_id
+from .conftest import Admin
 
 
 def members(admin: Admin, service_id: str) -> list[str]:

@@ -18,37 +18,28 @@ _VARIANT = 0b10 << 62
 
 
 def new_id() -> str:
-    """Return a new id: a UUID version 7 as the platform writes it."""
-    return str(uuid7())
+    """Return a new id: a UUID version 7, 48 bits of milliseconds, then 74 random bits (RFC 9562 §5.7)."""
+    milliseconds = int(clock.now().timestamp() * 1000) & ((1 << 48) - 1)
+    return _id(7, milliseconds, secrets.randbits(74))
 
 
 def child_id(parent: str, *parts: str | int) -> str:
-    """Return the id of the child that `parts` name within `parent`, always the same one (see `uuid8`)."""
-    return str(uuid8(UUID(parent), *parts))
-
-
-def uuid7() -> UUID:
-    """Return a new UUID version 7: 48 bits of milliseconds, then 74 random bits (RFC 9562 §5.7)."""
-    milliseconds = int(clock.now().timestamp() * 1000) & ((1 << 48) - 1)
-    random = secrets.randbits(74)
-    return UUID(int=milliseconds << 80 | 7 << 76 | (random >> 62) << 64 | _VARIANT | random & ((1 << 62) - 1))
-
-
-def uuid8(parent: UUID, *parts: str | int) -> UUID:
-    """Return the UUID version 8 of the child that `parts` name within `parent`, always the same one.
+    """Return the id of the child that `parts` name within `parent`, always the same one: a UUID version 8.
 
     The first 48 bits are the parent's (for a version 7 parent: its time), the rest a SHA-256 of parent and
     parts, so that a redelivered chunk of a job makes the same ids again (design.md §2.9).
     """
-    digest = hashlib.sha256(parent.bytes)
+    digest = hashlib.sha256(UUID(parent).bytes)
     for part in parts:
         text = str(part).encode()
         digest.update(len(text).to_bytes(4) + text)
     bits = int.from_bytes(digest.digest()[:10])
-    time_bits = parent.int >> 80
-    return UUID(
-        int=time_bits << 80 | 8 << 76 | (bits >> 62 & 0xFFF) << 64 | _VARIANT | bits & ((1 << 62) - 1)
-    )
+    return _id(8, UUID(parent).int >> 80, (bits >> 62 & 0xFFF) << 62 | bits & ((1 << 62) - 1))
+
+
+def _id(version: int, first: int, rest: int) -> str:
+    """Return the UUID of 48 bits, then 74."""
+    return str(UUID(int=first << 80 | version << 76 | (rest >> 62) << 64 | _VARIANT | rest & ((1 << 62) - 1)))
 
 
 def is_uuid(text: str) -> bool:

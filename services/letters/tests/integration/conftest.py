@@ -272,7 +272,7 @@ class House:
         environment = self.environment | {
             f"NOTIFY_LETTERS_{key.upper()}": str(value) for key, value in settings.items()
         }
-        log = self.folder / f"{name}-{ids.uuid7()}.log"
+        log = self.folder / f"{name}-{ids.new_id()}.log"
         process = ChildProcess(name, [sys.executable, "-m", *arguments], log, {**os.environ, **environment})
         process.start()
         try:
@@ -319,7 +319,7 @@ class House:
 def letter(**values: Any) -> Letter:
     """Return a letter as notifications hands it over."""
     fields: dict[str, Any] = {
-        "id": str(ids.uuid7()),
+        "id": ids.new_id(),
         "service_id": SERVICE_ID,
         "key_type": KEY_TYPE_NORMAL,
         "template_id": TEMPLATE_ID,
@@ -383,7 +383,7 @@ def house(
             "broker_url": redis_server.url,
             "blob_endpoint": object_store.url,
             "blob_region": object_store.region,
-            "blob_bucket": f"letters-{ids.uuid7()}",
+            "blob_bucket": f"letters-{ids.new_id()}",
             "blob_access_key": object_store.access_key,
             "blob_secret_key": object_store.secret_key,
         }

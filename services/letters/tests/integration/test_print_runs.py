@@ -62,7 +62,7 @@ def make_letters(
 
 def start(house: House, deadline: datetime | None = None, request_id: str | None = None) -> PrintRun:
     """Start a run."""
-    request = pb.StartPrintRunRequest(request_id=request_id or str(ids.uuid7()))
+    request = pb.StartPrintRunRequest(request_id=request_id or ids.new_id())
     if deadline is not None:
         request.deadline.FromDatetime(deadline)
     answer: pb.StartPrintRunResponse = house.print_runs.StartPrintRun(request)
@@ -156,7 +156,7 @@ def test_submitting_hands_every_letter_over_once(house: House) -> None:
 
 def test_repeating_the_request_gives_the_same_run(house: House) -> None:
     make_letters(house, 2)
-    request_id = str(ids.uuid7())
+    request_id = ids.new_id()
     first = start(house, request_id=request_id)
     make_letters(house, 5)
     again = start(house, request_id=request_id)
@@ -166,7 +166,7 @@ def test_repeating_the_request_gives_the_same_run(house: House) -> None:
 
 def test_runs_started_at_once_share_the_letters_out(house: House) -> None:
     make_letters(house, 3000)
-    requests = [str(ids.uuid7())] * 3 + [str(ids.uuid7()) for _ in range(3)]
+    requests = [ids.new_id()] * 3 + [ids.new_id() for _ in range(3)]
     with ThreadPoolExecutor(len(requests)) as pool:
         runs = list(pool.map(lambda request_id: start(house, request_id=request_id), requests))
     by_id = {run.id: run for run in runs}
@@ -295,12 +295,12 @@ def test_bad_requests_are_refused(house: House) -> None:
     with pytest.raises(NotifyError) as caught:
         start(house, request_id="not a UUID")
     assert [violation.field for violation in caught.value.violations] == ["request_id"]
-    request = pb.StartPrintRunRequest(request_id=str(ids.uuid7()), deadline=Timestamp(seconds=10**15))
+    request = pb.StartPrintRunRequest(request_id=ids.new_id(), deadline=Timestamp(seconds=10**15))
     with pytest.raises(NotifyError) as caught:
         house.print_runs.StartPrintRun(request)
     assert [violation.field for violation in caught.value.violations] == ["deadline"]
     with pytest.raises(NotifyError) as caught:
-        get(house, str(ids.uuid7()))
+        get(house, ids.new_id())
     assert caught.value.reason == "PRINT_RUN_NOT_FOUND"
     assert house.value("SELECT count(*) FROM print_runs") == 0
 

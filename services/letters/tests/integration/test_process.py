@@ -77,7 +77,7 @@ def test_housekeeping_deletes_old_events(house: House) -> None:
 
 
 def test_migrating_makes_the_bucket_and_may_be_repeated(house: House, fresh_database: FreshDatabase) -> None:
-    bucket = f"letters-{ids.uuid7()}"
+    bucket = f"letters-{ids.new_id()}"
     url = fresh_database()
     for _ in range(2):
         done = command(house, "migrate", database_url=url, blob_bucket=bucket)
@@ -163,7 +163,7 @@ def test_what_the_broker_did_not_take_is_due_again_at_once(house: House) -> None
 
 
 def test_batches_go_to_the_broker_in_fair_shares_of_lanes_and_services(house: House) -> None:
-    code, other = str(ids.uuid7()), str(ids.uuid7())
+    code, other = ids.new_id(), ids.new_id()
     job = [letter(lane=LANE_JOB) for _ in range(480)]
     later = [letter(lane=LANE_JOB, service_id=other), letter(lane=LANE_PLATFORM, service_id=code)]
     house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=job))

@@ -289,7 +289,7 @@ def test_only_the_owning_service_sees_a_letter(house: House) -> None:
     one = letter()
     create(house, one)
     render_all(house)
-    stranger = str(ids.uuid7())
+    stranger = ids.new_id()
     calls: list[Callable[[], object]] = [
         lambda: house.letters.GetLetter(pb.GetLetterRequest(service_id=stranger, letter_id=one.id)),
         lambda: list(house.letters.DownloadPdf(pb.DownloadPdfRequest(service_id=stranger, letter_id=one.id))),

@@ -5,7 +5,7 @@ from typing import Any
 
 from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
-from notify_testing.admin import new_id
+from notify_common.ids import new_id
 
 KEY_TYPES = {
     "normal": common_pb2.KEY_TYPE_NORMAL,

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 from notify_common.rpc import status
 from notify_notifications.store.acceptance import MOST_ROWS
-from notify_testing.admin import new_id
 
 from .conftest import House
 from .neighbours import at_once

@@ -2,7 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
-from notify_testing.admin import new_id
+from notify_common.ids import new_id
 
 from .conftest import House
 from .neighbours import at_once

@@ -11,9 +11,10 @@ from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notification_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common import clock
+from notify_common.enums import KeyType
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 from notify_notifications.store.notifications import Filters, NotificationStore, _page_query
-from notify_testing.admin import new_id
 from notify_testing.waiting import WAIT_SECONDS
 from sqlalchemy.dialects import postgresql
 
@@ -246,7 +247,7 @@ def test_every_filter_reads_little_of_a_large_service(house: House) -> None:
     )
     for given in FILTERS:
         for position in (None, (row[0], row[1])):
-            filters = Filters(key_type="normal", **given)
+            filters = Filters(key_type=KeyType.NORMAL, **given)
             query = _page_query(service, filters, position, 21)
             compiled = query.compile(
                 dialect=postgresql.dialect(),  # type: ignore[no-untyped-call] # SQLAlchemy's own

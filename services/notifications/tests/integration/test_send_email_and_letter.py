@@ -6,7 +6,7 @@ import pytest
 from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common.errors import NotifyError
-from notify_testing.admin import new_id
+from notify_common.ids import new_id
 
 from .conftest import House
 from .requests import ADDRESS, FILE, email, fields, letter, sms

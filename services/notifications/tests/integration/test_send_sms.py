@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from notify_common.errors import NotifyError
-from notify_testing.admin import new_id
+from notify_common.ids import new_id
 from notify_testing.waiting import until
 
 from .conftest import House

@@ -33,8 +33,8 @@ from notify.admin.v1.template_pb2 import Template
 from notify.admin.v1.user_pb2 import User
 from notify_admin import bootstrap
 from notify_admin.settings import Settings
-from notify_common import ids
 from notify_common.enums import Channel, KeyType
+from notify_common.ids import new_id
 from notify_common.rpc.enums import to_proto
 from notify_common.rpc.interceptors.client import ClientChannel
 from notify_common.rpc.server import Registration
@@ -53,11 +53,6 @@ _LIMITS = {
     "letter_per_day": 1000,
     "international_sms_per_day": 100,
 }
-
-
-def new_id() -> str:
-    """Return a UUID as requests carry them."""
-    return str(ids.uuid7())
 
 
 class AdminService:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, abort, request
 from notify.common.v1.common_pb2 import Channel, KeyType
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common.errors import NotifyError
-from notify_common.ids import uuid7
+from notify_common.ids import new_id
 from notify_common.logging import get_logger
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
@@ -70,7 +70,7 @@ class _Sending:
         form = self._form(caller, Channel.CHANNEL_SMS, lambda form: schemas.SEND_SMS)
         template_id = canonical_uuid(form["template_id"])
         message = pb.SendSmsRequest(
-            request_id=str(uuid7()),
+            request_id=new_id(),
             caller=_caller(caller),
             template_id=template_id,
             phone_number=form["phone_number"],
@@ -87,7 +87,7 @@ class _Sending:
         form = self._form(caller, Channel.CHANNEL_EMAIL, lambda form: schemas.SEND_EMAIL)
         template_id = canonical_uuid(form["template_id"])
         message = pb.SendEmailRequest(
-            request_id=str(uuid7()),
+            request_id=new_id(),
             caller=_caller(caller),
             template_id=template_id,
             email_address=form["email_address"],
@@ -113,7 +113,7 @@ class _Sending:
             self._refuse_precompiled(form, caller)
         template_id = canonical_uuid(form["template_id"])
         message = pb.SendLetterRequest(
-            request_id=str(uuid7()),
+            request_id=new_id(),
             caller=_caller(caller),
             template_id=template_id,
             reference=form.get("reference"),
