@@ -219,8 +219,8 @@ def test_a_provider_call_is_a_span_of_the_message_s_trace(house: House, mmg: Fak
         house.workers(house.parts(**mmg.settings)).settle()
     finally:
         tracing.shutdown_tracing()
-    spans = exporter.get_finished_spans()
-    assert [span.name for span in spans] == ["provider call"] * 2
+    spans = [span for span in exporter.get_finished_spans() if span.name == "provider call"]
+    assert len(spans) == 2
     assert {span.attributes["dispatch_id"] for span in spans if span.attributes} == {
         message.id for message in messages
     }
