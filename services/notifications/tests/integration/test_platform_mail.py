@@ -14,10 +14,10 @@ from notify.admin.v1.invitations_service_pb2_grpc import InvitationsServiceStub
 from notify.admin.v1.sign_in_service_pb2_grpc import SignInServiceStub
 from notify_admin.usecases.seed import seed_platform
 from notify_common.errors import NotifyError
-from notify_common.ids import PLATFORM_SERVICE_ID
+from notify_common.ids import PLATFORM_SERVICE_ID, new_id
 from notify_local.backing import wait_until
 from notify_notifications import bootstrap
-from notify_testing.admin import MEMBER_EMAIL_ADDRESS, new_id
+from notify_testing.admin import MEMBER_EMAIL_ADDRESS
 
 from .conftest import House
 

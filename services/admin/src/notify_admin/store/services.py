@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import sqlalchemy as sa
+from notify_common.db.arrays import id_array
 from notify_common.db.unit_of_work import Tx
 from sqlalchemy import ColumnElement
 
-from notify_admin.store.mapping import id_array
 from notify_admin.store.tables import memberships, services
 
 
