@@ -1,4 +1,4 @@
-"""A real database, Redis and object store; admin and providers that record; Celery as a process."""
+"""A real database, Redis and object store; the real admin; providers that record; Celery as a process."""
 
 import os
 import shutil
@@ -17,16 +17,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 from kombu import Connection
-from notify.admin.v1 import config_feed_service_pb2 as admin_pb
-from notify.admin.v1.config_feed_service_pb2_grpc import (
-    ConfigFeedServiceServicer,
-    add_ConfigFeedServiceServicer_to_server,
-)
-from notify.admin.v1.service_pb2 import Service
-from notify.admin.v1.service_setting_pb2 import DataRetention
-from notify.admin.v1.snapshot_pb2 import ServiceSnapshot, Snapshot
-from notify.admin.v1.template_pb2 import Template
-from notify.common.v1.common_pb2 import KEY_TYPE_NORMAL, POSTAGE_SECOND, Channel, PersonalisationField
+from notify.common.v1.common_pb2 import KEY_TYPE_NORMAL, POSTAGE_SECOND, PersonalisationField
 from notify.letters.v1.letter_pb2 import Letter
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
@@ -39,51 +30,19 @@ from notify.providers.v1.dispatch_service_pb2_grpc import (
 from notify_common import ids
 from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.enums import Channel
 from notify_common.rpc.server import Registration
 from notify_letters import bootstrap
 from notify_letters.settings import Settings
 from notify_letters.usecases.collect_print_run import collect_slice
 from notify_local.backing import ChildProcess, ObjectStore, Redis, free_ports, wait_until
+from notify_testing.admin import AdminService
 from notify_testing.database import FreshDatabase
 from notify_testing.rpc import InProcessServer, certificates
 from notify_testing.waiting import WAIT_SECONDS
 
 SERVICE_ID = "11111111-1111-7111-8111-111111111111"
 TEMPLATE_ID = "22222222-2222-7222-8222-222222222222"
-
-
-class RecordingAdmin(ConfigFeedServiceServicer):
-    """admin with the template versions that a test gives it."""
-
-    def __init__(self) -> None:
-        self.templates: dict[tuple[str, int], Template] = {}
-        self.retention: dict[str, dict[Channel, int]] = {}
-        """Service -> channel -> days; services that are not here do not exist."""
-        self.calls = 0
-        self.down = False
-
-    def GetSnapshots(
-        self, request: admin_pb.GetSnapshotsRequest, context: grpc.ServicerContext
-    ) -> admin_pb.GetSnapshotsResponse:
-        """Answer from `templates`."""
-        self.calls += 1
-        if self.down:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "down")
-        answer = admin_pb.GetSnapshotsResponse()
-        for key in request.keys:
-            if key.WhichOneof("key") == "service_id":
-                answer.snapshots.append(Snapshot(key=key, service=self._service(key.service_id)))
-                continue
-            found = self.templates.get((key.template_version.template_id, key.template_version.version))
-            answer.snapshots.append(Snapshot(key=key, template=found))
-        return answer
-
-    def _service(self, service_id: str) -> ServiceSnapshot | None:
-        if service_id not in self.retention:
-            return None
-        own = self.retention[service_id].items()
-        kept = [DataRetention(service_id=service_id, channel=channel, days=days) for channel, days in own]
-        return ServiceSnapshot(service=Service(id=service_id), data_retention=kept)
 
 
 class RecordingProviders(DispatchServiceServicer):
@@ -191,7 +150,7 @@ class House:
 
     url: str
     uow: UnitOfWork
-    admin: RecordingAdmin
+    admin: AdminService
     providers: RecordingProviders
     environment: dict[str, str]
     settings: Settings
@@ -200,12 +159,10 @@ class House:
     print_runs: PrintRunsServiceStub
     made: list[Any] = field(default_factory=list)
 
-    def template(self, content: str = "Dear ((name))", version: int = 1, **values: Any) -> None:
-        """Give admin a template version."""
-        subject = values.pop("subject", "Your letter")
-        self.admin.templates[TEMPLATE_ID, version] = Template(
-            id=TEMPLATE_ID, service_id=SERVICE_ID, subject=subject, content=content, version=version, **values
-        )
+    def template(self, content: str, **fields: Any) -> int:
+        """Make a version of the template and return it."""
+        self.admin.change_template(SERVICE_ID, TEMPLATE_ID, content=content, **fields)
+        return self.admin.get_template(SERVICE_ID, TEMPLATE_ID).version
 
     def parts(self, **values: Any) -> bootstrap.Parts:
         """Return the parts of a process that runs tasks."""
@@ -352,16 +309,9 @@ def house(
     url = fresh_database("notify_letters")
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
-    admin, providers = RecordingAdmin(), RecordingProviders()
+    providers = RecordingProviders()
     with (
-        InProcessServer(
-            "admin",
-            [
-                Registration(
-                    add_ConfigFeedServiceServicer_to_server, admin, "notify.admin.v1.ConfigFeedService"
-                )
-            ],
-        ) as admin_server,
+        AdminService(fresh_database("notify_admin")) as admin,
         InProcessServer(
             "providers",
             [
@@ -378,7 +328,7 @@ def house(
             "tls_ca_file": files.ca,
             "tls_cert_file": files.cert,
             "tls_key_file": files.key,
-            "admin_target": admin_server.target,
+            "admin_target": admin.target,
             "providers_target": providers_server.target,
             "broker_url": redis_server.url,
             "blob_endpoint": object_store.url,
@@ -403,7 +353,8 @@ def house(
                 letters=LettersServiceStub(server.channel("notifications")),
                 print_runs=PrintRunsServiceStub(server.channel("operator")),
             )
-            made.template()
+            admin.add_service(id=SERVICE_ID)
+            admin.add_template(SERVICE_ID, Channel.LETTER, "Dear ((name))", "Your letter", id=TEMPLATE_ID)
             yield made
         for parts in (*made.made, server_parts):
             parts.close()

@@ -37,9 +37,9 @@ def test_letters_pass_through_the_relay_and_celery(house: House) -> None:
 
 
 def test_a_killed_worker_process_loses_and_doubles_nothing(house: House) -> None:
-    house.template("\n\n".join(["Dear ((name)), a long letter. " * 40] * 20))
+    version = house.template("\n\n".join(["Dear ((name)), a long letter. " * 40] * 20))
     with house.relay(lease_seconds=1) as relay, house.celery(lease_seconds=1) as celery:
-        create(house, 200)
+        create(house, 200, template_version=version)
         until(lambda: house.value("SELECT count(*) FROM render_batches WHERE leased_until > now()") > 0)
         until(lambda: house.value("SELECT count(*) FROM letter_events") < 200)
         celery.kill()
@@ -50,9 +50,9 @@ def test_a_killed_worker_process_loses_and_doubles_nothing(house: House) -> None
 
 
 def test_a_killed_pool_process_is_replaced(house: House) -> None:
-    house.template("\n\n".join(["Dear ((name)), a long letter. " * 40] * 20))
+    version = house.template("\n\n".join(["Dear ((name)), a long letter. " * 40] * 20))
     with house.relay(lease_seconds=1) as relay, house.celery(lease_seconds=1) as celery:
-        create(house, 80)
+        create(house, 80, template_version=version)
         busy = "SELECT pid FROM pg_stat_activity WHERE application_name = 'notify-letters'"
         until(lambda: house.value("SELECT count(*) FROM render_batches WHERE leased_until > now()") > 0)
         assert house.rows(busy)

@@ -150,8 +150,8 @@ def test_the_number_of_letters_is_bounded(house: House) -> None:
 
 
 def test_a_letter_of_more_than_ten_pages_fails_validation_and_keeps_its_pdf(house: House) -> None:
-    house.template("\n\n***\n\n".join(["page"] * 11))
-    one = letter()
+    version = house.template("\n\n***\n\n".join(["page"] * 11))
+    one = letter(template_version=version)
     create(house, one)
     render_all(house)
     now = get(house, one.id)
@@ -162,7 +162,6 @@ def test_a_letter_of_more_than_ten_pages_fails_validation_and_keeps_its_pdf(hous
 
 
 def test_a_letter_that_no_font_can_print_fails_alone_and_names_the_characters(house: House) -> None:
-    house.template("Dear ((name))")
     unprintable = PersonalisationField(key="name", text="\U00012000 \ue000 \U00012000")
     letters = [letter() for _ in range(3)] + [letter(personalisation=[unprintable])]
     create(house, *letters)
@@ -189,8 +188,8 @@ def test_a_letter_that_no_font_can_print_fails_alone_and_names_the_characters(ho
 def test_a_letter_that_is_too_long_in_any_layout_fails_validation_alone_and_unrendered(
     house: House, template: str, values: dict[str, Any]
 ) -> None:
-    house.template(template)
-    good, bad = letter(), letter(**values)
+    version = house.template(template)
+    good, bad = letter(template_version=version), letter(template_version=version, **values)
     create(house, good, bad)
     assert render_all(house) == [True]
     assert dict(house.events()) == {good.id: "ready", bad.id: "validation-failed"}
@@ -214,26 +213,32 @@ def test_letters_without_a_template_version_fail_alone(house: House) -> None:
 
 
 def test_a_qr_code_with_too_much_data_fails_its_letter_alone(house: House) -> None:
-    house.template("QR: ((name))")
-    good, bad = letter(), letter(personalisation=[PersonalisationField(key="name", text="x" * 505)])
+    version = house.template("QR: ((name))")
+    too_much = [PersonalisationField(key="name", text="x" * 505)]
+    good = letter(template_version=version)
+    bad = letter(template_version=version, personalisation=too_much)
     create(house, good, bad)
     render_all(house)
     assert dict(house.events()) == {good.id: "ready", bad.id: "technical-failure"}
 
 
 def test_what_a_template_version_costs_admin_is_one_call_a_process(house: House) -> None:
+    calls: list[str] = []
+    house.admin.before_call = lambda method, _: calls.append(method)
     parts = house.parts()
     for _ in range(3):
         create(house, letter())
         for batch_id in house.batch_ids("render_batches"):
             assert parts.render_batch(batch_id)
-    assert house.admin.calls == 1
+    assert calls == ["GetSnapshots"]
 
 
 def test_hostile_values_are_printed_as_they_are(house: House) -> None:
     hostile = '#panic("x") #read("/etc/passwd") $x$ \\u{41} */ @ref <label> "]) {{evil}}'
-    house.template("Dear ((name)) ((list))", subject="((name))", letter_contact_block="((name))")
+    contact = house.admin.add_letter_contact(SERVICE_ID, "((name))")
+    content = "Dear ((name)) ((list))"
     one = letter(
+        template_version=house.template(content, subject="((name))", letter_contact_id=contact),
         personalisation=[
             PersonalisationField(key="name", text=hostile),
             PersonalisationField(key="list", list=TextList(items=["#eval(1)", "= no heading"])),
@@ -263,8 +268,7 @@ def test_downloads_come_in_chunks_of_at_most_256_kib(house: House) -> None:
 
 
 def test_pages_are_pictures(house: House) -> None:
-    house.template("one\n\n***\n\ntwo")
-    one = letter()
+    one = letter(template_version=house.template("one\n\n***\n\ntwo"))
     create(house, one)
     render_all(house)
 
@@ -314,7 +318,7 @@ def test_a_pdf_is_not_ready_until_it_is_made(house: House) -> None:
 def test_when_admin_is_down_the_batch_comes_up_again_later(house: House) -> None:
     one = letter()
     create(house, one)
-    house.admin.down = True
+    house.admin.away = True
     assert render_all(house) == [False]
     assert get(house, one.id).state == Letter.STATE_CREATED
     row = house.rows(
@@ -322,7 +326,7 @@ def test_when_admin_is_down_the_batch_comes_up_again_later(house: House) -> None
     )[0]
     assert tuple(row) == (1, True, None, None)
     assert render_all(house) == [False], "not due yet"
-    house.admin.down = False
+    house.admin.away = False
     house.due_again()
     assert render_all(house) == [True]
     assert get(house, one.id).state == Letter.STATE_READY

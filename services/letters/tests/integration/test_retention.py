@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from notify.common.v1.common_pb2 import Channel
 from notify.letters.v1 import letters_service_pb2 as pb
 from notify_common import clock, ids
+from notify_common.enums import Channel
 from notify_common.errors import NotifyError
 from notify_letters.store import letters as store
 from notify_letters.usecases import change_letters
@@ -27,8 +27,8 @@ OTHER_ID = "33333333-3333-7333-8333-333333333333"
 
 @pytest.fixture(autouse=True)
 def known(house: House) -> None:
-    """Make admin know the services; neither has a retention of its own."""
-    house.admin.retention |= {SERVICE_ID: {}, OTHER_ID: {}}
+    """Make admin know another service; neither has a retention of its own."""
+    house.admin.add_service(id=OTHER_ID)
 
 
 def a_pass(house: House, now: datetime = NOW) -> int:
@@ -102,8 +102,10 @@ def test_what_ended_before_midnight_seven_days_ago_goes_with_its_pdf(house: Hous
 
 
 def test_each_service_has_the_days_that_it_has_set_for_letters(house: House) -> None:
-    house.admin.retention[SERVICE_ID] = {Channel.CHANNEL_LETTER: 3, Channel.CHANNEL_SMS: 90}
-    house.admin.retention[OTHER_ID] = {Channel.CHANNEL_LETTER: 30, Channel.CHANNEL_EMAIL: 3}
+    house.admin.set_retention(SERVICE_ID, Channel.LETTER, 3)
+    house.admin.set_retention(SERVICE_ID, Channel.SMS, 90)
+    house.admin.set_retention(OTHER_ID, Channel.LETTER, 30)
+    house.admin.set_retention(OTHER_ID, Channel.EMAIL, 3)
     three, thirty = MIDNIGHT + timedelta(days=4), MIDNIGHT - timedelta(days=23)
     gone = [*an_ended(house, three - MOMENT), *an_ended(house, thirty - MOMENT, OTHER_ID)]
     kept = [*an_ended(house, three), *an_ended(house, thirty, OTHER_ID)]
@@ -128,8 +130,6 @@ def test_what_waits_is_kept_however_old(house: House) -> None:
 
 
 def test_letters_of_a_service_that_admin_does_not_know_are_kept(house: House) -> None:
-    del house.admin.retention[OTHER_ID]
-    an_ended(house, MIDNIGHT - MOMENT, OTHER_ID)
     [gone] = an_ended(house, MIDNIGHT - MOMENT)
     an_ended(house, MIDNIGHT - MOMENT, "00000000-0000-7000-8000-000000000001")
     assert a_pass(house) == 1
@@ -139,12 +139,12 @@ def test_letters_of_a_service_that_admin_does_not_know_are_kept(house: House) ->
 def test_without_admin_nothing_goes_and_the_round_is_resumed(house: House) -> None:
     an_ended(house, MIDNIGHT - MOMENT)
     worker = worker_of(house)
-    house.admin.down = True
+    house.admin.away = True
     with clock.set_for_tests(NOW):
         with pytest.raises(NotifyError):
             worker.step(house.uow)
         assert removed(house) == []
-        house.admin.down = False
+        house.admin.away = False
         # what was asked a moment ago in vain is asked again a second later
         worker = worker_of(house)
         while worker.step(house.uow):
@@ -201,7 +201,7 @@ def test_rows_go_long_after_their_letters(house: House) -> None:
 @pytest.mark.parametrize(("days", "told"), [(None, 7), (30, 30), (0, 1), (10_000, 365)])
 def test_providers_are_told_how_long(house: House, days: int | None, told: int) -> None:
     if days is not None:
-        house.admin.retention[SERVICE_ID] = {Channel.CHANNEL_LETTER: days}
+        house.admin.set_retention(SERVICE_ID, Channel.LETTER, days)
     make_letters(house, 2)
     start(house)
     assert all(submit_all(house))
@@ -209,7 +209,7 @@ def test_providers_are_told_how_long(house: House, days: int | None, told: int) 
 
 
 def test_printing_does_not_wait_for_admin(house: House) -> None:
-    house.admin.down = True
+    house.admin.away = True
     make_letters(house, 2)
     start(house)
     assert all(submit_all(house))

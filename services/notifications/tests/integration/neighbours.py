@@ -25,13 +25,10 @@ class Admin(AdminService):
 
     def __init__(self, database_url: str) -> None:
         super().__init__(database_url)
-        self.away = False
         self.before_snapshots: Callable[[], None] = lambda: None
         self.before_call = self._before_call
 
     def _before_call(self, method: str, request: Any) -> None:
-        if self.away:
-            raise NotifyError("UNAVAILABLE")
         if method == "GetSnapshots":
             self.before_snapshots()
 

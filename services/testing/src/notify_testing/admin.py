@@ -34,6 +34,7 @@ from notify.admin.v1.user_pb2 import User
 from notify_admin import bootstrap
 from notify_admin.settings import Settings
 from notify_common.enums import Channel, KeyType
+from notify_common.errors import NotifyError
 from notify_common.ids import new_id
 from notify_common.rpc.enums import to_proto
 from notify_common.rpc.interceptors.client import ClientChannel
@@ -71,6 +72,9 @@ class AdminService:
     It may keep or change the request, wait, or raise the NotifyError that the neighbour shall get.
     """
 
+    away: bool
+    """Whether neighbours are told that it can't be reached."""
+
     def __init__(self, database_url: str) -> None:
         """Take the URL of a database with the schema of `notify_admin`."""
         files = certificates()["admin"]
@@ -83,6 +87,7 @@ class AdminService:
             tls_key_file=files.key,
         )
         self.before_call = lambda method, request: None
+        self.away = False
         self.uow = bootstrap.parts(self._settings).uow
         self._server = InProcessServer(
             "admin",
@@ -205,7 +210,7 @@ class AdminService:
         )
 
     def add_template(
-        self, service_id: str, channel: str, content: str, subject: str = "", **fields: Any
+        self, service_id: str, channel: str, content: str, subject: str = "", *, id: str = "", **fields: Any
     ) -> str:
         """Add a template and return its id; where its channel has subjects and none is given, it is "s"."""
         values = {"name": "A template", "created_by_id": self.user_id} | fields
@@ -216,7 +221,7 @@ class AdminService:
             subject=subject or ("" if channel == Channel.SMS else "s"),
             **values,
         )
-        request = templates_service_pb2.CreateTemplateRequest(request_id=new_id(), template=template)
+        request = templates_service_pb2.CreateTemplateRequest(request_id=id or new_id(), template=template)
         self._templates.CreateTemplate(request)
         return request.request_id
 
@@ -261,5 +266,7 @@ class AdminService:
         context: grpc.ServicerContext,
     ) -> Any:
         if OPERATOR not in caller_names(context):
+            if self.away:
+                raise NotifyError("UNAVAILABLE")
             self.before_call(method, request)
         return handler(request, context)
