@@ -54,9 +54,6 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 class Logger(Protocol):
     """What `get_logger` returns; `event` is a fixed phrase, facts go into `keys`."""
 
-    def debug(self, event: str, **keys: object) -> None:
-        """Say something that helps while developing."""
-
     def info(self, event: str, **keys: object) -> None:
         """Say what happened."""
 

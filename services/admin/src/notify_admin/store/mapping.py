@@ -308,13 +308,6 @@ def request_hash(ask: Message) -> bytes:
     return hashlib.sha256(ask.SerializeToString(deterministic=True)).digest()
 
 
-def timestamp(value: datetime) -> Timestamp:
-    """Return a moment as a message."""
-    message = Timestamp()
-    message.FromDatetime(value)
-    return message
-
-
 def _ordering(columns: Sequence[ColumnElement[Any]], descending: bool) -> list[ColumnElement[Any]]:
     return [column.desc() if descending else column.asc() for column in columns]
 
@@ -370,11 +363,9 @@ def _reader(descriptor: _Descriptor, prefix: str, indexes: Mapping[str, int]) ->
 
 def _value_reader(field: _Descriptor, index: int) -> Callable[[Any], Any]:
     convert: Callable[[Any], Any]
-    if field.message_type is not None:
-        convert = timestamp
-    elif field.enum_type is not None:
+    if field.enum_type is not None:
         wrapper = EnumTypeWrapper(field.enum_type)
-        convert = lambda text: enums.from_text(wrapper, text)  # noqa: E731 # one of three small conversions
+        convert = lambda text: enums.from_text(wrapper, text)  # noqa: E731 # one of two small conversions
     elif field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated:
         convert = lambda value: value.decode() if isinstance(value, bytes) else value  # noqa: E731 # see above
     else:

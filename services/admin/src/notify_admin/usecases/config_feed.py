@@ -11,7 +11,6 @@ from notify_common.rpc.paging import page_size, that_fit
 
 from notify_admin.domain.templates import VersionKey
 from notify_admin.store import changes, members, templates
-from notify_admin.store.mapping import timestamp
 from notify_admin.store.resources import DATA_RETENTION, REPLY_TO_ADDRESSES, SERVICES, SMS_SENDERS
 from notify_admin.usecases.senders import MOST_SENDERS
 from notify_admin.usecases.users import international
@@ -69,5 +68,5 @@ def _change(row: Any) -> pb.ConfigChange:
         kind=enums.from_text(pb.ConfigChange.Kind, row.kind),  # type: ignore[arg-type] # a value of the enum
         service_id=row.service_id,
         template_id=row.template_id,
-        change_time=timestamp(row.create_time),
+        change_time=row.create_time,
     )

@@ -70,11 +70,6 @@ def db_time(moment: Timestamp) -> str:
     return moment.ToDatetime().strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
-def http_date(moment: Timestamp) -> str:
-    """Write a moment as `Fri, 17 May 2024 15:58:38 GMT`."""
-    return moment.ToDatetime().strftime("%a, %d %b %Y %H:%M:%S GMT")
-
-
 class Shape(Generic[M]):
     """A message as JSON, and back.
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from notify.common.v1.common_pb2 import PersonalisationField
 from notify.letters.v1 import letter_pb2
 from notify.letters.v1 import letters_service_pb2 as pb
@@ -180,11 +179,6 @@ def _value(field: PersonalisationField) -> PersonalisationValue:
 
 
 def _letter(letter: Letter) -> letter_pb2.Letter:
-    create_time, remove_time = Timestamp(), None
-    create_time.FromDatetime(letter.create_time)
-    if letter.remove_time is not None:
-        remove_time = Timestamp()
-        remove_time.FromDatetime(letter.remove_time)
     return letter_pb2.Letter(
         id=letter.id,
         service_id=letter.service_id,
@@ -194,7 +188,7 @@ def _letter(letter: Letter) -> letter_pb2.Letter:
         address_lines=letter.address_lines,
         postage=to_proto(letter.postage),
         reference=letter.reference,
-        create_time=create_time,
+        create_time=letter.create_time,
         origin_request_id=letter.origin_request_id,
         traceparent=letter.traceparent,
         state=from_text(letter_pb2.Letter.State, letter.state),  # type: ignore[arg-type]
@@ -202,30 +196,26 @@ def _letter(letter: Letter) -> letter_pb2.Letter:
         sheet_count=letter.sheet_count,
         failure=letter.failure,
         failure_detail=letter.failure_detail,
-        remove_time=remove_time,
+        remove_time=letter.remove_time,
     )
 
 
 def _awaiting(letter: AwaitingLetter) -> pb.AwaitingLetter:
-    create_time = Timestamp()
-    create_time.FromDatetime(letter.create_time)
     return pb.AwaitingLetter(
         id=letter.id,
         service_id=letter.service_id,
         postage=to_proto(letter.postage),
-        create_time=create_time,
+        create_time=letter.create_time,
         page_count=letter.page_count,
         sheet_count=letter.sheet_count,
     )
 
 
 def _event(event: LetterEvent) -> pb.LetterEvent:
-    event_time = Timestamp()
-    event_time.FromDatetime(event.event_time)
     return pb.LetterEvent(
         letter_id=event.letter_id,
         kind=from_text(pb.LetterEvent.Kind, event.kind),  # type: ignore[arg-type]
-        event_time=event_time,
+        event_time=event.event_time,
         page_count=event.page_count,
         sheet_count=event.sheet_count,
     )

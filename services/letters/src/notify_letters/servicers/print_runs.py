@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from notify.letters.v1 import print_run_pb2
 from notify.letters.v1 import print_runs_service_pb2 as pb
 from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceServicer
@@ -128,16 +127,16 @@ def _print_run(run: PrintRun) -> print_run_pb2.PrintRun:
     return print_run_pb2.PrintRun(
         id=run.id,
         state=from_text(print_run_pb2.PrintRun.State, run.state),  # type: ignore[arg-type]
-        deadline=_time(run.deadline),
-        create_time=_time(run.create_time),
+        deadline=run.deadline,
+        create_time=run.create_time,
         letter_count=run.letter_count,
         batch_count=run.batch_count,
         submitted_letter_count=run.submitted_letter_count,
         submitted_batch_count=run.submitted_batch_count,
         parked_batch_count=run.parked_batch_count,
-        pause_time=_time(run.pause_time),
-        collect_time=_time(run.collect_time),
-        complete_time=_time(run.complete_time),
+        pause_time=run.pause_time,
+        collect_time=run.collect_time,
+        complete_time=run.complete_time,
         manifest_key=run_key(run.id) if run.complete_time else "",
         report_key=report_key(run.id) if run.complete_time else "",
     )
@@ -162,16 +161,8 @@ def _print_batch(run_id: str, batch: PrintBatch) -> print_run_pb2.PrintBatch:
         letter_count=batch.letter_count,
         page_count=batch.page_count,
         sheet_count=batch.sheet_count,
-        submit_time=_time(batch.submit_time),
+        submit_time=batch.submit_time,
         park_reason=batch.park_reason,
         manifest_key=batch_key(run_id, batch.number, batch.id) if batch.manifest_sha256 else "",
         manifest_sha256=batch.manifest_sha256,
     )
-
-
-def _time(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import grpc
-from notify.common.v1 import common_pb2
 from notify.letters.v1 import letter_pb2, letters_service_pb2
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify_common.rpc import enums
@@ -27,19 +26,18 @@ class LettersClient:
         notification: Notification, origin: Origin, address_lines: Sequence[str], reference: str
     ) -> letter_pb2.Letter:
         """Return a letter as LettersService takes it."""
-        letter = letter_pb2.Letter(
+        return letter_pb2.Letter(
             id=notification.id,
             service_id=notification.service_id,
-            key_type=enums.from_text(common_pb2.KeyType, notification.key_type),  # type: ignore[arg-type]
+            key_type=enums.to_proto(notification.key_type),
             template_id=notification.template_id,
             template_version=notification.template_version,
             personalisation=personalisation.to_proto(notification.personalisation),
             address_lines=address_lines,
-            postage=enums.from_text(common_pb2.Postage, notification.postage or ""),  # type: ignore[arg-type]
+            postage=enums.to_proto(notification.postage),
             reference=reference,
             origin_request_id=origin.request_id,
             traceparent=origin.traceparent,
             lane=enums.to_proto(origin.lane),
+            create_time=notification.create_time,
         )
-        letter.create_time.FromDatetime(notification.create_time)
-        return letter

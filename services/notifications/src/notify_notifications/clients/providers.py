@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import grpc
-from notify.common.v1 import common_pb2
 from notify.providers.v1 import dispatch_pb2, dispatch_service_pb2
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify_common.rpc import enums
@@ -64,7 +63,7 @@ def _dispatch(notification: Notification, origin: Origin, retention_days: int) -
     return dispatch_pb2.Dispatch(
         id=notification.id,
         service_id=notification.service_id,
-        key_type=enums.from_text(common_pb2.KeyType, notification.key_type),  # type: ignore[arg-type]
+        key_type=enums.to_proto(notification.key_type),
         origin_request_id=origin.request_id,
         traceparent=origin.traceparent,
         lane=enums.to_proto(origin.lane),

@@ -27,19 +27,14 @@ class State(StrEnum):
 
 
 _RANKS: Final = {State.CREATED: 0, State.SENDING: 1, State.SENT: 1, State.PENDING: 2}
-_FINAL_RANK: Final = 3
+FINAL_RANK: Final = 3
 
 
 def rank(state: State) -> int:
     """Return how far along a state is; a notification's rank never falls, and at the highest its state is
     final.
     """
-    return _RANKS.get(state, _FINAL_RANK)
-
-
-def is_final(state: State) -> bool:
-    """Tell whether nothing changes this state any more."""
-    return rank(state) == _FINAL_RANK
+    return _RANKS.get(state, FINAL_RANK)
 
 
 class Happening(StrEnum):

@@ -4,11 +4,10 @@ import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, TypedDict
 
 import grpc
-from google.protobuf.message import Message
 from notify.notifications.v1 import notification_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1 import notifications_service_pb2_grpc as pb_grpc
@@ -180,16 +179,15 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         pairs = personalisation.from_proto(request.personalisation)
         preview = preview_template(self._sending.snapshots, request.service_id, request.template_id, pairs)
         template = preview.template
-        response = pb.PreviewTemplateResponse(
+        return pb.PreviewTemplateResponse(
             channel=enums.to_proto(template.channel),
             template_version=template.version,
             subject=preview.subject,
             body=preview.body,
             html=preview.html,
             postage=enums.to_proto(template.postage),
+            create_time=template.make_time,
         )
-        response.create_time.FromDatetime(template.make_time)
-        return response
 
 
 class _Common(TypedDict):
@@ -369,7 +367,7 @@ def _as_json(filters: Filters) -> dict[str, object]:
 
 def _notification(view: NotificationView) -> notification_pb2.Notification:
     stored = view.notification
-    message = notification_pb2.Notification(
+    return notification_pb2.Notification(
         id=stored.id,
         service_id=stored.service_id,
         channel=enums.to_proto(stored.channel),
@@ -385,15 +383,13 @@ def _notification(view: NotificationView) -> notification_pb2.Notification:
         postage=enums.to_proto(stored.postage),
         one_click_unsubscribe_url=stored.unsubscribe_url,
         provider=stored.provider,
+        create_time=stored.create_time,
+        hand_over_time=stored.hand_over_time,
+        sent_time=stored.sent_time,
+        update_time=stored.update_time,
+        estimated_delivery_time=view.estimated_delivery_time,
+        cost=None if view.cost is None else _cost(view.cost),
     )
-    _set_time(message, "create_time", stored.create_time)
-    _set_time(message, "hand_over_time", stored.hand_over_time)
-    _set_time(message, "sent_time", stored.sent_time)
-    _set_time(message, "update_time", stored.update_time)
-    _set_time(message, "estimated_delivery_time", view.estimated_delivery_time)
-    if view.cost is not None:
-        message.cost.CopyFrom(_cost(view.cost))
-    return message
 
 
 def _cost(cost: Cost) -> notification_pb2.Cost:
@@ -408,8 +404,3 @@ def _cost(cost: Cost) -> notification_pb2.Cost:
 
 def _state(text: str) -> Any:
     return enums.from_text(_STATES, text)
-
-
-def _set_time(message: Message, field: str, time: datetime | None) -> None:
-    if time is not None:
-        getattr(message, field).FromDatetime(time.astimezone(UTC))

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
-from google.protobuf.timestamp_pb2 import Timestamp
 from notify.providers.v1 import dispatch_pb2
 from notify_common.enums import KeyType, Lane, Postage
 from notify_common.errors import FieldViolation, invalid_field
@@ -118,7 +117,7 @@ def dispatch_to_proto(dispatch: Dispatch) -> dispatch_pb2.Dispatch:
         origin_request_id=dispatch.request_id,
         traceparent=dispatch.traceparent,
         state=enum_value(dispatch_pb2.Dispatch.State, dispatch.state),
-        create_time=timestamp(dispatch.create_time),
+        create_time=dispatch.create_time,
     )
 
 
@@ -127,8 +126,8 @@ def attempt_to_proto(attempt: Attempt) -> dispatch_pb2.Attempt:
     return dispatch_pb2.Attempt(
         number=attempt.number,
         provider=attempt.provider,
-        start_time=timestamp(attempt.start_time),
-        end_time=optional_timestamp(attempt.end_time),
+        start_time=attempt.start_time,
+        end_time=attempt.end_time,
         outcome=enum_value(dispatch_pb2.Attempt.Outcome, attempt.outcome) if attempt.outcome else None,
         reason=attempt.reason,
     )
@@ -139,25 +138,13 @@ def receipt_to_proto(receipt: RecordedReceipt) -> dispatch_pb2.Receipt:
     return dispatch_pb2.Receipt(
         provider=receipt.provider,
         status=f"{receipt.status}/{receipt.detail}" if receipt.detail else receipt.status,
-        receive_time=timestamp(receipt.receive_time),
+        receive_time=receipt.receive_time,
     )
 
 
 def enum_value(enum: EnumTypeWrapper, text: str) -> Any:
     """Return the value of an enum whose text is stored; Any, since each field wants its own enum's type."""
     return enums.from_text(enum, text)
-
-
-def timestamp(moment: datetime) -> Timestamp:
-    """Return a moment as a timestamp."""
-    result = Timestamp()
-    result.FromDatetime(moment)
-    return result
-
-
-def optional_timestamp(moment: datetime | None) -> Timestamp | None:
-    """Convert as `timestamp` does; None stays None."""
-    return None if moment is None else timestamp(moment)
 
 
 def position_of(moment: datetime, id: str) -> tuple[str, str]:

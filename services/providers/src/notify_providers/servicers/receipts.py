@@ -65,8 +65,8 @@ class ReceiptsServicer(ReceiptsServiceServicer):
                 source_number=event.text.source_number,
                 destination_number=event.text.destination_number,
                 content=event.text.content,
-                provider_time=convert.optional_timestamp(event.text.provider_time),
-                receive_time=convert.timestamp(event.receive_time),
+                provider_time=event.text.provider_time,
+                receive_time=event.receive_time,
             )
             for event in events
         ]
@@ -84,7 +84,7 @@ class ReceiptsServicer(ReceiptsServiceServicer):
                     dispatch_id=event.dispatch_id,
                     kind=convert.enum_value(pb.DeliveryEvent.Kind, event.kind),
                     provider=event.provider,
-                    event_time=convert.timestamp(event.event_time),
+                    event_time=event.event_time,
                     channel=to_proto(event.channel),
                 )
                 for event in events

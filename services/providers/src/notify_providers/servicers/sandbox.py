@@ -64,7 +64,7 @@ def _to_proto(kept: KeptMessage) -> pb.SandboxMessage:
         channel=to_proto(kept.channel),
         recipient=kept.recipient,
         summary=kept.summary,
-        receive_time=convert.timestamp(kept.receive_time),
+        receive_time=kept.receive_time,
         copy_count=kept.copy_count,
         outcome=kept.outcome or "",
     )

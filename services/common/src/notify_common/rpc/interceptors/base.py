@@ -1,5 +1,6 @@
 """The frame of our server interceptors: one context manager a call, whatever kind of method it is."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypeAlias
@@ -25,7 +26,7 @@ class Method(NamedTuple):
     """`GetUser`."""
 
 
-class ServerInterceptor(grpc.ServerInterceptor):
+class ServerInterceptor(grpc.ServerInterceptor, ABC):
     """Runs each call inside the context manager that `around` gives for its method.
 
     For a method with a stream of answers the context manager stays open until the last one is sent. Wrapped
@@ -35,9 +36,9 @@ class ServerInterceptor(grpc.ServerInterceptor):
     def __init__(self) -> None:
         self._wrapped: dict[str, tuple[Handler, Handler]] = {}
 
+    @abstractmethod
     def around(self, method: Method) -> Around | None:
         """Return what makes the context manager of one call of `method`; None leaves the method alone."""
-        raise NotImplementedError
 
     def intercept_service(
         self,
