@@ -13,6 +13,7 @@ import grpc
 from notifications_python_client.errors import HTTPError
 from notifications_python_client.notifications import NotificationsAPIClient
 from notify.letters.v1 import print_runs_service_pb2, print_runs_service_pb2_grpc
+from notify_common.enums import Channel
 
 DELIVERY_SECONDS = 60.0
 LETTER_DELIVERED = "received"
@@ -102,14 +103,14 @@ def _send_demo_messages(demo: DemoFile, tell: Callable[[str], None]) -> dict[str
         )["id"],
     }
     _wait_for_pdf(client, ids["letter"])
-    with demo.channel("letters") as channel:
-        print_runs_service_pb2_grpc.PrintRunsServiceStub(channel).StartPrintRun(
+    with demo.channel("letters") as connection:
+        print_runs_service_pb2_grpc.PrintRunsServiceStub(connection).StartPrintRun(
             print_runs_service_pb2.StartPrintRunRequest(request_id=str(uuid.uuid4())), timeout=10
         )
-    for channel_name, notification_id in ids.items():
-        wanted = LETTER_DELIVERED if channel_name == "letter" else "delivered"
-        _wait_for_status(client, channel_name, notification_id, wanted)
-        tell(f"{channel_name}: {wanted} ({notification_id})")
+    for channel, notification_id in ids.items():
+        wanted = LETTER_DELIVERED if channel == Channel.LETTER else "delivered"
+        _wait_for_status(client, channel, notification_id, wanted)
+        tell(f"{channel}: {wanted} ({notification_id})")
     return ids
 
 

@@ -163,7 +163,7 @@ def make_template(demo: DemoFile, channel: str, name: str, subject: str, content
 
     Raises ValueError for an email or letter without a subject, grpc.RpcError for what admin refuses.
     """
-    if channel != "sms" and not subject:
+    if channel != Channel.SMS and not subject:
         raise ValueError(f"a template of the channel {channel} needs a subject")
     template_id = str(uuid.uuid4())
     wanted = template_pb2.Template(
@@ -173,7 +173,7 @@ def make_template(demo: DemoFile, channel: str, name: str, subject: str, content
         channel=to_proto(Channel(channel)),
         subject=subject,
         content=content,
-        postage=common_pb2.POSTAGE_SECOND if channel == "letter" else common_pb2.POSTAGE_UNSPECIFIED,
+        postage=common_pb2.POSTAGE_SECOND if channel == Channel.LETTER else common_pb2.POSTAGE_UNSPECIFIED,
     )
     with demo.channel("admin") as connection:
         templates_service_pb2_grpc.TemplatesServiceStub(connection).CreateTemplate(

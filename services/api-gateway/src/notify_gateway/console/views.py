@@ -240,10 +240,10 @@ def timeline(notification: Notification | None, dispatch: GetDispatchResponse | 
 def _line(found: SandboxMessage) -> Line:
     channel = enums.to_text(Channel, found.channel)
     recipient = found.recipient
-    if channel == "letter":
+    if found.channel == Channel.CHANNEL_LETTER:
         # A letter's summary has the whole address; its first line is the name.
         recipient = recipient.partition(", ")[0]
-    elif channel == "sms":
+    elif found.channel == Channel.CHANNEL_SMS:
         recipient = phone_number(recipient)
     moment = _time(found.receive_time)
     return Line(

@@ -248,7 +248,7 @@ class Script:
         self._source = source
         self._sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
-    def __call__(self, *calls: tuple[Sequence[str], Sequence[object]]) -> list[str]:
+    def run(self, *calls: tuple[Sequence[str], Sequence[object]]) -> list[str]:
         """Run it once for each (keys, arguments), in one round trip. Raises RedisError."""
         commands = [("EVALSHA", self._sha, len(keys), *keys, *arguments) for keys, arguments in calls]
         answers = self._connections.call(*commands)
@@ -295,14 +295,14 @@ class LimitStore:
         """
 
         def answers() -> list[str]:
-            answered = self._reserve(*(_call(demand, ("", "")) for demand in demands))
+            answered = self._reserve.run(*(_call(demand, ("", "")) for demand in demands))
             for number, demand in enumerate(demands):
                 if answered[number] == _UNKNOWN:
                     service_id, day = demand.service_id, demand.day
                     known = [
                         count_so_far(service_id, name, day) for name in (demand.channel, INTERNATIONAL_SMS)
                     ]
-                    (answered[number],) = self._reserve(_call(demand, known))
+                    (answered[number],) = self._reserve.run(_call(demand, known))
             return answered
 
         answered = self._guarded(answers)
@@ -317,7 +317,7 @@ class LimitStore:
         """
         size = bucket_size(LISTS_PER_MINUTE)
         sized = (size, LISTS_PER_MINUTE / 60, 1, _kept_seconds(size, LISTS_PER_MINUTE))
-        answer = self._guarded(lambda: self._take(([f"{service_id}-list-tokens-{key_type}"], sized)))
+        answer = self._guarded(lambda: self._take.run(([f"{service_id}-list-tokens-{key_type}"], sized)))
         return answer is None or answer == ["1"]
 
     def release(self, places: Mapping[Place, int]) -> None:
@@ -326,7 +326,7 @@ class LimitStore:
             ([counter_key(place.service_id, place.counter, place.day)], [held])
             for place, held in places.items()
         ]
-        self._guarded(lambda: self._release(*calls))
+        self._guarded(lambda: self._release.run(*calls))
 
     def claim_round(self, seconds: float) -> bool:
         """Tell whether no other process has claimed a round of corrections in these seconds. Raises
@@ -342,7 +342,7 @@ class LimitStore:
     def correct(self, corrections: dict[str, int]) -> None:
         """Add to counters, by key; a negative number lowers one. Raises RedisError."""
         if corrections:
-            self._correct((list(corrections), list(corrections.values())))
+            self._correct.run((list(corrections), list(corrections.values())))
 
     def _guarded(self, check: Callable[[], list[str]]) -> list[str] | None:
         """Return what `check` returns, or None where Redis does not answer."""

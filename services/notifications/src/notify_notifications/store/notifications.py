@@ -27,7 +27,7 @@ _n = notifications.c
 
 _SMS_RATE: Final = (
     sa.select(sms_rates.c.rate_micropounds)
-    .where(_n.channel == "sms", sms_rates.c.valid_from <= _n.create_time)
+    .where(_n.channel == Channel.SMS, sms_rates.c.valid_from <= _n.create_time)
     .order_by(sms_rates.c.valid_from.desc())
     .limit(1)
     .correlate(notifications)
