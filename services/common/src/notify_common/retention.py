@@ -13,7 +13,7 @@ _LEAST_AGE: Final = timedelta(hours=25)
 
 
 def kept_from(days: int, now: datetime) -> datetime:
-    """The instant from which on things are kept: midnight in London, `days` days ago.
+    """Return the instant from which on things are kept: midnight in London, `days` days ago.
 
     What is not older than the idempotency keys that point at it is kept in any case.
     """
