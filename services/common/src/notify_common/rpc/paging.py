@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -79,6 +80,16 @@ def page_size(requested: int, default: int = DEFAULT_PAGE_SIZE, maximum: int = M
     if requested < 0:
         raise invalid_field(FieldViolation("page_size", "should not be negative"))
     return min(requested or default, maximum)
+
+
+def position_in_time(moment: datetime, id: str) -> tuple[str, str]:
+    """Return the position of a row, for a token, in a list that is ordered by a time, then by id."""
+    return moment.isoformat(), id
+
+
+def read_position_in_time(position: tuple[str, ...] | None) -> tuple[datetime, str] | None:
+    """Read what `position_in_time` made; None stays None."""
+    return None if position is None else (datetime.fromisoformat(position[0]), position[1])
 
 
 def that_fit(messages: Iterable[M]) -> list[M]:

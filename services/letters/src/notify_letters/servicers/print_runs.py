@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Final
 
 import grpc
@@ -13,7 +13,7 @@ from notify_common import clock
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.rpc.enums import from_text, to_proto
-from notify_common.rpc.paging import Pager, page_size
+from notify_common.rpc.paging import Pager, page_size, position_in_time, read_position_in_time
 
 from notify_letters.domain.manifest import batch_key, report_key, run_key
 from notify_letters.domain.print_run import PrintBatch, PrintRun, Volume
@@ -61,13 +61,12 @@ class PrintRunsServicer(PrintRunsServiceServicer):
     ) -> pb.ListPrintRunsResponse:
         """List runs, newest first; see the proto."""
         size = page_size(request.page_size)
-        position = self._pager.decode(request.page_token, _LIST)
-        before = (datetime.fromisoformat(position[0]), position[1]) if position else None
+        before = read_position_in_time(self._pager.decode(request.page_token, _LIST))
         runs = list_print_runs(self._uow, before, size + 1)
         token = ""
         if len(runs) > size:
             last = runs[size - 1]
-            token = self._pager.encode((last.create_time.astimezone(UTC).isoformat(), last.id), _LIST)
+            token = self._pager.encode(position_in_time(last.create_time, last.id), _LIST)
         return pb.ListPrintRunsResponse(print_runs=map(_print_run, runs[:size]), next_page_token=token)
 
     def ListPrintBatches(

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, TypedDict
 
 import grpc
@@ -17,7 +16,7 @@ from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.logging import get_logger
 from notify_common.rpc import enums, field_rules, status
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
-from notify_common.rpc.paging import Pager, page_size
+from notify_common.rpc.paging import Pager, page_size, position_in_time, read_position_in_time
 from notify_common.turns import in_turns
 from opentelemetry.trace import SpanKind
 
@@ -162,15 +161,14 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             if before is None:
                 return pb.ListNotificationsResponse()
         else:
-            position = self._pager.decode(request.page_token, bound)
-            before = None if position is None else (datetime.fromisoformat(position[0]), position[1])
+            before = read_position_in_time(self._pager.decode(request.page_token, bound))
         views, more = list_notifications(
             self._notifications, self._sending.snapshots, request.service_id, filters, before, size
         )
         response = pb.ListNotificationsResponse(notifications=map(_notification, in_turns(views)))
         if more:
             last = views[-1].notification
-            response.next_page_token = self._pager.encode((last.create_time.isoformat(), last.id), bound)
+            response.next_page_token = self._pager.encode(position_in_time(last.create_time, last.id), bound)
         return response
 
     def PreviewTemplate(

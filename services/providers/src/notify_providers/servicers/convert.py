@@ -1,6 +1,5 @@
 """Between the protos of this context and plain values."""
 
-from datetime import datetime
 from typing import Any
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
@@ -145,13 +144,3 @@ def receipt_to_proto(receipt: RecordedReceipt) -> dispatch_pb2.Receipt:
 def enum_value(enum: EnumTypeWrapper, text: str) -> Any:
     """Return the value of an enum whose text is stored; Any, since each field wants its own enum's type."""
     return enums.from_text(enum, text)
-
-
-def position_of(moment: datetime, id: str) -> tuple[str, str]:
-    """Return the position of a row in a list that is ordered by a time, then its id, for a page token."""
-    return moment.isoformat(), id
-
-
-def read_position(position: tuple[str, ...] | None) -> tuple[datetime, str] | None:
-    """Read what `position_of` made; None stays None."""
-    return None if position is None else (datetime.fromisoformat(position[0]), position[1])

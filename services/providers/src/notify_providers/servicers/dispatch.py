@@ -10,7 +10,7 @@ from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceService
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import FieldViolation, invalid_field
 from notify_common.rpc.enums import to_text
-from notify_common.rpc.paging import Pager, page_size
+from notify_common.rpc.paging import Pager, page_size, position_in_time, read_position_in_time
 
 from notify_providers.domain.dispatch import State
 from notify_providers.domain.message import NewDispatch
@@ -79,12 +79,12 @@ class DispatchServicer(DispatchServiceServicer):
         state = to_text(dispatch_pb2.Dispatch.State, request.state)
         size = page_size(request.page_size)
         filters = {"list": "dispatches", "state": state}
-        after = convert.read_position(self._pager.decode(request.page_token, filters))
+        after = read_position_in_time(self._pager.decode(request.page_token, filters))
         found = resolve.list_dispatches(self._uow, State(state), after, size + 1)
         token = ""
         if len(found) > size:
             last = found[size - 1]
-            token = self._pager.encode(convert.position_of(last.create_time, last.id), filters)
+            token = self._pager.encode(position_in_time(last.create_time, last.id), filters)
         return pb.ListDispatchesResponse(
             dispatches=[convert.dispatch_to_proto(one) for one in found[:size]], next_page_token=token
         )

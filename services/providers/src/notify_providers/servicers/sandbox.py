@@ -8,7 +8,7 @@ from notify.providers.v1.sandbox_service_pb2_grpc import SandboxServiceServicer
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel
 from notify_common.rpc.enums import optional_from_proto, to_proto
-from notify_common.rpc.paging import Pager, page_size
+from notify_common.rpc.paging import Pager, page_size, position_in_time, read_position_in_time
 
 from notify_providers.domain.sandbox import KeptMessage, Wanted
 from notify_providers.servicers import convert
@@ -35,12 +35,12 @@ class SandboxServicer(SandboxServiceServicer):
         )
         size = page_size(request.page_size)
         filters = {"list": "sandbox"} | {name: str(value) for name, value in asdict(wanted).items() if value}
-        before = convert.read_position(self._pager.decode(request.page_token, filters))
+        before = read_position_in_time(self._pager.decode(request.page_token, filters))
         found = sandbox.list_messages(self._uow, wanted, before, size + 1)
         token = ""
         if len(found) > size:
             last = found[size - 1]
-            token = self._pager.encode(convert.position_of(last.receive_time, last.id), filters)
+            token = self._pager.encode(position_in_time(last.receive_time, last.id), filters)
         return pb.ListSandboxMessagesResponse(messages=map(_to_proto, found[:size]), next_page_token=token)
 
     def GetSandboxMessage(
