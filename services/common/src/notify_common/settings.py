@@ -78,10 +78,26 @@ class SecretFiles(PydanticBaseSettingsSource):
         return values
 
 
-class ServiceSettings(BaseSettings):
-    """What every process of the platform is told."""
+class EnvironmentSettings(BaseSettings):
+    """Settings from environment variables, whose prefix a subclass gives; secrets also from files."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let values given in code win over the environment, which wins over secret files."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+class ServiceSettings(EnvironmentSettings):
+    """What every process of the platform is told."""
 
     environment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")] = "local"
     """Where it runs, such as `local`, `staging`, `production`."""
@@ -121,18 +137,6 @@ class ServiceSettings(BaseSettings):
     """Streams to this server that the callers with one name may have open at once; each holds a thread."""
     access_log_sample: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Of reads that go well and quickly, every n-th is logged; all are counted."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let values given in code win over the environment, which wins over secret files."""
-        return init_settings, env_settings, SecretFiles(settings_cls)
 
 
 class DatabaseSettings(ServiceSettings):

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from notify_common.enums import Channel
-from notify_common.settings import SecretFiles
+from notify_common.settings import EnvironmentSettings
 from pydantic import IPvAnyNetwork, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from notify_providers.clients.http import HttpCaller
 from notify_providers.domain.dispatch import CallResult
@@ -32,22 +31,8 @@ Returns False if nobody knows whether that transaction was committed.
 """
 
 
-class ProviderSettings(BaseSettings):
+class ProviderSettings(EnvironmentSettings):
     """Settings of one provider: variables `NOTIFY_PROVIDERS_<PROVIDER>_<NAME>`, secrets also by file."""
-
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let values given in code win over the environment, which wins over secret files."""
-        return init_settings, env_settings, SecretFiles(settings_cls)
 
 
 class CallbackSettings(ProviderSettings):
