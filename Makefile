@@ -138,7 +138,7 @@ test: proto lint types ## all checks and all tests
 KINDS ?=
 .PHONY: chaos
 chaos: setup ## every kind of fault beside sends, then a census: none lost, none doubled (MESSAGES=700 a kind, KINDS='kill freeze-admin')
-	@$(BIN)/python -m tests.chaos.run $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(KINDS),--kinds $(KINDS))
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.chaos.run $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(KINDS),--kinds $(KINDS))
 
 .PHONY: cover
 cover: setup ## tests of the services with their coverage

