@@ -57,6 +57,7 @@ class Fault:
         meanwhile: what may happen while it lasts.
         harm: the block.
         lasts: whether it goes on for a while, or is over once it is done.
+        slow: whether it takes so long that only `make chaos` does it.
         prints: whether a print run begins just before, so that it happens to letters on their way to print.
     """
 
@@ -65,6 +66,7 @@ class Fault:
     meanwhile: str
     harm: Harm
     lasts: bool = False
+    slow: bool = False
     prints: bool = False
 
 
@@ -368,10 +370,16 @@ FAULTS: tuple[Fault, ...] = (
     Fault("freeze-letters-celery", ("letters-celery",), LATER, frozen("letters-celery"), lasts=True),
     Fault("freeze-admin", ("admin",), NOTHING, frozen("admin"), lasts=True),
     Fault("freeze-edge", ("edge",), REFUSED, frozen("edge"), lasts=True),
-    Fault("rolling-restart", tuple(name for names in ROLLING for name in names), SLOW, restarted_one_by_one),
+    Fault(
+        "rolling-restart",
+        tuple(name for names in ROLLING for name in names),
+        SLOW,
+        restarted_one_by_one,
+        slow=True,
+    ),
     Fault("kill-postgres", ("postgres",), REFUSED, postgres_ended(signal.SIGKILL)),
     Fault("restart-postgres-immediate", ("postgres",), REFUSED, postgres_ended(signal.SIGQUIT)),
-    Fault("restart-postgres-fast", ("postgres",), REFUSED, postgres_ended(signal.SIGINT)),
+    Fault("restart-postgres-fast", ("postgres",), REFUSED, postgres_ended(signal.SIGINT), slow=True),
     Fault("crash-postgres-backend", ("postgres",), REFUSED, backend_crashes),
     Fault("freeze-postgres", ("postgres",), REFUSED, frozen("postgres"), lasts=True),
     Fault("terminate-connections", ("postgres",), SLOW, connections_terminated),
@@ -395,6 +403,7 @@ FAULTS: tuple[Fault, ...] = (
         LATER,
         silent("providers", "providers", "providers-work"),
         lasts=True,
+        slow=True,
     ),
     Fault("kill-redis", ("redis",), LATER, killed("redis")),
     Fault("freeze-redis", ("redis",), SLOW, frozen("redis"), lasts=True),

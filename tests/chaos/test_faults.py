@@ -1,6 +1,6 @@
-"""All faults in a row, with few messages each: nothing is lost, nothing is doubled (design.md §3.10).
+"""Almost all faults in a row, with few messages each: nothing is lost, nothing is doubled (design.md §3.10).
 
-`make chaos` does the same with more messages, and for longer.
+`make chaos` does all of them, with more messages and for longer.
 """
 
 import uuid
@@ -27,7 +27,8 @@ def test_no_process_and_no_server_is_left_out(house: House) -> None:
 
 def test_whatever_fails_nothing_is_lost_and_nothing_doubled(house: House) -> None:
     said: list[str] = []
-    done, verdict = run(house, FAULTS, MESSAGES, HOLD_SECONDS, redis_too=False, say=said.append)
+    quick = [fault for fault in FAULTS if not fault.slow]
+    done, verdict = run(house, quick, MESSAGES, HOLD_SECONDS, redis_too=False, say=said.append)
     assert verdict.clean, "\n".join([*said, table(done, verdict)])
 
 
