@@ -46,6 +46,9 @@ class FakeMmg:
         ERROR_INSIDE: b'{"Error":"206","Description":"Some kind of error"}',
     }
 
+    statuses: ClassVar[dict[str, int]] = {}
+    headers: ClassVar[dict[str, dict[str, str]]] = {}
+
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
         self.authorizations: list[str | None] = []
@@ -141,10 +144,12 @@ class FakeMmg:
             handler.close_connection = True
             handler.connection.close()
             return
-        status = _STATUSES.get(behaviour, 200)
+        status = {**_STATUSES, **self.statuses}.get(behaviour, 200)
         answer = {**_BODIES, **self.bodies}.get(behaviour, self.bodies[OK])
         try:
             handler.send_response(status)
+            for name, value in self.headers.get(behaviour, {}).items():
+                handler.send_header(name, value)
             handler.send_header("Content-Length", str(len(answer)))
             handler.end_headers()
             handler.wfile.write(answer)

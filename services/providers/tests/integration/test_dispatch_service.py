@@ -344,12 +344,13 @@ def test_the_sandbox_lists_newest_first_and_is_searched_by_recipient(
 
 def test_providers_are_listed_and_changed_under_a_lock(house: House, server: InProcessServer) -> None:
     stub = ProviderSettingsServiceStub(server.channel("operator"))
-    listed = list(stub.ListProviders(settings_pb.ListProvidersRequest(page_size=3)).providers)
-    token = stub.ListProviders(settings_pb.ListProvidersRequest(page_size=3)).next_page_token
-    listed += stub.ListProviders(settings_pb.ListProvidersRequest(page_size=3, page_token=token)).providers
-    names = ["sandbox-email", "smtp", "sandbox-print", "firetext", "mmg", "sandbox-sms"]
-    assert [p.name for p in listed] == names
-    provider = listed[5]
+    listed = list(stub.ListProviders(settings_pb.ListProvidersRequest(page_size=5)).providers)
+    token = stub.ListProviders(settings_pb.ListProvidersRequest(page_size=5)).next_page_token
+    listed += stub.ListProviders(settings_pb.ListProvidersRequest(page_size=5, page_token=token)).providers
+    emails, letters = ["sandbox-email", "ses", "smtp"], ["sandbox-print"]
+    texts = ["aws-sms", "firetext", "mmg", "sandbox-sms", "twilio"]
+    assert [p.name for p in listed] == [*emails, *letters, *texts]
+    provider = next(p for p in listed if p.name == "sandbox-sms")
     provider.active = False
     provider.priority = 50
     request = settings_pb.UpdateProviderRequest(provider=provider, update_mask={"paths": ["active"]})

@@ -62,9 +62,9 @@ def test_times_are_london_time_unless_they_say_otherwise(written: Any, time: dat
 
 
 def test_only_a_duplicate_id_is_about_a_second_copy() -> None:
-    assert mmg(status="5", substatus=23).second_copy
-    assert not mmg(status="5", substatus="24").second_copy
-    assert not mmg(status="2", substatus="23").second_copy
+    assert mmg(status="5", substatus=23).silent
+    assert not mmg(status="5", substatus="24").silent
+    assert not mmg(status="2", substatus="23").silent
 
 
 def test_half_a_character_can_be_stored() -> None:

@@ -111,10 +111,15 @@ class CallbackAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ReadReceipts:
-    """What a callback reports, and how it is answered once that is recorded."""
+    """What a callback reports, and how it is answered once that is recorded.
+
+    Attributes:
+        about_none: whether it is a call that concerns no message, as that by which a subscription begins.
+    """
 
     receipts: Sequence[Receipt]
     answer: CallbackAnswer
+    about_none: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ http.client 179 and urllib3 332 (2 shared cores, Python 3.11, keep-alive, 64 con
 import io
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 import certifi
@@ -34,12 +34,14 @@ class HttpRequest:
 
     Attributes:
         start_before: reading of the monotonic clock after which it must not be begun.
+        wants_headers: whether the headers of the answer are of use.
     """
 
     url: str
     headers: Mapping[str, str]
     body: bytes
     start_before: float
+    wants_headers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,14 @@ class HttpAnswer:
             came.
         request_was_sent: whether a byte of the request left this process. If none did, the far end has not
             seen it.
+        headers: by name in lower case, where the request wanted them.
     """
 
     status: int
     body: bytes
     failure: str = ""
     request_was_sent: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 _NOT_BEGUN = HttpAnswer(0, b"", NOT_STARTED, request_was_sent=False)
@@ -84,7 +88,7 @@ class HttpCaller:
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
         self._idle: list[pycurl.Curl] = []
         self._waiting: SimpleQueue[tuple[HttpRequest, Done]] = SimpleQueue()
-        self._active: dict[pycurl.Curl, tuple[Done, bytearray]] = {}
+        self._active: dict[pycurl.Curl, tuple[Done, HttpRequest, bytearray]] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="http-caller", daemon=True)
         self._thread.start()
@@ -130,7 +134,7 @@ class HttpCaller:
             get_logger().error("call can't be made", **describe_exception(error))
             done(_CAN_T_BE_MADE)
             return
-        self._active[curl] = (done, answer)
+        self._active[curl] = (done, request, answer)
         self._multi.add_handle(curl)
 
     def _set_up(self, request: HttpRequest, answer: bytearray) -> pycurl.Curl:
@@ -150,6 +154,8 @@ class HttpCaller:
         curl.setopt(pycurl.POSTFIELDSIZE, len(request.body))
         curl.setopt(pycurl.READFUNCTION, io.BytesIO(request.body).read)
         curl.setopt(pycurl.WRITEFUNCTION, write)
+        # libcurl then writes the headers in front of the body
+        curl.setopt(pycurl.HEADER, int(request.wants_headers))
         return curl
 
     def _new_handle(self) -> pycurl.Curl:
@@ -173,19 +179,23 @@ class HttpCaller:
         while True:
             remaining, ok, failed = self._multi.info_read()
             for curl in ok:
-                self._finish(curl, HttpAnswer(curl.getinfo(pycurl.RESPONSE_CODE), self._body(curl)))
+                self._finish(curl, self._complete(curl))
             for curl, code, _ in failed:
                 self._finish(curl, self._failure(curl, code))
             finished += len(ok) + len(failed)
             if not remaining:
                 return finished
 
-    def _body(self, curl: pycurl.Curl) -> bytes:
-        return bytes(self._active[curl][1])
+    def _complete(self, curl: pycurl.Curl) -> HttpAnswer:
+        _, request, answer = self._active[curl]
+        status, head = curl.getinfo(pycurl.RESPONSE_CODE), 0
+        if request.wants_headers:
+            head = curl.getinfo(pycurl.HEADER_SIZE)
+        return HttpAnswer(status, bytes(answer[head:]), headers=_headers(bytes(answer[:head])))
 
     def _finish(self, curl: pycurl.Curl, answer: HttpAnswer) -> None:
         self._multi.remove_handle(curl)
-        done, _ = self._active.pop(curl)
+        done, _, _ = self._active.pop(curl)
         self._idle.append(curl)
         done(answer)
 
@@ -196,3 +206,10 @@ class HttpCaller:
             return HttpAnswer(0, b"", UNREACHABLE, request_was_sent=False)
         words = {pycurl.E_OPERATION_TIMEDOUT: TIMEOUT, pycurl.E_WRITE_ERROR: TOO_LARGE}
         return HttpAnswer(0, b"", words.get(code, CONNECTION_LOST))
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    """Return the headers of an answer by name in lower case; of those before it, such as 100, none."""
+    last = head.decode("latin-1").strip().rpartition("\r\n\r\n")[2]
+    lines = (line.partition(":") for line in last.split("\r\n")[1:])
+    return {name.strip().lower(): value.strip() for name, _, value in lines}

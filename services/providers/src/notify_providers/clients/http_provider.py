@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from notify_common.logging import describe_exception, get_logger
+
 from notify_providers.clients.base import Report
 from notify_providers.clients.http import HttpAnswer, HttpCaller, HttpRequest
 from notify_providers.domain.dispatch import CallResult, Outcome
@@ -21,6 +23,8 @@ ACCEPTED = Verdict(Outcome.ACCEPTED)
 NO_ANSWER = Verdict(Outcome.UNKNOWN, "bad_answer")
 """Of an answer that is none of the provider's protocol: the provider may have the message."""
 
+_CAN_T_BE_MADE = Verdict(Outcome.RETRYABLE, "request_failed")
+
 
 class HttpProviderClient:
     """A ProviderClient of a provider that takes each message in one HTTP request."""
@@ -28,11 +32,11 @@ class HttpProviderClient:
     def __init__(
         self,
         http: HttpCaller,
-        request: Callable[[Message], HttpRequest],
+        request: Callable[[Message], HttpRequest | Verdict],
         judge: Callable[[HttpAnswer], Verdict],
     ) -> None:
         """Args:
-        request: returns what hands a message over.
+        request: returns what hands a message over, or the verdict on one that can't be.
         judge: returns what a complete answer says; `by_status` helps with those that are not 2xx.
         """
         self._http = http
@@ -42,7 +46,16 @@ class HttpProviderClient:
     def send(self, messages: Sequence[Message], report: Report) -> None:
         """See ProviderClient. It returns before the calls end."""
         for message in messages:
-            self._http.call(self._request(message), self._reporter(message, report))
+            try:
+                request = self._request(message)
+            except Exception as error:
+                # Nothing was sent, and the others have nothing to do with it.
+                get_logger().error("request can't be made", **describe_exception(error))
+                request = _CAN_T_BE_MADE
+            if isinstance(request, Verdict):
+                report(CallResult(message.id, message.attempt, request.outcome, request.reason))
+            else:
+                self._http.call(request, self._reporter(message, report))
 
     def close(self) -> None:
         """See ProviderClient. The HTTP caller is closed by who made it."""

@@ -90,7 +90,7 @@ class Mmg(TextApi[MmgSettings]):
             detail=detail,
             kind=_KINDS.get(status, Kind.TECHNICAL_FAILURE),
             provider_time=london_time(fields.get("deliverytime")),
-            second_copy=(status, detail) == _DUPLICATE_ID,
+            silent=(status, detail) == _DUPLICATE_ID,
         )
 
     def inbound(self, fields: Fields) -> InboundSms:

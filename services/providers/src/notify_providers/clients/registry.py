@@ -6,16 +6,22 @@ from typing import Any, Final
 from notify_common.enums import Channel
 from notify_common.settings import load_settings
 
+from notify_providers.clients.aws_sms import AwsSms
 from notify_providers.clients.base import Adapter, ProviderClient, ProviderSettings, Tools
 from notify_providers.clients.firetext import Firetext
 from notify_providers.clients.mmg import Mmg
 from notify_providers.clients.sandbox import Sandbox
+from notify_providers.clients.ses import Ses
 from notify_providers.clients.smtp import Smtp
+from notify_providers.clients.twilio import Twilio
 
 ADAPTERS: Final[tuple[Adapter[Any], ...]] = (
     *(Sandbox(channel) for channel in Channel),
     Mmg(),
     Firetext(),
+    Twilio(),
+    AwsSms(),
+    Ses(),
     Smtp(),
 )
 

@@ -6,6 +6,9 @@ from typing import Any
 
 from notify_common.enums import Channel, KeyType, Lane, Postage
 
+_SHORTEST_NUMBER = 8
+"""Digits of a phone number with its country code; what is shorter is a short code."""
+
 
 @dataclass(frozen=True, slots=True)
 class SmsContent:
@@ -131,3 +134,10 @@ def content_from_json(channel: Channel, stored: Mapping[str, Any]) -> Content:
         return EmailContent(**stored)
     lines, postage = tuple(stored["address_lines"]), Postage(stored["postage"])
     return PrintContent(**{**stored, "address_lines": lines, "postage": postage})
+
+
+def plus_number(number: str) -> str:
+    """Return a phone number as E.164 writes it, with a plus; a short code or a name stays as it is."""
+    if not (number.isascii() and number.isdigit()) or len(number) < _SHORTEST_NUMBER:
+        return number
+    return "+44" + number[1:] if number.startswith("0") else "+" + number

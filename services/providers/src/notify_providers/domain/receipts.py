@@ -32,7 +32,8 @@ class Receipt:
             the same as another.
         kind: the delivery event it stands for.
         provider_time: when the provider says it happened; None if it doesn't say.
-        second_copy: it says that a repeated hand-over was turned away because the message was there already.
+        silent: it proves that the provider has the message and makes no event: a repeated hand-over was
+            turned away because the message was there already, or a recipient complained.
         kind_after_pending: the event in place of `kind` if the provider had reported `pending` before.
     """
 
@@ -43,7 +44,7 @@ class Receipt:
     detail: str
     kind: Kind
     provider_time: datetime | None
-    second_copy: bool = False
+    silent: bool = False
     kind_after_pending: Kind | None = None
 
 

@@ -54,7 +54,7 @@ def take_unmatched(conn: Tx, called: Sequence[tuple[str, str]]) -> list[Receipt]
             detail=row.detail,
             kind=Kind(row.kind),
             provider_time=row.provider_time,
-            second_copy=row.second_copy,
+            silent=row.second_copy,
             kind_after_pending=Kind(row.kind_after_pending) if row.kind_after_pending else None,
         )
         for row in sorted(rows, key=lambda row: row.id)
@@ -133,7 +133,7 @@ def _insert(conn: Tx, table: Table, new: Sequence[Receipt]) -> set[Sameness]:
                 r.status,
                 r.detail,
                 r.kind,
-                r.second_copy,
+                r.silent,
                 r.kind_after_pending,
                 r.provider_time,
             )

@@ -29,6 +29,8 @@ def record_callback(
         read = reader.read_receipts(provider, callback)
     except Rejected as rejected:
         return False, rejected.answer
+    if read.about_none:
+        return False, read.answer
     if not read.receipts:
         get_logger().error("callback is about no message of ours", provider=provider)
         return False, read.answer
@@ -88,7 +90,7 @@ def apply_matched(conn: Tx, locked: Mapping[str, Locked], matched: Sequence[Rece
         if found.state in (State.QUEUED, State.IN_DOUBT) and found.id not in proven:
             proven[found.id] = receipt
             events.append(Event(found.id, found.channel, Kind.SENT, receipt.provider))
-        if not receipt.second_copy:
+        if not receipt.silent:
             events.append(Event(found.id, found.channel, receipt.kind, receipt.provider))
     dispatches.change_states(
         conn, [Change(id, State.SENT, None, keeps_content=False) for id in sorted(proven)]

@@ -1,0 +1,118 @@
+"""AWS End User Messaging SMS on the wire: signed requests, each way that a call ends, events through SNS."""
+
+from collections.abc import Iterator
+
+import pytest
+from notify_providers import bootstrap
+from notify_providers.clients.aws_sms import AwsSmsSettings
+from notify_testing.rpc import InProcessServer
+
+from . import fake_aws, fake_mmg
+from .configured import provider_settings
+from .conftest import House
+from .fake_aws import FakeAwsSms
+from .fake_sns import FakeSns
+from .messages import sms
+from .test_receipts import call_back
+
+NUMBER = "+447700900123"
+
+
+@pytest.fixture
+def aws() -> Iterator[FakeAwsSms]:
+    """Provide a stand-in for the service over HTTP."""
+    fake = FakeAwsSms()
+    yield fake
+    fake.close()
+
+
+def through(aws: FakeAwsSms, **values: object) -> dict[str, object]:
+    """Return settings that make workers use it for texts, and nothing else."""
+    given = {"region": fake_aws.REGION, "url": aws.endpoint + "/", **fake_aws.KEY, **values}
+    settings = {"aws-sms": AwsSmsSettings.model_validate(given)}
+    return {"providers": provider_settings(**settings), "sandbox_live_messages": False}
+
+
+def test_it_gets_what_its_model_asks_for(house: House, aws: FakeAwsSms) -> None:
+    message = sms()
+    house.take_over(message)
+    house.workers(house.parts(**through(aws, configuration_set="events"))).settle()
+    assert aws.faults == []
+    assert aws.messages == [
+        {
+            "DestinationPhoneNumber": NUMBER,
+            "OriginationIdentity": "GOVUK",
+            "MessageBody": "Hello",
+            "MessageType": "TRANSACTIONAL",
+            "Context": {"notification_id": message.id},
+            "ConfigurationSetName": "events",
+            "id": message.id,
+        }
+    ]
+    assert house.kinds(message.id) == ["sent"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "first"),
+    [
+        (fake_aws.REFUSED, ("refused", "ValidationException")),
+        ("opted-out", ("refused", "ConflictException")),
+        (fake_mmg.BUSY, ("retryable", "ThrottlingException")),
+        (fake_mmg.BAD_REQUEST, ("retryable", "http_400")),
+        (fake_mmg.ERROR_INSIDE, ("unknown", "bad_answer")),
+        (fake_mmg.NOTHING, ("unknown", "bad_answer")),
+        (fake_mmg.ERROR, ("unknown", "http_500")),
+        (fake_mmg.RESET, ("unknown", "connection_lost")),
+    ],
+)
+def test_each_end_of_a_call_has_its_outcome(
+    house: House, aws: FakeAwsSms, behaviour: str, first: tuple[str, str]
+) -> None:
+    message = sms()
+    aws.script(NUMBER, behaviour)
+    house.take_over(message)
+    house.workers(house.parts(**through(aws), retry_interval_seconds=300)).settle()
+    rest = [("accepted", "")] if first[0] == "retryable" else []
+    assert house.attempts(message.id) == [first, *rest]
+    assert aws.ids == [message.id] * (1 + len(rest))
+
+
+@pytest.mark.parametrize(
+    ("kind", "final", "kinds"),
+    [
+        ("TEXT_QUEUED", False, []),
+        ("TEXT_SENT", False, ["pending"]),
+        ("TEXT_SUCCESSFUL", False, ["pending"]),
+        ("TEXT_SUCCESSFUL", True, ["delivered"]),
+        ("TEXT_DELIVERED", True, ["delivered"]),
+        ("TEXT_UNREACHABLE", True, ["temporary-failure"]),
+        ("TEXT_BLOCKED", True, ["permanent-failure"]),
+        ("TEXT_NEW_WORD", True, ["technical-failure"]),
+    ],
+)
+def test_events_are_receipts_once(
+    house: House, aws: FakeAwsSms, kind: str, final: bool, kinds: list[str]
+) -> None:
+    message, sns = sms(), FakeSns()
+    house.take_over(message)
+    house.workers(house.parts(**through(aws))).settle()
+    event = {
+        "eventType": kind,
+        "eventTimestamp": 1_795_514_400_000,
+        "isFinal": final,
+        "messageId": "f2a9",
+        "messageStatus": kind.removeprefix("TEXT_"),
+        "context": {"notification_id": message.id},
+    }
+    settings = {"aws-sms": AwsSmsSettings.model_validate(sns.settings)}
+    parts = bootstrap.Parts(house.settings(providers=provider_settings(**settings)), connections=4)
+    house.made.append(parts)
+    with InProcessServer("providers", bootstrap.registrations(parts)) as server:
+        for new in (True, False):
+            answer = call_back(server, "aws-sms", sns.notification(event))
+            assert (answer.http_status, answer.new_receipt) == (200, new)
+        odd: dict[str, object]
+        for odd in ({"context": 1}, {"context": {}}, {"eventTimestamp": 1e300}):
+            assert call_back(server, "aws-sms", sns.notification(event | odd)).http_status == 200
+    assert house.kinds(message.id)[: 1 + len(kinds)] == ["sent", *kinds]
+    sns.close()
