@@ -57,13 +57,22 @@ def test_no_event_moves_a_message_back(
 def test_order_and_repeats_don_t_decide_whether_the_end_is_reached(
     history: list[Happening], destination: dict[str, object], data: st.DataObject
 ) -> None:
-    # what a technical failure means depends on whether a provider had taken the message before
-    history = [one for one in history if one is not Happening.TECHNICAL_FAILURE]
+    # what these mean depends on whether a provider had taken the message before
+    depend = {Happening.TECHNICAL_FAILURE}
+    if destination["international"]:
+        depend.add(Happening.PERMANENT_FAILURE)
+    history = [one for one in history if one not in depend]
     shuffled = data.draw(st.permutations(history + history))
     straight = advance(created(**destination), events(*history))
     crooked = advance(created(**destination), events(*shuffled))
     assert rank(crooked.state) == rank(straight.state)
     assert (crooked.sent_time is None) == (straight.sent_time is None)
+
+
+@pytest.mark.parametrize("destination", [UK, FRANCE, AMERICA])
+def test_what_no_provider_was_asked_to_send_can_fail_for_good(destination: dict[str, object]) -> None:
+    progress = advance(created(**destination), events(Happening.PERMANENT_FAILURE))
+    assert (progress.state, progress.sent_time) == (State.PERMANENT_FAILURE, None)
 
 
 @given(histories, destinations)

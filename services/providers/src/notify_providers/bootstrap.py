@@ -10,6 +10,7 @@ from notify.providers.v1.provider_settings_service_pb2_grpc import (
 )
 from notify.providers.v1.receipts_service_pb2_grpc import add_ReceiptsServiceServicer_to_server
 from notify.providers.v1.sandbox_service_pb2_grpc import add_SandboxServiceServicer_to_server
+from notify.providers.v1.suppressions_service_pb2_grpc import add_SuppressionsServiceServicer_to_server
 from notify_common import process
 from notify_common.enums import Channel
 from notify_common.leases.worker import Worker
@@ -21,18 +22,21 @@ from notify_providers.clients.base import ProviderClient, Tools
 from notify_providers.clients.callbacks import CallbackReader
 from notify_providers.clients.http import HttpCaller
 from notify_providers.domain.routing import SANDBOX_BY_CHANNEL
-from notify_providers.servicers import dispatch, provider_settings, receipts, sandbox
+from notify_providers.domain.suppression import AddressHash, address_hash
+from notify_providers.servicers import dispatch, provider_settings, receipts, sandbox, suppressions
 from notify_providers.settings import Settings
 from notify_providers.store.tables import dispatch_queue, sandbox_receipt_queue
 from notify_providers.usecases.dispatcher import Dispatcher
 from notify_providers.usecases.sandbox import ISSUE_BATCH, issue_receipts, keep_messages
+from notify_providers.workers.balance import Balancer
 from notify_providers.workers.housekeeping import Housekeeper
 
 QUEUES: Final = ("dispatch", "sandbox", "housekeeping")
 """What `work --queues` takes."""
 
-# A dispatcher has one transaction open at a time, and so have the sandbox, housekeeping and the health check.
-_WORKER_CONNECTIONS: Final = 8
+# A dispatcher has one transaction open at a time, and so have the sandbox, the three of housekeeping and the
+# health check.
+_WORKER_CONNECTIONS: Final = 10
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 
 
@@ -63,6 +67,12 @@ class Parts(process.Parts[Settings]):
         sandboxes = frozenset(SANDBOX_BY_CHANNEL.values())
         names = frozenset(self.clients)
         return names if self.settings.sandbox_is_live else names - sandboxes
+
+    @cached_property
+    def hashed(self) -> AddressHash:
+        """The hash by which suppressed addresses are known."""
+        secret = self.settings.suppression_secret or self.settings.page_token_secret
+        return address_hash(secret.get_secret_value().encode())
 
     def close(self) -> None:
         """Wait for calls under way, record them and close what is open."""
@@ -104,8 +114,13 @@ def registrations(parts: Parts) -> list[Registration]:
         ),
         Registration(
             add_ProviderSettingsServiceServicer_to_server,
-            provider_settings.ProviderSettingsServicer(uow, pager),
+            provider_settings.ProviderSettingsServicer(uow, pager, parts.live),
             provider_settings.SERVICE,
+        ),
+        Registration(
+            add_SuppressionsServiceServicer_to_server,
+            suppressions.SuppressionsServicer(uow, parts.hashed),
+            suppressions.SERVICE,
         ),
         Registration(
             add_SandboxServiceServicer_to_server, sandbox.SandboxServicer(uow, pager), sandbox.SERVICE
@@ -132,11 +147,17 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
             housekeeper = Housekeeper(parts.settings)
             return [
                 Worker(
+                    "balance",
+                    parts.uow,
+                    Balancer(parts.live).step,
+                    longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS,
+                ),
+                Worker(
                     "housekeeping",
                     parts.uow,
                     housekeeper.step,
                     longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS,
-                )
+                ),
             ]
 
 
@@ -148,9 +169,11 @@ def _dispatch_worker(parts: Parts, channel: Channel) -> Worker:
         channel,
         parts.clients,
         parts.live,
+        parts.hashed,
         window=settings.dispatch_window,
         call_seconds=settings.provider_timeout_seconds,
         retry_interval=settings.retry_interval_seconds,
+        least_calls=settings.health_least_calls,
     )
     parts.dispatchers.append(dispatcher)
     # All channels share one table, which one of them measures for all.

@@ -6,7 +6,7 @@ Those of one provider stand in its module of `notify_providers.clients`.
 from typing import Annotated, Self
 
 from notify_common.settings import DatabaseSettings
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from notify_providers.clients.base import ProviderSettings
@@ -25,6 +25,7 @@ _ALLOWED_CALLERS = {
     f"{_SERVICE}.ReceiptsService/ListDeliveryEvents": ["notifications", "operator"],
     f"{_SERVICE}.ReceiptsService/ListInboundSmsEvents": [],  # closed: no service reads these texts
     f"{_SERVICE}.ProviderSettingsService": ["api-gateway", "operator"],
+    f"{_SERVICE}.SuppressionsService": ["api-gateway", "operator"],
     f"{_SERVICE}.SandboxService": ["api-gateway", "operator"],
 }
 
@@ -44,6 +45,13 @@ class Settings(DatabaseSettings):
     """Longest time for one provider call."""
     retry_interval_seconds: Annotated[float, Field(ge=0, le=3600)] = 300.0
     """Time between two tries to hand a message over."""
+
+    suppression_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
+    """Key of the hashes by which suppressed addresses are known; whoever changes it empties the list. Without
+    it the key is made of `page_token_secret`."""
+
+    health_least_calls: Annotated[int, Field(ge=3, le=1_000_000_000)] = 20
+    """Calls of a provider within 30 seconds below which nothing is said of how it does."""
 
     providers: dict[str, ProviderSettings] = Field(default_factory=load_provider_settings)
     """Settings of each provider by name; each provider's module declares its own variables."""

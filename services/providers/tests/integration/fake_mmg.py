@@ -114,6 +114,11 @@ class FakeMmg:
         """Set what the next calls for a number meet."""
         self._scripts[number].extend(behaviours)
 
+    def forget(self, number: str) -> None:
+        """Let the next calls for a number meet nothing special."""
+        with self._lock:
+            self._scripts[number].clear()
+
     def release(self) -> None:
         """Answer the calls that hang."""
         self._released.set()

@@ -111,8 +111,8 @@ def test_events_are_receipts_once(
         for new in (True, False):
             answer = call_back(server, "aws-sms", sns.notification(event))
             assert (answer.http_status, answer.new_receipt) == (200, new)
-        odd: dict[str, object]
-        for odd in ({"context": 1}, {"context": {}}, {"eventTimestamp": 1e300}):
+        odds: list[dict[str, object]] = [{"context": 1}, {"context": {}}, {"eventTimestamp": 1e300}]
+        for odd in odds:
             assert call_back(server, "aws-sms", sns.notification(event | odd)).http_status == 200
     assert house.kinds(message.id)[: 1 + len(kinds)] == ["sent", *kinds]
     sns.close()

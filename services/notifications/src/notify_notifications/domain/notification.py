@@ -134,6 +134,8 @@ def _next_state(progress: Progress, happening: Happening) -> State | None:
             return None  # it waits for its print run, one of a test key for the sandbox
         case Happening.TECHNICAL_FAILURE if progress.sent_time is None:
             return State.TECHNICAL_FAILURE  # no provider took it
+        case Happening.PERMANENT_FAILURE if progress.sent_time is None:
+            return State.PERMANENT_FAILURE  # no provider was asked: its recipient is suppressed
     if progress.international and not promises_receipts(progress.phone_prefix):
         return None  # what such countries report is not worth believing: it stays `sent` (public-api.md §4.2)
     return _STATE_AFTER[happening]

@@ -10,7 +10,7 @@ from notify_common.enums import Channel
 from pydantic_settings import SettingsConfigDict
 
 from notify_providers.clients.aws import AwsSettings, Signer
-from notify_providers.clients.base import Adapter, Callback, ReadReceipts, Tools
+from notify_providers.clients.base import Adapter, Callback, ReadReceipts, SendsReceipts, Tools
 from notify_providers.clients.http import HttpAnswer, HttpRequest
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
 from notify_providers.clients.sns import TAKEN, Sns, SnsSettings
@@ -55,7 +55,7 @@ class AwsSmsSettings(AwsSettings, SnsSettings):
     """The configuration set, which says where events go; without it the account's own."""
 
 
-class AwsSms(Adapter[AwsSmsSettings]):
+class AwsSms(Adapter[AwsSmsSettings], SendsReceipts[AwsSmsSettings]):
     """AWS End User Messaging SMS. It takes a text as often as it is given one, so that a person decides."""
 
     name = "aws-sms"
@@ -74,7 +74,7 @@ class AwsSms(Adapter[AwsSmsSettings]):
         return HttpProviderClient(tools.http, partial(_request, settings, url, signer), _judge)
 
     def read_receipts(self, settings: AwsSmsSettings, callback: Callback) -> ReadReceipts:
-        """See Adapter."""
+        """See SendsReceipts."""
         event = self._sns.read(settings, callback)
         if event is None:
             return ReadReceipts((), TAKEN, about_none=True)

@@ -164,6 +164,9 @@ class Adapter(ABC, Generic[S]):
     """Its first weight among the providers of the channel, 0 to 100; then an operator's."""
     unknown_outcome_rule: UnknownOutcomeRule = UnknownOutcomeRule.HOLD
     """Its first rule for messages that it may have; then an operator's. `retry` if it takes an id once."""
+    times_calls: bool = True
+    """Whether the time from a hand-over to its answer is the provider's; not so where messages wait for a
+    connection in its client."""
     unknown_outcome_wait: int = 300
     """Seconds, at first, for which a receipt is waited for before that rule applies; then an operator's."""
 

@@ -10,7 +10,7 @@ from notify_common.enums import Channel
 from pydantic_settings import SettingsConfigDict
 
 from notify_providers.clients.aws import AwsSettings, Signer
-from notify_providers.clients.base import Adapter, Callback, ReadReceipts, Tools
+from notify_providers.clients.base import Adapter, Callback, ReadReceipts, SendsReceipts, Tools
 from notify_providers.clients.http import HttpAnswer, HttpRequest
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
 from notify_providers.clients.mime import BadAddress, email_bytes, wire_address
@@ -18,6 +18,7 @@ from notify_providers.clients.sns import TAKEN, Sns, SnsSettings
 from notify_providers.domain.dispatch import Outcome
 from notify_providers.domain.message import EmailContent, Message
 from notify_providers.domain.receipts import Kind, Receipt, message_id, utc_time, word
+from notify_providers.domain.suppression import Cause
 
 _ID_TAG: Final = "notification_id"
 _PATH: Final = "/v2/email/outbound-emails"
@@ -25,6 +26,7 @@ _FINAL_ERRORS: Final = ("BadRequestException", "InvalidParameterValue")
 _BOUNCE: Final = "Bounce"
 _COMPLAINT: Final = "Complaint"
 _PERMANENT: Final = "Permanent"
+_NO_COMPLAINT: Final = "not-spam"
 _DETAILS: Final[Mapping[str, tuple[str, str]]] = {
     "Delivery": ("delivery", "smtpResponse"),
     _BOUNCE: ("bounce", "bounceType"),
@@ -42,7 +44,7 @@ class SesSettings(AwsSettings, SnsSettings):
     """The configuration set, which says where events go; without it the sending identity's own."""
 
 
-class Ses(Adapter[SesSettings]):
+class Ses(Adapter[SesSettings], SendsReceipts[SesSettings]):
     """Amazon SES. It takes a message as often as it is given one, so that a person decides."""
 
     name = "ses"
@@ -62,7 +64,7 @@ class Ses(Adapter[SesSettings]):
         return HttpProviderClient(tools.http, request, _judge)
 
     def read_receipts(self, settings: SesSettings, callback: Callback) -> ReadReceipts:
-        """See Adapter; both kinds of events of SES are read, and those that say nothing new passed over."""
+        """See SendsReceipts; both kinds of events are read, and those that say nothing new passed over."""
         event = self._sns.read(settings, callback)
         if event is None:
             return ReadReceipts((), TAKEN, about_none=True)
@@ -92,7 +94,14 @@ def _receipt(provider: str, status: str, event: Mapping[str, Any]) -> Receipt | 
         kind=kind,
         provider_time=utc_time(about.get("timestamp")),
         silent=status == _COMPLAINT,
+        suppression=_suppression(status, detail),
     )
+
+
+def _suppression(status: str, detail: str) -> Cause | None:
+    if status == _COMPLAINT and detail != _NO_COMPLAINT:
+        return Cause.COMPLAINT
+    return Cause.HARD_BOUNCE if (status, detail) == (_BOUNCE, _PERMANENT) else None
 
 
 def _id_of(mail: Mapping[str, Any]) -> str | None:

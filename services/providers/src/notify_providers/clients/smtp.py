@@ -59,6 +59,7 @@ class Smtp(Adapter[SmtpSettings]):
     channel = Channel.EMAIL
     settings = SmtpSettings
     unknown_outcome_wait = 0
+    times_calls = False
 
     def client(self, settings: SmtpSettings, tools: Tools) -> "SmtpClient | None":
         """See Adapter."""

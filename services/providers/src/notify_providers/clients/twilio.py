@@ -20,6 +20,7 @@ from notify_providers.clients.base import (
     ProviderSettings,
     ReadReceipts,
     Rejected,
+    SendsReceipts,
     Tools,
     error_answer,
 )
@@ -82,7 +83,7 @@ class TwilioSettings(ProviderSettings):
         return self
 
 
-class Twilio(Adapter[TwilioSettings]):
+class Twilio(Adapter[TwilioSettings], SendsReceipts[TwilioSettings]):
     """Twilio. It knows no id of ours, so that it takes a text as often as it is given one."""
 
     name = "twilio"
@@ -96,7 +97,7 @@ class Twilio(Adapter[TwilioSettings]):
         return HttpProviderClient(tools.http, partial(_request, settings), _judge)
 
     def read_receipts(self, settings: TwilioSettings, callback: Callback) -> ReadReceipts:
-        """See Adapter; our id stands in the query, which the signature covers."""
+        """See SendsReceipts; our id stands in the query, which the signature covers."""
         _require_signature(settings, callback)
         fields = fields_of(callback.body) or {}
         status, reference = word(fields.get("MessageStatus")), word(fields.get("MessageSid"))

@@ -64,7 +64,11 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A try as it is shown. One under way has neither outcome nor end; `reason` is empty on success."""
+    """A try as it is shown. One under way has neither outcome nor end; `reason` is empty on success.
+
+    Attributes:
+        choice: why its provider, a `Why`; empty if that is not known.
+    """
 
     number: int
     provider: str
@@ -72,6 +76,7 @@ class Attempt:
     end_time: datetime | None
     outcome: Outcome | None
     reason: str
+    choice: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +183,22 @@ def while_unknown(provider: Provider | None, age: float) -> Next | None:
 def last_is_unknown(earlier: Sequence[EarlierAttempt]) -> bool:
     """Tell whether the last of some attempts, first one first, is of unknown outcome and undecided."""
     return bool(earlier) and earlier[-1].outcome is Outcome.UNKNOWN and earlier[-1].reason != RELEASED
+
+
+def may_have_it(earlier: Sequence[EarlierAttempt]) -> str:
+    """Return the provider that was called last of those that may have the message; empty if none may.
+
+    What a person released is for any.
+    """
+    unknown = (a for a in reversed(earlier) if a.outcome is Outcome.UNKNOWN and a.reason != RELEASED)
+    return next((attempt.provider for attempt in unknown), "")
+
+
+def turned_away_by(earlier: Sequence[EarlierAttempt], attempt: int) -> str:
+    """Return the provider that surely does not have the message, at the first retry; else an empty text."""
+    if attempt != 2 or not earlier or earlier[-1].outcome is not Outcome.RETRYABLE:
+        return ""
+    return "" if earlier[-1].reason == NOT_STARTED else earlier[-1].provider
 
 
 def may_be_repeat(earlier: Sequence[EarlierAttempt], provider: str) -> bool:

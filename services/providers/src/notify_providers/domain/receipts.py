@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 from notify_common import ids
 from notify_common.enums import Channel
 
+from notify_providers.domain.suppression import Cause
+
 _LONDON = ZoneInfo("Europe/London")
 _MAX_WORD = 64
 
@@ -34,6 +36,7 @@ class Receipt:
         provider_time: when the provider says it happened; None if it doesn't say.
         silent: it proves that the provider has the message and makes no event: a repeated hand-over was
             turned away because the message was there already, or a recipient complained.
+        suppression: why its recipient shall get no more messages; None if that is not so.
         kind_after_pending: the event in place of `kind` if the provider had reported `pending` before.
     """
 
@@ -45,6 +48,7 @@ class Receipt:
     kind: Kind
     provider_time: datetime | None
     silent: bool = False
+    suppression: Cause | None = None
     kind_after_pending: Kind | None = None
 
 

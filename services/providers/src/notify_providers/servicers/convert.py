@@ -129,6 +129,7 @@ def attempt_to_proto(attempt: Attempt) -> dispatch_pb2.Attempt:
         end_time=attempt.end_time,
         outcome=enum_value(dispatch_pb2.Attempt.Outcome, attempt.outcome) if attempt.outcome else None,
         reason=attempt.reason,
+        choice=attempt.choice,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from notify_common.db.arrays import id_rows, unnest
+from notify_common.db.arrays import Types, id_rows, unnest
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
@@ -27,6 +27,8 @@ from notify_providers.domain.dispatch import (
 )
 from notify_providers.domain.message import NewDispatch, content_to_json
 from notify_providers.domain.receipts import DeliveryEvent, Kind
+from notify_providers.domain.routing import Why
+from notify_providers.domain.suppression import SUPPRESSED
 from notify_providers.store.tables import attempts, delivery_events, dispatch_queue, dispatches, receipts
 
 _ID = id_type()
@@ -209,12 +211,43 @@ def change_states(conn: Tx, changes: Sequence[Change]) -> None:
     )
 
 
-def insert_attempts(conn: Tx, started: Sequence[tuple[str, int, str]]) -> None:
-    """Mark attempts as begun: (dispatch id, number, provider). Commit before the provider is called."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An attempt to mark. `address_hash` is of whom the message is for; None for a letter."""
+
+    dispatch_id: str
+    number: int
+    provider: str
+    choice: Why
+    address_hash: bytes | None
+
+
+def insert_attempts(conn: Tx, started: Sequence[Mark]) -> None:
+    """Mark attempts as begun. Commit before the provider is called."""
     if not started:
         return
-    new = unnest("new", {"dispatch_id": _ID, "number": sa.Integer(), "provider": sa.Text()}, started)
-    conn.execute(sa.insert(attempts).from_select(["dispatch_id", "number", "provider"], sa.select(*new.c)))
+    types: Types = {
+        "dispatch_id": _ID,
+        "number": sa.Integer(),
+        "provider": sa.Text(),
+        "choice": sa.Text(),
+        "address_hash": sa.LargeBinary(),
+    }
+    rows = [(m.dispatch_id, m.number, m.provider, m.choice, m.address_hash) for m in started]
+    new = unnest("new", types, rows)
+    conn.execute(sa.insert(attempts).from_select(list(types), sa.select(*new.c)))
+
+
+def insert_suppressed(conn: Tx, ended: Sequence[tuple[str, int]]) -> None:
+    """Note attempts (dispatch id, number) that were none, since their recipients are suppressed."""
+    if not ended:
+        return
+    new = unnest("new", {"dispatch_id": _ID, "number": sa.Integer()}, ended)
+    rows = sa.select(
+        *new.c, sa.literal(""), sa.func.now(), sa.literal(Outcome.REFUSED.value), sa.literal(SUPPRESSED)
+    )
+    columns = ["dispatch_id", "number", "provider", "end_time", "outcome", "reason"]
+    conn.execute(sa.insert(attempts).from_select(columns, rows))
 
 
 def end_attempts(conn: Tx, results: Sequence[CallResult]) -> None:
@@ -375,6 +408,7 @@ def list_attempts(conn: Tx, dispatch_id: str, limit: int) -> list[Attempt]:
             end_time=row.end_time,
             outcome=Outcome(row.outcome) if row.outcome else None,
             reason=row.reason,
+            choice=row.choice,
         )
         for row in rows
     ]

@@ -9,13 +9,56 @@ from notify_common.enums import Channel
 from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import insert
 
-from notify_providers.domain.routing import Provider, UnknownOutcomeRule
-from notify_providers.store.tables import provider_settings
+from notify_providers.domain.routing import Mode, Provider, ProviderChange, UnknownOutcomeRule
+from notify_providers.store.tables import provider_changes, provider_settings
 
 
 def list_all(conn: Tx) -> list[Provider]:
     """Return the settings that were ever changed, and those that the first schema came with: a handful."""
     return [_provider(row) for row in conn.execute(sa.select(provider_settings))]
+
+
+def rest(conn: Tx, channel: Channel) -> None:
+    """Put the shares of a channel at rest."""
+    conn.execute(
+        sa.update(provider_settings).values(share=None).where(provider_settings.c.channel == channel)
+    )
+
+
+def list_changes(conn: Tx, name: str, before: int | None, limit: int) -> list[tuple[int, ProviderChange]]:
+    """Return the changes of a provider by number, last one first, from below `before` on."""
+    statement = sa.select(provider_changes).where(provider_changes.c.provider == name)
+    if before is not None:
+        statement = statement.where(provider_changes.c.id < before)
+    rows = conn.execute(statement.order_by(provider_changes.c.id.desc()).limit(limit))
+    return [
+        (
+            row.id,
+            ProviderChange(
+                create_time=row.create_time,
+                changed_by=row.changed_by,
+                reason=row.reason,
+                active=row.active,
+                mode=Mode(row.mode),
+                priority=row.priority,
+                share=row.share,
+            ),
+        )
+        for row in rows
+    ]
+
+
+def since_change(conn: Tx, channel: Channel) -> float:
+    """Return the seconds since settings or shares of a channel changed; infinite if they never did."""
+    age = sa.func.extract("epoch", sa.func.now() - sa.func.max(provider_changes.c.create_time))
+    found = conn.execute(
+        sa.select(age).where(
+            provider_changes.c.provider.in_(
+                sa.select(provider_settings.c.name).where(provider_settings.c.channel == channel)
+            )
+        )
+    ).scalar()
+    return float("inf") if found is None else float(found)
 
 
 def lock(conn: Tx, first: Provider) -> Provider:
@@ -25,6 +68,7 @@ def lock(conn: Tx, first: Provider) -> Provider:
     """
     row = asdict(first)
     row["unknown_outcome_wait_seconds"] = row.pop("unknown_outcome_wait")
+    del row["condition"]
     conn.execute(insert(provider_settings).values(row).on_conflict_do_nothing())
     return _provider(
         conn.execute(
@@ -33,8 +77,19 @@ def lock(conn: Tx, first: Provider) -> Provider:
     )
 
 
-def save(conn: Tx, provider: Provider) -> None:
-    """Write the settings that can change, and the version."""
+def save(conn: Tx, provider: Provider, changed_by: str, reason: str) -> None:
+    """Write the settings that can change, the share and the version, and note who changed them and why."""
+    conn.execute(
+        sa.insert(provider_changes).values(
+            provider=provider.name,
+            changed_by=changed_by,
+            reason=reason,
+            active=provider.active,
+            mode=provider.mode,
+            priority=provider.priority,
+            share=provider.share,
+        )
+    )
     conn.execute(
         sa.update(provider_settings)
         .values(
@@ -43,6 +98,8 @@ def save(conn: Tx, provider: Provider) -> None:
             unknown_outcome_rule=provider.unknown_outcome_rule,
             unknown_outcome_wait_seconds=provider.unknown_outcome_wait,
             version=provider.version,
+            mode=provider.mode,
+            share=provider.share,
         )
         .where(provider_settings.c.name == provider.name)
     )
@@ -58,4 +115,6 @@ def _provider(row: Row[Any]) -> Provider:
         unknown_outcome_rule=UnknownOutcomeRule(row.unknown_outcome_rule),
         unknown_outcome_wait=row.unknown_outcome_wait_seconds,
         version=row.version,
+        mode=Mode(row.mode),
+        share=row.share,
     )

@@ -11,6 +11,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_providers.domain.receipts import Kind, Receipt, RecordedReceipt
+from notify_providers.domain.suppression import Cause
 from notify_providers.store.tables import receipts, unmatched_receipts
 
 _ID = id_type()
@@ -55,6 +56,7 @@ def take_unmatched(conn: Tx, called: Sequence[tuple[str, str]]) -> list[Receipt]
             kind=Kind(row.kind),
             provider_time=row.provider_time,
             silent=row.second_copy,
+            suppression=Cause(row.suppression) if row.suppression else None,
             kind_after_pending=Kind(row.kind_after_pending) if row.kind_after_pending else None,
         )
         for row in sorted(rows, key=lambda row: row.id)
@@ -118,6 +120,7 @@ def _insert(conn: Tx, table: Table, new: Sequence[Receipt]) -> set[Sameness]:
         "detail": sa.Text(),
         "kind": sa.Text(),
         "second_copy": sa.Boolean(),
+        "suppression": sa.Text(),
         "kind_after_pending": sa.Text(),
         "provider_time": sa.DateTime(timezone=True),
     }
@@ -134,6 +137,7 @@ def _insert(conn: Tx, table: Table, new: Sequence[Receipt]) -> set[Sameness]:
                 r.detail,
                 r.kind,
                 r.silent,
+                r.suppression,
                 r.kind_after_pending,
                 r.provider_time,
             )

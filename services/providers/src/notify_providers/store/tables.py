@@ -18,6 +18,7 @@ from sqlalchemy import Column, Index, MetaData, Table, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 
 from notify_providers.domain.dispatch import State
+from notify_providers.domain.routing import Mode
 
 metadata = MetaData()
 
@@ -34,6 +35,7 @@ def _receipt_columns() -> list[Column[Any]]:
         Column("detail", sa.Text, nullable=False),
         Column("kind", sa.Text, nullable=False),
         Column("second_copy", sa.Boolean, nullable=False),
+        Column("suppression", sa.Text),
         Column("kind_after_pending", sa.Text),
         Column("provider_time", _instant),
         Column("receive_time", _instant, nullable=False, server_default=sa.func.now()),
@@ -84,7 +86,12 @@ attempts = Table(
     Column("end_time", _instant),
     Column("outcome", sa.Text),
     Column("reason", sa.Text, nullable=False, server_default=""),
+    # why this provider; empty for those that began before this was kept
+    Column("choice", sa.Text, nullable=False, server_default=""),
+    # of whom it went to, so that what is reported on it can suppress them; null for letters
+    Column("address_hash", sa.LargeBinary),
 )
+Index("ix_attempts_start_time", attempts.c.start_time, postgresql_using="brin")
 
 receipts = Table(
     "receipts",
@@ -128,7 +135,67 @@ provider_settings = Table(
     Column("unknown_outcome_rule", sa.Text, nullable=False),
     Column("unknown_outcome_wait_seconds", sa.Integer, nullable=False, server_default="0"),
     Column("version", sa.Integer, nullable=False, server_default="1"),
+    Column("mode", sa.Text, nullable=False, server_default=Mode.SHARED),
+    # the weight in force; null at rest, where it is the priority
+    Column("share", sa.Double),
 )
+
+provider_health = Table(
+    "provider_health",
+    metadata,
+    Column("provider", sa.Text, primary_key=True),
+    Column("condition", sa.Text, nullable=False),
+    Column("since", _instant, nullable=False, server_default=sa.func.now()),
+    Column("passed", sa.Integer, nullable=False, server_default="0"),
+    Column("probes", sa.Integer, nullable=False, server_default="0"),
+    Column("probe_at", _instant, nullable=False, server_default=sa.func.now()),
+)
+
+# calls that ended, counted together for some seconds each
+provider_calls = Table(
+    "provider_calls",
+    metadata,
+    Column("provider", sa.Text, primary_key=True),
+    Column("begin_time", _instant, primary_key=True),
+    Column("ended", sa.Integer, nullable=False),
+    Column("failed", sa.Integer, nullable=False),
+    Column("slow", sa.Integer, nullable=False),
+)
+
+provider_changes = Table(
+    "provider_changes",
+    metadata,
+    Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    Column("provider", sa.Text, nullable=False),
+    Column("create_time", _instant, nullable=False, server_default=sa.func.now()),
+    Column("changed_by", sa.Text, nullable=False),
+    Column("reason", sa.Text, nullable=False),
+    Column("active", sa.Boolean, nullable=False),
+    Column("mode", sa.Text, nullable=False),
+    Column("priority", sa.Integer, nullable=False),
+    Column("share", sa.Double),
+)
+Index("ix_provider_changes_provider", provider_changes.c.provider, provider_changes.c.id)
+
+country_routes = Table(
+    "country_routes",
+    metadata,
+    Column("prefix", sa.Text, primary_key=True),
+    Column("provider", sa.Text, primary_key=True),
+    Column("weight", sa.Integer, nullable=False),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("channel", sa.Text, primary_key=True),
+    Column("address_hash", sa.LargeBinary, primary_key=True),
+    Column("cause", sa.Text, nullable=False),
+    Column("reason", sa.Text, nullable=False, server_default=""),
+    id_column("dispatch_id"),
+    Column("create_time", _instant, nullable=False, server_default=sa.func.now()),
+)
+Index("ix_suppressions_create_time", suppressions.c.channel, suppressions.c.create_time)
 
 delivery_events = feed_table(
     "delivery_events",

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from notify_common import clock, current, tracing
 from notify_common.db.unit_of_work import Tx, UnitOfWork
-from notify_common.enums import Channel
+from notify_common.enums import Channel, KeyType
 from notify_common.logging import describe_exception, get_logger
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge, Histogram
@@ -27,14 +27,25 @@ from notify_providers.domain.dispatch import (
     after_failed_try,
     last_is_unknown,
     may_be_repeat,
+    may_have_it,
+    turned_away_by,
     while_unknown,
 )
-from notify_providers.domain.message import Message, SmsContent, content_from_json
+from notify_providers.domain.message import Content, Message, SmsContent, content_from_json, recipient_of
 from notify_providers.domain.receipts import Kind
-from notify_providers.domain.routing import Provider, choose_provider
-from notify_providers.store import dispatches
-from notify_providers.store.dispatches import Change, Due, Event, Locked
+from notify_providers.domain.routing import (
+    Condition,
+    Provider,
+    Route,
+    Why,
+    choose_provider,
+    country_table,
+)
+from notify_providers.domain.suppression import AddressHash, hash_of
+from notify_providers.store import countries, dispatches, health, suppressions
+from notify_providers.store.dispatches import Change, Due, Event, Locked, Mark
 from notify_providers.store.tables import LEASE_SECONDS
+from notify_providers.usecases.health import CallWatch
 from notify_providers.usecases.record_receipt import apply_matched, join_unmatched
 from notify_providers.usecases.settings import settings_in_force
 
@@ -63,12 +74,27 @@ class _Call:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What to do with claimed dispatches. `calls` holds the messages for each provider by its name."""
+    """What to do with claimed dispatches.
+
+    Attributes:
+        providers: those of the channel by name.
+        countries: weights by provider, by prefix of numbers.
+        probes: providers of which one message shall show whether they still do badly.
+        calls: the messages for each provider by its name.
+        reasons: why each message goes to its provider, by its id.
+        hashes: of recipients, by the id of the message; letters have none.
+        suppressed: ids and tries of messages that are not sent, since their recipients are suppressed.
+    """
 
     providers: Mapping[str, Provider]
-    calls: dict[str, list[Message]]
-    changes: list[Change]
-    events: list[Event]
+    countries: Mapping[str, Mapping[str, int]]
+    probes: set[str]
+    calls: dict[str, list[Message]] = field(default_factory=dict)
+    reasons: dict[str, Why] = field(default_factory=dict)
+    hashes: dict[str, bytes] = field(default_factory=dict)
+    suppressed: list[tuple[str, int]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
 
 class Dispatcher:
@@ -92,23 +118,28 @@ class Dispatcher:
         channel: Channel,
         clients: Mapping[str, ProviderClient],
         live: AbstractSet[str],
+        hashed: AddressHash,
         *,
         window: int,
         call_seconds: float,
         retry_interval: float,
+        least_calls: int,
         draw: random.Random | None = None,
     ) -> None:
         """Args:
         clients: by provider name.
         live: names of those that take messages of live and team keys here.
+        hashed: the hash by which suppressed addresses are known.
         window: most calls under way, which is also the most that a process death leaves open.
         call_seconds: longest time that a call may take; below the lease by more than 20 s.
         retry_interval: seconds between tries.
+        least_calls: calls of a provider in 30 seconds below which nothing is said of how it does.
         """
         self.channel = channel
         self._uow = uow
         self._clients = clients
         self._live = live
+        self._hashed = hashed
         self._window = window
         self._most_at_once = MAX_EMAILS if channel is Channel.EMAIL else MAX_BATCH
         self._start_seconds = LEASE_SECONDS - call_seconds - _RECORDING_SECONDS
@@ -116,6 +147,7 @@ class Dispatcher:
             raise ValueError("calls may take longer than their lease lasts")
         self._interval = retry_interval
         self._draw = draw or random.Random()
+        self._watch = CallWatch(least_calls)
         self._under_way: dict[str, _Call] = {}
         self._reported: SimpleQueue[tuple[CallResult, float]] = SimpleQueue()
         self._ended: list[CallResult] = []
@@ -127,6 +159,8 @@ class Dispatcher:
         """
         while True:
             handled = self._record_ended() + self._start_due()
+            calls = ((id, call.provider.name, call.started) for id, call in self._under_way.items())
+            self._watch.tell(self._uow, calls)
             _IN_FLIGHT.labels(self.channel).set(len(self._under_way))
             if handled or not self._under_way:
                 return handled
@@ -154,8 +188,14 @@ class Dispatcher:
             plan = self._plan(conn, due, claimed_at + self._start_seconds)
             dispatches.change_states(conn, plan.changes)
             dispatches.append_events(conn, plan.events)
+            dispatches.insert_suppressed(conn, plan.suppressed)
             dispatches.insert_attempts(
-                conn, [(m.id, m.attempt, name) for name, batch in plan.calls.items() for m in batch]
+                conn,
+                [
+                    Mark(m.id, m.attempt, name, plan.reasons[m.id], plan.hashes.get(m.id))
+                    for name, batch in plan.calls.items()
+                    for m in batch
+                ],
             )
         tokens = {one.id: one.lease_token for one in due}
         failure: Exception | None = None
@@ -181,25 +221,57 @@ class Dispatcher:
         again = [one for one in due if one.attempt > 1]
         history = self._history(conn, again) if again else {}
         proven = self._apply_early_receipts(conn, again, history) if history else set()
-        plan = _Plan({p.name: p for p in settings_in_force(conn)}, {}, [], [])
+        plan = self._new_plan(conn, due)
+        read: list[tuple[Due, Content]] = []
         for one in due:
             if one.id in proven:
                 continue
             try:
-                self._plan_one(plan, one, history.get(one.id, []), start_before)
+                content = content_from_json(one.channel, one.content)
+                address = hash_of(content, self._hashed)
+                read.append((one, content))
+                if address is not None:
+                    plan.hashes[one.id] = address
             except Exception as error:
-                # It would fail every time, and all that are claimed with it.
-                dispatches.park(conn, one, f"can't be planned: {type(error).__name__}")
-                get_logger().error(
-                    "dispatch parked",
-                    dispatch_id=one.id,
-                    request_id=one.request_id,
-                    **describe_exception(error),
-                )
+                self._park(conn, one, error)
+        unwanted = suppressions.find(conn, self.channel, plan.hashes.values()) if plan.hashes else set()
+        for one, content in read:
+            try:
+                suppressed = plan.hashes.get(one.id) in unwanted and one.key_type is not KeyType.TEST
+                self._plan_one(plan, one, content, history.get(one.id, []), start_before, suppressed)
+            except Exception as error:
+                self._park(conn, one, error)
         return plan
 
+    @staticmethod
+    def _park(conn: Tx, due: Due, error: Exception) -> None:
+        """Take a dispatch out that would fail every time, and all that are claimed with it."""
+        dispatches.park(conn, due, f"can't be planned: {type(error).__name__}")
+        get_logger().error(
+            "dispatch parked",
+            dispatch_id=due.id,
+            request_id=due.request_id,
+            **describe_exception(error),
+        )
+
+    def _new_plan(self, conn: Tx, due: Sequence[Due]) -> _Plan:
+        providers = [p for p in settings_in_force(conn) if p.channel is self.channel]
+        unwell = [p.name for p in providers if p.condition is not Condition.HEALTHY and p.name in self._live]
+        abroad = any(one.content.get("international") for one in due)
+        return _Plan(
+            providers={p.name: p for p in providers},
+            countries=countries.list_all(conn) if abroad else {},
+            probes=health.claim_probes(conn, unwell) if unwell else set(),
+        )
+
     def _plan_one(
-        self, plan: _Plan, due: Due, earlier: Sequence[EarlierAttempt], start_before: float
+        self,
+        plan: _Plan,
+        due: Due,
+        content: Content,
+        earlier: Sequence[EarlierAttempt],
+        start_before: float,
+        suppressed: bool,
     ) -> None:
         if last_is_unknown(earlier):
             last = earlier[-1]
@@ -207,22 +279,34 @@ class Dispatcher:
             if waiting is not None:
                 self._follow(plan.changes, plan.events, due, waiting, last.provider)
                 return
-        content = content_from_json(due.channel, due.content)
-        provider = None
+        if suppressed:
+            plan.suppressed.append((due.id, due.attempt))
+            plan.changes.append(Change(due.id, State.FAILED, None, keeps_content=False))
+            plan.events.append(Event(due.id, due.channel, Kind.PERMANENT_FAILURE, ""))
+            return
+        choice = None
         if due.attempt <= MAX_RETRIES + 1:
-            provider = choose_provider(
-                list(plan.providers.values()),
+            abroad = isinstance(content, SmsContent) and content.international
+            route = Route(
                 channel=due.channel,
                 key_type=due.key_type,
-                international=isinstance(content, SmsContent) and content.international,
-                available=self._live,
-                draw=self._draw,
+                international=abroad,
+                country=country_table(plan.countries, recipient_of(content)) if abroad else {},
+                may_have_it=may_have_it(earlier),
+                turned_away_by=turned_away_by(earlier, due.attempt),
             )
-        if provider is None or provider.name not in self._clients:
+            choice = choose_provider(
+                list(plan.providers.values()), route, self._live, self._draw, plan.probes
+            )
+        if choice is None or choice.provider.name not in self._clients:
             following = after_failed_try(due.channel, due.attempt, self._interval, self._draw)
             self._log_failure(due, "", "no_provider", following)
             self._follow(plan.changes, plan.events, due, following, earlier[-1].provider if earlier else "")
             return
+        provider = choice.provider
+        if choice.why is Why.PROBE:
+            plan.probes.discard(provider.name)
+        plan.reasons[due.id] = choice.why
         message = Message(
             id=due.id,
             service_id=due.service_id,
@@ -287,6 +371,7 @@ class Dispatcher:
                 continue
             _CALLS.labels(call.provider.name, result.outcome).inc()
             _SECONDS.labels(call.provider.name).observe(at - call.started)
+            self._watch.note(call.provider.name, result, at - call.started)
             call.end_span()
             self._ended.append(result)
 

@@ -10,7 +10,7 @@ from notify_common.logging import get_logger
 
 from notify_providers.domain.dispatch import State
 from notify_providers.domain.receipts import DeliveryEvent, Kind
-from notify_providers.store import dispatches, receipts
+from notify_providers.store import dispatches, health, receipts
 from notify_providers.store.dispatches import Change, Event
 from notify_providers.store.tables import delivery_events
 
@@ -37,6 +37,7 @@ def trim_history(uow: UnitOfWork, event_days: float, unmatched_days: float, unma
     """
     with uow.begin() as conn:
         deleted = trim_feed(conn, delivery_events, timedelta(days=event_days))
+        deleted += health.trim_calls(conn)
         deleted += receipts.trim_unmatched(conn, unmatched_days, unmatched_count)
         return deleted + dispatches.trim(conn)
 

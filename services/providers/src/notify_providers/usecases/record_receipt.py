@@ -4,13 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from notify_common.db.unit_of_work import Tx, UnitOfWork
+from notify_common.enums import Channel
 from notify_common.logging import get_logger
 
 from notify_providers.clients.base import Callback, CallbackAnswer, Rejected
 from notify_providers.clients.callbacks import CallbackReader
 from notify_providers.domain.dispatch import State
 from notify_providers.domain.receipts import Kind, Receipt
-from notify_providers.store import dispatches, receipts
+from notify_providers.store import dispatches, receipts, suppressions
 from notify_providers.store.dispatches import Change, Event, Locked
 
 
@@ -96,7 +97,19 @@ def apply_matched(conn: Tx, locked: Mapping[str, Locked], matched: Sequence[Rece
         conn, [Change(id, State.SENT, None, keeps_content=False) for id in sorted(proven)]
     )
     dispatches.append_events(conn, events)
+    _suppress(conn, locked, new)
     return new
+
+
+def _suppress(conn: Tx, locked: Mapping[str, Locked], new: Sequence[Receipt]) -> None:
+    """Suppress whom new receipts say so of; a receipt that comes again, after a release too, does not."""
+    reported: dict[Channel, list[Receipt]] = {}
+    for receipt in new:
+        if receipt.suppression:
+            reported.setdefault(locked[receipt.dispatch_id].channel, []).append(receipt)
+    for channel, receipts_ in reported.items():
+        count = suppressions.add_reported(conn, channel, receipts_)
+        get_logger().info("addresses suppressed", channel=channel, count=count)
 
 
 def _settle_kinds(conn: Tx, matched: Sequence[Receipt]) -> list[Receipt]:
