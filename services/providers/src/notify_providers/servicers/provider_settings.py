@@ -162,7 +162,7 @@ def _ppm(points: float | None) -> int | None:
 
 def _version_to_proto(version: ProviderChange) -> pb.ProviderVersion:
     return pb.ProviderVersion(
-        create_time=convert.timestamp(version.create_time),
+        create_time=version.create_time,
         changed_by=version.changed_by,
         reason=version.reason,
         active=version.active,

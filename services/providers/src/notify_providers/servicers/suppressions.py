@@ -74,5 +74,5 @@ def _to_proto(suppression: Suppression) -> pb.Suppression:
         cause=convert.enum_value(pb.Suppression.Cause, suppression.cause),
         reason=suppression.reason,
         dispatch_id=suppression.dispatch_id or "",
-        create_time=convert.timestamp(suppression.create_time),
+        create_time=suppression.create_time,
     )
