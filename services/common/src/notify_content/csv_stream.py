@@ -8,7 +8,8 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -140,6 +141,17 @@ def _take_unfinished(lines: list[str]) -> list[str]:
     return taken[::-1]
 
 
+def _encoded_size(encoding: str, text: str) -> int:
+    return len(text.encode(encoding, "surrogatepass"))
+
+
+def _utf_8_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(UTF_8, "surrogatepass"))
+
+
+_SIZES: Final[Mapping[str, Callable[[str], int]]] = {UTF_8: _utf_8_size, WINDOWS_1252: len}
+
+
 class _Blanks:
     """A run of blank lines held back until it is known whether text follows."""
 
@@ -186,30 +198,6 @@ class _Quotes:
         self.are_open = cells is not None and cells[1] is not None
 
 
-class _CountedLines:
-    """The lines of rows, with their size and quotes; unlike a generator it goes on after it has raised."""
-
-    def __init__(self, lines: Iterator[str], quotes: _Quotes, size: Callable[[str], int]) -> None:
-        self._lines = lines
-        self._quotes = quotes
-        self._size = size
-        self.byte_size = 0
-        self.row_characters = 0
-
-    def __iter__(self) -> "_CountedLines":
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        if '"' in line:
-            self._quotes.pass_line(line)
-        self.byte_size += self._size(line)
-        self.row_characters += len(line)
-        if self.row_characters > MAX_ROW_CHARACTERS:
-            raise InvalidCsv("row-too-long")
-        return line
-
-
 class CsvRows:
     """The rows of a file, or of a range of one, as lists of cells.
 
@@ -227,19 +215,16 @@ class CsvRows:
         self.row_count = 0
         self.ends_in_quotes = False
         self.delimiter = delimiter
-        self._encoding = encoding
-        self._skipped = 0
+        self._size = _SIZES.get(encoding) or partial(_encoded_size, encoding)
+        self.byte_offset = 0
+        """Where in the stream the row last returned ends."""
         pieces = _pieces(chunks, encoding)
         text = self._trimmed_start(pieces) if whole_file else pieces
         lines = self._trimmed_end(text) if whole_file else _lines(text)
+        self._lines = iter(lines)
+        self._row_characters = 0
         self._quotes = _Quotes(self.delimiter)
-        self._lines = _CountedLines(lines, self._quotes, self._size)
-        self._reader = csv.reader(self._lines, skipinitialspace=True, delimiter=self.delimiter)
-
-    @property
-    def byte_offset(self) -> int:
-        """Where in the stream the row last returned ends."""
-        return self._skipped + self._lines.byte_size
+        self._read_on()
 
     def __iter__(self) -> "CsvRows":
         return self
@@ -247,12 +232,12 @@ class CsvRows:
     def __next__(self) -> list[str]:
         if self.ends_in_quotes:
             raise StopIteration
-        lines = self._lines
-        lines.row_characters = 0
+        self._row_characters = 0
         try:
             row = next(self._reader)
         except (csv.Error, InvalidCsv) as error:
             self._pass_cell()
+            self._read_on()
             raise InvalidCsv("row-too-long") if isinstance(error, csv.Error) else error from None
         if self._quotes.are_open:
             self.ends_in_quotes = True
@@ -260,13 +245,31 @@ class CsvRows:
         self.row_count += 1
         return row
 
+    def _read_on(self) -> None:
+        """Read rows from the next line on: what has raised gives no more."""
+        self._reader = csv.reader(self._counted(), skipinitialspace=True, delimiter=self.delimiter)
+
+    def _counted(self) -> Iterator[str]:
+        size, quotes = self._size, self._quotes
+        for line in self._lines:
+            if '"' in line:
+                quotes.pass_line(line)
+            self.byte_offset += size(line)
+            self._row_characters += len(line)
+            if self._row_characters > MAX_ROW_CHARACTERS:
+                raise InvalidCsv("row-too-long")
+            yield line
+
     def _pass_cell(self) -> None:
         """Pass the rest of a quoted cell that is too long; one that is never closed ends the rows."""
         while self._quotes.are_open:
-            self._lines.row_characters = 0
-            if next(self._lines, None) is None:
+            line = next(self._lines, None)
+            if line is None:
                 self.ends_in_quotes = True
                 raise StopIteration
+            self.byte_offset += self._size(line)
+            if '"' in line:
+                self._quotes.pass_line(line)
 
     def headings(self) -> list[str]:
         """The cells of the heading row, which must be the next; none if the file is empty."""
@@ -274,11 +277,6 @@ class CsvRows:
         if len(headings) > MAX_COLUMNS:
             raise InvalidCsv("too-many-columns")
         return list(map(plain_spaces, headings))
-
-    def _size(self, text: str) -> int:
-        if self._encoding == WINDOWS_1252 or (self._encoding == UTF_8 and text.isascii()):
-            return len(text)
-        return len(text.encode(self._encoding, "surrogatepass"))
 
     def _trimmed_end(self, pieces: Iterable[str]) -> Iterator[str]:
         blank = ALL_WHITESPACE + self.delimiter
@@ -303,7 +301,7 @@ class CsvRows:
         line = _DELIMITER_LINE.match(text)
         if line:
             self.delimiter = line[1]
-            self._skipped += self._size(line[0])
+            self.byte_offset += self._size(line[0])
             text, tabs = self._skip_whitespace(text[line.end() :], pieces)
         else:
             self.delimiter, text = _shown_delimiter(text, pieces)
@@ -312,7 +310,7 @@ class CsvRows:
             if tabs > MAX_COLUMNS:
                 raise InvalidCsv("too-many-columns")
             text = _TAB * tabs + text
-            self._skipped -= self._size(_TAB * tabs)
+            self.byte_offset -= self._size(_TAB * tabs)
         return chain((text,), pieces)
 
     def _skip_whitespace(self, text: str, pieces: Iterator[str]) -> tuple[str, int]:
@@ -321,7 +319,7 @@ class CsvRows:
         while True:
             rest = text.lstrip(ALL_WHITESPACE)
             skipped = text[: len(text) - len(rest)]
-            self._skipped += self._size(skipped)
+            self.byte_offset += self._size(skipped)
             tabs = len(skipped) - len(skipped.rstrip(_TAB)) + (0 if skipped.strip(_TAB) else tabs)
             if rest:
                 return rest, tabs

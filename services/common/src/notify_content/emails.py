@@ -13,6 +13,7 @@ from notify_content.markdown_output import (
     PlainTextWriter,
     PreheaderWriter,
     Writer,
+    WrittenTooLong,
     shows_nothing,
     surely_shows,
 )
@@ -97,6 +98,7 @@ class EmailMessage:
         self._values = values
         self._unsubscribe_link = unsubscribe_link
         self._in_full = in_full
+        self._is_blank: bool | None = None
 
     @cached_property
     def content(self) -> str:
@@ -131,8 +133,20 @@ class EmailMessage:
     @cached_property
     def html_body(self) -> str:
         """The HTML part, without the page around it (content.md §4.1, §6.1)."""
-        written = None if self._unsubscribe_link else self._precompiled(self._template.html, escape=True)
-        return typography(self._write(HtmlWriter, escape=True)) if written is None else written
+        return self._html(None)
+
+    def html_body_within(self, characters: int) -> str | None:
+        """The HTML part, or None if it has more characters: then no more than about that is written.
+
+        Writing in full what a hostile text becomes would take a hundred times its own size of memory.
+        """
+        if "html_body" not in vars(self):
+            # typography may take away what the text itself has, such as spaces before a comma
+            try:
+                self.html_body = self._html(characters + len(self.content))
+            except WrittenTooLong:
+                return None
+        return self.html_body if len(self.html_body) <= characters else None
 
     @cached_property
     def plain_text(self) -> str:
@@ -149,6 +163,10 @@ class EmailMessage:
             text = typography(self._write(PreheaderWriter, escape=True, unsubscribe=False))
         return " ".join(text.split())[:_PREHEADER_LENGTH].strip()
 
+    def _html(self, limit: int | None) -> str:
+        written = None if self._unsubscribe_link else self._precompiled(self._template.html, escape=True)
+        return typography(self._write(HtmlWriter, escape=True, limit=limit)) if written is None else written
+
     def _subject(self, *, escape: bool) -> str:
         subject = self._template.subject.render(self._values, escape=escape, gaps=Gaps.HTML)
         return normalise_whitespace(typography(subject))
@@ -156,23 +174,29 @@ class EmailMessage:
     def _precompiled(self, part: Precompiled, *, escape: bool) -> str | None:
         return None if self._in_full else part.render(self._values.by_key(escape=escape))
 
-    def _write(self, writer: type[Writer], *, escape: bool, unsubscribe: bool = True) -> str:
-        """Steps 1 to 6 of content.md §4.1."""
+    def _write(
+        self, writer: type[Writer], *, escape: bool, unsubscribe: bool = True, limit: int | None = None
+    ) -> str:
+        """Steps 1 to 6 of content.md §4.1. Raises WrittenTooLong."""
         body = _markdown(self._filled_in(self._template.body, escape=escape))
         after = ""
         if unsubscribe and self._unsubscribe_link:
             # Part of the template, so the link may hold placeholders.
             block = compile_content(_unsubscribe_block(self._unsubscribe_link))
             after = _markdown(self._filled_in(block, escape=escape))
-        if surely_shows(body) or not self._shows_nothing:
-            return writer().write(body.removesuffix("\n") + after if after else body)
+        if surely_shows(body) or not self._shows_nothing(limit):
+            return writer(limit).write(body.removesuffix("\n") + after if after else body)
         return writer().write_as_text(body) + writer().write(after.lstrip("\n"))
 
-    @cached_property
-    def _shows_nothing(self) -> bool:
-        """Whether Markdown would leave nothing of the body, so that its text is sent as it is written."""
-        body = _markdown(self._filled_in(self._template.body, escape=True))
-        return shows_nothing(body, HtmlWriter().write(body))
+    def _shows_nothing(self, limit: int | None) -> bool:
+        """Whether Markdown would leave nothing of the body, so that its text is sent as it is written.
+
+        Raises WrittenTooLong, where what shows nothing is too long as well.
+        """
+        if self._is_blank is None:
+            body = _markdown(self._filled_in(self._template.body, escape=True))
+            self._is_blank = shows_nothing(body, HtmlWriter(limit).write(body))
+        return self._is_blank
 
     def _filled_in(self, content: CompiledContent, *, escape: bool) -> str:
         return content.render(self._values, escape=escape, lists=Lists.BULLETS, gaps=Gaps.HTML)

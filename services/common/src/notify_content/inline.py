@@ -65,6 +65,10 @@ Inline = str | Break | Url | Html | Link
 BREAK: Final = Break()
 
 
+class TooManyLinks(Exception):
+    """The text has more links than it may."""
+
+
 class Target(NamedTuple):
     """Where a reference link leads."""
 
@@ -95,8 +99,11 @@ class InlineParser:
     footnotes: dict[str, int]
     """The defined footnotes, with 0 or the order in which each was first referred to."""
     in_footnote: bool = False
+    most_links: int | None = None
+    """Links and addresses after which TooManyLinks is raised, those in footnotes not counted."""
     _footnotes_seen: int = 0
     _added_by_references: int = 0
+    _links: int = 0
     _in_link: bool = False
     _depth: int = 0
 
@@ -128,6 +135,8 @@ class InlineParser:
 
     def link(self, target: Target, text: str) -> Link:
         """The link with its text read."""
+        if self.most_links is not None:
+            self._count_link(self.most_links)
         if self._depth >= _MAX_LINK_DEPTH:
             return Link(target.address, target.title, [escape_text(text)])
         self._depth += 1
@@ -140,7 +149,16 @@ class InlineParser:
 
     def url(self, address: str) -> Inline:
         """A bare address, or its text where it stands in the text of a link."""
-        return escape_text(address) if self._in_link else Url(address)
+        if self._in_link:
+            return escape_text(address)
+        if self.most_links is not None:
+            self._count_link(self.most_links)
+        return Url(address)
+
+    def _count_link(self, most: int) -> None:
+        self._links += not self.in_footnote
+        if self._links > most:
+            raise TooManyLinks
 
 
 class _Run:
@@ -302,9 +320,9 @@ class _Destination(NamedTuple):
         address = text[self.address]
         if not self.in_angles:
             address = address.rstrip()
-        return Target(
-            _ESCAPED_PARENTHESIS.sub(r"\1", address), None if self.title is None else text[self.title]
-        )
+        if "\\" in address:
+            address = _ESCAPED_PARENTHESIS.sub(r"\1", address)
+        return Target(address, None if self.title is None else text[self.title])
 
 
 class _Brackets:

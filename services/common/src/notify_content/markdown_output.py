@@ -3,11 +3,11 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from notify_content import markdown
-from notify_content.inline import Break, Html, Inline, InlineParser, Link, Url, escape_text
+from notify_content.inline import Break, Html, Inline, InlineParser, Link, TooManyLinks, Url, escape_text
 from notify_content.markdown import Block
 from notify_content.text import ALL_WHITESPACE
 
@@ -59,7 +59,8 @@ _INK: Final = re.compile(f"[^{_WHITESPACE}]")
 _SOMETHING_SHOWN: Final = re.compile(rf"(?:\A|>)[{_WHITESPACE}]*+[^<{_WHITESPACE}]|<hr |<qr>")
 # Letters are printed wherever they stand but in link text, addresses, definitions, fences and references.
 _LETTER: Final = r"[^\W\d_]"
-_LETTER_FIRST: Final = re.compile(rf"[^\[`~&<]*?{_LETTER}")
+# So are `<`, `>` and `&` in a text that has been through escape mode, when they come first.
+_LETTER_FIRST: Final = re.compile(rf"[^\[`~&<]*?{_LETTER}|&(?:lt|gt|amp);")
 _PARAGRAPH: Final = re.compile(rf"\n\n{_LETTER}")
 _PARAGRAPH_END: Final = re.compile(r"\n{2,}")
 _LINE_END: Final = re.compile(r" *+\n")
@@ -74,7 +75,8 @@ def href(address: str) -> str:
     # The grammar takes the angle brackets off a highlighted placeholder that is the whole address.
     if address.startswith(_UNFILLED_ADDRESS):
         address = f"<{address}>"
-    address = address.translate(_CONTROLS)
+    if not address.isprintable():
+        address = address.translate(_CONTROLS)
     if not _KNOWN_SCHEME.match(address):
         address = f"http://{address}"
     return quote(address, safe=_URL_SAFE, errors="replace")
@@ -93,13 +95,27 @@ def shows_nothing(text: str, html: str) -> bool:
     return not _SOMETHING_SHOWN.search(html) and _INK.search(text) is not None
 
 
+class WrittenTooLong(Exception):
+    """What is being written is longer than it may be."""
+
+
 class Writer(ABC):
-    """Writes a text in the dialect as a string; use a new one for each text."""
+    """Writes a text in the dialect as a string; use a new one for each text.
+
+    With a `limit`, what has more characters is not written to its end.
+    """
 
     break_text: str
     """A hard line break, and a blank token."""
 
-    def __init__(self) -> None:
+    link_characters: ClassVar[int] = 0
+    """What a link brings along besides its text and address."""
+    item_characters: ClassVar[int] = 0
+    """What an item of a list brings along."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._left = limit
+        self._most_links = None if limit is None else limit // max(1, self.link_characters)
         self._inline = InlineParser({}, 0, {})
         self._footnotes: dict[str, str] = {}
         self._writers: dict[type, Callable[[Any], str]] = {
@@ -116,11 +132,17 @@ class Writer(ABC):
         }
 
     def write(self, text: str) -> str:
-        """The whole text; footnotes that are referred to come last, in the order of their references."""
+        """The whole text; footnotes that are referred to come last, in the order of their references.
+
+        Raises WrittenTooLong.
+        """
         document = markdown.parse(text)
         order = dict.fromkeys(document.footnotes, 0)
-        self._inline = InlineParser(document.links, len(text), order)
-        body = self._blocks(document.blocks)
+        self._inline = InlineParser(document.links, len(text), order, most_links=self._most_links)
+        try:
+            body = self._blocks(document.blocks)
+        except TooManyLinks:
+            raise WrittenTooLong from None
         if not order:
             return body
         used = sorted((key for key in self._footnotes if order[key]), key=order.__getitem__)
@@ -144,6 +166,8 @@ class Writer(ABC):
         return "".join([writers[type(block)](block) for block in blocks])
 
     def _item(self, item: markdown.Item) -> str:
+        if self._left is not None:
+            self._count(self._left, self.item_characters)
         if item.loose:
             return self.item(self._blocks(item.blocks))
         return self.item(
@@ -163,9 +187,17 @@ class Writer(ABC):
 
     def _text(self, text: str) -> str:
         nodes = self._inline.parse(text)
-        if len(nodes) == 1 and isinstance(nodes[0], str):
-            return nodes[0]
-        return self._nodes(nodes)
+        written = nodes[0] if len(nodes) == 1 and isinstance(nodes[0], str) else self._nodes(nodes)
+        if self._left is not None:
+            self._count(self._left, len(written))
+        return written
+
+    def _count(self, left: int, characters: int) -> None:
+        """Take off characters that are printed; those of footnotes may not be."""
+        if not self._inline.in_footnote:
+            self._left = left - characters
+            if characters > left:
+                raise WrittenTooLong
 
     def _nodes(self, nodes: list[Inline]) -> str:
         out = []
@@ -212,6 +244,8 @@ class HtmlWriter(Writer):
     """The HTML part of an email (content.md §6.1). The text has been through escape mode."""
 
     break_text = "<br>"
+    link_characters = len(_LINK_START)
+    item_characters = len(_ITEM_START)
 
     def rule(self) -> str:
         return _RULE

@@ -229,7 +229,7 @@ class CompiledContent:
                     text = escape_html(text)
                 if placeholder.text is None:
                     out.append(text)
-                elif _shows(value, text, escape=escape):
+                elif is_true(text) if type(value) is str else _shows(value, text, escape=escape):
                     out.append(placeholder.text)
             out.append(literal)
         return "".join(out)

@@ -9,7 +9,7 @@ import reprlib
 import unicodedata
 from collections.abc import Iterable
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from html.entities import html5
 from typing import Final, overload
 
@@ -61,13 +61,14 @@ _SPACE_BEFORE_PUNCTUATION: Final = re.compile(r"(?<![ \t])[ \t]++(?=[.,])")
 _MANY_LINE_FEEDS: Final = re.compile(r"\n{3,}")
 _TRUE_VALUES: Final = frozenset({"yes", "y", "true", "t", "1", "include", "show"})
 
-_ESCAPABLE: Final = re.compile(r"[<>]|&(?:#[0-9]++;|#[xX][0-9a-fA-F]++;|[^\t\n\x0c <&#;]{1,32}+;)?")
-_ESCAPED: Final = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "&amp;": "&amp;", "&nbsp;": "&nbsp;"}
+_AMPERSAND: Final = re.compile(r"&(?:#[0-9]++;|#[xX][0-9a-fA-F]++;|[^\t\n\x0c <&#;]{1,32}+;)?")
+_ESCAPED: Final = {"&": "&amp;", "&amp;": "&amp;", "&nbsp;": "&nbsp;"}
 _REFERENCE: Final = re.compile(r"&(?:#[0-9]++;|#[xX][0-9a-fA-F]++;|[a-zA-Z0-9]{1,32}+;)")
 _LARGEST_CODE_POINT_DIGITS: Final = len("1114111")
 
 _FEW_MARKS: Final = 32
 _SHORT_TEXT: Final = 256
+_SHORT_KEY: Final = 64
 _LAST_COMBINING_MARK: Final = 0x1FFFF
 
 _GOV_UK: Final = re.compile(r"(?:^|(?<=\s))([#*^]?GOV\.)(?=UK(?![/?#]))", re.IGNORECASE)
@@ -191,8 +192,10 @@ def escape_html(text: str) -> str:
     References that end in a semicolon are decoded first; `&amp;` and `&nbsp;` survive as written.
     Quotation marks are left alone, so the result is safe as element content, not inside an attribute.
     """
-    if "&" in text or "<" in text or ">" in text:
-        return _ESCAPABLE.sub(_escape_match, text)
+    if "&" in text:
+        text = _AMPERSAND.sub(_escape_match, text)
+    if "<" in text or ">" in text:
+        text = text.replace("<", "&lt;").replace(">", "&gt;")
     return text
 
 
@@ -227,9 +230,17 @@ def insensitive_key(key: str | None) -> str | None:
     """
     if key is None:
         return None
+    return _short_key(key) if len(key) <= _SHORT_KEY else _insensitive_key(key)
+
+
+def _insensitive_key(key: str) -> str:
     if not key.isascii():
         return compose(key).translate(_IGNORED_IN_KEYS).lower()
     return key.replace(" ", "").replace("_", "").replace("-", "").lower()
+
+
+# Messages of a template have the same few keys.
+_short_key: Final = lru_cache(maxsize=4096)(_insensitive_key)
 
 
 def is_true(text: str) -> bool:

@@ -7,6 +7,7 @@ from notify.common.v1 import common_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common.errors import NotifyError
 from notify_common.ids import new_id
+from notify_content.emails import EmailTemplate
 
 from .conftest import House
 from .requests import ADDRESS, FILE, email, fields, letter, sms
@@ -304,3 +305,27 @@ def test_a_file_goes_by_no_other_channel(
         send(house, channel, service, template, values)
     assert (raised.value.reason, raised.value.metadata) == (reason, facts)
     assert house.counts() == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("| Bus | £2 |\n|---|---|\n| Tram | £3 |", "Tram"),
+        ("[a]: https://b.gov.uk", "[a]: https://b.gov.uk"),
+        ("* ", "* "),
+    ],
+)
+def test_a_preview_prints_what_sending_would(house: House, body: str, shown: str) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "email", body, "s")
+    html = house.stub.PreviewTemplate(preview(service, template, [])).html
+    assert html == EmailTemplate("s", body).render().html_body
+    assert shown.strip() in html
+
+
+def test_a_preview_that_no_answer_holds_is_refused(house: House) -> None:
+    service = house.admin.add_service()
+    template = house.admin.add_template(service, "email", "((x))", "s")
+    with pytest.raises(NotifyError) as refused:
+        house.stub.PreviewTemplate(preview(service, template, [("x", "[a](b)" * 100_000)]))
+    assert refused.value.reason == "MESSAGE_TOO_LONG"

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from notify_content.emails import EmailTemplate
+from notify_content.markdown_output import HtmlWriter
 from notify_notifications.domain import email_size
 
 MARKDOWN = st.lists(
@@ -41,3 +42,29 @@ def test_what_is_clear_is_not_written(text: str) -> None:
     message = EmailTemplate("", "((text))").render({"text": text})
     assert bool(email_size.size_above(message, 4_000_000)) == text.startswith("a")
     assert {"html_body", "plain_text"}.isdisjoint(vars(message)), "it was written all the same"
+
+
+HOSTILE = [
+    *("<", ">", "&", "[a](b)", "https://a.b ", "[a](https://b.gov.uk)"),
+    *("\n* a", "\n1. a", "* <", "# [a](b)\n"),
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_no_more_is_written_than_may_be_sent(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = 100_000
+    text = piece * (limit // len(piece))
+    message = EmailTemplate("", "((text))").render({"text": text})
+    written = 0
+    write = HtmlWriter._text
+
+    def counted(writer: HtmlWriter, text: str) -> str:
+        nonlocal written
+        one = write(writer, text)
+        written += len(one)
+        return one
+
+    monkeypatch.setattr(HtmlWriter, "_text", counted)
+    assert email_size.size_above(message, limit) > limit
+    assert "html_body" not in vars(message)
+    assert written <= limit + len(text)

@@ -28,8 +28,11 @@ def size_above(message: EmailMessage, limit: int) -> int:
         return 0
     if least(content) > limit:
         return least(content)
-    # HTML first: it is the quicker to write, and where it is too much alone the text need not be written
-    size = len(message.html_body.encode())
+    # HTML first: it is the larger, and where it is too much alone neither has to be written to its end
+    html = message.html_body_within(limit)
+    if html is None:
+        return limit + 1
+    size = len(html.encode())
     if size <= limit:
         size += len(message.plain_text.encode())
     return size if size > limit else 0

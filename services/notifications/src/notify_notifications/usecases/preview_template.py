@@ -3,13 +3,19 @@
 from dataclasses import dataclass, field
 
 from notify_common.errors import NotifyError
+from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_content.emails import EmailTemplate
 from notify_content.placeholders import Personalisation
 
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.personalisation import Pairs
 from notify_notifications.domain.template import LetterWording, Template
-from notify_notifications.usecases.prepare import check_length, missing_personalisation
+from notify_notifications.usecases.prepare import (
+    check_length,
+    check_size,
+    missing_personalisation,
+    too_long_in_all,
+)
 from notify_notifications.usecases.read_notifications import wording
 
 
@@ -42,5 +48,13 @@ def preview_template(snapshots: Snapshots, service_id: str, template_id: str, pa
         raise missing_personalisation(missing)
     check_length(template, values)
     subject, body = wording(template, values)
-    html = content.render(values).html_body if isinstance(content, EmailTemplate) else ""
+    html = _html(content, values) if isinstance(content, EmailTemplate) else ""
+    check_size(subject, body, html)
     return Preview(template, subject, body, html)
+
+
+def _html(content: EmailTemplate, values: Personalisation) -> str:
+    html = content.render(values).html_body_within(LARGEST_CONTENT_BYTES)
+    if html is None:
+        raise too_long_in_all(LARGEST_CONTENT_BYTES + 1)
+    return html
