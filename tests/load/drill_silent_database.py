@@ -81,11 +81,13 @@ def main() -> int:
 
 def _drill(stack: Stack, service: Seeded, context: str, proxy: SilentProxy) -> bool:
     """Silence the connections of one service; return whether the bound was kept."""
-    proxy.go_silent()
-    silent_at = time.monotonic()
     count = AFTER_SECONDS * RATE
     with stack.operator_channel(stack.grpc_targets[context]) as channel, ThreadPoolExecutor(1) as beside:
         ask = _question(context, channel, service)
+        if not wait_until(lambda: _answered(ask).code == "OK" and send(stack, service).status == 201, 60):
+            raise SystemExit(f"{context} does not answer before its connections are silent")
+        proxy.go_silent()
+        silent_at = time.monotonic()
         calls = beside.submit(at_rate, count, RATE, lambda _: _answered(ask))
         texts = at_rate(count, RATE, lambda _: send(stack, service))
         answers = calls.result()
