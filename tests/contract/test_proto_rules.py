@@ -100,7 +100,13 @@ def test_gets_and_updates_answer_with_the_resource_in_a_wrapper(rpcs: list[Rpc])
 
 def test_streams_are_for_bytes_print_batches_and_progress_alone(rpcs: list[Rpc]) -> None:
     streams = {rpc.method.name for rpc in rpcs if rpc.method.client_streaming or rpc.method.server_streaming}
-    assert streams == {"DownloadPdf", "SubmitPrintBatch", "WatchPrintRun", "StreamLettersAwaitingPrint"}
+    assert streams == {
+        "UploadPdf",
+        "DownloadPdf",
+        "SubmitPrintBatch",
+        "WatchPrintRun",
+        "StreamLettersAwaitingPrint",
+    }
     assert not [rpc.path for rpc in rpcs if rpc.method.client_streaming and rpc.method.server_streaming]
 
 

@@ -21,7 +21,7 @@ SERVE = {
 }
 WORK = {
     "providers-work": ["-m", "notify_providers", "work", "--queues", "dispatch,sandbox,housekeeping"],
-    "letters-work": ["-m", "notify_letters", "work", "--queues", "relay,print-runs,housekeeping"],
+    "letters-work": ["-m", "notify_letters", "work", "--queues", "relay,checks,print-runs,housekeeping"],
     "letters-celery": ["-m", "celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render,submit"],
     "letters-beat": ["-m", "celery", "-A", "notify_letters.celery_app", "beat"],
     "notifications-work": ["-m", "notify_notifications", "work", "--queues", "relay,feeds,housekeeping"],

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from notify.common.v1.common_pb2 import Channel, KeyType
+from notify.common.v1.common_pb2 import Channel, KeyType, Postage
 from notify.letters.v1 import letters_service_pb2, print_runs_service_pb2
 from notify.letters.v1.letter_pb2 import Letter
 from notify.letters.v1.letters_service_pb2_grpc import (
@@ -127,10 +127,21 @@ class Notifications(NotificationsServiceServicer):
             notification_id=request.request_id, subject="A &lt;b&gt;", body="Dear Amala", template_version=1
         )
 
+    def SendPrecompiledLetter(self, request: Any, context: Any) -> Any:
+        self.recorder.record("SendPrecompiledLetter", request)
+        return notifications_service_pb2.SendPrecompiledLetterResponse(
+            notification_id=request.request_id, postage=request.postage or Postage.POSTAGE_SECOND
+        )
+
     def BatchSend(self, request: Any, context: Any) -> Any:
         self.recorder.batches.append(len(request.items))
         self.recorder.seconds_left.append(current.time_left() or 0.0)
-        methods = {"sms": self.SendSms, "email": self.SendEmail, "letter": self.SendLetter}
+        methods = {
+            "sms": self.SendSms,
+            "email": self.SendEmail,
+            "letter": self.SendLetter,
+            "precompiled_letter": self.SendPrecompiledLetter,
+        }
         response = notifications_service_pb2.BatchSendResponse()
         for item in request.items:
             current.enter(item.origin_request_id, item.traceparent, "api")
@@ -202,8 +213,16 @@ class Letters(LettersServiceServicer):
         self.recorder = recorder
         self.pdfs: dict[str, bytes] = {}
         self.pages: dict[str, list[bytes]] = {}
+        self.uploads: dict[str, tuple[Any, list[bytes]]] = {}
+        """Header and chunks of what was uploaded, by letter id."""
         self.break_off = False
         """Whether a download breaks after its first chunk."""
+
+    def UploadPdf(self, request_iterator: Iterator[Any], context: Any) -> Any:
+        header = next(request_iterator).header
+        self.recorder.record("UploadPdf", header)
+        self.uploads[header.letter_id] = header, [part.chunk for part in request_iterator]
+        return letters_service_pb2.UploadPdfResponse()
 
     def DownloadPdf(self, request: Any, context: Any) -> Iterator[Any]:
         self.recorder.record("DownloadPdf", request)
@@ -357,6 +376,7 @@ class Neighbours:
             ],
         }
         self._stack.enter_context(self.admin)
+        _ = self.admin.platform_user_id
         self.targets["admin"] = self.admin.target
         for context, registrations in served.items():
             server = self._stack.enter_context(InProcessServer(context, registrations))

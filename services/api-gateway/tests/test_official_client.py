@@ -94,7 +94,7 @@ def test_errors(official: NotificationsAPIClient, neighbours: Neighbours) -> Non
         official.send_sms_notification(phone_number="07700900123", template_id=TEMPLATE_ID)
 
 
-def test_files_and_precompiled_letters_are_refused_clearly(official: NotificationsAPIClient) -> None:
+def test_files_are_refused_clearly(official: NotificationsAPIClient) -> None:
     with pytest.raises(HTTPError) as raised:
         official.send_email_notification(
             email_address="a@example.com",
@@ -102,6 +102,12 @@ def test_files_and_precompiled_letters_are_refused_clearly(official: Notificatio
             personalisation={"link": prepare_upload(io.BytesIO(b"%PDF"))},
         )
     assert first_error(raised.value)["message"].startswith("Send files by email has not been set up")
-    with pytest.raises(HTTPError) as raised:
-        official.send_precompiled_letter_notification(reference="r", pdf_file=io.BytesIO(b"%PDF"))
-    assert first_error(raised.value)["message"] == "This platform does not accept precompiled letters yet"
+
+
+def test_a_precompiled_letter(official: NotificationsAPIClient, neighbours: Neighbours) -> None:
+    sent = official.send_precompiled_letter_notification(
+        reference="r", pdf_file=io.BytesIO(b"%PDF"), postage="economy"
+    )
+    assert (sent["reference"], sent["postage"]) == ("r", "economy")
+    _, chunks = neighbours.letters.uploads[sent["id"]]
+    assert chunks == [b"%PDF"]

@@ -217,7 +217,7 @@ def test_statuses_that_nothing_has_find_nothing(
     client: FlaskClient, tenant: Tenant, neighbours: Neighbours
 ) -> None:
     store(neighbours, tenant)
-    response = list_them(client, tenant, "?status=returned-letter&status=virus-scan-failed")
+    response = list_them(client, tenant, "?status=returned-letter")
     assert response.get_json()["notifications"] == []
     assert not neighbours.recorder.requests("ListNotifications")
 
@@ -309,6 +309,18 @@ def test_a_pdf(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> N
             "PDF not available for letters in status technical-failure",
         ),
         ({}, 400, "PDFNotReadyError", "PDF not available yet, try again later"),
+        (
+            {"state": Notification.STATE_PENDING_VIRUS_CHECK},
+            400,
+            "PDFNotReadyError",
+            "PDF not available yet, try again later",
+        ),
+        (
+            {"state": Notification.STATE_VIRUS_SCAN_FAILED},
+            400,
+            "BadRequestError",
+            "File did not pass the virus scan",
+        ),
     ],
 )
 def test_pdfs_that_are_not_there(

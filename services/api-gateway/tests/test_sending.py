@@ -1,6 +1,7 @@
 """POST /v2/notifications/… (public-api.md §2)."""
 
 import base64
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -628,18 +629,61 @@ def test_a_file_waits_for_the_checks_before_it(send: Send, neighbours: Neighbour
 PRECOMPILED = {"reference": "r", "content": base64.b64encode(b"%PDF-1.7").decode()}
 
 
-def test_precompiled_letters_are_checked_and_refused(send: Send, neighbours: Neighbours) -> None:
-    refusal = ["This platform does not accept precompiled letters yet"]
-    for body in (PRECOMPILED, PRECOMPILED | {"postage": "first", "reference": "r" * 1001}):
-        assert messages(send("letter", body), "BadRequestError") == refusal
-    assert messages(send("letter", PRECOMPILED | {"content": "é"}), "BadRequestError") == [
-        "Cannot decode letter content (invalid base64 encoding)"
+def test_a_precompiled_letter(send: Send, tenant: Tenant, neighbours: Neighbours) -> None:
+    pdf = b"%PDF-1.7" + bytes(300_000)
+    body = {"reference": "your réf", "content": base64.b64encode(pdf).decode(), "postage": "first"}
+    response = send("letter", body, Idempotency_Key="once")
+    assert response.status_code == 201
+    [asked] = neighbours.recorder.requests("SendPrecompiledLetter")
+    assert response.get_json() == {
+        "id": asked.request_id,
+        "postage": "first",
+        "reference": "your réf",
+    }
+    header, chunks = neighbours.letters.uploads[asked.request_id]
+    assert (header.service_id, header.size_bytes) == (tenant.id, len(pdf))
+    assert header.sha256 == asked.pdf_sha256 == hashlib.sha256(pdf).hexdigest()
+    assert b"".join(chunks) == pdf
+    assert max(map(len, chunks)) <= 256 * 1024
+    assert asked.idempotency_key == "once"
+    template = neighbours.admin.precompiled_template(tenant.id)
+    assert (asked.template_id, template.hidden) == (template.id, True)
+    methods = [method for method, _ in neighbours.recorder.calls]
+    assert methods.index("UploadPdf") < methods.index("SendPrecompiledLetter")
+
+
+@pytest.mark.parametrize("content", ["", "JVBE\nRi0x", "JVBERi0x!"])
+def test_what_decodes_is_taken_as_a_pdf(send: Send, content: str) -> None:
+    """It is looked into later; base64 is read leniently (public-api.md §2.7)."""
+    response = send("letter", {"reference": "", "content": content})
+    assert response.status_code == 201
+    assert (response.get_json()["postage"], response.get_json()["reference"]) == ("second", "")
+
+
+def test_the_template_of_precompiled_letters_is_asked_for_once(send: Send, neighbours: Neighbours) -> None:
+    for _ in range(3):
+        assert send("letter", PRECOMPILED).status_code == 201
+    assert len(neighbours.recorder.requests("EnsurePrecompiledTemplate")) == 1
+
+
+@pytest.mark.parametrize("method", ["UploadPdf", "EnsurePrecompiledTemplate"])
+def test_nothing_is_accepted_without_its_pdf(send: Send, neighbours: Neighbours, method: str) -> None:
+    neighbours.recorder.failures[method] = NotifyError("UNAVAILABLE")
+    assert send("letter", PRECOMPILED).status_code == 503
+    assert not neighbours.recorder.requests("SendPrecompiledLetter")
+
+
+def test_what_is_no_pdf_by_its_form_is_refused_and_counted(send: Send, neighbours: Neighbours) -> None:
+    for content in ("é", "abcde"):
+        assert messages(send("letter", PRECOMPILED | {"content": content}), "BadRequestError") == [
+            "Cannot decode letter content (invalid base64 encoding)"
+        ]
+    large = base64.b64encode(bytes(5 * 1024 * 1024 + 1)).decode()
+    assert messages(send("letter", PRECOMPILED | {"content": large}), "BadRequestError", 413) == [
+        "Request body is too large. It cannot be larger than 5242880 bytes."
     ]
-    assert messages(send("letter", PRECOMPILED | {"content": "abcde"}), "BadRequestError") == [
-        "Cannot decode letter content (invalid base64 encoding)"
-    ]
-    assert len(neighbours.recorder.requests("CountRefusedRequest")) == 4
-    assert not neighbours.recorder.requests("SendLetter")
+    assert len(neighbours.recorder.requests("CountRefusedRequest")) == 3
+    assert not neighbours.recorder.requests("UploadPdf")
 
 
 @pytest.mark.parametrize(
@@ -671,6 +715,7 @@ def test_who_may_not_send_precompiled_letters(
     bare = new_tenant(neighbours, permissions=[])
     response = client.post("/v2/notifications/letter", json=PRECOMPILED, headers=bare.headers())
     assert messages(response, "BadRequestError") == ["Service is not allowed to send letters"]
+    assert not neighbours.recorder.requests("UploadPdf")
 
 
 def test_unknown_channels(client: FlaskClient, tenant: Tenant) -> None:

@@ -152,7 +152,7 @@ class Stack:
                 "PASSWORD_PEPPER": shared["password-pepper"],
             },
             "providers": {},
-            "letters": {"BROKER_URL": redis.url, **blobs},
+            "letters": {"BROKER_URL": redis.url, "CLAMD_ADDRESS": "off", **blobs},
             "notifications": {"REDIS_URL": redis.url},
         }
         environments = {
@@ -366,7 +366,7 @@ _WORKERS: dict[str, dict[str, list[str]]] = {
     "admin": {},
     "providers": {"providers-work": ["work", "--queues", "dispatch,sandbox,housekeeping"]},
     "letters": {
-        "letters-work": ["work", "--queues", "relay,print-runs,housekeeping"],
+        "letters-work": ["work", "--queues", "relay,checks,print-runs,housekeeping"],
         "letters-celery": ["celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render,submit"],
         "letters-beat": ["celery", "-A", "notify_letters.celery_app", "beat"],
     },

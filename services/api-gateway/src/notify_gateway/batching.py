@@ -10,6 +10,7 @@ from notify.notifications.v1.notifications_service_pb2 import (
     SendEmailRequest,
     SendItem,
     SendLetterRequest,
+    SendPrecompiledLetterRequest,
     SendSmsRequest,
 )
 from notify_common import clock, current
@@ -39,6 +40,7 @@ _KINDS: Final[dict[type[Message], str]] = {
     SendSmsRequest: "sms",
     SendEmailRequest: "email",
     SendLetterRequest: "letter",
+    SendPrecompiledLetterRequest: "precompiled_letter",
 }
 
 
@@ -79,8 +81,8 @@ class SendBatcher:
         self._silent = False
         self._trying = threading.Lock()
 
-    def send(self, message: SendSmsRequest | SendEmailRequest | SendLetterRequest) -> Any:
-        """Return the response of the message's own kind.
+    def send(self, message: Message) -> Any:
+        """Return the response of the message's own kind, which is one of those that `SendItem` has.
 
         Raises NotifyError: why it was not accepted; UNAVAILABLE or DEADLINE_EXCEEDED also where that is not
         known in the end. A client that sends an Idempotency-Key repeats its request without harm then.

@@ -182,6 +182,8 @@ TABLE: Final[Rows] = {
     "LETTER_NOT_FOUND": NO_RESULT,
     "PDF_NOT_READY": Row(400, "PDFNotReadyError", "PDF not available yet, try again later"),
     "PDF_REMOVED": NO_RESULT,
+    "VIRUS_FOUND": _bad("File did not pass the virus scan"),
+    "UPLOAD_MISMATCH": _INTERNAL,
     "PAGE_NOT_FOUND": NO_RESULT,
     "PRINT_RUN_NOT_FOUND": NO_RESULT,
     # providers
@@ -225,8 +227,6 @@ TABLE: Final[Rows] = {
         "Send files by email has not been set up - add contact details for your service at {page}"
     ),
     "LETTER_CONTENT_INVALID": _bad("Cannot decode letter content (invalid base64 encoding)"),
-    # Nothing is accepted that never goes out: a PDF of unknown origin is not printed unscanned.
-    "PRECOMPILED_NOT_ACCEPTED": _bad("This platform does not accept precompiled letters yet"),
 }
 """Every reason of `notify_common.reasons`; one that is not here is answered as INTERNAL."""
 

@@ -178,6 +178,10 @@ REASONS: Final[Mapping[str, Reason]] = {
     # --- letters
     "LETTER_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such letter."),
     "PDF_NOT_READY": Reason(Code.FAILED_PRECONDITION, "The PDF is not made yet, or never will be."),
+    "UPLOAD_MISMATCH": Reason(
+        Code.INVALID_ARGUMENT, "The bytes that were uploaded are not those that were announced."
+    ),
+    "VIRUS_FOUND": Reason(Code.FAILED_PRECONDITION, "The letter's PDF did not pass the virus scan."),
     "PDF_REMOVED": Reason(Code.FAILED_PRECONDITION, "The letter's PDF was removed for its age."),
     "PAGE_NOT_FOUND": Reason(Code.NOT_FOUND, "The PDF has fewer pages."),
     "PRINT_RUN_NOT_FOUND": Reason(Code.NOT_FOUND, "No print run has this id."),
@@ -213,5 +217,4 @@ REASONS: Final[Mapping[str, Reason]] = {
         Code.FAILED_PRECONDITION, "The service has no contact details for files.", ("page",)
     ),
     "LETTER_CONTENT_INVALID": Reason(Code.INVALID_ARGUMENT, "The letter's content is no base64 text."),
-    "PRECOMPILED_NOT_ACCEPTED": Reason(Code.UNIMPLEMENTED, "Precompiled letters are not taken."),
 }

@@ -17,7 +17,8 @@ from notify.letters.v1.print_runs_service_pb2_grpc import add_PrintRunsServiceSe
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify_common import clock, process
 from notify_common.blobs.s3 import BlobStore
-from notify_common.leases.table import Queue
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.leases.table import FairQueue, Queue
 from notify_common.leases.worker import Worker
 from notify_common.rpc.paging import Pager
 from notify_common.rpc.server import Registration
@@ -25,13 +26,17 @@ from notify_common.snapshots.cache import SnapshotCache
 
 from notify_letters.clients.admin import AdminClient
 from notify_letters.clients.broker import RENDER, RENDER_BATCH, SUBMIT, SUBMIT_BATCH, Broker
+from notify_letters.clients.clamd import Clamd
 from notify_letters.clients.providers import ProvidersClient
 from notify_letters.domain.manifest import Signer
 from notify_letters.domain.print_run import PrintRun, Schedule
 from notify_letters.domain.template import TemplateKey
+from notify_letters.pdf.reader import Limits, PdfReader
 from notify_letters.settings import Settings
 from notify_letters.store.batches import queue_to_enqueue
+from notify_letters.store.pdf_checks import check_queue
 from notify_letters.store.tables import print_batches, render_batches
+from notify_letters.usecases.check_precompiled import check_next
 from notify_letters.usecases.collect_print_run import collect_slice
 from notify_letters.usecases.complete_print_run import complete_print_run
 from notify_letters.usecases.start_print_run import start_daily_print_run
@@ -44,12 +49,15 @@ if TYPE_CHECKING:
     from notify_letters.pdf.layout import LetterLayout
     from notify_letters.pdf.typesetter import Typesetter
 
-QUEUES: Final = ("relay", "print-runs", "housekeeping")
+QUEUES: Final = ("relay", "checks", "print-runs", "housekeeping")
 """What `work --queues` takes."""
 
 _LAYOUTS: Final = 500
 _SERVICES: Final = 5_000
 _WORKER_CONNECTIONS: Final = 5
+_SCAN_SECONDS: Final = 30.0
+_STORE_SECONDS: Final = 60.0
+"""What fetching and storing a PDF may take besides scanning and checking it."""
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 _COMPLETING_IDLE_SECONDS: Final = 1.0
 _TASK_CONNECTIONS: Final = 1
@@ -82,6 +90,28 @@ class Parts(process.Parts[Settings]):
     def submit_queue(self) -> Queue:
         """Batches of letters for the printer."""
         return Queue(print_batches, ["id"], self.settings.lease_seconds)
+
+    @cached_property
+    def check_queue(self) -> FairQueue:
+        """Letters whose ready-made PDF is to be checked, leased for as long as that may take."""
+        return check_queue(2 * _SCAN_SECONDS + self.pdf_reader.limits.seconds + _STORE_SECONDS)
+
+    @cached_property
+    def pdf_reader(self) -> PdfReader:
+        """What reads strangers' PDFs."""
+        settings = self.settings
+        limits = Limits(settings.check_cpu_seconds, settings.check_memory_mib)
+        return PdfReader(limits, settings.font_dirs)
+
+    @cached_property
+    def scanner(self) -> Clamd | None:
+        """What finds viruses; None where they are not looked for."""
+        address = self.settings.clamd_address
+        return None if address == "off" else Clamd(address, _SCAN_SECONDS)
+
+    def check_next(self, uow: UnitOfWork) -> int:
+        """What a worker of the queue `checks` does."""
+        return check_next(uow, self.check_queue, self.blobs, self.scanner, self.pdf_reader)
 
     @cached_property
     def signer(self) -> Signer:
@@ -163,7 +193,7 @@ def parts_for_server(settings: Settings) -> Parts:
 
 def parts_for_workers(settings: Settings) -> Parts:
     """Return the parts of a process that runs workers."""
-    return Parts(settings, connections=_WORKER_CONNECTIONS)
+    return Parts(settings, connections=_WORKER_CONNECTIONS + settings.check_processes)
 
 
 def parts_for_tasks(settings: Settings) -> Parts:
@@ -180,7 +210,7 @@ def registrations(parts: Parts) -> Sequence[Registration]:
     return [
         Registration(
             add_LettersServiceServicer_to_server,
-            LettersServicer(parts.uow, parts.blobs, pager),
+            LettersServicer(parts.uow, parts.blobs, parts.pdf_reader, pager),
             "notify.letters.v1.LettersService",
         ),
         Registration(
@@ -197,6 +227,8 @@ def workers(parts: Parts, broker: Broker, queue: str) -> list[Worker]:
     match queue:
         case "relay":
             return _relay_workers(parts, broker)
+        case "checks":
+            return _check_workers(parts)
         case "print-runs":
             complete = partial(complete_print_run, blobs=parts.blobs, signer=parts.signer)
             return [
@@ -204,14 +236,29 @@ def workers(parts: Parts, broker: Broker, queue: str) -> list[Worker]:
                 Worker("complete-print-run", uow, complete, longest_idle_seconds=_COMPLETING_IDLE_SECONDS),
             ]
         case _:
+            housekeeper = Housekeeper(
+                parts.blobs,
+                settings.event_keep_days,
+                settings.letter_record_keep_days,
+                settings.upload_keep_days,
+            )
             steps = {
-                "housekeeping": Housekeeper(settings.event_keep_days, settings.letter_record_keep_days).step,
+                "housekeeping": housekeeper.step,
                 "retention": Retention(parts.blobs, parts.retention_days).step,
             }
             return [
                 Worker(name, uow, step, longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS)
                 for name, step in steps.items()
             ]
+
+
+def _check_workers(parts: Parts) -> list[Worker]:
+    """As many workers as PDFs are checked at the same time; the first one measures the queue."""
+    queues = [parts.check_queue, *[None] * (parts.settings.check_processes - 1)]
+    return [
+        Worker(f"checks-{number}", parts.uow, parts.check_next, queue=queue)
+        for number, queue in enumerate(queues, 1)
+    ]
 
 
 def _relay_workers(parts: Parts, broker: Broker) -> list[Worker]:

@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 _LETTERS = "notify.letters.v1.LettersService"
 _ALLOWED_CALLERS = {
+    f"{_LETTERS}/UploadPdf": ["api-gateway", "operator"],
     f"{_LETTERS}/BatchCreateLetters": ["notifications", "operator"],
     f"{_LETTERS}/BatchCancelLetters": ["notifications", "operator"],
     f"{_LETTERS}/ListLetterEvents": ["notifications", "operator"],
@@ -62,6 +63,17 @@ class Settings(DatabaseSettings):
     """An SVG that stands before it, in the colours that the file has."""
     brand_colour: Annotated[str, Field(pattern=r"^(#[0-9A-Fa-f]{6})?$")] = ""
     """Colour of the name, such as `#1d70b8`; without one it is black."""
+    clamd_address: Annotated[str, Field(pattern=r"^(off|tcp://[^/\s]+:[0-9]{1,5}|unix:///\S+)$")]
+    """Where clamd scans PDFs that come ready made for viruses, tcp://host:port or unix:///path; `off` takes
+    them unscanned."""
+    check_processes: Annotated[int, Field(ge=1, le=32)] = 2
+    """PDFs that one process of the queue `checks` has scanned and checked at the same time."""
+    check_cpu_seconds: Annotated[int, Field(ge=1, le=300)] = 20
+    """Processor time that checking one PDF may take; on the clock three times as much."""
+    check_memory_mib: Annotated[int, Field(ge=512, le=16_384)] = 1024
+    """Address space of the process that checks one PDF."""
+    upload_keep_days: Annotated[float, Field(ge=1, le=365)] = 14.0
+    """How long an upload waits for its letter: longer than the way from notifications may be interrupted."""
     lease_seconds: Seconds = 30
     """How long a task has a batch for itself without a sign of life; after it another task may take over."""
     letter_record_keep_days: Annotated[float, Field(ge=1, le=3650)] = 400.0

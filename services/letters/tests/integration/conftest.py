@@ -156,6 +156,8 @@ class House:
     settings: Settings
     folder: Path
     letters: LettersServiceStub
+    gateway_letters: LettersServiceStub
+    """The same, called by the gateway."""
     print_runs: PrintRunsServiceStub
     made: list[Any] = field(default_factory=list)
 
@@ -331,6 +333,7 @@ def house(
             "admin_target": admin.target,
             "providers_target": providers_server.target,
             "broker_url": redis_server.url,
+            "clamd_address": "off",
             "blob_endpoint": object_store.url,
             "blob_region": object_store.region,
             "blob_bucket": f"letters-{ids.new_id()}",
@@ -351,6 +354,7 @@ def house(
                 settings=settings,
                 folder=tmp_path,
                 letters=LettersServiceStub(server.channel("notifications")),
+                gateway_letters=LettersServiceStub(server.channel("api-gateway")),
                 print_runs=PrintRunsServiceStub(server.channel("operator")),
             )
             admin.add_service(id=SERVICE_ID)

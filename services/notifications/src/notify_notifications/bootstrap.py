@@ -149,7 +149,7 @@ def relay_workers(parts: Parts) -> list[Worker]:
     messages = message_relay(parts.snapshots, providers, settings.email_domain, settings.email_branding())
     return [
         Worker("relay-messages", parts.uow, messages.step, full_batch=MOST_ROWS, queue=outbox_queue),
-        Worker("relay-letters", parts.uow, letter_relay(letters).step, full_batch=MOST_ROWS),
+        Worker("relay-letters", parts.uow, letter_relay(parts.snapshots, letters).step, full_batch=MOST_ROWS),
     ]
 
 

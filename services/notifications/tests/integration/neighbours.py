@@ -104,7 +104,7 @@ class FakeLetters(letters_service_pb2_grpc.LettersServiceServicer):
             events=page, next_cursor=str(start + len(page)) if page else request.cursor
         )
 
-    def tell(self, notification_id: str, kind: str, sheets: int = 0) -> None:
+    def tell(self, notification_id: str, kind: str, sheets: int = 0, postage: Any = 0) -> None:
         self.events.append(
             letters_service_pb2.LetterEvent(
                 letter_id=notification_id,
@@ -112,6 +112,7 @@ class FakeLetters(letters_service_pb2_grpc.LettersServiceServicer):
                 event_time=timestamp(),
                 page_count=2 * sheets,
                 sheet_count=sheets,
+                postage=postage,
             )
         )
 

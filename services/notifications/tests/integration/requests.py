@@ -69,3 +69,13 @@ def letter(
         personalisation=fields(values),
         **given,
     )
+
+
+def precompiled_letter(
+    service_id: str, template_id: str, **overrides: Any
+) -> pb.SendPrecompiledLetterRequest:
+    key_type = overrides.pop("key_type", "normal")
+    given = {"request_id": new_id(), "reference": "r", "pdf_sha256": "a" * 64} | overrides
+    return pb.SendPrecompiledLetterRequest(
+        sender=sender(service_id, key_type), template_id=template_id, **given
+    )

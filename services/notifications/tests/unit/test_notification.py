@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from notify_common.enums import Channel, KeyType
+from notify_common.enums import Channel, KeyType, Postage
 from notify_notifications.domain.notification import (
     FINAL_RANK,
     Event,
@@ -24,7 +24,7 @@ AMERICA = {"international": True, "phone_prefix": "1"}
 
 
 def created(**changes: object) -> Progress:
-    sms = Progress("n", Channel.SMS, KeyType.NORMAL, State.CREATED, False, "44", None, None, "", None)
+    sms = Progress("n", Channel.SMS, KeyType.NORMAL, State.CREATED, False, "44", None, None, "", None, None)
     return replace(sms, **changes)  # type: ignore[arg-type]
 
 
@@ -128,6 +128,18 @@ def test_a_letter_is_delivered_by_its_receipt(
     progress = advance(progress, [sent])
     assert (progress.state, progress.sent_time) == (State.SENDING, sent_time)
     assert advance(progress, [delivered]).state is State.DELIVERED
+
+
+def test_a_letter_that_came_as_a_pdf_is_created_once_it_is_checked() -> None:
+    pdf = created(
+        channel=Channel.LETTER, phone_prefix="", state=State.PENDING_VIRUS_CHECK, postage=Postage.SECOND
+    )
+    (ready,) = events(Happening.LETTER_READY)
+    assert (advance(pdf, [ready]).state, advance(pdf, [ready]).postage) == (State.CREATED, Postage.SECOND)
+    abroad = advance(pdf, [replace(ready, postage=Postage.EUROPE)])
+    assert (abroad.state, abroad.postage, abroad.sheet_count) == (State.CREATED, Postage.EUROPE, 2)
+    (found,) = events(Happening.LETTER_VIRUS_FOUND)
+    assert advance(pdf, [found, ready]).state is State.VIRUS_SCAN_FAILED
 
 
 @pytest.mark.parametrize(

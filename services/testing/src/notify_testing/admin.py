@@ -132,6 +132,24 @@ class AdminService:
         self._users.CreateUser(request)
         return request.request_id
 
+    @cached_property
+    def platform_user_id(self) -> str:
+        """The user that makes what no person makes; it is there once a test has asked for it."""
+        user = User(name="Platform", email_address="platform@example.gov.uk", mobile_number="07700900001")
+        self._users.CreateUser(
+            users_service_pb2.CreateUserRequest(request_id=ids.PLATFORM_USER_ID, user=user)
+        )
+        return ids.PLATFORM_USER_ID
+
+    def precompiled_template(self, service_id: str) -> Template:
+        """The hidden template of a service's ready-made letters."""
+        _ = self.platform_user_id
+        ask = templates_service_pb2.EnsurePrecompiledTemplateRequest(service_id=service_id)
+        answer: templates_service_pb2.EnsurePrecompiledTemplateResponse = (
+            self._templates.EnsurePrecompiledTemplate(ask)
+        )
+        return answer.template
+
     def add_service(
         self,
         *,

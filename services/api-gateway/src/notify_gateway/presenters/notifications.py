@@ -8,6 +8,7 @@ from notify.notifications.v1.notification_pb2 import Notification
 from notify.notifications.v1.notifications_service_pb2 import (
     SendEmailResponse,
     SendLetterResponse,
+    SendPrecompiledLetterResponse,
     SendSmsResponse,
 )
 from notify_common.rpc import enums
@@ -51,12 +52,13 @@ _STATES_OF: Final[Mapping[str, tuple[State, ...]]] = {
         Notification.STATE_TEMPORARY_FAILURE,
         Notification.STATE_PERMANENT_FAILURE,
         Notification.STATE_VALIDATION_FAILED,
+        Notification.STATE_VIRUS_SCAN_FAILED,
     ),
     "accepted": (Notification.STATE_CREATED, Notification.STATE_SENDING),
     "received": (Notification.STATE_DELIVERED,),
-    # Scanned and returned letters do not exist on this platform, so nothing is ever found by these.
-    "pending-virus-check": (),
-    "virus-scan-failed": (),
+    "pending-virus-check": (Notification.STATE_PENDING_VIRUS_CHECK,),
+    "virus-scan-failed": (Notification.STATE_VIRUS_SCAN_FAILED,),
+    # Returned letters are not told of by letters' feed yet, so nothing is ever found by this.
     "returned-letter": (),
 }
 
@@ -100,6 +102,17 @@ def sent_letter(
     """Return the 201 body of a letter."""
     content = {"subject": response.subject, "body": response.body}
     return _sent(response, content, form, service_id, template_id, root)
+
+
+def sent_precompiled_letter(
+    response: SendPrecompiledLetterResponse, form: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the 201 body of a letter that came as a PDF (public-api.md §2.7)."""
+    return {
+        "id": response.notification_id,
+        "reference": form["reference"],
+        "postage": enums.to_text(Postage, response.postage),
+    }
 
 
 def _sent(

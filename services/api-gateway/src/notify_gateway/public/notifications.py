@@ -132,14 +132,18 @@ def _pdf(clients: Clients, notification_id: str) -> Response:
         raise NotifyError("NOT_A_LETTER")
     if found.state == Notification.STATE_TECHNICAL_FAILURE:
         raise NotifyError("PDF_UNAVAILABLE", metadata={"status": "technical-failure"})
+    if found.state == Notification.STATE_VIRUS_SCAN_FAILED:
+        raise NotifyError("VIRUS_FOUND")
+    if found.state == Notification.STATE_PENDING_VIRUS_CHECK:
+        raise NotifyError("PDF_NOT_READY")
     return pdf_response(clients, found.service_id, found.id)
 
 
 def pdf_response(clients: Clients, service_id: str, letter_id: str) -> Response:
     """Return the PDF of a letter, passed on in the chunks it comes in.
 
-    Raises NotifyError PDF_NOT_READY, LETTER_NOT_FOUND. A stream that breaks later cuts the connection off
-    before the Content-Length is reached, so that no client takes a part for the whole.
+    Raises NotifyError PDF_NOT_READY, VIRUS_FOUND, LETTER_NOT_FOUND. A stream that breaks later cuts the
+    connection off before the Content-Length is reached, so that no client takes a part for the whole.
     """
     parts = clients.letters.DownloadPdf(DownloadPdfRequest(service_id=service_id, letter_id=letter_id))
     first = next(parts)

@@ -2,23 +2,26 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 from flask import Blueprint, Response, abort, request
-from notify.common.v1.common_pb2 import Channel, KeyType
+from notify.admin.v1.templates_service_pb2 import EnsurePrecompiledTemplateRequest
+from notify.common.v1.common_pb2 import Channel, KeyType, Postage
+from notify.letters.v1.letters_service_pb2 import UploadPdfHeader, UploadPdfRequest
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common.errors import NotifyError
 from notify_common.ids import new_id
 from notify_common.logging import get_logger
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
+from notify_gateway import middleware
 from notify_gateway.answers import InvalidRequest, json_response
 from notify_gateway.auth import Authenticator, Caller
 from notify_gateway.batching import SendBatcher
 from notify_gateway.clients import Clients
 from notify_gateway.errors import row_of
-from notify_gateway.middleware import SEND_BUDGET_SECONDS
 from notify_gateway.presenters import notifications as presenter
 from notify_gateway.public import schemas, v2
 from notify_gateway.public.body import parse_json, read, too_large
@@ -26,7 +29,16 @@ from notify_gateway.public.files import check_structure, is_file
 from notify_gateway.public.personalisation import to_fields
 from notify_gateway.public.schemas import Schema, canonical_uuid
 
+LARGEST_PDF_BYTES: Final = 5 * 1024 * 1024
+"""Size of a letter that comes as a PDF, above which the official client sends none (public-api.md §8.3)."""
+_POSTAGES: Final = {
+    "": Postage.POSTAGE_UNSPECIFIED,
+    "first": Postage.POSTAGE_FIRST,
+    "second": Postage.POSTAGE_SECOND,
+    "economy": Postage.POSTAGE_ECONOMY,
+}
 _LONGEST_IDEMPOTENCY_KEY: Final = 255
+_CHUNK_BYTES: Final = 256 * 1024
 
 Form = Mapping[str, Any]
 SendRequest = pb.SendSmsRequest | pb.SendEmailRequest | pb.SendLetterRequest
@@ -36,7 +48,7 @@ def blueprint(
     authenticator: Authenticator, clients: Clients, batcher: SendBatcher, admin_base_url: str
 ) -> Blueprint:
     """Return the routes that send."""
-    routes = v2.blueprint("sending", authenticator, budget_seconds=SEND_BUDGET_SECONDS)
+    routes = v2.blueprint("sending", authenticator, budget_seconds=middleware.SEND_BUDGET_SECONDS)
     sending = _Sending(clients, batcher, admin_base_url)
 
     @routes.post("/v2/notifications/sms")
@@ -65,6 +77,7 @@ class _Sending:
         self._clients = clients
         self._batcher = batcher
         self._admin_base_url = admin_base_url
+        self._precompiled_templates = PrecompiledTemplates(clients)
 
     def sms(self, caller: Caller) -> Response:
         form = self._form(caller, Channel.CHANNEL_SMS, lambda form: schemas.SEND_SMS)
@@ -110,7 +123,7 @@ class _Sending:
     def letter(self, caller: Caller) -> Response:
         form = self._form(caller, Channel.CHANNEL_LETTER, _letter_schema)
         if "content" in form:
-            self._refuse_precompiled(form, caller)
+            return self._precompiled_letter(form, caller)
         template_id = canonical_uuid(form["template_id"])
         message = pb.SendLetterRequest(
             request_id=new_id(),
@@ -123,6 +136,51 @@ class _Sending:
         response = self._batcher.send(message)
         body = presenter.sent_letter(response, form, caller.service.id, template_id, v2.root())
         return json_response(body, 201)
+
+    def _precompiled_letter(self, form: Form, caller: Caller) -> Response:
+        """Upload the PDF, then have the letter accepted: one that is accepted always has its PDF."""
+        middleware.limit(middleware.BUDGET_SECONDS)
+        pdf = self._pdf(form, caller)
+        request_id, sha256 = new_id(), hashlib.sha256(pdf).hexdigest()
+        message = pb.SendPrecompiledLetterRequest(
+            request_id=request_id,
+            caller=_caller(caller),
+            template_id=self._precompiled_templates.of(caller.service.id),
+            reference=form["reference"],
+            postage=_POSTAGES[form.get("postage", "")],
+            pdf_sha256=sha256,
+            idempotency_key=self._idempotency_key(caller, Channel.CHANNEL_LETTER),
+        )
+        header = UploadPdfHeader(
+            letter_id=request_id, service_id=caller.service.id, size_bytes=len(pdf), sha256=sha256
+        )
+        self._clients.letters.UploadPdf(_upload(header, pdf))
+        response = self._batcher.send(message)
+        return json_response(presenter.sent_precompiled_letter(response, form), 201)
+
+    def _pdf(self, form: Form, caller: Caller) -> bytes:
+        """Return the PDF of a letter that this key may send (public-api.md §2.7). Raises NotifyError.
+
+        Who may send is checked before anything is stored; notifications checks it again.
+        """
+        if "letter" not in caller.service.permissions:
+            self._refuse(
+                NotifyError("CHANNEL_NOT_ALLOWED", metadata={"channel": "letter"}),
+                caller,
+                Channel.CHANNEL_LETTER,
+            )
+        is_test = caller.key_type == KeyType.KEY_TYPE_TEST
+        if caller.key_type == KeyType.KEY_TYPE_TEAM or (caller.service.restricted and not is_test):
+            key_type = "team" if caller.key_type == KeyType.KEY_TYPE_TEAM else "normal"
+            refusal = NotifyError("LETTERS_NOT_ALLOWED_FOR_KEY", metadata={"key_type": key_type})
+            self._refuse(refusal, caller, Channel.CHANNEL_LETTER)
+        try:
+            pdf = base64.b64decode(form["content"])
+        except (binascii.Error, ValueError):
+            self._refuse(NotifyError("LETTER_CONTENT_INVALID"), caller, Channel.CHANNEL_LETTER)
+        if len(pdf) > LARGEST_PDF_BYTES:
+            self._refuse(too_large(LARGEST_PDF_BYTES), caller, Channel.CHANNEL_LETTER)
+        return pdf
 
     def _form(self, caller: Caller, channel: Channel, schema_of: Callable[[Any], Schema]) -> Form:
         """Return the body as JSON, once it is valid.
@@ -186,20 +244,28 @@ class _Sending:
         page = f"{self._admin_base_url}/services/{caller.service.id}/service-settings/send-files-by-email"
         raise NotifyError("FILES_NOT_SET_UP", metadata={"page": page})
 
-    def _refuse_precompiled(self, form: Form, caller: Caller) -> NoReturn:
-        """Raise what is wrong with a precompiled letter (public-api.md §2.7), or that none is taken."""
-        self._count(caller, Channel.CHANNEL_LETTER)
-        if "letter" not in caller.service.permissions:
-            raise NotifyError("CHANNEL_NOT_ALLOWED", metadata={"channel": "letter"})
-        if caller.key_type == KeyType.KEY_TYPE_TEAM:
-            raise NotifyError("LETTERS_NOT_ALLOWED_FOR_KEY", metadata={"key_type": "team"})
-        if caller.service.restricted and caller.key_type != KeyType.KEY_TYPE_TEST:
-            raise NotifyError("LETTERS_NOT_ALLOWED_FOR_KEY", metadata={"key_type": "normal"})
-        try:
-            base64.b64decode(form["content"])
-        except (binascii.Error, ValueError):
-            raise NotifyError("LETTER_CONTENT_INVALID") from None
-        raise NotifyError("PRECOMPILED_NOT_ACCEPTED")
+
+class PrecompiledTemplates:
+    """Ids of the hidden templates of services' ready-made letters, which never change once they are made."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._known: dict[str, str] = {}
+
+    def of(self, service_id: str) -> str:
+        """Return the id of a service's template. Raises NotifyError where admin can't be asked for it."""
+        known = self._known.get(service_id)
+        if known is None:
+            ask = EnsurePrecompiledTemplateRequest(service_id=service_id)
+            known = self._clients.templates.EnsurePrecompiledTemplate(ask).template.id
+            self._known[service_id] = known
+        return known
+
+
+def _upload(header: UploadPdfHeader, pdf: bytes) -> Iterator[UploadPdfRequest]:
+    yield UploadPdfRequest(header=header)
+    for start in range(0, len(pdf), _CHUNK_BYTES):
+        yield UploadPdfRequest(chunk=pdf[start : start + _CHUNK_BYTES])
 
 
 def _letter_schema(form: Any) -> Schema:

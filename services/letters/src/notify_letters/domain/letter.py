@@ -1,7 +1,7 @@
-"""A letter's life and limits (pipeline.md §2.7, §4.4)."""
+"""A letter's life and limits (pipeline.md §2.7, §2.8, §4.4)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,6 +10,8 @@ from notify_common.enums import KeyType, Lane, Postage
 MAX_PAGES = 10
 MAX_ADDRESS_LINE = 200
 """Characters of an address line: a longer one would be too small to read. 500 letters stay within a chunk."""
+MAX_UPLOAD_BYTES = 10 * 1024 * 1024
+"""Size of a PDF that comes ready made."""
 RENDER_BATCH_SIZE = 40
 LETTER_TOO_LONG = "letter-too-long"
 """The failure of a letter of more than MAX_PAGES (pipeline.md §4.3)."""
@@ -20,6 +22,8 @@ PersonalisationValue = str | list[str] | None
 class LetterState(StrEnum):
     """Where a letter stands; the value is the stored text. States only move down this list."""
 
+    PENDING_VIRUS_CHECK = "pending-virus-check"
+    """Stored; its PDF came ready made and waits to be scanned for viruses and checked."""
     CREATED = "created"
     """Stored; its PDF is not made yet."""
     READY = "ready"
@@ -32,9 +36,20 @@ class LetterState(StrEnum):
     VALIDATION_FAILED = "validation-failed"
     """Breaks a rule; never printed."""
     TECHNICAL_FAILURE = "technical-failure"
-    """Its PDF could not be made."""
+    """Its PDF could not be made, or not be scanned, or is gone."""
+    VIRUS_SCAN_FAILED = "virus-scan-failed"
+    """Its PDF holds a virus; never printed."""
     CANCELLED = "cancelled"
     """Never printed, because its service said so in time."""
+
+
+class Source(StrEnum):
+    """Where a letter's PDF comes from; the value is the stored text."""
+
+    TEMPLATE = "template"
+    """The platform typesets it."""
+    PRECOMPILED = "precompiled"
+    """It came ready made; the platform checks it and makes it printable."""
 
 
 class EventKind(StrEnum):
@@ -46,6 +61,7 @@ class EventKind(StrEnum):
     CANCELLED = "cancelled"
     RETURNED = "returned"
     """The post brought it back; it stays submitted."""
+    VIRUS_SCAN_FAILED = "virus-scan-failed"
 
 
 class Cancellation(StrEnum):
@@ -75,6 +91,15 @@ class NewLetter:
     origin_request_id: str
     traceparent: str
     lane: Lane = Lane.API
+    precompiled: "PrecompiledPdf | None" = None
+    """Set where its PDF came ready made."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrecompiledPdf:
+    """How a PDF that came ready made is to be taken. Fields as in `notify.letters.v1.PrecompiledPdf`."""
+
+    allow_international: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +122,8 @@ class Letter:
     sheet_count: int
     failure: str
     failure_detail: str
+    failure_pages: list[int]
+    source: Source
     pdf_sha256: str
     remove_time: datetime | None
     """When its PDF, address and values were removed for age."""
@@ -154,6 +181,8 @@ class LetterEvent:
     event_time: datetime
     page_count: int
     sheet_count: int
+    postage: Postage | None
+    """What the address in its PDF asks for; None where that is nothing, or where it is of a template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +199,8 @@ NO_PDF = PdfFacts(0, 0, "")
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """What became of one letter's rendering."""
+class Outcome:
+    """What became of making one letter's PDF, or of checking the one that came."""
 
     letter_id: str
     kind: EventKind
@@ -181,6 +210,12 @@ class Rendered:
     """Which rule it breaks, where it is VALIDATION_FAILED."""
     failure_detail: str = ""
     """What of the letter breaks it."""
+    failure_pages: tuple[int, ...] = ()
+    """The pages that break it, from 1."""
+    address_lines: tuple[str, ...] | None = field(default=None, repr=False)
+    """The address, where it was read from the PDF."""
+    postage: Postage | None = None
+    """The class of post that this address asks for; None for the one that the letter has."""
 
     @property
     def sheet_count(self) -> int:
@@ -188,21 +223,21 @@ class Rendered:
         return sheets(self.pdf.page_count)
 
 
-def rendered(letter_id: str, pdf: PdfFacts) -> Rendered:
+def rendered(letter_id: str, pdf: PdfFacts) -> Outcome:
     """Judge a PDF that was made by its number of pages, at least 1 (pipeline.md §2.7 step 6a)."""
     if pdf.page_count <= MAX_PAGES:
-        return Rendered(letter_id, EventKind.READY, pdf)
-    return Rendered(letter_id, EventKind.VALIDATION_FAILED, pdf, LETTER_TOO_LONG)
+        return Outcome(letter_id, EventKind.READY, pdf)
+    return Outcome(letter_id, EventKind.VALIDATION_FAILED, pdf, LETTER_TOO_LONG)
 
 
-def invalid(letter_id: str, failure: str, failure_detail: str) -> Rendered:
+def invalid(letter_id: str, failure: str, failure_detail: str) -> Outcome:
     """Return the outcome of a letter that breaks a rule before a PDF is made."""
-    return Rendered(letter_id, EventKind.VALIDATION_FAILED, NO_PDF, failure, failure_detail)
+    return Outcome(letter_id, EventKind.VALIDATION_FAILED, NO_PDF, failure, failure_detail)
 
 
-def not_rendered(letter_id: str) -> Rendered:
+def not_rendered(letter_id: str) -> Outcome:
     """Return the outcome of a letter of which the platform can't make a PDF."""
-    return Rendered(letter_id, EventKind.TECHNICAL_FAILURE, NO_PDF)
+    return Outcome(letter_id, EventKind.TECHNICAL_FAILURE, NO_PDF)
 
 
 def sheets(page_count: int) -> int:
@@ -223,3 +258,25 @@ def pdf_key(letter_id: str) -> str:
     overwrites.
     """
     return f"letters/pdf/{letter_id}.pdf"
+
+
+def upload_key(letter_id: str) -> str:
+    """Key of a PDF as it came: until it is checked, and beside the printable one for as long as that."""
+    return f"letters/uploads/{letter_id}.pdf"
+
+
+def invalid_key(letter_id: str) -> str:
+    """Key of a PDF as it came, once it failed its check."""
+    return f"letters/invalid/{letter_id}.pdf"
+
+
+def infected_key(letter_id: str) -> str:
+    """Key of a PDF that holds a virus, which nobody is given."""
+    return f"letters/infected/{letter_id}.pdf"
+
+
+def blob_keys(letter_id: str, source: Source) -> list[str]:
+    """Keys of all that the blob store may hold of a letter."""
+    if source is Source.TEMPLATE:
+        return [pdf_key(letter_id)]
+    return [key(letter_id) for key in (pdf_key, upload_key, invalid_key, infected_key)]

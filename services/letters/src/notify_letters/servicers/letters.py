@@ -17,6 +17,7 @@ from notify_common.enums import KeyType, Lane, Postage
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.rpc.enums import from_proto, from_text, optional_from_proto, to_proto
 from notify_common.rpc.paging import Pager, page_size
+from notify_content.postal_address import MIN_LINES
 
 from notify_letters.domain.letter import (
     AwaitingLetter,
@@ -24,7 +25,10 @@ from notify_letters.domain.letter import (
     LetterEvent,
     NewLetter,
     PersonalisationValue,
+    PrecompiledPdf,
+    Source,
 )
+from notify_letters.pdf.reader import PdfReader
 from notify_letters.usecases.change_letters import cancel_letters, record_returned_letters, render_letters
 from notify_letters.usecases.create_letters import create_letters
 from notify_letters.usecases.read_letters import (
@@ -34,6 +38,7 @@ from notify_letters.usecases.read_letters import (
     letters_awaiting_print,
     list_letter_events,
 )
+from notify_letters.usecases.upload_pdf import NewUpload, upload_pdf
 
 MAX_EVENTS = 500
 _STREAMS: Final = 2
@@ -41,13 +46,26 @@ _STREAMS: Final = 2
 
 
 class LettersServicer(LettersServiceServicer):
-    """Letters from template to PDF."""
+    """Letters from template to PDF, and from PDF to the printer."""
 
-    def __init__(self, uow: UnitOfWork, blobs: BlobStore, pager: Pager) -> None:
+    def __init__(self, uow: UnitOfWork, blobs: BlobStore, reader: PdfReader, pager: Pager) -> None:
         self._uow = uow
         self._blobs = blobs
+        self._reader = reader
         self._pager = pager
         self._streams = threading.BoundedSemaphore(_STREAMS)
+
+    def UploadPdf(
+        self, request_iterator: Iterator[pb.UploadPdfRequest], context: grpc.ServicerContext
+    ) -> pb.UploadPdfResponse:
+        """Take a PDF; see the proto."""
+        first = next(request_iterator, None)
+        if first is None or first.WhichOneof("part") != "header":
+            raise invalid_field(FieldViolation("header", "should come first"))
+        header = first.header
+        upload = NewUpload(header.letter_id, header.service_id, header.size_bytes, header.sha256)
+        duplicate = upload_pdf(self._uow, self._blobs, upload, (part.chunk for part in request_iterator))
+        return pb.UploadPdfResponse(duplicate=duplicate)
 
     def BatchCreateLetters(
         self, request: pb.BatchCreateLettersRequest, context: grpc.ServicerContext
@@ -80,7 +98,7 @@ class LettersServicer(LettersServiceServicer):
     ) -> pb.GetPageImageResponse:
         """Return a picture of a page; see the proto."""
         png, page_count = get_page_image(
-            self._uow, self._blobs, request.service_id, request.letter_id, request.page_number
+            self._uow, self._blobs, self._reader, request.service_id, request.letter_id, request.page_number
         )
         return pb.GetPageImageResponse(png=png, page_count=page_count)
 
@@ -151,6 +169,11 @@ def _new_letter(at: str, letter: letter_pb2.Letter) -> NewLetter:
     key_type = from_proto(KeyType, letter.key_type)
     if key_type == KeyType.TEAM:
         raise invalid_field(FieldViolation(f"{at}.key_type", "is a team key, which sends no letters"))
+    precompiled = None
+    if letter.HasField("precompiled"):
+        precompiled = PrecompiledPdf(letter.precompiled.allow_international)
+    elif len(letter.address_lines) < MIN_LINES:
+        raise invalid_field(FieldViolation(f"{at}.address_lines", f"should have at least {MIN_LINES} items"))
     return NewLetter(
         id=letter.id,
         service_id=letter.service_id,
@@ -165,6 +188,7 @@ def _new_letter(at: str, letter: letter_pb2.Letter) -> NewLetter:
         origin_request_id=letter.origin_request_id,
         traceparent=letter.traceparent,
         lane=optional_from_proto(Lane, letter.lane) or Lane.API,
+        precompiled=precompiled,
     )
 
 
@@ -196,7 +220,9 @@ def _letter(letter: Letter) -> letter_pb2.Letter:
         sheet_count=letter.sheet_count,
         failure=letter.failure,
         failure_detail=letter.failure_detail,
+        failure_pages=letter.failure_pages,
         remove_time=letter.remove_time,
+        precompiled=letter_pb2.PrecompiledPdf() if letter.source is Source.PRECOMPILED else None,
     )
 
 
@@ -218,4 +244,5 @@ def _event(event: LetterEvent) -> pb.LetterEvent:
         event_time=event.event_time,
         page_count=event.page_count,
         sheet_count=event.sheet_count,
+        postage=to_proto(event.postage),
     )

@@ -23,12 +23,14 @@ from notify_letters.domain.letter import (
     LetterToPrint,
     LetterToRender,
     NewLetter,
-    Rendered,
+    Outcome,
+    Source,
 )
 from notify_letters.store.tables import (
     ENDED,
     letter_events,
     letters,
+    pdf_checks,
     print_batches,
     render_batches,
     returned_letters,
@@ -51,6 +53,12 @@ _NEW: Types = {
     "lane": sa.Text(),
 }
 
+_OF_TEMPLATES: Final = ("personalisation", "address_lines", "render_batch_id")
+_NEW_PRECOMPILED: Types = {
+    **{name: kind for name, kind in _NEW.items() if name not in _OF_TEMPLATES},
+    "allow_international": sa.Boolean(),
+}
+
 _EVENT_COLUMNS: Final = ["letter_id", "kind", "page_count", "sheet_count"]
 
 _OUTCOME: Types = {
@@ -62,6 +70,9 @@ _OUTCOME: Types = {
     "pdf_sha256": sa.Text(),
     "failure": sa.Text(),
     "failure_detail": sa.Text(),
+    "failure_pages": sa.Text(),
+    "address_lines": sa.Text(),
+    "postage": sa.Text(),
 }
 
 
@@ -127,6 +138,57 @@ def create(
     return int(tx.execute(count).scalar_one())
 
 
+def create_precompiled(tx: Tx, new: Sequence[NewLetter]) -> int:
+    """Insert letters whose PDF came ready made, to be checked, and return how many were new; at most 500."""
+    rows = [
+        (
+            letter.id,
+            letter.service_id,
+            letter.key_type,
+            letter.template_id,
+            letter.template_version,
+            letter.postage,
+            letter.reference,
+            letter.create_time,
+            letter.origin_request_id,
+            letter.traceparent,
+            letter.lane,
+            letter.precompiled is not None and letter.precompiled.allow_international,
+        )
+        for letter in new
+    ]
+    # one statement: known ids change nothing
+    given = unnest("given", _NEW_PRECOMPILED, rows)
+    values: dict[str, ColumnElement[Any]] = {
+        name: given.c[name] for name in _NEW_PRECOMPILED if name not in ("lane", "allow_international")
+    }
+    values |= {
+        "personalisation": sa.literal([], JSONB),
+        "address_lines": sa.literal([], JSONB),
+        "state": sa.literal(LetterState.PENDING_VIRUS_CHECK.value),
+        "source": sa.literal(Source.PRECOMPILED.value),
+    }
+    created = (
+        insert(letters)
+        .from_select(list(values), sa.select(*values.values()))
+        .on_conflict_do_nothing()
+        .returning(letters.c.id)
+        .cte("created")
+    )
+    columns = ["letter_id", "lane", "service_id", "allow_international", "request_id", "traceparent"]
+    waiting = sa.select(
+        given.c.id,
+        given.c.lane,
+        given.c.service_id,
+        given.c.allow_international,
+        given.c.request_id,
+        given.c.traceparent,
+    ).where(given.c.id.in_(sa.select(created.c.id)))
+    checks = sa.insert(pdf_checks).from_select(columns, waiting).cte("checks")
+    count = sa.select(sa.func.count()).select_from(created).add_cte(checks)
+    return int(tx.execute(count).scalar_one())
+
+
 def to_render(tx: Tx, render_batch_id: str) -> list[LetterToRender]:
     """Return the letters of a render batch that have no PDF yet, oldest first; at most a batch's size."""
     rows = tx.execute(
@@ -145,13 +207,13 @@ def to_render(tx: Tx, render_batch_id: str) -> list[LetterToRender]:
     return [LetterToRender(*row) for row in rows]
 
 
-def record_rendered(
-    tx: Tx, outcomes: Sequence[Rendered], test_batch_id: str, request_id: str, traceparent: str
+def record_outcomes(
+    tx: Tx, outcomes: Sequence[Outcome], test_batch_id: str, request_id: str, traceparent: str
 ) -> None:
-    """Record what rendering a batch came to, with the events that tell of it.
+    """Record what making or checking PDFs came to, with the events that tell of it.
 
-    Letters that are no longer `created` are left alone. Test letters that are ready go straight into the
-    print batch `test_batch_id`, which is made when there are any.
+    Letters that no longer wait for that, such as cancelled ones, are left alone. Test letters that are ready
+    go straight into the print batch `test_batch_id`, which is made when there are any.
     """
     rows = [
         (
@@ -163,12 +225,25 @@ def record_rendered(
             outcome.pdf.sha256,
             outcome.failure,
             outcome.failure_detail,
+            json.dumps(outcome.failure_pages),
+            None if outcome.address_lines is None else json.dumps(outcome.address_lines),
+            outcome.postage,
         )
         for outcome in outcomes
     ]
     given = unnest("outcome", _OUTCOME, rows)
     for_sandbox = sa.and_(given.c.kind == EventKind.READY, letters.c.key_type == KeyType.TEST)
-    facts = {name: given.c[name] for name in _OUTCOME if name not in ("id", "kind")}
+    facts: dict[str, ColumnElement[Any]] = {
+        name: given.c[name] for name in _OUTCOME if name not in ("id", "kind")
+    }
+    facts |= {
+        "failure_pages": sa.cast(given.c.failure_pages, JSONB),
+        "address_lines": sa.func.coalesce(sa.cast(given.c.address_lines, JSONB), letters.c.address_lines),
+        "postage": sa.func.coalesce(given.c.postage, letters.c.postage),
+    }
+    waits = sa.case(
+        (letters.c.source == Source.TEMPLATE, LetterState.CREATED), else_=LetterState.PENDING_VIRUS_CHECK
+    )
     changed = (
         sa.update(letters)
         .values(
@@ -177,12 +252,21 @@ def record_rendered(
             update_time=sa.func.now(),
             **facts,
         )
-        .where(letters.c.id == given.c.id, letters.c.state == LetterState.CREATED)
-        .returning(letters.c.id, letters.c.state, given.c.kind, letters.c.page_count, letters.c.sheet_count)
+        .where(letters.c.id == given.c.id, letters.c.state == waits)
+        .returning(
+            letters.c.id,
+            letters.c.state,
+            given.c.kind,
+            letters.c.page_count,
+            letters.c.sheet_count,
+            given.c.postage,
+        )
         .cte("changed")
     )
-    told = sa.select(changed.c.id, changed.c.kind, changed.c.page_count, changed.c.sheet_count)
-    events = sa.insert(letter_events).from_select(_EVENT_COLUMNS, told).cte("events")
+    told = sa.select(
+        changed.c.id, changed.c.kind, changed.c.page_count, changed.c.sheet_count, changed.c.postage
+    )
+    events = sa.insert(letter_events).from_select([*_EVENT_COLUMNS, "postage"], told).cte("events")
     batch: dict[str, ColumnElement[Any]] = {
         "id": sa.literal(test_batch_id, id_type()),
         "letter_count": sa.func.count(),
@@ -223,6 +307,8 @@ def get(tx: Tx, service_id: str, letter_id: str) -> Letter | None:
             letters.c.sheet_count,
             letters.c.failure,
             letters.c.failure_detail,
+            letters.c.failure_pages,
+            letters.c.source,
             letters.c.pdf_sha256,
             letters.c.remove_time,
         )
@@ -236,6 +322,7 @@ def get(tx: Tx, service_id: str, letter_id: str) -> Letter | None:
         "key_type": KeyType(row.key_type),
         "postage": Postage(row.postage),
         "state": LetterState(row.state),
+        "source": Source(row.source),
     }
     return Letter(**fields)
 
@@ -281,7 +368,14 @@ def read_events(tx: Tx, cursor: str, limit: int) -> tuple[list[LetterEvent], str
     """Return events after a cursor, oldest first, and where to go on (design.md §3.4)."""
     rows, next_cursor = read_feed(tx, letter_events, cursor, limit)
     events = [
-        LetterEvent(str(row.letter_id), EventKind(row.kind), row.create_time, row.page_count, row.sheet_count)
+        LetterEvent(
+            str(row.letter_id),
+            EventKind(row.kind),
+            row.create_time,
+            row.page_count,
+            row.sheet_count,
+            None if row.postage is None else Postage(row.postage),
+        )
         for row in rows
     ]
     return events, next_cursor
@@ -332,6 +426,7 @@ def render_again(
             letters.c.id.in_(letter_ids),
             letters.c.service_id == service_id,
             letters.c.state == LetterState.READY.value,
+            letters.c.source == Source.TEMPLATE.value,
         )
     ).rowcount
     if changed:
@@ -412,21 +507,28 @@ def next_service_to_remove_of(tx: Tx, after: str) -> str | None:
     return found
 
 
-def to_remove(tx: Tx, service_id: str, before: datetime, limit: int) -> list[str]:
-    """Return ids of a service's letters that ended before an instant, and whose PDF and values are still
-    there.
+def to_remove(tx: Tx, service_id: str, before: datetime, limit: int) -> list[tuple[str, Source]]:
+    """Return id and source of a service's letters that ended before an instant, and whose PDF and values are
+    still there.
     """
     waiting = sa.select(print_batches.c.id).where(
         print_batches.c.id == letters.c.print_batch_id,
         sa.or_(print_batches.c.submit_time.is_(None), print_batches.c.submit_time >= before),
     )
     rows = tx.execute(
-        sa.select(letters.c.id)
-        .where(ENDED, letters.c.service_id == service_id, letters.c.update_time < before, ~waiting.exists())
+        sa.select(letters.c.id, letters.c.source)
+        .where(
+            ENDED,
+            # not of the index's words, so that it need not be made anew: such letters are few
+            letters.c.state != LetterState.PENDING_VIRUS_CHECK.value,
+            letters.c.service_id == service_id,
+            letters.c.update_time < before,
+            ~waiting.exists(),
+        )
         .order_by(letters.c.update_time)
         .limit(limit)
     )
-    return list(rows.scalars())
+    return [(row.id, Source(row.source)) for row in rows]
 
 
 def empty(tx: Tx, letter_ids: Sequence[str]) -> None:
@@ -437,6 +539,7 @@ def empty(tx: Tx, letter_ids: Sequence[str]) -> None:
             personalisation=sa.text("'[]'"),
             address_lines=sa.text("'[]'"),
             failure_detail="",
+            failure_pages=sa.text("'[]'"),
             remove_time=sa.func.now(),
         )
         .where(letters.c.id.in_(letter_ids))

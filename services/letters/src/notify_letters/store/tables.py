@@ -17,7 +17,7 @@ from notify_common.leases.table import (
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
-from notify_letters.domain.letter import EventKind, LetterState
+from notify_letters.domain.letter import EventKind, LetterState, Source
 from notify_letters.domain.print_run import PrintRunState
 
 metadata = MetaData()
@@ -52,8 +52,11 @@ letters = Table(
     # which rule it breaks, and what of it does
     Column("failure", sa.Text, nullable=False, server_default=""),
     Column("failure_detail", sa.Text, nullable=False, server_default=""),
+    Column("failure_pages", JSONB, nullable=False, server_default="[]"),
+    Column("source", sa.Text, nullable=False, server_default=Source.TEMPLATE.value),
     Column("update_time", _instant, nullable=False, server_default=sa.func.now()),
-    id_column("render_batch_id", nullable=False),
+    # null: its PDF came ready made
+    id_column("render_batch_id"),
     id_column("print_batch_id"),
     Column("request_id", sa.Text, nullable=False),
     Column("traceparent", sa.Text, nullable=False),
@@ -61,6 +64,7 @@ letters = Table(
     Column("remove_time", _instant),
     CheckConstraint("key_type IN ('normal', 'test')", name="ck_letters_key_type"),
     CheckConstraint(_one_of("state", LetterState), name="ck_letters_state"),
+    CheckConstraint(_one_of("source", Source), name="ck_letters_source"),
 )
 Index(
     "ix_letters_to_render",
@@ -116,6 +120,33 @@ render_batches = Table(
 due_index(render_batches)
 fair_index(render_batches)
 parked_index(render_batches)
+
+# PDFs that came ready made, until it is certain that there is a letter for them or will be none
+pdf_uploads = Table(
+    "pdf_uploads",
+    metadata,
+    id_column("letter_id", primary_key=True),
+    id_column("service_id", nullable=False),
+    Column("sha256", sa.Text, nullable=False),  # hexadecimal
+    Column("create_time", _instant, nullable=False, server_default=sa.func.now()),
+    # when all of it was in the blob store; null until then
+    Column("store_time", _instant),
+)
+Index("ix_pdf_uploads_create_time", pdf_uploads.c.create_time)
+
+# Letters whose ready-made PDF waits to be scanned and checked.
+pdf_checks = Table(
+    "pdf_checks",
+    metadata,
+    id_column("letter_id", primary_key=True),
+    lane_column(),
+    id_column("service_id", nullable=False),
+    Column("allow_international", sa.Boolean, nullable=False),
+    *lease_columns(),
+)
+due_index(pdf_checks)
+fair_index(pdf_checks)
+parked_index(pdf_checks)
 
 print_runs = Table(
     "print_runs",
@@ -186,5 +217,7 @@ letter_events = feed_table(
     Column("kind", sa.Text, nullable=False),
     Column("page_count", sa.Integer, nullable=False),
     Column("sheet_count", sa.Integer, nullable=False),
+    # what the address in a ready-made PDF asks for, where it does
+    Column("postage", sa.Text),
 )
 letter_events.append_constraint(CheckConstraint(_one_of("kind", EventKind), name="ck_letter_events_kind"))

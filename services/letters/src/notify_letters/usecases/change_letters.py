@@ -12,7 +12,7 @@ from notify_common.logging import get_logger
 from notify_common.tracing import current_traceparent
 from notify_content.letter_timings import can_be_cancelled
 
-from notify_letters.domain.letter import RENDER_BATCH_SIZE, Cancellation, LetterState, pdf_key
+from notify_letters.domain.letter import RENDER_BATCH_SIZE, Cancellation, LetterState, blob_keys
 from notify_letters.store import letters
 
 REMOVE_AT_ONCE = 200
@@ -47,7 +47,7 @@ def cancel_letters(
 def _cancellation(state: LetterState, create_time: datetime, now: datetime) -> Cancellation:
     if state is LetterState.CANCELLED:
         return Cancellation.CANCELLED
-    if state not in (LetterState.CREATED, LetterState.READY):
+    if state not in (LetterState.PENDING_VIRUS_CHECK, LetterState.CREATED, LetterState.READY):
         return Cancellation.NOT_CANCELLABLE
     # to the rule, a letter with and without a PDF is the same
     in_time = can_be_cancelled("created", create_time, now)
@@ -57,7 +57,8 @@ def _cancellation(state: LetterState, create_time: datetime, now: datetime) -> C
 def render_letters(uow: UnitOfWork, service_id: str, letter_ids: Sequence[str]) -> int:
     """Have PDFs made anew, written over the old ones, of letters that wait for a print run; return how many.
 
-    Such a letter is in no run until its PDF is made. Repeating it while they are being made does nothing.
+    Such a letter is in no run until its PDF is made. PDFs that came ready made are left alone. Repeating it
+    while they are being made does nothing.
     """
     count = 0
     with uow.begin() as tx:
@@ -94,9 +95,9 @@ def remove_old_letters(uow: UnitOfWork, blobs: BlobStore, service_id: str, befor
     if not old:
         return 0
     with ThreadPoolExecutor(_DELETIONS, thread_name_prefix="remove") as pool:
-        list(pool.map(blobs.delete, map(pdf_key, old)))
+        list(pool.map(blobs.delete, (key for each in old for key in blob_keys(*each))))
     with uow.begin() as tx:
-        letters.empty(tx, old)
+        letters.empty(tx, [letter_id for letter_id, _ in old])
     return len(old)
 
 

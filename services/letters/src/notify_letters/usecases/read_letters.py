@@ -8,8 +8,17 @@ from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 
-from notify_letters.domain.letter import AwaitingLetter, Letter, LetterEvent, pdf_key
+from notify_letters.domain.letter import (
+    AwaitingLetter,
+    Letter,
+    LetterEvent,
+    LetterState,
+    Source,
+    invalid_key,
+    pdf_key,
+)
 from notify_letters.pdf.pages import page_png
+from notify_letters.pdf.reader import PdfReader, ReaderDied
 from notify_letters.store import letters
 
 CHUNK_BYTES = 256 * 1024
@@ -46,10 +55,10 @@ def download_pdf(
     are read.
 
     Raises:
-        NotifyError: LETTER_NOT_FOUND; PDF_NOT_READY; PDF_REMOVED.
+        NotifyError: LETTER_NOT_FOUND; PDF_NOT_READY; VIRUS_FOUND; PDF_REMOVED.
     """
     letter = _with_pdf(uow, service_id, letter_id)
-    key = pdf_key(letter_id)
+    key = _key(letter)
     size = blobs.head(key).size
     ranges = (
         blobs.get_range(key, start, min(start + CHUNK_BYTES, size))
@@ -60,17 +69,26 @@ def download_pdf(
 
 
 def get_page_image(
-    uow: UnitOfWork, blobs: BlobStore, service_id: str, letter_id: str, page_number: int
+    uow: UnitOfWork, blobs: BlobStore, reader: PdfReader, service_id: str, letter_id: str, page_number: int
 ) -> tuple[bytes, int]:
     """Return one page of a letter, from 1, as a PNG about 1,000 pixels wide, and the number of pages.
 
+    What a stranger made is drawn in a process apart.
+
     Raises:
-        NotifyError: LETTER_NOT_FOUND; PDF_NOT_READY; PDF_REMOVED; PAGE_NOT_FOUND.
+        NotifyError: LETTER_NOT_FOUND; PDF_NOT_READY, also where a ready-made PDF can't be drawn; VIRUS_FOUND;
+            PDF_REMOVED; PAGE_NOT_FOUND.
     """
     letter = _with_pdf(uow, service_id, letter_id)
-    if not 1 <= page_number <= letter.page_count:
+    if letter.page_count and not 1 <= page_number <= letter.page_count:
         raise NotifyError("PAGE_NOT_FOUND", f"The letter has {letter.page_count} pages.")
-    return page_png(blobs.get(pdf_key(letter_id)), page_number), letter.page_count
+    pdf = blobs.get(_key(letter))
+    if letter.source is Source.TEMPLATE:
+        return page_png(pdf, page_number), letter.page_count
+    try:
+        return reader.page_png(pdf, page_number)
+    except ReaderDied:
+        raise NotifyError("PDF_NOT_READY") from None
 
 
 def letters_awaiting_print(
@@ -101,6 +119,14 @@ def _with_pdf(uow: UnitOfWork, service_id: str, letter_id: str) -> Letter:
     letter = get_letter(uow, service_id, letter_id)
     if letter.remove_time is not None:
         raise NotifyError("PDF_REMOVED")
-    if not letter.page_count:
+    if letter.state is LetterState.VIRUS_SCAN_FAILED:
+        raise NotifyError("VIRUS_FOUND")
+    if letter.state is LetterState.PENDING_VIRUS_CHECK or not (letter.page_count or letter.pdf_sha256):
         raise NotifyError("PDF_NOT_READY")
     return letter
+
+
+def _key(letter: Letter) -> str:
+    if letter.source is Source.PRECOMPILED and letter.state is LetterState.VALIDATION_FAILED:
+        return invalid_key(letter.id)
+    return pdf_key(letter.id)

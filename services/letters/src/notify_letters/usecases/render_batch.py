@@ -15,8 +15,8 @@ from notify_common.tracing import span
 from notify_letters.domain.batch import ClaimedBatch
 from notify_letters.domain.letter import (
     LetterToRender,
+    Outcome,
     PdfFacts,
-    Rendered,
     invalid,
     not_rendered,
     pdf_key,
@@ -72,7 +72,7 @@ def render_batch(
             with uow.begin() as tx:
                 if not batches.finish(tx, queue, batch):
                     raise LeaseLost
-                letters.record_rendered(tx, outcomes, ids.new_id(), batch.request_id, batch.traceparent)
+                letters.record_outcomes(tx, outcomes, ids.new_id(), batch.request_id, batch.traceparent)
         except LeaseLost:
             log.warning("render batch lost its lease", batch_id=batch_id)
             return False
@@ -109,16 +109,16 @@ class _Lease:
 
 def _render(
     lease: _Lease, layouts: Layouts, typesetter: Typesetter, blobs: BlobStore, rows: Sequence[LetterToRender]
-) -> list[Rendered]:
+) -> list[Outcome]:
     keys = {row.id: TemplateKey(row.service_id, row.template_id, row.template_version) for row in rows}
     found = layouts.get_many(list(dict.fromkeys(keys.values())))
-    outcomes: list[Rendered] = []
+    outcomes: list[Outcome] = []
     uploads: list[Future[None]] = []
     with ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload") as pool:
         for row in rows:
             lease.keep()
             pdf = _typeset(typesetter, row, found[keys[row.id]])
-            if isinstance(pdf, Rendered):
+            if isinstance(pdf, Outcome):
                 outcomes.append(pdf)
                 continue
             facts = PdfFacts(pdf.page_count, len(pdf.content), hashlib.sha256(pdf.content).hexdigest())
@@ -140,7 +140,7 @@ def _wait_for(lease: _Lease, uploads: Iterable[Future[None]]) -> None:
         lease.keep()
 
 
-def _typeset(typesetter: Typesetter, row: LetterToRender, layout: LetterLayout | None) -> Pdf | Rendered:
+def _typeset(typesetter: Typesetter, row: LetterToRender, layout: LetterLayout | None) -> Pdf | Outcome:
     """Return the PDF, or what became of the letter without one."""
     log = get_logger()
     if layout is None:

@@ -9,6 +9,8 @@ from notify.letters.v1 import letters_service_pb2 as letters_pb
 from notify.letters.v1 import letters_service_pb2_grpc as letters_grpc
 from notify.providers.v1 import receipts_service_pb2 as receipts_pb
 from notify.providers.v1 import receipts_service_pb2_grpc as receipts_grpc
+from notify_common.enums import Postage
+from notify_common.rpc import enums
 
 from notify_notifications.domain.notification import Event, Happening
 
@@ -29,6 +31,7 @@ _LETTER_HAPPENINGS: Final = {
     _LETTER.KIND_READY: Happening.LETTER_READY,
     _LETTER.KIND_VALIDATION_FAILED: Happening.LETTER_VALIDATION_FAILED,
     _LETTER.KIND_TECHNICAL_FAILURE: Happening.LETTER_TECHNICAL_FAILURE,
+    _LETTER.KIND_VIRUS_SCAN_FAILED: Happening.LETTER_VIRUS_FOUND,
 }
 
 
@@ -72,6 +75,7 @@ class LetterEvents:
                 happening=_LETTER_HAPPENINGS[event.kind],
                 time=event.event_time.ToDatetime(UTC),
                 sheet_count=event.sheet_count,
+                postage=enums.optional_from_proto(Postage, event.postage),
             )
             for event in response.events
             if event.kind in _LETTER_HAPPENINGS

@@ -23,16 +23,31 @@ class LettersClient:
 
     @staticmethod
     def letter(
-        notification: Notification, origin: Origin, address_lines: Sequence[str], reference: str
+        notification: Notification,
+        origin: Origin,
+        address_lines: Sequence[str],
+        reference: str,
+        *,
+        allow_international: bool | None = None,
     ) -> letter_pb2.Letter:
-        """Return a letter as LettersService takes it."""
+        """Return a letter as LettersService takes it.
+
+        Args:
+            allow_international: of a letter whose PDF is there already, whether it may go abroad; None for
+                one of a template.
+        """
+        precompiled = None
+        if allow_international is not None:
+            precompiled = letter_pb2.PrecompiledPdf(allow_international=allow_international)
         return letter_pb2.Letter(
             id=notification.id,
             service_id=notification.service_id,
             key_type=enums.to_proto(notification.key_type),
             template_id=notification.template_id,
             template_version=notification.template_version,
-            personalisation=personalisation.to_proto(notification.personalisation),
+            personalisation=()
+            if precompiled is not None
+            else personalisation.to_proto(notification.personalisation),
             address_lines=address_lines,
             postage=enums.to_proto(notification.postage),
             reference=reference,
@@ -40,4 +55,5 @@ class LettersClient:
             traceparent=origin.traceparent,
             lane=enums.to_proto(origin.lane),
             create_time=notification.create_time,
+            precompiled=precompiled,
         )

@@ -7,7 +7,9 @@ from notify_common.enums import Channel, KeyType
 
 from notify_notifications.domain.notification import State
 
-_UNBILLED_LETTERS: Final = frozenset({State.CANCELLED, State.TECHNICAL_FAILURE, State.VALIDATION_FAILED})
+_UNBILLED_LETTERS: Final = frozenset(
+    {State.CANCELLED, State.TECHNICAL_FAILURE, State.VALIDATION_FAILED, State.VIRUS_SCAN_FAILED}
+)
 _BEFORE_RECEIPT: Final = frozenset({State.CREATED, State.SENDING, State.SENT})
 
 

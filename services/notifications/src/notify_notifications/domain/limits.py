@@ -26,9 +26,9 @@ def bucket_size(rate_per_minute: int) -> int:
     return min(math.ceil(rate_per_minute / 3) + 1, _LARGEST_BUCKET)
 
 
-def tokens_taken(channel: Channel) -> int:
+def tokens_taken(channel: Channel, *, is_precompiled: bool = False) -> int:
     """Return the tokens that one request takes: a templated letter is checked twice (public-api.md §8.1)."""
-    return 2 if channel is Channel.LETTER else 1
+    return 2 if channel is Channel.LETTER and not is_precompiled else 1
 
 
 def daily_limit(service: Service, key_type: KeyType, counter: str) -> int:

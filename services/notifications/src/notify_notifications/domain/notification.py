@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from notify_common.enums import Channel, KeyType
+from notify_common.enums import Channel, KeyType, Postage
 
 from notify_notifications.domain.destinations import promises_receipts
 
@@ -14,6 +14,7 @@ from notify_notifications.domain.destinations import promises_receipts
 class State(StrEnum):
     """Where a notification stands, in the words that clients see and the database stores."""
 
+    PENDING_VIRUS_CHECK = "pending-virus-check"
     CREATED = "created"
     SENDING = "sending"
     SENT = "sent"
@@ -24,10 +25,17 @@ class State(StrEnum):
     TECHNICAL_FAILURE = "technical-failure"
     CANCELLED = "cancelled"
     VALIDATION_FAILED = "validation-failed"
+    VIRUS_SCAN_FAILED = "virus-scan-failed"
 
 
-_RANKS: Final = {State.CREATED: 0, State.SENDING: 1, State.SENT: 1, State.PENDING: 2}
-FINAL_RANK: Final = 3
+_RANKS: Final = {
+    State.PENDING_VIRUS_CHECK: 0,
+    State.CREATED: 1,
+    State.SENDING: 2,
+    State.SENT: 2,
+    State.PENDING: 3,
+}
+FINAL_RANK: Final = 4
 
 
 def rank(state: State) -> int:
@@ -49,6 +57,7 @@ class Happening(StrEnum):
     LETTER_READY = "letter-ready"
     LETTER_VALIDATION_FAILED = "letter-validation-failed"
     LETTER_TECHNICAL_FAILURE = "letter-technical-failure"
+    LETTER_VIRUS_FOUND = "letter-virus-found"
 
 
 _STATE_AFTER: Final = {
@@ -59,6 +68,7 @@ _STATE_AFTER: Final = {
     Happening.TECHNICAL_FAILURE: State.TECHNICAL_FAILURE,
     Happening.LETTER_VALIDATION_FAILED: State.VALIDATION_FAILED,
     Happening.LETTER_TECHNICAL_FAILURE: State.TECHNICAL_FAILURE,
+    Happening.LETTER_VIRUS_FOUND: State.VIRUS_SCAN_FAILED,
 }
 
 
@@ -73,6 +83,9 @@ class Event:
     """Name of the provider; empty if none was called."""
     sheet_count: int = 0
     """Letters: sheets of paper of the PDF that was made."""
+    postage: Postage | None = None
+    """Letters that came as PDFs: the class of post that the address in them asks for; None for the one that
+    they have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,8 @@ class Progress:
     update_time: datetime | None
     provider: str
     sheet_count: int | None
+    postage: Postage | None
+    """Letters: class of post. Other channels: None."""
 
 
 def advance(progress: Progress, events: Iterable[Event]) -> Progress:
@@ -121,7 +136,7 @@ def _with_facts(progress: Progress, event: Event) -> Progress:
         case Happening.LETTER_READY if progress.sheet_count is None:
             # letters of test keys are not printed, so nothing is billed (pipeline.md §2.7)
             sheets = 0 if progress.key_type is KeyType.TEST else event.sheet_count
-            return replace(progress, sheet_count=sheets)
+            return replace(progress, sheet_count=sheets, postage=event.postage or progress.postage)
         case _:
             return progress
 
@@ -131,7 +146,7 @@ def _next_state(progress: Progress, happening: Happening) -> State | None:
         case Happening.SENT:
             return State.SENT if progress.international else State.SENDING
         case Happening.LETTER_READY:
-            return None  # it waits for its print run, one of a test key for the sandbox
+            return State.CREATED  # it waits for its print run, one of a test key for the sandbox
         case Happening.TECHNICAL_FAILURE if progress.sent_time is None:
             return State.TECHNICAL_FAILURE  # no provider took it
         case Happening.PERMANENT_FAILURE if progress.sent_time is None:

@@ -11,4 +11,6 @@ def is_kept_on(channel: Channel, state: State) -> bool:
     A letter until it is printed and reported, a text or email until a provider has it or it is given up.
     Those that a provider has had for days end with their retention.
     """
-    return state is State.CREATED or (channel is Channel.LETTER and state is State.SENDING)
+    if state in (State.PENDING_VIRUS_CHECK, State.CREATED):
+        return True
+    return channel is Channel.LETTER and state is State.SENDING

@@ -11,7 +11,7 @@ from notify.notifications.v1 import notification_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1 import notifications_service_pb2_grpc as pb_grpc
 from notify_common import clock, current, tracing
-from notify_common.enums import Channel, KeyType
+from notify_common.enums import Channel, KeyType, Postage
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.logging import get_logger
 from notify_common.rpc import enums, field_rules, status
@@ -32,10 +32,12 @@ from notify_notifications.usecases.prepare import (
     Accepted,
     AcceptedEmail,
     AcceptedLetter,
+    AcceptedPrecompiledLetter,
     AcceptedSms,
     Caller,
     EmailCommand,
     LetterCommand,
+    PrecompiledLetterCommand,
     SendCommand,
     SmsCommand,
 )
@@ -84,6 +86,11 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         self, request: pb.SendLetterRequest, context: grpc.ServicerContext
     ) -> pb.SendLetterResponse:
         return _letter_response(self._send_one(request, context, _letter_command))
+
+    def SendPrecompiledLetter(
+        self, request: pb.SendPrecompiledLetterRequest, context: grpc.ServicerContext
+    ) -> pb.SendPrecompiledLetterResponse:
+        return _precompiled_letter_response(self._send_one(request, context, _precompiled_letter_command))
 
     def BatchSend(self, request: pb.BatchSendRequest, context: grpc.ServicerContext) -> pb.BatchSendResponse:
         retried = _is_retried(context)
@@ -205,14 +212,16 @@ class _Common(TypedDict):
 
 
 def _common(request: Any, received: _Received) -> _Common:
-    """Read what the three Send requests have in common. Clear fields of `request`; read the others before."""
+    """Read what the Send requests have in common. Clear fields of `request`; read the others before."""
     caller = _caller(request.caller)
+    # a letter that comes as a PDF has none
+    written = getattr(request, "personalisation", ())
     return _Common(
         request_id=request.request_id,
         caller=caller,
         template_id=request.template_id,
-        personalisation=personalisation.from_proto(request.personalisation),
-        has_file=any(field.HasField("file") for field in request.personalisation),
+        personalisation=personalisation.from_proto(written),
+        has_file=any(field.HasField("file") for field in written),
         reference=request.reference if request.HasField("reference") else None,
         idempotency_key=request.idempotency_key,
         content_hash=_content_hash(request),
@@ -247,10 +256,20 @@ def _letter_command(request: pb.SendLetterRequest, received: _Received) -> Lette
     return LetterCommand(**_common(request, received))
 
 
+def _precompiled_letter_command(
+    request: pb.SendPrecompiledLetterRequest, received: _Received
+) -> PrecompiledLetterCommand:
+    postage = enums.optional_from_proto(Postage, request.postage)
+    if postage in (Postage.EUROPE, Postage.REST_OF_WORLD):
+        raise invalid_field(FieldViolation("postage", "should be first, second or economy"))
+    return PrecompiledLetterCommand(postage=postage, **_common(request, received))
+
+
 _CONVERTERS: Final[dict[str, Callable[[Any, _Received], SendCommand]]] = {
     "sms": _sms_command,
     "email": _email_command,
     "letter": _letter_command,
+    "precompiled_letter": _precompiled_letter_command,
 }
 
 
@@ -286,6 +305,8 @@ def _answer(result: pb.SendResult, command: SendCommand, answer: Accepted | Noti
             result.email.CopyFrom(_email_response(answer))
         case AcceptedLetter():
             result.letter.CopyFrom(_letter_response(answer))
+        case AcceptedPrecompiledLetter():
+            result.precompiled_letter.CopyFrom(_precompiled_letter_response(answer))
         case NotifyError():
             current.note(service_id=service_id)
             _refuse(result, answer)
@@ -329,6 +350,12 @@ def _letter_response(accepted: AcceptedLetter) -> pb.SendLetterResponse:
         subject=accepted.subject,
         body=accepted.body,
         template_version=accepted.template_version,
+    )
+
+
+def _precompiled_letter_response(accepted: AcceptedPrecompiledLetter) -> pb.SendPrecompiledLetterResponse:
+    return pb.SendPrecompiledLetterResponse(
+        notification_id=accepted.notification_id, postage=enums.to_proto(accepted.postage)
     )
 
 

@@ -202,6 +202,7 @@ def lock_progress(conn: Tx, ids: Sequence[str]) -> dict[str, Progress]:
             _n.update_time,
             _n.provider,
             _n.sheet_count,
+            _n.postage,
         )
         .where(_n.id == sa.any_(id_array(ids)))
         .order_by(_n.id)
@@ -219,6 +220,7 @@ def lock_progress(conn: Tx, ids: Sequence[str]) -> dict[str, Progress]:
             row.update_time,
             row.provider,
             row.sheet_count,
+            None if row.postage is None else Postage(row.postage),
         )
         for row in conn.execute(query)
     }
@@ -228,7 +230,7 @@ def save_progress(conn: Tx, progress: Sequence[Progress]) -> None:
     """Write back what events changed, in one statement."""
     if not progress:
         return
-    names = ("id", "state", "sent_time", "update_time", "provider", "sheet_count")
+    names = ("id", "state", "sent_time", "update_time", "provider", "sheet_count", "postage")
     types = {name: _n[name].type for name in names}
     given = unnest("given", types, [[getattr(one, name) for name in names] for one in progress])
     changes = {name: given.c[name] for name in names[1:]}

@@ -2,6 +2,7 @@
 
 from notify_common.enums import Channel
 
+from notify_notifications.domain import limits
 from notify_notifications.usecases.prepare import Caller
 from notify_notifications.usecases.reserve import Request, reserve
 from notify_notifications.usecases.send import SendingParts, find_service
@@ -14,7 +15,7 @@ def count_refused_request(parts: SendingParts, caller: Caller, channel: Channel)
         NotifyError: SERVICE_NOT_FOUND, RATE_LIMITED, DAILY_LIMIT_REACHED.
     """
     service = find_service(parts.snapshots, caller.service_id)
-    request = Request(service, caller.key_type, channel, adds=False)
+    request = Request(service, caller.key_type, channel, limits.tokens_taken(channel), adds=False)
     (reservation,) = reserve(parts.limits, parts.counters, [request])
     if reservation.refusal is not None:
         raise reservation.refusal

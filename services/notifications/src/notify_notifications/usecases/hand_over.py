@@ -28,7 +28,7 @@ from notify_notifications.clients.letters import LettersClient
 from notify_notifications.clients.providers import ProvidersClient
 from notify_notifications.clients.snapshots import CURRENT, Snapshots, TemplateKey
 from notify_notifications.domain.hand_over import Destination
-from notify_notifications.domain.notification import Event, Happening
+from notify_notifications.domain.notification import Event, Happening, State
 from notify_notifications.domain.personalisation import address_values
 from notify_notifications.domain.record import Notification, Origin
 from notify_notifications.domain.service import Service
@@ -292,13 +292,29 @@ class MessagePreparer:
 class LetterPreparer:
     """Makes letters ready for the letters context."""
 
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
+
     def prepare(self, notification: Notification, origin: Origin) -> tuple[Message, HandedOver]:
-        """Return the letter as the letters context takes it."""
+        """Return the letter as the letters context takes it.
+
+        Raises Undeliverable for one that came as a PDF if its service was archived meanwhile.
+        """
+        if notification.state is State.PENDING_VIRUS_CHECK:
+            return self._precompiled(notification, origin), HandedOver(notification.id, None)
         address = PostalAddress.from_personalisation(address_values(notification.personalisation))
         letter = LettersClient.letter(
             notification, origin, address.normalised_lines, print_reference(notification.id)
         )
         return letter, HandedOver(notification.id, None)
+
+    def _precompiled(self, notification: Notification, origin: Origin) -> Message:
+        service = self._snapshots.service(notification.service_id)
+        if service is None or not service.active:
+            raise Undeliverable("the service is archived")
+        reference = print_reference(notification.id)
+        abroad = "international_letters" in service.permissions
+        return LettersClient.letter(notification, origin, (), reference, allow_international=abroad)
 
 
 def print_reference(notification_id: str) -> str:
@@ -319,9 +335,9 @@ def message_relay(
     return MessageRelay(Destination.PROVIDERS, preparer.prepare, client.batch_dispatch)
 
 
-def letter_relay(client: LettersClient) -> MessageRelay:
+def letter_relay(snapshots: Snapshots, client: LettersClient) -> MessageRelay:
     """Return the relay of letters."""
-    return MessageRelay(Destination.LETTERS, LetterPreparer().prepare, client.batch_create)
+    return MessageRelay(Destination.LETTERS, LetterPreparer(snapshots).prepare, client.batch_create)
 
 
 def _template(snapshots: Snapshots, notification: Notification) -> Template:

@@ -12,6 +12,7 @@ from notify_common.errors import NotifyError
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_content.placeholders import Personalisation
 
+from notify_notifications.domain.notification import State
 from notify_notifications.domain.personalisation import Pairs
 from notify_notifications.domain.record import Origin
 from notify_notifications.domain.sanitising import SanitisedField
@@ -92,6 +93,16 @@ class LetterCommand(SendCommand):
     channel = Channel.LETTER
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrecompiledLetterCommand(SendCommand):
+    """A letter that came as a PDF, to accept; its personalisation is empty."""
+
+    channel = Channel.LETTER
+
+    postage: Postage | None
+    """None for the template's."""
+
+
 @dataclass(frozen=True, slots=True)
 class AcceptedSms:
     """The accepted text message, or what would have been accepted for a simulated number."""
@@ -142,7 +153,19 @@ class AcceptedLetter:
         return len(self.subject.encode()) + len(self.body.encode())
 
 
-Accepted = AcceptedSms | AcceptedEmail | AcceptedLetter
+@dataclass(frozen=True, slots=True)
+class AcceptedPrecompiledLetter:
+    """The accepted letter that came as a PDF."""
+
+    notification_id: str
+    postage: Postage
+    """Until the address in the PDF asks for another."""
+
+    size_bytes: ClassVar[int] = 0
+    """Size of its texts."""
+
+
+Accepted = AcceptedSms | AcceptedEmail | AcceptedLetter | AcceptedPrecompiledLetter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +182,7 @@ class Details:
     phone_prefix: str = ""
     rate_multiplier: int = 0
     postage: Postage | None = None
+    state: State = State.CREATED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

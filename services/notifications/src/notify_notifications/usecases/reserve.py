@@ -26,6 +26,8 @@ class Request:
     service: Service
     key_type: KeyType
     channel: Channel
+    tokens: int
+    """Of the rate limit."""
     adds: bool
     """Whether it counts for the day, if it is admitted: not if it is refused or only simulated."""
     international: bool = False
@@ -53,9 +55,9 @@ def reserve(store: LimitStore, counters: CounterStore, requests: Sequence[Reques
     between, places stay taken until the counters are reconciled.
     """
     day = clock.now().date()
-    together: dict[tuple[str, KeyType, Channel], list[int]] = {}
+    together: dict[tuple[str, KeyType, Channel, int], list[int]] = {}
     for number, request in enumerate(requests):
-        key = (request.service.id, request.key_type, request.channel)
+        key = (request.service.id, request.key_type, request.channel, request.tokens)
         together.setdefault(key, []).append(number)
     demands = [_demand([requests[number] for number in numbers], day) for numbers in together.values()]
     reservations: list[Reservation] = [Reservation(day)] * len(requests)
@@ -83,7 +85,7 @@ def release(store: LimitStore, reservations: Sequence[Reservation]) -> None:
 
 
 def _demand(requests: Sequence[Request], day: date) -> Demand:
-    """Return the requests of one service, key type and channel."""
+    """Return the requests of one service, key type and channel, which take as many tokens."""
     first = requests[0]
     service, key_type, channel = first.service, first.key_type, first.channel
     rate = service.rate_limit_per_minute
@@ -93,7 +95,7 @@ def _demand(requests: Sequence[Request], day: date) -> Demand:
         channel=channel,
         bucket_size=limits.bucket_size(rate),
         rate_per_minute=rate,
-        tokens=limits.tokens_taken(channel),
+        tokens=first.tokens,
         day=day,
         daily_limit=limits.daily_limit(service, key_type, channel),
         international_limit=limits.daily_limit(service, key_type, INTERNATIONAL_SMS),

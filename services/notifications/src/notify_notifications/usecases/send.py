@@ -13,6 +13,7 @@ from notify_common.logging import describe_exception, get_logger
 from prometheus_client import Counter
 
 from notify_notifications.clients.snapshots import Snapshots
+from notify_notifications.domain import limits
 from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
@@ -31,12 +32,17 @@ from notify_notifications.usecases.prepare import (
     Details,
     EmailCommand,
     LetterCommand,
+    PrecompiledLetterCommand,
     Prepared,
     SendCommand,
     SmsCommand,
 )
 from notify_notifications.usecases.prepare_email import answer_email, prepare_email
 from notify_notifications.usecases.prepare_letter import answer_letter, prepare_letter
+from notify_notifications.usecases.prepare_precompiled_letter import (
+    answer_precompiled_letter,
+    prepare_precompiled_letter,
+)
 from notify_notifications.usecases.prepare_sms import answer_sms, prepare_sms
 from notify_notifications.usecases.reserve import Request, Reservation, release, reserve
 
@@ -161,6 +167,8 @@ def prepare(
             return prepare_email(service, template, command, parts.email_domain)
         case LetterCommand():
             return prepare_letter(service, template, command)
+        case PrecompiledLetterCommand():
+            return prepare_precompiled_letter(service, template, command)
     raise TypeError(type(command).__name__)
 
 
@@ -184,6 +192,9 @@ def _reserve(parts: SendingParts, sendings: Sequence[_Sending]) -> None:
             channel=one.command.channel,
             adds=one.prepared.details is not None,
             international=one.prepared.international,
+            tokens=limits.tokens_taken(
+                one.command.channel, is_precompiled=isinstance(one.command, PrecompiledLetterCommand)
+            ),
         )
         for one in sendings
     ]
@@ -241,6 +252,7 @@ def _new_message(command: SendCommand, prepared: Prepared, reservation: Reservat
         personalisation=personalisation_json(details.personalisation),
         unsubscribe_url=details.unsubscribe_url,
         content_hash=command.content_hash,
+        state=details.state,
         create_time=clock.now(),
         international=details.international,
         phone_prefix=details.phone_prefix,
@@ -294,6 +306,8 @@ def _answer_of(parts: SendingParts, sending: _Sending, earlier: Earlier) -> Acce
             return answer_email(service, command, template, id, parts.email_domain)
         case LetterCommand():
             return answer_letter(command, template, id)
+        case PrecompiledLetterCommand():
+            return answer_precompiled_letter(command, template, id)
     raise TypeError(type(command).__name__)
 
 
