@@ -1,5 +1,6 @@
 """Messages through all real processes, sent with the official Python client."""
 
+import io
 import re
 import threading
 import time
@@ -16,6 +17,7 @@ from notify.admin.v1 import api_key_pb2, api_keys_service_pb2, api_keys_service_
 from notify.common.v1 import common_pb2
 from notify_local.demo import DemoFile, send_demo_messages
 from notify_local.seed import fixed_id, seed
+from notify_testing import pdfs
 from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import House, eventually, log_lines
@@ -88,6 +90,25 @@ def test_a_letter_s_pdf_comes_back(house: House, client: NotificationsAPIClient)
     assert eventually(ready, WAIT_SECONDS)
     assert found[0].startswith(b"%PDF")
     assert all("PDFNotReadyError" in reason for reason in reasons)
+
+
+def test_letters_that_come_as_pdfs_are_checked(house: House, client: NotificationsAPIClient) -> None:
+    wanted = {"accepted": pdfs.letter(), "validation-failed": pdfs.letter(pdfs.bar(1, 1, 5, 5))}
+    sent = {
+        status: client.send_precompiled_letter_notification(reference=status, pdf_file=io.BytesIO(pdf))
+        for status, pdf in wanted.items()
+    }
+
+    def statuses() -> dict[str, str]:
+        return {name: client.get_notification_by_id(one["id"])["status"] for name, one in sent.items()}
+
+    assert eventually(lambda: all(name == status for name, status in statuses().items()), WAIT_SECONDS)
+    good = client.get_notification_by_id(sent["accepted"]["id"])
+    assert (good["line_1"], good["subject"]) == ("Provided as PDF", "Pre-compiled PDF")
+    assert good["cost_details"]["billable_sheets_of_paper"] == 1
+    assert client.get_pdf_for_letter(good["id"]).read().startswith(b"%PDF")
+    bad = sent["validation-failed"]["id"]
+    assert client.get_pdf_for_letter(bad).read() == wanted["validation-failed"]
 
 
 @pytest.mark.parametrize(

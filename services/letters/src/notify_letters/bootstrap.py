@@ -3,7 +3,7 @@
 What draws and typesets pages is imported by those processes alone that do it: it takes 20 MB of each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, partial
@@ -91,9 +91,11 @@ class Parts(process.Parts[Settings]):
         """Batches of letters for the printer."""
         return Queue(print_batches, ["id"], self.settings.lease_seconds)
 
-    @cached_property
     def check_queue(self) -> FairQueue:
-        """Letters whose ready-made PDF is to be checked, leased for as long as that may take."""
+        """Make the queue of letters whose ready-made PDF is to be checked, for one worker.
+
+        A letter is leased for as long as its check may take.
+        """
         return check_queue(2 * _SCAN_SECONDS + self.pdf_reader.limits.seconds + _STORE_SECONDS)
 
     @cached_property
@@ -109,9 +111,11 @@ class Parts(process.Parts[Settings]):
         address = self.settings.clamd_address
         return None if address == "off" else Clamd(address, _SCAN_SECONDS)
 
-    def check_next(self, uow: UnitOfWork) -> int:
-        """What a worker of the queue `checks` does."""
-        return check_next(uow, self.check_queue, self.blobs, self.scanner, self.pdf_reader)
+    def check_step(self, queue: FairQueue) -> Callable[[UnitOfWork], int]:
+        """Return what a worker of the queue `checks` does."""
+        return partial(
+            check_next, queue=queue, blobs=self.blobs, scanner=self.scanner, reader=self.pdf_reader
+        )
 
     @cached_property
     def signer(self) -> Signer:
@@ -253,10 +257,10 @@ def workers(parts: Parts, broker: Broker, queue: str) -> list[Worker]:
 
 
 def _check_workers(parts: Parts) -> list[Worker]:
-    """As many workers as PDFs are checked at the same time; the first one measures the queue."""
-    queues = [parts.check_queue, *[None] * (parts.settings.check_processes - 1)]
+    """Make as many workers as PDFs are checked at the same time; the first one measures the queue."""
+    queues = [parts.check_queue() for _ in range(parts.settings.check_processes)]
     return [
-        Worker(f"checks-{number}", parts.uow, parts.check_next, queue=queue)
+        Worker(f"checks-{number}", parts.uow, parts.check_step(queue), queue=queue if number == 1 else None)
         for number, queue in enumerate(queues, 1)
     ]
 

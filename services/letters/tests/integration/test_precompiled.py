@@ -1,9 +1,9 @@
 """Letters whose PDF comes ready made: from the upload to the print run, whatever dies meanwhile."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -12,8 +12,8 @@ from notify.letters.v1 import letters_service_pb2 as pb
 from notify.letters.v1 import print_runs_service_pb2 as runs_pb
 from notify.letters.v1.letter_pb2 import Letter, PrecompiledPdf
 from notify_common import clock, ids
+from notify_common.blobs.s3 import BlobStore
 from notify_common.errors import NotifyError
-from notify_letters.bootstrap import Parts
 from notify_letters.clients.clamd import Clamd, ScanFailed, ScannerUnavailable, Verdict
 from notify_letters.domain.letter import infected_key, invalid_key, pdf_key, upload_key
 from notify_letters.domain.precompiled import Inspected
@@ -75,18 +75,18 @@ def _tools() -> Tools:
     return Tools(OverlayTypesetter(Fonts()).overlay, Substitutes())
 
 
-def checking(house: House, clamd: str = "off", reader: PdfReader | None = None) -> Parts:
-    """Parts of a process that deals with what waits to be checked."""
+def checking(house: House, clamd: str = "off", reader: PdfReader | None = None) -> Callable[[], int]:
+    """Return what deals with the next letter that waits to be checked."""
     parts = house.parts(clamd_address=clamd)
     parts.pdf_reader = reader or QuickReader(Limits())
-    return parts
+    return partial(parts.check_step(parts.check_queue()), house.uow)
 
 
 def check(house: House, clamd: str = "off", reader: PdfReader | None = None) -> int:
     """Deal with what waits to be checked; returns how many letters that were."""
-    parts = checking(house, clamd, reader)
+    check_next = checking(house, clamd, reader)
     done = 0
-    while parts.check_next(house.uow):
+    while check_next():
         done += 1
     return done
 
@@ -232,10 +232,10 @@ def test_a_letter_waits_while_the_scanner_is_away_and_is_never_taken_for_clean(h
     letter_id = send(house)
     with FakeClamd() as clamd:
         address = clamd.address
-    parts = checking(house, address)
+    check_next = checking(house, address)
     for _ in range(2 * TRIES):
         with pytest.raises(ScannerUnavailable):
-            parts.check_next(house.uow)
+            check_next()
         assert house.value("SELECT attempt FROM pdf_checks") == 0
         assert house.value("SELECT due_at > now() AND due_at < now() + interval '1 minute' FROM pdf_checks")
         again(house)
@@ -332,10 +332,10 @@ def test_whoever_dies_at_the_end_leaves_a_file_that_goes_with_its_letter(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     letter_id = send(house, pdfs.letter(b""))
-    parts = checking(house)
-    monkeypatch.setattr(parts.blobs, "delete", die)
-    with pytest.raises(Died):
-        parts.check_next(house.uow)
+    with monkeypatch.context() as patch:
+        patch.setattr(BlobStore, "delete", die)
+        with pytest.raises(Died):
+            checking(house)()
     assert get(house, letter_id).state == Letter.STATE_VALIDATION_FAILED
     assert objects(house, letter_id) == [True, False, True, False]
     again(house)

@@ -77,5 +77,5 @@ def precompiled_letter(
     key_type = overrides.pop("key_type", "normal")
     given = {"request_id": new_id(), "reference": "r", "pdf_sha256": "a" * 64} | overrides
     return pb.SendPrecompiledLetterRequest(
-        sender=sender(service_id, key_type), template_id=template_id, **given
+        caller=caller(service_id, key_type), template_id=template_id, **given
     )

@@ -35,7 +35,7 @@ from notify_admin import bootstrap
 from notify_admin.settings import Settings
 from notify_common.enums import Channel, KeyType
 from notify_common.errors import NotifyError
-from notify_common.ids import new_id
+from notify_common.ids import PLATFORM_USER_ID, new_id
 from notify_common.rpc.enums import to_proto
 from notify_common.rpc.interceptors.client import ClientChannel
 from notify_common.rpc.server import Registration
@@ -136,10 +136,8 @@ class AdminService:
     def platform_user_id(self) -> str:
         """The user that makes what no person makes; it is there once a test has asked for it."""
         user = User(name="Platform", email_address="platform@example.gov.uk", mobile_number="07700900001")
-        self._users.CreateUser(
-            users_service_pb2.CreateUserRequest(request_id=ids.PLATFORM_USER_ID, user=user)
-        )
-        return ids.PLATFORM_USER_ID
+        self._users.CreateUser(users_service_pb2.CreateUserRequest(request_id=PLATFORM_USER_ID, user=user))
+        return PLATFORM_USER_ID
 
     def precompiled_template(self, service_id: str) -> Template:
         """The hidden template of a service's ready-made letters."""
