@@ -11,9 +11,10 @@ from notify.common.v1.common_pb2 import KEY_TYPE_TEST, POSTAGE_EUROPE, POSTAGE_U
 from notify.letters.v1 import letters_service_pb2 as pb
 from notify.letters.v1 import print_runs_service_pb2 as runs_pb
 from notify.letters.v1.letter_pb2 import Letter, PrecompiledPdf
-from notify_common import clock, ids
+from notify_common import clock
 from notify_common.blobs.s3 import BlobStore
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 from notify_letters.clients.clamd import Clamd, ScanFailed, ScannerUnavailable, Verdict
 from notify_letters.domain.letter import infected_key, invalid_key, pdf_key, upload_key
 from notify_letters.domain.precompiled import Inspected
@@ -149,7 +150,7 @@ def test_a_pdf_is_checked_and_goes_to_the_printer(house: House) -> None:
     assert house.events() == [(letter_id, "ready")]
     assert objects(house, letter_id) == [True, True, False, False]
 
-    house.print_runs.StartPrintRun(runs_pb.StartPrintRunRequest(request_id=str(ids.uuid7())))
+    house.print_runs.StartPrintRun(runs_pb.StartPrintRunRequest(request_id=new_id()))
     house.collect()
     parts = house.parts()
     assert [parts.submit_batch(batch_id) for batch_id in house.batch_ids("print_batches")] == [True]
@@ -461,7 +462,7 @@ def test_an_answer_that_cannot_be_true_is_not_believed(
 
 
 def test_an_upload_is_stored_once(house: House) -> None:
-    letter_id = str(ids.uuid7())
+    letter_id = new_id()
     assert not upload(house, letter_id, PDF)
     assert upload(house, letter_id, PDF)
     assert house.parts().blobs.get(upload_key(letter_id)) == PDF
@@ -469,7 +470,7 @@ def test_an_upload_is_stored_once(house: House) -> None:
         upload(house, letter_id, PDF + b" ")
     assert caught.value.reason == "REQUEST_ID_REUSED"
     with pytest.raises(NotifyError) as caught:
-        upload(house, letter_id, PDF, service_id=str(ids.uuid7()))
+        upload(house, letter_id, PDF, service_id=new_id())
     assert caught.value.reason == "REQUEST_ID_REUSED"
 
 
@@ -477,7 +478,7 @@ def test_an_upload_is_stored_once(house: House) -> None:
 def test_an_upload_that_is_not_what_was_announced_is_refused_and_can_be_repeated(
     house: House, values: dict[str, Any]
 ) -> None:
-    letter_id = str(ids.uuid7())
+    letter_id = new_id()
     with pytest.raises(NotifyError) as caught:
         upload(house, letter_id, PDF, **values)
     assert caught.value.reason == "UPLOAD_MISMATCH"
@@ -495,13 +496,13 @@ def test_an_upload_that_is_not_what_was_announced_is_refused_and_can_be_repeated
 )
 def test_an_upload_has_bounds(house: House, field: str, values: dict[str, Any]) -> None:
     with pytest.raises(NotifyError) as caught:
-        upload(house, str(ids.uuid7()), PDF, **values)
+        upload(house, new_id(), PDF, **values)
     assert caught.value.reason == "INVALID_FIELD"
     assert [violation.field for violation in caught.value.violations] == [field]
 
 
 def test_uploads_that_no_letter_came_for_are_removed(house: House) -> None:
-    taken, untaken, young = send(house), str(ids.uuid7()), str(ids.uuid7())
+    taken, untaken, young = send(house), new_id(), new_id()
     upload(house, untaken, PDF)
     upload(house, young, PDF)
     old = "UPDATE pdf_uploads SET create_time = now() - interval '15 days' WHERE letter_id <> :young"
