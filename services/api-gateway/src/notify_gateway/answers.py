@@ -16,6 +16,9 @@ from notify_gateway.errors import INTERNAL, TABLE, Row, Rows, entries_of, row_of
 Shape = Callable[[int, list[dict[str, Any]]], Response]
 """Makes an answer of an HTTP status and the entries of an error."""
 
+UNKNOWN_ROUTE: Final = "unknown"
+"""Stands for the route of a request that met none."""
+
 _RETRY_AFTER_SECONDS: Final = 1
 _KEPT_HEADERS: Final = frozenset({"Allow", "WWW-Authenticate", "Retry-After"})
 
@@ -29,10 +32,17 @@ class InvalidRequest(Exception):
         self.messages = list(dict.fromkeys(messages))
 
 
-def json_response(body: object, status: int = 200) -> Response:
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+def json_text(body: object) -> str:
     """Return `body` as the contract writes JSON: sorted keys, compact, ASCII, a line feed at the end."""
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return Response(text + "\n", status, mimetype="application/json")
+    return _ENCODER.encode(body) + "\n"
+
+
+def json_response(body: object, status: int = 200) -> Response:
+    """Return an answer of `json_text`."""
+    return Response(json_text(body), status, mimetype="application/json")
 
 
 def legacy_response(status: int, message: object) -> Response:
@@ -52,7 +62,7 @@ def legacy_shape(status: int, entries: list[dict[str, Any]]) -> Response:
 
 def route_of(asked: Request) -> str:
     """Return the route that a request met, as it was declared: no value of its path."""
-    return asked.url_rule.rule if asked.url_rule is not None else "unknown"
+    return asked.url_rule.rule if asked.url_rule is not None else UNKNOWN_ROUTE
 
 
 class Answers:
@@ -90,23 +100,26 @@ class Answers:
 
         return answering
 
-    def answer(self, error: Exception) -> Response:
-        """Return the answer to an error of any kind; an unforeseen one is logged, and its answer is bare."""
+    def answer(self, error: Exception, route: str | None = None) -> Response:
+        """Return the answer to an error of any kind; an unforeseen one is logged, and its answer is bare.
+
+        `route` is where it happened; None for that of Flask's request.
+        """
         match error:
             case NotifyError():
-                return self._refusal(error)
+                return self._refusal(error, route)
             case InvalidRequest():
                 entries = [{"error": "ValidationError", "message": text} for text in error.messages]
                 return v2_shape(400, entries)
             case HTTPException():
                 return _router_error(error)
-        get_logger().error("request failed", route=route_of(request), **describe_exception(error))
+        get_logger().error("request failed", route=route or route_of(request), **describe_exception(error))
         return self._shape(500, [{"error": type(error).__name__, "message": INTERNAL}])
 
-    def _refusal(self, error: NotifyError) -> Response:
+    def _refusal(self, error: NotifyError, route: str | None) -> Response:
         row = self.row(error)
         if row.status >= 500:
-            get_logger().error("request failed", route=route_of(request), reason=error.reason)
+            get_logger().error("request failed", route=route or route_of(request), reason=error.reason)
         response = self._shape(row.status, entries_of(error, row))
         # a daily limit says no time: it ends with the day
         if row.status == 503 or (row.status == 429 and error.retry_after):

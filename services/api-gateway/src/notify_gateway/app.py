@@ -5,7 +5,7 @@ granian --interface wsgi --factory notify_gateway.app:create_app
 
 import atexit
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from notify_common import garbage
@@ -23,10 +23,13 @@ from notify_gateway.batching import SendBatcher
 from notify_gateway.callbacks import door
 from notify_gateway.clients import Clients
 from notify_gateway.console import inbox
-from notify_gateway.middleware import ResponseHeaders, RestOfBody
+from notify_gateway.middleware import RestOfBody, Surroundings
 from notify_gateway.public import notifications, sending, status, templates
 from notify_gateway.settings import GatewaySettings
 from notify_gateway.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 NAME = "api-gateway"
 
@@ -61,9 +64,9 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     app.url_map.strict_slashes = True
     app.url_map.redirect_defaults = False
     app.url_map.merge_slashes = False
-    middleware.install(app, settings.access_log_sample)
+    middleware.install(app)
     LEGACY.install(app)
-    app.register_blueprint(sending.blueprint(authenticator, clients, batcher, settings.admin_base_url))
+    app.register_blueprint(sending.blueprint(authenticator))
     app.register_blueprint(notifications.blueprint(authenticator, clients))
     app.register_blueprint(templates.blueprint(authenticator, clients))
     app.register_blueprint(status.blueprint(settings))
@@ -74,11 +77,8 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
             app.register_blueprint(routes)
     if settings.console_enabled:
         app.register_blueprint(inbox.blueprint(clients, settings.console_hosts))
-    if settings.trusted_proxy_count:
-        hops = settings.trusted_proxy_count
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    app.wsgi_app = RestOfBody(app.wsgi_app, settings.max_body_bytes)  # type: ignore[method-assign]
-    app.wsgi_app = ResponseHeaders(app.wsgi_app)  # type: ignore[method-assign] # Flask's documented way
+    around: Any = _around(app, settings, authenticator, clients, batcher)
+    app.wsgi_app = around  # type: ignore[method-assign] # Flask's documented way
 
     def close() -> None:
         snapshots.close()
@@ -90,3 +90,20 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     if deployed:
         garbage.settle()
     return app
+
+
+def _around(
+    app: Flask,
+    settings: GatewaySettings,
+    authenticator: Authenticator,
+    clients: Clients,
+    batcher: SendBatcher,
+) -> "WSGIApplication":
+    """Return `app` with what stands around it."""
+    limit = settings.max_body_bytes
+    sender = sending.Sending(clients, batcher, settings.admin_base_url)
+    inner: WSGIApplication = RestOfBody(app.wsgi_app, limit)
+    inner = sending.SendDoor(inner, authenticator, sender, limit)
+    if hops := settings.trusted_proxy_count:
+        inner = ProxyFix(inner, x_for=0, x_proto=hops, x_host=hops)
+    return Surroundings(inner, settings.access_log_sample)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NoReturn
-from uuid import UUID
 
 import jwt
 from notify.common.v1.common_pb2 import KeyType
 from notify_common import clock
 from notify_common.errors import NotifyError
+from notify_common.ids import canonical_uuid
 
 from notify_gateway.snapshots import ApiKey, ServiceFacts, Snapshots
 
@@ -38,13 +38,15 @@ class Caller:
     key_type: KeyType
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Token:
     algorithm: object
     claims: dict[str, Any]
     signed: bytes
     """What the signature is of."""
     signature: bytes
+    signer: bytes | None = None
+    """A secret that the signature was found to be made with."""
 
 
 class Authenticator:
@@ -114,8 +116,8 @@ def _bearer_text(header: str | None) -> str:
     return value[len(_SCHEME) :]
 
 
-# Official clients make the same token all through a second, and reading one depends on its text alone.
-# Everything else, the signature included, is checked on every request.
+# Official clients make the same token all through a second. Reading one, and whether a secret signed it,
+# depends on its text alone; everything else, such as whether that is a key's secret still, on the moment.
 @lru_cache(maxsize=_CACHED_TOKENS)
 def _parse(text: str) -> _Token:
     try:
@@ -131,14 +133,19 @@ def _signing_key(token: _Token, keys: tuple[ApiKey, ...]) -> ApiKey | None:
 
 
 def _signed_with(secret: bytes, token: _Token) -> bool:
-    return hmac.compare_digest(hmac.digest(secret, token.signed, "sha256"), token.signature)
+    if token.signer == secret:
+        return True
+    if not hmac.compare_digest(hmac.digest(secret, token.signed, "sha256"), token.signature):
+        return False
+    token.signer = secret
+    return True
 
 
 def _service_id(claims: dict[str, Any]) -> str:
     if "iss" not in claims:
         _refuse("issuer-missing")
     try:
-        return str(UUID(claims["iss"]))
+        return canonical_uuid(claims["iss"])
     except (ValueError, TypeError, AttributeError):
         _refuse("issuer-invalid")
 

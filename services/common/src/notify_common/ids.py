@@ -1,8 +1,8 @@
 """Identifiers: time-ordered UUIDs (design.md §2.9) and their one spelling."""
 
 import hashlib
+import os
 import re
-import secrets
 from typing import Final
 from uuid import UUID
 
@@ -20,7 +20,7 @@ _VARIANT = 0b10 << 62
 def new_id() -> str:
     """Return a new id: a UUID version 7, 48 bits of milliseconds, then 74 random bits (RFC 9562 §5.7)."""
     milliseconds = int(clock.now().timestamp() * 1000) & ((1 << 48) - 1)
-    return _id(7, milliseconds, secrets.randbits(74))
+    return _id(7, milliseconds, _random_bits())
 
 
 def child_id(parent: str, *parts: str | int) -> str:
@@ -39,7 +39,28 @@ def child_id(parent: str, *parts: str | int) -> str:
 
 def _id(version: int, first: int, rest: int) -> str:
     """Return the UUID of 48 bits, then 74."""
-    return str(UUID(int=first << 80 | version << 76 | (rest >> 62) << 64 | _VARIANT | rest & ((1 << 62) - 1)))
+    bits = first << 80 | version << 76 | (rest >> 62) << 64 | _VARIANT | rest & ((1 << 62) - 1)
+    text = f"{bits:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+_RANDOM_BYTES: Final = 10
+_RANDOM_AT_ONCE: Final = 256
+_random: Final[list[int]] = []
+os.register_at_fork(after_in_child=_random.clear)
+
+
+def _random_bits() -> int:
+    """Return 74 random bits. The system is asked for those of many ids at once: a thread that asks lets
+    others run.
+    """
+    try:
+        return _random.pop()
+    except IndexError:
+        more = os.urandom(_RANDOM_BYTES * _RANDOM_AT_ONCE)
+        parts = [more[at : at + _RANDOM_BYTES] for at in range(0, len(more), _RANDOM_BYTES)]
+        _random.extend(int.from_bytes(part) >> 6 for part in parts[1:])
+        return int.from_bytes(parts[0]) >> 6
 
 
 def is_uuid(text: str) -> bool:
@@ -50,3 +71,11 @@ def is_uuid(text: str) -> bool:
 def is_minted(id: str) -> bool:
     """Tell whether an id is of version 7, as those are that `new_id` makes."""
     return id[14] == "7"
+
+
+def canonical_uuid(text: str) -> str:
+    """Return a UUID in any spelling that Python reads as the platform writes it.
+
+    Raises ValueError, TypeError or AttributeError.
+    """
+    return text if is_uuid(text) else str(UUID(text))

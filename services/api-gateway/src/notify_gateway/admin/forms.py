@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from notify_common.ids import canonical_uuid
 from notify_content import email_address
 
-from notify_gateway.public.schemas import Schema, canonical_uuid
+from notify_gateway.public.schemas import Schema
 
 Json = Any
 MISSING: Final = "Missing data for required field."

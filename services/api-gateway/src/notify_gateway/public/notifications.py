@@ -16,6 +16,7 @@ from notify.notifications.v1.notifications_service_pb2 import (
     ListNotificationsResponse,
 )
 from notify_common.errors import NotifyError
+from notify_common.ids import canonical_uuid
 from notify_common.turns import in_turns
 
 from notify_gateway.answers import V2, json_response
@@ -25,7 +26,6 @@ from notify_gateway.errors import READING, TABLE
 from notify_gateway.places import Places
 from notify_gateway.presenters import notifications as presenter
 from notify_gateway.public import schemas, v2
-from notify_gateway.public.schemas import canonical_uuid
 
 PAGE_SIZE: Final = 250
 LISTS_AT_ONCE: Final = 2

@@ -7,14 +7,14 @@ knows no words, and only what it rejects is handed to `jsonschema`.
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import islice
 from typing import Any, Final
-from uuid import UUID
 
 from jsonschema import Draft7Validator, FormatChecker, ValidationError
 from notify.common.v1.common_pb2 import Channel
-from notify_common import clock, ids
+from notify_common import clock
+from notify_common.ids import canonical_uuid
 from notify_content import email_address, phone
 from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped] # ships no type information
 
@@ -30,11 +30,6 @@ _SCHEDULE_LIMIT: Final = timedelta(hours=24)
 
 class _Refused(ValueError):
     """A value that breaks a format; the text is the contract's."""
-
-
-def canonical_uuid(text: str) -> str:
-    """Return a UUID in any spelling that the contract takes as the platform writes it. Raises ValueError."""
-    return text if ids.is_uuid(text) else str(UUID(text))
 
 
 def _check_uuid(value: str) -> None:
@@ -178,9 +173,11 @@ def _predicate(schema: Mapping[str, Json]) -> Predicate:
         checks.append(lambda value: not isinstance(value, list) or all(map(item_is_valid, value)))
     if "properties" in schema:
         checks.append(_object_predicate(schema))
-    if len(checks) == 1:
-        return checks[0]
-    return lambda value: all(check(value) for check in checks)
+    return reduce(_both, checks)
+
+
+def _both(first: Predicate, second: Predicate) -> Predicate:
+    return lambda value: first(value) and second(value)
 
 
 def _format_predicate(check: Callable[[str], None]) -> Predicate:

@@ -3,31 +3,39 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NoReturn
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, abort
 from notify.admin.v1.templates_service_pb2 import EnsurePrecompiledTemplateRequest
 from notify.common.v1.common_pb2 import Channel, KeyType, Postage
 from notify.letters.v1.letters_service_pb2 import UploadPdfHeader, UploadPdfRequest
 from notify.notifications.v1 import notifications_service_pb2 as pb
+from notify_common import current, tracing
 from notify_common.errors import NotifyError
-from notify_common.ids import new_id
+from notify_common.ids import canonical_uuid, new_id
 from notify_common.logging import get_logger
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
+from opentelemetry.trace import SpanKind
+from werkzeug.wsgi import get_content_length, get_host
 
 from notify_gateway import middleware
-from notify_gateway.answers import InvalidRequest, json_response
+from notify_gateway.answers import V2, InvalidRequest, json_text
 from notify_gateway.auth import Authenticator, Caller
 from notify_gateway.batching import SendBatcher
 from notify_gateway.clients import Clients
 from notify_gateway.errors import row_of
 from notify_gateway.presenters import notifications as presenter
 from notify_gateway.public import schemas, v2
-from notify_gateway.public.body import parse_json, read, too_large
+from notify_gateway.public.body import parse_json, read_body, too_large
 from notify_gateway.public.files import check_structure, is_file
 from notify_gateway.public.personalisation import to_fields
-from notify_gateway.public.schemas import Schema, canonical_uuid
+from notify_gateway.public.schemas import Schema
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 LARGEST_PDF_BYTES: Final = 5 * 1024 * 1024
 """Size of a letter that comes as a PDF, above which the official client sends none (public-api.md §8.3)."""
@@ -39,29 +47,34 @@ _POSTAGES: Final = {
 }
 _LONGEST_IDEMPOTENCY_KEY: Final = 255
 _CHUNK_BYTES: Final = 256 * 1024
+_CREATED: Final = "201 CREATED"
+_NO_SPAN: Final[AbstractContextManager[None]] = nullcontext()
 
 Form = Mapping[str, Any]
 SendRequest = pb.SendSmsRequest | pb.SendEmailRequest | pb.SendLetterRequest
 
 
-def blueprint(
-    authenticator: Authenticator, clients: Clients, batcher: SendBatcher, admin_base_url: str
-) -> Blueprint:
-    """Return the routes that send."""
-    routes = v2.blueprint("sending", authenticator, budget_seconds=middleware.SEND_BUDGET_SECONDS)
-    sending = _Sending(clients, batcher, admin_base_url)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request to send, of a caller whose token was verified."""
 
-    @routes.post("/v2/notifications/sms")
-    def send_sms() -> Response:
-        return sending.sms(v2.caller())
+    environ: "WSGIEnvironment"
+    caller: Caller
+    body_limit: int
 
-    @routes.post("/v2/notifications/email")
-    def send_email() -> Response:
-        return sending.email(v2.caller())
+    @property
+    def root(self) -> str:
+        """The API's base URL as this request sees it, with a slash at the end (public-api.md §0.3)."""
+        return f"{self.environ['wsgi.url_scheme']}://{get_host(self.environ)}/"
 
-    @routes.post("/v2/notifications/letter")
-    def send_letter() -> Response:
-        return sending.letter(v2.caller())
+
+def blueprint(authenticator: Authenticator) -> Blueprint:
+    """Return what the router knows of the routes that send: that they are there, and who may ask for their
+    OPTIONS. `SendDoor` answers what is sent there.
+    """
+    routes = v2.blueprint("sending", authenticator)
+    for channel in schemas.CHANNELS:
+        routes.add_url_rule(f"/v2/notifications/{channel}", f"send_{channel}", methods=["POST"])
 
     @routes.post("/v2/notifications/<channel>")
     def send_by_unknown_channel(channel: str) -> NoReturn:
@@ -70,8 +83,53 @@ def blueprint(
     return routes
 
 
-class _Sending:
-    """One method a channel: read, check, one call, answer."""
+class SendDoor:
+    """WSGI middleware that answers requests to send itself and hands all others on.
+
+    These are nearly all requests that come, and Flask's contexts, router, hooks and responses would be half
+    of what one costs here (docs/adr/0012).
+    """
+
+    def __init__(
+        self, app: "WSGIApplication", authenticator: Authenticator, sending: "Sending", body_limit: int
+    ) -> None:
+        """`body_limit` is in bytes."""
+        self._app = app
+        self._authenticator = authenticator
+        self._body_limit = body_limit
+        self._routes: dict[str, Callable[[_Asked], dict[str, Any]]] = {
+            "/v2/notifications/sms": sending.sms,
+            "/v2/notifications/email": sending.email,
+            "/v2/notifications/letter": sending.letter,
+        }
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request."""
+        route = environ["PATH_INFO"]
+        send = self._routes.get(route) if environ["REQUEST_METHOD"] == "POST" else None
+        if send is None:
+            return self._app(environ, start_response)
+        environ[middleware.ROUTE] = route
+        # Every wait, that for the service and keys which a token needs among them, ends within this time.
+        middleware.limit(middleware.SEND_BUDGET_SECONDS)
+        with tracing.span(f"POST {route}", SpanKind.SERVER) if tracing.is_recording() else _NO_SPAN:
+            try:
+                text = json_text(send(self._asked(environ))).encode()
+            except Exception as error:
+                response = V2.answer(error, route)
+                middleware.read_rest(environ, self._body_limit)
+                return response(environ, start_response)
+        start_response(_CREATED, [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
+        return [text]
+
+    def _asked(self, environ: "WSGIEnvironment") -> _Asked:
+        caller = self._authenticator.authenticate(environ.get("HTTP_AUTHORIZATION"))
+        current.note(service_id=caller.service.id)
+        return _Asked(environ, caller, self._body_limit)
+
+
+class Sending:
+    """One method a channel: read, check, one call, the body of the answer 201."""
 
     def __init__(self, clients: Clients, batcher: SendBatcher, admin_base_url: str) -> None:
         self._clients = clients
@@ -79,8 +137,10 @@ class _Sending:
         self._admin_base_url = admin_base_url
         self._precompiled_templates = PrecompiledTemplates(clients)
 
-    def sms(self, caller: Caller) -> Response:
-        form = self._form(caller, Channel.CHANNEL_SMS, lambda form: schemas.SEND_SMS)
+    def sms(self, asked: _Asked) -> dict[str, Any]:
+        """A text message (public-api.md §2.3)."""
+        caller = asked.caller
+        form = self._form(asked, Channel.CHANNEL_SMS, lambda form: schemas.SEND_SMS)
         template_id = canonical_uuid(form["template_id"])
         message = pb.SendSmsRequest(
             request_id=new_id(),
@@ -89,15 +149,16 @@ class _Sending:
             phone_number=form["phone_number"],
             reference=form.get("reference"),
             sms_sender_id=_optional_uuid(form, "sms_sender_id"),
-            idempotency_key=self._idempotency_key(caller, Channel.CHANNEL_SMS),
+            idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_SMS),
         )
-        self._personalise(message, form, caller, Channel.CHANNEL_SMS)
+        self._personalise(message, form, asked, Channel.CHANNEL_SMS)
         response = self._batcher.send(message)
-        body = presenter.sent_sms(response, form, caller.service.id, template_id, v2.root())
-        return json_response(body, 201)
+        return presenter.sent_sms(response, form, caller.service.id, template_id, asked.root)
 
-    def email(self, caller: Caller) -> Response:
-        form = self._form(caller, Channel.CHANNEL_EMAIL, lambda form: schemas.SEND_EMAIL)
+    def email(self, asked: _Asked) -> dict[str, Any]:
+        """An email (public-api.md §2.4)."""
+        caller = asked.caller
+        form = self._form(asked, Channel.CHANNEL_EMAIL, lambda form: schemas.SEND_EMAIL)
         template_id = canonical_uuid(form["template_id"])
         message = pb.SendEmailRequest(
             request_id=new_id(),
@@ -108,38 +169,39 @@ class _Sending:
             email_reply_to_id=_optional_uuid(form, "email_reply_to_id"),
             one_click_unsubscribe_url=form.get("one_click_unsubscribe_url", ""),
             sanitise_content_for=form.get("sanitise_content_for"),
-            idempotency_key=self._idempotency_key(caller, Channel.CHANNEL_EMAIL),
+            idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_EMAIL),
         )
-        self._personalise(message, form, caller, Channel.CHANNEL_EMAIL)
+        self._personalise(message, form, asked, Channel.CHANNEL_EMAIL)
         try:
             response = self._batcher.send(message)
         except NotifyError as error:
             if error.reason == "FILE_NOT_ALLOWED":
                 self._refuse_files(form["personalisation"], caller)
             raise
-        body = presenter.sent_email(response, form, caller.service.id, template_id, v2.root())
-        return json_response(body, 201)
+        return presenter.sent_email(response, form, caller.service.id, template_id, asked.root)
 
-    def letter(self, caller: Caller) -> Response:
-        form = self._form(caller, Channel.CHANNEL_LETTER, _letter_schema)
+    def letter(self, asked: _Asked) -> dict[str, Any]:
+        """A letter (public-api.md §2.6)."""
+        caller = asked.caller
+        form = self._form(asked, Channel.CHANNEL_LETTER, _letter_schema)
         if "content" in form:
-            return self._precompiled_letter(form, caller)
+            return self._precompiled_letter(form, asked)
         template_id = canonical_uuid(form["template_id"])
         message = pb.SendLetterRequest(
             request_id=new_id(),
             caller=_caller(caller),
             template_id=template_id,
             reference=form.get("reference"),
-            idempotency_key=self._idempotency_key(caller, Channel.CHANNEL_LETTER),
+            idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_LETTER),
         )
-        self._personalise(message, form, caller, Channel.CHANNEL_LETTER)
+        self._personalise(message, form, asked, Channel.CHANNEL_LETTER)
         response = self._batcher.send(message)
-        body = presenter.sent_letter(response, form, caller.service.id, template_id, v2.root())
-        return json_response(body, 201)
+        return presenter.sent_letter(response, form, caller.service.id, template_id, asked.root)
 
-    def _precompiled_letter(self, form: Form, caller: Caller) -> Response:
+    def _precompiled_letter(self, form: Form, asked: _Asked) -> dict[str, Any]:
         """Upload the PDF, then have the letter accepted: one that is accepted always has its PDF."""
         middleware.limit(middleware.BUDGET_SECONDS)
+        caller = asked.caller
         pdf = self._pdf(form, caller)
         request_id, sha256 = new_id(), hashlib.sha256(pdf).hexdigest()
         message = pb.SendPrecompiledLetterRequest(
@@ -149,14 +211,14 @@ class _Sending:
             reference=form["reference"],
             postage=_POSTAGES[form.get("postage", "")],
             pdf_sha256=sha256,
-            idempotency_key=self._idempotency_key(caller, Channel.CHANNEL_LETTER),
+            idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_LETTER),
         )
         header = UploadPdfHeader(
             letter_id=request_id, service_id=caller.service.id, size_bytes=len(pdf), sha256=sha256
         )
         self._clients.letters.UploadPdf(_upload(header, pdf))
         response = self._batcher.send(message)
-        return json_response(presenter.sent_precompiled_letter(response, form), 201)
+        return presenter.sent_precompiled_letter(response, form)
 
     def _pdf(self, form: Form, caller: Caller) -> bytes:
         """Return the PDF of a letter that this key may send (public-api.md §2.7). Raises NotifyError.
@@ -182,44 +244,44 @@ class _Sending:
             self._refuse(too_large(LARGEST_PDF_BYTES), caller, Channel.CHANNEL_LETTER)
         return pdf
 
-    def _form(self, caller: Caller, channel: Channel, schema_of: Callable[[Any], Schema]) -> Form:
+    def _form(self, asked: _Asked, channel: Channel, schema_of: Callable[[Any], Schema]) -> Form:
         """Return the body as JSON, once it is valid.
 
         Raises InvalidRequest, NotifyError BODY_TOO_LARGE, JSON_INVALID; a passed limit wins over them.
         """
         try:
-            form = parse_json(read(request))
+            form = parse_json(read_body(asked.environ, asked.body_limit))
             schema_of(form).check(form)
         except (InvalidRequest, NotifyError) as refusal:
-            self._refuse(refusal, caller, channel)
+            self._refuse(refusal, asked.caller, channel)
         except RecursionError:
-            self._refuse(NotifyError("JSON_INVALID"), caller, channel)
+            self._refuse(NotifyError("JSON_INVALID"), asked.caller, channel)
         return form  # type: ignore[no-any-return] # the schema says that it is an object
 
-    def _idempotency_key(self, caller: Caller, channel: Channel) -> str:
+    def _idempotency_key(self, asked: _Asked, channel: Channel) -> str:
         """Return the client's Idempotency-Key; empty without one.
 
         Raises NotifyError IDEMPOTENCY_KEY_INVALID where it can't be used. A client that sends a key counts on
         it, so none is dropped. Servers hand on bytes beyond ASCII as "".
         """
-        key = request.headers.get("Idempotency-Key")
+        key: str | None = asked.environ.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
             return ""
         if not key.isascii() or not 0 < len(key) <= _LONGEST_IDEMPOTENCY_KEY:
             limit = {"limit": str(_LONGEST_IDEMPOTENCY_KEY)}
-            self._refuse(NotifyError("IDEMPOTENCY_KEY_INVALID", metadata=limit), caller, channel)
+            self._refuse(NotifyError("IDEMPOTENCY_KEY_INVALID", metadata=limit), asked.caller, channel)
         return key
 
-    def _personalise(self, message: SendRequest, form: Form, caller: Caller, channel: Channel) -> None:
+    def _personalise(self, message: SendRequest, form: Form, asked: _Asked, channel: Channel) -> None:
         """Put the personalisation into `message`. Raises NotifyError BODY_TOO_LARGE."""
         personalisation = form.get("personalisation")
         if not personalisation:
             return
         message.personalisation.extend(to_fields(personalisation, sending=True))
         # A value may take a few times the room on the wire that it took as JSON: `[1,1,1]` does.
-        may_be_too_large = (request.content_length or LARGEST_CONTENT_BYTES) >= LARGEST_CONTENT_BYTES // 4
-        if may_be_too_large and message.ByteSize() > LARGEST_CONTENT_BYTES:
-            self._refuse(too_large(LARGEST_CONTENT_BYTES), caller, channel)
+        length = get_content_length(asked.environ) or LARGEST_CONTENT_BYTES
+        if length >= LARGEST_CONTENT_BYTES // 4 and message.ByteSize() > LARGEST_CONTENT_BYTES:
+            self._refuse(too_large(LARGEST_CONTENT_BYTES), asked.caller, channel)
 
     def _refuse(self, refusal: InvalidRequest | NotifyError, caller: Caller, channel: Channel) -> NoReturn:
         """Raise `refusal`, or the limit that it passed: refused requests count (public-api.md §2.1).

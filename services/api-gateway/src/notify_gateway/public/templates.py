@@ -8,6 +8,7 @@ from notify.admin.v1.templates_service_pb2 import GetTemplateRequest, ListTempla
 from notify.common.v1.common_pb2 import Channel
 from notify.notifications.v1.notifications_service_pb2 import PreviewTemplateRequest
 from notify_common.errors import NotifyError
+from notify_common.ids import canonical_uuid
 
 from notify_gateway.answers import V2, json_response
 from notify_gateway.auth import Authenticator
@@ -17,7 +18,6 @@ from notify_gateway.presenters import templates as presenter
 from notify_gateway.public import schemas, v2
 from notify_gateway.public.body import parse_json, read
 from notify_gateway.public.personalisation import to_fields
-from notify_gateway.public.schemas import canonical_uuid
 
 _PAGE_SIZE: Final = 250
 _LARGEST_VERSION: Final = 2**31 - 1

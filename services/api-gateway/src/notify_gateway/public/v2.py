@@ -3,31 +3,26 @@
 from typing import cast
 
 from flask import Blueprint, g, request
+from notify_common import current
+from notify_common.ids import canonical_uuid
 
-from notify_gateway import middleware
 from notify_gateway.answers import V2, Answers
 from notify_gateway.auth import Authenticator, Caller
-from notify_gateway.public.schemas import Schema, canonical_uuid
+from notify_gateway.public.schemas import Schema
 
 
-def blueprint(
-    name: str,
-    authenticator: Authenticator,
-    answers: Answers = V2,
-    budget_seconds: float = middleware.BUDGET_SECONDS,
-) -> Blueprint:
+def blueprint(name: str, authenticator: Authenticator, answers: Answers = V2) -> Blueprint:
     """Return a blueprint whose routes need a valid token, OPTIONS included (public-api.md §0.3).
 
-    `answers` says how its errors are answered. Every wait of a request, that for the services and keys which
-    its token needs among them, ends within `budget_seconds`.
+    `answers` says how its errors are answered.
     """
     made = Blueprint(f"v2_{name}", __name__)
     answers.install(made)
 
     @made.before_request
     def authenticate() -> None:
-        middleware.limit(budget_seconds)
         g.caller = authenticator.authenticate(request.headers.get("Authorization"))
+        current.note(service_id=g.caller.service.id)
 
     return made
 

@@ -114,6 +114,12 @@ class SnapshotCache(Generic[K, V]):
         Raises whatever `load_many` raised when there is no value to fall back on, and NotifyError
         DEADLINE_EXCEEDED where the request has no more time to wait for it.
         """
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and clock.monotonic() < entry.fresh_until:
+                self._entries.move_to_end(key)
+                self._hit.inc()
+                return entry.value
         return self.get_many([key])[key]
 
     def get_many(self, keys: Iterable[K]) -> dict[K, V | None]:
