@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import structlog
 from notify_common.logging import configure_logging
 
 
@@ -17,5 +16,4 @@ def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     stream = io.BytesIO()
     configure_logging("under-test", "debug", stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    structlog.reset_defaults()
     logging.getLogger().handlers = []

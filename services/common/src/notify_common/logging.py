@@ -8,12 +8,9 @@ import json
 import logging
 import os
 import sys
+import threading
 import traceback
-from collections.abc import MutableMapping
-from datetime import datetime
-from typing import Any, BinaryIO, Final, Protocol, cast
-
-import structlog
+from typing import BinaryIO, Final
 
 from notify_common import clock, current
 from notify_common.errors import NotifyError
@@ -49,19 +46,23 @@ _MAX_ITEMS = 50
 _CAUSES = 5
 _FRAMES = 12
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-class Logger(Protocol):
+class Logger:
     """What `get_logger` returns; `event` is a fixed phrase, facts go into `keys`."""
 
     def info(self, event: str, **keys: object) -> None:
         """Say what happened."""
+        _output.write("info", event, keys)
 
     def warning(self, event: str, **keys: object) -> None:
         """Say that something is wrong and was dealt with."""
+        _output.write("warning", event, keys)
 
     def error(self, event: str, **keys: object) -> None:
         """Say that something failed and someone should look."""
+        _output.write("error", event, keys)
 
 
 def configure_logging(service: str, level: str = "info", stream: BinaryIO | None = None) -> None:
@@ -70,20 +71,16 @@ def configure_logging(service: str, level: str = "info", stream: BinaryIO | None
     `service` goes into every line; `level` is debug, info, warning or error; `stream` is standard output
     unless it is given.
     """
-    structlog.configure(
-        processors=[structlog.processors.add_log_level, _Renderer(service)],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.BytesLoggerFactory(stream or sys.stdout.buffer),
-        cache_logger_on_first_use=False,
-    )
+    global _output
+    _output = _Output(service, level, stream)
     root = logging.getLogger()
     root.handlers = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
 
 
 def get_logger() -> Logger:
-    """Return the logger; cheap, but keep it in a module or object on hot paths."""
-    return cast(Logger, structlog.get_logger())
+    """Return the logger, which is the same one everywhere and at any time."""
+    return _LOGGER
 
 
 def describe_exception(error: BaseException) -> dict[str, object]:
@@ -114,26 +111,37 @@ def describe_exception(error: BaseException) -> dict[str, object]:
     return keys
 
 
-class _Renderer:
-    """The last processor: fixed keys first, then what may be logged, as one JSON line."""
+class _Output:
+    """Where lines go, and what they look like: fixed keys first, then what may be logged."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, level: str, stream: BinaryIO | None) -> None:
         self._service = service
+        self._least = _LEVELS[level]
+        self._stream = stream
+        self._lock = threading.Lock()
 
-    def __call__(self, logger: object, name: str, event_dict: MutableMapping[str, Any]) -> bytes:
-        moment: datetime = clock.now()
+    def write(self, level: str, event: object, keys: dict[str, object]) -> None:
+        if _LEVELS[level] < self._least:
+            return
+        line = self._line(level, event, keys)
+        stream = self._stream or sys.stdout.buffer
+        with self._lock:
+            stream.write(line)
+            stream.flush()
+
+    def _line(self, level: str, event: object, keys: dict[str, object]) -> bytes:
         line: dict[str, object] = {
-            "ts": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": event_dict.pop("level", name),
-            "event": _value(event_dict.pop("event", "")),
+            "ts": clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": level,
+            "event": _value(event),
             "service": self._service,
         }
-        if request_id := event_dict.pop("request_id", "") or current.request_id.get():
+        if request_id := keys.pop("request_id", "") or current.request_id.get():
             line["request_id"] = _value(request_id)
         if traceparent := current.traceparent.get():
             line["trace_id"] = traceparent[3:35]
         dropped = []
-        for key, value in {**current.subject.get(), **event_dict}.items():
+        for key, value in {**current.subject.get(), **keys}.items():
             if key in KEYS or key.endswith(ENDINGS):
                 if value is not None:
                     line[key] = _value(value)
@@ -141,16 +149,16 @@ class _Renderer:
                 dropped.append(key)
         if dropped:
             line["dropped"] = sorted(dropped)
-        return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+        return (_ENCODER.encode(line) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _value(value: object) -> object:
+    if isinstance(value, str):
+        return value if len(value) <= _MAX_TEXT else value[:_MAX_TEXT] + "…"
     if isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return round(value, 6)
-    if isinstance(value, str):
-        return value if len(value) <= _MAX_TEXT else value[:_MAX_TEXT] + "…"
     if isinstance(value, list | tuple | set | frozenset):
         return [_value(item) for item in list(value)[:_MAX_ITEMS]]
     if isinstance(value, dict | bytes | bytearray):
@@ -179,3 +187,7 @@ class _LibraryHandler(logging.Handler):
                 log.info("library message", **keys)
         except Exception:  # logging must never raise into the code that logs
             self.handleError(record)
+
+
+_LOGGER: Final = Logger()
+_output = _Output("", "debug", None)

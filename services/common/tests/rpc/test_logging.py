@@ -71,13 +71,11 @@ def test_any_text_stays_on_its_line(event: str, reason: str) -> None:
     import io
     import json
 
-    import structlog
     from notify_common.logging import configure_logging
 
     stream = io.BytesIO()
     configure_logging("under-test", "debug", stream)
     get_logger().info(event, reason=reason)
-    structlog.reset_defaults()
     [line] = stream.getvalue().split(b"\n")[:-1]
     json.loads(line)
 

@@ -1,5 +1,6 @@
 """NotificationsService: conversion, nothing else; the protos say what fields must be (ADR 0013)."""
 
+import contextvars
 import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -97,21 +98,20 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         caller_deadline = current.deadline.get()
         response = pb.BatchSendResponse()
         commands: list[SendCommand] = []
-        places: list[tuple[pb.SendResult, _Received]] = []
+        places: list[tuple[pb.SendResult, contextvars.Context]] = []
         with ExitStack() as spans:
             for item in request.items:
-                received = _enter_item(item, caller_deadline, retried, spans)
+                own, received = _context_of(item, caller_deadline, retried, spans)
                 result = response.results.add()
                 try:
                     commands.append(_item_command(item, received))
                 except NotifyError as error:
-                    _refuse(result, error)
+                    own.run(_refuse, result, error)
                 else:
-                    places.append((result, received))
+                    places.append((result, own))
             answers = send_messages(self._sending, commands, LARGEST_CONTENT_BYTES) if commands else []
-            for (result, received), command, answer in zip(places, commands, answers, strict=True):
-                current.enter(received.request_id, received.traceparent, "api", received.deadline)
-                _answer(result, command, answer)
+            for (result, own), command, answer in zip(places, commands, answers, strict=True):
+                own.run(_answer, result, command, answer)
         return response
 
     def _send_one(
@@ -273,19 +273,22 @@ _CONVERTERS: Final[dict[str, Callable[[Any, _Received], SendCommand]]] = {
 }
 
 
-def _enter_item(
+def _context_of(
     item: pb.SendItem, caller_deadline: float | None, retried: bool, spans: ExitStack
-) -> _Received:
-    """Make an item's request the current one of this thread, with a span in its own trace."""
+) -> tuple[contextvars.Context, _Received]:
+    """Return a context in which an item's request is the current one, with a span in its own trace."""
     deadline = caller_deadline
     if item.HasField("time_left"):
-        own = clock.monotonic() + item.time_left.ToTimedelta().total_seconds()
+        own = clock.monotonic() + item.time_left.seconds + item.time_left.nanos / 1e9
         deadline = own if deadline is None else min(own, deadline)
-    current.enter(item.origin_request_id, item.traceparent, "api", deadline)
+    context = contextvars.copy_context()
+    context.run(current.enter, item.origin_request_id, item.traceparent, "api", deadline)
     if tracing.is_recording():
-        spans.enter_context(tracing.span(_BATCH_SEND, SpanKind.SERVER))
+        span = tracing.span(_BATCH_SEND, SpanKind.SERVER)
+        context.run(span.__enter__)
+        spans.callback(context.run, span.__exit__, None, None, None)
     is_repeat = retried or item.is_repeat
-    return _Received(current.request_id.get(), current.traceparent.get(), deadline, is_repeat)
+    return context, _Received(context[current.request_id], context[current.traceparent], deadline, is_repeat)
 
 
 def _item_command(item: pb.SendItem, received: _Received) -> SendCommand:

@@ -10,7 +10,6 @@ import json
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple, cast
 
@@ -46,12 +45,12 @@ STATEMENT_SECONDS: Final = 1.5
 _SILENCE_SECONDS: Final = STATEMENT_SECONDS + 0.3
 """After this long a database that does not answer is given up."""
 _MOST_BYTES: Final = 8 * 1024 * 1024
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _log = get_logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewMessage:
+class NewMessage(NamedTuple):
     """A message that passed every check, as its rows will hold it.
 
     Each field is the column of its name in `notifications`, in `outbox`, or in both; the statement, its types
@@ -65,15 +64,15 @@ class NewMessage:
     channel: Channel
     template_id: str
     template_version: int
-    reference: str | None = field(repr=False)
-    recipient: str = field(repr=False)
-    normalised_recipient: str = field(repr=False)
+    reference: str | None
+    recipient: str
+    normalised_recipient: str
     sender: str
-    personalisation: str = field(repr=False)
+    personalisation: str
     """JSON made by `personalisation_json`."""
-    unsubscribe_url: str = field(repr=False)
+    unsubscribe_url: str
     content_hash: bytes
-    state: State = State.CREATED
+    state: State
     create_time: datetime
     international: bool
     phone_prefix: str
@@ -89,6 +88,9 @@ class NewMessage:
     day: date
     key_hash: bytes | None
     """Made by `key_hash`; None for a request without an idempotency key."""
+
+    def __repr__(self) -> str:
+        return f"NewMessage(id={self.id!r})"  # no recipient, no personalisation
 
     @property
     def size_bytes(self) -> int:
@@ -120,7 +122,7 @@ Stored = Earlier | NotifyError | None
 
 def personalisation_json(pairs: Pairs) -> str:
     """Return the pairs as the database keeps them: an array of [key, value] in the client's order."""
-    return json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(pairs)
 
 
 def key_hash(idempotency_key: str) -> bytes | None:
@@ -132,7 +134,7 @@ def key_hash(idempotency_key: str) -> bytes | None:
 
 
 def _columns_of(table: sa.Table) -> list[str]:
-    return [one.name for one in fields(NewMessage) if one.name in table.c]
+    return [name for name in NewMessage._fields if name in table.c]
 
 
 def _sql_type(name: str) -> str:
@@ -143,7 +145,7 @@ def _sql_type(name: str) -> str:
     return column.type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
 
 
-_FIELDS: Final = [one.name for one in fields(NewMessage)]
+_FIELDS: Final = NewMessage._fields
 _TYPES: Final = ", ".join([*(f"{_sql_type(name)}[]" for name in _FIELDS), "smallint", "timestamptz"])
 _ARRAYS: Final = ", ".join(f"${number}" for number in range(1, len(_FIELDS) + 1))
 _SHARD: Final = f"${len(_FIELDS) + 1}"
@@ -202,23 +204,45 @@ CROSS JOIN LATERAL (
 """
 
 
-def _quoted(text: object) -> str:
-    return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+Column = Sequence[Any]
+"""The values of one field, without NULLs."""
 
 
-def _writer(name: str) -> Callable[[Any], str]:
-    """Return what writes a value of a field as an element of its array."""
+def _texts(column: Column) -> str:
+    """Write texts as the elements of an array. Raises ValueError for one with a NUL character, which would divide
+    it in two.
+    """
+    joined = "\0".join(column)
+    if joined.count("\0") != len(column) - 1:
+        raise ValueError("a text holds a NUL character")
+    return '"' + joined.replace("\\", "\\\\").replace('"', '\\"').replace("\0", '","') + '"'
+
+
+def _bytes(column: Column) -> str:
+    return ",".join(f'"\\\\x{value.hex()}"' for value in column)
+
+
+def _times(column: Column) -> str:
+    return ",".join(map(datetime.isoformat, column))
+
+
+def _plain(column: Column) -> str:
+    return ",".join(map(str, column))
+
+
+def _writer(name: str) -> Callable[[Column], str]:
+    """Return what writes a column as the elements of an array."""
     kind = _sql_type(name)
     if kind == "BYTEA":
-        return lambda value: '"\\\\x' + value.hex() + '"'
-    if kind in ("INTEGER", "BOOLEAN", "UUID", "DATE"):
-        return str
-    if kind.startswith("TIMESTAMP"):
-        return lambda value: '"' + value.isoformat() + '"'
-    return _quoted
+        return _bytes
+    if kind == "UUID":
+        return ",".join
+    if kind in ("INTEGER", "BOOLEAN", "DATE"):
+        return _plain
+    return _times if kind.startswith("TIMESTAMP") else _texts
 
 
-_WRITERS: Final = [(name, _writer(name)) for name in _FIELDS]
+_WRITERS: Final = [_writer(name) for name in _FIELDS]
 
 
 def _arrays(messages: Sequence[NewMessage]) -> list[str]:
@@ -226,13 +250,13 @@ def _arrays(messages: Sequence[NewMessage]) -> list[str]:
     arrays.
     """
     return [
-        "{"
-        + ",".join(
-            "NULL" if (value := getattr(message, name)) is None else write(value) for message in messages
-        )
-        + "}"
-        for name, write in _WRITERS
+        "{" + (_with_nulls(column, write) if None in column else write(column)) + "}"
+        for column, write in zip(zip(*messages, strict=True), _WRITERS, strict=True)
     ]
+
+
+def _with_nulls(column: Column, write: Callable[[Column], str]) -> str:
+    return ",".join("NULL" if value is None else write([value]) for value in column)
 
 
 # --- the store ----------------------------------------------------------------------------------------------

@@ -326,7 +326,8 @@ class LimitStore:
             ([counter_key(place.service_id, place.counter, place.day)], [held])
             for place, held in places.items()
         ]
-        self._guarded(lambda: self._release.run(*calls))
+        if calls:
+            self._guarded(lambda: self._release.run(*calls))
 
     def claim_round(self, seconds: float) -> bool:
         """Tell whether no other process has claimed a round of corrections in these seconds. Raises

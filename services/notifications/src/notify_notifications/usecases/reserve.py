@@ -79,9 +79,8 @@ def admit_list(store: LimitStore, service_id: str, key_type: KeyType) -> None:
 
 def release(store: LimitStore, reservations: Sequence[Reservation]) -> None:
     """Give back the places that messages hold which were not stored."""
-    places = Counter(place for reservation in reservations for place in reservation.held)
-    if places:
-        store.release(places)
+    if reservations:
+        store.release(Counter(place for reservation in reservations for place in reservation.held))
 
 
 def _demand(requests: Sequence[Request], day: date) -> Demand:
