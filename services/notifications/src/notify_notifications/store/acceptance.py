@@ -209,8 +209,9 @@ Column = Sequence[Any]
 
 
 def _texts(column: Column) -> str:
-    """Write texts as the elements of an array. Raises ValueError for one with a NUL character, which would divide
-    it in two.
+    """Write texts as the elements of an array.
+
+    Raises ValueError for one with a NUL character, which would divide it in two.
     """
     joined = "\0".join(column)
     if joined.count("\0") != len(column) - 1:
