@@ -50,7 +50,6 @@ LACKING = {
     "internal/services/create-empty",
     "internal/services/create-school",
     "internal/services/get-detailed",
-    "internal/services/history",
     "internal/services/list-detailed",
     "internal/services/monthly-data",
     "internal/templates/create-email-too-long",

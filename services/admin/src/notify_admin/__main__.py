@@ -1,6 +1,7 @@
-"""`python -m notify_admin serve | migrate | seed | rotate-secrets | check-config`."""
+"""`python -m notify_admin serve | migrate | seed | audit | rotate-secrets | check-config`."""
 
 import argparse
+import sys
 import threading
 
 from notify_common import main, process
@@ -11,6 +12,7 @@ from notify_common.logging import get_logger
 from notify_admin import bootstrap
 from notify_admin.settings import Settings
 from notify_admin.store.tables import config_changes, platform_mail
+from notify_admin.usecases.audit import verify_audit_log
 from notify_admin.usecases.secrets import rotate_secrets
 from notify_admin.usecases.seed import seed_platform
 
@@ -38,6 +40,20 @@ def rotate(settings: Settings, arguments: argparse.Namespace, stop: threading.Ev
     get_logger().info("secrets rotated", count=count)
 
 
+def audit(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> int:
+    """Say which chains of the audit log are broken, and where first; return 1 if any is."""
+    broken = 0
+    for chain_id, number in verify_audit_log(bootstrap.parts(settings).uow):
+        sys.stdout.write(f"chain {chain_id} is broken at {number}\n")
+        broken += 1
+    sys.stdout.write(f"{broken} chains are broken\n")
+    return 1 if broken else 0
+
+
+def _audit_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=["verify"], help="go through all chains and compare their hashes")
+
+
 if __name__ == "__main__":
     main.run(
         "admin",
@@ -46,6 +62,9 @@ if __name__ == "__main__":
             main.Command("serve", "serve the gRPC services", serve),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
             main.Command("seed", "make the platform's own service and templates", seed, long_running=False),
+            main.Command(
+                "audit", "find out whether the audit log was changed", audit, _audit_arguments, False
+            ),
             cursors_command([config_changes, platform_mail]),
             main.Command(
                 "rotate-secrets",

@@ -4,6 +4,7 @@ from functools import partial
 
 from notify.admin.v1 import (
     api_keys_service_pb2,
+    audit_service_pb2,
     branding_service_pb2,
     config_feed_service_pb2,
     inbound_numbers_service_pb2,
@@ -37,6 +38,7 @@ from notify_admin.store.resources import (
 from notify_admin.store.templates import LISTED
 from notify_admin.usecases import (
     api_keys,
+    audit,
     codes,
     config_feed,
     folders,
@@ -67,6 +69,7 @@ _SIGN_IN = sign_in_service_pb2.DESCRIPTOR.services_by_name["SignInService"]
 _INBOUND = inbound_numbers_service_pb2.DESCRIPTOR.services_by_name["InboundNumbersService"]
 _INVITATIONS = invitations_service_pb2.DESCRIPTOR.services_by_name["InvitationsService"]
 _PLATFORM_MAIL = platform_mail_service_pb2.DESCRIPTOR.services_by_name["PlatformMailService"]
+_AUDIT = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
 _CONFIG_FEED = config_feed_service_pb2.DESCRIPTOR.services_by_name["ConfigFeedService"]
 
 
@@ -194,6 +197,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             partial(invitations.list_invitations, pager),
             invitations.set_invitation,
         ),
+        made(_AUDIT, partial(audit.list_audit_records, pager)),
         made(_PLATFORM_MAIL, partial(mail.list_platform_mail_events, box)),
         made(_CONFIG_FEED, config_feed.get_snapshots, config_feed.list_config_changes),
     ]

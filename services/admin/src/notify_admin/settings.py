@@ -36,6 +36,7 @@ _CALLERS = [
     ("UsersService", _GATEWAY, "ArchiveUser ListUsers"),
     ("SignInService", _GATEWAY_ALONE, "VerifyPassword SetPassword CompleteWebauthnLogin"),
     ("SignInService", _GATEWAY_ALONE, "SendCode VerifyCode SendAccountMail"),
+    ("AuditService", _GATEWAY, "ListAuditRecords"),
     ("PlatformMailService", ["notifications"], "ListPlatformMailEvents"),
     ("InvitationsService", _GATEWAY_ALONE, "CreateInvitation GetInvitation GetInvitationByToken"),
     ("InvitationsService", _GATEWAY_ALONE, "ListInvitations SetInvitation"),

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import grpc
 from notify.admin.v1.api_keys_service_pb2_grpc import ApiKeysServiceStub, ApiKeyVerificationServiceStub
+from notify.admin.v1.audit_service_pb2_grpc import AuditServiceStub
 from notify.admin.v1.branding_service_pb2_grpc import BrandingServiceStub
 from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
 from notify.admin.v1.inbound_numbers_service_pb2_grpc import InboundNumbersServiceStub
@@ -77,6 +78,11 @@ class Clients:
     def inbound_numbers(self) -> InboundNumbersServiceStub:
         """Numbers that services receive texts at."""
         return cast(InboundNumbersServiceStub, self._stub(InboundNumbersServiceStub, "admin"))
+
+    @property
+    def audit(self) -> AuditServiceStub:
+        """What was changed, by whom."""
+        return cast(AuditServiceStub, self._stub(AuditServiceStub, "admin"))
 
     @property
     def invitations(self) -> InvitationsServiceStub:

@@ -22,6 +22,9 @@ traceparent: ContextVar[str] = ContextVar("traceparent", default="")
 origin: ContextVar[str] = ContextVar("origin", default="")
 """What made the work: `api`, `console`, a job; passed on, never decided by."""
 
+actor: ContextVar[str] = ContextVar("actor", default="")
+"""Id of the person who made the request, as the admin web app says; empty for none. Who set it is trusted."""
+
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """Reading of `clock.monotonic()` by which the answer must be out; None means no limit."""
 
@@ -56,6 +59,7 @@ def enter(request: str | None, trace: str | None, made_by: str | None, until: fl
     request_id.set(request if request and _REQUEST_ID.fullmatch(request) else new_request_id())
     traceparent.set(trace if trace and _TRACEPARENT.fullmatch(trace) else new_traceparent())
     origin.set(made_by if made_by and _ORIGIN.fullmatch(made_by) else "")
+    actor.set("")
     deadline.set(until)
     subject.set(_NOTHING)
 
@@ -65,6 +69,7 @@ def leave() -> None:
     request_id.set("")
     traceparent.set("")
     origin.set("")
+    actor.set("")
     deadline.set(None)
     subject.set(_NOTHING)
 
@@ -87,7 +92,14 @@ def bind(
     Missing parts are made anew, as in `enter`. `timeout` (seconds) sets a deadline. What was current before
     is so again at the end.
     """
-    before = (_request_id.get(), _traceparent.get(), _origin.get(), deadline.get(), subject.get())
+    before = (
+        _request_id.get(),
+        _traceparent.get(),
+        _origin.get(),
+        deadline.get(),
+        subject.get(),
+        actor.get(),
+    )
     enter(request_id, traceparent, origin, None if timeout is None else clock.monotonic() + timeout)
     try:
         yield
@@ -97,6 +109,7 @@ def bind(
         _origin.set(before[2])
         deadline.set(before[3])
         subject.set(before[4])
+        actor.set(before[5])
 
 
 def time_left() -> float | None:

@@ -6,6 +6,7 @@ from typing import Final
 import sqlalchemy as sa
 from notify_common.db.unit_of_work import Tx
 
+from notify_admin.store import audit
 from notify_admin.store.tables import api_keys
 
 _works = api_keys.c.revoke_time.is_(None)
@@ -26,4 +27,7 @@ def revoke(tx: Tx, service_id: str, api_key_id: str | None = None) -> bool:
     which = sa.and_(api_keys.c.service_id == service_id, _works)
     if api_key_id is not None:
         which = sa.and_(which, api_keys.c.id == api_key_id)
-    return tx.execute(sa.update(api_keys).values(revoke_time=sa.func.now()).where(which)).rowcount > 0
+    revoked = sa.update(api_keys).values(revoke_time=sa.func.now()).where(which).returning(api_keys.c.id)
+    ids = list(tx.execute(revoked).scalars())
+    audit.append_each(tx, audit.keys_chain(service_id), "update", "ApiKey", ids, {}, {"revoked": True})
+    return bool(ids)

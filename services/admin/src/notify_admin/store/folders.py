@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from notify_common.db.arrays import id_array
 from notify_common.db.unit_of_work import Tx
 
+from notify_admin.store import audit
 from notify_admin.store.tables import template_folders, templates
 
 
@@ -16,19 +17,18 @@ def is_empty(tx: Tx, folder_id: str) -> bool:
     return tx.execute(sa.union_all(inside, held).limit(1)).first() is None
 
 
-def delete(tx: Tx, folder_id: str) -> None:
-    """Delete an empty folder."""
-    tx.execute(sa.delete(template_folders).where(template_folders.c.id == folder_id))
-
-
-def move(tx: Tx, folder_ids: Sequence[str], template_ids: Sequence[str], target_id: str | None) -> None:
-    """Put folders and templates into a folder, or to the top."""
-    for table, column, ids in (
-        (template_folders, template_folders.c.parent_id, folder_ids),
-        (templates, templates.c.folder_id, template_ids),
+def move(
+    tx: Tx, service_id: str, folder_ids: Sequence[str], template_ids: Sequence[str], target_id: str | None
+) -> None:
+    """Put folders and templates of a service into a folder, or to the top."""
+    for table, column, ids, kind in (
+        (template_folders, template_folders.c.parent_id, folder_ids, "TemplateFolder"),
+        (templates, templates.c.folder_id, template_ids, "Template"),
     ):
-        which = table.c.id == sa.func.any(id_array(ids))
-        tx.execute(sa.update(table).where(which).values({column: target_id}))
+        which = sa.and_(table.c.id == sa.func.any(id_array(ids)), column.is_distinct_from(target_id))
+        moved = sa.update(table).where(which).values({column: target_id}).returning(table.c.id)
+        moved_ids = tx.execute(moved).scalars().all()
+        audit.append_each(tx, service_id, "update", kind, moved_ids, {}, {column.name: target_id})
 
 
 def parents(tx: Tx, service_id: str) -> dict[str, str | None]:

@@ -27,6 +27,9 @@ from notify_common.rpc.paging import Pager, page_size, that_fit
 from sqlalchemy import Column, ColumnElement, FromClause, Table
 from sqlalchemy.dialects.postgresql import insert
 
+from notify_admin.store import audit
+from notify_admin.store.audit import Audit
+
 M = TypeVar("M", bound=Message)
 A = TypeVar("A", bound=Message)
 
@@ -61,6 +64,7 @@ class Resource(Generic[M]):
         hidden: columns that are no field's.
         unkept: fields that no row holds; use cases fill them.
         source: what is selected from, where that is more than the table.
+        audit: how changes are recorded; None for what is only read, or recorded by its store.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Resource(Generic[M]):
         hidden: Collection[str] = (),
         unkept: Collection[str] = (),
         source: FromClause | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self.message = message
         self.table = table
@@ -90,6 +95,7 @@ class Resource(Generic[M]):
         if forgotten - {*hidden, *_HIDDEN}:
             raise TypeError(f"{message.DESCRIPTOR.full_name} has no fields for {sorted(forgotten)}")
         self._order = order
+        self._audit = audit
         self._selected = [leaf.column.label(f"c{i}") for i, leaf in enumerate(self._leaves)]
         indexes = {leaf.path: index for index, leaf in enumerate(self._leaves)}
         self.read: Callable[[Any], M] = _reader(message.DESCRIPTOR, "", indexes)
@@ -215,6 +221,8 @@ class Resource(Generic[M]):
         """Insert a row, as `add`."""
         # without a target: of requests at the same moment, the later ones wait for the first to commit
         if tx.execute(insert(self.table).values(**values).on_conflict_do_nothing()).rowcount:
+            if self._audit is not None:
+                self._record(tx, "create", None, self.one(tx, id=values["id"]))
             return True
         c = self.table.c
         stored = tx.execute(sa.select(c.request_hash).where(c.id == values["id"])).scalar()
@@ -241,16 +249,24 @@ class Resource(Generic[M]):
         if "version" in c:
             stamps["version"] = c.version + 1
         statement = sa.update(self.table).values(**stamps, **columns).where(*self._equal(keys))
+        before = self._before(tx, keys)
         try:
-            return [self.read(row) for row in tx.execute(statement.returning(*self._selected))]
+            changed = [self.read(row) for row in tx.execute(statement.returning(*self._selected))]
         except sa.exc.IntegrityError as error:
             if getattr(error.orig, "pgcode", None) == _UNIQUE_VIOLATION:
                 raise NotifyError(self._taken) from None
             raise
+        for message in changed if self._audit is not None else ():
+            self._record(tx, "update", before.get(message.id), message, columns)  # type: ignore[attr-defined] # resources have an id
+        return changed
 
     def delete(self, tx: Tx, **keys: Any) -> bool:
         """Delete the rows with these values; return False if there are none."""
-        return tx.execute(sa.delete(self.table).where(*self._equal(keys))).rowcount > 0
+        before = self._before(tx, keys)
+        gone = tx.execute(sa.delete(self.table).where(*self._equal(keys))).rowcount > 0
+        for message in before.values():
+            self._record(tx, "delete", message, None)
+        return gone
 
     def merge(self, current: M, wanted: M, mask: FieldMask, field: str = "update_mask") -> M:
         """Return a copy of `current` with the masked fields of `wanted`.
@@ -263,6 +279,49 @@ class Resource(Generic[M]):
         merged.CopyFrom(current)
         mask.MergeMessage(wanted, merged, replace_message_field=True, replace_repeated_field=True)
         return merged
+
+    def state(self, message: M) -> dict[str, Any]:
+        """Return the fields as the audit log has them: what is personal left out."""
+        personal = self._audit.personal if self._audit is not None else ()
+        found = {leaf.path: _stored(_parent(message, leaf.path), leaf.field) for leaf in self._leaves}
+        return {
+            path: audit.LEFT_OUT if path in personal and value else value for path, value in found.items()
+        }
+
+    def _before(self, tx: Tx, keys: Mapping[str, object]) -> dict[str, M]:
+        """Return the rows that are about to be changed, by id, if their changes are recorded."""
+        if self._audit is None:
+            return {}
+        found = self.read_all(tx, self.select(**keys).with_for_update(of=self.table))
+        return {message.id: message for message in found}  # type: ignore[attr-defined] # resources have an id
+
+    def _record(
+        self, tx: Tx, action: audit.Action, before: M | None, after: M | None, columns: Collection[str] = ()
+    ) -> None:
+        """Record a change, if it is one that counts; `columns` were set by an update."""
+        known = after if after is not None else before
+        if self._audit is None or known is None:
+            return
+        old = None if before is None else self.state(before)
+        new = None if after is None else self.state(after)
+        if before is not None and after is not None and old is not None and new is not None:
+            names = [
+                leaf.path
+                for leaf in self._leaves
+                if _stored(_parent(before, leaf.path), leaf.field)
+                != _stored(_parent(after, leaf.path), leaf.field)
+            ]
+            secret = [name for name in self._audit.secret if name in columns]
+            told = [name for name in names if name not in (*self._audit.unrecorded, "update_time")]
+            old = {name: old[name] for name in told} | dict.fromkeys(secret, audit.LEFT_OUT)
+            new = {name: new[name] for name in told} | dict.fromkeys(secret, audit.LEFT_OUT)
+            if set(new) <= {"version"}:
+                return
+        chain = next(value for name in self._audit.chain.split() if (value := getattr(known, name)))
+        if self._audit.of_api_keys:
+            chain = audit.keys_chain(chain)
+        kind = self.message.DESCRIPTOR.name
+        audit.append(tx, chain, action, kind, known.id, old, new)  # type: ignore[attr-defined] # resources have an id
 
     def values(self, message: M) -> dict[str, Any]:
         """Return the columns that a message fills, its output fields left out; absent times keep their

@@ -9,6 +9,7 @@ from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from sqlalchemy.dialects.postgresql import insert
 
+from notify_admin.store import audit
 from notify_admin.store.tables import memberships, organisation_members, organisations, services, users
 
 
@@ -48,7 +49,10 @@ def add(
         permissions=sorted(set(permissions)),
         folder_ids=sorted(set(folder_ids)),
     )
-    return tx.execute(statement.on_conflict_do_nothing()).rowcount > 0
+    if not tx.execute(statement.on_conflict_do_nothing()).rowcount:
+        return False
+    _record(tx, "create", service_id, user_id, {"permissions": sorted(set(permissions))})
+    return True
 
 
 def set_folders(tx: Tx, service_id: str, folder_id: str, user_ids: Sequence[str]) -> None:
@@ -57,15 +61,21 @@ def set_folders(tx: Tx, service_id: str, folder_id: str, user_ids: Sequence[str]
     folder = sa.cast(sa.literal(folder_id, id_type()), id_type())
     sees, has = c.user_id == sa.func.any(id_array(user_ids)), folder == sa.func.any(c.folder_ids)
     mine = sa.update(memberships).where(c.service_id == service_id)
-    tx.execute(mine.where(has, sa.not_(sees)).values(folder_ids=sa.func.array_remove(c.folder_ids, folder)))
-    tx.execute(mine.where(sees, sa.not_(has)).values(folder_ids=sa.func.array_append(c.folder_ids, folder)))
+    gone = mine.where(has, sa.not_(sees)).values(folder_ids=sa.func.array_remove(c.folder_ids, folder))
+    come = mine.where(sees, sa.not_(has)).values(folder_ids=sa.func.array_append(c.folder_ids, folder))
+    if sum(tx.execute(statement).rowcount for statement in (gone, come)):
+        after = {"user_ids": sorted(user_ids)}
+        audit.append(tx, service_id, "update", "TemplateFolder", folder_id, {}, after)
 
 
 def remove(tx: Tx, service_id: str, user_id: str) -> bool:
     """End a membership; return False if there is none."""
     m = memberships.c
     statement = sa.delete(memberships).where(m.service_id == service_id, m.user_id == user_id)
-    return tx.execute(statement).rowcount > 0
+    if not tx.execute(statement).rowcount:
+        return False
+    _record(tx, "delete", service_id, user_id, None)
+    return True
 
 
 def set_permissions(
@@ -77,7 +87,10 @@ def set_permissions(
     if folder_ids is not None:
         values["folder_ids"] = sorted(set(folder_ids))
     statement = sa.update(memberships).where(m.service_id == service_id, m.user_id == user_id)
-    return tx.execute(statement.values(**values)).rowcount > 0
+    if not tx.execute(statement.values(**values)).rowcount:
+        return False
+    _record(tx, "update", service_id, user_id, values)
+    return True
 
 
 def active(tx: Tx, service_id: str) -> list[Member]:
@@ -98,8 +111,10 @@ def services_of(tx: Tx, user_id: str) -> list[str]:
 
 def leave_all(tx: Tx, user_id: str) -> None:
     """End all memberships of a user, of services and organisations."""
-    for table in (memberships, organisation_members):
-        tx.execute(sa.delete(table).where(table.c.user_id == user_id))
+    for table, parent in ((memberships, "service_id"), (organisation_members, "organisation_id")):
+        left = sa.delete(table).where(table.c.user_id == user_id).returning(table.c[parent])
+        for parent_id in sorted(tx.execute(left).scalars()):
+            _record(tx, "delete", parent_id, user_id, None)
 
 
 def is_in_organisation(tx: Tx, organisation_id: str, user_id: str) -> bool:
@@ -152,6 +167,7 @@ def add_to_organisation(tx: Tx, organisation_id: str, user_id: str, permissions:
     )
     keys = ["organisation_id", "user_id"]
     tx.execute(statement.on_conflict_do_update(index_elements=keys, set_=values))
+    _record(tx, "update", organisation_id, user_id, values)
 
 
 def addresses(tx: Tx, service_ids: Sequence[str], most: int) -> list[Addresses]:
@@ -167,3 +183,8 @@ def addresses(tx: Tx, service_ids: Sequence[str], most: int) -> list[Addresses]:
     joined = wanted.join(firsts, sa.true()).join(users, users.c.id == firsts.c.user_id)
     columns = wanted.c.id, users.c.email_address, users.c.mobile_number
     return [Addresses(*row) for row in tx.execute(sa.select(*columns).select_from(joined))]
+
+
+def _record(tx: Tx, action: audit.Action, parent_id: str, user_id: str, after: dict[str, Any] | None) -> None:
+    before: dict[str, Any] | None = None if action == "create" else {}
+    audit.append(tx, parent_id, action, "Membership", user_id, before, after)

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from notify_common.db.unit_of_work import Tx
 from sqlalchemy.dialects.postgresql import insert
 
+from notify_admin.store import audit
 from notify_admin.store.tables import organisation_domains, organisations
 
 _c = organisation_domains.c
@@ -22,6 +23,9 @@ def domains(tx: Tx, organisation_ids: Sequence[str]) -> dict[str, list[str]]:
 
 def set_domains(tx: Tx, organisation_id: str, wanted: Sequence[str]) -> bool:
     """Replace the domains of an organisation; return False if one is another's."""
+    audit.append(
+        tx, organisation_id, "update", "Organisation", organisation_id, {}, {"domains": list(wanted)}
+    )
     tx.execute(sa.delete(organisation_domains).where(_c.organisation_id == organisation_id))
     if not wanted:
         return True

@@ -18,8 +18,12 @@ from notify.admin.v1 import (
 )
 
 from notify_admin.store import tables
+from notify_admin.store.audit import Audit
 from notify_admin.store.mapping import Resource
 from notify_admin.store.tables import api_keys, memberships, services, template_versions, templates, users
+
+_OF_SERVICE: Final = Audit("service_id")
+_ITS_OWN: Final = Audit("id")
 
 SERVICES: Final = Resource(
     service_pb2.Service,
@@ -31,6 +35,15 @@ SERVICES: Final = Resource(
     },
     hidden=["normalised_name"],
     unkept=["callbacks"],
+    audit=Audit(
+        "id",
+        personal=[
+            "guest_list.email_addresses",
+            "guest_list.phone_numbers",
+            "billing_contact_names",
+            "billing_contact_email_addresses",
+        ],
+    ),
 )
 
 SMS_SENDERS: Final = Resource(
@@ -39,6 +52,7 @@ SMS_SENDERS: Final = Resource(
     missing="SENDER_NOT_FOUND",
     order="-is_default -create_time -id",
     renamed={"sender": "value"},
+    audit=_OF_SERVICE,
 )
 REPLY_TO_ADDRESSES: Final = Resource(
     service_pb2.ReplyToAddress,
@@ -46,6 +60,7 @@ REPLY_TO_ADDRESSES: Final = Resource(
     missing="SENDER_NOT_FOUND",
     order="-is_default -create_time -id",
     renamed={"email_address": "value"},
+    audit=Audit("service_id", personal=["email_address"]),
 )
 LETTER_CONTACTS: Final = Resource(
     service_pb2.LetterContact,
@@ -53,6 +68,7 @@ LETTER_CONTACTS: Final = Resource(
     missing="SENDER_NOT_FOUND",
     order="-is_default -create_time -id",
     renamed={"contact_block": "value"},
+    audit=Audit("service_id", personal=["contact_block"]),
 )
 
 USERS: Final = Resource(
@@ -62,6 +78,18 @@ USERS: Final = Resource(
     order="name id",
     hidden=["password_hash", "update_time"],
     unkept=["access"],
+    audit=Audit(
+        "id",
+        personal=["name", "email_address", "mobile_number"],
+        secret=["password_hash"],
+        unrecorded=[
+            "failed_login_count",
+            "current_session_id",
+            "logged_in_time",
+            "email_access_validated_time",
+            "password_change_time",
+        ],
+    ),
 )
 MEMBERS: Final = Resource(
     user_pb2.User,
@@ -80,6 +108,7 @@ API_KEYS: Final = Resource(
     missing="API_KEY_NOT_FOUND",
     order="-create_time -id",
     hidden=["encrypted_secret"],
+    audit=Audit("service_id", of_api_keys=True),
 )
 VERIFICATION_KEYS: Final = Resource(
     api_key_pb2.VerificationKey,
@@ -155,35 +184,49 @@ DATA_RETENTION: Final = Resource(
     order="place id",
     # the contract's order of channels
     computed={"place": sa.case({"email": 0, "sms": 1, "letter": 2}, value=tables.data_retention.c.channel)},
+    audit=_OF_SERVICE,
 )
 CALLBACKS: Final = Resource(
     service_setting_pb2.Callback,
     tables.callbacks,
     missing="SETTING_NOT_FOUND",
     hidden=["encrypted_bearer_token"],
+    audit=Audit("service_id", secret=["encrypted_bearer_token"]),
 )
 FOLDERS: Final = Resource(
     template_folder_pb2.TemplateFolder,
     tables.template_folders,
     missing="FOLDER_NOT_FOUND",
     unkept=["user_ids"],
+    audit=_OF_SERVICE,
 )
 ORGANISATIONS: Final = Resource(
     organisation_pb2.Organisation,
     tables.organisations,
     missing="ORGANISATION_NOT_FOUND",
     unkept=["domains", "live_service_count"],
+    audit=_ITS_OWN,
 )
 EMAIL_BRANDINGS: Final = Resource(
-    branding_pb2.EmailBranding, tables.email_brandings, missing="BRANDING_NOT_FOUND"
+    branding_pb2.EmailBranding, tables.email_brandings, missing="BRANDING_NOT_FOUND", audit=_ITS_OWN
 )
 LETTER_BRANDINGS: Final = Resource(
-    branding_pb2.LetterBranding, tables.letter_brandings, missing="BRANDING_NOT_FOUND"
+    branding_pb2.LetterBranding, tables.letter_brandings, missing="BRANDING_NOT_FOUND", audit=_ITS_OWN
 )
 INBOUND_NUMBERS: Final = Resource(
-    inbound_number_pb2.InboundNumber, tables.inbound_numbers, missing="SETTING_NOT_FOUND"
+    inbound_number_pb2.InboundNumber, tables.inbound_numbers, missing="SETTING_NOT_FOUND", audit=_ITS_OWN
 )
 CREDENTIALS: Final = Resource(
-    webauthn_credential_pb2.WebauthnCredential, tables.webauthn_credentials, missing="CREDENTIAL_NOT_FOUND"
+    webauthn_credential_pb2.WebauthnCredential,
+    tables.webauthn_credentials,
+    missing="CREDENTIAL_NOT_FOUND",
+    audit=Audit(
+        "user_id", personal=["registration_response", "credential_data"], unrecorded=["logged_in_time"]
+    ),
 )
-INVITATIONS: Final = Resource(invitation_pb2.Invitation, tables.invitations, missing="INVITATION_NOT_FOUND")
+INVITATIONS: Final = Resource(
+    invitation_pb2.Invitation,
+    tables.invitations,
+    missing="INVITATION_NOT_FOUND",
+    audit=Audit("service_id organisation_id", personal=["email_address"]),
+)

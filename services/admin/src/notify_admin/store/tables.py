@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from notify_common.db.columns import id_type
 from notify_common.feeds.producer import feed_table
 from sqlalchemy import Column, Index, MetaData, Table
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -391,3 +391,20 @@ platform_mail = feed_table(
     Column("encrypted_mail", sa.LargeBinary, nullable=False),
 )
 Index("uq_platform_mail_message_id", platform_mail.c.message_id, unique=True)
+
+# a trigger refuses to change or delete what is in it
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("chain_id", _id, primary_key=True),
+    Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    Column("create_time", _instant, nullable=False),
+    Column("actor_id", _id),
+    Column("request_id", sa.Text, nullable=False),
+    Column("action", sa.Text, nullable=False),
+    Column("resource", sa.Text, nullable=False),
+    Column("resource_id", _id, nullable=False),
+    Column("before", JSONB),
+    Column("after", JSONB),
+    Column("hash", sa.LargeBinary, nullable=False),
+)

@@ -10,6 +10,7 @@ from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 
 from notify_admin.domain.templates import CURRENT, VersionKey
+from notify_admin.store import audit
 from notify_admin.store.mapping import request_hash
 from notify_admin.store.resources import TEMPLATES, VERSIONS
 from notify_admin.store.tables import template_versions, templates
@@ -31,6 +32,8 @@ def create(tx: Tx, ask: Any, template: Template, *, hidden: bool = False) -> boo
         return False
     made_by_id = template.created_by_id
     _insert_version(tx, template, template_id=ask.request_id, version=1, made_by_id=made_by_id)
+    after = {**VERSIONS.state(template), "id": ask.request_id, "version": 1}
+    audit.append(tx, template.service_id, "create", "Template", ask.request_id, None, after)
     return True
 
 
@@ -39,12 +42,15 @@ def add_version(tx: Tx, template: Template, made_by_id: str) -> None:
     version = template.version + 1
     _insert_version(tx, template, template_id=template.id, version=version, made_by_id=made_by_id)
     tx.execute(sa.update(templates).values(version=version).where(templates.c.id == template.id))
+    after = {**VERSIONS.state(template), "version": version}
+    audit.append(tx, template.service_id, "update", "Template", template.id, {}, after)
 
 
 def copy_versions(tx: Tx, changes: dict[str, Any], made_by_id: str | None = None, **keys: Any) -> list[str]:
     """Make the next version, with `changes`, of all live templates that have these values; return their ids.
 
-    `made_by_id` is who makes it; None keeps who made the version before. Keys are columns of either table.
+    `made_by_id` is who makes it; None keeps who made the version before. Keys are columns of either table,
+    the service among them.
     """
     c = template_versions.c
     which = sa.and_(*((templates.c if name in templates.c else c)[name] == keys[name] for name in keys))
@@ -66,12 +72,14 @@ def copy_versions(tx: Tx, changes: dict[str, Any], made_by_id: str | None = None
     if ids:
         bumped = sa.update(templates).values(version=templates.c.version + 1).where(templates.c.id.in_(ids))
         tx.execute(bumped)
+    audit.append_each(tx, keys["service_id"], "update", "Template", ids, {}, changes)
     return ids
 
 
-def redact(tx: Tx, template_id: str) -> None:
+def redact(tx: Tx, service_id: str, template_id: str) -> None:
     """Hide what is filled into a template's placeholders."""
     tx.execute(sa.update(templates).values(redacted=True).where(templates.c.id == template_id))
+    audit.append(tx, service_id, "update", "Template", template_id, {}, {"redacted": True})
 
 
 def get(tx: Tx, key: VersionKey) -> Template | None:

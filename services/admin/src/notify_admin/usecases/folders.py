@@ -63,7 +63,7 @@ def delete_template_folder(tx: Tx, ask: pb.DeleteTemplateFolderRequest) -> pb.De
     if not folders.is_empty(tx, folder.id):
         raise NotifyError("FOLDER_NOT_EMPTY")
     members.set_folders(tx, ask.service_id, folder.id, [])
-    folders.delete(tx, folder.id)
+    FOLDERS.delete(tx, id=folder.id)
     return pb.DeleteTemplateFolderResponse()
 
 
@@ -86,7 +86,7 @@ def move_to_folder(tx: Tx, ask: pb.MoveToFolderRequest) -> pb.MoveToFolderRespon
         if found is None:
             raise NotifyError("TEMPLATE_NOT_FOUND", metadata={"template_id": template_id})
         live += [] if found.archived else [template_id]
-    folders.move(tx, list(ask.folder_ids), live, ask.target_id or None)
+    folders.move(tx, ask.service_id, list(ask.folder_ids), live, ask.target_id or None)
     return pb.MoveToFolderResponse()
 
 

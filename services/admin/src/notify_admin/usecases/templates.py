@@ -98,8 +98,9 @@ def archive_template(tx: Tx, ask: pb.ArchiveTemplateRequest) -> Template:
     current = _required(templates.lock(tx, ask.service_id, ask.template_id))
     if current.archived:
         return current
-    templates.copy_versions(tx, {"archived": True}, ask.archived_by_id, template_id=current.id)
-    folders.move(tx, [], [current.id], None)
+    keys: dict[str, Any] = {"service_id": ask.service_id, "template_id": current.id}
+    templates.copy_versions(tx, {"archived": True}, ask.archived_by_id, **keys)
+    folders.move(tx, ask.service_id, [], [current.id], None)
     changes.append(tx, "template", ask.service_id, [current.id])
     return _current(tx, ask.service_id, current.id)
 
@@ -109,7 +110,7 @@ def redact_template(tx: Tx, ask: pb.RedactTemplateRequest) -> Template:
     lock_service(tx, ask.service_id)
     USERS.one(tx, id=ask.redacted_by_id)
     _required(templates.lock(tx, ask.service_id, ask.template_id))
-    templates.redact(tx, ask.template_id)
+    templates.redact(tx, ask.service_id, ask.template_id)
     changes.append(tx, "template", ask.service_id, [ask.template_id])
     return _current(tx, ask.service_id, ask.template_id)
 

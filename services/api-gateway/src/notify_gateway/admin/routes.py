@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from flask import Blueprint, Response, g, request
-from notify_common import ids
+from notify_common import current, ids
 from notify_common.errors import NotifyError
 
 from notify_gateway.admin.forms import Form, InvalidForm
@@ -118,7 +118,8 @@ class Routes:
         @self.blueprint.before_request
         def authenticate() -> None:
             client.authenticate(request.headers.get("Authorization"))
-            g.user_id = request.headers.get("X-Notify-User-Id")
+            person = request.headers.get("X-Notify-User-Id", "")
+            current.actor.set(person if ids.is_uuid(person) else "")
 
     def route(
         self, method: str, rule: str, form: Form | None = None, errors: Rows | None = None
@@ -177,6 +178,8 @@ def _serve(view: View, form: Form | None, **path: Any) -> Response:
         body = read(request)
         checked = form.check(parse_json(body) if body else {})
     g.facts = {**values, **{name: value for name, value in checked.items() if isinstance(value, str)}}
+    if not current.actor.get() and ids.is_uuid(by := str(checked.get("created_by"))):
+        current.actor.set(by)
     answer, status = view(Call(values, checked))
     return Response(status=status) if status == 204 else json_response(answer, status)
 

@@ -19,7 +19,7 @@ from notify_common.logging import describe_exception, get_logger
 from notify_common.metrics import CLIENT_HANDLED, CLIENT_IN_FLIGHT, CLIENT_SECONDS
 from notify_common.reasons import Code
 from notify_common.rpc import service_config, status
-from notify_common.rpc.interceptors.current import ORIGIN, REQUEST_ID, TRACEPARENT
+from notify_common.rpc.interceptors.current import ACTOR, ORIGIN, REQUEST_ID, TRACEPARENT
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -151,6 +151,8 @@ class _Callable:
     def _metadata(self, metadata: Metadata) -> Metadata:
         if origin := current.origin.get():
             metadata = ((ORIGIN, origin), *metadata)
+        if actor := current.actor.get():
+            metadata = ((ACTOR, actor), *metadata)
         if request_id := current.request_id.get():
             metadata = ((REQUEST_ID, request_id), *metadata)
         if traceparent := current.traceparent.get():
