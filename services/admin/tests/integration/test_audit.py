@@ -23,9 +23,10 @@ from notify_admin.usecases.audit import verify_audit_log
 from notify_common import current
 from notify_common.db.engine import postgres_url
 from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.ids import new_id
 from notify_testing.rpc import InProcessServer
 
-from .conftest import Admin, new_id
+from .conftest import Admin
 
 Read = Callable[..., list[audit_service_pb2.AuditRecord]]
 

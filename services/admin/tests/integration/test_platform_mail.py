@@ -31,9 +31,10 @@ from notify_admin.settings import Settings
 from notify_common import clock
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 from notify_testing.rpc import InProcessServer
 
-from .conftest import Admin, eventually, new_id
+from .conftest import Admin, eventually
 
 Read = Callable[[int], list[platform_mail_service_pb2.PlatformMail]]
 _OUTCOME = pb.VerifyCodeResponse
