@@ -8,7 +8,6 @@ from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.rpc.paging import Pager, page_size, that_fit
 
 from notify_admin.store import audit
-from notify_admin.store.mapping import timestamp
 
 _CHAINS_AT_ONCE = 500
 
@@ -43,7 +42,7 @@ def _record(row: audit.Row) -> pb.AuditRecord:
     return pb.AuditRecord(
         chain_id=row.chain_id,
         number=row.number,
-        create_time=timestamp(row.create_time),
+        create_time=row.create_time,
         actor_id=row.actor_id or "",
         request_id=row.request_id,
         action=row.action,
