@@ -1,4 +1,4 @@
-"""The audit log: what was changed, by whom, in chains of hashes (ADR 0018)."""
+"""The audit log: what was changed, by whom, in chains of hashes (ADR 0020)."""
 
 import hashlib
 import json

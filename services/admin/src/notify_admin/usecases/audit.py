@@ -1,4 +1,4 @@
-"""Reading the audit log, and finding out whether it is as it was written (ADR 0018)."""
+"""Reading the audit log, and finding out whether it is as it was written (ADR 0020)."""
 
 import json
 from collections.abc import Iterator
