@@ -28,8 +28,10 @@ from notify_providers.settings import Settings
 from notify_providers.store.tables import dispatch_queue, sandbox_receipt_queue
 from notify_providers.usecases.dispatcher import Dispatcher
 from notify_providers.usecases.sandbox import ISSUE_BATCH, issue_receipts, keep_messages
+from notify_providers.usecases.secrets import KeptSecrets
 from notify_providers.workers.balance import Balancer
 from notify_providers.workers.housekeeping import Housekeeper
+from notify_providers.workers.upkeep import Upkeep
 
 QUEUES: Final = ("dispatch", "sandbox", "housekeeping")
 """What `work --queues` takes."""
@@ -57,9 +59,16 @@ class Parts(process.Parts[Settings]):
     @cached_property
     def clients(self) -> dict[str, ProviderClient]:
         """Clients of the providers that are configured, by name."""
+        return registry.clients(self.settings.providers, self.tools)
+
+    @cached_property
+    def tools(self) -> Tools:
+        """What clients are made from."""
         settings = self.settings
         keep = partial(keep_messages, self.uow, settings.sandbox_receipt_delay_seconds)
-        return registry.clients(settings.providers, Tools(self.http, keep, settings.provider_timeout_seconds))
+        key = settings.secrets_key
+        secrets = KeptSecrets(self.uow, key.get_secret_value()) if key else None
+        return Tools(self.http, keep, settings.provider_timeout_seconds, secrets)
 
     @property
     def live(self) -> frozenset[str]:
@@ -145,7 +154,14 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
             ]
         case _:
             housekeeper = Housekeeper(parts.settings)
+            upkeep = Upkeep(lambda: registry.upkeep(parts.settings.providers, parts.tools))
             return [
+                Worker(
+                    "upkeep",
+                    parts.uow,
+                    upkeep.step,
+                    longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS,
+                ),
                 Worker(
                     "balance",
                     parts.uow,

@@ -50,6 +50,9 @@ class Settings(DatabaseSettings):
     """Key of the hashes by which suppressed addresses are known; whoever changes it empties the list. Without
     it the key is made of `page_token_secret`."""
 
+    secrets_key: SecretStr | None = None
+    """Fernet key of the providers' secrets that are changed here; without it none is."""
+
     health_least_calls: Annotated[int, Field(ge=3, le=1_000_000_000)] = 20
     """Calls of a provider within 30 seconds below which nothing is said of how it does."""
 

@@ -347,7 +347,7 @@ def test_providers_are_listed_and_changed_under_a_lock(house: House, server: InP
     listed = list(stub.ListProviders(settings_pb.ListProvidersRequest(page_size=5)).providers)
     token = stub.ListProviders(settings_pb.ListProvidersRequest(page_size=5)).next_page_token
     listed += stub.ListProviders(settings_pb.ListProvidersRequest(page_size=5, page_token=token)).providers
-    emails, letters = ["sandbox-email", "ses", "smtp"], ["sandbox-print"]
+    emails, letters = ["sandbox-email", "ses", "smtp"], ["dvla", "sandbox-print"]
     texts = ["aws-sms", "firetext", "mmg", "sandbox-sms", "twilio"]
     assert [p.name for p in listed] == [*emails, *letters, *texts]
     provider = next(p for p in listed if p.name == "sandbox-sms")

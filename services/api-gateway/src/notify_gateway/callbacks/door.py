@@ -22,6 +22,7 @@ from notify_gateway.public.body import read
 RECEIPT_ROUTES: Final[Mapping[str, str]] = {
     "/notifications/sms/mmg": "mmg",
     "/notifications/sms/firetext": "firetext",
+    "/notifications/letter/status": "dvla",
 }
 """Routes that the contract fixes, by the provider that calls; every other calls `/…/receipts/<name>`."""
 INBOUND_ROUTES: Final[Mapping[str, str]] = {

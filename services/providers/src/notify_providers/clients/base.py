@@ -68,6 +68,23 @@ class ProviderClient(Protocol):
         """End its own connections and threads. No call is under way any more."""
 
 
+class Secrets(Protocol):
+    """Secrets that are changed here, and must outlive the process that changes them."""
+
+    def read(self, provider: str, name: str) -> str | None:
+        """Return the secret that counts; None if it was never changed here."""
+
+    def begin_change(self, provider: str, name: str, days: float, make: Callable[[], str]) -> str | None:
+        """Return the next secret, which is kept already, or None if it is not time or somebody else is at it.
+
+        A change that was begun and not ended gives the same next secret again, a minute later. One that was
+        never changed is old enough.
+        """
+
+    def end_change(self, provider: str, name: str, value: str) -> None:
+        """Let a secret count from here on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What clients are made from.
@@ -76,11 +93,13 @@ class Tools:
         http: makes HTTP calls for all of them.
         keep_in_sandbox: the far end that the sandbox plays.
         call_seconds: longest time for one call.
+        secrets: those that are changed here; None where there is no key to keep them by.
     """
 
     http: HttpCaller
     keep_in_sandbox: KeepInSandbox
     call_seconds: float
+    secrets: Secrets | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +217,14 @@ class SendsReceipts(ABC, Generic[S]):
         Raises:
             Rejected: it is not from the provider, or can't be read.
         """
+
+
+class NeedsUpkeep(ABC, Generic[S]):
+    """A provider of which something has to be done now and then, such as changing a password."""
+
+    @abstractmethod
+    def upkeep(self, settings: S, tools: Tools) -> None:
+        """Do what it is time for; asked about once a minute, by any number of processes."""
 
 
 class BringsTexts(ABC, Generic[S]):

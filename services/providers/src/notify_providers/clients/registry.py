@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from notify_common.enums import Channel
+from notify_common.logging import describe_exception, get_logger
 from notify_common.settings import load_settings
 
 from notify_providers.clients.aws_sms import AwsSms
-from notify_providers.clients.base import Adapter, ProviderClient, ProviderSettings, Tools
+from notify_providers.clients.base import Adapter, NeedsUpkeep, ProviderClient, ProviderSettings, Tools
+from notify_providers.clients.dvla import Dvla
 from notify_providers.clients.firetext import Firetext
 from notify_providers.clients.mmg import Mmg
 from notify_providers.clients.sandbox import Sandbox
@@ -23,6 +25,7 @@ ADAPTERS: Final[tuple[Adapter[Any], ...]] = (
     AwsSms(),
     Ses(),
     Smtp(),
+    Dvla(),
 )
 
 BY_NAME: Final[Mapping[str, Adapter[Any]]] = {adapter.name: adapter for adapter in ADAPTERS}
@@ -34,6 +37,17 @@ def load_provider_settings() -> dict[str, ProviderSettings]:
     Bad ones end the process with one sentence each on standard error.
     """
     return {adapter.name: load_settings(adapter.settings) for adapter in ADAPTERS}
+
+
+def upkeep(settings: Mapping[str, ProviderSettings], tools: Tools) -> None:
+    """Do what providers need done now and then; one that fails keeps no other from it."""
+    for adapter in ADAPTERS:
+        if not isinstance(adapter, NeedsUpkeep):
+            continue
+        try:
+            adapter.upkeep(settings[adapter.name], tools)
+        except Exception as error:
+            get_logger().error("upkeep failed", provider=adapter.name, **describe_exception(error))
 
 
 def clients(settings: Mapping[str, ProviderSettings], tools: Tools) -> dict[str, ProviderClient]:

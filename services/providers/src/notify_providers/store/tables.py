@@ -185,6 +185,18 @@ country_routes = Table(
     Column("weight", sa.Integer, nullable=False),
 )
 
+# encrypted; those that were changed here, in place of those in the settings
+provider_secrets = Table(
+    "provider_secrets",
+    metadata,
+    Column("provider", sa.Text, primary_key=True),
+    Column("name", sa.Text, primary_key=True),
+    Column("value", sa.LargeBinary),
+    Column("next_value", sa.LargeBinary),
+    Column("change_time", _instant),
+    Column("locked_until", _instant),
+)
+
 suppressions = Table(
     "suppressions",
     metadata,
