@@ -194,6 +194,7 @@ def test_filters_are_passed_on(client: FlaskClient, tenant: Tenant, neighbours: 
         Notification.STATE_TEMPORARY_FAILURE,
         Notification.STATE_PERMANENT_FAILURE,
         Notification.STATE_VALIDATION_FAILED,
+        Notification.STATE_VIRUS_SCAN_FAILED,
         Notification.STATE_CREATED,
         Notification.STATE_SENDING,
     }
