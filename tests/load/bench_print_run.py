@@ -342,7 +342,7 @@ def _fetch_all(told: dict[str, Any]) -> None:
             )
             for row in rows[start : start + 500]
         ]
-        client.submit_print_batch(ids.new_id(), letters)
+        client.submit_print_batch(ids.new_id(), letters, {})
     with uow.begin() as tx:
         tx.execute(sa.text("UPDATE letters SET state = 'submitted' WHERE print_batch_id IS NOT NULL"))
     seconds = time.perf_counter() - started
