@@ -112,7 +112,7 @@ test-unit: setup ## tests that need nothing
 
 .PHONY: test-integration
 test-integration: setup ## tests of one service against real servers
-	@$(BIN)/pytest -q -n 2 --dist loadgroup services
+	@$(BIN)/pytest -q -n 2 --dist loadscope services
 
 .PHONY: test-contract
 test-contract: setup ## tests of the contracts between the parts
@@ -133,7 +133,7 @@ count-lines: setup ## lines per route of the admin web app, all told (ADR 0011)
 
 .PHONY: test
 test: proto lint types ## all checks and all tests
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -q -n 2 --dist loadscope
 
 KINDS ?=
 .PHONY: chaos

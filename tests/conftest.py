@@ -30,7 +30,7 @@ def stack_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def house() -> Iterator[House]:
-    """Provide one house for all tests of a worker; those tests are in the group `house`, so there is one in
+    """Provide one house for all tests of a worker; they are one group, so there is one in
     all.
     """
     with _passable_folder() as folder, running_house(folder / "house") as made:

@@ -3,7 +3,6 @@
 import threading
 
 import grpc
-import pytest
 from notify.common.v1.common_pb2 import KeyType, PersonalisationField
 from notify.notifications.v1.notifications_service_pb2 import (
     BatchSendRequest,
@@ -18,8 +17,6 @@ from notify_common.rpc import status
 from notify_testing.waiting import WAIT_SECONDS, until
 
 from tests.harness.house import ACCEPT_SECONDS, House
-
-pytestmark = pytest.mark.xdist_group("house")
 
 BATCHES = 3
 MESSAGES = 60

@@ -5,13 +5,9 @@
 
 import uuid
 
-import pytest
-
 from tests.chaos.faults import FAULTS, ROLLING, execute
 from tests.chaos.run import Census, Sent, run, senders, table
 from tests.harness.house import Accepted, House
-
-pytestmark = pytest.mark.xdist_group("house")
 
 MESSAGES = 30
 HOLD_SECONDS = 1.0

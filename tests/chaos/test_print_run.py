@@ -21,8 +21,6 @@ from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import SETTLE_SECONDS, House
 
-pytestmark = pytest.mark.xdist_group("house")
-
 LETTERS = 3_000
 SERVICES = 60
 """Many, so that there are many batches to die with."""

@@ -8,8 +8,6 @@ import pytest
 
 from .conftest import HERE
 
-pytestmark = pytest.mark.xdist_group("conformance")
-
 FILES = (
     "senders",
     "api_keys",

@@ -10,8 +10,6 @@ from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import House
 
-pytestmark = pytest.mark.xdist_group("house")
-
 
 def test_the_configuration_is_valid(tmp_path: Path) -> None:
     config = edge.write_config(tmp_path / "edge.yaml", 18080, 18081)

@@ -22,8 +22,6 @@ from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.owed_bodies import OwedBodies, allow_many_connections, answer_seconds
 
-pytestmark = pytest.mark.xdist_group("house")
-
 NEVER = float("inf")
 
 

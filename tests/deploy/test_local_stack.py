@@ -19,8 +19,6 @@ from notifications_python_client.notifications import NotificationsAPIClient
 from notify_local.backing import free_ports, wait_until
 from notify_testing.waiting import WAIT_SECONDS
 
-pytestmark = pytest.mark.xdist_group("house")
-
 
 def start(folder: Path, port: int, said: Path | None = None) -> tuple[subprocess.Popen[str], Path]:
     """Start the stack's command; return its process and the file that holds what it says."""

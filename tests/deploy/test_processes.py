@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import psutil
-import pytest
 import requests
 from notify_local.backing import wait_until
 from notify_local.stack import GATEWAY_WORKERS
@@ -13,8 +12,6 @@ from notify_testing.waiting import WAIT_SECONDS
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.harness.house import House
-
-pytestmark = pytest.mark.xdist_group("house")
 
 SERVE = {
     name: ["-m", f"notify_{name}", "serve"] for name in ("admin", "providers", "letters", "notifications")

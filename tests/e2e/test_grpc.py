@@ -15,8 +15,6 @@ from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import House
 
-pytestmark = pytest.mark.xdist_group("house")
-
 SERVICES = {
     "admin": {
         "ServicesService",
@@ -112,13 +110,13 @@ def test_a_certificate_of_another_authority_is_refused(house: House) -> None:
 
 
 def test_malformed_requests_are_told_every_violation(house: House) -> None:
-    data = '{"sender": {"serviceId": "nobody"}, "requestId": "1"}'
+    data = '{"caller": {"serviceId": "nobody"}, "requestId": "1"}'
     status, output = grpcurl(
         house, "notifications", "notify.notifications.v1.NotificationsService/SendSms", data=data
     )
     assert status != 0
     assert "InvalidArgument" in output
-    for field in ("request_id", "sender.service_id", "sender.api_key_id", "template_id"):
+    for field in ("request_id", "caller.service_id", "caller.api_key_id", "template_id"):
         assert field in output, output
 
 

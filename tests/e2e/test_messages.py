@@ -22,8 +22,6 @@ from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import House, eventually, log_lines
 
-pytestmark = pytest.mark.xdist_group("house")
-
 
 def text(house: House) -> dict[str, Any]:
     """Return a text that is accepted."""

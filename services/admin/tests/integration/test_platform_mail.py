@@ -280,6 +280,7 @@ def test_invitation_and_its_link(
     assert by_token(tokens[1], of_organisation=True) == made[1]
     assert reason(lambda: by_token(tokens[1])) == "INVITATION_NOT_FOUND"
     assert reason(lambda: by_token(tokens[0][:-2])) == "LINK_INVALID"
+    assert reason(lambda: by_token("é\N{GRINNING FACE}")) == "LINK_INVALID"
     fernet = Fernet(settings.token_secret_key.get_secret_value())
     assert reason(lambda: by_token(fernet.encrypt(b'{"user_id": "x"}').decode())) == "LINK_INVALID"
     old = int((clock.now() - timedelta(days=2, seconds=1)).timestamp())

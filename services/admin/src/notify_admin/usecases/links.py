@@ -40,7 +40,7 @@ class Links:
         try:
             payload = self._fernet.decrypt(token).decode()
             made_at = self._fernet.extract_timestamp(token)
-        except (InvalidToken, UnicodeError):
+        except (InvalidToken, ValueError):  # the latter where it has letters that no token has
             raise NotifyError("LINK_INVALID") from None
         if clock.now().timestamp() - made_at > lifetime.total_seconds():
             raise NotifyError("LINK_EXPIRED")
