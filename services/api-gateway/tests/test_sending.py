@@ -15,6 +15,7 @@ from notify.common.v1.common_pb2 import Channel, KeyType
 from notify_common import clock
 from notify_common.errors import NotifyError
 from notify_common.reasons import Code
+from notify_testing.waiting import until
 from werkzeug.test import TestResponse
 
 from .conftest import Tenant, new_tenant
@@ -437,10 +438,13 @@ def test_a_refusal_stands_where_it_can_not_be_counted(send: Send, neighbours: Ne
 
 
 def test_good_requests_cost_one_call(send: Send, neighbours: Neighbours) -> None:
-    send("sms", SMS)
-    neighbours.recorder.calls.clear()
-    send("sms", SMS | {"personalisation": {"name": "Amala"}})
-    assert [name for name, _ in neighbours.recorder.calls] == ["SendSms"]
+    def calls() -> list[str]:
+        neighbours.recorder.calls.clear()
+        send("sms", SMS | {"personalisation": {"name": "Amala"}})
+        return [name for name, _ in neighbours.recorder.calls]
+
+    # The news of the tenant's own making may still come in, after which it is read anew once.
+    until(lambda: calls() == ["SendSms"])
 
 
 WRONG_CHANNEL = {"template_channel": "email", "channel": "sms"}
