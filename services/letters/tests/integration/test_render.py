@@ -327,8 +327,12 @@ def test_when_admin_is_down_the_batch_comes_up_again_later(house: House) -> None
     assert tuple(row) == (1, True, None, None)
     assert render_all(house) == [False], "not due yet"
     house.admin.away = False
-    house.due_again()
-    assert render_all(house) == [True]
+
+    def rendered() -> bool:
+        house.due_again()
+        return render_all(house) == [True]
+
+    until(rendered)
     assert get(house, one.id).state == Letter.STATE_READY
 
 
