@@ -24,7 +24,7 @@ from notify_letters.pdf.typesetter import Pdf, Typesetter
 from notify_letters.store.tables import metadata
 from notify_letters.usecases import render_batch
 from notify_local.backing import wait_until
-from notify_testing.waiting import WAIT_SECONDS
+from notify_testing.waiting import WAIT_SECONDS, until
 
 from .conftest import SERVICE_ID, House, letter
 
