@@ -13,6 +13,7 @@ from notify_providers.clients.aws import AwsSettings, Signer
 from notify_providers.clients.base import Adapter, Callback, ReadReceipts, SendsReceipts, Tools
 from notify_providers.clients.http import HttpAnswer, HttpRequest
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
+from notify_providers.clients.json_object import members_of
 from notify_providers.clients.sns import TAKEN, Sns, SnsSettings
 from notify_providers.domain.dispatch import Outcome
 from notify_providers.domain.message import Message, SmsContent, plus_number
@@ -119,11 +120,7 @@ def _request(settings: AwsSmsSettings, url: str, signer: Signer, message: Messag
 def _judge(answer: HttpAnswer) -> Verdict:
     """Judge an answer: what is wrong with the recipient is final, any other refusal may pass."""
     refused = by_status(answer)
-    try:
-        said = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        said = None
-    said = said if isinstance(said, dict) else {}
+    said = members_of(answer.body)
     if refused is None:
         return ACCEPTED if word(said.get("MessageId")) else NO_ANSWER
     error = word(said.get("__type")).rpartition("#")[2]

@@ -38,7 +38,7 @@ from notify_providers.clients.base import (
     json_answer,
 )
 from notify_providers.clients.http import HttpAnswer, HttpCaller, HttpRequest
-from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, Verdict, by_status
+from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, Verdict, by_status, without_answer
 from notify_providers.domain.dispatch import NOT_STARTED, CallResult, Outcome
 from notify_providers.domain.message import Message, PrintContent
 from notify_providers.domain.receipts import Kind, Receipt, message_id, utc_time, word
@@ -451,8 +451,9 @@ def _counts(api: DvlaApi, password: str, start_before: float) -> bool:
 
 def _judge(answer: HttpAnswer) -> Verdict:
     """Judge an answer: 409 says that it has the letter; other 4xx are final, but 401, 403, 408 and 429."""
-    if answer.failure:
-        return Verdict(Outcome.UNKNOWN if answer.request_was_sent else Outcome.RETRYABLE, answer.failure)
+    lost = without_answer(answer)
+    if lost is not None:
+        return lost
     if answer.status == 409:
         return ACCEPTED
     refused = by_status(answer)

@@ -62,16 +62,17 @@ class HttpProviderClient:
 
     def _reporter(self, message: Message, report: Report) -> Callable[[HttpAnswer], None]:
         def done(answer: HttpAnswer) -> None:
-            verdict = self._verdict(answer)
+            verdict = without_answer(answer) or self._judge(answer)
             report(CallResult(message.id, message.attempt, verdict.outcome, verdict.reason))
 
         return done
 
-    def _verdict(self, answer: HttpAnswer) -> Verdict:
-        if not answer.failure:
-            return self._judge(answer)
-        sent = answer.request_was_sent
-        return Verdict(Outcome.UNKNOWN if sent else Outcome.RETRYABLE, answer.failure)
+
+def without_answer(answer: HttpAnswer) -> Verdict | None:
+    """Return what it says that no complete answer came; None if one did."""
+    if not answer.failure:
+        return None
+    return Verdict(Outcome.UNKNOWN if answer.request_was_sent else Outcome.RETRYABLE, answer.failure)
 
 
 def by_status(answer: HttpAnswer) -> Verdict | None:

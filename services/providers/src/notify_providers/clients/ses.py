@@ -13,6 +13,7 @@ from notify_providers.clients.aws import AwsSettings, Signer
 from notify_providers.clients.base import Adapter, Callback, ReadReceipts, SendsReceipts, Tools
 from notify_providers.clients.http import HttpAnswer, HttpRequest
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
+from notify_providers.clients.json_object import members_of
 from notify_providers.clients.mime import BadAddress, email_bytes, wire_address
 from notify_providers.clients.sns import TAKEN, Sns, SnsSettings
 from notify_providers.domain.dispatch import Outcome
@@ -153,8 +154,4 @@ def _judge(answer: HttpAnswer) -> Verdict:
             outcome = Outcome.REFUSED if error in _FINAL_ERRORS else Outcome.RETRYABLE
             return Verdict(outcome, word(error))
         return refused
-    try:
-        taken = bool(json.loads(answer.body)["MessageId"])
-    except (ValueError, TypeError, LookupError, RecursionError):
-        return NO_ANSWER
-    return ACCEPTED if taken else NO_ANSWER
+    return ACCEPTED if members_of(answer.body).get("MessageId") else NO_ANSWER

@@ -35,6 +35,7 @@ from notify_providers.clients.base import (
     error_answer,
 )
 from notify_providers.clients.credentials import forbidden
+from notify_providers.clients.json_object import members_of
 from notify_providers.domain.budget import Budgets
 
 NOTIFICATION: Final = "Notification"
@@ -104,7 +105,8 @@ class Sns:
             raise Rejected("topic not allowed", forbidden())
         self._check_signature(settings, envelope, topic)
         if kind == NOTIFICATION:
-            return _carried(envelope["Message"])
+            # One that is SNS's, but not what our topics are for, would never be of use.
+            return members_of(envelope["Message"])
         if kind == CONFIRMATION:
             query = {"Action": "ConfirmSubscription", "TopicArn": topic, "Token": envelope["Token"]}
             _get(settings, f"https://{_host(topic)}/?{urlencode(query)}")
@@ -186,15 +188,6 @@ def _envelope(body: bytes) -> dict[str, str]:
     if needed is None or any(name not in fields for name in needed if name != "Subject"):
         raise Rejected("no message of SNS", _BAD)
     return fields
-
-
-def _carried(message: str) -> dict[str, Any]:
-    try:
-        read = json.loads(message)
-    except (ValueError, RecursionError):
-        read = None
-    # It is SNS's, but not what our topics are for: it would never be of use.
-    return read if isinstance(read, dict) else {}
 
 
 def _get(settings: SnsSettings, url: str) -> bytes:

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Final, Self
@@ -28,6 +27,7 @@ from notify_providers.clients.credentials import forbidden
 from notify_providers.clients.form import fields_of
 from notify_providers.clients.http import HttpAnswer, HttpRequest
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
+from notify_providers.clients.json_object import members_of
 from notify_providers.domain.dispatch import Outcome
 from notify_providers.domain.message import Message, SmsContent, plus_number
 from notify_providers.domain.receipts import Kind, Receipt, message_id, word
@@ -169,11 +169,7 @@ def _request(settings: TwilioSettings, message: Message) -> HttpRequest:
 def _judge(answer: HttpAnswer) -> Verdict:
     """Judge an answer: codes that are about the recipient are final, any other refusal may pass."""
     refused = by_status(answer)
-    try:
-        said = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        said = None
-    said = said if isinstance(said, dict) else {}
+    said = members_of(answer.body)
     if refused is None:
         return ACCEPTED if word(said.get("sid")) else NO_ANSWER
     code = said.get("code")
