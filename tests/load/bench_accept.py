@@ -26,7 +26,6 @@ import platform
 import random
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -46,6 +45,7 @@ from notify_common.db.unit_of_work import UnitOfWork
 from notify_local.backing import ChildProcess, free_ports, port_is_free, wait_until
 from notify_local.seed import seed
 from notify_local.stack import GATEWAY_WORKERS, Options, Stack
+from notify_testing.folders import passable_folder
 from notify_testing.provisioning import provision
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -150,8 +150,7 @@ def main() -> None:
     """Runs both parts."""
     arguments = _arguments()
     with ExitStack() as exits:
-        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="notify-bench-")))
-        folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
+        folder = exits.enter_context(passable_folder("notify-bench-"))
         stack = Stack(Options(folder / "stack", console=False, with_edge=True))
         exits.callback(stack.stop)
         stack.start(lambda step: _progress(f"starting {step}"))

@@ -14,7 +14,6 @@ import os
 import platform
 import resource
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 import redis
@@ -43,6 +41,7 @@ from notify_notifications.store.counters import CounterStore
 from notify_notifications.store.limits import LimitStore
 from notify_notifications.usecases.prepare import Caller, SmsCommand
 from notify_notifications.usecases.send import SendingParts, send_messages
+from notify_testing.folders import passable_folder
 from notify_testing.provisioning import app_role, provision
 
 THREADS: Final = 2
@@ -119,8 +118,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     rows: int = parser.parse_args().rows
     with ExitStack() as exits:
-        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="notify-bench-")))
-        folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
+        folder = exits.enter_context(passable_folder("notify-bench-"))
         database = Postgres(folder / "postgres")
         cache = Redis(folder / "redis", free_ports(1)[0])
         for server in (database, cache):

@@ -17,11 +17,9 @@ import os
 import platform
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import Any, Final
 
 import psycopg2
@@ -30,6 +28,7 @@ from notify_common.enums import Lane
 from notify_local.backing import wait_until
 from notify_local.seed import Seeded, seed
 from notify_local.stack import Options, Stack
+from notify_testing.folders import passable_folder
 
 BOUND_SECONDS: Final = 1.0
 EVERY_SECONDS: Final = 0.05
@@ -69,8 +68,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="longest time that texts are sent for")
     arguments = parser.parse_args()
     with ExitStack() as exits:
-        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="notify-bench-")))
-        folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
+        folder = exits.enter_context(passable_folder("notify-bench-"))
         stack = Stack(Options(folder / "stack", console=False))
         exits.callback(stack.stop)
         stack.start(lambda step: _progress(f"starting {step}"))

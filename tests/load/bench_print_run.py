@@ -26,7 +26,6 @@ import platform
 import random
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -46,6 +45,7 @@ from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_local.backing import ObjectStore, wait_until
 from notify_local.stack import Options, Stack
+from notify_testing.folders import passable_folder
 
 TAKING_PART = ("letters", "letters-work", "letters-celery", "providers")
 KILLED = ("letters-work", "letters-celery", "providers")
@@ -152,8 +152,7 @@ def _house(processes: int, kill: bool) -> Iterator[Stack]:
     """A house of which only the processes that take part are left running."""
     quick = {"NOTIFY_LETTERS_LEASE_SECONDS": "10", "NOTIFY_LETTERS_RESEND_SECONDS": "10"} if kill else {}
     with ExitStack() as closing:
-        folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="notify-bench-")))
-        folder.chmod(0o755)
+        folder = closing.enter_context(passable_folder("notify-bench-"))
         extra = {name: dict(quick) for name in ("letters", "letters-work", "letters-celery")}
         extra["letters-celery"]["NOTIFY_LETTERS_WORKER_PROCESSES"] = str(processes)
         options = Options(

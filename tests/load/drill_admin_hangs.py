@@ -8,15 +8,12 @@ come back. Admin is continued at the end, whatever happens.
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 from notify_local.backing import wait_until
 from notify_local.seed import seed
-from notify_local.stack import Options, Stack
+from stacks import running_stack
 from texts import Sent, at_rate, send, summary
 
 BOUND_SECONDS: Final = 3.0
@@ -34,12 +31,7 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=20, help="texts a second, at most 100")
     arguments = parser.parse_args()
     seconds, rate = min(arguments.seconds, 120.0), min(arguments.rate, 100)
-    with ExitStack() as exits:
-        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="notify-drill-")))
-        folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
-        stack = Stack(Options(folder / "stack", console=False))
-        exits.callback(stack.stop)
-        stack.start(lambda text: print(f"starting {text}", flush=True))
+    with running_stack() as stack:
         known, stranger = seed(stack, "Known"), seed(stack, "Stranger")
         for _ in range(20):  # each of the gateway's processes learns it
             send(stack, known)

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ from notify_providers.domain.message import NewDispatch, SmsContent
 from notify_providers.usecases.batch_dispatch import batch_dispatch
 from notify_providers.usecases.record_receipt import record_callback
 from notify_testing.certs import ensure_certificates
+from notify_testing.folders import passable_folder
 from notify_testing.provisioning import app_role, provision
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -51,8 +51,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=400, help="texts that get no proper answer")
     count = parser.parse_args().texts
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notify-drill-")))
-        folder.chmod(0o755)
+        folder = stack.enter_context(passable_folder("notify-drill-"))
         url = stack.enter_context(_database(folder))
         uow = UnitOfWork(create_engine(url, 2))
         stack.callback(uow.engine.dispose)

@@ -8,11 +8,10 @@ somebody waited longer than BOUND_SECONDS.
 import argparse
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 
 import psutil
-from notify_local.stack import Options, Stack
+from stacks import running_stack
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.harness.owed_bodies import OwedBodies, allow_many_connections, answer_seconds
@@ -29,28 +28,23 @@ def main() -> int:
     parser.add_argument("--large", type=int, default=60)
     arguments = parser.parse_args()
     allow_many_connections()
-    with tempfile.TemporaryDirectory(prefix="notify-drill-") as folder:
-        stack = Stack(Options(Path(folder), with_edge=True))
-        try:
-            stack.start(lambda text: print(f"starting {text}", flush=True))
-            edge = psutil.Process(stack.processes["edge"].pid)
-            slowest = [
-                _say("nothing else", stack.port, edge, None),
-                _say(
-                    f"{arguments.connections} connections owe 1 byte",
-                    stack.port,
-                    edge,
-                    OwedBodies(stack.port, arguments.connections, 2),
-                ),
-                _say(
-                    f"{arguments.large} connections owe 1 byte of 10 MB",
-                    stack.port,
-                    edge,
-                    OwedBodies(stack.port, arguments.large, LARGE_BYTES),
-                ),
-            ]
-        finally:
-            stack.stop()
+    with running_stack(with_edge=True) as stack:
+        edge = psutil.Process(stack.processes["edge"].pid)
+        slowest = [
+            _say("nothing else", stack.port, edge, None),
+            _say(
+                f"{arguments.connections} connections owe 1 byte",
+                stack.port,
+                edge,
+                OwedBodies(stack.port, arguments.connections, 2),
+            ),
+            _say(
+                f"{arguments.large} connections owe 1 byte of 10 MB",
+                stack.port,
+                edge,
+                OwedBodies(stack.port, arguments.large, LARGE_BYTES),
+            ),
+        ]
     kept = max(slowest) <= BOUND_SECONDS
     print(f"bound {BOUND_SECONDS:.0f} s: {'kept' if kept else 'BROKEN'}")
     return 0 if kept else 1

@@ -11,12 +11,10 @@ import argparse
 import multiprocessing
 import statistics
 import sys
-import tempfile
 import time
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import closing
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, Final
 
 import jwt
@@ -24,7 +22,8 @@ import psycopg2
 import pycurl
 import requests
 from notify_local.seed import Seeded, seed
-from notify_local.stack import Options, Stack
+from notify_local.stack import Stack
+from stacks import running_stack
 
 BOUND_MS: Final = 50.0
 READERS: Final = (4, 16, 48)
@@ -51,12 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     rows: int = parser.parse_args().rows
-    with ExitStack() as exits:
-        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="notify-drill-")))
-        folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
-        stack = Stack(Options(folder / "stack", console=False, with_edge=True))
-        exits.callback(stack.stop)
-        stack.start(lambda text: print(f"starting {text}", flush=True))
+    with running_stack(with_edge=True) as stack:
         large, other = seed(stack, "Large"), seed(stack, "Other")
         fill(stack, large, rows)
         waits(stack.base_url, other)  # the first ones wait for what is then cached

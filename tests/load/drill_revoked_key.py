@@ -6,11 +6,9 @@ fails where it was longer than BOUND_SECONDS.
 """
 
 import sys
-import tempfile
 import threading
 import time
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import Final
 
 import jwt
@@ -19,7 +17,8 @@ import requests
 from notify.admin.v1 import api_keys_service_pb2 as pb
 from notify.admin.v1.api_keys_service_pb2_grpc import ApiKeysServiceStub
 from notify_local.seed import Seeded, fixed_id, seed
-from notify_local.stack import Options, Stack
+from notify_local.stack import Stack
+from stacks import running_stack
 
 BOUND_SECONDS: Final = 2.0
 GIVE_UP_SECONDS: Final = 90.0
@@ -29,11 +28,7 @@ OTHERS: Final = ("notifications", "letters", "providers")
 def main() -> int:
     """Return the exit status: 0 where no revoked key worked for longer than the bound."""
     with ExitStack() as exits:
-        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="notify-drill-")))
-        folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
-        stack = Stack(Options(folder / "stack", console=False))
-        exits.callback(stack.stop)
-        stack.start(lambda text: print(f"starting {text}", flush=True))
+        stack = exits.enter_context(running_stack())
         taken = [_revoke(stack, "Undisturbed", "nothing else open")]
         for context in OTHERS:
             connection = exits.enter_context(closing(psycopg2.connect(stack.app_urls[context])))

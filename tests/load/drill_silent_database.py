@@ -9,13 +9,11 @@ needed as well; fails where texts or calls took longer than BOUND_SECONDS, or a 
 """
 
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -27,8 +25,9 @@ from notify.notifications.v1 import notifications_service_pb2, notifications_ser
 from notify.providers.v1 import provider_settings_service_pb2, provider_settings_service_pb2_grpc
 from notify_local.backing import wait_until
 from notify_local.seed import Seeded, seed
-from notify_local.stack import Options, Stack
+from notify_local.stack import Stack
 from notify_testing.proxy import SilentProxy
+from stacks import running_stack
 from texts import Sent, at_rate, send, summary
 
 BOUND_SECONDS: Final = 5.0
@@ -57,11 +56,7 @@ class Answered(NamedTuple):
 def main() -> int:
     """Return the exit status: 0 where the bound was kept of every service, and every text arrived."""
     with ExitStack() as exits:
-        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="notify-drill-")))
-        folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
-        stack = Stack(Options(folder / "stack", console=False))
-        exits.callback(stack.stop)
-        stack.start(lambda text: print(f"starting {text}", flush=True))
+        stack = exits.enter_context(running_stack())
         proxies = {}
         for context, names in PROCESSES.items():
             proxies[context] = exits.enter_context(SilentProxy(stack.app_urls[context]))

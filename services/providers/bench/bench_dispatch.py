@@ -17,7 +17,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -34,6 +33,7 @@ from notify_local.backing import ChildProcess, Postgres, wait_until
 from notify_providers.domain.message import NewDispatch, SmsContent
 from notify_providers.usecases.batch_dispatch import MAX_BATCH, batch_dispatch
 from notify_testing.certs import ensure_certificates
+from notify_testing.folders import passable_folder
 from notify_testing.provisioning import app_role, provision
 
 _BODY = "Your appointment is on Tuesday 3 March at 10:40. Reply CANCEL if you can't come. " * 2
@@ -54,8 +54,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notify-bench-")))
-        folder.chmod(0o755)
+        folder = stack.enter_context(passable_folder("notify-bench-"))
         owner_url, app_url = stack.enter_context(_database(folder))
         stub = stack.enter_context(_stub(arguments.stub_latency_ms))
         uow = UnitOfWork(create_engine(app_url, 2))
