@@ -3,9 +3,15 @@
 `make chaos` does all of them, with more messages and for longer.
 """
 
+import os
+import signal
 import uuid
+from contextlib import closing
 
-from tests.chaos.faults import FAULTS, ROLLING, execute
+import psycopg2
+from notify_testing.waiting import until
+
+from tests.chaos.faults import FAULTS, ROLLING, execute, superuser_url
 from tests.chaos.run import Census, Sent, run, senders, table
 from tests.harness.house import Accepted, House
 
@@ -52,3 +58,16 @@ def test_the_census_sees_what_is_lost_doubled_unasked_and_miscounted(house: Hous
     assert not verdict.clean
     sent[0].accepted = [arrived, doubled, unasked]
     assert census.take(sent, redis_too=False).clean
+
+
+def test_a_database_that_crashes_logs_nothing_of_a_message(house: House) -> None:
+    mark = f"of a person {uuid.uuid4()}"
+    log = house.stack.folder / "postgres" / "log"
+    with closing(psycopg2.connect(superuser_url(house, "notifications"))) as connection:
+        connection.cursor().execute("SELECT %s", (mark,))
+        pid = connection.info.backend_pid
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: f"(PID {pid}) was terminated by signal 9" in log.read_text(errors="replace"))
+    assert mark not in log.read_text(errors="replace")
+    with senders(house) as sender:
+        house.wait_for_states([sender.send_text(0).id], "delivered")

@@ -124,8 +124,13 @@ class Stack:
         self.certificates = ensure_certificates(self.folder / "certs", CERTIFICATE_NAMES)
         ports = iter(free_ports(24))
         progress("database, Redis and object store")
-        # A failed statement's text would put recipients and personalisation into the server's log.
-        quiet = {"log_min_error_statement": "panic", "log_parameter_max_length_on_error": "0"}
+        # The text of a statement that failed, or that a server process died in, and the rows that an error
+        # names would put recipients and personalisation into the server's log.
+        quiet = {
+            "log_min_error_statement": "panic",
+            "log_parameter_max_length_on_error": "0",
+            "log_error_verbosity": "terse",
+        }
         self.postgres = Postgres(self.folder / "postgres", quiet | dict(self.options.postgres_settings or {}))
         redis = Redis(self.folder / "redis", next(ports))
         objects = ObjectStore(self.folder / "objects", next(ports))
