@@ -21,7 +21,9 @@ from notify_testing.waiting import WAIT_SECONDS
 from pydantic import SecretStr
 
 from .configured import provider_settings
+from .fake_aws import FakeSes
 from .fake_mmg import FakeMmg
+from .fake_sns import FakeSns
 
 PAGE_SECRET = "a-page-token-secret-for-tests-only"
 
@@ -183,5 +185,21 @@ def server(house: House) -> Iterator[InProcessServer]:
 def mmg() -> Iterator[FakeMmg]:
     """Provide a stand-in for MMG over HTTP."""
     fake = FakeMmg()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def ses() -> Iterator[FakeSes]:
+    """Provide a stand-in for SES over HTTP."""
+    fake = FakeSes()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def sns() -> Iterator[FakeSns]:
+    """Provide a stand-in for SNS over HTTPS."""
+    fake = FakeSns()
     yield fake
     fake.close()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -20,7 +21,7 @@ REFUSED = "refused"
 _SIGNING_MINUTES = 5
 
 
-class FakeAws(FakeMmg):
+class FakeAws(FakeMmg, ABC):
     """Takes calls of one operation, signed with KEY; `faults` says what was wrong with those it did not."""
 
     signing_name: str
@@ -40,9 +41,9 @@ class FakeAws(FakeMmg):
         """Where the service is."""
         return self.url.removesuffix(self.path)
 
+    @abstractmethod
     def flat(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return what a call asks for, with the recipient and our id as fields of their own."""
-        raise NotImplementedError
 
     def read(self, body: bytes) -> dict[str, Any]:
         """See FakeMmg."""

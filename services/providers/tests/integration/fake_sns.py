@@ -21,17 +21,20 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 HOST = "sns.eu-west-2.amazonaws.com"
-TOPIC = "arn:aws:sns:eu-west-2:123456789012:receipts"
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _OTHERS = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 
 
 class FakeSns:
-    """SNS as a subscriber sees it. `paths` are those that were asked for."""
+    """SNS as a subscriber sees it. `paths` are those that were asked for.
+
+    Its `topic` is its own: how often a certificate is fetched is limited by topic.
+    """
 
     def __init__(self, *, host: str = HOST, valid_days: int = 1) -> None:
         self.paths: list[str] = []
         self.status = 200
+        self.topic = f"arn:aws:sns:eu-west-2:123456789012:receipts-{uuid4().hex}"
         self.certificate_url = f"https://{HOST}/SimpleNotificationService-{uuid4().hex}.pem"
         self._key, self._certificate = _signing_certificate(valid_days)
         self._folder = TemporaryDirectory()
@@ -62,7 +65,7 @@ class FakeSns:
     def settings(self) -> dict[str, object]:
         """Settings of a provider whose receipts come from here."""
         address = f"127.0.0.1:{self._server.server_port}"
-        return {"receipt_topics": [TOPIC], "sns_address": address, "sns_ca_file": self.ca_file}
+        return {"receipt_topics": [self.topic], "sns_address": address, "sns_ca_file": self.ca_file}
 
     @property
     def confirmed(self) -> list[dict[str, str]]:
@@ -81,7 +84,7 @@ class FakeSns:
             "Type": kind,
             "Message": "You have chosen to subscribe",
             "Token": "token&1",
-            "SubscribeURL": f"https://{HOST}/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=token%261",
+            "SubscribeURL": f"https://{HOST}/?Action=ConfirmSubscription&TopicArn={self.topic}&Token=token%261",
             **changed,
         }
         return self.signed(fields, _OTHERS, "2")
@@ -90,7 +93,7 @@ class FakeSns:
         """Return a message with the signature that SNS gives it."""
         whole = {
             "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
-            "TopicArn": TOPIC,
+            "TopicArn": self.topic,
             "Timestamp": "2026-11-24T10:00:00.000Z",
             "SigningCertURL": self.certificate_url,
             "SignatureVersion": version,

@@ -2,7 +2,6 @@
 
 import email
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from email.policy import default
 from typing import Any
@@ -19,27 +18,11 @@ from . import fake_aws, fake_mmg
 from .configured import provider_settings
 from .conftest import House
 from .fake_aws import FakeSes
-from .fake_sns import HOST, TOPIC, FakeSns
+from .fake_sns import HOST, FakeSns
 from .messages import email as mail
 from .test_receipts import call_back
 
 TO = "someone@example.com"
-
-
-@pytest.fixture
-def ses() -> Iterator[FakeSes]:
-    """Provide a stand-in for SES over HTTP."""
-    fake = FakeSes()
-    yield fake
-    fake.close()
-
-
-@pytest.fixture
-def sns() -> Iterator[FakeSns]:
-    """Provide a stand-in for SNS over HTTPS."""
-    fake = FakeSns()
-    yield fake
-    fake.close()
 
 
 def through(ses: FakeSes, **values: object) -> dict[str, object]:
@@ -313,7 +296,7 @@ def test_a_subscription_of_our_topic_is_confirmed(house: House, sns: FakeSns) ->
         other = sns.confirmation(TopicArn="arn:aws:sns:eu-west-2:210987654321:x")
         assert call_back(server, "ses", other).http_status == 403
         assert call_back(server, "ses", sns.confirmation("UnsubscribeConfirmation")).http_status == 200
-    assert sns.confirmed == [{"Action": "ConfirmSubscription", "TopicArn": TOPIC, "Token": "token&1"}]
+    assert sns.confirmed == [{"Action": "ConfirmSubscription", "TopicArn": sns.topic, "Token": "token&1"}]
 
 
 @pytest.mark.parametrize(

@@ -11,44 +11,23 @@ from notify.providers.v1.suppressions_service_pb2_grpc import SuppressionsServic
 from notify_common import clock
 from notify_common.enums import KeyType
 from notify_common.errors import NotifyError
-from notify_providers import bootstrap
-from notify_providers.clients.ses import SesSettings
 from notify_testing.rpc import InProcessServer
 
-from .configured import provider_settings
 from .conftest import House
 from .fake_aws import FakeSes
 from .fake_sns import FakeSns
 from .messages import email, sms
 from .test_receipts import call_back
 from .test_ses import event, sent, through
+from .test_ses import receiving as reporting_to
 
 SMS, EMAIL = common_pb2.CHANNEL_SMS, common_pb2.CHANNEL_EMAIL
 
 
 @pytest.fixture
-def ses() -> Iterator[FakeSes]:
-    """Provide a stand-in for SES over HTTP."""
-    fake = FakeSes()
-    yield fake
-    fake.close()
-
-
-@pytest.fixture
-def sns() -> Iterator[FakeSns]:
-    """Provide a stand-in for SNS over HTTPS."""
-    fake = FakeSns()
-    yield fake
-    fake.close()
-
-
-@pytest.fixture
 def receiving(house: House, sns: FakeSns) -> Iterator[InProcessServer]:
     """Provide the services, with SES's receipts from SNS."""
-    settings = provider_settings(ses=SesSettings.model_validate(sns.settings))
-    parts = bootstrap.Parts(house.settings(providers=settings), connections=4)
-    house.made.append(parts)
-    with InProcessServer("providers", bootstrap.registrations(parts)) as running:
+    with reporting_to(house, sns) as running:
         yield running
 
 
