@@ -313,7 +313,34 @@ class Postgres:
         return [server, *server.children()]
 
 
-class Redis:
+class _OneProcess:
+    """A server that is one process of ours."""
+
+    _process: ChildProcess
+
+    @property
+    def pid(self) -> int | None:
+        """See BackingServer."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """See BackingServer."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """See BackingServer."""
+        self._process.kill()
+
+    def freeze(self) -> None:
+        """See BackingServer."""
+        self._process.freeze()
+
+    def thaw(self) -> None:
+        """See BackingServer."""
+        self._process.thaw()
+
+
+class Redis(_OneProcess):
     """Redis on a port of 127.0.0.1; keeps its data in an append-only file unless `durable` is off."""
 
     name = "redis"
@@ -333,11 +360,6 @@ class Redis:
             os.environ,
         )
 
-    @property
-    def pid(self) -> int | None:
-        """See BackingServer."""
-        return self._process.pid
-
     def start(self) -> None:
         """See BackingServer."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -353,24 +375,8 @@ class Redis:
         self._process.wait_ready(ready)
         client.close()
 
-    def stop(self) -> None:
-        """See BackingServer."""
-        self._process.stop()
 
-    def kill(self) -> None:
-        """See BackingServer."""
-        self._process.kill()
-
-    def freeze(self) -> None:
-        """See BackingServer."""
-        self._process.freeze()
-
-    def thaw(self) -> None:
-        """See BackingServer."""
-        self._process.thaw()
-
-
-class ObjectStore:
+class ObjectStore(_OneProcess):
     """An S3-compatible store on a port of 127.0.0.1, objects as files."""
 
     name = "object-store"
@@ -399,32 +405,11 @@ class ObjectStore:
             },
         )
 
-    @property
-    def pid(self) -> int | None:
-        """See BackingServer."""
-        return self._process.pid
-
     def start(self) -> None:
         """See BackingServer."""
         (self._folder / "objects").mkdir(parents=True, exist_ok=True)
         self._process.start()
         self._process.wait_ready(lambda: not port_is_free(self.port) and _accepts(self.port))
-
-    def stop(self) -> None:
-        """See BackingServer."""
-        self._process.stop()
-
-    def kill(self) -> None:
-        """See BackingServer."""
-        self._process.kill()
-
-    def freeze(self) -> None:
-        """See BackingServer."""
-        self._process.freeze()
-
-    def thaw(self) -> None:
-        """See BackingServer."""
-        self._process.thaw()
 
 
 def _accepts(port: int) -> bool:

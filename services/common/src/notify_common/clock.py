@@ -4,6 +4,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+LONDON: Final = ZoneInfo("Europe/London")
+"""Days and deadlines are counted by it (pipeline.md §4.7, §6.3)."""
 
 
 def _system_now() -> datetime:

@@ -2,12 +2,12 @@
 
 from datetime import datetime, time, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
+
+from notify_common.clock import LONDON
 
 DEFAULT_DAYS: Final = 7
 """For a channel for which a service has no retention of its own."""
 
-LONDON: Final = ZoneInfo("Europe/London")
 _LONGEST_DAYS: Final = 36_500
 _LEAST_AGE: Final = timedelta(hours=25)
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from notify_common import ids
+from notify_common.clock import LONDON
 from notify_common.enums import KeyType, Lane, Postage
 from notify_letters.domain.letter import (
     EventKind,
@@ -19,7 +20,7 @@ from notify_letters.domain.letter import (
     rendered,
     sheets,
 )
-from notify_letters.domain.print_run import LONDON, Counts, Schedule, daily_run_id, disagreements
+from notify_letters.domain.print_run import Counts, Schedule, daily_run_id, disagreements
 
 SERVICE_ID = ids.new_id()
 

@@ -19,7 +19,7 @@ from notify_common.ids import canonical_uuid, new_id
 from notify_common.logging import get_logger
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from opentelemetry.trace import SpanKind
-from werkzeug.wsgi import get_content_length, get_host
+from werkzeug.wsgi import get_content_length
 
 from notify_gateway import middleware
 from notify_gateway.answers import V2, InvalidRequest, json_text
@@ -64,8 +64,8 @@ class _Asked:
 
     @property
     def root(self) -> str:
-        """The API's base URL as this request sees it, with a slash at the end (public-api.md §0.3)."""
-        return f"{self.environ['wsgi.url_scheme']}://{get_host(self.environ)}/"
+        """See `v2.root`."""
+        return v2.root_of(self.environ)
 
 
 def blueprint(authenticator: Authenticator) -> Blueprint:
@@ -196,7 +196,9 @@ class Sending:
         )
         self._personalise(message, form, asked, Channel.CHANNEL_LETTER)
         response = self._batcher.send(message)
-        return presenter.sent_letter(response, form, caller.service.id, template_id, asked.root)
+        return presenter.sent_letter(
+            response, form, caller.service.id, template_id, v2.root_of(asked.environ)
+        )
 
     def _precompiled_letter(self, form: Form, asked: _Asked) -> dict[str, Any]:
         """Upload the PDF, then have the letter accepted: one that is accepted always has its PDF."""

@@ -1,14 +1,18 @@
 """What all v2 routes share: the token comes first, ids are checked in one way."""
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, g, request
 from notify_common import current
 from notify_common.ids import canonical_uuid
+from werkzeug.wsgi import get_host
 
 from notify_gateway.answers import V2, Answers
 from notify_gateway.auth import Authenticator, Caller
 from notify_gateway.public.schemas import Schema
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
 def blueprint(name: str, authenticator: Authenticator, answers: Answers = V2) -> Blueprint:
@@ -40,4 +44,9 @@ def checked_id(schema: Schema, name: str, text: str) -> str:
 
 def root() -> str:
     """Return the API's base URL as this request sees it, with a slash at the end (public-api.md §0.3)."""
-    return f"{request.scheme}://{request.host}/"
+    return root_of(request.environ)
+
+
+def root_of(environ: "WSGIEnvironment") -> str:
+    """Return the same of a request that Flask does not answer."""
+    return f"{environ['wsgi.url_scheme']}://{get_host(environ)}/"

@@ -9,7 +9,6 @@ from prometheus_client import Gauge
 from notify_common import clock
 from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.leases.table import NO_SERVICE
-from notify_common.retention import LONDON
 
 SERVICES_AT_ONCE: Final = 100
 """Services looked at in one step."""
@@ -48,7 +47,7 @@ class DailyRound:
 
         Returns how many removed things and services were dealt with; 0 when the day's round is done.
         """
-        today = clock.now().astimezone(LONDON).date()
+        today = clock.now().astimezone(clock.LONDON).date()
         if self._done == today:
             return 0
         self._begun = self._begun or today

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid5
-from zoneinfo import ZoneInfo
 
+from notify_common.clock import LONDON
 from notify_common.enums import Postage
 
-LONDON = ZoneInfo("Europe/London")
 SLICE_LETTERS = 2_500
 """Letters that one transaction of collecting takes: a tenth of a second's work, which feeds wait for."""
 MAX_BATCH_LETTERS = 500

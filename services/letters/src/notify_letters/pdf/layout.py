@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import segno
+from notify_common.clock import LONDON
 from notify_content.letters import (
     CHARACTER_LIMIT,
     Language,
@@ -27,7 +27,6 @@ Letter = dict[str, Any]
 `blocks` and `contact_block` as `notify_content.letters.LetterContent.to_dict` has them. Texts have places
 where a word too long for a line may be broken; QR codes have the `svg` to draw."""
 
-_LONDON: Final = ZoneInfo("Europe/London")
 _CODES: Final = {Language.ENGLISH: "en", Language.WELSH: "cy"}
 _SPACES: Final = re.compile(r"[ \t\n\r]+")
 # a word of this length can be as wide as the body, when it is all capitals
@@ -103,7 +102,7 @@ class LetterLayout:
         """
         if any(len(line) > MAX_ADDRESS_LINE for line in address_lines):
             raise LetterTooLong
-        day = create_time.astimezone(_LONDON).date()
+        day = create_time.astimezone(LONDON).date()
         return {
             "address_lines": list(address_lines),
             "parts": [_part(language, template, personalisation, day) for language, template in self._parts],

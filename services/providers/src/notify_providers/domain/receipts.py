@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from notify_common import ids
+from notify_common.clock import LONDON
 from notify_common.enums import Channel
 
 from notify_providers.domain.suppression import Cause
 
-_LONDON = ZoneInfo("Europe/London")
 _MAX_WORD = 64
 
 
@@ -92,7 +91,7 @@ def message_id(reference: str) -> str | None:
 
 def london_time(value: object) -> datetime | None:
     """Return a provider's time, None if it can't be read. It is London time unless it has an offset."""
-    return _time(value, _LONDON)
+    return _time(value, LONDON)
 
 
 def utc_time(value: object) -> datetime | None:
