@@ -8,7 +8,7 @@ import redis
 from notify.notifications.v1.notifications_service_pb2_grpc import add_NotificationsServiceServicer_to_server
 from notify_common import process
 from notify_common.feeds.consumer import FeedConsumer
-from notify_common.leases.worker import Worker
+from notify_common.leases.worker import PROMPT_IDLE_SECONDS, Worker
 from notify_common.rpc.paging import Pager
 from notify_common.rpc.server import Registration, apart
 from redis.backoff import NoBackoff
@@ -148,7 +148,14 @@ def relay_workers(parts: Parts) -> list[Worker]:
     letters = LettersClient(parts.channels.get("letters", settings.letters_target))
     messages = message_relay(parts.snapshots, providers, settings.email_domain, settings.email_branding())
     return [
-        Worker("relay-messages", parts.uow, messages.step, full_batch=MOST_ROWS, queue=outbox_queue),
+        Worker(
+            "relay-messages",
+            parts.uow,
+            messages.step,
+            full_batch=MOST_ROWS,
+            queue=outbox_queue,
+            longest_idle_seconds=PROMPT_IDLE_SECONDS,
+        ),
         Worker("relay-letters", parts.uow, letter_relay(parts.snapshots, letters).step, full_batch=MOST_ROWS),
     ]
 

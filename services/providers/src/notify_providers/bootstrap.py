@@ -13,7 +13,7 @@ from notify.providers.v1.sandbox_service_pb2_grpc import add_SandboxServiceServi
 from notify.providers.v1.suppressions_service_pb2_grpc import add_SuppressionsServiceServicer_to_server
 from notify_common import process
 from notify_common.enums import Channel
-from notify_common.leases.worker import Worker
+from notify_common.leases.worker import LONGEST_IDLE_SECONDS, PROMPT_IDLE_SECONDS, Worker
 from notify_common.rpc.paging import Pager
 from notify_common.rpc.server import Registration
 
@@ -194,4 +194,11 @@ def _dispatch_worker(parts: Parts, channel: Channel) -> Worker:
     parts.dispatchers.append(dispatcher)
     # All channels share one table, which one of them measures for all.
     queue = dispatch_queue if channel is Channel.SMS else None
-    return Worker(f"dispatch-{channel}", parts.uow, lambda _: dispatcher.step(), queue=queue)
+    longest = LONGEST_IDLE_SECONDS if channel is Channel.LETTER else PROMPT_IDLE_SECONDS
+    return Worker(
+        f"dispatch-{channel}",
+        parts.uow,
+        lambda _: dispatcher.step(),
+        queue=queue,
+        longest_idle_seconds=longest,
+    )

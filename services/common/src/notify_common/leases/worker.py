@@ -20,7 +20,9 @@ _ERRORS = Counter("notify_worker_errors_total", "Batches that failed.", ["worker
 _SECONDS = Histogram("notify_worker_batch_seconds", "Time of one batch that had rows.", ["worker"])
 
 FIRST_IDLE_SECONDS = 0.025
-LONGEST_IDLE_SECONDS = 0.1
+LONGEST_IDLE_SECONDS = 0.5
+PROMPT_IDLE_SECONDS = 0.1
+"""For `Worker`s on a message's way to a person."""
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 30.0
 MEASURE_EVERY_SECONDS = 5.0
@@ -29,11 +31,11 @@ MEASURE_EVERY_SECONDS = 5.0
 class Worker:
     """Calls `claim_and_do` again and again, in the thread that calls `run`.
 
-    After a batch with rows it goes on at once, or, where `full_batch` is given and the batch was smaller, in
-    100 ms; with nothing to do it waits, from 25 up to 100 ms; after a batch that raised it logs and waits
-    longer with each failure in a row, up to 30 s. Nothing that a batch raises ends the loop. No wake-up by
-    NOTIFY: committing one takes a lock of the whole database, which costs the accepting side more than the
-    polls cost here.
+    After a batch with rows it goes on at once, or, where `full_batch` is given and the batch was smaller,
+    after its longest wait; with nothing to do it waits, from 25 ms up to that; after a batch that raised it
+    logs and waits longer with each failure in a row, up to 30 s. Nothing that a batch raises ends the loop.
+    No wake-up by NOTIFY: committing one takes a lock of the whole database, which costs the accepting side
+    more than the polls cost here.
 
     Args:
         name: in logs and metrics.
@@ -45,7 +47,7 @@ class Worker:
             each few rows otherwise.
         queue: whose oldest due row and parked rows are measured every 5 s; more parked rows than before are
             logged as an error too.
-        longest_idle_seconds: in place of 0.1, for work that nobody waits for.
+        longest_idle_seconds: the longest wait; PROMPT_IDLE_SECONDS on a message's way to a person.
     """
 
     def __init__(
