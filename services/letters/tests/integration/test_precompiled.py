@@ -201,6 +201,11 @@ def test_a_pdf_that_breaks_a_rule_is_kept_apart_as_it_came(house: House) -> None
         pb.GetPageImageRequest(service_id=SERVICE_ID, letter_id=letter_id, page_number=3)
     )
     assert (page.page_count, page.png[:4]) == (3, b"\x89PNG")
+    marked = house.letters.GetPageImage(
+        pb.GetPageImageRequest(service_id=SERVICE_ID, letter_id=letter_id, page_number=3, mark_zones=True)
+    )
+    assert (marked.page_count, marked.png[:4]) == (3, b"\x89PNG")
+    assert marked.png != page.png
 
 
 def test_a_pdf_of_no_bytes_is_unreadable(house: House) -> None:

@@ -52,6 +52,10 @@ START_MARK: Final = Box(0, 0, 15.191, 6.149)
 """Where the printer looks for the mark of a letter's first page."""
 
 
-def printable(page_number: int) -> tuple[Box, ...]:
-    """What may be printed on on a page, from 1, without any tolerance."""
-    return FIRST_PAGE if page_number == 1 else LATER_PAGE
+def printable(page_number: int, *, is_attachment: bool = False) -> tuple[Box, ...]:
+    """What may be printed on on a page, from 1, without any tolerance.
+
+    Args:
+        is_attachment: whether the pages come after a letter, so that none of them is a first page.
+    """
+    return FIRST_PAGE if page_number == 1 and not is_attachment else LATER_PAGE

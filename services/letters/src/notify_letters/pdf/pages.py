@@ -2,10 +2,23 @@
 
 import io
 import threading
+from collections.abc import Collection
+from typing import Any, Final
 
 import pypdfium2
+from PIL import Image, ImageDraw
 
-WIDTH_PIXELS = 1000
+from notify_letters.pdf.geometry import ADDRESS_WINDOW, MM, Box
+
+WIDTH_PIXELS: Final = 1000
+ZONE_COLOUR: Final = (212, 53, 28)
+"""Red, green and blue of what is drawn over the parts of a page where nothing may be printed."""
+ZONE_OPACITY: Final = 0.4
+"""How much of it hides what is below."""
+
+_GREYS: Final = 16
+_COLOURS: Final = 64
+_WINDOW_LINE_PIXELS: Final = 3
 
 # PDFium may be used by one thread of a process at a time
 _pdfium = threading.Lock()
@@ -21,19 +34,36 @@ def count_pages(pdf: bytes) -> int:
             document.close()
 
 
-def page_png(pdf: bytes, page_number: int) -> bytes:
-    """Render one page, from 1, as a PNG 1,000 pixels wide, in 16 greys and far below 2 MiB.
+def page_png(pdf: bytes, page_number: int, printable: Collection[Box] = ()) -> bytes:
+    """Render one page, from 1, as a PNG 1,000 pixels wide and below 2 MiB, in 16 greys.
 
     Args:
         page_number: a page that the PDF has.
+        printable: where on it something may be printed. With any, all other parts are covered in a red that
+            lets show what is below, the address window has a red frame, and the page has 64 colours.
     """
     with _pdfium:
         document = pypdfium2.PdfDocument(pdf)
         try:
             page = document[page_number - 1]
-            image = page.render(scale=WIDTH_PIXELS / page.get_width(), grayscale=True).to_pil()
+            scale = WIDTH_PIXELS / page.get_width()
+            image = page.render(scale=scale, grayscale=not printable).to_pil()
         finally:
             document.close()
+    if printable:
+        image = _with_zones(image.convert("RGB"), printable, scale * MM)
     out = io.BytesIO()
-    image.quantize(16).save(out, "PNG", optimize=True)
+    image.quantize(_COLOURS if printable else _GREYS).save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def _with_zones(image: Image.Image, printable: Collection[Box], pixels_per_mm: float) -> Image.Image:
+    cover = Image.new("L", image.size, round(255 * ZONE_OPACITY))
+    draw: Any = ImageDraw.Draw(cover)
+    for box in printable:
+        draw.rectangle([length * pixels_per_mm for length in box], fill=0)
+    covered = Image.composite(Image.new("RGB", image.size, ZONE_COLOUR), image, cover)
+    if ADDRESS_WINDOW in printable:
+        frame = [length * pixels_per_mm for length in ADDRESS_WINDOW]
+        ImageDraw.Draw(covered).rectangle(frame, outline=ZONE_COLOUR, width=_WINDOW_LINE_PIXELS)
+    return covered

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,14 @@ _OUTPUT_BYTES: Final = 32 * _MIB
 _LARGEST_WITHOUT_NOTICE: Final = 2 * _MIB
 _GROWTH_WITHOUT_NOTICE: Final = 1.5
 _LONGEST_HEAD: Final = 64 * 1024
+
+
+class Zones(StrEnum):
+    """Whose rules say where on pages something may be printed."""
+
+    LETTER = "letter"
+    ATTACHMENT = "attachment"
+    """Pages that come after a letter, none of which is a first page."""
 
 
 class ReaderDied(Exception):
@@ -71,13 +80,17 @@ class PdfReader:
             _note(inspected, len(pdf), len(printable))
         return inspected, printable
 
-    def page_png(self, pdf: bytes, page_number: int) -> tuple[bytes, int]:
+    def page_png(self, pdf: bytes, page_number: int, zones: Zones | None = None) -> tuple[bytes, int]:
         """A picture of a page, from 1, and how many pages there are; no picture past the last.
+
+        Args:
+            zones: marks where nothing may be printed, and the address window; see `pages.page_png`.
 
         Raises:
             ReaderDied: the process ended without an answer; so it does where the file is no PDF.
         """
-        said, png = self._run(pdf, "page", [f"--page-number={page_number}"])
+        options = [f"--page-number={page_number}", *([f"--zones={zones}"] if zones else [])]
+        said, png = self._run(pdf, "page", options)
         page_count = said.get("page_count")
         if not isinstance(page_count, int):
             raise ReaderDied("its answer can't be true")

@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--output-bytes", type=int, required=True)
     parser.add_argument("--allow-international", action="store_true")
     parser.add_argument("--page-number", type=int)
+    parser.add_argument("--zones", choices=["letter", "attachment"])
     parser.add_argument("--font-dir", type=Path, action="append", default=[])
     told = parser.parse_args()
     # libraries that print would write into the answer
@@ -59,12 +60,15 @@ def _check(told: argparse.Namespace) -> tuple[dict[str, Any], bytes]:
 
 
 def _page(told: argparse.Namespace) -> tuple[dict[str, Any], bytes]:
+    from notify_letters.pdf.geometry import printable
     from notify_letters.pdf.pages import count_pages, page_png
 
     pdf = sys.stdin.buffer.read()
-    page_count = count_pages(pdf)
-    made = page_png(pdf, told.page_number) if 1 <= told.page_number <= page_count else b""
-    return {"page_count": page_count}, made
+    page_count, number = count_pages(pdf), told.page_number
+    if not 1 <= number <= page_count:
+        return {"page_count": page_count}, b""
+    zones = printable(number, is_attachment=told.zones == "attachment") if told.zones else ()
+    return {"page_count": page_count}, page_png(pdf, number, zones)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,13 @@ class LettersServicer(LettersServiceServicer):
     ) -> pb.GetPageImageResponse:
         """Return a picture of a page; see the proto."""
         png, page_count = get_page_image(
-            self._uow, self._blobs, self._reader, request.service_id, request.letter_id, request.page_number
+            self._uow,
+            self._blobs,
+            self._reader,
+            request.service_id,
+            request.letter_id,
+            request.page_number,
+            mark_zones=request.mark_zones,
         )
         return pb.GetPageImageResponse(png=png, page_count=page_count)
 

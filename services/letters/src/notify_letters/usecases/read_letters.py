@@ -17,8 +17,9 @@ from notify_letters.domain.letter import (
     invalid_key,
     pdf_key,
 )
+from notify_letters.pdf.geometry import printable
 from notify_letters.pdf.pages import page_png
-from notify_letters.pdf.reader import PdfReader, ReaderDied
+from notify_letters.pdf.reader import PdfReader, ReaderDied, Zones
 from notify_letters.store import letters
 
 CHUNK_BYTES = 256 * 1024
@@ -69,11 +70,21 @@ def download_pdf(
 
 
 def get_page_image(
-    uow: UnitOfWork, blobs: BlobStore, reader: PdfReader, service_id: str, letter_id: str, page_number: int
+    uow: UnitOfWork,
+    blobs: BlobStore,
+    reader: PdfReader,
+    service_id: str,
+    letter_id: str,
+    page_number: int,
+    *,
+    mark_zones: bool,
 ) -> tuple[bytes, int]:
     """Return one page of a letter, from 1, as a PNG about 1,000 pixels wide, and the number of pages.
 
     What a stranger made is drawn in a process apart.
+
+    Args:
+        mark_zones: whether to mark where nothing may be printed, and the address window.
 
     Raises:
         NotifyError: LETTER_NOT_FOUND; PDF_NOT_READY, also where a ready-made PDF can't be drawn; VIRUS_FOUND;
@@ -84,9 +95,9 @@ def get_page_image(
         raise NotifyError("PAGE_NOT_FOUND", f"The letter has {letter.page_count} pages.")
     pdf = blobs.get(_key(letter))
     if letter.source is Source.TEMPLATE:
-        return page_png(pdf, page_number), letter.page_count
+        return page_png(pdf, page_number, printable(page_number) if mark_zones else ()), letter.page_count
     try:
-        return reader.page_png(pdf, page_number)
+        return reader.page_png(pdf, page_number, Zones.LETTER if mark_zones else None)
     except ReaderDied:
         raise NotifyError("PDF_NOT_READY") from None
 
