@@ -420,7 +420,7 @@ def _figures(case: Case, cases: Sequence[Case]) -> dict[str, Any]:
 def _print_table(result: dict[str, Any]) -> None:
     columns = [name for name in result["accept"][0] if name != "processor_ms_of"]
     for row in [dict(zip(columns, columns, strict=True)), *result["accept"]]:
-        print("".join(f"{row[column]!s:>{len(column) + 3}}" for column in columns))
+        print("".join(f"{row[column]!s:>{max(len(column), 8) + 3}}" for column in columns))
     for row in result["accept"]:
         shares = ", ".join(f"{name} {spent}" for name, spent in row["processor_ms_of"].items())
         print(f"{row['case']}×{row['connections']}, workers {row['workers']}: {shares}")
