@@ -23,6 +23,8 @@ FILES = (
     "webauthn",
     "verify_codes",
     "invites",
+    "organisations",
+    "branding",
 )
 LACKING = {
     "internal/api_keys/create-empty-name",
@@ -42,6 +44,8 @@ LACKING = {
     "internal/invites/org-token",
     "internal/invites/token",
     "internal/members/add-again-bad-body",
+    "internal/organisations/usage-bad-year",
+    "internal/organisations/usage-no-year",
     "internal/senders/protected-check",
     "internal/senders/protected-missing",
     "internal/senders/reply-verify-visible",

@@ -22,6 +22,7 @@ from notify_common.errors import NotifyError
 
 NOT_FOUND: Final = "No result found"
 INTERNAL: Final = "Internal server error"
+BAD_REQUEST: Final = "The browser (or proxy) sent a request that this server could not understand."
 
 
 class Row(NamedTuple):
@@ -111,6 +112,13 @@ TABLE: Final[Rows] = {
     "DOMAIN_TAKEN": _bad("Domain already exists"),
     "BRANDING_NOT_FOUND": NO_RESULT,
     "BRANDING_TEXT_INVALID": _bad("Email branding must have exactly one of alt_text and text."),
+    "BRANDING_IN_USE": _bad("Email branding is in use and so it can't be archived."),
+    "BRANDING_NOT_IN_POOL": _bad("Branding {branding_id} not in {organisation_name}'s pool", 404),
+    "DEFAULT_BRANDING": _bad("You cannot remove an organisation's default branding"),
+    "FILENAME_TAKEN": _bad("Filename already in use"),
+    "SERVICES_LEFT": _bad("Cannot archive an organisation with active services"),
+    "MEMBERS_LEFT": _bad("Cannot archive an organisation with team members or invited team members"),
+    "GO_LIVE_NOT_REQUESTED": _bad(BAD_REQUEST),
     "CODE_NOT_FOUND": _bad("Code not found", 404),
     "INVITATION_NOT_FOUND": NO_RESULT,
     "LINK_INVALID": _bad("Something’s wrong with this link. Make sure you’ve copied the whole thing."),

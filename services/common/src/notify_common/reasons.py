@@ -116,6 +116,17 @@ REASONS: Final[Mapping[str, Reason]] = {
     "BRANDING_TEXT_INVALID": Reason(
         Code.INVALID_ARGUMENT, "A branding has either a text or an alternative text, not both."
     ),
+    "BRANDING_IN_USE": Reason(Code.FAILED_PRECONDITION, "Organisations or services have the branding."),
+    "BRANDING_NOT_IN_POOL": Reason(
+        Code.NOT_FOUND, "The organisation can't choose the branding.", ("branding_id", "organisation_name")
+    ),
+    "DEFAULT_BRANDING": Reason(Code.FAILED_PRECONDITION, "The branding is the organisation's own."),
+    "FILENAME_TAKEN": Reason(Code.ALREADY_EXISTS, "Another has a file of this name."),
+    "SERVICES_LEFT": Reason(Code.FAILED_PRECONDITION, "The organisation has active services."),
+    "MEMBERS_LEFT": Reason(
+        Code.FAILED_PRECONDITION, "The organisation has members or invitations that wait."
+    ),
+    "GO_LIVE_NOT_REQUESTED": Reason(Code.FAILED_PRECONDITION, "The service did not ask to go live."),
     "INVITATION_NOT_FOUND": Reason(Code.NOT_FOUND, "There is no such invitation."),
     "LINK_INVALID": Reason(Code.INVALID_ARGUMENT, "The token of a link is none of ours."),
     "LINK_EXPIRED": Reason(Code.INVALID_ARGUMENT, "The link is too old."),

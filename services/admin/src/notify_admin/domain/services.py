@@ -42,6 +42,15 @@ MEMBER_PERMISSIONS: Final = frozenset({*OWNER_PERMISSIONS, "platform_admin"})
 """Everything that a member of a service may be allowed."""
 ORGANISATION_PERMISSIONS: Final = frozenset({"can_make_services_live"})
 """Everything that a member of an organisation may be allowed."""
+MAKING_LIVE: Final = "can_make_services_live"
+"""What members of an organisation are allowed who decide on requests to go live."""
+JOINING: Final = "can_ask_to_join_a_service"
+"""What a new organisation is allowed: its people may ask to join its services."""
+GRANTS_OF_ORGANISATIONS: Final = frozenset({JOINING})
+"""Everything that an organisation may be allowed."""
+NHS_TYPES: Final = frozenset({"nhs_central", "nhs_local", "nhs_gp"})
+"""Types of organisations that begin with the brandings of the NHS."""
+_NHS_DOMAINS: Final = frozenset({"nhs.uk", "nhs.net"})
 MANAGING: Final = "manage_settings"
 """What those are allowed of whom a service needs some (internal-api.md §4.5)."""
 GOVERNMENT_DOMAINS: Final = frozenset(
@@ -110,6 +119,13 @@ def domains_above(domain: str) -> list[str]:
     """
     parts = domain.replace(".gsi.gov.uk", ".gov.uk").split(".")
     return [".".join(parts[start:]) for start in range(len(parts))]
+
+
+def is_of_nhs(organisation_type: str, domain: str) -> bool:
+    """Tell whether a service begins with the brandings of the NHS, by its type or its creator's email
+    domain.
+    """
+    return organisation_type in NHS_TYPES or not _NHS_DOMAINS.isdisjoint(domains_above(domain))
 
 
 def managers_needed(*, restricted: bool, has_active_go_live_request: bool) -> int:

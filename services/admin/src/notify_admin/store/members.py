@@ -30,6 +30,14 @@ class Member(NamedTuple):
     permissions: list[str]
 
 
+class OrganisationMember(NamedTuple):
+    """A member of an organisation who can sign in."""
+
+    user_id: str
+    name: str
+    email_address: str
+
+
 class Access(NamedTuple):
     """What a user may do in one service or organisation."""
 
@@ -122,6 +130,26 @@ def is_in_organisation(tx: Tx, organisation_id: str, user_id: str) -> bool:
     o = organisation_members.c
     which = sa.and_(o.organisation_id == organisation_id, o.user_id == user_id)
     return tx.execute(sa.select(1).select_from(organisation_members).where(which)).first() is not None
+
+
+def in_organisation(tx: Tx, organisation_id: str, permission: str) -> list[OrganisationMember]:
+    """Return the members of an organisation who can sign in and are allowed something, oldest first."""
+    o = organisation_members.c
+    joined = organisation_members.join(users, users.c.id == o.user_id)
+    allowed = sa.literal(permission) == sa.func.any(o.permissions)
+    found = sa.select(o.user_id, users.c.name, users.c.email_address).select_from(joined)
+    mine = found.where(o.organisation_id == organisation_id, users.c.state == "active", allowed)
+    return [OrganisationMember(*row) for row in tx.execute(mine.order_by(o.create_time, o.user_id))]
+
+
+def remove_from_organisation(tx: Tx, organisation_id: str, user_id: str) -> bool:
+    """End a membership of an organisation; return False if there is none."""
+    o = organisation_members.c
+    gone = sa.delete(organisation_members).where(o.organisation_id == organisation_id, o.user_id == user_id)
+    if not tx.execute(gone).rowcount:
+        return False
+    _record(tx, "delete", organisation_id, user_id, None)
+    return True
 
 
 def folders(tx: Tx, service_id: str) -> dict[str, list[str]]:

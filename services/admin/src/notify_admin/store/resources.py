@@ -20,7 +20,15 @@ from notify.admin.v1 import (
 from notify_admin.store import tables
 from notify_admin.store.audit import Audit
 from notify_admin.store.mapping import Resource
-from notify_admin.store.tables import api_keys, memberships, services, template_versions, templates, users
+from notify_admin.store.tables import (
+    api_keys,
+    memberships,
+    organisation_members,
+    services,
+    template_versions,
+    templates,
+    users,
+)
 
 _OF_SERVICE: Final = Audit("service_id")
 _ITS_OWN: Final = Audit("id")
@@ -205,13 +213,38 @@ ORGANISATIONS: Final = Resource(
     tables.organisations,
     missing="ORGANISATION_NOT_FOUND",
     unkept=["domains", "live_service_count"],
-    audit=_ITS_OWN,
+    audit=Audit(
+        "id",
+        personal=[
+            "agreement_signed_on_behalf_of_name",
+            "agreement_signed_on_behalf_of_email_address",
+            "billing_contact_names",
+            "billing_contact_email_addresses",
+        ],
+    ),
+)
+ORGANISATION_MEMBERS: Final = Resource(
+    user_pb2.User,
+    users,
+    missing="USER_NOT_FOUND",
+    computed={"organisation_id": organisation_members.c.organisation_id},
+    hidden=["password_hash", "update_time"],
+    unkept=["access"],
+    source=users.join(organisation_members, organisation_members.c.user_id == users.c.id),
 )
 EMAIL_BRANDINGS: Final = Resource(
-    branding_pb2.EmailBranding, tables.email_brandings, missing="BRANDING_NOT_FOUND", audit=_ITS_OWN
+    branding_pb2.EmailBranding,
+    tables.email_brandings,
+    missing="BRANDING_NOT_FOUND",
+    order="name id",
+    audit=_ITS_OWN,
 )
 LETTER_BRANDINGS: Final = Resource(
-    branding_pb2.LetterBranding, tables.letter_brandings, missing="BRANDING_NOT_FOUND", audit=_ITS_OWN
+    branding_pb2.LetterBranding,
+    tables.letter_brandings,
+    missing="BRANDING_NOT_FOUND",
+    order="name id",
+    audit=_ITS_OWN,
 )
 INBOUND_NUMBERS: Final = Resource(
     inbound_number_pb2.InboundNumber, tables.inbound_numbers, missing="SETTING_NOT_FOUND", audit=_ITS_OWN

@@ -1,6 +1,6 @@
 """Which services a list is asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 from notify_common.db.arrays import id_array
@@ -19,6 +19,15 @@ def matching(user_id: str, name_part: str) -> list[ColumnElement[bool]]:
     if name_part:
         conditions.append(services.c.name.icontains(name_part, autoescape=True))
     return conditions
+
+
+def lock(tx: Tx, keys: Mapping[str, object]) -> None:
+    """Lock the services with these values of columns until the transaction ends, in the order of their ids,
+    so that none who does the same waits in a circle.
+    """
+    c = services.c
+    mine = [c[name].is_(value) if value is None else c[name] == value for name, value in keys.items()]
+    tx.execute(sa.select(c.id).where(*mine).order_by(c.id).with_for_update())
 
 
 def count_live(tx: Tx, organisation_ids: Sequence[str]) -> dict[str, int]:

@@ -256,6 +256,20 @@ organisations = Table(
     _created(),
     Column("update_time", _instant),
     _request_hash(),
+    Column("permissions", ARRAY(sa.Text), nullable=False, server_default="{can_ask_to_join_a_service}"),
+    Column("can_approve_own_go_live_requests", sa.Boolean, nullable=False, server_default=sa.false()),
+    Column("agreement_signed", sa.Boolean),
+    Column("agreement_signed_time", _instant),
+    Column("agreement_signed_by_id", _id),
+    Column("agreement_signed_version", sa.Text),
+    Column("agreement_signed_on_behalf_of_name", sa.Text),
+    Column("agreement_signed_on_behalf_of_email_address", sa.Text),
+    Column("request_to_go_live_notes", sa.Text),
+    Column("notes", sa.Text),
+    Column("purchase_order_number", sa.Text),
+    Column("billing_contact_names", sa.Text),
+    Column("billing_contact_email_addresses", sa.Text),
+    Column("billing_reference", sa.Text),
 )
 Index("uq_organisations_name", organisations.c.name, unique=True)
 
@@ -308,6 +322,18 @@ letter_brandings = Table(
 )
 Index("uq_letter_brandings_name", letter_brandings.c.name, unique=True)
 Index("uq_letter_brandings_filename", letter_brandings.c.filename, unique=True)
+
+# brandings that the services of an organisation may choose from
+branding_pools = Table(
+    "branding_pools",
+    metadata,
+    Column("organisation_id", _id, sa.ForeignKey("organisations.id"), primary_key=True),
+    # of brandings: email or letter
+    Column("kind", sa.Text, primary_key=True),
+    Column("branding_id", _id, primary_key=True),
+    _created(),
+)
+Index("ix_branding_pools_branding_id", branding_pools.c.branding_id)
 
 inbound_numbers = Table(
     "inbound_numbers",

@@ -1,20 +1,23 @@
-"""Organisations, their domains and members, and brandings."""
+"""Organisations, their domains and members."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
-from notify.admin.v1 import branding_service_pb2 as branding_pb
 from notify.admin.v1 import organisations_service_pb2 as pb
-from notify.admin.v1.branding_pb2 import EmailBranding, LetterBranding
 from notify.admin.v1.organisation_pb2 import Organisation
 from notify.admin.v1.user_pb2 import User
+from notify_common import clock, ids
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 from notify_common.rpc.paging import Pager
 
 from notify_admin.domain import services as rules
+from notify_admin.domain.mail import MailTemplate
+from notify_admin.store import branding as branding_store
 from notify_admin.store import changes, members, organisations, services
-from notify_admin.store.resources import EMAIL_BRANDINGS, LETTER_BRANDINGS, ORGANISATIONS, SERVICES, USERS
+from notify_admin.store.resources import INVITATIONS, ORGANISATION_MEMBERS, ORGANISATIONS, SERVICES, USERS
+from notify_admin.usecases import branding
+from notify_admin.usecases.mail import MailParts, write_mail
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.users import with_access
 from notify_admin.usecases.violations import Violations
@@ -32,14 +35,19 @@ ORGANISATION_TYPES: Final = frozenset(
         "other",
     ]
 )
-BRAND_TYPES: Final = frozenset({"org", "both", "org_banner"})
 
 
 def create_organisation(tx: Tx, ask: pb.CreateOrganisationRequest) -> Organisation:
     """Create an organisation."""
-    _check(ask.organisation)
-    if ORGANISATIONS.add(tx, ask, ask.organisation):
-        _set_domains(tx, ask.request_id, ask.organisation.domains)
+    given = ask.organisation
+    _check(given)
+    if not given.permissions:
+        given.permissions.append(rules.JOINING)
+    if ORGANISATIONS.add(tx, ask, given):
+        _set_domains(tx, ask.request_id, given.domains)
+        made = ORGANISATIONS.one(tx, id=ask.request_id)
+        if _bring_nhs_branding(tx, made):
+            ORGANISATIONS.save(tx, made)
     return _completed(tx, [ORGANISATIONS.one(tx, id=ask.request_id)])[0]
 
 
@@ -48,28 +56,56 @@ def get_organisation(tx: Tx, ask: pb.GetOrganisationRequest) -> Organisation:
     return _completed(tx, [ORGANISATIONS.one(tx, id=ask.organisation_id)])[0]
 
 
+def get_organisation_by_domain(tx: Tx, ask: pb.GetOrganisationByDomainRequest) -> Organisation:
+    """Return the active organisation of an email domain, by its longest domain that is the same or above."""
+    found = organisations.of_domain(tx, rules.domains_above(ask.domain.lower()))
+    if found is None:
+        raise NotifyError("ORGANISATION_NOT_FOUND")
+    return _completed(tx, [ORGANISATIONS.one(tx, id=found)])[0]
+
+
 def list_organisations(
     pager: Pager, tx: Tx, ask: pb.ListOrganisationsRequest
 ) -> pb.ListOrganisationsResponse:
-    """Return all organisations, oldest first."""
-    answer = ORGANISATIONS.page(tx, pager, ask, pb.ListOrganisationsResponse)
+    """Return all organisations, oldest first, or those with a part of the name."""
+    named = organisations.named(ask.name_part)
+    answer = ORGANISATIONS.page(tx, pager, ask, pb.ListOrganisationsResponse, named)
     _completed(tx, answer.organisations)
     return answer
 
 
-def set_organisation(tx: Tx, ask: pb.SetOrganisationRequest) -> Organisation:
-    """Set the masked fields; domains are replaced as a whole."""
+def set_organisation(parts: MailParts, tx: Tx, ask: pb.SetOrganisationRequest) -> Organisation:
+    """Set the masked fields; domains are replaced as a whole (internal-api.md §4.4).
+
+    Its services take a changed type, and where they have none a changed branding; who accepts the agreement
+    is told by mail. The organisation is locked before its services, here and wherever both are.
+    """
     current = _completed(tx, [ORGANISATIONS.one(tx, locked=True, id=ask.organisation.id)])[0]
     wanted = ORGANISATIONS.merge(current, ask.organisation, ask.update_mask)
     _check(wanted)
     if "domains" in ask.update_mask.paths:
         _set_domains(tx, wanted.id, wanted.domains)
+    if wanted.agreement_signed and not current.agreement_signed:
+        if not wanted.HasField("agreement_signed_time"):
+            wanted.agreement_signed_time.FromDatetime(clock.now())
+        _tell_of_agreement(parts, tx, wanted)
+    if wanted.organisation_type != current.organisation_type:
+        _bring_nhs_branding(tx, wanted)
+        if wanted.organisation_type:
+            _change_services(tx, wanted.id, {}, organisation_type=wanted.organisation_type)
+    for kind in branding.KINDS.values():
+        field = f"{kind.name}_branding_id"
+        branding_id = getattr(wanted, field)
+        if branding_id and branding_id != getattr(current, field):
+            branding.require(tx, kind, branding_id)
+            branding_store.add_to_pool(tx, kind.name, wanted.id, [branding_id])
+            _change_services(tx, wanted.id, {field: None}, **{field: branding_id})
     return _completed(tx, [ORGANISATIONS.save(tx, wanted)])[0]
 
 
 def add_service(tx: Tx, ask: pb.AddServiceRequest) -> pb.AddServiceResponse:
     """Make a service one of an organisation, whose type it takes."""
-    organisation = ORGANISATIONS.one(tx, id=ask.organisation_id)
+    organisation = _active(tx, ask.organisation_id)
     service = lock_service(tx, ask.service_id)
     service.organisation_type = organisation.organisation_type or service.organisation_type
     SERVICES.save(tx, service, organisation_id=organisation.id)
@@ -79,7 +115,7 @@ def add_service(tx: Tx, ask: pb.AddServiceRequest) -> pb.AddServiceResponse:
 
 def add_organisation_member(tx: Tx, ask: pb.AddOrganisationMemberRequest) -> User:
     """Make a user a member of an organisation."""
-    ORGANISATIONS.one(tx, id=ask.organisation_id)
+    _active(tx, ask.organisation_id)
     user = USERS.one(tx, id=ask.user_id)
     members.add_to_organisation(tx, ask.organisation_id, ask.user_id, ask.permissions)
     return with_access(tx, [user])[0]
@@ -98,30 +134,102 @@ def set_organisation_permissions(tx: Tx, ask: pb.SetOrganisationPermissionsReque
     return with_access(tx, [USERS.one(tx, id=ask.user_id)])[0]
 
 
-def create_email_branding(tx: Tx, ask: branding_pb.CreateEmailBrandingRequest) -> EmailBranding:
-    """Create what emails may look like."""
-    given = ask.email_branding
-    given.brand_type = given.brand_type or "org"
-    violations = Violations("email_branding")
-    violations.require(given.brand_type in BRAND_TYPES, "brand_type", "is not a known value")
-    violations.end()
-    if bool(given.text) == bool(given.alt_text):
-        raise NotifyError("BRANDING_TEXT_INVALID")
-    EMAIL_BRANDINGS.add(tx, ask, given)
-    return EMAIL_BRANDINGS.one(tx, id=ask.request_id)
+def archive_organisation(tx: Tx, ask: pb.ArchiveOrganisationRequest) -> Organisation:
+    """Archive an organisation that nobody belongs to (internal-api.md §4.6).
+
+    Idempotency key: its state; archiving twice changes nothing.
+    """
+    organisation = ORGANISATIONS.one(tx, locked=True, id=ask.organisation_id)
+    if organisation.active:
+        if SERVICES.count(tx, organisation_id=organisation.id, active=True):
+            raise NotifyError("SERVICES_LEFT")
+        mine: dict[str, Any] = {"organisation_id": organisation.id}
+        if ORGANISATION_MEMBERS.count(tx, **mine) or INVITATIONS.count(tx, **mine, status="pending"):
+            raise NotifyError("MEMBERS_LEFT")
+        organisations.set_domains(tx, organisation.id, [])
+        branding_store.empty_pools(tx, organisation.id)
+        organisation.name = rules.archived_name(organisation.name, clock.now())
+        organisation.ClearField("email_branding_id")
+        organisation.ClearField("letter_branding_id")
+        organisation = ORGANISATIONS.save(tx, organisation, active=False)
+    return _completed(tx, [organisation])[0]
 
 
-def create_letter_branding(tx: Tx, ask: branding_pb.CreateLetterBrandingRequest) -> LetterBranding:
-    """Create what letters may look like."""
-    LETTER_BRANDINGS.add(tx, ask, ask.letter_branding)
-    return LETTER_BRANDINGS.one(tx, id=ask.request_id)
+def list_organisation_members(
+    pager: Pager, tx: Tx, ask: pb.ListOrganisationMembersRequest
+) -> pb.ListOrganisationMembersResponse:
+    """Return the members who can sign in, those whose accounts are oldest first."""
+    answer = ORGANISATION_MEMBERS.page(tx, pager, ask, pb.ListOrganisationMembersResponse, state="active")
+    if not answer.users:
+        ORGANISATIONS.one(tx, id=ask.organisation_id)
+    with_access(tx, answer.users)
+    return answer
+
+
+def remove_organisation_member(
+    tx: Tx, ask: pb.RemoveOrganisationMemberRequest
+) -> pb.RemoveOrganisationMemberResponse:
+    """End a membership."""
+    ORGANISATIONS.one(tx, locked=True, id=ask.organisation_id)
+    if not members.remove_from_organisation(tx, ask.organisation_id, ask.user_id):
+        raise NotifyError("MEMBER_NOT_FOUND")
+    return pb.RemoveOrganisationMemberResponse()
 
 
 def _check(given: Organisation) -> None:
     violations = Violations("organisation")
     known = not given.organisation_type or given.organisation_type in ORGANISATION_TYPES
     violations.require(known, "organisation_type", "is not a known value")
+    known = rules.GRANTS_OF_ORGANISATIONS.issuperset(given.permissions)
+    violations.require(known, "permissions", "holds a permission that there is not")
     violations.end()
+
+
+def _active(tx: Tx, organisation_id: str) -> Organisation:
+    """Return an organisation that is not archived until the transaction ends."""
+    organisation = ORGANISATIONS.one(tx, locked=True, id=organisation_id)
+    if not organisation.active:
+        raise NotifyError("ORGANISATION_NOT_FOUND")
+    return organisation
+
+
+def _bring_nhs_branding(tx: Tx, organisation: Organisation) -> bool:
+    """Give an NHS body the brandings of the NHS, those it lacks; return whether it is one."""
+    if organisation.organisation_type not in rules.NHS_TYPES:
+        return False
+    for kind, branding_id in branding.of_nhs(tx):
+        branding_store.add_to_pool(tx, kind.name, organisation.id, [branding_id])
+        field = f"{kind.name}_branding_id"
+        if not getattr(organisation, field):
+            setattr(organisation, field, branding_id)
+    return True
+
+
+def _change_services(tx: Tx, organisation_id: str, only: dict[str, Any], **columns: object) -> None:
+    """Set columns of an organisation's services, or of those `only` with these values; archived ones stay."""
+    keys = {"organisation_id": organisation_id, "active": True, **only}
+    services.lock(tx, keys)
+    for service in SERVICES.change(tx, keys, **columns):
+        changes.append(tx, "service", service.id)
+
+
+def _tell_of_agreement(parts: MailParts, tx: Tx, organisation: Organisation) -> None:
+    """Tell who accepted the agreement, and for whom."""
+    if not organisation.agreement_signed_by_id:
+        return
+    signer = USERS.one(tx, id=organisation.agreement_signed_by_id)
+    values = {
+        "org_name": organisation.name,
+        "signed_by_name": signer.name,
+        "mou_link": parts.links.page(f"agreement/{'crown' if organisation.crown else 'non-crown'}.pdf"),
+    }
+    principal = organisation.agreement_signed_on_behalf_of_email_address
+    if not principal:
+        write_mail(parts, tx, ids.new_id(), MailTemplate.AGREEMENT, signer.email_address, values)
+        return
+    values["on_behalf_of_name"] = organisation.agreement_signed_on_behalf_of_name
+    write_mail(parts, tx, ids.new_id(), MailTemplate.AGREEMENT_FOR_ANOTHER, signer.email_address, values)
+    write_mail(parts, tx, ids.new_id(), MailTemplate.AGREEMENT_FOR_YOU, principal, values)
 
 
 def _set_domains(tx: Tx, organisation_id: str, domains: Iterable[str]) -> None:

@@ -8,6 +8,8 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from notify.admin.v1 import (
+    branding_pb2,
+    branding_service_pb2,
     service_pb2,
     services_service_pb2,
     template_pb2,
@@ -21,7 +23,7 @@ from notify_common.errors import NotifyError
 from notify_common.ids import PLATFORM_SERVICE_ID, PLATFORM_USER_ID, child_id
 
 from notify_admin.domain.mail import MailTemplate
-from notify_admin.usecases import senders
+from notify_admin.usecases import branding, senders
 from notify_admin.usecases.passwords import PasswordHasher
 from notify_admin.usecases.services import create_service
 from notify_admin.usecases.templates import create_template
@@ -34,6 +36,7 @@ _NOBODY: Final = PasswordHasher(b"")
 """The platform's own user has no password."""
 _PERMISSIONS: Final = ("email", "international_letters", "international_sms", "sms")
 _DEFAULT_SENDER: Final = "GOVUK"
+_NHS: Final = "NHS"
 _NUMERIC_SENDER: Final = "07984404008"
 """For countries that refuse names."""
 
@@ -121,28 +124,28 @@ TEMPLATES: Final = (
         "((service name)) is live",
     ),
     _Seed(
-        "4fd2e43c-309b-4e50-8fb8-1955852d9d71",
+        MailTemplate.AGREEMENT,
         "Agreement signed",
         "Hello ((signed_by_name)),\n\nyou accepted the agreement for ((org_name)). Your copy is here:\n\n"
         "((mou_link))",
         "Agreement accepted for ((org_name))",
     ),
     _Seed(
-        "c20206d5-bf03-4002-9a90-37d5032d9e84",
+        MailTemplate.AGREEMENT_FOR_ANOTHER,
         "Agreement signed for somebody else",
         "Hello ((signed_by_name)),\n\nyou accepted the agreement for ((org_name)) on behalf of "
         "((on_behalf_of_name)). Your copy is here:\n\n((mou_link))",
         "Agreement accepted for ((org_name))",
     ),
     _Seed(
-        "522b6657-5ca5-4368-a294-6b527703bd0b",
+        MailTemplate.AGREEMENT_FOR_YOU,
         "Agreement signed for you",
         "Hello ((on_behalf_of_name)),\n\n((signed_by_name)) accepted the agreement for ((org_name)) on your "
         "behalf. Your copy is here:\n\n((mou_link))",
         "Agreement accepted for ((org_name))",
     ),
     _Seed(
-        "5c7cfc0f-c3f4-4bd6-9a84-5a144aad5425",
+        MailTemplate.GO_LIVE_REQUEST,
         "Request to go live",
         "Hello ((name)),\n\n((requester_name)) (((requester_email_address))) asks you to make "
         "((service_name)) of ((organisation_name)) live.\n\nTo decide, open this link:\n\n"
@@ -150,27 +153,27 @@ TEMPLATES: Final = (
         "Request to go live: ((service_name))",
     ),
     _Seed(
-        "c7083bfe-1b9a-4ff9-bd5c-30508727df6e",
+        MailTemplate.GO_LIVE_RECEIPT,
         "Your request to go live",
         "Hello ((name)),\n\nwe passed your request to make ((service_name)) live on to "
         "((organisation_name)):\n\n((organisation_team_member_names))",
         "Your request to go live: ((service_name))",
     ),
     _Seed(
-        "62f12a62-742b-4458-9336-741521b131c7",
+        MailTemplate.GO_LIVE_NEXT_STEPS,
         "Next steps to go live",
         "About your request to make ((service_name)) live:\n\n((body))",
         "Next steps to go live: ((service_name))",
     ),
     _Seed(
-        "507d0796-9e23-4ad7-b83b-5efbd9496866",
+        MailTemplate.GO_LIVE_REFUSED,
         "Your request to go live was refused",
         "Hello ((name)),\n\n((organisation_team_member_name)) of ((organisation_name)) refused to make "
         "((service_name)) live:\n\n((reason))\n\nQuestions? Write to ((organisation_team_member_email)).",
         "Your request to go live was refused: ((service_name))",
     ),
     _Seed(
-        "77677459-f862-44ee-96d9-b8cb2323d407",
+        MailTemplate.JOIN_REQUEST,
         "Request to join your service",
         "Hello ((approver_name)),\n\n((requester_name)) (((requester_email_address))) asks to join the team "
         "of ((service_name)).\n\n((reason_given??Their reason:))\n\n((reason))\n\n"
@@ -178,14 +181,14 @@ TEMPLATES: Final = (
         "((requester_name)) asks to join ((service_name))",
     ),
     _Seed(
-        "38bcd263-6ce8-431f-979d-8e637c1f0576",
+        MailTemplate.JOIN_RECEIPT,
         "Your request to join a service",
         "Hello ((requester_name)),\n\nwe passed your request to join ((service_name)) on to:\n\n"
         "((service_admin_names))\n\nTo ask somebody else, open this link:\n\n((url_ask_to_join_page))",
         "Your request to join ((service_name))",
     ),
     _Seed(
-        "4d8ee728-100e-4f0e-8793-5638cfa4ffa4",
+        MailTemplate.JOIN_APPROVED,
         "Your request to join was approved",
         "Hello ((requester_name)),\n\n((approver_name)) made you a member of the team of ((service_name))."
         "\n\n((dashboard_url))",
@@ -213,7 +216,8 @@ TEMPLATES: Final = (
 
 
 def seed_platform(uow: UnitOfWork, email_address: str) -> int:
-    """Make the platform's own user, service and templates, and return how many things are seeded.
+    """Make the platform's own user, service and templates, and the brandings of the NHS; return how many
+    things are seeded.
 
     Whatever exists is left as it is, changed by hand or by an earlier release. Idempotency keys: the ids.
     A run that is cut off is completed by the next.
@@ -228,6 +232,8 @@ def seed_platform(uow: UnitOfWork, email_address: str) -> int:
         partial(_seed_sender, senders.SMS, _NUMERIC_SENDER, False),
         partial(_seed_sender, senders.REPLY_TO, email_address, True),
         *(partial(_seed_template, template) for template in TEMPLATES),
+        _seed_email_branding,
+        _seed_letter_branding,
     ]
     for make in seeds:
         # made before, with other content: by an earlier release, or with other settings
@@ -235,7 +241,7 @@ def seed_platform(uow: UnitOfWork, email_address: str) -> int:
             with uow.begin() as tx:
                 make(tx)
         except NotifyError as error:
-            if error.reason not in ("REQUEST_ID_REUSED", "NAME_TAKEN"):
+            if error.reason not in ("REQUEST_ID_REUSED", "NAME_TAKEN", "FILENAME_TAKEN"):
                 raise
     return len(seeds)
 
@@ -257,6 +263,22 @@ def _seed_sender(kind: senders.SenderKind, value: str, is_default: bool, tx: Tx)
     given = {"service_id": SERVICE_ID, kind.field: value, "is_default": is_default}
     getattr(ask, kind.name).CopyFrom(kind.resource.message(**given))
     senders.create_sender(kind, tx, ask)
+
+
+def _seed_email_branding(tx: Tx) -> None:
+    given = branding_pb2.EmailBranding(name=_NHS, brand_type="org", colour="#005eb8", alt_text=_NHS)
+    ask = branding_service_pb2.CreateEmailBrandingRequest(
+        request_id=branding.EMAIL.nhs_id, email_branding=given
+    )
+    branding.create_email_branding(tx, ask)
+
+
+def _seed_letter_branding(tx: Tx) -> None:
+    given = branding_pb2.LetterBranding(name=_NHS, filename="nhs")
+    ask = branding_service_pb2.CreateLetterBrandingRequest(
+        request_id=branding.LETTER.nhs_id, letter_branding=given
+    )
+    branding.create_letter_branding(tx, ask)
 
 
 def _seed_template(seed: _Seed, tx: Tx) -> None:

@@ -15,6 +15,7 @@ from notify_admin.domain.senders import text_sender
 from notify_admin.store import api_keys, changes, members, organisations, services, templates
 from notify_admin.store.mapping import request_hash
 from notify_admin.store.resources import CALLBACKS, ORGANISATIONS, SERVICES, SMS_SENDERS, USERS
+from notify_admin.usecases import branding
 from notify_admin.usecases.violations import Violations, settled
 
 _LIMITS = [field.name for field in service_pb2.ServiceLimits.DESCRIPTOR.fields]
@@ -32,6 +33,10 @@ def create_service(default_sms_sender: str, tx: Tx, ask: pb.CreateServiceRequest
         service.organisation_type = organisation.organisation_type or service.organisation_type
         service.email_branding_id = organisation.email_branding_id
         service.letter_branding_id = organisation.letter_branding_id
+    elif ask.owner_id and rules.is_of_nhs(service.organisation_type, _domain(tx, ask.owner_id)):
+        nhs = {kind.name: branding_id for kind, branding_id in branding.of_nhs(tx)}
+        service.email_branding_id = nhs.get(branding.EMAIL.name, "")
+        service.letter_branding_id = nhs.get(branding.LETTER.name, "")
     sender = settled(text_sender, ask.default_sms_sender or default_sms_sender, "default_sms_sender")
     columns: dict[str, Any] = {
         "active": True,
@@ -82,6 +87,10 @@ def update_service(tx: Tx, ask: pb.UpdateServiceRequest) -> service_pb2.Service:
     wanted = checked(wanted)
     if wanted == current:
         return with_callbacks(tx, current)
+    for kind in branding.KINDS.values():
+        branding_id = getattr(wanted, f"{kind.name}_branding_id")
+        if branding_id and branding_id != getattr(current, f"{kind.name}_branding_id"):
+            branding.require(tx, kind, branding_id)
     changes.append(tx, "service", current.id)
     saved = SERVICES.save(tx, wanted, normalised_name=rules.normalised_name(wanted.name))
     return with_callbacks(tx, saved)
@@ -128,9 +137,14 @@ def with_callbacks(tx: Tx, service: service_pb2.Service) -> service_pb2.Service:
 
 
 def _organisation_of(tx: Tx, owner_id: str) -> organisation_pb2.Organisation | None:
-    domain = USERS.one(tx, id=owner_id).email_address.rpartition("@")[2].lower()
-    found = organisations.of_domain(tx, rules.domains_above(domain))
-    return ORGANISATIONS.one(tx, id=found) if found else None
+    found = organisations.of_domain(tx, rules.domains_above(_domain(tx, owner_id)))
+    # locked: it is not archived before the service is there
+    organisation = ORGANISATIONS.get(tx, locked=True, id=found) if found else None
+    return organisation if organisation is not None and organisation.active else None
+
+
+def _domain(tx: Tx, user_id: str) -> str:
+    return USERS.one(tx, id=user_id).email_address.rpartition("@")[2].lower()
 
 
 def with_defaults(given: service_pb2.Service) -> service_pb2.Service:

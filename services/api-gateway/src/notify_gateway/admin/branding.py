@@ -1,10 +1,12 @@
-"""Brandings (internal-api.md A133, A134, A140, A141)."""
+"""Brandings (internal-api.md A132 to A144)."""
+
+from typing import Any, Final
 
 from notify.admin.v1 import branding_service_pb2 as pb
-from notify.admin.v1.branding_pb2 import EmailBranding, LetterBranding
+from notify.admin.v1.branding_pb2 import BrandingKind, EmailBranding, LetterBranding
 
 from notify_gateway.admin.forms import NULLABLE_TEXT, STRING, schema
-from notify_gateway.admin.routes import Answer, Call, Routes, bare, by_field, data, new_id
+from notify_gateway.admin.routes import Answer, Call, Routes, bare, by_field, data, every, new_id, nothing
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import Clients
@@ -23,19 +25,22 @@ EMAIL_BRANDING = Shape(
     **_TIMES,
 )
 LETTER_BRANDING = Shape(LetterBranding, "id name filename", created_by=nullable("created_by_id"), **_TIMES)
-EMAIL_FORM = schema(
-    "name",
-    name=STRING,
-    brand_type=_BRAND_TYPE,
-    colour=NULLABLE_TEXT,
-    logo=NULLABLE_TEXT,
-    text=NULLABLE_TEXT,
-    alt_text=NULLABLE_TEXT,
-    created_by=NULLABLE_TEXT,
-)
+_EMAIL_KEYS: Final[dict[str, Any]] = {
+    "name": STRING,
+    "brand_type": _BRAND_TYPE,
+    **dict.fromkeys(("colour", "logo", "text", "alt_text"), NULLABLE_TEXT),
+}
+EMAIL_FORM = schema("name", **_EMAIL_KEYS, created_by=NULLABLE_TEXT)
+USE = Shape(pb.GetBrandingUsesResponse.Use, "id name")
+EMAIL_UPDATE = schema(**_EMAIL_KEYS)
+ALT_TEXT = schema("alt_text", alt_text=STRING)
+NAME = schema("name", name=STRING)
 LETTER_FORM = schema("name filename", name=STRING, filename=STRING)
 EMAIL_TAKEN = {"NAME_TAKEN": by_field("name", "An email branding with that name already exists.")}
-LETTER_TAKEN = {"NAME_TAKEN": by_field("name", "Name already in use")}
+LETTER_TAKEN = {
+    "NAME_TAKEN": by_field("name", "Name already in use"),
+    "FILENAME_TAKEN": by_field("filename", "Filename already in use"),
+}
 
 
 def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
@@ -54,6 +59,64 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
         ask = pb.GetEmailBrandingRequest(email_branding_id=call.id("branding_id"))
         found = clients.branding.GetEmailBranding(ask).email_branding
         return bare({"email_branding": EMAIL_BRANDING.json(found)})
+
+    @made.get("/email-branding")
+    def list_email_brandings(call: Call) -> Answer:
+        found = every(clients.branding.ListEmailBrandings, pb.ListEmailBrandingsRequest())
+        return bare({"email_branding": EMAIL_BRANDING.list(found)})
+
+    @made.post("/email-branding/<uuid:branding_id>", EMAIL_UPDATE, EMAIL_TAKEN)
+    def set_email_branding(call: Call) -> Answer:
+        mask = EMAIL_BRANDING.mask(call.form)
+        if not mask.paths:
+            asked = pb.GetEmailBrandingRequest(email_branding_id=call.id("branding_id"))
+            return data(EMAIL_BRANDING.json(clients.branding.GetEmailBranding(asked).email_branding))
+        wanted = EMAIL_BRANDING.message(call.form, id=call.id("branding_id"))
+        ask = pb.SetEmailBrandingRequest(email_branding=wanted, update_mask=mask)
+        return data(EMAIL_BRANDING.json(clients.branding.SetEmailBranding(ask).email_branding))
+
+    @made.post("/email-branding/<uuid:branding_id>/archive")
+    def archive_email_branding(call: Call) -> Answer:
+        ask = pb.ArchiveEmailBrandingRequest(email_branding_id=call.id("branding_id"))
+        clients.branding.ArchiveEmailBranding(ask)
+        return nothing()
+
+    def free_name(kind: BrandingKind, name: str) -> Answer:
+        ask = pb.SuggestBrandingNameRequest(kind=kind, name=name)
+        return bare({"name": clients.branding.SuggestBrandingName(ask).name})
+
+    @made.post("/email-branding/get-name-for-alt-text", ALT_TEXT)
+    def get_name_for_alt_text(call: Call) -> Answer:
+        return free_name(BrandingKind.BRANDING_KIND_EMAIL, call.form["alt_text"])
+
+    @made.post("/letter-branding/get-unique-name", NAME)
+    def get_unique_name(call: Call) -> Answer:
+        return free_name(BrandingKind.BRANDING_KIND_LETTER, call.form["name"])
+
+    def uses(kind: BrandingKind, call: Call) -> Answer:
+        ask = pb.GetBrandingUsesRequest(kind=kind, branding_id=call.id("branding_id"))
+        found = clients.branding.GetBrandingUses(ask)
+        return data({"organisations": USE.list(found.organisations), "services": USE.list(found.services)})
+
+    @made.get("/email-branding/<uuid:branding_id>/orgs_and_services")
+    def get_email_branding_uses(call: Call) -> Answer:
+        return uses(BrandingKind.BRANDING_KIND_EMAIL, call)
+
+    @made.get("/letter-branding/<uuid:branding_id>/orgs_and_services")
+    def get_letter_branding_uses(call: Call) -> Answer:
+        return uses(BrandingKind.BRANDING_KIND_LETTER, call)
+
+    @made.get("/letter-branding")
+    def list_letter_brandings(call: Call) -> Answer:
+        found = every(clients.branding.ListLetterBrandings, pb.ListLetterBrandingsRequest())
+        return bare(LETTER_BRANDING.list(found))
+
+    @made.post("/letter-branding/<uuid:branding_id>", LETTER_FORM, LETTER_TAKEN)
+    def set_letter_branding(call: Call) -> Answer:
+        mask = LETTER_BRANDING.mask(call.form)
+        wanted = LETTER_BRANDING.message(call.form, id=call.id("branding_id"))
+        ask = pb.SetLetterBrandingRequest(letter_branding=wanted, update_mask=mask)
+        return bare(LETTER_BRANDING.json(clients.branding.SetLetterBranding(ask).letter_branding), 201)
 
     @made.post("/letter-branding", LETTER_FORM, LETTER_TAKEN)
     def create_letter_branding(call: Call) -> Answer:

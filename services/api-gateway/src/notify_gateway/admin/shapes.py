@@ -15,6 +15,7 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from notify_common.rpc import enums
+from werkzeug.http import http_date
 
 M = TypeVar("M", bound=Message)
 
@@ -68,6 +69,11 @@ def z_time(moment: Timestamp) -> str:
 def db_time(moment: Timestamp) -> str:
     """Write a moment as `2024-05-17 15:58:38.342838`."""
     return moment.ToDatetime().strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def http_time(moment: Timestamp) -> str:
+    """Write a moment as `Fri, 17 May 2024 15:58:38 GMT`."""
+    return http_date(moment.ToDatetime())
 
 
 class Shape(Generic[M]):
