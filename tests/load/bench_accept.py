@@ -147,7 +147,7 @@ def _seconds(process: psutil.Process) -> float:
 
 
 def main() -> None:
-    """Runs both parts."""
+    """Run both parts."""
     arguments = _arguments()
     with ExitStack() as exits:
         folder = exits.enter_context(passable_folder("notify-bench-"))
@@ -261,7 +261,9 @@ def _cases(
 
 
 def _signed_requests(path: str, bodies: Sequence[bytes], client: NotificationsAPIClient) -> RequestMaker:
-    """Requests with the headers and tokens that the official client would make in the seconds to come."""
+    """Return requests with the headers and tokens that the official client would make in the seconds to
+    come.
+    """
     now = int(time.time())
     by_second = {}
     for second in range(now, now + TOKEN_SECONDS):
@@ -298,7 +300,8 @@ def _accept(cases: list[Case], requests: int, rounds: int, meter: Meter, drained
 
 @contextmanager
 def _skeleton(stack: Stack, folder: Path) -> Iterator[tuple[int, dict[str, int]]]:
-    """The skeleton with a database of its own on the stack's server; gives the port of its gateway, and the
+    """Return the skeleton with a database of its own on the stack's server; gives the port of its gateway,
+    and the
     process id of each of its parts.
     """
     assert stack.postgres is not None, "the stack was started"
@@ -337,7 +340,7 @@ def _database(stack: Stack, context: str) -> Iterator[UnitOfWork]:
 
 
 def _wait_delivered(notifications: UnitOfWork) -> None:
-    """Returns once nothing that was accepted is still on its way. Raises SystemExit after 5 minutes."""
+    """Return once nothing that was accepted is still on its way. Raises SystemExit after 5 minutes."""
     statement = sa.text("SELECT EXISTS (SELECT FROM notifications WHERE state IN ('created', 'sending'))")
 
     def delivered() -> bool:
@@ -399,7 +402,7 @@ def _percentile(ordered: Sequence[float], percent: float) -> float:
 
 
 def _figures(case: Case, cases: Sequence[Case]) -> dict[str, Any]:
-    """What is reported of a case; ratios are to the skeleton at as many connections."""
+    """Return what is reported of a case; ratios are to the skeleton at as many connections."""
     spent = case.processor()
     bare = next(c for c in cases if c.name == SKELETON and c.connections == case.connections)
     return {
@@ -430,7 +433,8 @@ def _print_table(result: dict[str, Any]) -> None:
 
 
 def _peak_mib(pid: int | None) -> float:
-    """The most memory that a process and its children have held, added up, where the system tells that;
+    """Return the most memory that a process and its children have held, added up, where the system tells
+    that;
     otherwise what they hold now.
     """
     parent = psutil.Process(pid)

@@ -91,7 +91,7 @@ class KnownSnapshots:
 
 
 def commands(snapshots: KnownSnapshots, count: int) -> Iterator[SmsCommand]:
-    """The messages, made one after the other."""
+    """Return the messages, made one after the other."""
     caller = Caller(snapshots.service_id, ids.new_id(), KeyType.NORMAL)
     for number in range(count):
         yield SmsCommand(
@@ -111,7 +111,7 @@ def commands(snapshots: KnownSnapshots, count: int) -> Iterator[SmsCommand]:
 
 
 def main() -> None:
-    """Runs the bench."""
+    """Run the bench."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -182,7 +182,7 @@ def _run(parts: SendingParts, snapshots: KnownSnapshots, rows: int) -> dict[str,
 
 
 def _compared(uow: UnitOfWork, rows: int) -> dict[str, Any]:
-    """Raises SystemExit unless messages, outbox and counters agree."""
+    """Raise SystemExit unless messages, outbox and counters agree."""
     statement = sa.text(
         "SELECT (SELECT count(*) FROM notifications), (SELECT count(*) FROM outbox), "
         "(SELECT sum(count) FROM service_day_counters)"

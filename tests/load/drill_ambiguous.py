@@ -44,7 +44,7 @@ DEADLINE_SECONDS = 180.0
 
 
 def main() -> None:
-    """Runs the drill."""
+    """Run the drill."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

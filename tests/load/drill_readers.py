@@ -155,7 +155,7 @@ def _header_lines(service: Seeded) -> list[str]:
 
 
 def headers(service: Seeded) -> dict[str, str]:
-    """A fresh token of the service."""
+    """Return a fresh token of the service."""
     key = service.api_keys["normal"]
     token = jwt.encode({"iss": service.service_id, "iat": int(time.time())}, key[-36:], "HS256")
     return {"Authorization": f"Bearer {token}"}

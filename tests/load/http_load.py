@@ -48,7 +48,7 @@ class _Connection:
         self.socket.sendall(request)
 
     def read(self) -> int | None:
-        """Takes what has arrived; returns the status once the answer is whole."""
+        """Take what has arrived; returns the status once the answer is whole."""
         piece = self.socket.recv(65536)
         if not piece:
             raise ConnectionError("the server closed the connection before its answer was whole")
@@ -70,7 +70,7 @@ def _content_length(head: bytes) -> int:
 
 
 def http_request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
-    """Puts an HTTP/1.1 request together."""
+    """Put an HTTP/1.1 request together."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
@@ -84,7 +84,7 @@ def run_load(
     requests: int,
     max_seconds: float = 120.0,
 ) -> LoadResult:
-    """Sends `requests` requests over `connections` connections, each one after the answer before it.
+    """Send `requests` requests over `connections` connections, each one after the answer before it.
 
     `make_request(n)` gives the bytes of request n, from 0. Stops early after `max_seconds`. Raises
     ConnectionError if the server breaks a connection, TimeoutError if it answers nothing for 30 s.

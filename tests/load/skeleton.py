@@ -22,7 +22,7 @@ BACKEND_VARIABLE = "SKELETON_BACKEND"
 
 
 def serve_grpc(port: int, database_url: str) -> None:
-    """Serves METHOD: the request's bytes become one row."""
+    """Serve METHOD: the request's bytes become one row."""
     pool = psycopg2.pool.ThreadedConnectionPool(8, 8, database_url)
 
     def accept(request: bytes, context: grpc.ServicerContext) -> bytes:
@@ -47,7 +47,7 @@ def serve_grpc(port: int, database_url: str) -> None:
 
 
 def create_app() -> flask.Flask:
-    """The skeleton's gateway: JSON in, one call, JSON out."""
+    """Return the skeleton's gateway: JSON in, one call, JSON out."""
     import os
 
     app = flask.Flask("skeleton")

@@ -50,7 +50,7 @@ class Charset(dict[int, str]):
         return text.translate(self)
 
     def unencodable(self, text: str) -> list[str]:
-        """The characters of `text` that become `?`, sorted by code point."""
+        """Return the characters of `text` that become `?`, sorted by code point."""
         return sorted(
             character for character in set(text) - self.kept if self._replacement(character) is None
         )

@@ -27,14 +27,14 @@ UNITED_KINGDOM: Final = Country("United Kingdom", "united-kingdom")
 
 
 def key(name: str) -> str:
-    """The form in which country names are compared: without spaces, punctuation, case and accents."""
+    """Return the form in which country names are compared: without spaces, punctuation, case and accents."""
     unfolded = name.translate(_KEY_CHARACTERS).lower()
     folded = ascii_fold(unfolded)
     return unfolded if UNENCODABLE in folded else folded
 
 
 def lookup(line: str) -> Country | None:
-    """The country that a whole address line names, or None. A line with a digit names none."""
+    """Return the country that a whole address line names, or None. A line with a digit names none."""
     if _DIGIT.search(line):
         return None
     for article in _ARTICLES:

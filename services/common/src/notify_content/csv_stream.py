@@ -54,7 +54,7 @@ class InvalidCsv(ValueError):
 
 
 def detect_encoding(chunks: Chunks) -> str:
-    """The encoding of a file: UTF-16 if a byte order mark says so, else UTF-8, else Windows-1252.
+    """Return the encoding of a file: UTF-16 if a byte order mark says so, else UTF-8, else Windows-1252.
 
     Reads the whole stream unless it finds out earlier. Text counts as UTF-8.
     """
@@ -79,7 +79,7 @@ def detect_encoding(chunks: Chunks) -> str:
 
 
 def _pieces(chunks: Chunks, encoding: str) -> Iterator[str]:
-    """The text of the file in pieces of bounded size, none of them empty."""
+    """Return the text of the file in pieces of bounded size, none of them empty."""
     return filter(None, _decoded(chunks, encoding))
 
 
@@ -272,7 +272,7 @@ class CsvRows:
                 self._quotes.pass_line(line)
 
     def headings(self) -> list[str]:
-        """The cells of the heading row, which must be the next; none if the file is empty."""
+        """Return the cells of the heading row, which must be the next; none if the file is empty."""
         headings = next(self, [])
         if len(headings) > MAX_COLUMNS:
             raise InvalidCsv("too-many-columns")
@@ -294,7 +294,7 @@ class CsvRows:
             yield content.rstrip(blank)
 
     def _trimmed_start(self, pieces: Iterator[str]) -> Iterator[str]:
-        """The text from its headings on; finds the delimiter out."""
+        """Return the text from its headings on; find the delimiter out."""
         text, tabs = self._skip_whitespace("", pieces)
         while len(text) < _DELIMITER_LINE_LENGTH and (piece := next(pieces, "")):
             text += piece
@@ -314,7 +314,9 @@ class CsvRows:
         return chain((text,), pieces)
 
     def _skip_whitespace(self, text: str, pieces: Iterator[str]) -> tuple[str, int]:
-        """The first text that is no white space, with the rest of its piece, and how many tabs lead to it."""
+        """Return the first text that is no white space, with the rest of its piece, and how many tabs lead
+        to it.
+        """
         tabs = 0
         while True:
             rest = text.lstrip(ALL_WHITESPACE)
@@ -329,7 +331,7 @@ class CsvRows:
 
 
 def _shown_delimiter(text: str, pieces: Iterator[str]) -> tuple[str, str]:
-    """The delimiter that the first line shows, and `text` with what had to be read to see it."""
+    """Return the delimiter that the first line shows, and `text` with what had to be read to see it."""
     while True:
         line = _first_line(text)
         is_whole = text[len(line) :].strip(ALL_WHITESPACE) or len(text) > MAX_ROW_CHARACTERS

@@ -38,7 +38,7 @@ class EmailAddress(NamedTuple):
 
 
 def parse(address: str) -> EmailAddress:
-    """The address without invisible characters and no-break spaces and without space around it.
+    """Return the address without invisible characters and no-break spaces and without space around it.
 
     Raises InvalidEmailAddress for every other text.
     """

@@ -84,7 +84,7 @@ def render_page(
     complete_html: bool = True,
     crown_url: str | None = None,
 ) -> str:
-    """The whole page of an email.
+    """Return the whole page of an email.
 
     `complete_html` adds the document around the body's content. `crown_url` is where mail programs fetch the
     crown of the GOV.UK banner; without it the banner shows the wordmark alone.
@@ -130,7 +130,9 @@ def _brand(branding: EmailBranding) -> str:
 
 
 def _logo(branding: EmailBranding) -> str:
-    """The logo: beside text it is small and hidden from readers, alone it is larger and has its own text."""
+    """Return the logo: beside text it is small and hidden from readers, alone it is larger and has its own
+    text.
+    """
     height = 27 if branding.text else 54
     described = 'alt="" aria-hidden="true"' if branding.text else f'alt="{escape(branding.alt_text or "")}"'
     return (

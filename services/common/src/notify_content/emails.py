@@ -136,7 +136,7 @@ class EmailMessage:
         return self._html(None)
 
     def html_body_within(self, characters: int) -> str | None:
-        """The HTML part, or None if it has more characters: then no more than about that is written.
+        """Return the HTML part, or None if it has more characters: then no more than about that is written.
 
         Writing in full what a hostile text becomes would take a hundred times its own size of memory.
         """
@@ -177,7 +177,7 @@ class EmailMessage:
     def _write(
         self, writer: type[Writer], *, escape: bool, unsubscribe: bool = True, limit: int | None = None
     ) -> str:
-        """Steps 1 to 6 of content.md §4.1. Raises WrittenTooLong."""
+        """Do steps 1 to 6 of content.md §4.1. Raises WrittenTooLong."""
         body = _markdown(self._filled_in(self._template.body, escape=escape))
         after = ""
         if unsubscribe and self._unsubscribe_link:
@@ -203,15 +203,15 @@ class EmailMessage:
 
 
 def _finish_plain_text(written: str) -> str:
-    """Steps 7 to 9 of content.md §4.1."""
+    """Do steps 7 to 9 of content.md §4.1."""
     return decode_entities(typography(written)).lstrip() + "\n"
 
 
 def _markdown(filled_in_body: str) -> str:
-    """Steps 3 to 5 of content.md §4.1."""
+    """Do steps 3 to 5 of content.md §4.1."""
     return unlink_govuk(filled_in_body).replace("\u2028", "").replace("\u3164", "") + "\n"
 
 
 def _unsubscribe_block(link: str) -> str:
-    """What is appended to the template body (content.md §4.4)."""
+    """Return what is appended to the template body (content.md §4.4)."""
     return f"\n\n---\n\n[Unsubscribe from these emails]({link})"

@@ -84,7 +84,9 @@ def escape_text(text: str) -> str:
 
 
 def reference_key(key: str) -> str:
-    """The form in which the keys of references and definitions are compared (content.md §5.6 item 7)."""
+    """Return the form in which the keys of references and definitions are compared (content.md §5.6 item
+    7).
+    """
     return re.sub(r"\s+", " ", escape_text(key.lower()))
 
 
@@ -108,7 +110,7 @@ class InlineParser:
     _depth: int = 0
 
     def parse(self, text: str) -> list[Inline]:
-        """The nodes of a block's text."""
+        """Return the nodes of a block's text."""
         text = text.rstrip("\n")
         if not _SPECIAL.search(text):
             return [escape_text(text)] if text else []
@@ -134,7 +136,7 @@ class InlineParser:
         return target
 
     def link(self, target: Target, text: str) -> Link:
-        """The link with its text read."""
+        """Return the link with its text read."""
         if self.most_links is not None:
             self._count_link(self.most_links)
         if self._depth >= _MAX_LINK_DEPTH:
@@ -148,7 +150,7 @@ class InlineParser:
         return Link(target.address, target.title, children)
 
     def url(self, address: str) -> Inline:
-        """A bare address, or its text where it stands in the text of a link."""
+        """Return a bare address, or its text where it stands in the text of a link."""
         if self._in_link:
             return escape_text(address)
         if self.most_links is not None:
@@ -204,7 +206,7 @@ class _Run:
             self._nodes.append(escape_text(text))
 
     def _read(self, special: str, start: int) -> tuple[Inline | None, int] | None:
-        """The node that starts here and its end; None when the character is ordinary text."""
+        """Return the node that starts here and its end; None when the character is ordinary text."""
         text = self._text
         match special:
             case "\\":
@@ -341,7 +343,7 @@ class _Brackets:
         return bisect_left(self._positions, bracket)
 
     def next_close(self, position: int) -> int | None:
-        """The next `]` at or after `position`."""
+        """Return the next `]` at or after `position`."""
         index = bisect_left(self._closes, position)
         return self._closes[index] if index < len(self._closes) else None
 
@@ -366,7 +368,7 @@ class _Brackets:
         return self._lone_label_ends[self._index(bracket) + 1]
 
     def angle_link_end(self, start: int) -> int | None:
-        """The end of `<something:…>` or `<something@…>` that opens at `start`."""
+        """Return the end of `<something:…>` or `<something@…>` that opens at `start`."""
         stop = self._first(self._angle_stops, start + 1)
         if stop is None or self._text[stop] != ">":
             return None
@@ -454,7 +456,7 @@ class _Brackets:
         return ends
 
     def _destination(self, position: int) -> _Destination | None:
-        """The `(address "title")` at `position`."""
+        """Return the `(address "title")` at `position`."""
         text = self._text
         if not text.startswith("(", position) or position > self._last_parenthesis:
             return None
@@ -485,7 +487,7 @@ class _Brackets:
         return _Destination(slice(start, plain), None, self._skip_whitespace(plain + 1) + 1, in_angles=True)
 
     def _titled(self, start: int, address_end: int, *, in_angles: bool = False) -> _Destination | None:
-        """The destination whose title's whitespace and quotation mark follow `address_end`."""
+        """Return the destination whose title's whitespace and quotation mark follow `address_end`."""
         title_start = self._skip_whitespace(address_end + in_angles) + 1
         title_end = self._first(self._title_closers, title_start)
         if title_end is None:

@@ -314,7 +314,7 @@ class LetterContent:
 
 
 def body_html(markdown: str) -> tuple[str, list[str]]:
-    """A filled-in body as the HTML of content.md §7.3, and the data of its QR codes.
+    """Return a filled-in body as the HTML of content.md §7.3, and the data of its QR codes.
 
     Each code stands in the HTML as `<qr>`, out of the reach of typography. Raises QrCodeTooLong.
     """
@@ -392,7 +392,7 @@ class _Reader:
         self._outer: list[tuple[list[Block], list[Item], int]] = []
 
     def read(self, html: str) -> tuple[Block, ...]:
-        """The blocks of a whole body."""
+        """Return the blocks of a whole body."""
         end = 0
         for token in _TOKEN.finditer(html):
             self._read_text(html[end : token.start()])
@@ -465,6 +465,6 @@ class _Reader:
 
 
 def _read_line(html: str) -> Runs:
-    """The runs of one line that has no blocks."""
+    """Return the runs of one line that has no blocks."""
     blocks = _Reader([]).read(html)
     return blocks[0].runs if blocks and isinstance(blocks[0], Plain) else ()

@@ -162,7 +162,9 @@ class _Source:
         self._fences: dict[str, tuple[list[int], list[int], list[int]]] = {}
 
     def next(self, character: str, position: int) -> int:
-        """The next place of `character` at or after `position`; the end of the text when there is none."""
+        """Return the next place of `character` at or after `position`; the end of the text when there is
+        none.
+        """
         searched_from, found = self._found.get(character, (0, -1))
         if not searched_from <= position <= found:
             at = self.text.find(character, position)
@@ -188,7 +190,7 @@ class _Source:
         return RawHtml(self.text)
 
     def fence(self, position: int) -> tuple[str, int] | None:
-        """The content of the fenced block at `position` and where the block ends."""
+        """Return the content of the fenced block at `position` and where the block ends."""
         opening = _FENCE.match(self.text, position)
         if opening is None:
             return None
@@ -209,7 +211,7 @@ class _Source:
         return position
 
     def _fence_runs(self, mark: str) -> tuple[list[int], list[int], list[int]]:
-        """Ends of the fences that end their line, their lengths, and the longest from each one on."""
+        """Return the ends of the fences that end their line, their lengths, and the longest from each one on."""
         if mark not in self._fences:
             runs = [match.span() for match in _FENCE_RUN[mark].finditer(self.text)]
             lengths = [end - start for start, end in runs]
@@ -220,7 +222,7 @@ class _Source:
         return self._fences[mark]
 
     def _closing_fence(self, mark: str, length: int, start: int) -> int | None:
-        """The first place at or after `start` where `length` marks end a line."""
+        """Return the first place at or after `start` where `length` marks end a line."""
         ends, lengths, longest = self._fence_runs(mark)
         index = bisect_left(ends, start + length)
         while index < len(ends) and longest[index] >= length:
@@ -435,7 +437,9 @@ class _Parser:
         return block.end
 
     def _definition_match(self, source: _Source, position: int) -> tuple[str, re.Match[str]] | None:
-        """The key, with its caret if it is a footnote's, and the match of what follows the key's bracket."""
+        """Return the key, with its caret if it is a footnote's, and the match of what follows the key's
+        bracket.
+        """
         text = source.text
         opening = _DEFINITION.match(text, position)
         if opening is None:
@@ -506,7 +510,7 @@ class _Parser:
 
 
 def _outdent(text: str) -> str:
-    """A footnote's text less the smallest indent of its continuation lines."""
+    """Return a footnote's text less the smallest indent of its continuation lines."""
     first, *rest = text.split("\n")
     indents = [indent for line in rest if (indent := len(line) - len(line.lstrip()))]
     indent = min(indents, default=0)

@@ -71,7 +71,7 @@ _PLAIN_RULE: Final = ("=-" * COLUMNS)[:COLUMNS]
 
 
 def href(address: str) -> str:
-    """A link's address, safe inside a double-quoted attribute (content.md §6.1 "Link addresses")."""
+    """Return a link's address, safe inside a double-quoted attribute (content.md §6.1 "Link addresses")."""
     # The grammar takes the angle brackets off a highlighted placeholder that is the whole address.
     if address.startswith(_UNFILLED_ADDRESS):
         address = f"<{address}>"
@@ -132,7 +132,7 @@ class Writer(ABC):
         }
 
     def write(self, text: str) -> str:
-        """The whole text; footnotes that are referred to come last, in the order of their references.
+        """Return the whole text; footnotes that are referred to come last, in the order of their references.
 
         Raises WrittenTooLong.
         """
@@ -149,7 +149,9 @@ class Writer(ABC):
         return body + "".join(self._footnotes[key] for key in used)
 
     def write_as_text(self, text: str) -> str:
-        """The whole text as paragraphs of what is written, with no construct but gaps (content.md §4.1)."""
+        """Return the whole text as paragraphs of what is written, with no construct but gaps (content.md
+        §4.1).
+        """
         paragraphs = _PARAGRAPH_END.split(markdown.prepare(text).strip("\n"))
         return "".join(self.paragraph(self._as_written(paragraph)) for paragraph in paragraphs)
 

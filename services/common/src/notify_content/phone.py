@@ -115,7 +115,7 @@ class PhoneNumber:
 
 
 def parse(number: str, *, allow_international: bool, allow_uk_landline: bool = False) -> PhoneNumber:
-    """The number as sent to and billed, if the service may send to it.
+    """Return the number as sent to and billed, if the service may send to it.
 
     Accepts what people type and programs mangle: spaces, brackets, dashes, lost or doubled pluses, extra
     zeros, invisible characters of address books. Raises InvalidPhoneNumber for every other text
@@ -129,14 +129,14 @@ def parse(number: str, *, allow_international: bool, allow_uk_landline: bool = F
 def parse_by_numbering_plan(
     number: str, *, allow_international: bool, allow_uk_landline: bool = False
 ) -> PhoneNumber:
-    """What `parse` answers, always by way of libphonenumber; the two never differ."""
+    """Return what `parse` answers, always by way of libphonenumber; the two never differ."""
     parsed = _parse(number, _check_plan)
     _check_permission(parsed, allow_international, allow_uk_landline)
     return _facts(parsed)
 
 
 def parse_service_contact_number(number: str) -> PhoneNumber:
-    """A number that a service shows to the public: any sendable number or a three-digit short number.
+    """Return a number that a service shows to the public: any sendable number or a three-digit short number.
 
     Raises InvalidPhoneNumber; for emergency numbers too (content.md §8.2 step 4).
     """
@@ -217,7 +217,7 @@ def _check_contact_plan(parsed: _Parsed, number: str) -> _Parsed:
 
 
 def _check_plan(parsed: _Parsed, number: str) -> _Parsed:
-    """`parsed`, or what the same digits mean abroad, if of a possible length and an allowed type."""
+    """Return `parsed`, or what the same digits mean abroad, if of a possible length and an allowed type."""
     length = phonenumbers.is_possible_number_with_reason(parsed)
     if length != ValidationResult.IS_POSSIBLE:
         abroad = _possible_with_plus(number)
@@ -232,7 +232,9 @@ def _check_plan(parsed: _Parsed, number: str) -> _Parsed:
 
 
 def _possible_with_plus(number: str) -> _Parsed | None:
-    """The number with the plus that spreadsheets drop, or None if that has no possible length either."""
+    """Return the number with the plus that spreadsheets drop, or None if that has no possible length
+    either.
+    """
     try:
         parsed = phonenumbers.parse("+" + number, _UK_REGION)
     except NumberParseException:

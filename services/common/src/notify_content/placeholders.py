@@ -47,7 +47,7 @@ class Placeholder(NamedTuple):
     text: str | None
 
     def gap(self, style: Gaps) -> str:
-        """What stands in the content when the value is missing (content.md §2.4)."""
+        """Return what stands in the content when the value is missing (content.md §2.4)."""
         match style:
             case Gaps.PLAIN:
                 return f"(({self.name}))" if self.text is None else f"(({self.name}??{self.text}))"
@@ -73,7 +73,7 @@ def unique_names(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def value_text(value: object, lists: Lists) -> str:
-    """A value, not None, as the text put into content, before any escaping (content.md §2.2)."""
+    """Return a value, not None, as the text put into content, before any escaping (content.md §2.2)."""
     if isinstance(value, str):
         return value
     if not isinstance(value, list | tuple):
@@ -129,7 +129,9 @@ class Personalisation:
         return values if isinstance(values, Personalisation) else cls(values)
 
     def by_key(self, *, escape: bool) -> Mapping[str, object]:
-        """The values by the keys a mode looks them up by, HTML-escaped in escape mode (content.md §2.3)."""
+        """Return the values by the keys a mode looks them up by, HTML-escaped in escape mode (content.md
+        §2.3).
+        """
         if not escape:
             return self.values
         if self._escaped is None:
@@ -142,7 +144,7 @@ class Personalisation:
         return bool(self.values)
 
     def names(self) -> Iterable[str]:
-        """The keys as supplied."""
+        """Return the keys as supplied."""
         return self._supplied.keys()
 
 
@@ -188,7 +190,9 @@ class CompiledContent:
         return Parts.cut(escape_html(self.content))
 
     def parts(self, *, escape: bool) -> Parts:
-        """The content of a mode, HTML-escaped in escape mode (content.md §2.3), cut at its placeholders."""
+        """Return the content of a mode, HTML-escaped in escape mode (content.md §2.3), cut at its
+        placeholders.
+        """
         return self._escaped_parts if escape else self._parts
 
     def missing(self, values: Values) -> list[str]:
@@ -209,7 +213,7 @@ class CompiledContent:
         lists: Lists = Lists.SENTENCE,
         gaps: Gaps = Gaps.PLAIN,
     ) -> str:
-        """The content with values put in and gaps shown (content.md §2.2–2.4).
+        """Return the content with values put in and gaps shown (content.md §2.2–2.4).
 
         With `escape` the template and each value are HTML-escaped; without it nothing is.
         """
@@ -266,7 +270,7 @@ class CompiledContent:
 
 
 def missing(placeholders: Iterable[str], values: Values) -> list[str]:
-    """The names among `placeholders` whose value is absent or None, in order (content.md §2.2)."""
+    """Return the names among `placeholders` whose value is absent or None, in order (content.md §2.2)."""
     supplied = Personalisation.of(values).values
     return [name for name in placeholders if supplied.get(insensitive_key(name)) is None]
 
@@ -277,7 +281,9 @@ def compile_content(content: str) -> CompiledContent:
 
 
 def filled_in(body: CompiledContent, values: Values) -> str:
-    """An email's or letter's body as the API reports it, with placeholders filled in (content.md §2.5)."""
+    """Return an email's or letter's body as the API reports it, with placeholders filled in (content.md
+    §2.5).
+    """
     return body.render(values, lists=Lists.BULLETS, gaps=Gaps.HTML).strip()
 
 

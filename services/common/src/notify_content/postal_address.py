@@ -88,12 +88,12 @@ class PostalAddress:
 
     @classmethod
     def from_lines(cls, text: str) -> "PostalAddress":
-        """The address in a text of several lines."""
+        """Return the address in a text of several lines."""
         return cls._read(text.splitlines())
 
     @classmethod
     def from_personalisation(cls, values: Values) -> "PostalAddress":
-        """The address in `address_line_1` … `address_line_6` and `address_line_7` or `postcode`.
+        """Return the address in `address_line_1` … `address_line_6` and `address_line_7` or `postcode`.
 
         Keys are compared insensitively; `address_line_7` hides `postcode` whenever it is there at all, even
         with a null value. A value may hold several lines.
@@ -201,13 +201,15 @@ class PostalAddress:
         return "nfa" in lowered or any(map(_NO_FIXED_ABODE.search, lowered))
 
     def has_valid_last_line(self, *, allow_international: bool) -> bool:
-        """A UK postcode, a BFPO number at home, or a foreign country if letters may go there."""
+        """Return a UK postcode, a BFPO number at home, or a foreign country if letters may go there."""
         if self.international:
             return allow_international and self.bfpo_number is None
         return self.postcode is not None or self.bfpo_number is not None
 
     def error_code(self, *, allow_international: bool) -> str | None:
-        """The code of the first check that fails, None when the address is valid (content.md §10.6)."""
+        """Return the code of the first check that fails, None when the address is valid (content.md
+        §10.6).
+        """
         if not self.has_content:
             return "address-is-empty"
         if not self.has_enough_lines:
@@ -246,7 +248,7 @@ def _take_bfpo_number(lines: list[str]) -> tuple[list[str], int | None]:
 
 
 def _take_country(lines: list[str]) -> tuple[list[str], Country]:
-    """The lines above the country and the country; all lines and the United Kingdom if none is named.
+    """Return the lines above the country and the country; all lines and the United Kingdom if none is named.
 
     As many lines are cut from the end as name the United Kingdom, wherever they stand below a foreign
     country: a line that names none may be cut in the place of one that does (content.md §10.3).

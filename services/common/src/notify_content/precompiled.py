@@ -66,7 +66,7 @@ class Precompiled:
         self._written: dict[tuple[bool, ...], _Written | None] = {}
 
     def render(self, values: Mapping[str, object]) -> str | None:
-        """The part for one recipient, or None when it has to be written in full."""
+        """Return the part for one recipient, or None when it has to be written in full."""
         values_number = len(self._parts.placeholders) - len(self._conditionals)
         if len(self._conditionals) > _MAX_CONDITIONALS or values_number > _MAX_VALUES:
             return None

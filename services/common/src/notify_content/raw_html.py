@@ -104,7 +104,7 @@ class RawHtml:
         return tag.end() if tag else None
 
     def block(self, position: int) -> HtmlBlock | None:
-        """The raw HTML block at the start of a line, if there is one."""
+        """Return the raw HTML block at the start of a line, if there is one."""
         text = self._text
         spaces = _SPACES.match(text, position)
         start = spaces.end() if spaces else position

@@ -243,7 +243,7 @@ class Columns:
         )
 
     def values(self, cells: Sequence[str]) -> dict[str, CellValue]:
-        """The values of a row by column key (content.md §11.2)."""
+        """Return the values of a row by column key (content.md §11.2)."""
         if self.are_plain:
             values: dict[str, CellValue] = {
                 key: clean(cell) or None
@@ -313,7 +313,7 @@ class RecipientRows:
         *,
         max_rows: int = MAX_ROWS,
     ) -> "RecipientRows":
-        """The rows of a whole file in any accepted encoding, its empty trailing columns left out.
+        """Return the rows of a whole file in any accepted encoding, its empty trailing columns left out.
 
         `open_file` starts the file from its beginning each time it is called, which is three times. Raises
         InvalidCsv; iterating does too.
@@ -499,7 +499,7 @@ def check_file(
 
 
 def comparable_recipient(recipient: object) -> str:
-    """The form in which recipients are compared with a guest list (content.md §11.6)."""
+    """Return the form in which recipients are compared with a guest list (content.md §11.6)."""
     if not isinstance(recipient, str):
         return ""
     try:

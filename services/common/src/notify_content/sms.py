@@ -85,13 +85,13 @@ class SmsMessage(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _read_prefix(prefix: str) -> tuple[str, int]:
-    """What is put in front of the body, and the length taken off the count (content.md §3.3)."""
+    """Return what is put in front of the body, and the length taken off the count (content.md §3.3)."""
     length = len(charsets.SMS.downgrade(compose(prefix))) + len(_PREFIX_SEPARATOR)
     return prefix.strip() + _PREFIX_SEPARATOR, length
 
 
 def _tidy(text: str) -> str:
-    """Steps 3 to 6 of content.md §3.1, as far as marks are still in the text."""
+    """Do steps 3 to 6 of content.md §3.1, as far as marks are still in the text."""
     return limit_blank_lines(normalise_lines(tidy_punctuation(text))).strip()
 
 
@@ -119,7 +119,7 @@ class SmsTemplate:
         return self._body.length(values)
 
     def render(self, values: Values = None, prefix: str | None = None) -> SmsMessage:
-        """The message to send.
+        """Return the message to send.
 
         `prefix` is the service name when the service shows it, otherwise None or empty. Without any values
         plain gaps cost nothing and conditionals are left out (content.md §3.1).
@@ -154,7 +154,7 @@ class SmsTemplate:
         show_recipient: bool = False,
         downgrade: bool = True,
     ) -> str:
-        """The message as HTML for a screen, gaps shown and web addresses linked (content.md §3.7).
+        """Return the message as HTML for a screen, gaps shown and web addresses linked (content.md §3.7).
 
         With `sender` and `show_recipient` paragraphs with the sender and the value `phone number` come
         first. Without `downgrade` characters are shown as written.
@@ -169,5 +169,7 @@ class SmsTemplate:
         )
 
     def body_preview_html(self, values: Values = None) -> str:
-        """The body alone as one HTML text, gaps hidden, without links and line breaks (content.md §3.7)."""
+        """Return the body alone as one HTML text, gaps hidden, without links and line breaks (content.md
+        §3.7).
+        """
         return sms_preview.body_preview_html(self._body, Personalisation.of(values))

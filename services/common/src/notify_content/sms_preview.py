@@ -51,7 +51,7 @@ def preview_html(
     show_recipient: bool,
     downgrade: bool,
 ) -> str:
-    """The full preview; `before` is the prefix with its separator, or empty."""
+    """Return the full preview; `before` is the prefix with its separator, or empty."""
     text = escape_html(before) + body.render(personalisation, escape=True, gaps=Gaps.HTML)
     text = tidy_punctuation(text)
     text = limit_blank_lines(normalise_lines(_SMS_HTML.downgrade(text) if downgrade else text))
@@ -66,7 +66,7 @@ def preview_html(
 
 
 def body_preview_html(body: CompiledContent, personalisation: Personalisation) -> str:
-    """The body preview: one text in which gaps are hidden."""
+    """Return the body preview: one text in which gaps are hidden."""
     text = tidy_punctuation(body.render(personalisation, escape=True, gaps=Gaps.HTML_REDACTED))
     return limit_blank_lines(normalise_lines(_SMS_HTML.downgrade(text))).strip()
 

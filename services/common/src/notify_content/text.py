@@ -31,7 +31,7 @@ DASHES: Final = (
 
 
 def _characters(*ranges: tuple[int, int]) -> str:
-    """The characters of ranges of code points, each with its last."""
+    """Return the characters of ranges of code points, each with its last."""
     return "".join(chr(one) for first, last in ranges for one in range(first, last + 1))
 
 
@@ -111,13 +111,15 @@ def plain_spaces(text: str) -> str:
 
 
 def clean_number(text: str) -> str:
-    """A phone number without invisible characters, with ordinary spaces and hyphens (content.md §8.2)."""
+    """Return a phone number without invisible characters, with ordinary spaces and hyphens (content.md
+    §8.2).
+    """
     return text if text.isascii() else text.translate(_PLAIN_NUMBER)
 
 
 @cache
 def _many_marks() -> re.Pattern[str]:
-    """A run of combining marks that is longer than any in a language."""
+    """Return a run of combining marks that is longer than any in a language."""
     marks = "".join(
         mark
         for mark in _characters((0x300, _LAST_COMBINING_MARK))
@@ -213,7 +215,7 @@ def unlink_govuk(text: str) -> str:
 
 
 def sentence_list(items: Iterable[str]) -> str:
-    """`a`, `a and b`, `a, b and c` (content.md §1.6)."""
+    """Return `a`, `a and b`, `a, b and c` (content.md §1.6)."""
     *head, last = items
     return f"{', '.join(head)} and {last}" if head else last
 
@@ -223,7 +225,8 @@ def insensitive_key(key: str) -> str: ...
 @overload
 def insensitive_key(key: None) -> None: ...
 def insensitive_key(key: str | None) -> str | None:
-    """The form in which placeholder names, personalisation keys and headings are compared (content.md §1.7).
+    """Return the form in which placeholder names, personalisation keys and headings are compared (content.md
+    §1.7).
 
     It is composed, Unicode spaces, underscores and hyphens are deleted and the rest is lower-cased. None, the
     key of cells without a heading, stays None.
@@ -264,7 +267,7 @@ _ABRIDGED: Final = _AbridgedRepr()
 
 
 def text_of(value: object) -> str:
-    """A personalisation value as text: `True`, `12`, `2.5` (content.md §2.2)."""
+    """Return a personalisation value as text: `True`, `12`, `2.5` (content.md §2.2)."""
     if isinstance(value, str):
         return value
     try:

@@ -50,7 +50,7 @@ _STRAIGHT: Final = str.maketrans("‘’", "''")
 
 
 def typography(text: str) -> str:
-    """The four steps of content.md §1.5 in order; `text` may hold HTML tags."""
+    """Return the four steps of content.md §1.5 in order; `text` may hold HTML tags."""
     return _dashes(_straighten_in_addresses(smart_quotes(tidy_punctuation(text))))
 
 

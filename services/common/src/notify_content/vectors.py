@@ -47,7 +47,7 @@ CHECKERS: Final = _checkers()
 
 
 def _kind(path: Path, cases: list[dict[str, Any]]) -> str:
-    """The kind in the file's name, else the one with the most input fields that every case has."""
+    """Return the kind in the file's name, else the one with the most input fields that every case has."""
     named = [kind for kind in CHECKERS if kind in path.stem]
     fitting = [
         kind
@@ -107,7 +107,7 @@ def _say(line: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The command; returns its exit code. Raises SystemExit for arguments that make no sense."""
+    """Return the command; returns its exit code. Raises SystemExit for arguments that make no sense."""
     parser = argparse.ArgumentParser(
         prog="python -m notify_content.vectors",
         description="Answer the cases of vector files and compare the answers with the expected ones.",

@@ -20,12 +20,12 @@ def text(x: float, y: float, *lines: str, size: float = 10, font: str = "F1") ->
 
 
 def address(*lines: str) -> bytes:
-    """An address in its window."""
+    """Return an address in its window."""
     return text(26, 44, *(lines or ADDRESS))
 
 
 def bar(x: float, y: float, width: float, height: float, colour: str = "0 g") -> bytes:
-    """A filled bar, in millimetres from the top left corner."""
+    """Return a filled bar, in millimetres from the top left corner."""
     bottom = A4[1] - (y + height) * MM
     return f"{colour} {x * MM:.2f} {bottom:.2f} {width * MM:.2f} {height * MM:.2f} re f 0 g\n".encode()
 
@@ -47,7 +47,7 @@ def letter(
     resources: Mapping[str, Any] | None = None,
     **saving: Any,
 ) -> bytes:
-    """A PDF whose pages have these drawings; by default one page with an address and a line of text.
+    """Return a PDF whose pages have these drawings; by default one page with an address and a line of text.
 
     `change` is done to it before it is saved; `resources` are those of every page, beside fonts.
     """
@@ -63,7 +63,7 @@ def letter(
 
 
 def picture(pdf: Pdf, width: int, height: int, content: bytes, **entries: Any) -> Any:
-    """A picture."""
+    """Return a picture."""
     made = pdf.make_stream(content)
     made.Type, made.Subtype = Name.XObject, Name.Image
     made.Width, made.Height = width, height
@@ -74,7 +74,7 @@ def picture(pdf: Pdf, width: int, height: int, content: bytes, **entries: Any) -
 
 
 def many_pages(count: int) -> bytes:
-    """A PDF of very many pages, all of which are one."""
+    """Return a PDF of very many pages, all of which are one."""
 
     def change(pdf: Pdf) -> None:
         pdf.Root.Pages.Kids = Array([pdf.pages[0].obj] * count)
@@ -84,7 +84,7 @@ def many_pages(count: int) -> bytes:
 
 
 def circle_of_pages() -> bytes:
-    """A PDF whose tree of pages bites its own tail."""
+    """Return a PDF whose tree of pages bites its own tail."""
     return b"\n".join(
         [
             b"%PDF-1.4",
@@ -97,12 +97,12 @@ def circle_of_pages() -> bytes:
 
 
 def bomb(size: int) -> bytes:
-    """A PDF whose page unpacks to so many bytes."""
+    """Return a PDF whose page unpacks to so many bytes."""
     return letter(address() + b"0 0 m " * (size // 6))
 
 
 def nested_forms(depth: int) -> bytes:
-    """A PDF whose page draws a form that draws itself twice, and so on: 2**depth drawings."""
+    """Return a PDF whose page draws a form that draws itself twice, and so on: 2**depth drawings."""
 
     def change(pdf: Pdf) -> None:
         inner = None
@@ -155,5 +155,5 @@ def scripted(pdf: Pdf) -> None:
 
 
 def encrypted(password: str) -> bytes:
-    """A PDF that nobody may change, and that is read with a password."""
+    """Return a PDF that nobody may change, and that is read with a password."""
     return letter(encryption=pikepdf.Encryption(owner="owner", user=password))

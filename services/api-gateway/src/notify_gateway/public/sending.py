@@ -138,7 +138,7 @@ class Sending:
         self._precompiled_templates = PrecompiledTemplates(clients)
 
     def sms(self, asked: _Asked) -> dict[str, Any]:
-        """A text message (public-api.md §2.3)."""
+        """Accept a text message (public-api.md §2.3)."""
         caller = asked.caller
         form = self._form(asked, Channel.CHANNEL_SMS, lambda form: schemas.SEND_SMS)
         template_id = canonical_uuid(form["template_id"])
@@ -156,7 +156,7 @@ class Sending:
         return presenter.sent_sms(response, form, caller.service.id, template_id, asked.root)
 
     def email(self, asked: _Asked) -> dict[str, Any]:
-        """An email (public-api.md §2.4)."""
+        """Accept an email (public-api.md §2.4)."""
         caller = asked.caller
         form = self._form(asked, Channel.CHANNEL_EMAIL, lambda form: schemas.SEND_EMAIL)
         template_id = canonical_uuid(form["template_id"])
@@ -181,7 +181,7 @@ class Sending:
         return presenter.sent_email(response, form, caller.service.id, template_id, asked.root)
 
     def letter(self, asked: _Asked) -> dict[str, Any]:
-        """A letter (public-api.md §2.6)."""
+        """Accept a letter (public-api.md §2.6)."""
         caller = asked.caller
         form = self._form(asked, Channel.CHANNEL_LETTER, _letter_schema)
         if "content" in form:

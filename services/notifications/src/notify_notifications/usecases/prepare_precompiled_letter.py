@@ -23,7 +23,7 @@ SHOWN_ADDRESS: Final = "Provided as PDF"
 def prepare_precompiled_letter(
     service: Service, template: Template | None, command: PrecompiledLetterCommand
 ) -> Prepared:
-    """What the rules say of a letter that comes as a PDF.
+    """Return what the rules say of a letter that comes as a PDF.
 
     Args:
         template: the one that the command names; None if the service has none of that id.
@@ -55,6 +55,6 @@ def prepare_precompiled_letter(
 def answer_precompiled_letter(
     command: PrecompiledLetterCommand, template: Template, notification_id: str
 ) -> AcceptedPrecompiledLetter:
-    """The answer to a letter that comes as a PDF, with `template` at the version used."""
+    """Return the answer to a letter that comes as a PDF, with `template` at the version used."""
     postage = command.postage or template.postage or Postage.SECOND
     return AcceptedPrecompiledLetter(notification_id, postage)
