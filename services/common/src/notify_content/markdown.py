@@ -211,7 +211,7 @@ class _Source:
         return position
 
     def _fence_runs(self, mark: str) -> tuple[list[int], list[int], list[int]]:
-        """Return the ends of the fences that end their line, their lengths, and the longest from each one on."""
+        """Return the ends of the fences that close, their lengths, and the longest from each one on."""
         if mark not in self._fences:
             runs = [match.span() for match in _FENCE_RUN[mark].finditer(self.text)]
             lengths = [end - start for start, end in runs]
