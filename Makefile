@@ -63,10 +63,11 @@ template: setup ## make a template: make template CHANNEL=sms NAME="Ready" CONTE
 
 CALL ?=
 DATA ?= {}
-export CALL DATA
+SERVICE ?=
+export CALL DATA SERVICE
 .PHONY: rpc
-rpc: setup ## call one method: make rpc CALL=notify.admin.v1.ServicesService/GetService DATA='{"serviceId": "…"}'
-	@$(BIN)/python -m notify_local rpc "$$CALL" --data "$$DATA"
+rpc: setup ## call one method: make rpc CALL=notify.admin.v1.ServicesService/GetService DATA='{"serviceId": "…"}' [SERVICE=providers]
+	@$(BIN)/python -m notify_local rpc "$$CALL" --data "$$DATA" --service "$$SERVICE"
 
 .PHONY: certs
 certs: setup ## make the development certificates of the local stack, if they are missing

@@ -27,7 +27,11 @@ SERVICES: dict[str, type[DatabaseSettings]] = {
     "providers": ProvidersSettings,
 }
 
+WITH_QUEUES = ("letters", "notifications", "providers")
+
 NEVER = {
+    "notify.common.v1.OpsService/PauseQueue": {"observer", "api-gateway"},
+    "notify.common.v1.OpsService/DropParkedRows": {"observer", "api-gateway"},
     "notify.providers.v1.DispatchService/BatchDispatch": {"api-gateway", "letters", "admin"},
     "notify.providers.v1.ReceiptsService/RecordReceipt": {"notifications", "letters", "admin"},
     "notify.letters.v1.LettersService/BatchCreateLetters": {"api-gateway", "providers", "admin"},
@@ -48,6 +52,8 @@ def modules(service: str) -> Iterator[str]:
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         if module.name.endswith("_service_pb2"):
             yield module.name
+    if service in WITH_QUEUES:
+        yield "notify.common.v1.ops_service_pb2"
 
 
 def methods(service: str) -> Iterator[MethodDescriptor]:

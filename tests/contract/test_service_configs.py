@@ -10,7 +10,7 @@ from notify_common.rpc import service_config
 
 from .conftest import ROOT, Rpc
 
-CONTEXTS = ("admin", "letters", "notifications", "providers")
+CONTEXTS = ("admin", "common", "letters", "notifications", "providers")
 
 # design.md §2.7, seconds.
 STREAM, BATCH, FEED, WRITE, SEND, READ = 600, 10, 5, 5, 2, 2

@@ -181,7 +181,7 @@ def rpc(arguments: argparse.Namespace) -> int:
     except DemoFailed as error:
         console.print(f"rpc: {error}", markup=False)
         return 1
-    context = _context_of(arguments.call)
+    context = arguments.service or _context_of(arguments.call)
     if context not in content["grpc"]:
         names = ", ".join(sorted(content["grpc"]))
         console.print(
@@ -268,6 +268,7 @@ def main() -> int:
     rpc_parser = commands.add_parser("rpc", help="call a gRPC method with the operator's certificate")
     rpc_parser.add_argument("call", help="notify.<context>.v1.<Service>/<Method>, a service, or a context")
     rpc_parser.add_argument("--data", default="{}", help="the request as JSON")
+    rpc_parser.add_argument("--service", default="", help="the context to ask; by default the call's own")
     rpc_parser.set_defaults(command=rpc)
     template_parser = commands.add_parser("template", help="make a template of the demo service")
     template_parser.add_argument("--channel", choices=["sms", "email", "letter"], default="sms")

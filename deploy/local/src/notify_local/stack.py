@@ -40,7 +40,7 @@ from notify_local.leftovers import Ledger
 CONTEXTS = ("admin", "providers", "letters", "notifications")
 """Contexts with a database, in the order in which they may start: calls only go to earlier ones."""
 
-CERTIFICATE_NAMES = (*CONTEXTS, "api-gateway", "operator")
+CERTIFICATE_NAMES = (*CONTEXTS, "api-gateway", "operator", "observer")
 """Whom the local authority vouches for: every service, and the person who operates them."""
 
 ADMIN_CLIENT_SECRET = "dev-notify-secret-key"  # noqa: S105 - the admin web app's own default for development

@@ -194,6 +194,11 @@ TABLE: Final[Rows] = {
     "UPLOAD_MISMATCH": _INTERNAL,
     "PAGE_NOT_FOUND": NO_RESULT,
     "PRINT_RUN_NOT_FOUND": NO_RESULT,
+    # queues
+    "QUEUE_NOT_FOUND": NO_RESULT,
+    "SERVICE_NOT_PAUSABLE": _INTERNAL,
+    "PARKED_ROW_NOT_FOUND": NO_RESULT,
+    "ROWS_NOT_DROPPABLE": _INTERNAL,
     # providers
     "DISPATCH_NOT_FOUND": NO_RESULT,
     "NOT_IN_DOUBT": Row(409, "ConflictError", "Only what is in doubt can be decided"),

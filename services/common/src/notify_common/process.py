@@ -11,6 +11,8 @@ from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases.worker import Worker, WorkerGroup
 from notify_common.logging import get_logger
+from notify_common.ops.queues import Ops
+from notify_common.ops.roll_call import RollCall
 from notify_common.rpc.channel import Channels
 from notify_common.rpc.server import OpsServer, Registration, Server
 from notify_common.settings import DatabaseSettings
@@ -27,11 +29,13 @@ class Parts(Generic[S]):
 
     Args:
         settings: of the service.
-        connections: to the database, at most.
+        connections: to the database, at most; workers need one more, for what they say to operators.
     """
 
     service: ClassVar[str]
     """The service's name, such as `admin`."""
+    ops: ClassVar[Ops | None] = None
+    """Its queues, as operators know them; None where it has none."""
 
     settings: S
     connections: int
@@ -87,18 +91,23 @@ def work(parts: "Parts[S]", workers: Sequence[Worker], stop: threading.Event) ->
     `stop_grace_seconds` comes up again when its lease ends.
     """
     group = WorkerGroup(workers)
+    roll_call = RollCall(parts.uow, parts.ops.tables, workers) if parts.ops is not None else None
     ops = OpsServer(parts.service, parts.settings, {**parts.checks(), "workers": group.healthy})
     try:
         parts.start()
         garbage.settle()
         ops.start()
         group.start()
+        if roll_call is not None:
+            roll_call.start()
         stop.wait()
         get_logger().info("stopping")
         ops.health.enter_shutdown()
         if not group.stop(parts.settings.stop_grace_seconds):
             get_logger().warning("workers did not finish in time")
     finally:
+        if roll_call is not None:
+            roll_call.stop()
         parts.close()
         ops.stop()
     get_logger().info("stopped")

@@ -196,6 +196,15 @@ REASONS: Final[Mapping[str, Reason]] = {
     "PDF_REMOVED": Reason(Code.FAILED_PRECONDITION, "The letter's PDF was removed for its age."),
     "PAGE_NOT_FOUND": Reason(Code.NOT_FOUND, "The PDF has fewer pages."),
     "PRINT_RUN_NOT_FOUND": Reason(Code.NOT_FOUND, "No print run has this id."),
+    # --- queues, in every context that has some
+    "QUEUE_NOT_FOUND": Reason(Code.NOT_FOUND, "No queue of this service has the name."),
+    "SERVICE_NOT_PAUSABLE": Reason(
+        Code.FAILED_PRECONDITION, "The queue is not shared out between services: it is paused whole."
+    ),
+    "PARKED_ROW_NOT_FOUND": Reason(Code.NOT_FOUND, "The queue has given up no row with this key."),
+    "ROWS_NOT_DROPPABLE": Reason(
+        Code.FAILED_PRECONDITION, "What the queue's rows stand for can't be given up one by one."
+    ),
     # --- providers
     "DISPATCH_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such dispatch."),
     "NOT_IN_DOUBT": Reason(Code.FAILED_PRECONDITION, "Only a dispatch in doubt can be decided."),

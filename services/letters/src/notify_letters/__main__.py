@@ -9,14 +9,14 @@ import threading
 from notify_common import main, process
 from notify_common.db import migrations
 from notify_common.feeds.command import cursors_command
-from notify_common.leases.command import parked_command
-from notify_common.leases.table import Queue
+from notify_common.ops.command import parked_command
 
 from notify_letters import bootstrap
 from notify_letters.celery_app import app
 from notify_letters.clients.broker import Broker
 from notify_letters.settings import Settings
-from notify_letters.store.tables import letter_events, pdf_checks, print_batches, render_batches
+from notify_letters.store.tables import letter_events
+from notify_letters.usecases.ops import OPS
 
 
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -48,12 +48,7 @@ if __name__ == "__main__":
             main.work_command(
                 "send the tasks of due batches to Celery, and tidy away", bootstrap.QUEUES, work
             ),
-            parked_command(
-                [
-                    *(Queue(table, ["id"]) for table in (render_batches, print_batches)),
-                    Queue(pdf_checks, ["letter_id"]),
-                ]
-            ),
+            parked_command(OPS),
             cursors_command([letter_events]),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
         ],

@@ -20,6 +20,7 @@ from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases.table import FairQueue, Queue
 from notify_common.leases.worker import Worker
+from notify_common.ops.servicer import ops_registration
 from notify_common.rpc.paging import Pager
 from notify_common.rpc.server import Registration
 from notify_common.snapshots.cache import SnapshotCache
@@ -35,10 +36,11 @@ from notify_letters.pdf.reader import Limits, PdfReader
 from notify_letters.settings import Settings
 from notify_letters.store.batches import queue_to_enqueue
 from notify_letters.store.pdf_checks import check_queue
-from notify_letters.store.tables import print_batches, render_batches
+from notify_letters.store.tables import ops, print_batches, render_batches
 from notify_letters.usecases.check_precompiled import check_next
 from notify_letters.usecases.collect_print_run import collect_slice
 from notify_letters.usecases.complete_print_run import complete_print_run
+from notify_letters.usecases.ops import OPS
 from notify_letters.usecases.start_print_run import start_daily_print_run
 from notify_letters.usecases.submit_batch import submit_batch
 from notify_letters.workers.housekeeping import Housekeeper
@@ -54,7 +56,7 @@ QUEUES: Final = ("relay", "checks", "print-runs", "housekeeping")
 
 _LAYOUTS: Final = 500
 _SERVICES: Final = 5_000
-_WORKER_CONNECTIONS: Final = 5
+_WORKER_CONNECTIONS: Final = 6
 _SCAN_SECONDS: Final = 30.0
 _STORE_SECONDS: Final = 60.0
 """What fetching and storing a PDF may take besides scanning and checking it."""
@@ -68,6 +70,7 @@ class Parts(process.Parts[Settings]):
     """The parts that the commands and tasks use."""
 
     service = "letters"
+    ops = OPS
 
     @cached_property
     def blobs(self) -> BlobStore:
@@ -84,12 +87,12 @@ class Parts(process.Parts[Settings]):
     @cached_property
     def render_queue(self) -> Queue:
         """Batches of letters without a PDF."""
-        return Queue(render_batches, ["id"], self.settings.lease_seconds)
+        return Queue(render_batches, ["id"], self.settings.lease_seconds, pauses=ops.pauses)
 
     @cached_property
     def submit_queue(self) -> Queue:
         """Batches of letters for the printer."""
-        return Queue(print_batches, ["id"], self.settings.lease_seconds)
+        return Queue(print_batches, ["id"], self.settings.lease_seconds, pauses=ops.pauses)
 
     def check_queue(self) -> FairQueue:
         """Make the queue of letters whose ready-made PDF is to be checked, for one worker.
@@ -222,6 +225,7 @@ def registrations(parts: Parts) -> Sequence[Registration]:
             PrintRunsServicer(parts.uow, pager),
             "notify.letters.v1.PrintRunsService",
         ),
+        ops_registration(OPS, parts.uow, pager),
     ]
 
 

@@ -5,6 +5,7 @@ from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+from notify_common.ops.servicer import OPS_CALLERS
 from notify_common.settings import DatabaseSettings, ServiceAddress
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -22,6 +23,7 @@ _ALLOWED_CALLERS = {
     f"{_LETTERS}/BatchRecordReturnedLetters": ["api-gateway", "operator"],
     f"{_LETTERS}/BatchRenderLetters": ["operator"],
     "notify.letters.v1.PrintRunsService": ["api-gateway", "operator"],
+    **OPS_CALLERS,
 }
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]

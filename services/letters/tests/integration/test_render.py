@@ -18,11 +18,13 @@ from notify.letters.v1.letter_pb2 import Letter
 from notify_common import ids
 from notify_common.db.migrations import schema_differences
 from notify_common.errors import NotifyError
+from notify_common.ops import queues
 from notify_common.reasons import Code
 from notify_letters.domain.letter import pdf_key
 from notify_letters.pdf.typesetter import Pdf, Typesetter
 from notify_letters.store.tables import metadata
 from notify_letters.usecases import render_batch
+from notify_letters.usecases.ops import OPS
 from notify_local.backing import wait_until
 from notify_testing.waiting import WAIT_SECONDS, until
 
@@ -383,6 +385,28 @@ def test_a_batch_that_kills_its_workers_is_parked(house: House) -> None:
     assert house.value("SELECT park_reason FROM render_batches") == "no worker finished it"
     house.due_again()
     assert not house.parts().render_batch(batch_id)
+
+
+def test_a_dropped_batch_fails_its_letters(house: House) -> None:
+    create(house, letter())
+    (batch_id,) = house.batch_ids("render_batches")
+    house.run("UPDATE render_batches SET parked_at = now(), park_reason = 'why'")
+    with house.parts().uow.begin() as tx:
+        assert queues.drop(tx, OPS, "render_batches", "operator", "why", keys=[batch_id]) == 1
+    assert house.states() == {"technical-failure": 1}
+    assert [kind for _, kind in house.events()] == ["technical-failure"]
+    assert house.batch_ids("render_batches") == []
+
+
+def test_no_batch_is_begun_while_its_queue_is_paused(house: House) -> None:
+    create(house, letter())
+    (batch_id,) = house.batch_ids("render_batches")
+    with house.parts().uow.begin() as tx:
+        queues.pause(tx, OPS, "render_batches", "", "operator", "why")
+    assert not house.parts().render_batch(batch_id)
+    with house.parts().uow.begin() as tx:
+        queues.resume(tx, OPS, "render_batches", "", "operator", "why")
+    assert house.parts().render_batch(batch_id)
 
 
 def test_test_letters_are_submitted_at_once_in_a_batch_of_their_own(house: House) -> None:

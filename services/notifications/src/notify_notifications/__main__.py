@@ -6,17 +6,18 @@ import threading
 from notify_common import main, process
 from notify_common.db import migrations
 from notify_common.feeds.command import cursors_command
-from notify_common.leases.command import parked_command
+from notify_common.ops.command import parked_command
 
 from notify_notifications import bootstrap
 from notify_notifications.settings import Settings
-from notify_notifications.store.tables import feed_cursors, outbox_queue
+from notify_notifications.store.tables import feed_cursors
+from notify_notifications.usecases.ops import OPS
 
 
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
     """Serve NotificationsService until told to stop."""
     parts = bootstrap.parts_for_server(settings)
-    process.serve(parts, [bootstrap.registration(parts)], stop)
+    process.serve(parts, bootstrap.registrations(parts), stop)
 
 
 def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -40,7 +41,7 @@ if __name__ == "__main__":
             main.work_command(
                 "hand messages over and apply what is reported of them", bootstrap.QUEUES, work
             ),
-            parked_command([outbox_queue]),
+            parked_command(OPS),
             cursors_command(cursors=feed_cursors),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
         ],

@@ -9,6 +9,7 @@ from notify.notifications.v1.notifications_service_pb2_grpc import add_Notificat
 from notify_common import process
 from notify_common.feeds.consumer import FeedConsumer
 from notify_common.leases.worker import PROMPT_IDLE_SECONDS, Worker
+from notify_common.ops.servicer import ops_registration
 from notify_common.rpc.paging import Pager
 from notify_common.rpc.server import Registration, apart
 from redis.backoff import NoBackoff
@@ -28,6 +29,7 @@ from notify_notifications.store.notifications import NotificationStore
 from notify_notifications.store.outbox import MOST_ROWS
 from notify_notifications.store.tables import feed_cursors, outbox_queue
 from notify_notifications.usecases.hand_over import letter_relay, message_relay
+from notify_notifications.usecases.ops import OPS
 from notify_notifications.usecases.record_events import record_events
 from notify_notifications.usecases.send import SendingParts
 from notify_notifications.workers.housekeeping import Housekeeper
@@ -37,7 +39,7 @@ from notify_notifications.workers.retention import Retention
 QUEUES: Final = ("relay", "feeds", "housekeeping")
 """What `work --queues` takes."""
 
-_WORKER_CONNECTIONS: Final = 8
+_WORKER_CONNECTIONS: Final = 9
 _READING_THREADS: Final = 2
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 
@@ -47,6 +49,7 @@ class Parts(process.Parts[Settings]):
     """The parts that both commands use."""
 
     service = "notifications"
+    ops = OPS
 
     @cached_property
     def snapshots(self) -> Snapshots:
@@ -113,16 +116,20 @@ def sending_parts(parts: Parts) -> SendingParts:
     )
 
 
-def registration(parts: Parts) -> Registration:
-    """Return the servicer of NotificationsService."""
+def registrations(parts: Parts) -> list[Registration]:
+    """Return the gRPC services of this context."""
+    pager = Pager(parts.settings.page_token_secret.get_secret_value().encode())
     servicer = NotificationsServicer(
         sending=sending_parts(parts),
         notifications=NotificationStore(parts.uow),
-        pager=Pager(parts.settings.page_token_secret.get_secret_value().encode()),
+        pager=pager,
     )
     # Whoever reads without end waits for others who read, not those who send for them.
     servicer.ListNotifications = apart(servicer.ListNotifications, _READING_THREADS, "list")  # type: ignore[method-assign]
-    return Registration(add_NotificationsServiceServicer_to_server, servicer, SERVICE)
+    return [
+        Registration(add_NotificationsServiceServicer_to_server, servicer, SERVICE),
+        ops_registration(OPS, parts.uow, pager),
+    ]
 
 
 def workers(parts: Parts, queue: str) -> list[Worker]:

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from notify_common.ops.servicer import OPS_CALLERS
 from notify_common.settings import DatabaseSettings, ServiceAddress
 from notify_content.email_page import EmailBranding
 from pydantic import Field, SecretStr
@@ -14,7 +15,10 @@ class Settings(DatabaseSettings):
     model_config = SettingsConfigDict(env_prefix="NOTIFY_NOTIFICATIONS_")
 
     allowed_callers: dict[str, list[str]] = Field(
-        default={"notify.notifications.v1.NotificationsService": ["api-gateway", "operator"]}
+        default={
+            "notify.notifications.v1.NotificationsService": ["api-gateway", "operator"],
+            **OPS_CALLERS,
+        }
     )
     grpc_threads: Annotated[int, Field(ge=1, le=64)] = 4
     """Threads that serve calls: enough to keep a processor busy during commits (docs/adr/0010). More are

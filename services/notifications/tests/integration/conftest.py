@@ -159,7 +159,7 @@ def town(database_server: str, module_database: FreshDatabase, redis_server: Red
         parts = bootstrap.parts_for_server(settings)
         stack.callback(parts.close)
         server = stack.enter_context(
-            InProcessServer("notifications", [bootstrap.registration(parts)], grpc_threads=8)
+            InProcessServer("notifications", bootstrap.registrations(parts), grpc_threads=8)
         )
         superuser = sa.create_engine(
             postgres_url(database_server).set(database=make_url(url).database), poolclass=sa.NullPool

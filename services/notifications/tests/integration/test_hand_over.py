@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from notify.common.v1 import common_pb2
 from notify_common.errors import NotifyError
 from notify_common.ids import PLATFORM_SERVICE_ID
+from notify_common.ops import queues
 from notify_notifications.usecases import hand_over
+from notify_notifications.usecases.ops import OPS
 
 from .conftest import House
 from .neighbours import at_once
@@ -223,6 +225,32 @@ def test_a_message_that_providers_refuse_backs_off_alone(house: House) -> None:
         house.relay()
     (parked,) = house.rows("SELECT parked_at IS NOT NULL, park_reason FROM outbox")
     assert tuple(parked) == (True, "INVALID_FIELD")
+
+
+def test_a_dropped_message_ends_as_a_technical_failure(house: House) -> None:
+    service_id, ids = send_texts(house, 2)
+    house.execute(
+        "UPDATE outbox SET parked_at = now(), park_reason = 'why' WHERE notification_id = CAST(:id AS uuid)",
+        id=ids[0],
+    )
+    with house.parts.uow.begin() as tx:
+        assert queues.drop(tx, OPS, "outbox/providers", "operator", "why", keys=ids) == 1
+    house.relay()
+    assert list(house.providers.dispatches) == [ids[1]]
+    assert house.state(service_id, ids[0]) == "technical_failure"
+    assert house.state(service_id, ids[1]) != "technical_failure"
+
+
+def test_nothing_is_handed_over_while_the_queue_is_paused(house: House) -> None:
+    _, ids = send_texts(house, 2)
+    with house.parts.uow.begin() as tx:
+        queues.pause(tx, OPS, "outbox/providers", "", "operator", "why")
+    house.relay()
+    assert not house.providers.dispatches
+    with house.parts.uow.begin() as tx:
+        queues.resume(tx, OPS, "outbox/providers", "", "operator", "why")
+    house.relay()
+    assert sorted(house.providers.dispatches) == sorted(ids)
 
 
 def test_a_message_that_can_t_be_made_ready_backs_off_alone(house: House) -> None:

@@ -6,11 +6,12 @@ import threading
 from notify_common import main, process
 from notify_common.db import migrations
 from notify_common.feeds.command import cursors_command
-from notify_common.leases.command import parked_command
+from notify_common.ops.command import parked_command
 
 from notify_providers import bootstrap
 from notify_providers.settings import Settings
-from notify_providers.store.tables import delivery_events, dispatch_queue, sandbox_receipt_queue
+from notify_providers.store.tables import delivery_events
+from notify_providers.usecases.ops import OPS
 
 
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -38,7 +39,7 @@ if __name__ == "__main__":
         [
             main.Command("serve", "serve the gRPC services", serve),
             main.work_command("hand messages over and do the other queues' work", bootstrap.QUEUES, work),
-            parked_command([dispatch_queue, sandbox_receipt_queue]),
+            parked_command(OPS),
             cursors_command([delivery_events]),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
         ],

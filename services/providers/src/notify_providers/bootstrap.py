@@ -14,6 +14,7 @@ from notify.providers.v1.suppressions_service_pb2_grpc import add_SuppressionsSe
 from notify_common import process
 from notify_common.enums import Channel
 from notify_common.leases.worker import LONGEST_IDLE_SECONDS, PROMPT_IDLE_SECONDS, Worker
+from notify_common.ops.servicer import ops_registration
 from notify_common.rpc.paging import Pager
 from notify_common.rpc.server import Registration
 
@@ -27,6 +28,7 @@ from notify_providers.servicers import dispatch, provider_settings, receipts, sa
 from notify_providers.settings import Settings
 from notify_providers.store.tables import dispatch_queue, sandbox_receipt_queue
 from notify_providers.usecases.dispatcher import Dispatcher
+from notify_providers.usecases.ops import OPS
 from notify_providers.usecases.sandbox import ISSUE_BATCH, issue_receipts, keep_messages
 from notify_providers.usecases.secrets import KeptSecrets
 from notify_providers.workers.balance import Balancer
@@ -36,8 +38,8 @@ from notify_providers.workers.upkeep import Upkeep
 QUEUES: Final = ("dispatch", "sandbox", "housekeeping")
 """What `work --queues` takes."""
 
-# A dispatcher has one transaction open at a time, and so have the sandbox, the three of housekeeping and the
-# health check.
+# A dispatcher has one transaction open at a time, and so have the sandbox, the three of housekeeping, the
+# roll call and the health check.
 _WORKER_CONNECTIONS: Final = 10
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 
@@ -47,6 +49,7 @@ class Parts(process.Parts[Settings]):
     """The parts of a process."""
 
     service = "providers"
+    ops = OPS
 
     dispatchers: list[Dispatcher] = field(default_factory=list)
 
@@ -134,6 +137,7 @@ def registrations(parts: Parts) -> list[Registration]:
         Registration(
             add_SandboxServiceServicer_to_server, sandbox.SandboxServicer(uow, pager), sandbox.SERVICE
         ),
+        ops_registration(OPS, uow, pager),
     ]
 
 

@@ -5,6 +5,7 @@ Those of one provider stand in its module of `notify_providers.clients`.
 
 from typing import Annotated, Self
 
+from notify_common.ops.servicer import OPS_CALLERS
 from notify_common.settings import DatabaseSettings
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -27,6 +28,7 @@ _ALLOWED_CALLERS = {
     f"{_SERVICE}.ProviderSettingsService": ["api-gateway", "operator"],
     f"{_SERVICE}.SuppressionsService": ["api-gateway", "operator"],
     f"{_SERVICE}.SandboxService": ["api-gateway", "operator"],
+    **OPS_CALLERS,
 }
 
 

@@ -83,14 +83,17 @@ def test_parked_dispatches_are_shown_and_released(house: House) -> None:
     house.run("UPDATE dispatches SET content = jsonb_set(content, '{colour}', '1') WHERE id = :id", id=bad.id)
     workers.settle()
     shown = command("parked", database_url=house.url)
-    assert shown.stdout == "dispatches: 1 parked: can't be planned: TypeError\n"
+    assert shown.stdout == "dispatches/sms: 1 parked: can't be planned: TypeError\n"
     house.run("UPDATE dispatches SET content = content - 'colour' WHERE id = :id", id=bad.id)
-    released = command("parked", "--release", "dispatches", database_url=house.url)
-    assert (released.returncode, released.stdout) == (0, "dispatches: 1 released\n")
+    released = command("parked", "--release", "dispatches/sms", database_url=house.url)
+    assert (released.returncode, released.stdout) == (0, "dispatches/sms: 1 released\n")
     workers.settle()
     assert house.states() == {"sent": 2}
     assert [outcome for outcome, _ in house.attempts(bad.id)] == ["retryable", "retryable", "accepted"]
     assert command("parked", database_url=house.url).stdout == ""
+    assert [tuple(row) for row in house.rows("SELECT action, queue, caller, count FROM ops_actions")] == [
+        ("redrive", "dispatches/sms", "command-line", 1)
+    ]
 
 
 def test_housekeeping_keeps_the_newest_and_deletes_the_rest(house: House) -> None:

@@ -1,7 +1,7 @@
 """Throw-away certificates for the local stack and the tests; production brings its own (design.md §6).
 
 Each certificate bears its service's name, and `localhost` and 127.0.0.1 besides, so that tools such as
-grpcurl can call a server by its address. The operator's bears its name alone.
+grpcurl can call a server by its address. The operator's and the observer's bear their names alone.
 """
 
 import os
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
-from notify_common.rpc.tls import OPERATOR
+from notify_common.rpc.tls import OBSERVER, OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def _exist(files: CertificateFiles) -> bool:
 
 def _issue(folder: Path, authority: trustme.CA, authority_cert: Path, name: str) -> CertificateFiles:
     files = _files(folder, authority_cert, name)
-    names = (name,) if name == OPERATOR else (name, "localhost", "127.0.0.1")
+    names = (name,) if name in (OPERATOR, OBSERVER) else (name, "localhost", "127.0.0.1")
     leaf = authority.issue_cert(*names)
     _write(files.key, leaf.private_key_pem.bytes())
     _write(files.cert, b"".join(blob.bytes() for blob in leaf.cert_chain_pems))

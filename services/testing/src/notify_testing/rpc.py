@@ -11,12 +11,12 @@ from notify_common.rpc.channel import Channels
 from notify_common.rpc.health import Check
 from notify_common.rpc.interceptors.client import ClientChannel
 from notify_common.rpc.server import Bound, Registration, Server
-from notify_common.rpc.tls import OPERATOR
+from notify_common.rpc.tls import OBSERVER, OPERATOR
 from notify_common.settings import ServiceSettings
 
 from notify_testing.certs import CertificateFiles, ensure_certificates
 
-NAMES = ("api-gateway", "notifications", "letters", "providers", "admin", OPERATOR)
+NAMES = ("api-gateway", "notifications", "letters", "providers", "admin", OPERATOR, OBSERVER)
 
 
 class InProcessServer:

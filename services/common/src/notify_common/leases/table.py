@@ -93,6 +93,8 @@ class Queue:
         retry_cap_seconds: longest delay.
         counts_on: whether rows that come back from parking go on counting their attempts: for tables whose
             tries are numbered by them.
+        pauses: the context's table of pauses (`ops.tables`), which claims look at; without it the queue can't
+            be paused.
         free: condition besides on the rows that are claimed.
         marks: what a claim writes, in place of a lease, by column name: for work that another hand leases.
     """
@@ -107,6 +109,7 @@ class Queue:
         retry_base_seconds: float = 1,
         retry_cap_seconds: float = 600,
         counts_on: bool = False,
+        pauses: Table | None = None,
         free: ColumnElement[bool] | None = None,
         marks: Mapping[str, ColumnElement[Any]] | None = None,
     ) -> None:
@@ -117,6 +120,7 @@ class Queue:
         self._base = retry_base_seconds
         self._cap = retry_cap_seconds
         self._counts_on = counts_on
+        self._pauses = pauses
         self._free = sa.true() if free is None else free
         self._keys = [table.c[name] for name in self.key_columns]
         self._place: ColumnElement[Any] = sa.literal_column(f"{table.name}.ctid")
@@ -129,12 +133,20 @@ class Queue:
         }
         self._claim_statement = cache(self._make_claim_statement)
 
+    def name_of(self, filters: Mapping[str, object]) -> str:
+        """Return the name by which operators know the rows that claims filter by `filters` take: the table's,
+        and the values of the filters behind slashes. Keys don't count: a row alone is no queue.
+        """
+        parts = [str(value) for name, value in filters.items() if name not in self.key_columns]
+        return "/".join([self.table.name, *parts])
+
     def claim(self, conn: Connection, limit: int = MAX_CLAIM, **filters: object) -> list[LeasedRow]:
         """Lease up to `limit` (at most 500) due rows, those due longest first, and return them whole.
 
-        No two claims get the same row while its lease lasts. `attempt` of the rows counts this claim,
-        `due_at` says since when they were due. A row that used up its attempts without a word from its worker
-        (which it may have killed) is parked, not returned. `filters` are equalities on columns of the table.
+        None while the queue is paused. No two claims get the same row while its lease lasts. `attempt` of the
+        rows counts this claim, `due_at` says since when they were due. A row that used up its attempts
+        without a word from its worker (which it may have killed) is parked, not returned. `filters` are
+        equalities on columns of the table.
         """
         rows = self._take(conn, self._claim_statement(*filters), filters, at_most=min(limit, MAX_CLAIM))
         return sorted(rows, key=lambda row: row.due_at)
@@ -147,8 +159,9 @@ class Queue:
         self, conn: Connection, statement: Executable, filters: Mapping[str, object], **values: object
     ) -> list[LeasedRow]:
         """Run a claim's statement, park what used up its attempts and return the rest."""
-        parameters = {f"only_{name}": value for name, value in filters.items()}
-        rows = conn.execute(statement, {**parameters, **values, "new_token": str(uuid.uuid4())}).all()
+        parameters = {f"only_{name}": value for name, value in filters.items()} | values
+        parameters |= {"queue_name": self.name_of(filters), "new_token": str(uuid.uuid4())}
+        rows = conn.execute(statement, parameters).all()
         exhausted = [row for row in rows if row.attempt > self.max_attempts]
         if exhausted:
             self.park(conn, exhausted, "no worker finished it")
@@ -159,7 +172,7 @@ class Queue:
         t = self.table
         picked = (
             sa.select(*self._keys, t.c.due_at, self._place.label("place"))
-            .where(self.waiting(), *self._equal(filters))
+            .where(self.waiting(), self._running(), *self._equal(filters))
             .order_by(t.c.due_at)
             .limit(sa.bindparam("at_most", type_=sa.Integer))
             .with_for_update(skip_locked=True)
@@ -178,6 +191,14 @@ class Queue:
         columns = [picked.c.due_at if column.name == "due_at" else marked.c[column.name] for column in t.c]
         same = (marked.c[key.name] == picked.c[key.name] for key in self._keys)
         return sa.select(*columns).join_from(marked, picked, sa.and_(*same))
+
+    def _running(self) -> ColumnElement[bool]:
+        """Return what is true unless the whole queue is paused."""
+        if self._pauses is None:
+            return sa.true()
+        p = self._pauses
+        name = sa.bindparam("queue_name", type_=sa.Text)
+        return ~sa.select(p.c.queue).where(p.c.queue == name, p.c.service_id == NO_SERVICE).exists()
 
     def _equal(self, filters: Sequence[str]) -> list[ColumnElement[bool]]:
         return [self.table.c[name] == sa.bindparam(f"only_{name}") for name in filters]
@@ -261,18 +282,34 @@ class Queue:
         """Take the rows that are still ours out of the queue for an operator to look at; return how many."""
         return self.fail(conn, rows, reason, max_attempts=0)
 
-    def release(self, conn: Connection) -> int:
-        """Put parked rows back into the queue, due at once, with all attempts unless the queue counts on.
+    def put_back(self, conn: Connection, rows: Sequence[LeasedRow], delays: Sequence[float]) -> int:
+        """Put parked rows back into the queue, each due after its seconds, and return how many they were.
 
-        Returns how many.
+        They have all attempts again, unless the queue counts on.
         """
+        if not rows:
+            return 0
         t = self.table
+        types = {**{name: t.c[name].type for name in self.key_columns}, "delay": sa.Float()}
+        keys = ([row._mapping[name] for name in self.key_columns] for row in rows)
+        back = unnest("back", types, [(*key, delay) for key, delay in zip(keys, delays, strict=True)])
+        due_at = sa.func.now() + back.c.delay * sa.literal(timedelta(seconds=1), sa.Interval)
         attempt: Any = t.c.attempt if self._counts_on else 0
         return conn.execute(
             sa.update(t)
-            .values(due_at=sa.func.now(), parked_at=None, park_reason=None, attempt=attempt)
-            .where(t.c.parked_at.is_not(None))
+            .values(due_at=due_at, parked_at=None, park_reason=None, attempt=attempt)
+            .where(t.c.parked_at.is_not(None), *(t.c[name] == back.c[name] for name in self.key_columns))
         ).rowcount
+
+    def drop(self, conn: Connection, rows: Sequence[LeasedRow]) -> int:
+        """Delete parked rows and return how many they were."""
+        if not rows:
+            return 0
+        types = {name: self.table.c[name].type for name in self.key_columns}
+        keys = [[row._mapping[name] for name in self.key_columns] for row in rows]
+        gone = unnest("gone", types, keys)
+        same = (self.table.c[name] == gone.c[name] for name in self.key_columns)
+        return conn.execute(sa.delete(self.table).where(self.table.c.parked_at.is_not(None), *same)).rowcount
 
     def heartbeat(self, conn: Connection, rows: Sequence[LeasedRow]) -> int:
         """Begin the lease of the rows that are still ours anew and return how many they were."""
@@ -296,14 +333,6 @@ class Queue:
         """Return how many rows are parked: more than none is an alert."""
         parked = sa.select(sa.func.count()).select_from(self.table).where(self.table.c.parked_at.is_not(None))
         return int(conn.execute(parked).scalar_one())
-
-    def parked_reasons(self, conn: Connection) -> list[tuple[str, int]]:
-        """Return why rows are parked, and how many for each reason, the most frequent first."""
-        t = self.table
-        count = sa.func.count()
-        counted = sa.select(t.c.park_reason, count).where(t.c.parked_at.is_not(None))
-        rows = conn.execute(counted.group_by(t.c.park_reason).order_by(count.desc(), t.c.park_reason))
-        return [(reason or "", number) for reason, number in rows]
 
     def waiting(self) -> ColumnElement[bool]:
         """Return what is true of the rows that a claim may take."""
@@ -344,7 +373,7 @@ class FairQueue(Queue):
     def claim(self, conn: Connection, limit: int = MAX_CLAIM, **filters: object) -> list[LeasedRow]:
         """Lease rows as `Queue.claim` does, divided between lanes and services, the fastest lane first.
 
-        Within a lane those due longest come first.
+        Within a lane those due longest come first. Services that are paused get nothing.
         """
         left = min(limit, MAX_CLAIM)
         shares = self._shares[tuple(filters.items())]
@@ -388,6 +417,8 @@ class FairQueue(Queue):
         cursors = shares.cursors()
         parameters: dict[str, object] = {f"only_{name}": value for name, value in filters.items()}
         parameters |= {"lanes": [lane.value for lane in cursors], "cursors": list(cursors.values())}
+        if self._pauses is not None:
+            parameters |= {"queue_name": self.name_of(filters)}
         found: dict[Lane, list[tuple[str, bool]]] = {lane: [] for lane in cursors}
         for row in conn.execute(self._walk_statement(*filters), parameters | {"steps": steps}):
             found[Lane(row.lane)].append((row.service_id, row.is_due))
@@ -407,8 +438,13 @@ class FairQueue(Queue):
         waiting = f"FROM {self.table.name} t WHERE t.due_at IS NOT NULL AND t.parked_at IS NULL{equal}"
         first = f"SELECT t.service_id, t.due_at {waiting} AND t.lane = l.lane"
         order = "ORDER BY t.service_id, t.due_at LIMIT 1"
+        whole = theirs = ""
+        if self._pauses is not None:
+            paused = f"SELECT FROM {self._pauses.name} p WHERE p.queue = :queue_name AND p.service_id ="
+            whole = f"AND NOT EXISTS ({paused} '{NO_SERVICE}')"
+            theirs = f"AND NOT EXISTS ({paused} ring.service_id)"
         return sa.text(f"""
-            SELECT l.lane, ring.service_id::text AS service_id, ring.due_at <= now() AS is_due
+            SELECT l.lane, ring.service_id::text AS service_id, ring.due_at <= now() {theirs} AS is_due
             FROM unnest(CAST(:lanes AS text[]), CAST(:cursors AS uuid[])) AS l (lane, cursor)
             CROSS JOIN LATERAL (
                 WITH RECURSIVE ahead AS (
@@ -426,7 +462,7 @@ class FairQueue(Queue):
                 )
                 SELECT * FROM ahead UNION ALL SELECT * FROM behind LIMIT :steps
             ) AS ring
-            WHERE (SELECT t.due_at {waiting} ORDER BY t.due_at LIMIT 1) <= now()
+            WHERE (SELECT t.due_at {waiting} ORDER BY t.due_at LIMIT 1) <= now() {whole}
         """)  # noqa: S608 - the table's own names
 
     def _make_fair_statement(self, *filters: str) -> Executable:

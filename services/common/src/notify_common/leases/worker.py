@@ -69,6 +69,15 @@ class Worker:
         self._failures = 0
         self._measured_at = float("-inf")
         self._parked = 0
+        self._busy_since: float | None = None
+        self.handled_count = 0
+        """Rows or events handled so far."""
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the batch at hand has been going on; 0 between two."""
+        since = self._busy_since
+        return 0.0 if since is None else clock.monotonic() - since
 
     @property
     def failing(self) -> bool:
@@ -81,7 +90,7 @@ class Worker:
         while not stop.is_set():
             self._measure()
             try:
-                started = clock.monotonic()
+                started = self._busy_since = clock.monotonic()
                 count = self._claim_and_do(self._uow)
             except Exception as error:
                 self._failures += 1
@@ -94,10 +103,13 @@ class Worker:
                     seconds=wait,
                     **describe_exception(error),
                 )
+                self._busy_since = None
                 stop.wait(wait)
                 continue
+            self._busy_since = None
             self._failures = 0
             if count:
+                self.handled_count += count
                 _ROWS.labels(self.name).inc(count)
                 _SECONDS.labels(self.name).observe(clock.monotonic() - started)
                 idle = FIRST_IDLE_SECONDS

@@ -9,6 +9,8 @@ from notify_common.settings import ServiceSettings
 
 OPERATOR = "operator"
 """Name in the certificate of the person who runs the platform."""
+OBSERVER = "observer"
+"""Name in the certificate of whoever may look at its queues and change nothing."""
 
 _SAN = "x509_subject_alternative_name"
 

@@ -16,7 +16,7 @@ from notify_common.leases.table import FairQueue, Queue
 from sqlalchemy import ColumnElement, Row, Table
 
 from notify_letters.domain.batch import ClaimedBatch, ClaimedPrintBatch
-from notify_letters.store.tables import print_batches, print_runs, render_batches
+from notify_letters.store.tables import ops, print_batches, print_runs, render_batches
 
 
 def queue_to_enqueue(table: Table, resend_after: timedelta) -> Queue:
@@ -30,8 +30,9 @@ def queue_to_enqueue(table: Table, resend_after: timedelta) -> Queue:
     no_task = sa.or_(until.is_(None), until < sa.func.now())
     marks = {"enqueued_until": sa.func.now() + resend_after}
     if table is render_batches:
-        return FairQueue(table, ["id"], free=no_task, marks=marks)
-    return Queue(table, ["id"], free=sa.and_(no_task, ~_resting()), marks=marks)
+        return FairQueue(table, ["id"], pauses=ops.pauses, free=no_task, marks=marks)
+    free = sa.and_(no_task, ~_resting())
+    return Queue(table, ["id"], pauses=ops.pauses, free=free, marks=marks)
 
 
 def any_to_enqueue(tx: Tx, queue: Queue) -> bool:

@@ -9,12 +9,12 @@ from notify_common.leases.table import FairQueue, LeasedRow
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_letters.domain.letter import LetterState
-from notify_letters.store.tables import letters, pdf_checks, pdf_uploads
+from notify_letters.store.tables import letters, ops, pdf_checks, pdf_uploads
 
 
 def check_queue(lease_seconds: float) -> FairQueue:
     """The queue of letters to check."""
-    return FairQueue(pdf_checks, ["letter_id"], lease_seconds)
+    return FairQueue(pdf_checks, ["letter_id"], lease_seconds, pauses=ops.pauses)
 
 
 @dataclass(frozen=True, slots=True)

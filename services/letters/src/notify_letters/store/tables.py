@@ -14,6 +14,7 @@ from notify_common.leases.table import (
     lease_columns,
     parked_index,
 )
+from notify_common.ops.tables import ops_tables
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -221,3 +222,5 @@ letter_events = feed_table(
     Column("postage", sa.Text),
 )
 letter_events.append_constraint(CheckConstraint(_one_of("kind", EventKind), name="ck_letter_events_kind"))
+
+ops = ops_tables(metadata)

@@ -13,6 +13,7 @@ from notify_common.leases.table import (
     lease_columns,
     parked_index,
 )
+from notify_common.ops.tables import ops_tables
 from sqlalchemy import Column, ColumnElement, Index, MetaData, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -165,4 +166,6 @@ letter_rates = Table(
 
 feed_cursors = cursors_table(metadata)
 
-outbox_queue = FairQueue(outbox, ["notification_id"], lease_seconds=30)
+ops = ops_tables(metadata)
+
+outbox_queue = FairQueue(outbox, ["notification_id"], lease_seconds=30, pauses=ops.pauses)

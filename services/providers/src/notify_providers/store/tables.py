@@ -14,6 +14,7 @@ from notify_common.leases.table import (
     lease_columns,
     parked_index,
 )
+from notify_common.ops.tables import ops_tables
 from sqlalchemy import Column, Index, MetaData, Table, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -268,9 +269,13 @@ sandbox_receipts = Table(
 due_index(sandbox_receipts)
 parked_index(sandbox_receipts)
 
+ops = ops_tables(metadata)
+
 LEASE_SECONDS = 60.0
 """How long a claimed dispatch is left alone: well above the longest provider call and its recording."""
 
 # The tries of a dispatch are counted by its own rules; only one that can't be read is parked.
-dispatch_queue = FairQueue(dispatches, ["id"], LEASE_SECONDS, max_attempts=100, counts_on=True)
-sandbox_receipt_queue = Queue(sandbox_receipts, ["message_id", "number"], 30)
+dispatch_queue = FairQueue(
+    dispatches, ["id"], LEASE_SECONDS, max_attempts=100, counts_on=True, pauses=ops.pauses
+)
+sandbox_receipt_queue = Queue(sandbox_receipts, ["message_id", "number"], 30, pauses=ops.pauses)

@@ -1,0 +1,34 @@
+"""The queues of this context, as operators know them."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from notify_common import clock
+from notify_common.db.unit_of_work import Tx
+from notify_common.ops.queues import Ops, OpsQueue
+
+from notify_notifications.domain.hand_over import Destination
+from notify_notifications.domain.notification import Event, Happening
+from notify_notifications.store.tables import ops, outbox_queue
+from notify_notifications.usecases.record_events import record_events
+
+
+def _fail(tx: Tx, rows: Sequence[Any]) -> None:
+    """Take messages out of the outbox, which end as technical failures."""
+    outbox_queue.drop(tx, rows)
+    failed = (Event(row.notification_id, Happening.TECHNICAL_FAILURE, clock.now()) for row in rows)
+    record_events(tx, list(failed))
+
+
+OPS: Final = Ops(
+    ops,
+    [
+        OpsQueue(
+            outbox_queue,
+            {"destination": destination.value},
+            shown=frozenset({"service_id", "lane"}),
+            drop=_fail,
+        )
+        for destination in Destination
+    ],
+)
