@@ -1,4 +1,4 @@
-"""`python -m notify_admin serve | migrate | seed | audit | rotate-secrets | check-config`."""
+"""`python -m notify_admin serve | migrate | seed | …`; `--help` lists the commands."""
 
 import argparse
 import sys
@@ -13,6 +13,8 @@ from notify_admin import bootstrap
 from notify_admin.settings import Settings
 from notify_admin.store.tables import config_changes, platform_mail
 from notify_admin.usecases.audit import verify_audit_log
+from notify_admin.usecases.inbound_numbers import add_inbound_numbers
+from notify_admin.usecases.platform import protect_sender_ids
 from notify_admin.usecases.secrets import rotate_secrets
 from notify_admin.usecases.seed import seed_platform
 
@@ -40,6 +42,36 @@ def rotate(settings: Settings, arguments: argparse.Namespace, stop: threading.Ev
     get_logger().info("secrets rotated", count=count)
 
 
+def add_numbers(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Add numbers that services may receive texts at."""
+    with bootstrap.parts(settings).uow.begin() as tx:
+        made = add_inbound_numbers(tx, arguments.provider, _lines(arguments))
+    get_logger().info("inbound numbers added", count=made)
+
+
+def protect_names(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Protect names that no text may come from."""
+    with bootstrap.parts(settings).uow.begin() as tx:
+        made = protect_sender_ids(tx, _lines(arguments))
+    get_logger().info("sender ids protected", count=made)
+
+
+def _lines(arguments: argparse.Namespace) -> list[str]:
+    with arguments.file as file:
+        return [line.strip() for line in file if line.strip()]
+
+
+def _file_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=argparse.FileType(encoding="utf-8"), help="one a line; - reads stdin")
+
+
+def _number_arguments(parser: argparse.ArgumentParser) -> None:
+    _file_argument(parser)
+    parser.add_argument(
+        "--provider", required=True, choices=["mmg", "firetext"], help="who receives the texts"
+    )
+
+
 def audit(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> int:
     """Say which chains of the audit log are broken, and where first; return 1 if any is."""
     broken = 0
@@ -64,6 +96,20 @@ if __name__ == "__main__":
             main.Command("seed", "make the platform's own service and templates", seed, long_running=False),
             main.Command(
                 "audit", "find out whether the audit log was changed", audit, _audit_arguments, False
+            ),
+            main.Command(
+                "add-inbound-numbers",
+                "add numbers that services may receive texts at",
+                add_numbers,
+                _number_arguments,
+                False,
+            ),
+            main.Command(
+                "protect-sender-ids",
+                "protect names that no text may come from",
+                protect_names,
+                _file_argument,
+                False,
             ),
             cursors_command([config_changes, platform_mail]),
             main.Command(

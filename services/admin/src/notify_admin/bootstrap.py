@@ -11,6 +11,7 @@ from notify.admin.v1 import (
     invitations_service_pb2,
     organisations_service_pb2,
     platform_mail_service_pb2,
+    platform_service_pb2,
     service_settings_service_pb2,
     services_service_pb2,
     sign_in_service_pb2,
@@ -44,9 +45,12 @@ from notify_admin.usecases import (
     config_feed,
     folders,
     go_live,
+    inbound_numbers,
     invitations,
+    join_requests,
     mail,
     organisations,
+    platform,
     senders,
     services,
     sign_in,
@@ -70,6 +74,7 @@ _BRANDING = branding_service_pb2.DESCRIPTOR.services_by_name["BrandingService"]
 _SIGN_IN = sign_in_service_pb2.DESCRIPTOR.services_by_name["SignInService"]
 _INBOUND = inbound_numbers_service_pb2.DESCRIPTOR.services_by_name["InboundNumbersService"]
 _INVITATIONS = invitations_service_pb2.DESCRIPTOR.services_by_name["InvitationsService"]
+_PLATFORM = platform_service_pb2.DESCRIPTOR.services_by_name["PlatformService"]
 _PLATFORM_MAIL = platform_mail_service_pb2.DESCRIPTOR.services_by_name["PlatformMailService"]
 _AUDIT = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
 _CONFIG_FEED = config_feed_service_pb2.DESCRIPTOR.services_by_name["ConfigFeedService"]
@@ -206,7 +211,14 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             sign_in.set_webauthn_credential,
             sign_in.delete_webauthn_credential,
         ),
-        made(_INBOUND, partial(settings_usecases.list_inbound_numbers, pager)),
+        made(
+            _INBOUND,
+            partial(inbound_numbers.list_inbound_numbers, pager),
+            inbound_numbers.assign_inbound_number,
+            partial(inbound_numbers.release_inbound_number, settings.default_sms_sender),
+            inbound_numbers.disable_inbound_number,
+        ),
+        made(_PLATFORM, platform.record_event, platform.get_sender_id_protection),
         made(
             _INVITATIONS,
             partial(invitations.create_invitation, mail_parts),
@@ -214,6 +226,9 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             partial(invitations.get_invitation_by_token, mail_parts),
             partial(invitations.list_invitations, pager),
             invitations.set_invitation,
+            partial(join_requests.create_join_request, mail_parts),
+            join_requests.get_join_request,
+            partial(join_requests.decide_join_request, mail_parts),
         ),
         made(_AUDIT, partial(audit.list_audit_records, pager)),
         made(_PLATFORM_MAIL, partial(mail.list_platform_mail_events, box)),

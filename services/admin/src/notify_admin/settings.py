@@ -42,7 +42,10 @@ _CALLERS = [
     ("InvitationsService", _GATEWAY_ALONE, "ListInvitations SetInvitation"),
     ("SignInService", _GATEWAY_ALONE, "CreateWebauthnCredential ListWebauthnCredentials"),
     ("SignInService", _GATEWAY_ALONE, "SetWebauthnCredential DeleteWebauthnCredential"),
-    ("InboundNumbersService", _GATEWAY, "ListInboundNumbers"),
+    ("InvitationsService", _GATEWAY_ALONE, "CreateJoinRequest GetJoinRequest DecideJoinRequest"),
+    ("InboundNumbersService", _GATEWAY, "ListInboundNumbers AssignInboundNumber"),
+    ("InboundNumbersService", _GATEWAY, "ReleaseInboundNumber DisableInboundNumber"),
+    ("PlatformService", _GATEWAY, "RecordEvent GetSenderIdProtection"),
     ("OrganisationsService", _GATEWAY, "CreateOrganisation GetOrganisation ListOrganisations"),
     (
         "OrganisationsService",

@@ -239,7 +239,7 @@ def test_check_config_refuses_what_no_service_could_use(
 
 
 def test_commands_bring_an_empty_database_into_service(
-    environment: dict[str, str], database_server: str, worker_id: str
+    environment: dict[str, str], database_server: str, worker_id: str, tmp_path: Path
 ) -> None:
     name = f"notify_commands_{worker_id}_{new_id()[-12:]}"
     owner_url, app_url = provision(database_server, "admin", database=name)
@@ -252,9 +252,16 @@ def test_commands_bring_an_empty_database_into_service(
             assert run(as_owner, "migrate").returncode == 0
             assert run(as_app, "seed").returncode == 0
         assert run(as_app, "rotate-secrets").returncode == 0
+        numbers = tmp_path / "numbers"
+        numbers.write_text("07700900510\n\n07700900511\n")
+        for _ in range(2):
+            assert run(as_app, "add-inbound-numbers", "--provider", "mmg", str(numbers)).returncode == 0
+            assert run(as_app, "protect-sender-ids", str(numbers)).returncode == 0
         engine = create_engine(app_url)
         with engine.begin() as conn:
             assert conn.execute(sa.text("SELECT count(*) FROM templates")).scalar_one() == len(TEMPLATES)
+            for table in ("inbound_numbers", "protected_sender_ids"):
+                assert conn.execute(sa.text(f"SELECT count(*) FROM {table}")).scalar_one() == 2
         engine.dispose()
     finally:
         engine = sa.create_engine(

@@ -12,6 +12,7 @@ from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
 from notify.admin.v1.inbound_numbers_service_pb2_grpc import InboundNumbersServiceStub
 from notify.admin.v1.invitations_service_pb2_grpc import InvitationsServiceStub
 from notify.admin.v1.organisations_service_pb2_grpc import OrganisationsServiceStub
+from notify.admin.v1.platform_service_pb2_grpc import PlatformServiceStub
 from notify.admin.v1.service_settings_service_pb2_grpc import ServiceSettingsServiceStub
 from notify.admin.v1.services_service_pb2_grpc import ServicesServiceStub
 from notify.admin.v1.sign_in_service_pb2_grpc import SignInServiceStub
@@ -88,6 +89,11 @@ class Clients:
     def invitations(self) -> InvitationsServiceStub:
         """Invitations to services and organisations."""
         return cast(InvitationsServiceStub, self._stub(InvitationsServiceStub, "admin"))
+
+    @property
+    def platform(self) -> PlatformServiceStub:
+        """What concerns no service alone."""
+        return cast(PlatformServiceStub, self._stub(PlatformServiceStub, "admin"))
 
     @property
     def sign_in(self) -> SignInServiceStub:

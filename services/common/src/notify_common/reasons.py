@@ -127,6 +127,12 @@ REASONS: Final[Mapping[str, Reason]] = {
         Code.FAILED_PRECONDITION, "The organisation has members or invitations that wait."
     ),
     "GO_LIVE_NOT_REQUESTED": Reason(Code.FAILED_PRECONDITION, "The service did not ask to go live."),
+    "INBOUND_NUMBER_TAKEN": Reason(
+        Code.FAILED_PRECONDITION, "The number is not free, or the service has one already."
+    ),
+    "INBOUND_NUMBERS_GONE": Reason(Code.FAILED_PRECONDITION, "No number is free."),
+    "JOIN_REQUEST_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such request to join."),
+    "MANAGERS_NOT_FOUND": Reason(Code.FAILED_PRECONDITION, "None of those asked manages the service."),
     "INVITATION_NOT_FOUND": Reason(Code.NOT_FOUND, "There is no such invitation."),
     "LINK_INVALID": Reason(Code.INVALID_ARGUMENT, "The token of a link is none of ours."),
     "LINK_EXPIRED": Reason(Code.INVALID_ARGUMENT, "The link is too old."),

@@ -44,6 +44,8 @@ ORGANISATION_PERMISSIONS: Final = frozenset({"can_make_services_live"})
 """Everything that a member of an organisation may be allowed."""
 MAKING_LIVE: Final = "can_make_services_live"
 """What members of an organisation are allowed who decide on requests to go live."""
+RECEIVING: Final = "inbound_sms"
+"""What a service is allowed that receives texts."""
 JOINING: Final = "can_ask_to_join_a_service"
 """What a new organisation is allowed: its people may ask to join its services."""
 GRANTS_OF_ORGANISATIONS: Final = frozenset({JOINING})

@@ -101,6 +101,13 @@ def set_permissions(
     return True
 
 
+def is_in_service(tx: Tx, service_id: str, user_id: str) -> bool:
+    """Tell whether a user is a member of a service."""
+    m = memberships.c
+    which = sa.and_(m.service_id == service_id, m.user_id == user_id)
+    return tx.execute(sa.select(1).select_from(memberships).where(which)).first() is not None
+
+
 def active(tx: Tx, service_id: str) -> list[Member]:
     """Return the members of a service who can sign in."""
     m = memberships.c

@@ -8,7 +8,9 @@ from notify.admin.v1 import (
     branding_pb2,
     inbound_number_pb2,
     invitation_pb2,
+    join_request_pb2,
     organisation_pb2,
+    platform_service_pb2,
     service_pb2,
     service_setting_pb2,
     template_folder_pb2,
@@ -263,3 +265,10 @@ INVITATIONS: Final = Resource(
     missing="INVITATION_NOT_FOUND",
     audit=Audit("service_id organisation_id", personal=["email_address"]),
 )
+JOIN_REQUESTS: Final = Resource(
+    join_request_pb2.JoinRequest,
+    tables.join_requests,
+    missing="JOIN_REQUEST_NOT_FOUND",
+    audit=Audit("service_id", personal=["reason"]),
+)
+EVENTS: Final = Resource(platform_service_pb2.Event, tables.events, missing="INTERNAL")

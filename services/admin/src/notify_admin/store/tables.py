@@ -409,6 +409,43 @@ Index(
     invitations.c.id,
 )
 
+join_requests = Table(
+    "join_requests",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("service_id", _id, sa.ForeignKey("services.id"), nullable=False),
+    Column("requester_id", _id, sa.ForeignKey("users.id"), nullable=False),
+    Column("contacted_user_ids", ARRAY(_id), nullable=False),
+    Column("reason", sa.Text),
+    Column("status", sa.Text, nullable=False, server_default="pending"),
+    Column("status_changed_time", _instant),
+    Column("status_changed_by_id", _id, sa.ForeignKey("users.id")),
+    _created(),
+    _request_hash(),
+)
+Index("ix_join_requests_service_id", join_requests.c.service_id, join_requests.c.requester_id)
+
+# what people do in the web app; an event is about no chain of the audit log
+events = Table(
+    "events",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("type", sa.Text, nullable=False),
+    # JSON, as it came
+    Column("data", sa.Text, nullable=False),
+    _created(),
+    _request_hash(),
+)
+Index("ix_events_create_time", events.c.create_time)
+
+protected_sender_ids = Table(
+    "protected_sender_ids",
+    metadata,
+    # lower case, without white space
+    Column("sender_id", sa.Text, primary_key=True),
+    _created(),
+)
+
 platform_mail = feed_table(
     "platform_mail",
     metadata,

@@ -1,14 +1,12 @@
 """Settings of services: how long messages are kept, and callbacks."""
 
-from typing import Any, Final
+from typing import Final
 
-from notify.admin.v1 import inbound_numbers_service_pb2 as inbound_pb
 from notify.admin.v1 import service_setting_pb2
 from notify.admin.v1 import service_settings_service_pb2 as pb
 from notify.admin.v1.service_setting_pb2 import Callback, DataRetention
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
-from notify_common.rpc.paging import Pager
 
 from notify_admin.domain.mail import MailTemplate
 from notify_admin.domain.senders import reply_to_address
@@ -16,7 +14,6 @@ from notify_admin.store import changes
 from notify_admin.store.resources import (
     CALLBACKS,
     DATA_RETENTION,
-    INBOUND_NUMBERS,
     REPLY_TO_ADDRESSES,
     USERS,
 )
@@ -90,14 +87,6 @@ def verify_reply_to(parts: MailParts, tx: Tx, ask: pb.VerifyReplyToRequest) -> p
         raise NotifyError("NAME_TAKEN")
     write_mail(parts, tx, ask.request_id, MailTemplate.REPLY_TO_CHECK, address, {})
     return pb.VerifyReplyToResponse(notification_id=ask.request_id)
-
-
-def list_inbound_numbers(
-    pager: Pager, tx: Tx, ask: inbound_pb.ListInboundNumbersRequest
-) -> inbound_pb.ListInboundNumbersResponse:
-    """Return numbers that services receive texts at, oldest first."""
-    only: dict[str, Any] = {"active": True, "service_id": None} if ask.only_available else {}
-    return INBOUND_NUMBERS.page(tx, pager, ask, inbound_pb.ListInboundNumbersResponse, **only)
 
 
 def checked(given: service_setting_pb2.Callback) -> Callback:

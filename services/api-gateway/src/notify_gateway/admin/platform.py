@@ -1,0 +1,42 @@
+"""Events of the web app and protected names (internal-api.md A16, A28)."""
+
+import json
+from typing import Any
+
+from notify.admin.v1 import platform_service_pb2 as pb
+
+from notify_gateway.admin import forms
+from notify_gateway.admin.forms import InvalidForm, fields
+from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, new_id
+from notify_gateway.admin.shapes import Shape, as_
+from notify_gateway.auth import ClientAuthenticator
+from notify_gateway.clients import Clients
+
+
+def _object(value: Any) -> str:
+    if not isinstance(value, dict):
+        raise ValueError("Not a valid mapping type.")
+    return json.dumps(value)
+
+
+EVENT = Shape(pb.Event, "id", event_type="type", data=as_("data", json.loads), created_at="create_time")
+RECORD = fields("event_type data", event_type=forms.string, data=_object)
+
+
+def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+    """Return the routes."""
+    made = Routes("platform", client)
+
+    @made.get("/protected-sender-id/check")
+    def check_sender_id(call: Call) -> Answer:
+        if not (sender_id := call.query("sender_id")):
+            raise InvalidForm("sender_id must be passed in")
+        ask = pb.GetSenderIdProtectionRequest(sender_id=sender_id)
+        return bare(clients.platform.GetSenderIdProtection(ask).sender_id_protection.protected)
+
+    @made.post("/events", RECORD)
+    def record_event(call: Call) -> Answer:
+        ask = pb.RecordEventRequest(request_id=new_id(), event=EVENT.message(call.form))
+        return data(EVENT.json(clients.platform.RecordEvent(ask).event), 201)
+
+    return made
