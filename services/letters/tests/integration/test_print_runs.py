@@ -426,6 +426,24 @@ def test_slices_commit_one_by_one_and_a_run_goes_on_where_it_stopped(
     assert house.states() == {"submitted": 1600}
 
 
+def test_collecting_is_never_far_ahead_of_submitting(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SLICE_LETTERS", 600)
+    monkeypatch.setattr(store, "AHEAD_LETTERS", 1000)
+    make_letters(house, 2600)
+    run_id = house.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
+    assert [collect_slice(house.uow) for _ in range(3)] == [500, 500, 0]
+    assert get(house, run_id).state == PrintRun.STATE_COLLECTING
+    house.providers.take_short = 1
+    assert sorted(submit_all(house)) == [False, True]
+    assert [collect_slice(house.uow) for _ in range(3)] == [500, 500, 0], "a failure holds up nobody else"
+    submit_all(house)
+    house.collect()
+    house.due_again()
+    submit_all(house)
+    assert counts(get(house, run_id)) == (2600, 6, 6)
+    assert complete(house) == 1
+
+
 def test_letters_that_become_ready_behind_the_position_are_still_taken(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

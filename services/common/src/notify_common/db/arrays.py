@@ -20,9 +20,7 @@ Types: TypeAlias = Mapping[str, TypeEngine[Any]]
 
 def array(kind: TypeEngine[Any], values: Sequence[object]) -> ColumnElement[Any]:
     """Return values of one type as one array parameter, such as `column == sa.any_(array(…))` takes."""
-    # the driver writes plain text several times as fast as members of enums
-    plain = [value.value if isinstance(value, Enum) else value for value in values]
-    return sa.cast(sa.bindparam(None, plain, type_=ARRAY(kind)), ARRAY(kind))
+    return sa.cast(sa.bindparam(None, _plain(values), type_=ARRAY(kind)), ARRAY(kind))
 
 
 def unnest(name: str, types: Types, rows: Sequence[Sequence[object]]) -> FromClause:
@@ -38,6 +36,12 @@ def unnest_later(name: str, types: Types) -> FromClause:
     return _unnest(name, types, [sa.cast(*each) for each in given])
 
 
+def columns_given(name: str, types: Types, rows: Sequence[Sequence[object]]) -> dict[str, list[object]]:
+    """Return rows, whose values come in the order of `types`, as the parameters of an `unnest_later`."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(types)
+    return {f"{name}_{key}": _plain(column) for key, column in zip(types, columns, strict=True)}
+
+
 def id_array(ids: Sequence[str]) -> ColumnElement[Any]:
     """Return ids as one array parameter."""
     return array(id_type(), ids)
@@ -46,6 +50,11 @@ def id_array(ids: Sequence[str]) -> ColumnElement[Any]:
 def id_rows(name: str, ids: Sequence[str]) -> FromClause:
     """Return ids as a FROM item called `name` with the column `id`."""
     return _unnest(name, {"id": id_type()}, [id_array(ids)])
+
+
+def _plain(values: Sequence[object]) -> list[object]:
+    # the driver writes plain text several times as fast as members of enums
+    return [value.value if isinstance(value, Enum) else value for value in values]
 
 
 def _unnest(name: str, types: Types, arrays: Sequence[ColumnElement[Any]]) -> FromClause:

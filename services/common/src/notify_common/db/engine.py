@@ -73,6 +73,7 @@ def create_engine(
         pool_timeout=5,
         pool_pre_ping=True,
         pool_recycle=1800,
+        pool_use_lifo=True,
         connect_args={
             "options": options,
             "application_name": application_name,

@@ -1,7 +1,8 @@
 """The way to Celery's workers."""
 
+from typing import Any
+
 from celery import Celery
-from kombu.exceptions import ChannelError
 
 RENDER = "render"
 """The queue of `RENDER_BATCH`."""
@@ -25,12 +26,9 @@ class Broker:
         Raises:
             kombu.exceptions.OperationalError: the broker can't be reached.
         """
-        with self._app.connection_for_write() as connection, connection.channel() as channel:
-            try:
-                declared = channel.queue_declare(queue, passive=True)  # type: ignore[attr-defined]
-            except ChannelError:
-                return 0  # an empty queue does not exist
-            return int(declared.message_count)
+        with self._app.connection_or_acquire() as connection:
+            declared: Any = self._app.amqp.queues[queue].bind(connection.default_channel).queue_declare()
+        return int(declared.message_count)
 
     def send(self, task: str, queue: str, batch_id: str) -> None:
         """Put a task into a queue; one try, since whoever sends has the batch's row to try again from.

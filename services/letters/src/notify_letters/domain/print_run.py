@@ -13,6 +13,9 @@ from notify_common.enums import Postage
 
 SLICE_LETTERS = 2_500
 """Letters that one transaction of collecting takes: a tenth of a second's work, which feeds wait for."""
+AHEAD_LETTERS = 10_000
+"""Collecting rests while this many of a run's letters are in batches that nobody has begun: about a second's
+work, so that collecting and submitting go at one pace from the first letter to the last."""
 MAX_BATCH_LETTERS = 500
 MAX_BATCH_BYTES = 40 * 1024 * 1024
 """Of PDFs in a batch; no batch is larger unless one of its PDFs is larger than MARGIN_BYTES."""

@@ -360,7 +360,7 @@ def to_print(tx: Tx, print_batch_id: str) -> list[LetterToPrint]:
             row.request_id,
             row.traceparent,
         )
-        for row in rows
+        for row in rows.all()
     ]
 
 

@@ -11,6 +11,7 @@ from notify_common.enums import Postage
 from sqlalchemy import Row, Select
 
 from notify_letters.domain.print_run import (
+    AHEAD_LETTERS,
     MARGIN_BYTES,
     MAX_BATCH_BYTES,
     MAX_BATCH_LETTERS,
@@ -119,10 +120,24 @@ def exists(tx: Tx, run_id: str) -> bool:
 
 
 def lock_one_to_collect(tx: Tx) -> Row[Any] | None:
-    """Lock the oldest run that collects, does not rest, and is in no other transaction's hands."""
+    """Lock the oldest run that collects, does not rest, is not far ahead of submitting, and is in no other
+    transaction's hands.
+
+    Batches that were tried do not count as ahead: what providers refuse must not hold up the rest.
+    """
+    b = print_batches.c
+    not_begun = (
+        sa.select(sa.func.coalesce(sa.func.sum(b.letter_count), 0))
+        .where(b.print_run_id == print_runs.c.id, b.submit_time.is_(None), b.attempt == 0)
+        .scalar_subquery()
+    )
     return tx.execute(
         sa.select(print_runs)
-        .where(print_runs.c.state == PrintRunState.COLLECTING.value, print_runs.c.pause_time.is_(None))
+        .where(
+            print_runs.c.state == PrintRunState.COLLECTING.value,
+            print_runs.c.pause_time.is_(None),
+            not_begun < AHEAD_LETTERS,
+        )
         .order_by(print_runs.c.create_time)
         .limit(1)
         .with_for_update(skip_locked=True)

@@ -1,7 +1,7 @@
 """Messages as they are handed over: ready to send, nothing left to render."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from notify_common.enums import Channel, KeyType, Lane, Postage
@@ -123,7 +123,7 @@ def recipient_of(content: Content) -> str:
 
 def content_to_json(content: Content) -> dict[str, Any]:
     """Return content as the object that is stored; `content_from_json` reads it."""
-    return asdict(content)
+    return {name: getattr(content, name) for name in content.__slots__}
 
 
 def content_from_json(channel: Channel, stored: Mapping[str, Any]) -> Content:
