@@ -19,6 +19,7 @@ FILES = (
     "members",
     "users",
     "templates",
+    "template_email_files",
     "services",
     "webauthn",
     "verify_codes",

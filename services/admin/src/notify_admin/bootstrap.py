@@ -15,6 +15,7 @@ from notify.admin.v1 import (
     service_settings_service_pb2,
     services_service_pb2,
     sign_in_service_pb2,
+    template_files_service_pb2,
     template_folders_service_pb2,
     templates_service_pb2,
     users_service_pb2,
@@ -27,11 +28,14 @@ from notify_common.rpc.server import Registration
 from notify_admin.servicers.methods import Gets, Lists, UseCase, registration
 from notify_admin.settings import Settings
 from notify_admin.store.api_keys import SHOWN
+from notify_admin.store.email_files import LIVE
 from notify_admin.store.resources import (
     API_KEYS,
     CALLBACKS,
     DATA_RETENTION,
     EMAIL_BRANDINGS,
+    EMAIL_FILE_STATES,
+    EMAIL_FILES,
     LETTER_BRANDINGS,
     SERVICES,
     TEMPLATES,
@@ -54,6 +58,7 @@ from notify_admin.usecases import (
     senders,
     services,
     sign_in,
+    template_files,
     templates,
     users,
 )
@@ -69,6 +74,7 @@ _VERIFICATION = api_keys_service_pb2.DESCRIPTOR.services_by_name["ApiKeyVerifica
 _USERS = users_service_pb2.DESCRIPTOR.services_by_name["UsersService"]
 _SETTINGS = service_settings_service_pb2.DESCRIPTOR.services_by_name["ServiceSettingsService"]
 _FOLDERS = template_folders_service_pb2.DESCRIPTOR.services_by_name["TemplateFoldersService"]
+_FILES = template_files_service_pb2.DESCRIPTOR.services_by_name["TemplateFilesService"]
 _ORGANISATIONS = organisations_service_pb2.DESCRIPTOR.services_by_name["OrganisationsService"]
 _BRANDING = branding_service_pb2.DESCRIPTOR.services_by_name["BrandingService"]
 _SIGN_IN = sign_in_service_pb2.DESCRIPTOR.services_by_name["SignInService"]
@@ -164,6 +170,15 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             folders.set_template_folder,
             folders.delete_template_folder,
             folders.move_to_folder,
+        ),
+        made(
+            _FILES,
+            template_files.create_template_email_file,
+            template_files.set_template_email_file,
+            template_files.archive_template_email_file,
+            GetTemplateEmailFile=Gets(EMAIL_FILES),
+            ListTemplateEmailFiles=Lists(EMAIL_FILES, LIVE, parent=SERVICES),
+            ListTemplateEmailFileStates=Lists(EMAIL_FILE_STATES),
         ),
         made(
             _ORGANISATIONS,

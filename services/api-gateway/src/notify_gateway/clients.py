@@ -16,6 +16,7 @@ from notify.admin.v1.platform_service_pb2_grpc import PlatformServiceStub
 from notify.admin.v1.service_settings_service_pb2_grpc import ServiceSettingsServiceStub
 from notify.admin.v1.services_service_pb2_grpc import ServicesServiceStub
 from notify.admin.v1.sign_in_service_pb2_grpc import SignInServiceStub
+from notify.admin.v1.template_files_service_pb2_grpc import TemplateFilesServiceStub
 from notify.admin.v1.template_folders_service_pb2_grpc import TemplateFoldersServiceStub
 from notify.admin.v1.templates_service_pb2_grpc import TemplatesServiceStub
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
@@ -69,6 +70,11 @@ class Clients:
     def settings(self) -> ServiceSettingsServiceStub:
         """Settings of services."""
         return cast(ServiceSettingsServiceStub, self._stub(ServiceSettingsServiceStub, "admin"))
+
+    @property
+    def template_files(self) -> TemplateFilesServiceStub:
+        """Files of templates."""
+        return cast(TemplateFilesServiceStub, self._stub(TemplateFilesServiceStub, "admin"))
 
     @property
     def folders(self) -> TemplateFoldersServiceStub:

@@ -102,6 +102,7 @@ TABLE: Final[Rows] = {
     "MEMBER_NOT_FOUND": _bad("User not found", 404),
     "MANAGERS_NEEDED": _bad("User cannot be removed from the service"),
     "SETTING_NOT_FOUND": NO_RESULT,
+    "FILE_NOT_FOUND": NO_RESULT,
     "FOLDER_NOT_FOUND": NO_RESULT,
     "FOLDER_NOT_EMPTY": _bad("Folder is not empty"),
     "FOLDER_IN_ITSELF": _bad("A folder can’t be moved into itself or one of its own"),

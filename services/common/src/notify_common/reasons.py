@@ -102,6 +102,7 @@ REASONS: Final[Mapping[str, Reason]] = {
         Code.FAILED_PRECONDITION, "Too few members who manage the service would be left."
     ),
     "SETTING_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such setting."),
+    "FILE_NOT_FOUND": Reason(Code.NOT_FOUND, "The template has no such file."),
     "FOLDER_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such template folder."),
     "FOLDER_NOT_EMPTY": Reason(Code.FAILED_PRECONDITION, "The folder holds folders or templates."),
     "FOLDER_IN_ITSELF": Reason(

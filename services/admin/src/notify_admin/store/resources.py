@@ -13,6 +13,7 @@ from notify.admin.v1 import (
     platform_service_pb2,
     service_pb2,
     service_setting_pb2,
+    template_email_file_pb2,
     template_folder_pb2,
     template_pb2,
     user_pb2,
@@ -272,3 +273,16 @@ JOIN_REQUESTS: Final = Resource(
     audit=Audit("service_id", personal=["reason"]),
 )
 EVENTS: Final = Resource(platform_service_pb2.Event, tables.events, missing="INTERNAL")
+EMAIL_FILES: Final = Resource(
+    template_email_file_pb2.TemplateEmailFile,
+    tables.template_email_files,
+    missing="FILE_NOT_FOUND",
+    taken="FILENAME_TAKEN",
+    audit=_OF_SERVICE,
+)
+EMAIL_FILE_STATES: Final = Resource(
+    template_email_file_pb2.TemplateEmailFile,
+    tables.template_email_file_states,
+    missing="FILE_NOT_FOUND",
+    order="id version",
+)

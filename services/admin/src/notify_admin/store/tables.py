@@ -409,6 +409,53 @@ Index(
     invitations.c.id,
 )
 
+
+def _email_file_columns() -> "list[Column[Any]]":
+    return [
+        Column("service_id", _id, sa.ForeignKey("services.id"), nullable=False),
+        Column("template_id", _id, sa.ForeignKey("templates.id"), nullable=False),
+        Column("filename", sa.Text, nullable=False),
+        Column("link_text", sa.Text),
+        Column("retention_weeks", sa.Integer, nullable=False),
+        Column("validates_email_address", sa.Boolean, nullable=False),
+        Column("pending", sa.Boolean, nullable=False),
+        Column("template_version", sa.Integer, nullable=False),
+        Column("created_by_id", _id, sa.ForeignKey("users.id"), nullable=False),
+        _created(),
+        Column("update_time", _instant),
+        Column("archive_time", _instant),
+        Column("archived_by_id", _id, sa.ForeignKey("users.id")),
+    ]
+
+
+template_email_files = Table(
+    "template_email_files",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("version", sa.Integer, nullable=False, server_default="0"),
+    *_email_file_columns(),
+    _request_hash(),
+)
+_live_file = sa.and_(template_email_files.c.archive_time.is_(None), sa.not_(template_email_files.c.pending))
+Index(
+    "uq_template_email_files_filename",
+    template_email_files.c.template_id,
+    sa.func.lower(template_email_files.c.filename),
+    unique=True,
+    postgresql_where=_live_file,
+)
+Index("ix_template_email_files_service_id", template_email_files.c.service_id)
+
+# how files were at each version of their templates; only ever added to
+template_email_file_states = Table(
+    "template_email_file_states",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    *_email_file_columns(),
+)
+Index("ix_template_email_file_states_template_id", template_email_file_states.c.template_id)
+
 join_requests = Table(
     "join_requests",
     metadata,

@@ -12,7 +12,7 @@ from notify_common.rpc.paging import Pager
 
 from notify_admin.domain import services as rules
 from notify_admin.domain.senders import text_sender
-from notify_admin.store import api_keys, changes, members, organisations, services, templates
+from notify_admin.store import api_keys, changes, email_files, members, organisations, services, templates
 from notify_admin.store.mapping import request_hash
 from notify_admin.store.resources import CALLBACKS, ORGANISATIONS, SERVICES, SMS_SENDERS, USERS
 from notify_admin.usecases import branding
@@ -108,6 +108,7 @@ def archive_service(tx: Tx, ask: pb.ArchiveServiceRequest) -> service_pb2.Servic
     service.email_sender_local_part = rules.local_part(service.custom_email_sender_name or service.name)
     api_keys.revoke(tx, service.id)
     archived = templates.copy_versions(tx, {"archived": True}, service_id=service.id)
+    email_files.archive(tx, service.id, archived, None)
     changes.append(tx, "service", service.id)
     changes.append(tx, "api-keys", service.id)
     if archived:

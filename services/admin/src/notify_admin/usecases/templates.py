@@ -15,8 +15,8 @@ from notify_common.rpc.paging import Pager
 
 from notify_admin.domain import templates as rules
 from notify_admin.domain.templates import CURRENT, VersionKey
-from notify_admin.store import changes, folders, templates
-from notify_admin.store.resources import FOLDERS, LETTER_CONTACTS, TEMPLATES, USERS, VERSIONS
+from notify_admin.store import changes, email_files, folders, templates
+from notify_admin.store.resources import EMAIL_FILES, FOLDERS, LETTER_CONTACTS, TEMPLATES, USERS, VERSIONS
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.violations import Violations
 
@@ -83,10 +83,14 @@ def update_template(tx: Tx, ask: pb.UpdateTemplateRequest) -> Template:
     _require_channel(service, current.channel)
     USERS.one(tx, id=ask.updated_by_id)
     wanted = checked(VERSIONS.merge(current, ask.template, ask.update_mask))
-    if wanted == current:
+    files = EMAIL_FILES.find(tx, email_files.LIVE, template_id=current.id)
+    gone = [file.id for file in files if file.id in ask.archived_email_file_ids]
+    if wanted == current and not gone:
         return current
     wanted.letter_contact_block = _contact_block(tx, wanted)
     templates.add_version(tx, wanted, ask.updated_by_id)
+    if gone:
+        email_files.archive(tx, service.id, [current.id], ask.updated_by_id, *gone)
     changes.append(tx, "template", service.id, [current.id])
     return _current(tx, service.id, current.id)
 
@@ -100,6 +104,7 @@ def archive_template(tx: Tx, ask: pb.ArchiveTemplateRequest) -> Template:
         return current
     keys: dict[str, Any] = {"service_id": ask.service_id, "template_id": current.id}
     templates.copy_versions(tx, {"archived": True}, ask.archived_by_id, **keys)
+    email_files.archive(tx, ask.service_id, [current.id], ask.archived_by_id)
     folders.move(tx, ask.service_id, [], [current.id], None)
     changes.append(tx, "template", ask.service_id, [current.id])
     return _current(tx, ask.service_id, current.id)

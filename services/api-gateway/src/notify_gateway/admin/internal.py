@@ -17,6 +17,7 @@ from notify_gateway.admin import (
     services,
     settings,
     sign_in,
+    template_files,
     templates,
     users,
 )
@@ -36,6 +37,7 @@ _MODULES = (
     services,
     settings,
     sign_in,
+    template_files,
     templates,
     users,
 )

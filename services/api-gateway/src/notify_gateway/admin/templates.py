@@ -22,6 +22,7 @@ from notify_gateway.admin.routes import (
     plain,
 )
 from notify_gateway.admin.shapes import Shape, always, nullable, whole
+from notify_gateway.admin.template_files import files_of
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import Clients
 from notify_gateway.errors import TABLE, Choice, Row, Rows
@@ -60,7 +61,6 @@ _SHARED: Final[dict[str, Any]] = {
     "service_letter_contact": nullable("letter_contact_id"),
     "reply_to": nullable("letter_contact_id"),
     "reply_to_text": nullable("letter_contact_block"),
-    "email_files": always([]),
     "is_precompiled_letter": whole(_is_precompiled),
 }
 _SAME: Final = "id name content version archived hidden has_unsubscribe_link"
@@ -138,6 +138,7 @@ UPDATE = schema(
     **_KEYS,
     archived=BOOLEAN,
     redact_personalisation=BOOLEAN,
+    archive_email_file_ids={"type": "array", "items": UUID},
     reply_to={**UUID, "type": ["string", "null"]},
 )
 
@@ -182,7 +183,9 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
         return found
 
     def shown(template: Template) -> dict[str, Any]:
-        return {**TEMPLATE.json(template), "reply_to_text": _reply_to_text(clients, template)}
+        [files] = files_of(clients, [template])
+        text = _reply_to_text(clients, template)
+        return {**TEMPLATE.json(template), "reply_to_text": text, "email_files": files}
 
     @made.get(all_)
     def list_templates(call: Call) -> Answer:
@@ -207,7 +210,9 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     @made.get(f"{one}/version/<int:version>")
     def get_version(call: Call) -> Answer:
         template = read(call, int(call.id("version")))
-        return data({**VERSION.json(template), "reply_to_text": _reply_to_text(clients, template)})
+        [files] = files_of(clients, [template])
+        text = _reply_to_text(clients, template)
+        return data({**VERSION.json(template), "reply_to_text": text, "email_files": files})
 
     @made.get(f"{one}/versions")
     def list_versions(call: Call) -> Answer:
@@ -215,7 +220,10 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
             every(clients.templates.ListTemplateVersions, pb.ListTemplateVersionsRequest(**ids(call)))
         )
         text = _reply_to_text(clients, found[0])
-        return data([{**VERSION.json(each), "reply_to_text": text} for each in found])
+        pairs = zip(found, files_of(clients, found), strict=True)
+        return data(
+            [{**VERSION.json(each), "reply_to_text": text, "email_files": files} for each, files in pairs]
+        )
 
     @made.post(one, UPDATE, UPDATE_ERRORS)
     def update_template(call: Call) -> Answer:
@@ -234,12 +242,17 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
         wanted = INPUT.message({"template_type": form.pop("template_type", None)})
         if wanted.channel not in (Channel.CHANNEL_UNSPECIFIED, current.channel):
             raise InvalidForm({"subject": ["Invalid template subject"]})
+        gone = form.pop("archive_email_file_ids", [])
         form = {name: value for name, value in form.items() if name in CHANGEABLE}
+        if gone:
+            form.setdefault("name", current.name)
         mask: FieldMask = INPUT.mask(form)
         if not mask.paths:
             return data(shown(current))
         template = INPUT.message(form, id=current.id, service_id=current.service_id)
-        update = pb.UpdateTemplateRequest(template=template, update_mask=mask, updated_by_id=by)
+        update = pb.UpdateTemplateRequest(
+            template=template, update_mask=mask, updated_by_id=by, archived_email_file_ids=gone
+        )
         return data(shown(clients.templates.UpdateTemplate(update).template))
 
     return made
