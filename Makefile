@@ -197,6 +197,11 @@ TEXTS ?= 400
 drill-ambiguous: setup ## texts whose provider takes them and answers late, resets or answers nonsense: none is doubled (TEXTS=400)
 	@$(BIN)/python tests/load/drill_ambiguous.py --texts $(TEXTS)
 
+RATE ?= 40
+.PHONY: drill
+drill: setup ## three providers under load: one killed, one slow, all gone; a timeline and its bounds (RATE=40 a second)
+	@$(BIN)/python tests/load/drill_failover.py --rate $(RATE)
+
 HANG_SECONDS ?= 30
 .PHONY: drill-admin-hangs
 drill-admin-hangs: setup ## what sends come to while admin hangs instead of dying (HANG_SECONDS=30)

@@ -23,8 +23,8 @@ from notify_testing.proxy import SilentProxy
 from sqlalchemy.engine import make_url
 
 from tests.harness.house import House
-from tests.harness.mmg import CallFault
 from tests.harness.owed_bodies import OwedBodies, allow_many_connections
+from tests.harness.text_providers import CallFault
 
 Harm = Callable[[House], AbstractContextManager[object]]
 

@@ -31,7 +31,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     add_TraceServiceServicer_to_server,
 )
 
-from tests.harness.mmg import Mmg
+from tests.harness.text_providers import Mmg
 
 ACCEPT_SECONDS = 300.0
 """How long a client repeats one request before it gives up: a busy machine starts a process in minutes."""

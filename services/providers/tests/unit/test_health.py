@@ -31,7 +31,7 @@ WEIGHTS = st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 100), min_size
     ],
 )
 def test_enough_bad_calls_are_told(window: Calls, found: Condition) -> None:
-    assert next_condition(Health(), window, window, LEAST).condition is found
+    assert next_condition(Health(), [window], window, LEAST).condition is found
 
 
 @pytest.mark.parametrize("condition", [Condition.SLOW, Condition.FAILING])
@@ -39,17 +39,17 @@ def test_some_good_calls_in_a_row_make_it_healthy_again(condition: Condition) ->
     window = Calls(100, 40, 60)
     health = Health(condition, 0, 3)
     for _ in range(PROBES - 1):
-        health = next_condition(health, window, Calls(1), LEAST)
+        health = next_condition(health, [window], Calls(1), LEAST)
         assert (health.condition, health.probes) == (condition, 0)
-    bad = next_condition(health, window, Calls(1, 1), LEAST)
+    bad = next_condition(health, [window], Calls(1, 1), LEAST)
     assert (bad.condition, bad.passed) == (condition, 0)
-    assert next_condition(health, window, Calls(1), LEAST) == Health()
-    assert next_condition(health, window, Calls(), LEAST) == health
+    assert next_condition(health, [window], Calls(1), LEAST) == Health()
+    assert next_condition(health, [window], Calls(), LEAST) == health
 
 
 def test_who_is_slow_may_fail() -> None:
     slow = Health(Condition.SLOW)
-    assert next_condition(slow, Calls(30, 20, 30), Calls(1, 1), LEAST).condition is Condition.FAILING
+    assert next_condition(slow, [Calls(30, 20, 30)], Calls(1, 1), LEAST).condition is Condition.FAILING
 
 
 def test_probes_come_later_and_later_but_come() -> None:
@@ -88,3 +88,11 @@ def test_drifting_arrives(weights: dict[str, float], data: st.DataObject) -> Non
         points = drift(points, resting)
         assert sum(points.values()) == pytest.approx(100)
     assert points == as_points(resting)
+
+
+def test_what_went_well_before_does_not_hide_that_calls_fail_now() -> None:
+    """Half of the calls of 30 s would have to fail, which takes 15 s where a provider was well before."""
+    recent, longer = Calls(60, 40), Calls(180, 40)
+    assert next_condition(Health(), [recent, longer], Calls(10, 10), LEAST).condition is Condition.FAILING
+    few = Calls(LEAST - 1, LEAST - 1)
+    assert next_condition(Health(), [few, longer], Calls(1, 1), LEAST).condition is Condition.HEALTHY

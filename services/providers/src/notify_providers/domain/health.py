@@ -5,14 +5,15 @@ again once some probes went well (`next_condition`). One that does worse than ot
 its share, again and again, and gets them back bit by bit (`shift`, `drift`), as the original does.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from notify_providers.domain.routing import Condition
 
-WINDOW_SECONDS: Final = 30
-"""Calls of this long ago and later say how a provider does."""
+WINDOWS_SECONDS: Final = (10, 30)
+"""Calls of these long ago and later say how a provider does: of the first where it has many, so that what it
+did well before does not hide that it fails; of the last where it has few."""
 BUCKET_SECONDS: Final = 5
 """Calls are counted together for so long."""
 SLOW_SECONDS: Final = 2.0
@@ -64,22 +65,22 @@ class Health:
     probes: int = 0
 
 
-def next_condition(before: Health, window: Calls, news: Calls, least: int) -> Health:
+def next_condition(before: Health, windows: Sequence[Calls], news: Calls, least: int) -> Health:
     """Return how a provider does once it is known how more of its calls ended.
 
     Args:
-        window: all of its calls of the last WINDOW_SECONDS since it was last found healthy, `news` included.
+        windows: all of its calls of the last WINDOWS_SECONDS each, since it was last found healthy, `news`
+            included.
         news: those that were not known at `before`.
-        least: calls in the window below which nothing is said.
+        least: calls in a window below which it says nothing.
     """
-    if before.condition is Condition.HEALTHY:
-        if window.ended < least:
-            return before
-        if window.failed * 2 >= window.ended:
-            return Health(Condition.FAILING)
-        return Health(Condition.SLOW) if window.slow * 2 >= window.ended else before
-    if before.condition is Condition.SLOW and window.ended >= least and window.failed * 2 >= window.ended:
+    telling = [window for window in windows if window.ended >= least]
+    failing = any(window.failed * 2 >= window.ended for window in telling)
+    if failing and before.condition is not Condition.FAILING:
         return Health(Condition.FAILING)
+    if before.condition is Condition.HEALTHY:
+        slow = any(window.slow * 2 >= window.ended for window in telling)
+        return Health(Condition.SLOW) if slow else before
     if not (news.ended or news.failed):
         return before
     if news.failed or news.slow:

@@ -81,12 +81,18 @@ def list_all(conn: Tx, *, lock: bool = False) -> dict[str, Health]:
 
 
 def save(conn: Tx, provider: str, health: Health, *, changed: bool) -> None:
-    """Write how a provider does. `changed` says whether its condition did, from when on it then counts."""
+    """Write how a provider does. `changed` says whether its condition did, from when on it then counts.
+
+    The next probe follows soon after one that went well, however long the ones before had been apart.
+    """
     values = {"condition": health.condition, "passed": health.passed, "probes": health.probes}
     first = sa.func.now() + timedelta(seconds=FIRST_PROBE_SECONDS)
     statement = insert(provider_health).values(provider=provider, **values, probe_at=first)
-    update = {**values, "since": sa.func.now(), "probe_at": first} if changed else values
-    conn.execute(statement.on_conflict_do_update(index_elements=["provider"], set_=update))
+    since = {"since": sa.func.now()} if changed else {}
+    probe = {"probe_at": first} if changed or health.passed else {}
+    conn.execute(
+        statement.on_conflict_do_update(index_elements=["provider"], set_={**values, **since, **probe})
+    )
 
 
 def claim_probes(conn: Tx, names: Collection[str]) -> set[str]:

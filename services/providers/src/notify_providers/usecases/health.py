@@ -11,7 +11,7 @@ from prometheus_client import Counter
 
 from notify_providers.clients.registry import ADAPTERS
 from notify_providers.domain.dispatch import NOT_STARTED, CallResult, Outcome
-from notify_providers.domain.health import SLOW_SECONDS, WINDOW_SECONDS, Calls, Health, next_condition
+from notify_providers.domain.health import SLOW_SECONDS, WINDOWS_SECONDS, Calls, Health, next_condition
 from notify_providers.domain.routing import SANDBOX_BY_CHANNEL
 from notify_providers.store import health
 
@@ -71,11 +71,13 @@ class CallWatch:
         with uow.begin() as conn:
             health.count_calls(conn, self._news)
             before = health.list_all(conn, lock=True)
-            window = health.recent_calls(conn, WINDOW_SECONDS, since_found=True)
+            windows = [health.recent_calls(conn, seconds, since_found=True) for seconds in WINDOWS_SECONDS]
             changes = []
             for provider, news in self._news.items():
                 old = before.get(provider, Health())
-                new = next_condition(old, window.get(provider, Calls()), news, self._least)
+                new = next_condition(
+                    old, [window.get(provider, Calls()) for window in windows], news, self._least
+                )
                 if new != old:
                     health.save(conn, provider, new, changed=new.condition is not old.condition)
                     if new.condition is not old.condition:
