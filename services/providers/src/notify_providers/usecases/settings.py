@@ -25,10 +25,9 @@ def list_providers(uow: UnitOfWork) -> list[Provider]:
 
 def settings_in_force(conn: Tx) -> list[Provider]:
     """List providers in the caller's transaction. A provider begins with what its adapter says."""
-    stored = {provider.name: provider for provider in providers.list_all(conn)}
-    found = health.list_all(conn)
+    stored, conditions = providers.list_all(conn)
     known = [stored.get(adapter.name) or adapter.first_row() for adapter in ADAPTERS]
-    known = [replace(p, condition=found[p.name].condition) if p.name in found else p for p in known]
+    known = [replace(p, condition=conditions[p.name]) if p.name in conditions else p for p in known]
     return sorted(known, key=lambda provider: (provider.channel, provider.name))
 
 
