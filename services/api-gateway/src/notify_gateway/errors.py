@@ -198,6 +198,9 @@ TABLE: Final[Rows] = {
     "VIRUS_FOUND": _bad("File did not pass the virus scan"),
     "UPLOAD_MISMATCH": _INTERNAL,
     "PAGE_NOT_FOUND": NO_RESULT,
+    "PDF_UNREADABLE": _bad("unable-to-read-the-file"),
+    "LETTER_NOT_PREVIEWABLE": _bad("This letter cannot be previewed"),
+    "ATTACHMENT_NOT_FOUND": NO_RESULT,
     "PRINT_RUN_NOT_FOUND": NO_RESULT,
     # queues
     "QUEUE_NOT_FOUND": NO_RESULT,

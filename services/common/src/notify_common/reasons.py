@@ -202,6 +202,14 @@ REASONS: Final[Mapping[str, Reason]] = {
     "VIRUS_FOUND": Reason(Code.FAILED_PRECONDITION, "The letter's PDF did not pass the virus scan."),
     "PDF_REMOVED": Reason(Code.FAILED_PRECONDITION, "The letter's PDF was removed for its age."),
     "PAGE_NOT_FOUND": Reason(Code.NOT_FOUND, "The PDF has fewer pages."),
+    "PDF_UNREADABLE": Reason(
+        Code.INVALID_ARGUMENT, "The file is no PDF, or drawing it takes more than it may."
+    ),
+    "LETTER_NOT_PREVIEWABLE": Reason(
+        Code.INVALID_ARGUMENT,
+        "The wording is too much for a letter, or laying it out takes more than it may.",
+    ),
+    "ATTACHMENT_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such letter attachment."),
     "PRINT_RUN_NOT_FOUND": Reason(Code.NOT_FOUND, "No print run has this id."),
     # --- queues, in every context that has some
     "QUEUE_NOT_FOUND": Reason(Code.NOT_FOUND, "No queue of this service has the name."),

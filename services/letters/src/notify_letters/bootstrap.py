@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
 from notify.letters.v1.letters_service_pb2_grpc import add_LettersServiceServicer_to_server
+from notify.letters.v1.previews_service_pb2_grpc import add_PreviewsServiceServicer_to_server
 from notify.letters.v1.print_runs_service_pb2_grpc import add_PrintRunsServiceServicer_to_server
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify_common import clock, process
@@ -22,7 +23,7 @@ from notify_common.leases.table import FairQueue, Queue
 from notify_common.leases.worker import Worker
 from notify_common.ops.servicer import ops_registration
 from notify_common.rpc.paging import Pager
-from notify_common.rpc.server import Registration
+from notify_common.rpc.server import Registration, apart
 from notify_common.snapshots.cache import SnapshotCache
 
 from notify_letters.clients.admin import AdminClient
@@ -63,6 +64,8 @@ _STORE_SECONDS: Final = 60.0
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 _COMPLETING_IDLE_SECONDS: Final = 1.0
 _TASK_CONNECTIONS: Final = 1
+_PREVIEW_THREADS: Final = 4
+"""Calls of a kind of preview that wait for a process or have one."""
 
 
 @dataclass
@@ -75,10 +78,19 @@ class Parts(process.Parts[Settings]):
     @cached_property
     def blobs(self) -> BlobStore:
         """The store of the PDFs."""
+        return self._bucket(self.settings.blob_bucket)
+
+    @cached_property
+    def attachments(self) -> BlobStore | None:
+        """The store of the PDFs that are attached to templates."""
+        bucket = self.settings.attachment_bucket
+        return self._bucket(bucket) if bucket else None
+
+    def _bucket(self, name: str) -> BlobStore:
         settings = self.settings
         return BlobStore(
             settings.blob_endpoint,
-            settings.blob_bucket,
+            name,
             settings.blob_access_key,
             settings.blob_secret_key.get_secret_value(),
             region=settings.blob_region,
@@ -172,10 +184,14 @@ class Parts(process.Parts[Settings]):
         from notify_letters.pdf.fonts import Fonts
         from notify_letters.pdf.typesetter import LetterHead, Typesetter
 
+        return Typesetter(Fonts(self.settings.font_dirs), LetterHead(*self.head))
+
+    @cached_property
+    def head(self) -> tuple[str, str, str]:
+        """What stands at the top of letters: the fields of `typesetter.LetterHead`."""
         settings = self.settings
         logo = settings.brand_logo_file.read_text() if settings.brand_logo_file else ""
-        head = LetterHead(settings.brand_name, logo, settings.brand_colour)
-        return Typesetter(Fonts(settings.font_dirs), head)
+        return settings.brand_name, logo, settings.brand_colour
 
     @cached_property
     def _providers(self) -> ProvidersClient:
@@ -211,15 +227,22 @@ def parts_for_tasks(settings: Settings) -> Parts:
 def registrations(parts: Parts) -> Sequence[Registration]:
     """Return the servicers of this context."""
     from notify_letters.servicers.letters import LettersServicer
+    from notify_letters.servicers.previews import PreviewsServicer
     from notify_letters.servicers.print_runs import PrintRunsServicer
 
-    pager = Pager(parts.settings.page_token_secret.get_secret_value().encode())
+    settings = parts.settings
+    pager = Pager(settings.page_token_secret.get_secret_value().encode())
+    previews = PreviewsServicer(parts.pdf_reader, parts.attachments, parts.head, settings.preview_processes)
+    # Whoever waits for a preview waits for others who look, not for those who print.
+    for name in ("RenderPreview", "DrawPdf", "SanitisePdf", "GetAttachmentPageImage"):
+        setattr(previews, name, apart(getattr(previews, name), _PREVIEW_THREADS, "preview"))
     return [
         Registration(
             add_LettersServiceServicer_to_server,
             LettersServicer(parts.uow, parts.blobs, parts.pdf_reader, pager),
             "notify.letters.v1.LettersService",
         ),
+        Registration(add_PreviewsServiceServicer_to_server, previews, "notify.letters.v1.PreviewsService"),
         Registration(
             add_PrintRunsServiceServicer_to_server,
             PrintRunsServicer(parts.uow, pager),

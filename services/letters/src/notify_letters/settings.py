@@ -22,6 +22,7 @@ _ALLOWED_CALLERS = {
     f"{_LETTERS}/StreamLettersAwaitingPrint": ["api-gateway", "operator"],
     f"{_LETTERS}/BatchRecordReturnedLetters": ["api-gateway", "operator"],
     f"{_LETTERS}/BatchRenderLetters": ["operator"],
+    "notify.letters.v1.PreviewsService": ["api-gateway", "operator"],
     "notify.letters.v1.PrintRunsService": ["api-gateway", "operator"],
     **OPS_CALLERS,
 }
@@ -74,6 +75,12 @@ class Settings(DatabaseSettings):
     """Processor time that checking one PDF may take; on the clock three times as much."""
     check_memory_mib: Annotated[int, Field(ge=512, le=16_384)] = 1024
     """Address space of the process that checks one PDF."""
+    preview_processes: Annotated[int, Field(ge=1, le=32)] = 2
+    """Previews and PDFs of the admin web app that one server makes or checks at the same time, each in a
+    process with the bounds of a check."""
+    attachment_bucket: str | None = None
+    """The bucket of the same store into which the admin web app puts PDFs that are attached to templates;
+    without one nothing is attached."""
     upload_keep_days: Annotated[float, Field(ge=1, le=365)] = 14.0
     """How long an upload waits for its letter: longer than the way from notifications may be interrupted."""
     lease_seconds: Seconds = 30

@@ -20,6 +20,7 @@ from kombu import Connection
 from notify.common.v1.common_pb2 import KEY_TYPE_NORMAL, POSTAGE_SECOND, PersonalisationField
 from notify.letters.v1.letter_pb2 import Letter
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
+from notify.letters.v1.previews_service_pb2_grpc import PreviewsServiceStub
 from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
 from notify.providers.v1 import dispatch_service_pb2 as providers_pb
 from notify.providers.v1.dispatch_pb2 import Dispatch
@@ -159,6 +160,7 @@ class House:
     gateway_letters: LettersServiceStub
     """The same, called by the gateway."""
     print_runs: PrintRunsServiceStub
+    previews: PreviewsServiceStub
     made: list[Any] = field(default_factory=list)
 
     def template(self, content: str, **fields: Any) -> int:
@@ -337,6 +339,7 @@ def house(
             "blob_endpoint": object_store.url,
             "blob_region": object_store.region,
             "blob_bucket": f"letters-{ids.new_id()}",
+            "attachment_bucket": f"attachments-{ids.new_id()}",
             "blob_access_key": object_store.access_key,
             "blob_secret_key": object_store.secret_key,
         }
@@ -356,6 +359,7 @@ def house(
                 letters=LettersServiceStub(server.channel("notifications")),
                 gateway_letters=LettersServiceStub(server.channel("api-gateway")),
                 print_runs=PrintRunsServiceStub(server.channel("operator")),
+                previews=PreviewsServiceStub(server.channel("api-gateway")),
             )
             admin.add_service(id=SERVICE_ID)
             admin.add_template(SERVICE_ID, Channel.LETTER, "Dear ((name))", "Your letter", id=TEMPLATE_ID)

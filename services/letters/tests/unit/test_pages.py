@@ -3,8 +3,8 @@
 import io
 
 import pytest
-from notify_letters.pdf.geometry import ADDRESS_WINDOW, Box, printable
-from notify_letters.pdf.pages import ZONE_COLOUR, page_png
+from notify_letters.pdf.geometry import ADDRESS_WINDOW, ZONE_COLOUR, Box, printable
+from notify_letters.pdf.pages import page_png
 from notify_letters.pdf.reader import Limits, PdfReader, ReaderDied, Zones
 from notify_testing import pdfs
 from PIL import Image

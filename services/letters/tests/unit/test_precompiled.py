@@ -48,7 +48,7 @@ def pixel(pdf: bytes, x: float, y: float) -> Any:
 def test_a_letter_that_is_right_is_printed(check: Inspect) -> None:
     inspected, made = check(letter())
     assert inspected == Inspected(1, address_lines=pdfs.ADDRESS, zone="united-kingdom")
-    assert inspected.is_possible
+    assert inspected.is_possible()
     assert inspected.postage is None
     assert "Dear Ms Example" in text_of(made)
     assert "NOTIFY" in text_of(made)
@@ -113,7 +113,7 @@ def test_each_fault_has_its_verdict(
     assert (inspected.failure, inspected.pages) == (failure, wrong)
     assert inspected.page_count == len(pages)
     assert made == b""
-    assert inspected.is_possible
+    assert inspected.is_possible()
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,13 @@ class Inspected:
     fonts_missing: int = 0
     """Fonts that the file lacks and for which there is no other."""
 
-    @property
-    def is_possible(self) -> bool:
-        """Whether this can be what came of a check."""
+    def is_possible(self, *, is_attachment: bool = False) -> bool:
+        """Whether this can be what came of a check, of a letter or of an attachment, which has no address."""
         if self.failure:
             return len(self.failure) <= _LONGEST_FAILURE and len(self.pages) <= MAX_PAGES
         lines = self.address_lines
+        if is_attachment:
+            return 1 <= self.page_count <= MAX_PAGES and not lines
         return (
             1 <= self.page_count <= MAX_PAGES
             and MIN_LINES <= len(lines) <= MAX_LINES

@@ -52,6 +52,12 @@ START_MARK: Final = Box(0, 0, 15.191, 6.149)
 """Where the printer looks for the mark of a letter's first page."""
 
 
+ZONE_COLOUR: Final = (212, 53, 28)
+"""Red, green and blue of what is drawn over the parts of a page where nothing may be printed."""
+ZONE_OPACITY: Final = 0.4
+"""How much of it hides what is below."""
+
+
 def printable(page_number: int, *, is_attachment: bool = False) -> tuple[Box, ...]:
     """What may be printed on on a page, from 1, without any tolerance.
 

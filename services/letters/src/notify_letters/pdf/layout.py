@@ -24,8 +24,9 @@ from notify_letters.domain.template import TemplateVersion
 
 Letter = dict[str, Any]
 """JSON: `address_lines`, and `parts`, one a language, each with `language` (`en` or `cy`), `date`, `subject`,
-`blocks` and `contact_block` as `notify_content.letters.LetterContent.to_dict` has them. Texts have places
-where a word too long for a line may be broken; QR codes have the `svg` to draw."""
+`blocks` and `contact_block` as `notify_content.letters.LetterContent.to_dict` has them; in previews
+`marks_gaps`. Texts have places where a word too long for a line may be broken; QR codes have the `svg` to
+draw."""
 
 _CODES: Final = {Language.ENGLISH: "en", Language.WELSH: "cy"}
 _SPACES: Final = re.compile(r"[ \t\n\r]+")
@@ -107,6 +108,16 @@ class LetterLayout:
             "address_lines": list(address_lines),
             "parts": [_part(language, template, personalisation, day) for language, template in self._parts],
         }
+
+    def preview(self, personalisation: Mapping[str, PersonalisationValue], create_time: datetime) -> Letter:
+        """Fill the template in as far as there are values, the address among them; gaps are marked.
+
+        Raises ContentInvalid, LetterTooLong as `letter` does.
+        """
+        _, template = self._parts[0]
+        address = template.render(personalisation).address_block
+        lines = ["".join(run.text for run in line if isinstance(run, Run)) for line in address]
+        return {**self.letter(personalisation, lines, create_time), "marks_gaps": True}
 
 
 def _part(

@@ -8,13 +8,9 @@ from typing import Any, Final
 import pypdfium2
 from PIL import Image, ImageDraw
 
-from notify_letters.pdf.geometry import ADDRESS_WINDOW, MM, Box
+from notify_letters.pdf.geometry import ADDRESS_WINDOW, MM, ZONE_COLOUR, ZONE_OPACITY, Box
 
 WIDTH_PIXELS: Final = 1000
-ZONE_COLOUR: Final = (212, 53, 28)
-"""Red, green and blue of what is drawn over the parts of a page where nothing may be printed."""
-ZONE_OPACITY: Final = 0.4
-"""How much of it hides what is below."""
 
 _GREYS: Final = 16
 _COLOURS: Final = 64
@@ -34,26 +30,32 @@ def count_pages(pdf: bytes) -> int:
             document.close()
 
 
-def page_png(pdf: bytes, page_number: int, printable: Collection[Box] = ()) -> bytes:
-    """Render one page, from 1, as a PNG 1,000 pixels wide and below 2 MiB, in 16 greys.
+def page_png(
+    pdf: bytes, page_number: int, printable: Collection[Box] = (), *, in_colour: bool = False
+) -> bytes:
+    """Render one page, from 1, as a PNG 1,000 pixels wide and below 2 MiB, in 16 greys or 64 colours.
 
     Args:
         page_number: a page that the PDF has.
         printable: where on it something may be printed. With any, all other parts are covered in a red that
-            lets show what is below, the address window has a red frame, and the page has 64 colours.
+            lets show what is below, and the address window has a red frame, which takes colours.
+        in_colour: whether to keep the page's colours.
     """
+    in_colour = in_colour or bool(printable)
     with _pdfium:
         document = pypdfium2.PdfDocument(pdf)
         try:
             page = document[page_number - 1]
             scale = WIDTH_PIXELS / page.get_width()
-            image = page.render(scale=scale, grayscale=not printable).to_pil()
+            image = page.render(scale=scale, grayscale=not in_colour).to_pil()
         finally:
             document.close()
     if printable:
         image = _with_zones(image.convert("RGB"), printable, scale * MM)
     out = io.BytesIO()
-    image.quantize(_COLOURS if printable else _GREYS).save(out, "PNG", optimize=True)
+    image.convert("RGB" if in_colour else "L").quantize(_COLOURS if in_colour else _GREYS).save(
+        out, "PNG", optimize=True
+    )
     return out.getvalue()
 
 

@@ -8,7 +8,7 @@ import io
 import json
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pikepdf
@@ -22,12 +22,15 @@ from notify_letters.domain.precompiled import Failure, Inspected
 from notify_letters.pdf.colours import to_ink
 from notify_letters.pdf.geometry import (
     ADDRESS_SEARCH,
+    ADDRESS_WINDOW,
     MM,
     PAGE_HEIGHT,
     PAGE_WIDTH,
     PRINT_TOLERANCE,
     SIZE_TOLERANCE,
     START_MARK,
+    ZONE_COLOUR,
+    ZONE_OPACITY,
     Box,
     printable,
 )
@@ -67,7 +70,9 @@ class Tools:
     substitutes: Substitutes
 
 
-def inspect(pdf: bytes, tools: Tools, *, allow_international: bool) -> tuple[Inspected, bytes]:
+def inspect(
+    pdf: bytes, tools: Tools, *, allow_international: bool, is_attachment: bool = False
+) -> tuple[Inspected, bytes]:
     """Check a letter and make it printable; returns what came of it, and the PDF to print.
 
     The PDF is empty where a check failed; the first one that does ends it. What is printed is made anew: the
@@ -77,14 +82,17 @@ def inspect(pdf: bytes, tools: Tools, *, allow_international: bool) -> tuple[Ins
 
     Args:
         allow_international: whether the letter may go abroad.
+        is_attachment: whether its pages come after a letter: none has an address or may have the mark.
     """
     try:
-        return _inspect(pdf, tools, allow_international=allow_international)
+        return _inspect(pdf, tools, allow_international=allow_international, is_attachment=is_attachment)
     except _Refused as refused:
         return refused.inspected, b""
 
 
-def _inspect(pdf: bytes, tools: Tools, *, allow_international: bool) -> tuple[Inspected, bytes]:
+def _inspect(
+    pdf: bytes, tools: Tools, *, allow_international: bool, is_attachment: bool
+) -> tuple[Inspected, bytes]:
     with _open(pdf) as source:
         page_count = len(source.pages)
         if page_count > MAX_PAGES:
@@ -97,15 +105,22 @@ def _inspect(pdf: bytes, tools: Tools, *, allow_international: bool) -> tuple[In
     drawing = _saved(letter)
     document = pypdfium2.PdfDocument(drawing)
     try:
-        outside = [number for number in _numbers(page_count) if _draws_outside(document, number)]
+        outside = [
+            number
+            for number in _numbers(page_count)
+            if _draws_outside(document, number, printable(number, is_attachment=is_attachment))
+        ]
         if outside:
             raise _Refused(Failure.OUTSIDE_PRINTABLE_AREA, page_count, outside)
         marked = [number for number in _numbers(page_count) if MARK in _text_in(document, number, START_MARK)]
-        if set(marked) - {1}:
-            raise _Refused(Failure.START_MARK_IN_CONTENT, page_count, [one for one in marked if one != 1])
+        misplaced = [number for number in marked if is_attachment or number != 1]
+        if misplaced:
+            raise _Refused(Failure.START_MARK_IN_CONTENT, page_count, misplaced)
         address = _address(document)
     finally:
         document.close()
+    if is_attachment:
+        return _printable(letter, tools, Inspected(page_count))
     code = address.error_code(allow_international=allow_international)
     if code is not None:
         raise _Refused(code, page_count, [1])
@@ -113,12 +128,45 @@ def _inspect(pdf: bytes, tools: Tools, *, allow_international: bool) -> tuple[In
     if any(len(line) > MAX_ADDRESS_LINE for line in lines):
         raise _Refused(Failure.UNREADABLE, page_count)
     _redraw_first_page(letter, tools.overlay(lines, 1 not in marked))
+    return _printable(letter, tools, Inspected(page_count, address_lines=lines, zone=address.postage_zone))
+
+
+def _printable(letter: Pdf, tools: Tools, inspected: Inspected) -> tuple[Inspected, bytes]:
     to_ink(letter)
     missing = tools.substitutes.embed(letter)
-    inspected = Inspected(
-        page_count=page_count, address_lines=lines, zone=address.postage_zone, fonts_missing=missing
-    )
-    return inspected, _saved(letter)
+    return replace(inspected, fonts_missing=missing), _saved(letter)
+
+
+def with_zones(pdf: bytes, *, is_attachment: bool = False) -> tuple[bytes, int]:
+    """Mark on every page where nothing may be printed and frame the address window; returns the number of
+    pages too.
+
+    The PDF is made anew as one to print is, so that nothing but drawings is left of it.
+
+    Args:
+        is_attachment: whether its pages come after a letter.
+    """
+    with _open(pdf) as source:
+        letter = _drawn(source)
+    for number in _numbers(len(letter.pages)):
+        page = letter.pages[number - 1]
+        page.obj.Resources.ExtGState = Dictionary(Zones=Dictionary(ca=ZONE_OPACITY))
+        zones = _zones(printable(number, is_attachment=is_attachment))
+        page.obj.Contents = letter.make_stream(page.Contents.read_bytes() + zones)
+    return _saved(letter), len(letter.pages)
+
+
+def _zones(boxes: Sequence[Box]) -> bytes:
+    red, green, blue = (f"{part / 255:.3f}" for part in ZONE_COLOUR)
+    # what is within the page and within no box, as none overlaps another
+    areas = " ".join(f"{_rectangle(box)} re" for box in (Box(0, 0, PAGE_WIDTH, PAGE_HEIGHT), *boxes))
+    frame = f"{red} {green} {blue} RG {_rectangle(ADDRESS_WINDOW)} re S " if ADDRESS_WINDOW in boxes else ""
+    return f"q {frame}/Zones gs {red} {green} {blue} rg {areas} f* Q\n".encode("ascii")
+
+
+def _rectangle(box: Box) -> str:
+    left, bottom, right, top = box.points()
+    return f"{left:.3f} {bottom:.3f} {right - left:.3f} {top - bottom:.3f}"
 
 
 def _numbers(page_count: int) -> range:
@@ -239,12 +287,12 @@ def _saved(letter: Pdf) -> bytes:
     return out.getvalue()
 
 
-def _draws_outside(document: pypdfium2.PdfDocument, page_number: int) -> bool:
+def _draws_outside(document: pypdfium2.PdfDocument, page_number: int, boxes: Sequence[Box]) -> bool:
     """Whether anything on a page that is not white is outside of what may be printed on."""
     page = document[page_number - 1]
     image: Image.Image = page.render(scale=_DPI / 72, draw_annots=False).to_pil().convert("RGB")
     draw = ImageDraw.Draw(image)
-    for box in printable(page_number):
+    for box in boxes:
         corners = [length / 25.4 * _DPI for length in box.wider(PRINT_TOLERANCE)]
         draw.rectangle(corners, fill=_WHITE)
     return image.getextrema() != ((255, 255),) * 3

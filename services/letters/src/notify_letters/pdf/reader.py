@@ -1,14 +1,14 @@
-"""Reading PDFs of strangers, each in a process of its own that is bounded in time and memory."""
+"""Reading files of strangers, each in a process of its own that is bounded in time and memory."""
 
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from notify_common.logging import get_logger
 
@@ -29,8 +29,17 @@ class Zones(StrEnum):
     """Pages that come after a letter, none of which is a first page."""
 
 
+class Preview(NamedTuple):
+    """What wording is like that was laid out: pages of which kind. None in all where it can't be."""
+
+    page_count: int
+    """In all."""
+    welsh_page_count: int
+    attachment_page_count: int
+
+
 class ReaderDied(Exception):
-    """The process that read the PDF went beyond its limits, or crashed. The text says how."""
+    """The process that read the file went beyond its limits, or crashed. The text says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,8 @@ class Limits:
 
 
 class PdfReader:
-    """Reads PDFs of strangers, each in a process that is made for it; safe to share between threads.
+    """Reads PDFs and wording of strangers, each in a process that is made for it; safe to share between
+    threads.
 
     Args:
         limits: of each process.
@@ -65,41 +75,69 @@ class PdfReader:
             *(f"--font-dir={folder}" for folder in font_dirs),
         ]
 
-    def check(self, pdf: bytes, *, allow_international: bool) -> tuple[Inspected, bytes]:
+    def check(
+        self, pdf: bytes, *, allow_international: bool, is_attachment: bool = False
+    ) -> tuple[Inspected, bytes]:
         """Check a PDF and make it printable; see `precompiled.inspect`.
 
         Raises:
             ReaderDied: the process ended without an answer. A file that provokes it may do so again.
         """
-        options = ["--allow-international"] if allow_international else []
+        options = [f"--zones={Zones.ATTACHMENT if is_attachment else Zones.LETTER}"]
+        if allow_international:
+            options.append("--allow-international")
         said, printable = self._run(pdf, "check", options)
-        inspected = _inspected(said)
+        inspected = _inspected(said, is_attachment=is_attachment)
         if not inspected.failure:
             if not printable.startswith(b"%PDF-"):
                 raise ReaderDied("it made no PDF")
             _note(inspected, len(pdf), len(printable))
         return inspected, printable
 
-    def page_png(self, pdf: bytes, page_number: int, zones: Zones | None = None) -> tuple[bytes, int]:
+    def page_png(
+        self, pdf: bytes, page_number: int, zones: Zones | None = None, *, lone_page: bool = False
+    ) -> tuple[bytes, int]:
         """A picture of a page, from 1, and how many pages there are; no picture past the last.
 
         Args:
             zones: marks where nothing may be printed, and the address window; see `pages.page_png`.
+            lone_page: whether a PDF of one page is that page of its letter.
 
         Raises:
             ReaderDied: the process ended without an answer; so it does where the file is no PDF.
         """
         options = [f"--page-number={page_number}", *([f"--zones={zones}"] if zones else [])]
-        said, png = self._run(pdf, "page", options)
-        page_count = said.get("page_count")
-        if not isinstance(page_count, int):
-            raise ReaderDied("its answer can't be true")
-        return png, page_count
+        said, png = self._run(pdf, "page", [*options, *(["--lone-page"] if lone_page else [])])
+        return png, _count(said, "page_count")
 
-    def _run(self, pdf: bytes, command: str, options: Sequence[str]) -> tuple[dict[str, Any], bytes]:
+    def with_zones(self, pdf: bytes, zones: Zones) -> tuple[bytes, int]:
+        """A PDF with marks where nothing may be printed on every page, and how many pages it has.
+
+        Raises:
+            ReaderDied: as `page_png` does.
+        """
+        said, marked = self._run(pdf, "zones", [f"--zones={zones}"])
+        if not marked.startswith(b"%PDF-"):
+            raise ReaderDied("it made no PDF")
+        return marked, _count(said, "page_count")
+
+    def preview(self, wording: Mapping[str, Any]) -> tuple[Preview, bytes]:
+        """Lay wording out; see `previews.preview`.
+
+        Args:
+            wording: the fields of `previews.Wording`.
+
+        Raises:
+            ReaderDied: the process ended without an answer: the wording took more than it may.
+        """
+        said, made = self._run(json.dumps(wording).encode(), "preview", [])
+        counts = (_count(said, name) for name in Preview._fields)
+        return Preview(*counts), made
+
+    def _run(self, file: bytes, command: str, options: Sequence[str]) -> tuple[dict[str, Any], bytes]:
         arguments = [sys.executable, "-I", "-m", "notify_letters.pdf.reader_process", command]
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as made:
-            given.write(pdf)
+            given.write(file)
             given.seek(0)
             try:
                 ended = subprocess.run(  # noqa: S603 - the program and its arguments are ours
@@ -127,6 +165,13 @@ class PdfReader:
         return said, rest
 
 
+def _count(said: dict[str, Any], name: str) -> int:
+    count = said.get(name)
+    if not isinstance(count, int) or not 0 <= count < 2**31:
+        raise ReaderDied("its answer can't be true")
+    return count
+
+
 def _note(inspected: Inspected, given: int, made: int) -> None:
     """Log what is printed all the same (pipeline.md §4.3 step 11)."""
     if made > _LARGEST_WITHOUT_NOTICE:
@@ -137,7 +182,7 @@ def _note(inspected: Inspected, given: int, made: int) -> None:
         get_logger().warning("printable PDF lacks fonts", font_count=inspected.fonts_missing)
 
 
-def _inspected(said: dict[str, Any]) -> Inspected:
+def _inspected(said: dict[str, Any], *, is_attachment: bool) -> Inspected:
     """The answer, as far as it can be one: a file may have got the better of the process that read it."""
     try:
         inspected = Inspected(
@@ -152,6 +197,6 @@ def _inspected(said: dict[str, Any]) -> Inspected:
         raise ReaderDied("its answer can't be read") from None
     if said.get("error"):
         get_logger().info("precompiled letter is unreadable", error_type=str(said["error"])[:100])
-    if not inspected.is_possible:
+    if not inspected.is_possible(is_attachment=is_attachment):
         raise ReaderDied("its answer can't be true")
     return inspected

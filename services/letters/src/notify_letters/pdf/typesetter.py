@@ -59,19 +59,19 @@ class Typesetter:
             ignore_system_fonts=True,
         )
 
-    def typeset(self, letter: Letter, create_time: datetime) -> Pdf:
+    def typeset(self, letter: Letter, create_time: datetime, *, allow_boxes: bool = False) -> Pdf:
         """Typeset a letter into a tagged PDF.
 
         Args:
             create_time: stands in the PDF's metadata in place of now, so that the same letter gives the same
             bytes.
+            allow_boxes: whether a character that no font has is shown as an empty box.
 
         Raises:
             CharactersNotPrintable: no font has some of the letter's characters.
             TypesettingFailed
         """
-        missing = self._fonts.without_glyph(printed_texts(letter))
-        if missing:
+        if not allow_boxes and (missing := self._fonts.without_glyph(printed_texts(letter))):
             raise CharactersNotPrintable(missing)
         try:
             content = self._compiler.compile(

@@ -186,7 +186,7 @@ def _new_letter(at: str, letter: letter_pb2.Letter) -> NewLetter:
         key_type=key_type,
         template_id=letter.template_id,
         template_version=letter.template_version,
-        personalisation=[(field.key, _value(field)) for field in letter.personalisation],
+        personalisation=[(field.key, value_of(field)) for field in letter.personalisation],
         address_lines=list(letter.address_lines),
         postage=from_proto(Postage, letter.postage),
         reference=letter.reference,
@@ -198,7 +198,8 @@ def _new_letter(at: str, letter: letter_pb2.Letter) -> NewLetter:
     )
 
 
-def _value(field: PersonalisationField) -> PersonalisationValue:
+def value_of(field: PersonalisationField) -> PersonalisationValue:
+    """Return a value as the domain has it."""
     match field.WhichOneof("value"):
         case "text":
             return field.text
