@@ -94,7 +94,7 @@ def test_what_makes_something_can_be_repeated(rpcs: list[Rpc]) -> None:
 def test_gets_and_updates_answer_with_the_resource_in_a_wrapper(rpcs: list[Rpc]) -> None:
     for rpc in rpcs:
         verb = re.match(r"(Get|Create|Update)([A-Z]\w+)$", rpc.method.name)
-        if verb and verb.group(2) not in {"Snapshots", "PageImage"}:
+        if verb and verb.group(2) not in {"Snapshots", "PageImage", "AttachmentPageImage"}:
             assert rpc.response.field[0].type == FieldDescriptorProto.TYPE_MESSAGE, rpc.path
 
 
@@ -106,6 +106,9 @@ def test_streams_are_for_bytes_print_batches_and_progress_alone(rpcs: list[Rpc])
         "SubmitPrintBatch",
         "WatchPrintRun",
         "StreamLettersAwaitingPrint",
+        "RenderPreview",
+        "DrawPdf",
+        "SanitisePdf",
     }
     assert not [rpc.path for rpc in rpcs if rpc.method.client_streaming and rpc.method.server_streaming]
 

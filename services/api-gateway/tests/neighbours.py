@@ -18,6 +18,7 @@ from notify.letters.v1.letters_service_pb2_grpc import (
     LettersServiceServicer,
     add_LettersServiceServicer_to_server,
 )
+from notify.letters.v1.previews_service_pb2_grpc import add_PreviewsServiceServicer_to_server
 from notify.letters.v1.print_runs_service_pb2_grpc import (
     PrintRunsServiceServicer,
     add_PrintRunsServiceServicer_to_server,
@@ -47,6 +48,8 @@ from notify_common import current
 from notify_common.errors import NotifyError
 from notify_common.rpc import status
 from notify_common.rpc.server import Registration
+from notify_letters.pdf.reader import Limits, PdfReader
+from notify_letters.servicers.previews import PreviewsServicer
 from notify_testing.admin import AdminService
 from notify_testing.rpc import InProcessServer
 from notify_testing.waiting import WAIT_SECONDS
@@ -213,6 +216,8 @@ class Letters(LettersServiceServicer):
         self.recorder = recorder
         self.pdfs: dict[str, bytes] = {}
         self.pages: dict[str, list[bytes]] = {}
+        self.facts: dict[str, dict[str, Any]] = {}
+        """What is known of letters besides their pages: fields of Letter."""
         self.uploads: dict[str, tuple[Any, list[bytes]]] = {}
         """Header and chunks of what was uploaded, by letter id."""
         self.break_off = False
@@ -241,7 +246,12 @@ class Letters(LettersServiceServicer):
         pages = self.pages.get(request.letter_id)
         if pages is None:
             raise NotifyError("LETTER_NOT_FOUND")
-        letter = Letter(id=request.letter_id, service_id=request.service_id, page_count=len(pages))
+        letter = Letter(
+            id=request.letter_id,
+            service_id=request.service_id,
+            page_count=len(pages),
+            **self.facts.get(request.letter_id, {}),
+        )
         return letters_service_pb2.GetLetterResponse(letter=letter)
 
     def GetPageImage(self, request: Any, context: Any) -> Any:
@@ -352,6 +362,12 @@ class Neighbours:
             "letters": [
                 registration(
                     add_LettersServiceServicer_to_server, self.letters, "notify.letters.v1.LettersService"
+                ),
+                registration(
+                    add_PreviewsServiceServicer_to_server,
+                    # the real one, which has no database
+                    PreviewsServicer(PdfReader(Limits()), None, ("", "", ""), processes=2),
+                    "notify.letters.v1.PreviewsService",
                 ),
                 registration(
                     add_PrintRunsServiceServicer_to_server,

@@ -44,6 +44,9 @@ CERTIFICATE_NAMES = (*CONTEXTS, "api-gateway", "operator", "observer")
 """Whom the local authority vouches for: every service, and the person who operates them."""
 
 ADMIN_CLIENT_SECRET = "dev-notify-secret-key"  # noqa: S105 - the admin web app's own default for development
+TEMPLATE_PREVIEW_TOKEN = "my-secret-key"  # noqa: S105 - likewise
+ATTACHMENT_BUCKET = "development-letter-attachments"
+"""Likewise."""
 GATEWAY_WORKERS = min(os.cpu_count() or 1, 4)
 """Processes of the gateway: as many as there are processors, as in production, within reason for a laptop."""
 
@@ -157,7 +160,12 @@ class Stack:
                 "PASSWORD_PEPPER": shared["password-pepper"],
             },
             "providers": {},
-            "letters": {"BROKER_URL": redis.url, "CLAMD_ADDRESS": "off", **blobs},
+            "letters": {
+                "BROKER_URL": redis.url,
+                "CLAMD_ADDRESS": "off",
+                "ATTACHMENT_BUCKET": ATTACHMENT_BUCKET,
+                **blobs,
+            },
             "notifications": {"REDIS_URL": redis.url},
         }
         environments = {
@@ -210,6 +218,7 @@ class Stack:
         told = {
             "CONSOLE_ENABLED": str(self.options.console).lower(),
             "ADMIN_CLIENT_SECRETS": ADMIN_CLIENT_SECRET,
+            "TEMPLATE_PREVIEW_TOKENS": TEMPLATE_PREVIEW_TOKEN,
         }
         environment = self._environment("gateway", "", told)
         metrics = self.folder / "gateway-metrics"

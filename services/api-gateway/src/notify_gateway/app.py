@@ -16,9 +16,9 @@ from notify_common.tracing import configure_tracing, shutdown_tracing
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from notify_gateway import middleware
-from notify_gateway.admin import internal
+from notify_gateway.admin import internal, previews
 from notify_gateway.answers import LEGACY
-from notify_gateway.auth import ADMIN_CLIENT, Authenticator, ClientAuthenticator
+from notify_gateway.auth import ADMIN_CLIENT, Authenticator, ClientAuthenticator, TokenAuthenticator
 from notify_gateway.batching import SendBatcher
 from notify_gateway.callbacks import door
 from notify_gateway.clients import Clients
@@ -75,6 +75,9 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
         secrets = settings.admin_client_secrets.get_secret_value().split()
         for routes in internal.blueprints(clients, ClientAuthenticator(ADMIN_CLIENT, secrets)):
             app.register_blueprint(routes)
+    if settings.template_preview_tokens is not None:
+        tokens = TokenAuthenticator(settings.template_preview_tokens.get_secret_value().split())
+        app.register_blueprint(previews.routes(clients, tokens).blueprint)
     if settings.console_enabled:
         app.register_blueprint(inbox.blueprint(clients, settings.console_hosts))
     around: Any = _around(app, settings, authenticator, clients, batcher)

@@ -106,6 +106,24 @@ class ClientAuthenticator:
         _check_claims(token.claims, int(clock.now().timestamp()))
 
 
+class TokenAuthenticator:
+    """Checks tokens that are a shared secret as it is: `Authorization: Token …` (internal-api.md §6)."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        """Take the `tokens` that are in force, several while one is changed."""
+        self._tokens = [token.encode() for token in tokens]
+
+    def authenticate(self, header: str | None) -> None:
+        """Raise NotifyError TOKEN_MISSING or TOKEN_INVALID unless the header holds one of the tokens."""
+        scheme, _, shown = (header or "").strip().partition(" ")
+        if not scheme:
+            raise NotifyError("TOKEN_MISSING")
+        if scheme.lower() != "token":
+            _refuse("scheme")
+        if not any(hmac.compare_digest(shown.strip().encode(), token) for token in self._tokens):
+            _refuse("key-unknown")
+
+
 def _bearer_text(header: str | None) -> str:
     # Servers differ in whether they strip a header's value; the answer must not.
     value = (header or "").strip()

@@ -21,6 +21,7 @@ from notify.admin.v1.template_folders_service_pb2_grpc import TemplateFoldersSer
 from notify.admin.v1.templates_service_pb2_grpc import TemplatesServiceStub
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
+from notify.letters.v1.previews_service_pb2_grpc import PreviewsServiceStub
 from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
 from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
@@ -140,6 +141,11 @@ class Clients:
     def letters(self) -> LettersServiceStub:
         """PDFs and page images of letters."""
         return cast(LettersServiceStub, self._stub(LettersServiceStub, "letters"))
+
+    @property
+    def previews(self) -> PreviewsServiceStub:
+        """Looks of letters that are not sent."""
+        return cast(PreviewsServiceStub, self._stub(PreviewsServiceStub, "letters"))
 
     @property
     def print_runs(self) -> PrintRunsServiceStub:

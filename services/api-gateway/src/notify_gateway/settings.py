@@ -39,6 +39,10 @@ class GatewaySettings(ServiceSettings):
     admin_client_secrets: SecretStr | None = None
     """Secrets with which the admin web app signs its tokens, one a line (or parted by spaces), several while
     one is changed. Without any, its routes are not served: so should run what faces the internet."""
+    template_preview_tokens: SecretStr | None = None
+    """What the admin web app shows as its key of the template preview service, one a line (or parted by
+    spaces), several while one is changed. Without any, that service's routes are not served: so should run
+    what faces the internet."""
     metrics_token: SecretStr | None = None
     """Bearer token that GET /metrics asks for; without it the route is open."""
     git_commit: str = "unknown"

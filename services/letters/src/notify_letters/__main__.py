@@ -34,9 +34,12 @@ def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Even
 
 
 def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
-    """Bring the database to the newest schema, and make the bucket unless it is there."""
+    """Bring the database to the newest schema, and make the buckets unless they are there."""
     migrations.migrate("notify_letters", settings.database_url.get_secret_value(), settings.app_role)
-    bootstrap.parts_for_workers(settings).blobs.ensure_bucket()
+    parts = bootstrap.parts_for_workers(settings)
+    for store in (parts.blobs, parts.attachments):
+        if store is not None:
+            store.ensure_bucket()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from flask import Blueprint, Response, g, request
 from notify_common import current, ids
@@ -11,8 +11,9 @@ from notify_common.errors import NotifyError
 
 from notify_gateway.admin.forms import Form, InvalidForm
 from notify_gateway.answers import Answers, Shape, json_response, legacy_response
-from notify_gateway.auth import ClientAuthenticator
+from notify_gateway.auth import ClientAuthenticator, TokenAuthenticator
 from notify_gateway.errors import NO_RESULT, Row, Rows
+from notify_gateway.middleware import BUDGET_SECONDS, limit
 from notify_gateway.public.body import parse_json, read
 
 Json = Any
@@ -46,7 +47,8 @@ class Call:
         return request.args.get(name, "")
 
 
-View = Callable[[Call], Answer]
+View = Callable[[Call], Answer | Response]
+V = TypeVar("V", bound=View)
 
 
 def data(body: Json, status: int = 200) -> Answer:
@@ -103,13 +105,21 @@ ROWS: Final[Rows] = {
 class Routes:
     """A blueprint of internal routes.
 
-    Each view takes a Call and returns an Answer. Facts of an error's sentence are those that came with it and
-    the texts of path and form. Both spellings of a trailing slash are served; a redirect would lose the body.
+    Each view takes a Call and returns an Answer, or what is no JSON as it is. Facts of an error's sentence
+    are those that came with it and the texts of path and form. Both spellings of a trailing slash are served;
+    a redirect would lose the body.
     """
 
     def __init__(
-        self, name: str, client: ClientAuthenticator, rows: Rows = ROWS, shape: Shape = internal_shape
+        self,
+        name: str,
+        client: ClientAuthenticator | TokenAuthenticator,
+        rows: Rows = ROWS,
+        shape: Shape = internal_shape,
+        *,
+        seconds: float = BUDGET_SECONDS,
     ) -> None:
+        """Serve those that `client` lets in; `seconds` is the time in which a request is answered."""
         self.blueprint = Blueprint(f"internal_{name}", __name__)
         self._answers = Answers(shape, {**ROWS, **rows})
         self._answers.install(self.blueprint)
@@ -117,16 +127,17 @@ class Routes:
 
         @self.blueprint.before_request
         def authenticate() -> None:
+            limit(seconds)
             client.authenticate(request.headers.get("Authorization"))
             person = request.headers.get("X-Notify-User-Id", "")
             current.actor.set(person if ids.is_uuid(person) else "")
 
     def route(
         self, method: str, rule: str, form: Form | None = None, errors: Rows | None = None
-    ) -> Callable[[View], View]:
+    ) -> Callable[[V], V]:
         """Serve a view at a rule; `errors` are rows of its own."""
 
-        def add(view: View) -> View:
+        def add(view: V) -> V:
             served = partial(_serve, view, form)
             answered = (self._answers.but(errors) if errors else self._answers).route(_facts(served))
             endpoint = f"{method.lower()}_{rule.strip('/').replace('/', '_').replace('.', '_')}"
@@ -137,15 +148,15 @@ class Routes:
 
         return add
 
-    def get(self, rule: str, errors: Rows | None = None) -> Callable[[View], View]:
+    def get(self, rule: str, errors: Rows | None = None) -> Callable[[V], V]:
         """Serve GET."""
         return self.route("GET", rule, None, errors)
 
-    def post(self, rule: str, form: Form | None = None, errors: Rows | None = None) -> Callable[[View], View]:
+    def post(self, rule: str, form: Form | None = None, errors: Rows | None = None) -> Callable[[V], V]:
         """Serve POST; without a form the body is not read."""
         return self.route("POST", rule, form, errors)
 
-    def delete(self, rule: str, errors: Rows | None = None) -> Callable[[View], View]:
+    def delete(self, rule: str, errors: Rows | None = None) -> Callable[[V], V]:
         """Serve DELETE, whose body is ignored."""
         return self.route("DELETE", rule, None, errors)
 
@@ -180,7 +191,10 @@ def _serve(view: View, form: Form | None, **path: Any) -> Response:
     g.facts = {**values, **{name: value for name, value in checked.items() if isinstance(value, str)}}
     if not current.actor.get() and ids.is_uuid(by := str(checked.get("created_by"))):
         current.actor.set(by)
-    answer, status = view(Call(values, checked))
+    answered = view(Call(values, checked))
+    if isinstance(answered, Response):
+        return answered
+    answer, status = answered
     return Response(status=status) if status == 204 else json_response(answer, status)
 
 
