@@ -67,7 +67,9 @@ def send(house: House, pdf: bytes = PDF, *, allow_international: bool = False, *
 class QuickReader(PdfReader):
     """Reads in this process, which is quicker and enough for files that mean no harm."""
 
-    def check(self, pdf: bytes, *, allow_international: bool) -> tuple[Inspected, bytes]:
+    def check(
+        self, pdf: bytes, *, allow_international: bool, is_attachment: bool = False
+    ) -> tuple[Inspected, bytes]:
         return inspect(pdf, _tools(), allow_international=allow_international)
 
 
@@ -312,7 +314,7 @@ def test_whoever_dies_leaves_a_letter_that_the_next_one_finishes(
     letter_id = send(house)
 
     class Dying(QuickReader):
-        def check(self, pdf: bytes, *, allow_international: bool) -> Any:
+        def check(self, pdf: bytes, *, allow_international: bool, is_attachment: bool = False) -> Any:
             if at == "before the check":
                 die()
             made = super().check(pdf, allow_international=allow_international)
@@ -362,7 +364,7 @@ def test_a_process_that_lost_its_lease_records_nothing(house: House) -> None:
     letter_id = send(house)
 
     class Slow(QuickReader):
-        def check(self, pdf: bytes, *, allow_international: bool) -> Any:
+        def check(self, pdf: bytes, *, allow_international: bool, is_attachment: bool = False) -> Any:
             again(house)
             check(house)
             return super().check(pdf, allow_international=allow_international)
@@ -387,7 +389,7 @@ def test_a_letter_cancelled_while_it_is_checked_stays_cancelled(house: House) ->
     letter_id = send(house)
 
     class Slow(QuickReader):
-        def check(self, pdf: bytes, *, allow_international: bool) -> Any:
+        def check(self, pdf: bytes, *, allow_international: bool, is_attachment: bool = False) -> Any:
             house.run("UPDATE letters SET state = 'cancelled'")
             return super().check(pdf, allow_international=allow_international)
 
@@ -425,7 +427,7 @@ def test_a_file_that_ends_its_process_fails_in_the_end(house: House) -> None:
     letter_id = send(house)
 
     class Dying(PdfReader):
-        def check(self, pdf: bytes, *, allow_international: bool) -> Any:
+        def check(self, pdf: bytes, *, allow_international: bool, is_attachment: bool = False) -> Any:
             raise ReaderDied("it took too long")
 
     for _ in range(TRIES):

@@ -13,6 +13,7 @@ from notify_common.errors import NotifyError
 from notify_letters.pdf.reader import Limits, PdfReader
 from notify_letters.servicers.previews import PreviewsServicer
 from notify_testing import pdfs
+from pikepdf import Dictionary, Name
 from PIL import Image
 
 from .conftest import SERVICE_ID, House
@@ -155,7 +156,7 @@ def test_a_lone_page_has_the_rules_of_its_place(house: House) -> None:
 
 def test_a_marked_pdf_shows_the_zones_and_has_no_scripts(house: House) -> None:
     def with_script(pdf: Any) -> None:
-        pdf.Root.OpenAction = pdfs.pikepdf.Dictionary(S=pdfs.Name.JavaScript, JS="app.alert(1)")
+        pdf.Root.OpenAction = Dictionary(S=Name.JavaScript, JS="app.alert(1)")
 
     pdf = pdfs.letter(pdfs.address() + pdfs.bar(2, 150, 8, 8), b"", change=with_script)
     count, marked = draw(house, pdf, page_rules=pb.PAGE_RULES_LETTER)
