@@ -134,6 +134,7 @@ def test_a_letter(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -
         (Notification.STATE_CREATED, "accepted"),
         (Notification.STATE_SENDING, "accepted"),
         (Notification.STATE_DELIVERED, "received"),
+        (Notification.STATE_RETURNED_LETTER, "received"),
         (Notification.STATE_CANCELLED, "cancelled"),
         (Notification.STATE_VALIDATION_FAILED, "validation-failed"),
         (Notification.STATE_TECHNICAL_FAILURE, "technical-failure"),
@@ -214,13 +215,15 @@ def test_no_filters(client: FlaskClient, tenant: Tenant, neighbours: Neighbours)
     assert (list(first.states), first.older_than_id) == ([], "")
 
 
-def test_statuses_that_nothing_has_find_nothing(
+def test_returned_letters_are_found_by_that_word_alone(
     client: FlaskClient, tenant: Tenant, neighbours: Neighbours
 ) -> None:
-    store(neighbours, tenant)
-    response = list_them(client, tenant, "?status=returned-letter")
-    assert response.get_json()["notifications"] == []
-    assert not neighbours.recorder.requests("ListNotifications")
+    """They show as received, and are not found by it (public-api.md §3.2)."""
+    list_them(client, tenant, "?status=returned-letter")
+    list_them(client, tenant, "?status=received")
+    returned, received = neighbours.recorder.requests("ListNotifications")
+    assert list(returned.states) == [Notification.STATE_RETURNED_LETTER]
+    assert list(received.states) == [Notification.STATE_DELIVERED]
 
 
 def test_links(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:

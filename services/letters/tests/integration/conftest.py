@@ -93,12 +93,19 @@ def object_store() -> Iterator[ObjectStore]:
     yield from _started(ObjectStore)
 
 
+RABBITMQ = shutil.which("rabbitmq-server", path=f"/usr/lib/rabbitmq/bin:{os.environ.get('PATH', '')}")
+"""The server itself where a distribution has a script before it that changes users; None: not installed."""
+
+
 @pytest.fixture(scope="session")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Provide the URL of a RabbitMQ of the tests' own; ask for it only where it is installed."""
     folder = tmp_path_factory.mktemp("rabbitmq")
-    port, other_port = free_ports(2)
+    port, other_port, names_port = free_ports(3)
     environment = {
+        **os.environ,
+        "ERL_EPMD_PORT": str(names_port),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
         "RABBITMQ_NODENAME": f"notify-{port}@localhost",
         "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
         "RABBITMQ_NODE_PORT": str(port),
@@ -109,7 +116,10 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "RABBITMQ_PID_FILE": str(folder / "pid"),
         "HOME": str(folder),
     }
-    server = ChildProcess("rabbitmq", ["rabbitmq-server"], folder / "log", {**os.environ, **environment})
+    # a name server of its own, as the one that Erlang starts otherwise outlives the tests
+    names = ChildProcess("epmd", ["epmd"], folder / "epmd-log", environment)
+    server = ChildProcess("rabbitmq", [str(RABBITMQ)], folder / "log", environment)
+    names.start()
     server.start()
     url = f"amqp://guest:guest@127.0.0.1:{port}//"
 
@@ -126,6 +136,7 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
     finally:
         server.stop()
+        names.stop()
 
 
 @pytest.fixture(scope="session")

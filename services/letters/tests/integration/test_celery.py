@@ -1,7 +1,6 @@
 """Real processes: relay, Redis and Celery workers, killed and doubled."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from notify.common.v1.common_pb2 import KEY_TYPE_TEST
 from notify.letters.v1 import letters_service_pb2 as pb
 from notify_letters.clients.broker import RENDER, RENDER_BATCH, SUBMIT, Broker
 
-from .conftest import House, letter, until
+from .conftest import RABBITMQ, House, letter, until
 
 
 def create(house: House, count: int, **values: object) -> None:
@@ -153,7 +152,7 @@ def broker_by_rabbitmq(request: pytest.FixtureRequest, folder: Path) -> dict[str
     return {"broker_url": str(request.getfixturevalue("rabbitmq"))}
 
 
-BROKERS = [broker_by_files, *([broker_by_rabbitmq] if shutil.which("rabbitmq-server") else [])]
+BROKERS = [broker_by_files, *([broker_by_rabbitmq] if RABBITMQ else [])]
 
 
 @pytest.mark.parametrize("settings_of", BROKERS)

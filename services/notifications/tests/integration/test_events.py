@@ -75,6 +75,7 @@ def test_events_in_front_of_the_hand_over_stay(house: House) -> None:
         ("test", "ready", "created", (0, 0)),
         ("normal", "validation_failed", "validation_failed", (0, 0)),
         ("normal", "technical_failure", "technical_failure", (0, 0)),
+        ("normal", "cancelled", "cancelled", (0, 0)),
     ],
 )
 def test_letters(house: House, key_type: str, kind: str, state: str, cost: tuple[int, int]) -> None:
@@ -101,6 +102,21 @@ def test_a_printed_letter_is_delivered(house: House) -> None:
     found = house.get(service, request.request_id)
     assert house.state(service, request.request_id) == "delivered"
     assert (found.provider, found.cost.letter_sheets) == ("dvla", 1)
+
+
+def test_a_letter_that_comes_back_is_returned_and_paid_for(house: House) -> None:
+    service = house.admin.add_service()
+    request = letter(service, house.admin.add_template(service, "letter", "x", "s"))
+    house.stub.SendLetter(request)
+    house.letters.tell(request.request_id, "ready", sheets=1)
+    house.apply_events()
+    house.providers.tell(request.request_id, "sent", "delivered", provider="dvla")
+    house.apply_events()
+    house.letters.tell(request.request_id, "returned", sheets=1)
+    house.letters.tell(request.request_id, "returned", sheets=1)
+    house.apply_events()
+    assert house.state(service, request.request_id) == "returned_letter"
+    assert house.get(service, request.request_id).cost.letter_sheets == 1
 
 
 def test_a_consumer_that_dies_before_the_commit_applies_the_page_again(house: House) -> None:

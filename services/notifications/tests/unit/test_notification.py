@@ -49,7 +49,7 @@ def test_no_event_moves_a_message_back(
         after = advance(progress, [event])
         assert rank(after.state) >= rank(progress.state)
         if rank(progress.state) == FINAL_RANK:
-            assert after.state is progress.state
+            assert after.state in (progress.state, State.RETURNED_LETTER)
         progress = after
 
 
@@ -140,6 +140,25 @@ def test_a_letter_that_came_as_a_pdf_is_created_once_it_is_checked() -> None:
     assert (abroad.state, abroad.postage, abroad.sheet_count) == (State.CREATED, Postage.EUROPE, 2)
     (found,) = events(Happening.LETTER_VIRUS_FOUND)
     assert advance(pdf, [found, ready]).state is State.VIRUS_SCAN_FAILED
+
+
+@pytest.mark.parametrize("before", list(State))
+def test_a_letter_that_the_post_brings_back_is_returned_whatever_it_was(before: State) -> None:
+    letter = created(channel=Channel.LETTER, phone_prefix="", state=before, sheet_count=2)
+    back, delivered, cancelled = events(
+        Happening.LETTER_RETURNED, Happening.DELIVERED, Happening.LETTER_CANCELLED
+    )
+    assert advance(letter, [back, delivered, cancelled]).state is State.RETURNED_LETTER
+
+
+@pytest.mark.parametrize("before", [State.PENDING_VIRUS_CHECK, State.CREATED])
+def test_a_cancelled_letter_stays_cancelled(before: State) -> None:
+    letter = created(channel=Channel.LETTER, phone_prefix="", state=before)
+    cancelled, ready, delivered = events(
+        Happening.LETTER_CANCELLED, Happening.LETTER_READY, Happening.DELIVERED
+    )
+    assert advance(letter, [cancelled, ready, delivered]).state is State.CANCELLED
+    assert advance(letter, [ready, cancelled]).state is State.CANCELLED
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ _LETTER_STATUSES: Final[Mapping[str, str]] = {
     "created": "accepted",
     "sending": "accepted",
     "delivered": "received",
+    "returned-letter": "received",
 }
 _COMPLETED: Final = frozenset(
     {
@@ -32,6 +33,7 @@ _COMPLETED: Final = frozenset(
         Notification.STATE_TECHNICAL_FAILURE,
         Notification.STATE_CANCELLED,
         Notification.STATE_VALIDATION_FAILED,
+        Notification.STATE_RETURNED_LETTER,
     }
 )
 _ADDRESS_FIELDS: Final = {f"line_{n}": f"address_line_{n}" for n in range(1, 7)} | {"postcode": "postcode"}
@@ -58,16 +60,12 @@ _STATES_OF: Final[Mapping[str, tuple[State, ...]]] = {
     "received": (Notification.STATE_DELIVERED,),
     "pending-virus-check": (Notification.STATE_PENDING_VIRUS_CHECK,),
     "virus-scan-failed": (Notification.STATE_VIRUS_SCAN_FAILED,),
-    # Returned letters are not told of by letters' feed yet, so nothing is ever found by this.
-    "returned-letter": (),
+    "returned-letter": (Notification.STATE_RETURNED_LETTER,),
 }
 
 
 def states_of(statuses: list[str]) -> list[State]:
-    """Return the states that a filter on these statuses means, whatever the channel (public-api.md §3.2).
-
-    Empty when nothing can have such a status.
-    """
+    """Return the states that a filter on these statuses means, whatever the channel (public-api.md §3.2)."""
     return list(dict.fromkeys(state for status in statuses for state in _STATES_OF[status]))
 
 

@@ -93,15 +93,12 @@ def _list(clients: Clients) -> Response:
 
 
 def _page(clients: Clients, values: dict[str, Any]) -> ListNotificationsResponse:
-    states = presenter.states_of(values.get("status", []))
-    if "status" in values and not states:
-        return ListNotificationsResponse()
     caller = v2.caller()
     message = ListNotificationsRequest(
         service_id=caller.service.id,
         key_type=caller.key_type,
         channels=[schemas.CHANNELS[name] for name in dict.fromkeys(values.get("template_type", []))],
-        states=states,
+        states=presenter.states_of(values.get("status", [])),
         reference=values.get("reference"),
         older_than_id=canonical_uuid(values["older_than"]) if "older_than" in values else "",
         page_size=PAGE_SIZE,

@@ -26,6 +26,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
     VALIDATION_FAILED = "validation-failed"
     VIRUS_SCAN_FAILED = "virus-scan-failed"
+    RETURNED_LETTER = "returned-letter"
 
 
 _RANKS: Final = {
@@ -34,13 +35,14 @@ _RANKS: Final = {
     State.SENDING: 2,
     State.SENT: 2,
     State.PENDING: 3,
+    State.RETURNED_LETTER: 5,
 }
 FINAL_RANK: Final = 4
 
 
 def rank(state: State) -> int:
-    """Return how far along a state is; a notification's rank never falls, and at the highest its state is
-    final.
+    """Return how far along a state is; a notification's rank never falls, and from FINAL_RANK on its state is
+    final, except that the post may bring a letter back whatever its state is (pipeline.md §4.11).
     """
     return _RANKS.get(state, FINAL_RANK)
 
@@ -58,6 +60,8 @@ class Happening(StrEnum):
     LETTER_VALIDATION_FAILED = "letter-validation-failed"
     LETTER_TECHNICAL_FAILURE = "letter-technical-failure"
     LETTER_VIRUS_FOUND = "letter-virus-found"
+    LETTER_CANCELLED = "letter-cancelled"
+    LETTER_RETURNED = "letter-returned"
 
 
 _STATE_AFTER: Final = {
@@ -69,6 +73,8 @@ _STATE_AFTER: Final = {
     Happening.LETTER_VALIDATION_FAILED: State.VALIDATION_FAILED,
     Happening.LETTER_TECHNICAL_FAILURE: State.TECHNICAL_FAILURE,
     Happening.LETTER_VIRUS_FOUND: State.VIRUS_SCAN_FAILED,
+    Happening.LETTER_CANCELLED: State.CANCELLED,
+    Happening.LETTER_RETURNED: State.RETURNED_LETTER,
 }
 
 
