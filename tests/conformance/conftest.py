@@ -3,6 +3,7 @@
 import importlib.util
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 from notify_admin.usecases.seed import seed_platform
 from notify_gateway.app import create_app
 from notify_gateway.settings import GatewaySettings
+from notify_notifications import bootstrap
+from notify_notifications.settings import Settings
 from notify_testing.admin import AdminService
 from notify_testing.database import databases
-from notify_testing.rpc import certificates
+from notify_testing.rpc import InProcessServer, certificates
 from pydantic import SecretStr
 from werkzeug.serving import make_server
 
@@ -37,11 +40,41 @@ def runner() -> ModuleType:
     return load_runner()
 
 
+@contextmanager
+def notifications(database_url: str, admin_target: str) -> Iterator[str]:
+    """Serve the service notifications, without its Redis; yield its gRPC target."""
+    files = certificates()["notifications"]
+    parts = bootstrap.parts_for_server(
+        Settings(
+            database_url=SecretStr(database_url),
+            page_token_secret=SecretStr("a-page-token-secret-for-tests-only"),
+            admin_target=admin_target,
+            redis_url=SecretStr("unix:///nowhere"),
+            tls_ca_file=files.ca,
+            tls_cert_file=files.cert,
+            tls_key_file=files.key,
+        )
+    )
+    parts.start()
+    try:
+        served = bootstrap.registrations(parts)
+        with InProcessServer(
+            "notifications", served, allowed_callers=parts.settings.allowed_callers
+        ) as running:
+            yield running.target
+    finally:
+        parts.close()
+
+
 @pytest.fixture(scope="session")
 def base_url(database_server: str) -> Iterator[str]:
     """Provide the gateway's address."""
     files = certificates()["api-gateway"]
-    with databases(database_server) as fresh, AdminService(fresh("notify_admin")) as admin:
+    with (
+        databases(database_server) as fresh,
+        AdminService(fresh("notify_admin")) as admin,
+        notifications(fresh("notify_notifications"), admin.target) as notifications_target,
+    ):
         seed_platform(admin.uow, "notify@example.gov.uk")
         app = create_app(
             GatewaySettings(
@@ -49,7 +82,7 @@ def base_url(database_server: str) -> Iterator[str]:
                 tls_cert_file=files.cert,
                 tls_key_file=files.key,
                 admin_target=admin.target,
-                notifications_target=NOWHERE,
+                notifications_target=notifications_target,
                 letters_target=NOWHERE,
                 providers_target=NOWHERE,
                 admin_client_secrets=SecretStr(f"{ADMIN_SECRET} another-one"),

@@ -24,6 +24,7 @@ from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify.letters.v1.previews_service_pb2_grpc import PreviewsServiceStub
 from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
 from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
+from notify.notifications.v1.usage_service_pb2_grpc import UsageServiceStub
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify.providers.v1.receipts_service_pb2_grpc import ReceiptsServiceStub
 from notify.providers.v1.sandbox_service_pb2_grpc import SandboxServiceStub
@@ -56,6 +57,11 @@ class Clients:
     def notifications(self) -> NotificationsServiceStub:
         """Accepts messages and tells where they stand."""
         return cast(NotificationsServiceStub, self._stub(NotificationsServiceStub, "notifications"))
+
+    @property
+    def usage(self) -> UsageServiceStub:
+        """Rates and allowances."""
+        return cast(UsageServiceStub, self._stub(UsageServiceStub, "notifications"))
 
     @property
     def config_feed(self) -> ConfigFeedServiceStub:

@@ -134,6 +134,7 @@ TABLE: Final[Rows] = {
     "NAME_TAKEN": _bad("This name is taken"),
     "TOO_MANY": _bad("There can’t be more than {limit}"),
     # notifications
+    "ALLOWANCE_NOT_FOUND": _bad(BAD_REQUEST),
     "NOTIFICATION_NOT_FOUND": NO_RESULT,
     "TEMPLATE_WRONG_CHANNEL": _bad("{template_channel} template is not suitable for {channel} notification"),
     "CHANNEL_NOT_ALLOWED": Choice(

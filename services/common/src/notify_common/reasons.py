@@ -142,6 +142,7 @@ REASONS: Final[Mapping[str, Reason]] = {
         Code.FAILED_PRECONDITION, "The service has as many of these as it may have.", ("limit",)
     ),
     # --- notifications
+    "ALLOWANCE_NOT_FOUND": Reason(Code.NOT_FOUND, "The year has no allowances."),
     "NOTIFICATION_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such notification."),
     "TEMPLATE_WRONG_CHANNEL": Reason(
         Code.INVALID_ARGUMENT, "The template is of another channel.", ("template_channel", "channel")

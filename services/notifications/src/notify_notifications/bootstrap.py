@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import redis
 from notify.notifications.v1.notifications_service_pb2_grpc import add_NotificationsServiceServicer_to_server
+from notify.notifications.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
 from notify_common import process
 from notify_common.feeds.consumer import FeedConsumer
 from notify_common.leases.worker import PROMPT_IDLE_SECONDS, Worker
@@ -20,7 +21,9 @@ from notify_notifications.clients.letters import LettersClient
 from notify_notifications.clients.platform_mail import PlatformMailFeed
 from notify_notifications.clients.providers import ProvidersClient
 from notify_notifications.clients.snapshots import Snapshots
+from notify_notifications.servicers import usage
 from notify_notifications.servicers.notifications import SERVICE, NotificationsServicer
+from notify_notifications.servicers.usage import UsageServicer
 from notify_notifications.settings import Settings
 from notify_notifications.store.acceptance import AcceptanceStore
 from notify_notifications.store.counters import CounterStore
@@ -128,6 +131,7 @@ def registrations(parts: Parts) -> list[Registration]:
     servicer.ListNotifications = apart(servicer.ListNotifications, _READING_THREADS, "list")  # type: ignore[method-assign]
     return [
         Registration(add_NotificationsServiceServicer_to_server, servicer, SERVICE),
+        Registration(add_UsageServiceServicer_to_server, UsageServicer(parts.uow), usage.SERVICE),
         ops_registration(OPS, parts.uow, pager),
     ]
 

@@ -17,6 +17,7 @@ class Settings(DatabaseSettings):
     allowed_callers: dict[str, list[str]] = Field(
         default={
             "notify.notifications.v1.NotificationsService": ["api-gateway", "operator"],
+            "notify.notifications.v1.UsageService": ["api-gateway", "operator"],
             **OPS_CALLERS,
         }
     )

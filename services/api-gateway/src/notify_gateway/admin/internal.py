@@ -20,6 +20,7 @@ from notify_gateway.admin import (
     sign_in,
     template_files,
     templates,
+    usage,
     users,
 )
 from notify_gateway.auth import ClientAuthenticator
@@ -41,10 +42,12 @@ _MODULES = (
     sign_in,
     template_files,
     templates,
+    usage,
     users,
 )
 
 
 def blueprints(clients: Clients, client: ClientAuthenticator) -> Iterable[Blueprint]:
     """Return the blueprints, one a resource."""
-    return [module.routes(clients, client).blueprint for module in _MODULES]
+    made = [module.routes(clients, client) for module in _MODULES]
+    return [routes.blueprint for routes in (*made, usage.rate_routes(clients, client))]

@@ -46,6 +46,10 @@ class Call:
         """Return a query parameter, or an empty text."""
         return request.args.get(name, "")
 
+    def queries(self) -> list[tuple[str, str]]:
+        """Return all query parameters, the first of each name."""
+        return list(request.args.items())
+
 
 View = Callable[[Call], Answer | Response]
 V = TypeVar("V", bound=View)

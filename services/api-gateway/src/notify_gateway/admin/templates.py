@@ -1,4 +1,4 @@
-"""Templates and their versions (internal-api.md A113 to A118, A120)."""
+"""Templates and their versions (internal-api.md A113 to A120)."""
 
 from typing import Any, Final
 
@@ -6,7 +6,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from notify.admin.v1 import services_service_pb2
 from notify.admin.v1 import templates_service_pb2 as pb
 from notify.admin.v1.template_pb2 import Template
-from notify.common.v1.common_pb2 import Channel
+from notify.common.v1.common_pb2 import Channel, PersonalisationField
+from notify.notifications.v1.notifications_service_pb2 import PreviewTemplateRequest
 from notify_common.errors import NotifyError
 
 from notify_gateway.admin.forms import BOOLEAN, NULLABLE_TEXT, STRING, UUID, InvalidForm, schema, words
@@ -157,6 +158,9 @@ ERRORS: Rows = {
     "FOLDER_NOT_FOUND": plain("parent_folder_id not found"),
     "CHANNEL_NOT_ALLOWED": _refused("Creating"),
 }
+PREVIEW_ERRORS: Rows = {
+    "MISSING_PERSONALISATION": by_field("template", "Missing personalisation: {names}"),
+}
 UPDATE_ERRORS: Rows = {
     "CHANNEL_NOT_ALLOWED": _refused("Updating"),
     "SENDER_NOT_FOUND": TABLE["SENDER_NOT_FOUND"],
@@ -213,6 +217,14 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
         [files] = files_of(clients, [template])
         text = _reply_to_text(clients, template)
         return data({**VERSION.json(template), "reply_to_text": text, "email_files": files})
+
+    @made.get(f"{one}/preview", PREVIEW_ERRORS)
+    def preview_template(call: Call) -> Answer:
+        template = read(call)
+        values = [PersonalisationField(key=key, text=value) for key, value in call.queries()]
+        ask = PreviewTemplateRequest(**ids(call), personalisation=values)
+        filled = clients.notifications.PreviewTemplate(ask)
+        return bare({**shown(template), "subject": filled.subject or None, "content": filled.body})
 
     @made.get(f"{one}/versions")
     def list_versions(call: Call) -> Answer:

@@ -164,6 +164,15 @@ letter_rates = Table(
     Column("rate_micropounds", sa.BigInteger, nullable=False),  # of the whole letter
 )
 
+annual_allowances = Table(
+    "annual_allowances",
+    metadata,
+    id_column("service_id", primary_key=True),
+    Column("year", sa.Integer, primary_key=True, autoincrement=False),
+    # null: the default of the organisation's type from this year on
+    Column("fragment_count", sa.Integer),
+)
+
 feed_cursors = cursors_table(metadata)
 
 ops = ops_tables(metadata)
