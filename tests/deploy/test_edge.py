@@ -1,11 +1,15 @@
 """The edge: its configuration is valid, and what passes it and what does not."""
 
+import base64
 import subprocess
 from pathlib import Path
 
 import pytest
 import requests
+from notify_common.ids import new_id
 from notify_local import edge
+from notify_local.stack import TEMPLATE_PREVIEW_TOKEN
+from notify_testing import pdfs
 from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import House
@@ -107,3 +111,38 @@ def test_a_refusal_that_needs_no_body_passes(house: House, method: str, path: st
             method, f"{house.stack.base_url}{path}", data=b" " * 9_000_000, timeout=WAIT_SECONDS
         )
         assert answer.status_code == status
+
+
+def test_the_admin_web_app_reaches_the_template_preview_service(house: House) -> None:
+    header = {"Authorization": f"Token {TEMPLATE_PREVIEW_TOKEN}"}
+    template = {"subject": "Your bins", "content": "Dear ((name))\n\n***\n\nGoodbye"}
+    body = {"letter_contact_block": None, "template": template, "values": None, "filename": None}
+    for path in ("/get-page-count", "/preview.png?page=2", "/preview.pdf"):
+        answer = requests.post(
+            f"{house.stack.base_url}{path}", json=body, headers=header, timeout=WAIT_SECONDS
+        )
+        assert answer.status_code == 200, path
+        assert (
+            requests.post(f"{house.stack.base_url}{path}", json=body, timeout=WAIT_SECONDS).status_code == 401
+        )
+    # beyond what small bodies may have
+    pdf = pdfs.letter(pdfs.address() + b"%" + b"x" * 200_000 + b"\n")
+    shown = {
+        "/precompiled/overlay.png": pdf,
+        "/precompiled/overlay.pdf": pdf,
+        "/precompiled-preview.png": base64.b64encode(pdf),
+        "/precompiled/sanitise": pdf,
+    }
+    for path, content in shown.items():
+        answer = requests.post(
+            f"{house.stack.base_url}{path}", data=content, headers=header, timeout=WAIT_SECONDS
+        )
+        assert answer.status_code == 200, path
+    body = {"letter_attachment_id": new_id(), "service_id": new_id()}
+    answer = requests.post(
+        f"{house.stack.base_url}/letter_attachment_preview.png",
+        json=body,
+        headers=header,
+        timeout=WAIT_SECONDS,
+    )
+    assert (answer.status_code, answer.json()["message"]) == (404, "No result found")

@@ -64,6 +64,8 @@ _STORE_SECONDS: Final = 60.0
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 _COMPLETING_IDLE_SECONDS: Final = 1.0
 _TASK_CONNECTIONS: Final = 1
+_PREVIEW_CPU_SECONDS: Final = 8
+"""Processor time of a preview; three times that on the clock is within the gateway's patience."""
 _PREVIEW_THREADS: Final = 4
 """Calls of a kind of preview that wait for a process or have one."""
 
@@ -118,6 +120,13 @@ class Parts(process.Parts[Settings]):
         """What reads strangers' PDFs."""
         settings = self.settings
         limits = Limits(settings.check_cpu_seconds, settings.check_memory_mib)
+        return PdfReader(limits, settings.font_dirs)
+
+    @cached_property
+    def preview_reader(self) -> PdfReader:
+        """What makes previews, for people who wait for them."""
+        settings = self.settings
+        limits = Limits(min(settings.check_cpu_seconds, _PREVIEW_CPU_SECONDS), settings.check_memory_mib)
         return PdfReader(limits, settings.font_dirs)
 
     @cached_property
@@ -232,7 +241,9 @@ def registrations(parts: Parts) -> Sequence[Registration]:
 
     settings = parts.settings
     pager = Pager(settings.page_token_secret.get_secret_value().encode())
-    previews = PreviewsServicer(parts.pdf_reader, parts.attachments, parts.head, settings.preview_processes)
+    previews = PreviewsServicer(
+        parts.preview_reader, parts.attachments, parts.head, settings.preview_processes
+    )
     # Whoever waits for a preview waits for others who look, not for those who print.
     for name in ("RenderPreview", "DrawPdf", "SanitisePdf", "GetAttachmentPageImage"):
         setattr(previews, name, apart(getattr(previews, name), _PREVIEW_THREADS, "preview"))

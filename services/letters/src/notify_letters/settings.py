@@ -77,7 +77,7 @@ class Settings(DatabaseSettings):
     """Address space of the process that checks one PDF."""
     preview_processes: Annotated[int, Field(ge=1, le=32)] = 2
     """Previews and PDFs of the admin web app that one server makes or checks at the same time, each in a
-    process with the bounds of a check."""
+    process with the memory of a check and at most 8 s of processor time."""
     attachment_bucket: str | None = None
     """The bucket of the same store into which the admin web app puts PDFs that are attached to templates;
     without one nothing is attached."""

@@ -1,12 +1,15 @@
 """Pictures of pages show where on them nothing may be printed (pipeline.md §4.3)."""
 
 import io
+import zlib
 
 import pytest
 from notify_letters.pdf.geometry import ADDRESS_WINDOW, ZONE_COLOUR, Box, printable
 from notify_letters.pdf.pages import page_png
 from notify_letters.pdf.reader import Limits, PdfReader, ReaderDied, Zones
 from notify_testing import pdfs
+from notify_testing.pdfs import picture
+from pikepdf import Dictionary, Name, Pdf
 from PIL import Image
 
 WHITE = (255, 255, 255)
@@ -77,3 +80,62 @@ def test_a_page_that_is_too_long_to_draw_ends_its_process_alone() -> None:
 def test_zones_reach_over_pages_of_other_sizes() -> None:
     image = look(page_png(pdfs.letter(b"", size=(pdfs.A4[1], pdfs.A4[0])), 1, (Box(15, 5, 195, 292),)))
     assert image.height < image.width
+
+
+def of_a_hundred_megapixels() -> bytes:
+    def change(pdf: Pdf) -> None:
+        lines = zlib.compress(bytes(10_000) * 10_000)
+        shown = picture(pdf, 10_000, 10_000, lines, ColorSpace=Name.DeviceGray, Filter=Name.FlateDecode)
+        pdf.pages[0].obj.Resources.XObject = Dictionary(Im=shown)
+        pdf.pages[0].obj.Contents = pdf.make_stream(b"q 500 0 0 500 50 50 cm /Im Do Q")
+
+    return pdfs.letter(change=change)
+
+
+HOSTILE = {
+    "zero bytes": b"",
+    "no PDF": b"GIF89a",
+    "truncated": pdfs.letter()[:200],
+    "a circle of pages": pdfs.circle_of_pages(),
+    "encrypted": pdfs.encrypted("secret"),
+    "100,000 pages": pdfs.many_pages(100_000),
+    "a picture of 100 megapixels": of_a_hundred_megapixels(),
+    "unpacks to 200 MB": pdfs.bomb(200_000_000),
+    "forms within forms": pdfs.nested_forms(40),
+}
+
+
+@pytest.mark.parametrize("pdf", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_pdf_is_drawn_or_ends_its_process_alone(pdf: bytes) -> None:
+    reader = PdfReader(Limits(cpu_seconds=2, memory_mib=768))
+    for draw in (lambda: reader.page_png(pdf, 1, Zones.LETTER), lambda: reader.with_zones(pdf, Zones.LETTER)):
+        try:
+            made, page_count = draw()
+        except ReaderDied:
+            continue
+        assert made[:4] in (b"\x89PNG", b"%PDF")
+        assert page_count >= 1
+
+
+@pytest.mark.parametrize("name", ["zero bytes", "no PDF", "truncated", "a circle of pages", "encrypted"])
+def test_what_cannot_be_read_is_never_drawn(name: str) -> None:
+    reader = PdfReader(Limits())
+    with pytest.raises(ReaderDied):
+        reader.page_png(HOSTILE[name], 1)
+    with pytest.raises(ReaderDied):
+        reader.with_zones(HOSTILE[name], Zones.LETTER)
+
+
+def test_more_pages_than_a_letter_has_are_not_marked() -> None:
+    reader = PdfReader(Limits())
+    assert reader.with_zones(pdfs.letter(*[b""] * 10), Zones.ATTACHMENT)[1] == 10
+    with pytest.raises(ReaderDied):
+        reader.with_zones(pdfs.letter(*[b""] * 11), Zones.LETTER)
+
+
+def test_a_marked_pdf_holds_nothing_but_drawings() -> None:
+    marked, _ = PdfReader(Limits()).with_zones(pdfs.letter(change=pdfs.scripted), Zones.LETTER)
+    with Pdf.open(io.BytesIO(marked)) as made:
+        assert set(made.Root.keys()) == {"/Type", "/Pages"}
+        assert len(made.attachments) == 0
+        assert "/Annots" not in made.pages[0].obj

@@ -145,8 +145,13 @@ def with_zones(pdf: bytes, *, is_attachment: bool = False) -> tuple[bytes, int]:
 
     Args:
         is_attachment: whether its pages come after a letter.
+
+    Raises:
+        ValueError: it has more pages than any letter of which such a thing is wrong.
     """
     with _open(pdf) as source:
+        if len(source.pages) > MAX_PAGES:
+            raise ValueError("too many pages")
         letter = _drawn(source)
     for number in _numbers(len(letter.pages)):
         page = letter.pages[number - 1]
