@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from collections.abc import Callable
 
 import pytest
 from notify_letters.pdf.geometry import ADDRESS_WINDOW, ZONE_COLOUR, Box, printable
@@ -108,7 +109,11 @@ HOSTILE = {
 @pytest.mark.parametrize("pdf", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_pdf_is_drawn_or_ends_its_process_alone(pdf: bytes) -> None:
     reader = PdfReader(Limits(cpu_seconds=2, memory_mib=768))
-    for draw in (lambda: reader.page_png(pdf, 1, Zones.LETTER), lambda: reader.with_zones(pdf, Zones.LETTER)):
+    draws: list[Callable[[], tuple[bytes, int]]] = [
+        lambda: reader.page_png(pdf, 1, Zones.LETTER),
+        lambda: reader.with_zones(pdf, Zones.LETTER),
+    ]
+    for draw in draws:
         try:
             made, page_count = draw()
         except ReaderDied:
