@@ -170,10 +170,9 @@ bench-dispatch: setup ## messages handed to a provider stub a second (MESSAGES=2
 bench-render: setup ## letters typeset a second (LETTERS=200)
 	@$(BIN)/python services/letters/bench/bench_render.py --letters $(LETTERS)
 
-KILL ?=
 .PHONY: bench-print-run
-bench-print-run: setup ## letters from the start of a print run to the printer's queue a second (ROWS=100000, KILL=1)
-	@$(BIN)/python tests/load/bench_print_run.py --rows $(ROWS) $(if $(KILL),--kill --no-comparison)
+bench-print-run: setup ## letters from the start of a print run to the printer's queue a second (ROWS=100000)
+	@$(BIN)/python tests/load/bench_print_run.py --rows $(ROWS)
 
 BULK ?= 100000
 .PHONY: bench-lanes
@@ -183,6 +182,11 @@ bench-lanes: setup ## how long a text waits while a job of another service is qu
 .PHONY: bench-content
 bench-content: setup ## texts, emails, numbers and spreadsheet rows a second on one core
 	@$(BIN)/python services/common/bench/bench_content.py
+
+PRINT_ROWS ?= 150000
+.PHONY: drill-print-run
+drill-print-run: setup ## a print run whose processes are killed at random: is every letter printed once (PRINT_ROWS=150000)
+	@$(BIN)/python tests/load/bench_print_run.py --rows $(PRINT_ROWS) --kill --no-comparison
 
 .PHONY: drill-revoked-key
 drill-revoked-key: setup ## how long a revoked key works while transactions stay open in other databases

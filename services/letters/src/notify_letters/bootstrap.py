@@ -9,8 +9,6 @@ from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from notify.admin.v1.config_feed_service_pb2_grpc import ConfigFeedServiceStub
 from notify.letters.v1.letters_service_pb2_grpc import add_LettersServiceServicer_to_server
 from notify.letters.v1.previews_service_pb2_grpc import add_PreviewsServiceServicer_to_server
@@ -145,10 +143,7 @@ class Parts(process.Parts[Settings]):
     def signer(self) -> Signer:
         """What signs the manifests."""
         secret = self.settings.manifest_signing_seed or self.settings.page_token_secret
-        seed = HKDF(SHA256(), 32, salt=None, info=b"notify print manifests").derive(
-            secret.get_secret_value().encode()
-        )
-        return Signer(seed)
+        return Signer.of_secret(secret.get_secret_value())
 
     @cached_property
     def schedule(self) -> Schedule:

@@ -42,6 +42,8 @@ from notify_testing.database import FreshDatabase
 from notify_testing.rpc import InProcessServer, certificates
 from notify_testing.waiting import WAIT_SECONDS
 
+from .fake_sqs import FakeSqs
+
 SERVICE_ID = "11111111-1111-7111-8111-111111111111"
 TEMPLATE_ID = "22222222-2222-7222-8222-222222222222"
 
@@ -137,6 +139,14 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         server.stop()
         names.stop()
+
+
+@pytest.fixture
+def sqs() -> Iterator[FakeSqs]:
+    """Provide an SQS without queues."""
+    fake = FakeSqs()
+    yield fake
+    fake.close()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from notify.letters.v1 import letters_service_pb2 as pb
 from notify_letters.clients.broker import RENDER, RENDER_BATCH, SUBMIT, Broker
 
 from .conftest import RABBITMQ, House, letter, until
+from .fake_sqs import FakeSqs
 
 
 def create(house: House, count: int, **values: object) -> None:
@@ -165,3 +166,19 @@ def test_other_brokers_carry_the_tasks_by_configuration_alone(
     with house.relay(**settings) as relay, house.celery(**settings) as celery:
         create(house, 50)
         until(lambda: all_told_once(house, 50), [relay, celery])
+
+
+def test_sqs_has_queues_with_time_for_the_longest_task_and_keeps_nothing_that_is_done(
+    house: House, sqs: FakeSqs
+) -> None:
+    """Amazon's own needs no more of a URL than `sqs://`."""
+    options = {"region": "eu-west-2", "queue_name_prefix": "notify-", "wait_time_seconds": 1}
+    settings = {
+        "broker_url": f"sqs://AKIAEXAMPLE:secret@127.0.0.1:{sqs.port}",
+        "broker_options": json.dumps(options | {"is_secure": False}),
+    }
+    with house.relay(**settings) as relay, house.celery(**settings) as celery:
+        create(house, 50)
+        until(lambda: all_told_once(house, 50), [relay, celery])
+        until(lambda: not any(sqs.queues.values()), [celery])
+    assert sqs.visibility_seconds == {"notify-render": 3600, "notify-submit": 3600}

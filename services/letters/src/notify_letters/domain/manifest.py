@@ -9,9 +9,11 @@ import base64
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from notify_common.enums import Postage
 
@@ -33,6 +35,11 @@ class Signer:
         raw = self.public_key.public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.key_id = hashlib.sha256(raw).hexdigest()[:16]
         """Names the key, so that a verifier with several knows which one to take."""
+
+    @classmethod
+    def of_secret(cls, secret: str) -> Self:
+        """Return the signer whose key is made of a secret that may serve for other things too."""
+        return cls(HKDF(SHA256(), 32, salt=None, info=b"notify print manifests").derive(secret.encode()))
 
     def line(self, digest: bytes) -> bytes:
         """Return the last line of a manifest whose bytes so far have this SHA-256."""
