@@ -163,8 +163,8 @@ bench-bulk: setup ## messages prepared and stored in bulk a second by one proces
 	@$(BIN)/python tests/load/bench_bulk.py --rows $(ROWS)
 
 .PHONY: bench-dispatch
-bench-dispatch: setup ## messages handed to a provider stub a second (MESSAGES=20000)
-	@$(BIN)/python services/providers/bench/bench_dispatch.py $(if $(MESSAGES),--messages $(MESSAGES))
+bench-dispatch: setup ## messages handed to a provider stub a second, the whole way too (MESSAGES=20000)
+	@$(BIN)/python tests/load/bench_dispatch.py $(if $(MESSAGES),--messages $(MESSAGES))
 
 .PHONY: bench-render
 bench-render: setup ## letters typeset a second (LETTERS=200)
@@ -176,7 +176,7 @@ bench-print-run: setup ## letters from the start of a print run to the printer's
 
 BULK ?= 100000
 .PHONY: bench-lanes
-bench-lanes: setup ## how long a text waits while a job of another service is queued (BULK=100000)
+bench-lanes: setup ## how long a text waits while a job of another service is queued, and idle (BULK=100000)
 	@$(BIN)/python tests/load/bench_lanes.py --bulk $(BULK)
 
 .PHONY: bench-content

@@ -1,12 +1,15 @@
 """How fast accepted messages are handed to a provider over HTTP and their state recorded.
 
-Two parts, both with the worker process as it is deployed, a PostgreSQL server of the bench's own that writes
-durably, and a stand-in for MMG on 127.0.0.1, all on this machine:
+Four parts, with processes as they are deployed, PostgreSQL servers of the bench's own that write durably,
+and a stand-in for MMG on 127.0.0.1, all on this machine:
 
 1. throughput: a backlog is taken over first; then the worker starts and empties it. Counted from the first
    attempt's mark to the last state recorded, on the database's clock.
 2. latency: messages are taken over one by one at a steady rate with the system otherwise idle. Measured from
    the row's commit to the attempt's mark (the call follows at once), and to the state recorded.
+3. bare: a loop makes the same calls with the same HTTP client, and nothing else.
+4. the whole way: on a platform of its own, with its relay stopped, accepted rows are queued in notifications;
+   then it starts. Counted from the first hand-over to the last message that notifications knows to be sent.
 
 Prints a table and one JSON line.
 """
@@ -17,6 +20,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,14 +32,23 @@ import sqlalchemy as sa
 from notify_common.db.engine import create_engine
 from notify_common.db.migrations import migrate
 from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.enums import KeyType
 from notify_common.ids import new_id
 from notify_local.backing import ChildProcess, Postgres, wait_until
+from notify_local.seed import seed
+from notify_local.stack import Options, Stack
+from notify_providers.clients.http import HttpAnswer, HttpCaller, HttpRequest
 from notify_providers.domain.message import NewDispatch, SmsContent
 from notify_providers.usecases.batch_dispatch import MAX_BATCH, batch_dispatch
 from notify_testing.certs import ensure_certificates
 from notify_testing.folders import passable_folder
 from notify_testing.provisioning import app_role, provision
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from bench_lanes import CHUNK, HANDED_OVER, QUEUE, RELAY, query, send
+
+_WORKERS = ("notifications-work", "providers-work")
+_WHOLE_WAY_SECONDS = 1800
 _BODY = "Your appointment is on Tuesday 3 March at 10:40. Reply CANCEL if you can't come. " * 2
 
 
@@ -45,6 +58,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--messages", type=int, default=20_000, help="messages of the throughput part")
+    parser.add_argument(
+        "--whole-way-messages", type=int, help="messages of the last part; as many as the first by default"
+    )
     parser.add_argument("--workers", type=int, default=1, help="worker processes")
     parser.add_argument("--window", type=int, default=256, help="calls that a worker keeps under way")
     parser.add_argument("--stub-latency-ms", type=float, default=0.0, help="the stand-in's time to an answer")
@@ -73,6 +89,12 @@ def main() -> None:
         _progress(f"handing {arguments.latency_messages} over one by one")
         latency = _latency(uow, arguments.latency_messages, arguments.latency_rate)
         memory = max(_peak_mib(worker.pid) for worker in workers if worker.pid)
+        for worker in workers:
+            worker.stop()
+        _progress("making the same calls in a bare loop")
+        bare = _bare(stub, arguments.messages, arguments.window)
+        count = arguments.messages if arguments.whole_way_messages is None else arguments.whole_way_messages
+        whole_way = _whole_way(folder, stub, count, arguments.window) if count else {}
     result = {
         "bench": "dispatch",
         "messages": arguments.messages,
@@ -85,6 +107,9 @@ def main() -> None:
         "worker_cpu_us_per_message": round(cpu * 1e6 / arguments.messages),
         **latency,
         "worker_peak_rss_mib": round(memory),
+        "bare_loop_per_second": round(bare),
+        "handed_over_to_bare_loop": round(throughput / bare, 2),
+        **whole_way,
         "machine": _machine(),
     }
     for name, value in result.items():
@@ -157,7 +182,7 @@ def _message() -> NewDispatch:
     return NewDispatch(
         id=new_id(),
         service_id=new_id(),
-        key_type="normal",
+        key_type=KeyType.NORMAL,
         content=content,
         request_id="bench",
         traceparent="",
@@ -188,7 +213,7 @@ def _latency(uow: UnitOfWork, count: int, rate: float) -> dict[str, float]:
         ids.append(message.id)
     with uow.begin() as conn:
         before = conn.execute(
-            sa.text("SELECT count(*) FROM dispatches WHERE NOT id = ANY(:ids)"), {"ids": ids}
+            sa.text("SELECT count(*) FROM dispatches WHERE NOT id = ANY(CAST(:ids AS uuid[]))"), {"ids": ids}
         )
         total = int(before.scalar_one()) + count
     _wait_for_sent(uow, total)
@@ -198,11 +223,98 @@ def _latency(uow: UnitOfWork, count: int, rate: float) -> dict[str, float]:
             query = f"""
                 SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (
                     ORDER BY extract(epoch FROM a.{column} - d.create_time) * 1000)
-                FROM dispatches d JOIN attempts a ON a.dispatch_id = d.id WHERE d.id = ANY(:ids)"""
+                FROM dispatches d JOIN attempts a ON a.dispatch_id = d.id
+                WHERE d.id = ANY(CAST(:ids AS uuid[]))"""
             p50, p99 = conn.execute(sa.text(query), {"ids": ids}).scalar_one()
             result[f"accept_to_{name}_p50_ms"] = round(p50, 1)
             result[f"accept_to_{name}_p99_ms"] = round(p99, 1)
     return result
+
+
+def _bare(url: str, count: int, window: int) -> float:
+    """Make as many calls, as many at once, with the workers' HTTP client; return how many a second."""
+    caller = HttpCaller(window, 10.0)
+    free = threading.Semaphore(window)
+    statuses: set[int] = set()
+
+    def done(answer: HttpAnswer) -> None:
+        statuses.add(answer.status)
+        free.release()
+
+    headers = {"Content-Type": "application/json", "Authorization": "Basic bench"}
+    started = time.perf_counter()
+    for _ in range(count):
+        free.acquire()
+        fields = {"reqType": "BULK", "MSISDN": "447700900123", "msg": _BODY, "sender": "BENCH"}
+        body = json.dumps({**fields, "cid": new_id(), "multi": True}).encode()
+        caller.call(HttpRequest(url, headers, body, time.monotonic() + 60), done)
+    caller.close()
+    seconds = time.perf_counter() - started
+    if statuses != {200}:
+        raise SystemExit(f"the stand-in answered {sorted(statuses)}")
+    return count / seconds
+
+
+def _whole_way(folder: Path, stub: str, count: int, window: int) -> dict[str, Any]:
+    """Queue accepted messages on a platform, let them go, and return how many a second became sent."""
+    environment = {
+        "NOTIFY_PROVIDERS_MMG_URL": stub,
+        "NOTIFY_PROVIDERS_MMG_API_KEY": "bench",
+        "NOTIFY_PROVIDERS_DISPATCH_WINDOW": str(window),
+    }
+    of_process = dict.fromkeys(("providers", "providers-work"), environment)
+    stack = Stack(Options(folder / "stack", console=False, extra_environment=of_process))
+    try:
+        stack.start(lambda step: _progress(f"starting {step}"))
+        seeded = seed(stack, "Bulk service")
+        sample = send(stack, seeded)
+        url = stack.app_urls["notifications"]
+        if not wait_until(lambda: bool(query(url, HANDED_OVER, [sample])), 60):
+            raise SystemExit("nothing is handed over")
+        stack.processes[RELAY].stop()
+        for queued in range(0, count, CHUNK):
+            _progress(f"queueing {min(count, queued + CHUNK):,} accepted texts")
+            values = {"count": min(CHUNK, count - queued), "id": sample, "lane": "api"}
+            query(url, QUEUE, values)
+        query(url, "ANALYZE outbox, notifications")
+        processor = {name: _processor(stack, name) for name in ("providers-work", "providers")}
+        stack.restart(RELAY)
+        _progress("letting them go")
+        left = "SELECT EXISTS (SELECT FROM notifications WHERE sent_time IS NULL)"
+        if not wait_until(lambda: query(url, left) == [(False,)], _WHOLE_WAY_SECONDS, interval=0.2):
+            raise SystemExit("the messages were not sent in time")
+        ended = time.time()
+        [(began,)] = query(
+            url,
+            "SELECT extract(epoch FROM min(hand_over_time))::float FROM notifications WHERE id <> %s",
+            sample,
+        )
+        [(attempts,)] = query(stack.app_urls["providers"], "SELECT count(*) FROM attempts")
+        if attempts != count + 1:
+            raise SystemExit(f"{attempts} attempts for {count + 1} messages")
+        used = {name: _processor(stack, name) - before for name, before in processor.items()}
+        used[RELAY] = _processor(stack, RELAY)
+        return {
+            "whole_way_messages": count,
+            "whole_way_per_second": round(count / (ended - began)),
+            **{
+                f"whole_way_{name.replace('-', '_')}_cpu_us_per_message": round(seconds * 1e6 / count)
+                for name, seconds in used.items()
+            },
+            **{
+                f"whole_way_{name.replace('-', '_')}_peak_rss_mib": round(_peak_mib(pid))
+                for name in _WORKERS
+                if (pid := stack.processes[name].pid)
+            },
+        }
+    finally:
+        stack.stop()
+
+
+def _processor(stack: Stack, name: str) -> float:
+    """Return the seconds of processor time that a process has used."""
+    pid = stack.processes[name].pid
+    return sum(psutil.Process(pid).cpu_times()[:2]) if pid else 0.0
 
 
 def _wait_for_sent(uow: UnitOfWork, count: int) -> None:
