@@ -17,7 +17,13 @@ SERVE = {
     name: ["-m", f"notify_{name}", "serve"] for name in ("admin", "providers", "letters", "notifications")
 }
 WORK = {
-    "providers-work": ["-m", "notify_providers", "work", "--queues", "dispatch,sandbox,housekeeping"],
+    "providers-work": [
+        "-m",
+        "notify_providers",
+        "work",
+        "--queues",
+        "dispatch,receipts,sandbox,housekeeping",
+    ],
     "letters-work": ["-m", "notify_letters", "work", "--queues", "relay,checks,print-runs,housekeeping"],
     "letters-celery": ["-m", "celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render,submit"],
     "letters-beat": ["-m", "celery", "-A", "notify_letters.celery_app", "beat"],

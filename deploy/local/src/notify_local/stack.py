@@ -378,7 +378,7 @@ class Stack:
 
 _WORKERS: dict[str, dict[str, list[str]]] = {
     "admin": {},
-    "providers": {"providers-work": ["work", "--queues", "dispatch,sandbox,housekeeping"]},
+    "providers": {"providers-work": ["work", "--queues", "dispatch,receipts,sandbox,housekeeping"]},
     "letters": {
         "letters-work": ["work", "--queues", "relay,checks,print-runs,housekeeping"],
         "letters-celery": ["celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render,submit"],

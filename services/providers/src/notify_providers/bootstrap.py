@@ -29,18 +29,19 @@ from notify_providers.settings import Settings
 from notify_providers.store.tables import dispatch_queue, sandbox_receipt_queue
 from notify_providers.usecases.dispatcher import Dispatcher
 from notify_providers.usecases.ops import OPS
+from notify_providers.usecases.queued_receipts import record_queued
 from notify_providers.usecases.sandbox import ISSUE_BATCH, issue_receipts, keep_messages
 from notify_providers.usecases.secrets import KeptSecrets
 from notify_providers.workers.balance import Balancer
 from notify_providers.workers.housekeeping import Housekeeper
 from notify_providers.workers.upkeep import Upkeep
 
-QUEUES: Final = ("dispatch", "sandbox", "housekeeping")
+QUEUES: Final = ("dispatch", "receipts", "sandbox", "housekeeping")
 """What `work --queues` takes."""
 
-# A dispatcher has one transaction open at a time, and so have the sandbox, the three of housekeeping, the
-# roll call and the health check.
-_WORKER_CONNECTIONS: Final = 10
+# A dispatcher has one transaction open at a time, and so have two queues of receipts, the sandbox, the three
+# of housekeeping, the roll call and the health check.
+_WORKER_CONNECTIONS: Final = 12
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 
 
@@ -146,6 +147,8 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
     match queue:
         case "dispatch":
             return [_dispatch_worker(parts, channel) for channel in Channel]
+        case "receipts":
+            return _receipt_workers(parts)
         case "sandbox":
             return [
                 Worker(
@@ -179,6 +182,18 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
                     longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS,
                 ),
             ]
+
+
+def _receipt_workers(parts: Parts) -> list[Worker]:
+    """Make one worker for each provider whose receipts wait in a queue; none where none do."""
+    settings = parts.settings
+    reader = CallbackReader(settings.providers, settings.callbacks_per_second)
+    return [
+        Worker(
+            f"receipts-{name}", parts.uow, partial(record_queued, reader=reader, provider=name, queue=queue)
+        )
+        for name, queue in registry.receipt_queues(settings.providers).items()
+    ]
 
 
 def _dispatch_worker(parts: Parts, channel: Channel) -> Worker:

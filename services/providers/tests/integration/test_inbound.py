@@ -12,10 +12,12 @@ from notify_common.errors import NotifyError
 from notify_providers import bootstrap
 from notify_providers.clients.firetext import FiretextSettings
 from notify_providers.clients.mmg import MmgSettings
+from notify_providers.clients.twilio import TwilioSettings
 from notify_testing.rpc import InProcessServer
 
 from .configured import provider_settings
 from .conftest import House, eventually
+from .fake_twilio import ACCOUNT, TOKEN, signature
 from .test_callbacks import basic
 
 MMG = {
@@ -32,6 +34,16 @@ FIRETEXT = {
     "time": "2017-05-21 11:56:11",
 }
 
+INBOUND_URL = "https://notify.example.com/notifications/inbound/twilio"
+TWILIO = {
+    "AccountSid": ACCOUNT,
+    "MessageSid": "SM00000000000000000000000000000001",
+    "From": "+447700900466",
+    "To": "+447418000003",
+    "Body": "caf\u00e9 + 1%",
+    "NumMedia": "0",
+}
+
 
 @pytest.fixture
 def taking(house: House) -> InProcessServer:
@@ -39,6 +51,9 @@ def taking(house: House) -> InProcessServer:
     settings = provider_settings(
         mmg=MmgSettings.model_validate({"inbound_credentials": "username:testkey"}),
         firetext=FiretextSettings.model_validate({"inbound_credentials": "notify:testkey"}),
+        twilio=TwilioSettings.model_validate(
+            {"account_sid": ACCOUNT, "auth_token": TOKEN, "inbound_url": INBOUND_URL}
+        ),
     )
     parts = bootstrap.Parts(house.settings(providers=settings), connections=4)
     house.made.append(parts)
@@ -56,6 +71,18 @@ def bring(server: InProcessServer, provider: str, body: bytes, who: str = "") ->
 def bring_mmg(server: InProcessServer, **fields: Any) -> pb.RecordInboundSmsResponse:
     """Bring a callback of MMG with credentials, as `bring` does."""
     return bring(server, "mmg", json.dumps(MMG | fields).encode(), "username:testkey")
+
+
+def bring_twilio(
+    server: InProcessServer, query: str = "", changed: dict[str, str] | None = None, token: str = TOKEN
+) -> pb.RecordInboundSmsResponse:
+    """Bring a text as Twilio does, with its signature; what is `changed` is changed after it was signed."""
+    url = INBOUND_URL + (f"?{query}" if query else "")
+    headers = {"x-twilio-signature": signature(url, TWILIO, token)}
+    body = urlencode({**TWILIO, **(changed or {})}).encode()
+    request = pb.RecordInboundSmsRequest(provider="twilio", body=body, headers=headers, query=query)
+    answer: pb.RecordInboundSmsResponse = ReceiptsServiceStub(server.channel()).RecordInboundSms(request)
+    return answer
 
 
 def events(server: InProcessServer) -> list[pb.InboundSmsEvent]:
@@ -173,3 +200,40 @@ def test_texts_are_kept_for_a_time_only(house: House, taking: InProcessServer) -
     )
     house.workers(house.parts(), "housekeeping").settle()
     assert house.rows("SELECT reference FROM inbound_sms_events") == [("some-id",)]
+
+
+@pytest.mark.parametrize("query", ["", "a=1&b=%20"])
+def test_twilio_brings_texts_with_its_signature(taking: InProcessServer, query: str) -> None:
+    with taking as server:
+        answer = bring_twilio(server, query)
+        assert (answer.http_status, answer.http_body) == (200, b"<Response/>")
+        assert bring_twilio(server, query).http_status == 200
+        [found] = events(server)
+    text = found
+    assert (text.provider, text.source_number, text.destination_number, text.content) == (
+        "twilio",
+        "447700900466",
+        "07418000003",
+        "caf\u00e9 + 1%",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "token"),
+    [
+        ({"Body": "other"}, TOKEN),
+        ({"To": "+447418000009"}, TOKEN),
+        ({"Added": "1"}, TOKEN),
+        ({}, "guessed"),
+    ],
+)
+def test_what_twilio_did_not_sign_is_refused(
+    house: House, taking: InProcessServer, changed: dict[str, str], token: str
+) -> None:
+    with taking as server:
+        assert bring_twilio(server, changed=changed, token=token).http_status == 403
+    assert house.value("SELECT count(*) FROM inbound_sms_events") == 0
+
+
+def test_without_an_address_for_texts_twilio_brings_none(server: InProcessServer) -> None:
+    assert bring_twilio(server).http_status == 403

@@ -67,7 +67,7 @@ def test_bad_settings_are_one_clear_sentence(settings: dict[str, object], words:
 def test_an_unknown_queue_is_one_clear_sentence() -> None:
     done = command("work", "--queues", "dispatch,nonsense")
     assert done.returncode == 2
-    assert "no such queue: nonsense; there are dispatch, sandbox, housekeeping" in done.stderr
+    assert "no such queue: nonsense; there are dispatch, receipts, sandbox, housekeeping" in done.stderr
 
 
 def test_parked_dispatches_are_shown_and_released(house: House) -> None:

@@ -9,12 +9,13 @@ from typing import Any, Final
 from notify_common.enums import Channel
 from pydantic_settings import SettingsConfigDict
 
-from notify_providers.clients.aws import AwsSettings, Signer
+from notify_providers.clients.aws import Signer
 from notify_providers.clients.base import Adapter, Callback, ReadReceipts, SendsReceipts, Tools
 from notify_providers.clients.http import HttpAnswer, HttpRequest
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
 from notify_providers.clients.json_object import members_of
-from notify_providers.clients.sns import TAKEN, Sns, SnsSettings
+from notify_providers.clients.sns import TAKEN, Sns
+from notify_providers.clients.sqs import SqsSettings
 from notify_providers.domain.dispatch import Outcome
 from notify_providers.domain.message import Message, SmsContent, plus_number
 from notify_providers.domain.receipts import Kind, Receipt, message_id, word
@@ -47,7 +48,7 @@ _OPTED_OUT: Final = "DESTINATION_PHONE_NUMBER_OPTED_OUT"
 _RECIPIENT: Final = "DestinationPhoneNumber"
 
 
-class AwsSmsSettings(AwsSettings, SnsSettings):
+class AwsSmsSettings(SqsSettings):
     """What AWS End User Messaging SMS needs: `NOTIFY_PROVIDERS_AWS_SMS_…`."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_PROVIDERS_AWS_SMS_")

@@ -15,6 +15,7 @@ from notify_providers.clients.mmg import Mmg
 from notify_providers.clients.sandbox import Sandbox
 from notify_providers.clients.ses import Ses
 from notify_providers.clients.smtp import Smtp
+from notify_providers.clients.sqs import SqsQueue, SqsSettings
 from notify_providers.clients.twilio import Twilio
 
 ADAPTERS: Final[tuple[Adapter[Any], ...]] = (
@@ -48,6 +49,15 @@ def upkeep(settings: Mapping[str, ProviderSettings], tools: Tools) -> None:
             adapter.upkeep(settings[adapter.name], tools)
         except Exception as error:
             get_logger().error("upkeep failed", provider=adapter.name, **describe_exception(error))
+
+
+def receipt_queues(settings: Mapping[str, ProviderSettings]) -> dict[str, SqsQueue]:
+    """Return the queues that receipts come by, by provider."""
+    return {
+        name: SqsQueue(found, found.receipt_queue_url)
+        for name, found in settings.items()
+        if isinstance(found, SqsSettings) and found.receipt_queue_url
+    }
 
 
 def clients(settings: Mapping[str, ProviderSettings], tools: Tools) -> dict[str, ProviderClient]:

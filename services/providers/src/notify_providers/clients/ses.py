@@ -9,13 +9,14 @@ from typing import Any, Final
 from notify_common.enums import Channel
 from pydantic_settings import SettingsConfigDict
 
-from notify_providers.clients.aws import AwsSettings, Signer
+from notify_providers.clients.aws import Signer
 from notify_providers.clients.base import Adapter, Callback, ReadReceipts, SendsReceipts, Tools
 from notify_providers.clients.http import HttpAnswer, HttpRequest
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
 from notify_providers.clients.json_object import members_of
 from notify_providers.clients.mime import BadAddress, email_bytes, wire_address
-from notify_providers.clients.sns import TAKEN, Sns, SnsSettings
+from notify_providers.clients.sns import TAKEN, Sns
+from notify_providers.clients.sqs import SqsSettings
 from notify_providers.domain.dispatch import Outcome
 from notify_providers.domain.message import EmailContent, Message
 from notify_providers.domain.receipts import Kind, Receipt, message_id, utc_time, word
@@ -36,7 +37,7 @@ _DETAILS: Final[Mapping[str, tuple[str, str]]] = {
 """The events that say something: where what they say stands, and which word of it is kept."""
 
 
-class SesSettings(AwsSettings, SnsSettings):
+class SesSettings(SqsSettings):
     """What SES needs: `NOTIFY_PROVIDERS_SES_…`."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_PROVIDERS_SES_")

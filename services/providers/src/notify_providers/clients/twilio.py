@@ -1,4 +1,4 @@
-"""Twilio, a provider of text messages: its form interface, and status callbacks with a signature."""
+"""Twilio, a provider of text messages: its form interface, status callbacks and texts with a signature."""
 
 import base64
 import hashlib
@@ -14,9 +14,11 @@ from pydantic_settings import SettingsConfigDict
 
 from notify_providers.clients.base import (
     Adapter,
+    BringsTexts,
     Callback,
     CallbackAnswer,
     ProviderSettings,
+    ReadInbound,
     ReadReceipts,
     Rejected,
     SendsReceipts,
@@ -29,11 +31,14 @@ from notify_providers.clients.http import HttpAnswer, HttpRequest
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
 from notify_providers.clients.json_object import members_of
 from notify_providers.domain.dispatch import Outcome
+from notify_providers.domain.inbound import InboundSms, international, national
 from notify_providers.domain.message import Message, SmsContent, plus_number
 from notify_providers.domain.receipts import Kind, Receipt, message_id, word
 
 _ID: Final = "notification_id"
 _TAKEN: Final = CallbackAnswer(204)
+_NO_REPLY: Final = CallbackAnswer(200, "text/xml", b"<Response/>")
+"""The answer to a text: nothing is sent back."""
 _MAX_FIELDS: Final = 200
 _SID: Final = r"^AC[0-9a-fA-F]{32}$"
 
@@ -73,6 +78,9 @@ class TwilioSettings(ProviderSettings):
     receipt_url: Annotated[str, Field(pattern=r"^https?://[^?#]+$")] | None = None
     """Where Twilio shall report to: the address of this platform's `/notifications/receipts/twilio` as Twilio
     sees it, which its signatures cover. Without it Twilio reports nothing."""
+    inbound_url: Annotated[str, Field(pattern=r"^https?://[^?#]+$")] | None = None
+    """Where Twilio shall bring the texts that people send: the address of this platform's
+    `/notifications/inbound/twilio` as Twilio sees it. Without it none is taken."""
     url: Annotated[str, Field(pattern=r"^https?://")] = "https://api.twilio.com"
     """Where Twilio takes messages."""
 
@@ -83,7 +91,7 @@ class TwilioSettings(ProviderSettings):
         return self
 
 
-class Twilio(Adapter[TwilioSettings], SendsReceipts[TwilioSettings]):
+class Twilio(Adapter[TwilioSettings], SendsReceipts[TwilioSettings], BringsTexts[TwilioSettings]):
     """Twilio. It knows no id of ours, so that it takes a text as often as it is given one."""
 
     name = "twilio"
@@ -98,7 +106,7 @@ class Twilio(Adapter[TwilioSettings], SendsReceipts[TwilioSettings]):
 
     def read_receipts(self, settings: TwilioSettings, callback: Callback) -> ReadReceipts:
         """See SendsReceipts; our id stands in the query, which the signature covers."""
-        _require_signature(settings, callback)
+        _require_signature(settings, callback, settings.receipt_url)
         fields = fields_of(callback.body) or {}
         status, reference = word(fields.get("MessageStatus")), word(fields.get("MessageSid"))
         if fields.get("AccountSid") != settings.account_sid or not status or not reference:
@@ -121,6 +129,24 @@ class Twilio(Adapter[TwilioSettings], SendsReceipts[TwilioSettings]):
         )
         return ReadReceipts([receipt], _TAKEN)
 
+    def read_inbound(self, settings: TwilioSettings, callback: Callback) -> ReadInbound:
+        """See BringsTexts; pictures that come with a text are left out."""
+        _require_signature(settings, callback, settings.inbound_url)
+        fields = fields_of(callback.body) or {}
+        texts = [fields.get(name) for name in ("MessageSid", "From", "To", "Body")]
+        reference, source, destination, content = texts
+        if fields.get("AccountSid") != settings.account_sid or not reference or not source or not destination:
+            raise Rejected("no text", error_answer(400, "AccountSid, MessageSid, From or To"))
+        text = InboundSms(
+            provider=self.name,
+            reference=word(reference),
+            source_number=international(source),
+            destination_number=national(destination),
+            content=content or "",
+            provider_time=None,
+        )
+        return ReadInbound(text, _NO_REPLY)
+
 
 def signature(token: str, url: str, body: bytes) -> str:
     """Return Twilio's signature of a form that it posts: of the URL and the fields in order, by HMAC-SHA1."""
@@ -132,12 +158,13 @@ def signature(token: str, url: str, body: bytes) -> str:
     return base64.b64encode(hmac.digest(token.encode(), text.encode(), hashlib.sha1)).decode()
 
 
-def _require_signature(settings: TwilioSettings, callback: Callback) -> None:
+def _require_signature(settings: TwilioSettings, callback: Callback, url: str | None) -> None:
+    """Check that Twilio made a call to an address of ours, whose query the signature covers too."""
     given = callback.headers.get("x-twilio-signature", "").encode()
     tokens = [t.get_secret_value() for t in (settings.auth_token, settings.older_auth_token) if t]
-    if not settings.receipt_url or not tokens:
+    if not url or not tokens:
         raise Rejected("no callbacks are expected", forbidden())
-    url = f"{settings.receipt_url}?{callback.query}"
+    url += f"?{callback.query}" if callback.query else ""
     right = [hmac.compare_digest(given, signature(token, url, callback.body).encode()) for token in tokens]
     if not any(right):
         raise Rejected("wrong signature", forbidden())
