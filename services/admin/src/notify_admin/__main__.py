@@ -3,10 +3,17 @@
 import argparse
 import sys
 import threading
+from collections.abc import Callable
+from typing import Final
 
+from notify.admin.v1.user_pb2 import User
+from notify.admin.v1.users_service_pb2 import ArchiveUserRequest, CreateUserRequest, GetUserByEmailRequest
 from notify_common import main, process
 from notify_common.db import migrations
+from notify_common.db.unit_of_work import Tx
+from notify_common.errors import NotifyError
 from notify_common.feeds.command import cursors_command
+from notify_common.ids import new_id
 from notify_common.logging import get_logger
 
 from notify_admin import bootstrap
@@ -14,9 +21,13 @@ from notify_admin.settings import Settings
 from notify_admin.store.tables import config_changes, platform_mail
 from notify_admin.usecases.audit import verify_audit_log
 from notify_admin.usecases.inbound_numbers import add_inbound_numbers
+from notify_admin.usecases.passwords import PasswordHasher
 from notify_admin.usecases.platform import protect_sender_ids
 from notify_admin.usecases.secrets import rotate_secrets
 from notify_admin.usecases.seed import seed_platform
+from notify_admin.usecases.users import archive_user, create_user, get_user_by_email
+
+SHORTEST_PASSWORD: Final = 8
 
 
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -40,6 +51,58 @@ def rotate(settings: Settings, arguments: argparse.Namespace, stop: threading.Ev
     """Encrypt all secrets with the first of the encryption keys."""
     count = rotate_secrets(bootstrap.parts(settings).uow, settings.secret_box())
     get_logger().info("secrets rotated", count=count)
+
+
+def create(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> int:
+    """Create a user who can sign in; the password is the first line of stdin. Return 1 if that is refused."""
+    user = User(
+        name=arguments.name,
+        email_address=arguments.email_address,
+        mobile_number=arguments.mobile_number,
+        auth_type="sms_auth" if arguments.mobile_number else "email_auth",
+        platform_admin=arguments.platform_admin,
+    )
+    password = sys.stdin.readline().rstrip("\n")
+    if len(password) < SHORTEST_PASSWORD:
+        sys.stderr.write(f"the password should have {SHORTEST_PASSWORD} characters or more\n")
+        return 1
+    ask = CreateUserRequest(request_id=new_id(), user=user, password=password)
+    hasher = PasswordHasher(settings.password_pepper.get_secret_value().encode())
+    return _change_user(settings, lambda tx: create_user(hasher, tx, ask))
+
+
+def archive(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> int:
+    """Take a user out of everything, and forget name and addresses. Return 1 if that is refused."""
+    domain = settings.platform_email_address.rpartition("@")[2]
+
+    def do(tx: Tx) -> User:
+        found = get_user_by_email(tx, GetUserByEmailRequest(email_address=arguments.email_address))
+        return archive_user(domain, tx, ArchiveUserRequest(user_id=found.id))
+
+    return _change_user(settings, do)
+
+
+def _change_user(settings: Settings, do: Callable[[Tx], User]) -> int:
+    try:
+        with bootstrap.parts(settings).uow.begin() as tx:
+            user = do(tx)
+    except NotifyError as error:
+        fields = ", ".join(f"{each.field} {each.description}" for each in error.violations)
+        sys.stderr.write(f"{error.reason} {fields}".rstrip() + "\n")
+        return 1
+    sys.stdout.write(f"{user.id}\n")
+    return 0
+
+
+def _user_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("email_address", help="of the user")
+    parser.add_argument("--name", required=True, help="of the user")
+    parser.add_argument("--mobile-number", default="", help="for codes; without one, links by email")
+    parser.add_argument("--platform-admin", action="store_true", help="let the user run the platform")
+
+
+def _email_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("email_address", help="of the user")
 
 
 def add_numbers(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -96,6 +159,16 @@ if __name__ == "__main__":
             main.Command("seed", "make the platform's own service and templates", seed, long_running=False),
             main.Command(
                 "audit", "find out whether the audit log was changed", audit, _audit_arguments, False
+            ),
+            main.Command(
+                "create-user",
+                "create a user, such as the first one; the password is read from stdin",
+                create,
+                _user_arguments,
+                False,
+            ),
+            main.Command(
+                "archive-user", "take a user out of everything and forget it", archive, _email_argument, False
             ),
             main.Command(
                 "add-inbound-numbers",

@@ -174,10 +174,11 @@ def test_seeded_templates_have_the_ids_and_placeholders_that_senders_rely_on() -
 # --- the command line
 
 
-def run(environment: dict[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
+def run(environment: dict[str, str], *command: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "notify_admin", *command],
         env={**os.environ, **environment},
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=WAIT_SECONDS,
@@ -257,6 +258,15 @@ def test_commands_bring_an_empty_database_into_service(
         for _ in range(2):
             assert run(as_app, "add-inbound-numbers", "--provider", "mmg", str(numbers)).returncode == 0
             assert run(as_app, "protect-sender-ids", str(numbers)).returncode == 0
+        first = ["create-user", "Ann@example.gov.uk", "--name", "Ann", "--platform-admin"]
+        assert run(as_app, *first, stdin="short\n").returncode == 1
+        made = run(as_app, *first, stdin="purple elephant 7\n")
+        assert made.returncode == 0, made.stderr
+        again = run(as_app, *first, stdin="purple elephant 7\n")
+        assert (again.returncode, again.stderr.strip()) == (1, "NAME_TAKEN")
+        gone = run(as_app, "archive-user", "ann@example.gov.uk")
+        assert (gone.returncode, gone.stdout) == (0, made.stdout)
+        assert run(as_app, "archive-user", "ann@example.gov.uk").returncode == 1
         engine = create_engine(app_url)
         with engine.begin() as conn:
             assert conn.execute(sa.text("SELECT count(*) FROM templates")).scalar_one() == len(TEMPLATES)

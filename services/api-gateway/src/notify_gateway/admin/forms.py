@@ -91,8 +91,9 @@ Rule = Callable[[Json], Json]
 class FieldsForm:
     """A form whose errors are told by key."""
 
-    def __init__(self, rules: Mapping[str, Rule], required: str, unknown: bool) -> None:
+    def __init__(self, rules: Mapping[str, Rule], required: str, unknown: bool, first: str) -> None:
         self._rules = rules
+        self._first = first
         self._required = required.split()
         self._refuse_unknown = unknown
 
@@ -102,6 +103,8 @@ class FieldsForm:
             raise InvalidForm({"_schema": ["Invalid input type."]})
         if self._refuse_unknown and (others := [name for name in body if name not in self._rules]):
             raise InvalidForm({"_schema": [f"Unknown field name {name}" for name in others]})
+        if self._first and self._first not in body:
+            raise InvalidForm({self._first: [MISSING]})
         messages = {name: [MISSING] for name in self._required if name not in body}
         form: dict[str, Json] = {}
         for name, rule in self._rules.items():
@@ -115,9 +118,12 @@ class FieldsForm:
         return form
 
 
-def fields(required: str = "", *, refuse_unknown: bool = False, **rules: Rule) -> FieldsForm:
-    """Make a form of named rules; `required` keys are parted by spaces. Others are ignored, or refused."""
-    return FieldsForm(rules, required, refuse_unknown)
+def fields(required: str = "", *, refuse_unknown: bool = False, first: str = "", **rules: Rule) -> FieldsForm:
+    """Make a form of named rules; `required` keys are parted by spaces. Others are ignored, or refused.
+
+    Of a body without the key `first` nothing else is told.
+    """
+    return FieldsForm(rules, required, refuse_unknown, first)
 
 
 def nullable(rule: Rule) -> Rule:

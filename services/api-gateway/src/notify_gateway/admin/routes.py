@@ -51,6 +51,8 @@ class Call:
         return list(request.args.items())
 
 
+Check = Callable[[Call], None]
+"""Raises what is answered whatever the body says."""
 View = Callable[[Call], Answer | Response]
 V = TypeVar("V", bound=View)
 
@@ -137,12 +139,17 @@ class Routes:
             current.actor.set(person if ids.is_uuid(person) else "")
 
     def route(
-        self, method: str, rule: str, form: Form | None = None, errors: Rows | None = None
+        self,
+        method: str,
+        rule: str,
+        form: Form | None = None,
+        errors: Rows | None = None,
+        before: Check | None = None,
     ) -> Callable[[V], V]:
-        """Serve a view at a rule; `errors` are rows of its own."""
+        """Serve a view at a rule; `errors` are its own rows, `before` is called before the body is read."""
 
         def add(view: V) -> V:
-            served = partial(_serve, view, form)
+            served = partial(_serve, view, form, before)
             answered = (self._answers.but(errors) if errors else self._answers).route(_facts(served))
             endpoint = f"{method.lower()}_{rule.strip('/').replace('/', '_').replace('.', '_')}"
             for spelling in {rule, rule.rstrip("/"), f"{rule.rstrip('/')}/"} - {""}:
@@ -156,9 +163,11 @@ class Routes:
         """Serve GET."""
         return self.route("GET", rule, None, errors)
 
-    def post(self, rule: str, form: Form | None = None, errors: Rows | None = None) -> Callable[[V], V]:
+    def post(
+        self, rule: str, form: Form | None = None, errors: Rows | None = None, before: Check | None = None
+    ) -> Callable[[V], V]:
         """Serve POST; without a form the body is not read."""
-        return self.route("POST", rule, form, errors)
+        return self.route("POST", rule, form, errors, before)
 
     def delete(self, rule: str, errors: Rows | None = None) -> Callable[[V], V]:
         """Serve DELETE, whose body is ignored."""
@@ -186,9 +195,12 @@ def new_id() -> str:
     return ids.new_id()
 
 
-def _serve(view: View, form: Form | None, **path: Any) -> Response:
+def _serve(view: View, form: Form | None, before: Check | None, **path: Any) -> Response:
     values = {name: str(value) for name, value in path.items()}
     checked: Mapping[str, Json] = {}
+    if before is not None:
+        g.facts = values
+        before(Call(values))
     if form is not None:
         body = read(request)
         checked = form.check(parse_json(body) if body else {})

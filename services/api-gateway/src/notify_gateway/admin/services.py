@@ -91,7 +91,8 @@ _RULES: Final[Mapping[str, Any]] = {
     "organisation_type": nullable(forms.string),
 }
 CREATE = fields(
-    "name user_id created_by restricted email_message_limit sms_message_limit letter_message_limit",
+    "name created_by restricted email_message_limit sms_message_limit letter_message_limit",
+    first="user_id",
     **_RULES,
     user_id=forms.uuid,
 )

@@ -1,7 +1,7 @@
 """What services send from, and what else is set up (internal-api.md A17 to A20, A23 to A44)."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from notify.admin.v1 import service_pb2, service_setting_pb2
 from notify.admin.v1 import service_settings_service_pb2 as setting_pb
@@ -73,8 +73,9 @@ _CALLBACK_KEYS: dict[str, Any] = {
     "updated_by_id": UUID,
     "callback_type": {"enum": ["delivery_status", "inbound_sms", "returned_letter", "complaint"]},
 }
-CALLBACK_FORM = schema("url bearer_token updated_by_id callback_type", **_CALLBACK_KEYS)
+CALLBACK_FORM = schema("url bearer_token updated_by_id", **_CALLBACK_KEYS)
 CALLBACK_UPDATE_FORM = schema("updated_by_id callback_type", **_CALLBACK_KEYS)
+DEFAULT_CALLBACK_TYPE: Final = "delivery_status"
 CALLBACK_ERRORS: Rows = {"NAME_TAKEN": plain("Service already has a {callback_type} callback")}
 DELETE_CALLBACK_ERRORS: Rows = {
     "SETTING_NOT_FOUND": Choice(
@@ -165,7 +166,7 @@ def _callbacks(made: Routes, clients: Clients) -> None:
         return {"service_id": call.id("service_id"), "callback_id": call.id("id"), "type": kind}
 
     def given(call: Call, **ids: str) -> dict[str, Any]:
-        form = dict(call.form)
+        form = {"callback_type": DEFAULT_CALLBACK_TYPE, **call.form}
         token = form.pop("bearer_token", None) or ""
         callback = CALLBACK.message(form, service_id=call.id("service_id"), **ids)
         return {"callback": callback, "bearer_token": token}

@@ -10,6 +10,7 @@ from notify.admin.v1.organisation_pb2 import Organisation
 from notify.admin.v1.service_pb2 import Service
 from notify.admin.v1.services_service_pb2 import GetServiceRequest, ListServicesRequest
 from notify.admin.v1.user_pb2 import Membership, User
+from notify_common.errors import NotifyError
 from notify_content import phone
 
 from notify_gateway.admin import forms
@@ -168,7 +169,12 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
 
     already = {"ALREADY_MEMBER": plain("User id: {user_id} already part of service id: {service_id}")}
 
-    @made.post("/service/<uuid:service_id>/users/<uuid:user_id>", MEMBER, already)
+    def refuse_member(call: Call) -> None:
+        user = clients.users.GetUser(pb.GetUserRequest(user_id=call.id("user_id"))).user
+        if call.id("service_id") in _ids(list(user.access.services)):
+            raise NotifyError("ALREADY_MEMBER")
+
+    @made.post("/service/<uuid:service_id>/users/<uuid:user_id>", MEMBER, already, refuse_member)
     def add_member(call: Call) -> Answer:
         ask = pb.AddMemberRequest(
             service_id=call.id("service_id"),
