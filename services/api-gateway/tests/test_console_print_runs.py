@@ -57,6 +57,14 @@ def test_a_run_under_way_has_a_bar_that_moves(client: FlaskClient, neighbours: N
     assert "data-live" in shown
 
 
+def test_a_run_that_collects_promises_no_end(client: FlaskClient, neighbours: Neighbours) -> None:
+    run = add_run(neighbours, PrintRun.STATE_COLLECTING, letter_count=1200, submitted_letter_count=500)
+    for path in ("/console/print-runs", f"/console/print-runs/{run.id}"):
+        shown = page(client, path)
+        assert "<progress aria-labelledby=" in shown
+        assert "500 of 1,200 letters collected so far" in shown
+
+
 def test_a_complete_run_stands_still(client: FlaskClient, neighbours: Neighbours) -> None:
     run = add_run(neighbours, PrintRun.STATE_SUBMITTED, letter_count=6000, submitted_letter_count=6000)
     shown = page(client, f"/console/print-runs/{run.id}")

@@ -34,6 +34,8 @@ class Run:
     state: str
     moving: bool
     """Whether more is to come."""
+    collecting: bool
+    """Whether its size is not known yet: letters are collected only a little ahead of being submitted."""
     letters: int
     submitted: int
     batches: int
@@ -80,6 +82,7 @@ def _run(run: PrintRun) -> Run:
         deadline=_time(run.deadline),
         state=state,
         moving=not complete,
+        collecting=run.state == PrintRun.STATE_COLLECTING,
         letters=run.letter_count,
         submitted=run.submitted_letter_count,
         batches=run.batch_count,
