@@ -157,7 +157,11 @@ class TestGrpcurl:
         healthy = grpcurl(server.bound.ops, "grpc.health.v1.Health/Check", data=f'{{"service": "{USERS}"}}')
         assert json.loads(healthy.stdout) == {"status": "SERVING"}
 
-    def test_is_for_the_operator_alone(self, serve_users: Serve, grpcurl: Grpcurl) -> None:
+    def test_answers_an_observer(self, serve_users: Serve, grpcurl: Grpcurl) -> None:
+        server = serve_users(reflection_enabled=True, grpc_listen="127.0.0.1:0")
+        assert USERS in grpcurl(server.bound.grpc, "list", caller="observer").stdout.split()
+
+    def test_is_for_no_service(self, serve_users: Serve, grpcurl: Grpcurl) -> None:
         server = serve_users(reflection_enabled=True, grpc_listen="127.0.0.1:0")
         refused = grpcurl(server.bound.grpc, "list", caller="api-gateway")
         assert refused.returncode != 0

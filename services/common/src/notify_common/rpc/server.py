@@ -24,7 +24,7 @@ from notify_common.rpc.interceptors.errors import ErrorsInterceptor
 from notify_common.rpc.interceptors.streams import StreamsInterceptor
 from notify_common.rpc.interceptors.telemetry import TelemetryInterceptor
 from notify_common.rpc.options import server_options
-from notify_common.rpc.tls import OPERATOR, server_credentials
+from notify_common.rpc.tls import OBSERVER, OPERATOR, server_credentials
 from notify_common.settings import ServiceSettings
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -58,8 +58,8 @@ class Bound:
 class OpsServer:
     """Health on a port and threads of its own, so that it answers while the service is saturated.
 
-    Any certificate of the authority may ask for health; reflection is for the operator, if it is switched on.
-    A worker, which serves no calls, has this server alone.
+    Any certificate of the authority may ask for health; reflection is for the operator and the observer, if
+    it is switched on. A worker, which serves no calls, has this server alone.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ def _build(
             ErrorsInterceptor(f"{service}.notify"),
             CurrentInterceptor(),
             TelemetryInterceptor(settings.access_log_sample),
-            AuthzInterceptor({**allowed, reflection.SERVICE_NAME: (OPERATOR,)}, anyone=(_HEALTH,)),
+            AuthzInterceptor({**allowed, reflection.SERVICE_NAME: (OPERATOR, OBSERVER)}, anyone=(_HEALTH,)),
             DeadlineInterceptor(),
             StreamsInterceptor(settings.stream_idle_seconds, settings.streams_per_caller),
             FieldRulesInterceptor(grpc_services),
