@@ -18,6 +18,8 @@ from notify_testing.admin import AdminService
 from notify_testing.database import databases
 from notify_testing.rpc import InProcessServer, certificates
 from pydantic import SecretStr
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 from werkzeug.serving import make_server
 
 HERE = Path(__file__).parent
@@ -100,8 +102,11 @@ def base_url(database_server: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def client(runner: ModuleType, base_url: str) -> Any:
-    """Provide what sends the steps of a case."""
-    return runner.Client(runner.arguments(["--base-url", base_url, "--admin-secret", ADMIN_SECRET]))
+    """Provide what sends the steps of a case; it asks again where a busy machine has it told to."""
+    client = runner.Client(runner.arguments(["--base-url", base_url, "--admin-secret", ADMIN_SECRET]))
+    again = Retry(3, status_forcelist=[503], allowed_methods=["GET"], raise_on_status=False)
+    client.session.mount(base_url, HTTPAdapter(max_retries=again))
+    return client
 
 
 @pytest.fixture(scope="session")

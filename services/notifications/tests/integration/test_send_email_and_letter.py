@@ -8,6 +8,7 @@ from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify_common.errors import NotifyError
 from notify_common.ids import new_id
 from notify_content.emails import EmailTemplate
+from notify_testing.waiting import WAIT_SECONDS
 
 from .conftest import House
 from .requests import ADDRESS, FILE, email, fields, letter, sms
@@ -327,5 +328,7 @@ def test_a_preview_that_no_answer_holds_is_refused(house: House) -> None:
     service = house.admin.add_service()
     template = house.admin.add_template(service, "email", "((x))", "s")
     with pytest.raises(NotifyError) as refused:
-        house.stub.PreviewTemplate(preview(service, template, [("x", "* a\n" * 45_000)]))
+        house.stub.PreviewTemplate(
+            preview(service, template, [("x", "* a\n" * 45_000)]), timeout=WAIT_SECONDS
+        )
     assert refused.value.reason == "MESSAGE_TOO_LONG"
