@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from notify.admin.v1 import user_pb2
 from notify.admin.v1 import users_service_pb2 as pb
+from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.ids import new_id
 
@@ -209,3 +211,37 @@ def test_users_are_found_by_part_of_an_address_that_is_no_pattern(admin: Admin) 
     admin.make_user("Bob", "axnn@example.com")
     found = admin.users.ListUsers(pb.ListUsersRequest(email_part="A_NN")).users
     assert [user.name for user in found] == ["Ann"]
+
+
+def test_users_are_listed_by_when_they_were_made_and_last_signed_in(admin: Admin, uow: UnitOfWork) -> None:
+    ann, bea, cem = (admin.make_user(name, f"{name}@example.gov.uk") for name in ("ann", "bea", "cem"))
+    with uow.begin() as tx:
+        for user_id, made, signed_in in (
+            (ann, "2026-01-01T00:00:00Z", None),
+            (bea, "2026-01-02T00:00:00Z", "2026-02-01T00:00:00Z"),
+            (cem, "2026-01-02T00:00:00Z", "2026-02-02T00:00:00Z"),
+        ):
+            values = {"id": user_id, "made": made, "signed_in": signed_in}
+            tx.execute(
+                sa.text("UPDATE users SET create_time = :made, logged_in_time = :signed_in WHERE id = :id"),
+                values,
+            )
+        values = {"id": cem}
+        tx.execute(sa.text("UPDATE users SET take_part_in_research = false WHERE id = :id"), values)
+
+    def listed(**asked: Any) -> list[str]:
+        ask = pb.ListUsersRequest(only_active=True)
+        for name, value in asked.items():
+            if isinstance(value, bool):
+                setattr(ask, name, value)
+            else:
+                getattr(ask, name).FromJsonString(value)
+        return [user.id for user in admin.users.ListUsers(ask).users]
+
+    assert listed() == [ann, bea, cem]
+    assert listed(created_before_time="2026-01-02T00:00:00Z") == [ann]
+    assert listed(created_from_time="2026-01-02T00:00:00Z") == [bea, cem]
+    assert listed(logged_in_from_time="2026-02-02T00:00:00Z") == [cem]
+    assert listed(logged_in_before_time="2026-02-02T00:00:00Z") == [bea]
+    assert listed(take_part_in_research=False) == [cem]
+    assert listed(take_part_in_research=True) == [ann, bea]

@@ -1,5 +1,8 @@
 """Rows of users beyond what the resource says."""
 
+from datetime import datetime
+from typing import Any
+
 import sqlalchemy as sa
 from notify.admin.v1.user_pb2 import User
 from notify_common.db.unit_of_work import Tx
@@ -18,6 +21,21 @@ def by_email_address(tx: Tx, email_address: str) -> User | None:
 def password_hash(tx: Tx, user_id: str) -> str | None:
     """Return the hash of the password; None for who can't sign in."""
     return tx.execute(sa.select(users.c.password_hash).where(users.c.id == user_id)).scalar()
+
+
+def made_between(start: datetime | None, end: datetime | None) -> ColumnElement[bool]:
+    """Return which users were made at or after `start` and before `end`; None leaves that side open."""
+    return _between(users.c.create_time, start, end)
+
+
+def logged_in_between(start: datetime | None, end: datetime | None) -> ColumnElement[bool]:
+    """Return which users last signed in at or after `start` and before `end`, as `made_between`."""
+    return _between(users.c.logged_in_time, start, end)
+
+
+def _between(column: ColumnElement[Any], start: datetime | None, end: datetime | None) -> ColumnElement[bool]:
+    sides = [column >= start] if start else []
+    return sa.and_(sa.true(), *sides, *([column < end] if end else []))
 
 
 def has_email_part(part: str) -> ColumnElement[bool]:

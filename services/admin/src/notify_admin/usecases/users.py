@@ -1,7 +1,8 @@
 """Users and their memberships."""
 
 from collections.abc import Iterable
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
 from notify.admin.v1 import user_pb2
@@ -160,8 +161,23 @@ def archive_user(archive_domain: str, tx: Tx, ask: pb.ArchiveUserRequest) -> Use
 
 
 def list_users(pager: Pager, tx: Tx, ask: pb.ListUsersRequest) -> pb.ListUsersResponse:
-    """Return users by name."""
-    return USERS.page(tx, pager, ask, pb.ListUsersResponse, users.has_email_part(ask.email_part))
+    """Return users by name, with what they may do where."""
+
+    def moment(name: str) -> datetime | None:
+        return getattr(ask, name).ToDatetime(UTC) if ask.HasField(name) else None
+
+    conditions = [
+        users.has_email_part(ask.email_part),
+        users.made_between(moment("created_from_time"), moment("created_before_time")),
+        users.logged_in_between(moment("logged_in_from_time"), moment("logged_in_before_time")),
+    ]
+    only: dict[str, Any] = {"state": "active"} if ask.only_active else {}
+    # where it is true, the page filters by itself
+    if ask.HasField("take_part_in_research") and not ask.take_part_in_research:
+        only["take_part_in_research"] = False
+    answer = USERS.page(tx, pager, ask, pb.ListUsersResponse, *conditions, **only)
+    with_access(tx, answer.users)
+    return answer
 
 
 def _require_managers_without(tx: Tx, service: Service, user_id: str, *, stays: bool) -> None:

@@ -40,6 +40,7 @@ TEXT: Final = {"type": "string", "minLength": 1}
 BOOLEAN: Final = {"type": "boolean"}
 INTEGER: Final = {"type": "integer"}
 EMAIL: Final = {"type": "string", "format": "email_address"}
+DATE: Final = {"type": ["string", "null"], "format": "date", "wording": "is not a date"}
 HTTPS: Final = {"type": "string", "format": "https_url", "wording": "is not a valid https url"}
 
 

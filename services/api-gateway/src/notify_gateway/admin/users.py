@@ -1,6 +1,7 @@
-"""Users and the teams that they are in (internal-api.md A9 to A11, A51 to A56, A64 to A67, A70)."""
+"""Users and the teams that they are in (internal-api.md A9 to A11, A51 to A56, A64 to A67, A70, A146)."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -104,6 +105,19 @@ MEMBER = schema(
 )
 
 
+_PERIODS: Final = {
+    "created_start": "created_from_time",
+    "created_end": "created_before_time",
+    "logged_in_start": "logged_in_from_time",
+    "logged_in_end": "logged_in_before_time",
+}
+_DATES: Final[dict[str, Any]] = dict.fromkeys(_PERIODS, forms.DATE)
+REPORT = schema(
+    closed=True,
+    first={"minProperties": 1},
+    **_DATES,
+    take_part_in_research={"type": ["boolean", "null"]},
+)
 FOUND = Shape(User, "id name email_address", mobile_number=nullable("mobile_number"))
 FIND = fields("email", email=forms.string)
 ORGANISATION = Shape(Organisation, "id name", count_of_live_services="live_service_count")
@@ -239,6 +253,25 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
         ]
         services = SERVICE_OF_USER.list(every(clients.services.ListServices, mine))
         return bare({"organisations": ORGANISATION.list(organisations), "services": services})
+
+    @made.post("/platform-admin/users-list", REPORT)
+    def list_users(call: Call) -> Answer:
+        ask = pb.ListUsersRequest(
+            only_active=True, take_part_in_research=call.form.get("take_part_in_research")
+        )
+        for name, field in _PERIODS.items():
+            if day := call.form.get(name):
+                # the last day belongs to the period
+                later = timedelta(days=name.endswith("_end"))
+                getattr(ask, field).FromDatetime(datetime.fromisoformat(day) + later)
+        active = ListServicesRequest(only_active=True)
+        names = {service.id: service.name for service in every(clients.services.ListServices, active)}
+        found = [USER.json(user) for user in every(clients.users.ListUsers, ask)]
+        for user in found:
+            user["services"] = [
+                {"id": each, "name": names[each]} for each in user["services"] if each in names
+            ]
+        return data(found)
 
     return made
 

@@ -6,7 +6,7 @@ knows no words, and only what it rejects is handed to `jsonschema`.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, reduce
 from itertools import islice
 from typing import Any, Final
@@ -76,6 +76,10 @@ def _check_postage(value: str) -> None:
         raise _Refused("invalid. It must be either first, second or economy.")
 
 
+def _check_date(value: str) -> None:
+    date.fromisoformat(value)
+
+
 _FORMATS: Final[Mapping[str, Callable[[str], None]]] = {
     "uuid": _check_uuid,
     "https_url": _check_https_url,
@@ -83,6 +87,7 @@ _FORMATS: Final[Mapping[str, Callable[[str], None]]] = {
     "email_address": _check_email_address,
     "schedule": _check_schedule,
     "postage": _check_postage,
+    "date": _check_date,
 }
 
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
