@@ -92,8 +92,8 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     made = Routes("organisations", client, TAKEN)
     one = "/organisations/<uuid:organisation_id>"
     email, letter = BrandingKind.BRANDING_KIND_EMAIL, BrandingKind.BRANDING_KIND_LETTER
-    _pool(made, clients, "email", email, EMAIL_BRANDING, clients.branding.ListEmailBrandings)
-    _pool(made, clients, "letter", letter, LETTER_BRANDING, clients.branding.ListLetterBrandings)
+    _pool(made, clients, "email", email, EMAIL_BRANDING)
+    _pool(made, clients, "letter", letter, LETTER_BRANDING)
 
     def of(call: Call) -> dict[str, Any]:
         return {"organisation_id": call.id("organisation_id")}
@@ -215,9 +215,7 @@ def _go_live(made: Routes, clients: Clients) -> None:
         return nothing()
 
 
-def _pool(
-    made: Routes, clients: Clients, name: str, kind: BrandingKind, shape: Shape[Any], list_: Any
-) -> None:
+def _pool(made: Routes, clients: Clients, name: str, kind: BrandingKind, shape: Shape[Any]) -> None:
     """Add the routes of what an organisation may choose from, which differ in the kind."""
     all_ = f"/organisations/<uuid:organisation_id>/{name}-branding-pool"
     errors = {
@@ -226,11 +224,12 @@ def _pool(
         ),
         "DEFAULT_BRANDING": plain(f"You cannot remove an organisation's default {name} branding"),
     }
-    request = getattr(branding_pb, f"List{name.capitalize()}BrandingsRequest")
+    method = f"List{name.capitalize()}Brandings"
 
     @made.get(all_)
     def list_pool(call: Call) -> Answer:
-        return data(shape.list(every(list_, request(organisation_id=call.id("organisation_id")))))
+        ask = getattr(branding_pb, f"{method}Request")(organisation_id=call.id("organisation_id"))
+        return data(shape.list(every(getattr(clients.branding, method), ask)))
 
     @made.post(all_, BRANDINGS)
     def add_to_pool(call: Call) -> Answer:
