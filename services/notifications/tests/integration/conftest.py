@@ -46,7 +46,7 @@ def redis_server() -> Iterator[Redis]:
 
 
 @dataclass
-class House:
+class World:
     """The service under test and what is around it."""
 
     admin: Admin
@@ -120,7 +120,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def town(database_server: str, module_database: FreshDatabase, redis_server: Redis) -> Iterator[House]:
+def town(database_server: str, module_database: FreshDatabase, redis_server: Redis) -> Iterator[World]:
     with ExitStack() as stack:
         admin = stack.enter_context(Admin(module_database("notify_admin")))
         providers, letters = FakeProviders(), FakeLetters()
@@ -165,7 +165,7 @@ def town(database_server: str, module_database: FreshDatabase, redis_server: Red
             postgres_url(database_server).set(database=make_url(url).database), poolclass=sa.NullPool
         )
         relays, feeds = bootstrap.relay_workers(parts), bootstrap.feed_workers(parts)
-        house = House(
+        world = World(
             admin=admin,
             providers=providers,
             letters=letters,
@@ -177,22 +177,22 @@ def town(database_server: str, module_database: FreshDatabase, redis_server: Red
             feeds={worker.name: worker for worker in feeds},
         )
         # connections are made here, so that on a busy machine no test pays for them out of its deadline
-        assert wait_until(lambda: is_answering(house), WAIT_SECONDS)
-        yield house
+        assert wait_until(lambda: is_answering(world), WAIT_SECONDS)
+        yield world
 
 
-def is_answering(house: House) -> bool:
-    service = house.admin.add_service()
+def is_answering(world: World) -> bool:
+    service = world.admin.add_service()
     try:
-        house.stub.SendSms(sms(service, house.admin.add_template(service, "sms", "x")))
+        world.stub.SendSms(sms(service, world.admin.add_template(service, "sms", "x")))
     except NotifyError:
         return False
-    house.empty()
+    world.empty()
     return True
 
 
 @pytest.fixture
-def house(town: House) -> Iterator[House]:
+def world(town: World) -> Iterator[World]:
     """Provide the town, emptied of what the test before left."""
     yield town
     town.empty()

@@ -12,51 +12,51 @@ from notify_common.ops import queues
 from notify_notifications.usecases import hand_over
 from notify_notifications.usecases.ops import OPS
 
-from .conftest import House
+from .conftest import World
 from .neighbours import at_once
 from .requests import ADDRESS, email, letter, sms
 
 
-def send_texts(house: House, count: int, **service: Any) -> tuple[str, list[str]]:
-    service_id = house.admin.add_service(**service)
-    template = house.admin.add_template(service_id, "sms", "Hi ((x))")
+def send_texts(world: World, count: int, **service: Any) -> tuple[str, list[str]]:
+    service_id = world.admin.add_service(**service)
+    template = world.admin.add_template(service_id, "sms", "Hi ((x))")
     requests = [sms(service_id, template, [("x", str(number))]) for number in range(count)]
     for request in requests:
-        house.stub.SendSms(request)
+        world.stub.SendSms(request)
     return service_id, [request.request_id for request in requests]
 
 
-def make_due(house: House) -> None:
-    house.execute("UPDATE outbox SET due_at = now(), leased_until = NULL")
+def make_due(world: World) -> None:
+    world.execute("UPDATE outbox SET due_at = now(), leased_until = NULL")
 
 
-def test_messages_wait_in_their_lanes_and_of_their_services(house: House) -> None:
-    house.admin.add_service(id=PLATFORM_SERVICE_ID)
-    other, (sent,) = send_texts(house, 1)
-    template = house.admin.add_template(PLATFORM_SERVICE_ID, "sms", "Your code")
+def test_messages_wait_in_their_lanes_and_of_their_services(world: World) -> None:
+    world.admin.add_service(id=PLATFORM_SERVICE_ID)
+    other, (sent,) = send_texts(world, 1)
+    template = world.admin.add_template(PLATFORM_SERVICE_ID, "sms", "Your code")
     code = sms(PLATFORM_SERVICE_ID, template)
-    house.stub.SendSms(code)
+    world.stub.SendSms(code)
 
-    rows = house.rows("SELECT notification_id::text, lane, service_id::text FROM outbox")
+    rows = world.rows("SELECT notification_id::text, lane, service_id::text FROM outbox")
     assert {tuple(row) for row in rows} == {
         (sent, "api", other),
         (code.request_id, "platform", PLATFORM_SERVICE_ID),
     }
-    house.relay()
-    assert list(house.providers.dispatches) == [code.request_id, sent], "the platform's own mail goes first"
-    assert house.providers.dispatches[sent].lane == common_pb2.LANE_API
-    assert house.providers.dispatches[code.request_id].lane == common_pb2.LANE_PLATFORM
+    world.relay()
+    assert list(world.providers.dispatches) == [code.request_id, sent], "the platform's own mail goes first"
+    assert world.providers.dispatches[sent].lane == common_pb2.LANE_API
+    assert world.providers.dispatches[code.request_id].lane == common_pb2.LANE_PLATFORM
 
 
-def test_a_text_is_handed_over_as_it_will_be_sent(house: House) -> None:
-    service = house.admin.add_service(name="Pigeons", prefix_sms=True)
-    template = house.admin.add_template(service, "sms", "Hi ((x))")
+def test_a_text_is_handed_over_as_it_will_be_sent(world: World) -> None:
+    service = world.admin.add_service(name="Pigeons", prefix_sms=True)
+    template = world.admin.add_template(service, "sms", "Hi ((x))")
     request = sms(service, template, [("x", "ü€" * 80)], phone_number="+33 6 12 34 56 78", key_type="test")
-    house.stub.SendSms(request)
-    assert not house.get(service, request.request_id).HasField("cost")
+    world.stub.SendSms(request)
+    assert not world.get(service, request.request_id).HasField("cost")
 
-    assert house.relay() == 1
-    dispatch = house.providers.dispatches[request.request_id]
+    assert world.relay() == 1
+    dispatch = world.providers.dispatches[request.request_id]
     assert dispatch.sms.phone_number == "33612345678"
     assert dispatch.sms.phone_number_as_typed == "+33 6 12 34 56 78"
     assert dispatch.sms.international
@@ -66,20 +66,20 @@ def test_a_text_is_handed_over_as_it_will_be_sent(house: House) -> None:
     assert dispatch.key_type == common_pb2.KEY_TYPE_TEST
     assert dispatch.origin_request_id
     assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", dispatch.traceparent)
-    assert house.counts()[1] == 0
-    assert house.get(service, request.request_id).HasField("hand_over_time")
-    assert house.rows("SELECT fragment_count FROM notifications")[0][0] == 2
-    assert house.relay() == 0
+    assert world.counts()[1] == 0
+    assert world.get(service, request.request_id).HasField("hand_over_time")
+    assert world.rows("SELECT fragment_count FROM notifications")[0][0] == 2
+    assert world.relay() == 0
 
 
-def test_an_email_is_handed_over_as_a_page_and_as_text(house: House) -> None:
-    service = house.admin.add_service(custom_email_sender_name="The Pigeons")
-    house.admin.add_reply_to_address(service, "reply@example.gov.uk")
-    template = house.admin.add_template(service, "email", "# Hello\n\n((x))", "For ((x))")
+def test_an_email_is_handed_over_as_a_page_and_as_text(world: World) -> None:
+    service = world.admin.add_service(custom_email_sender_name="The Pigeons")
+    world.admin.add_reply_to_address(service, "reply@example.gov.uk")
+    template = world.admin.add_template(service, "email", "# Hello\n\n((x))", "For ((x))")
     request = email(service, template, [("x", "<b>")], one_click_unsubscribe_url="https://example.gov.uk/u")
-    house.stub.SendEmail(request)
-    house.relay()
-    content = house.providers.dispatches[request.request_id].email
+    world.stub.SendEmail(request)
+    world.relay()
+    content = world.providers.dispatches[request.request_id].email
     assert content.to_address == "Reader@example.com"
     assert (content.from_name, content.from_address) == (
         "The Pigeons",
@@ -93,221 +93,221 @@ def test_an_email_is_handed_over_as_a_page_and_as_text(house: House) -> None:
     assert content.unsubscribe_url == "https://example.gov.uk/u"
 
 
-def test_a_letter_is_handed_over_with_its_address_and_reference(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "letter", "Dear ((x))", "s")
+def test_a_letter_is_handed_over_with_its_address_and_reference(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "letter", "Dear ((x))", "s")
     values = [*ADDRESS, ("x", ["a", "b"]), ("extra", None)]
     request = letter(service, template, values)
-    house.stub.SendLetter(request)
-    house.relay()
-    handed = house.letters.letters[request.request_id]
+    world.stub.SendLetter(request)
+    world.relay()
+    handed = world.letters.letters[request.request_id]
     assert list(handed.address_lines) == ["Ann Other", "1 Example Street", "SW1A 1AA"]
     assert handed.personalisation == request.personalisation
     assert handed.postage == common_pb2.POSTAGE_SECOND
     assert re.fullmatch("[A-Z0-9]{16}", handed.reference)
     assert handed.reference == hand_over.print_reference(request.request_id)
     assert (handed.template_id, handed.template_version) == (template, 1)
-    assert handed.create_time == house.get(service, request.request_id).create_time
-    assert house.counts()[1] == 0
-    assert not house.providers.dispatches
+    assert handed.create_time == world.get(service, request.request_id).create_time
+    assert world.counts()[1] == 0
+    assert not world.providers.dispatches
 
 
-def test_a_relay_that_dies_after_the_hand_over_hands_over_again_and_nothing_doubles(house: House) -> None:
-    service, (notification, *_) = send_texts(house, 3)
+def test_a_relay_that_dies_after_the_hand_over_hands_over_again_and_nothing_doubles(world: World) -> None:
+    service, (notification, *_) = send_texts(world, 3)
 
     def die() -> None:
         # the lease ends while the answer is on its way: as if the process had died and another taken over
-        house.providers.after_commit = lambda: None
-        house.execute("UPDATE outbox SET due_at = now(), leased_until = now(), lease_token = NULL")
+        world.providers.after_commit = lambda: None
+        world.execute("UPDATE outbox SET due_at = now(), leased_until = now(), lease_token = NULL")
 
-    house.providers.after_commit = die
-    house.relay()
-    assert len(house.providers.dispatches) == 3
-    assert house.counts()[1] == 3
-    assert house.relay() == 3
-    assert len(house.providers.dispatches) == 3
-    assert house.providers.duplicates == 3
-    assert house.counts()[1] == 0
-    assert house.get(service, notification).HasField("hand_over_time")
-
-
-def test_a_failed_commit_after_the_hand_over_leaves_the_rows_to_be_handed_over_again(house: House) -> None:
-    send_texts(house, 2)
-    with house.failing_updates(), pytest.raises(sa.exc.DBAPIError):
-        house.relay()
-    assert house.counts()[1] == 2
-    make_due(house)
-    house.relay()
-    assert (len(house.providers.dispatches), house.providers.duplicates) == (2, 2)
-    assert house.counts()[1] == 0
+    world.providers.after_commit = die
+    world.relay()
+    assert len(world.providers.dispatches) == 3
+    assert world.counts()[1] == 3
+    assert world.relay() == 3
+    assert len(world.providers.dispatches) == 3
+    assert world.providers.duplicates == 3
+    assert world.counts()[1] == 0
+    assert world.get(service, notification).HasField("hand_over_time")
 
 
-def test_while_providers_is_away_rows_wait_without_using_up_attempts(house: House) -> None:
-    send_texts(house, 3)
-    house.providers.away = True
+def test_a_failed_commit_after_the_hand_over_leaves_the_rows_to_be_handed_over_again(world: World) -> None:
+    send_texts(world, 2)
+    with world.failing_updates(), pytest.raises(sa.exc.DBAPIError):
+        world.relay()
+    assert world.counts()[1] == 2
+    make_due(world)
+    world.relay()
+    assert (len(world.providers.dispatches), world.providers.duplicates) == (2, 2)
+    assert world.counts()[1] == 0
+
+
+def test_while_providers_is_away_rows_wait_without_using_up_attempts(world: World) -> None:
+    send_texts(world, 3)
+    world.providers.away = True
     for _ in range(3):
         with pytest.raises(NotifyError):
-            house.relay()
-    assert {tuple(row) for row in house.rows("SELECT attempt, parked_at FROM outbox")} == {(0, None)}
-    house.providers.away = False
-    assert house.relay() == 3
-    assert len(house.providers.dispatches) == 3
+            world.relay()
+    assert {tuple(row) for row in world.rows("SELECT attempt, parked_at FROM outbox")} == {(0, None)}
+    world.providers.away = False
+    assert world.relay() == 3
+    assert len(world.providers.dispatches) == 3
 
 
-def test_an_error_that_no_message_can_be_blamed_for_uses_up_no_attempts(house: House) -> None:
-    send_texts(house, 3)
-    house.providers.fails_with = "UNIMPLEMENTED"
+def test_an_error_that_no_message_can_be_blamed_for_uses_up_no_attempts(world: World) -> None:
+    send_texts(world, 3)
+    world.providers.fails_with = "UNIMPLEMENTED"
     for _ in range(3):
         with pytest.raises(NotifyError):
-            house.relay()
-    assert len(house.providers.calls) == 3
-    assert {tuple(row) for row in house.rows("SELECT attempt, parked_at FROM outbox")} == {(0, None)}
-    house.providers.fails_with = ""
-    assert house.relay() == 3
-    assert len(house.providers.dispatches) == 3
+            world.relay()
+    assert len(world.providers.calls) == 3
+    assert {tuple(row) for row in world.rows("SELECT attempt, parked_at FROM outbox")} == {(0, None)}
+    world.providers.fails_with = ""
+    assert world.relay() == 3
+    assert len(world.providers.dispatches) == 3
 
 
 def test_rows_stay_leased_however_long_their_batch_takes(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hand_over, "HEARTBEAT_SECONDS", 0)
     monkeypatch.setattr(hand_over, "MOST_BYTES", 0)
-    send_texts(house, 4)
+    send_texts(world, 4)
     second: list[int] = []
 
     def meanwhile() -> None:
         # half a minute goes by in the middle of the first hand-over; the next row takes its time as well
-        house.providers.after_commit = lambda: second.append(house.relay())
-        house.execute("UPDATE outbox SET due_at = now(), leased_until = now()")
+        world.providers.after_commit = lambda: second.append(world.relay())
+        world.execute("UPDATE outbox SET due_at = now(), leased_until = now()")
 
-    house.providers.after_commit = meanwhile
-    assert house.relay() == 4
+    world.providers.after_commit = meanwhile
+    assert world.relay() == 4
     assert second == [0, 0, 0]
-    assert (len(house.providers.dispatches), house.providers.duplicates) == (4, 0)
+    assert (len(world.providers.dispatches), world.providers.duplicates) == (4, 0)
 
 
-def test_a_row_that_another_worker_took_meanwhile_is_not_given_up(house: House) -> None:
-    service, (notification,) = send_texts(house, 1)
-    house.admin.archive_service(service)
-    house.parts.snapshots._services.clear()
+def test_a_row_that_another_worker_took_meanwhile_is_not_given_up(world: World) -> None:
+    service, (notification,) = send_texts(world, 1)
+    world.admin.archive_service(service)
+    world.parts.snapshots._services.clear()
     taken = sa.text("UPDATE outbox SET lease_token = gen_random_uuid()")
 
     def take() -> None:
-        with house.parts.uow.begin() as conn:
+        with world.parts.uow.begin() as conn:
             conn.execute(taken)
 
-    house.admin.before_snapshots = take
-    house.relay()
-    assert house.state(service, notification) == "created"
-    assert house.counts()[1] == 1
+    world.admin.before_snapshots = take
+    world.relay()
+    assert world.state(service, notification) == "created"
+    assert world.counts()[1] == 1
 
 
-def test_while_admin_is_away_rows_wait_too(house: House) -> None:
-    send_texts(house, 1)
-    house.parts.snapshots._services.clear()
-    house.admin.away = True
+def test_while_admin_is_away_rows_wait_too(world: World) -> None:
+    send_texts(world, 1)
+    world.parts.snapshots._services.clear()
+    world.admin.away = True
     with pytest.raises(NotifyError):
-        house.relay()
-    house.admin.away = False
-    assert house.relay() == 1
-    assert len(house.providers.dispatches) == 1
+        world.relay()
+    world.admin.away = False
+    assert world.relay() == 1
+    assert len(world.providers.dispatches) == 1
 
 
-def test_a_message_that_providers_refuse_backs_off_alone(house: House) -> None:
-    _, ids = send_texts(house, 9)
-    house.providers.refuse = lambda dispatch: dispatch.id == ids[4]
-    house.relay()
-    assert sorted(house.providers.dispatches) == sorted(set(ids) - {ids[4]})
-    (left,) = house.rows("SELECT notification_id::text, attempt, due_at > now(), leased_until FROM outbox")
+def test_a_message_that_providers_refuse_backs_off_alone(world: World) -> None:
+    _, ids = send_texts(world, 9)
+    world.providers.refuse = lambda dispatch: dispatch.id == ids[4]
+    world.relay()
+    assert sorted(world.providers.dispatches) == sorted(set(ids) - {ids[4]})
+    (left,) = world.rows("SELECT notification_id::text, attempt, due_at > now(), leased_until FROM outbox")
     assert tuple(left) == (ids[4], 1, True, None)
     for _ in range(25):
-        make_due(house)
-        house.relay()
-    (parked,) = house.rows("SELECT parked_at IS NOT NULL, park_reason FROM outbox")
+        make_due(world)
+        world.relay()
+    (parked,) = world.rows("SELECT parked_at IS NOT NULL, park_reason FROM outbox")
     assert tuple(parked) == (True, "INVALID_FIELD")
 
 
-def test_a_dropped_message_ends_as_a_technical_failure(house: House) -> None:
-    service_id, ids = send_texts(house, 2)
-    house.execute(
+def test_a_dropped_message_ends_as_a_technical_failure(world: World) -> None:
+    service_id, ids = send_texts(world, 2)
+    world.execute(
         "UPDATE outbox SET parked_at = now(), park_reason = 'why' WHERE notification_id = CAST(:id AS uuid)",
         id=ids[0],
     )
-    with house.parts.uow.begin() as tx:
+    with world.parts.uow.begin() as tx:
         assert queues.drop(tx, OPS, "outbox/providers", "operator", "why", keys=ids) == 1
-    house.relay()
-    assert list(house.providers.dispatches) == [ids[1]]
-    assert house.state(service_id, ids[0]) == "technical_failure"
-    assert house.state(service_id, ids[1]) != "technical_failure"
+    world.relay()
+    assert list(world.providers.dispatches) == [ids[1]]
+    assert world.state(service_id, ids[0]) == "technical_failure"
+    assert world.state(service_id, ids[1]) != "technical_failure"
 
 
-def test_nothing_is_handed_over_while_the_queue_is_paused(house: House) -> None:
-    _, ids = send_texts(house, 2)
-    with house.parts.uow.begin() as tx:
+def test_nothing_is_handed_over_while_the_queue_is_paused(world: World) -> None:
+    _, ids = send_texts(world, 2)
+    with world.parts.uow.begin() as tx:
         queues.pause(tx, OPS, "outbox/providers", "", "operator", "why")
-    house.relay()
-    assert not house.providers.dispatches
-    with house.parts.uow.begin() as tx:
+    world.relay()
+    assert not world.providers.dispatches
+    with world.parts.uow.begin() as tx:
         queues.resume(tx, OPS, "outbox/providers", "", "operator", "why")
-    house.relay()
-    assert sorted(house.providers.dispatches) == sorted(ids)
+    world.relay()
+    assert sorted(world.providers.dispatches) == sorted(ids)
 
 
-def test_a_message_that_can_t_be_made_ready_backs_off_alone(house: House) -> None:
-    _, ids = send_texts(house, 3)
-    house.execute("UPDATE notifications SET template_version = 7 WHERE id = CAST(:id AS uuid)", id=ids[1])
-    house.relay()
-    assert sorted(house.providers.dispatches) == sorted([ids[0], ids[2]])
-    assert house.rows("SELECT notification_id::text, attempt FROM outbox")[0] == (ids[1], 1)
+def test_a_message_that_can_t_be_made_ready_backs_off_alone(world: World) -> None:
+    _, ids = send_texts(world, 3)
+    world.execute("UPDATE notifications SET template_version = 7 WHERE id = CAST(:id AS uuid)", id=ids[1])
+    world.relay()
+    assert sorted(world.providers.dispatches) == sorted([ids[0], ids[2]])
+    assert world.rows("SELECT notification_id::text, attempt FROM outbox")[0] == (ids[1], 1)
 
 
-def test_messages_of_an_archived_service_end_as_technical_failures(house: House) -> None:
-    service, (notification,) = send_texts(house, 1)
-    house.admin.archive_service(service)
-    house.parts.snapshots._services.clear()
-    house.relay()
-    assert not house.providers.dispatches
-    assert house.counts()[1] == 0
-    assert house.state(service, notification) == "technical_failure"
+def test_messages_of_an_archived_service_end_as_technical_failures(world: World) -> None:
+    service, (notification,) = send_texts(world, 1)
+    world.admin.archive_service(service)
+    world.parts.snapshots._services.clear()
+    world.relay()
+    assert not world.providers.dispatches
+    assert world.counts()[1] == 0
+    assert world.state(service, notification) == "technical_failure"
 
 
-def test_big_messages_travel_in_several_batches(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "email", "((x))", "s")
+def test_big_messages_travel_in_several_batches(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "email", "((x))", "s")
     requests = [email(service, template, [("x", "word " * 100_000)]) for _ in range(8)]
     for request in requests:
-        house.stub.SendEmail(request)
-    house.relay()
-    assert len(house.providers.dispatches) == 8
-    assert len(house.providers.calls) > 1
-    for call in house.providers.calls:
-        size = sum(house.providers.dispatches[id_].ByteSize() for id_ in call)
+        world.stub.SendEmail(request)
+    world.relay()
+    assert len(world.providers.dispatches) == 8
+    assert len(world.providers.calls) > 1
+    for call in world.providers.calls:
+        size = sum(world.providers.dispatches[id_].ByteSize() for id_ in call)
         assert size <= hand_over.MOST_BYTES or len(call) == 1
 
 
-def test_a_message_too_large_for_the_wire_ends_as_a_technical_failure(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "email", "((x))", "s")
+def test_a_message_too_large_for_the_wire_ends_as_a_technical_failure(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "email", "((x))", "s")
     request = email(service, template, [("x", "<")])
-    house.stub.SendEmail(request)
+    world.stub.SendEmail(request)
     # acceptance refuses one of this size; whatever should come to be stored with it all the same must not
     # hold up the others
-    house.execute(
+    world.execute(
         "UPDATE notifications SET personalisation = jsonb_build_array(jsonb_build_array("
         "CAST('x' AS text), repeat('<', 1900000))) WHERE id = CAST(:id AS uuid)",
         id=request.request_id,
     )
-    house.relay()
-    assert house.counts()[1] == 0
-    assert house.state(service, request.request_id) == "technical_failure"
+    world.relay()
+    assert world.counts()[1] == 0
+    assert world.state(service, request.request_id) == "technical_failure"
 
 
-def test_two_relays_share_the_rows(house: House) -> None:
-    send_texts(house, 40)
-    claimed = at_once(house.relay, house.relay)
+def test_two_relays_share_the_rows(world: World) -> None:
+    send_texts(world, 40)
+    claimed = at_once(world.relay, world.relay)
     assert sum(claimed) == 40
-    assert house.providers.duplicates == 0
-    assert len(house.providers.dispatches) == 40
+    assert world.providers.duplicates == 0
+    assert len(world.providers.dispatches) == 40
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from notify_local.backing import free_ports
 from notify_notifications.store.limits import Demand, LimitStore, Place, Verdict, Want, counter_key
 from notify_notifications.workers.housekeeping import Housekeeper
 
-from .conftest import House
+from .conftest import World
 from .neighbours import at_once
 from .requests import ADDRESS, caller, letter, sms
 
@@ -29,177 +29,177 @@ def refusal(reason: str) -> Iterator[list[NotifyError]]:
     assert raised.value.reason == reason
 
 
-def time_passes(house: House, service: str, seconds: float) -> None:
+def time_passes(world: World, service: str, seconds: float) -> None:
     """Make the bucket of the service's normal keys older."""
-    house.redis.hincrbyfloat(f"{service}-tokens-normal", "time", -seconds)
+    world.redis.hincrbyfloat(f"{service}-tokens-normal", "time", -seconds)
 
 
-def test_the_bucket_empties_and_fills_up_again(house: House) -> None:
-    service = house.admin.add_service(limits={"rate_limit_per_minute": 6})
-    template = house.admin.add_template(service, "sms", "x")
+def test_the_bucket_empties_and_fills_up_again(world: World) -> None:
+    service = world.admin.add_service(limits={"rate_limit_per_minute": 6})
+    template = world.admin.add_template(service, "sms", "x")
     for _ in range(2):  # three tokens, of which one must be left
-        house.stub.SendSms(sms(service, template))
+        world.stub.SendSms(sms(service, template))
     with refusal("RATE_LIMITED") as caught:
-        house.stub.SendSms(sms(service, template))
+        world.stub.SendSms(sms(service, template))
     assert caught[0].metadata == {"key_type": "normal", "limit": "6"}
-    house.stub.SendSms(sms(service, template, key_type="test"))
-    time_passes(house, service, 10)
+    world.stub.SendSms(sms(service, template, key_type="test"))
+    time_passes(world, service, 10)
     with refusal("RATE_LIMITED"):
-        house.stub.SendSms(sms(service, template))
-    time_passes(house, service, 20)
-    house.stub.SendSms(sms(service, template))
+        world.stub.SendSms(sms(service, template))
+    time_passes(world, service, 20)
+    world.stub.SendSms(sms(service, template))
 
 
-def test_a_clock_that_was_ahead_empties_no_bucket(house: House) -> None:
-    service = house.admin.add_service(limits={"rate_limit_per_minute": 6})
-    template = house.admin.add_template(service, "sms", "x")
+def test_a_clock_that_was_ahead_empties_no_bucket(world: World) -> None:
+    service = world.admin.add_service(limits={"rate_limit_per_minute": 6})
+    template = world.admin.add_template(service, "sms", "x")
     with clock.set_for_tests(clock.now() + timedelta(hours=1)), refusal("RATE_LIMITED"):
         for _ in range(3):
-            house.stub.SendSms(sms(service, template))
-    time_passes(house, service, 20)
-    house.stub.SendSms(sms(service, template))
+            world.stub.SendSms(sms(service, template))
+    time_passes(world, service, 20)
+    world.stub.SendSms(sms(service, template))
     # one that was written by the clock of a Redis that was ahead
-    house.redis.hset(f"{service}-tokens-normal", mapping={"tokens": 3, "time": 9_999_999_999})
+    world.redis.hset(f"{service}-tokens-normal", mapping={"tokens": 3, "time": 9_999_999_999})
     for _ in range(2):
-        house.stub.SendSms(sms(service, template))
-    time_passes(house, service, 20)
-    house.stub.SendSms(sms(service, template))
+        world.stub.SendSms(sms(service, template))
+    time_passes(world, service, 20)
+    world.stub.SendSms(sms(service, template))
 
 
-def test_one_service_reads_lists_until_its_bucket_is_empty_and_others_go_on(house: House) -> None:
-    service, other = house.admin.add_service(), house.admin.add_service()
-    template = house.admin.add_template(service, "sms", "x")
+def test_one_service_reads_lists_until_its_bucket_is_empty_and_others_go_on(world: World) -> None:
+    service, other = world.admin.add_service(), world.admin.add_service()
+    template = world.admin.add_template(service, "sms", "x")
 
     def read(service_id: str, key_type: str = "normal") -> None:
-        house.stub.ListNotifications(
+        world.stub.ListNotifications(
             pb.ListNotificationsRequest(service_id=service_id, key_type=f"KEY_TYPE_{key_type.upper()}")
         )
 
     read(service)
     bucket = f"{service}-list-tokens-normal"
-    assert house.redis.hget(bucket, "tokens") == "999"
-    assert 0 < house.redis.ttl(bucket) < 60
-    house.redis.hset(bucket, "tokens", 1)
-    house.redis.hincrbyfloat(bucket, "time", 60)
+    assert world.redis.hget(bucket, "tokens") == "999"
+    assert 0 < world.redis.ttl(bucket) < 60
+    world.redis.hset(bucket, "tokens", 1)
+    world.redis.hincrbyfloat(bucket, "time", 60)
     with refusal("RATE_LIMITED") as caught:
         read(service)
     assert caught[0].metadata == {"key_type": "normal", "limit": "3000"}
     assert caught[0].retry_after == timedelta(seconds=1)
     read(other)
     read(service, "test")
-    house.stub.SendSms(sms(service, template))
-    house.redis.hincrbyfloat(bucket, "time", -61)
+    world.stub.SendSms(sms(service, template))
+    world.redis.hincrbyfloat(bucket, "time", -61)
     read(service)
 
 
-def test_without_redis_lists_are_read(house: House) -> None:
+def test_without_redis_lists_are_read(world: World) -> None:
     (port,) = free_ports(1)
     away = LimitStore(redis.Redis(port=port, socket_timeout=0.1, socket_connect_timeout=0.1))
-    assert away.admits_list(house.admin.add_service(), KeyType.NORMAL)
+    assert away.admits_list(world.admin.add_service(), KeyType.NORMAL)
 
 
-def test_a_letter_takes_two_tokens(house: House) -> None:
-    service = house.admin.add_service(limits={"rate_limit_per_minute": 12})
-    template = house.admin.add_template(service, "letter", "x", "s")
+def test_a_letter_takes_two_tokens(world: World) -> None:
+    service = world.admin.add_service(limits={"rate_limit_per_minute": 12})
+    template = world.admin.add_template(service, "letter", "x", "s")
     for _ in range(2):
-        house.stub.SendLetter(letter(service, template, ADDRESS))
+        world.stub.SendLetter(letter(service, template, ADDRESS))
     with refusal("RATE_LIMITED"):
-        house.stub.SendLetter(letter(service, template, ADDRESS))
+        world.stub.SendLetter(letter(service, template, ADDRESS))
 
 
-def test_refused_requests_use_up_the_rate_but_not_the_day(house: House) -> None:
-    service = house.admin.add_service(limits={"rate_limit_per_minute": 6, "sms_per_day": 1})
+def test_refused_requests_use_up_the_rate_but_not_the_day(world: World) -> None:
+    service = world.admin.add_service(limits={"rate_limit_per_minute": 6, "sms_per_day": 1})
     count = pb.CountRefusedRequestRequest(caller=caller(service), channel=common_pb2.CHANNEL_SMS)
     for _ in range(2):
-        house.stub.CountRefusedRequest(count)
+        world.stub.CountRefusedRequest(count)
     with refusal("RATE_LIMITED"):
-        house.stub.CountRefusedRequest(count)
-    zero = house.admin.add_service(limits={"sms_per_day": 0})
+        world.stub.CountRefusedRequest(count)
+    zero = world.admin.add_service(limits={"sms_per_day": 0})
     count.caller.service_id = zero
     with refusal("DAILY_LIMIT_REACHED") as caught:
-        house.stub.CountRefusedRequest(count)
+        world.stub.CountRefusedRequest(count)
     assert caught[0].metadata == {"counter": "sms", "limit": "0"}
     with refusal("INVALID_FIELD"):
-        house.stub.CountRefusedRequest(pb.CountRefusedRequestRequest(caller=caller(service)))
+        world.stub.CountRefusedRequest(pb.CountRefusedRequestRequest(caller=caller(service)))
 
 
-def test_the_day_s_limit_holds_for_exactly_as_many_at_once(house: House) -> None:
-    service = house.admin.add_service(limits={"sms_per_day": 5})
-    template = house.admin.add_template(service, "sms", "x")
-    answers = at_once(*[lambda: house.stub.SendSms(sms(service, template))] * 12)
+def test_the_day_s_limit_holds_for_exactly_as_many_at_once(world: World) -> None:
+    service = world.admin.add_service(limits={"sms_per_day": 5})
+    template = world.admin.add_template(service, "sms", "x")
+    answers = at_once(*[lambda: world.stub.SendSms(sms(service, template))] * 12)
     errors = [answer for answer in answers if isinstance(answer, NotifyError)]
     assert {error.reason for error in errors} == {"DAILY_LIMIT_REACHED"}
     assert len(errors) == 7
-    assert house.counts() == (5, 5, 5)
+    assert world.counts() == (5, 5, 5)
 
 
-def test_the_limit_of_other_countries_gives_the_other_place_back(house: House) -> None:
-    service = house.admin.add_service(limits={"international_sms_per_day": 1, "sms_per_day": 3})
-    template = house.admin.add_template(service, "sms", "x")
-    house.stub.SendSms(sms(service, template, phone_number="+33612345678"))
+def test_the_limit_of_other_countries_gives_the_other_place_back(world: World) -> None:
+    service = world.admin.add_service(limits={"international_sms_per_day": 1, "sms_per_day": 3})
+    template = world.admin.add_template(service, "sms", "x")
+    world.stub.SendSms(sms(service, template, phone_number="+33612345678"))
     with refusal("DAILY_LIMIT_REACHED") as caught:
-        house.stub.SendSms(sms(service, template, phone_number="+33612345678"))
+        world.stub.SendSms(sms(service, template, phone_number="+33612345678"))
     assert caught[0].metadata == {"counter": "international_sms", "limit": "1"}
     # a number of a crown dependency has country code 44
-    house.stub.SendSms(sms(service, template, phone_number="07797 712345"))
-    house.stub.SendSms(sms(service, template))
+    world.stub.SendSms(sms(service, template, phone_number="07797 712345"))
+    world.stub.SendSms(sms(service, template))
     with refusal("DAILY_LIMIT_REACHED"):
-        house.stub.SendSms(sms(service, template))
+        world.stub.SendSms(sms(service, template))
 
 
-def test_a_redis_that_forgot_is_told_by_the_database(house: House) -> None:
-    service = house.admin.add_service(limits={"sms_per_day": 2})
-    template = house.admin.add_template(service, "sms", "x")
+def test_a_redis_that_forgot_is_told_by_the_database(world: World) -> None:
+    service = world.admin.add_service(limits={"sms_per_day": 2})
+    template = world.admin.add_template(service, "sms", "x")
     for _ in range(2):
-        house.stub.SendSms(sms(service, template))
-    house.redis.flushdb()
+        world.stub.SendSms(sms(service, template))
+    world.redis.flushdb()
     with refusal("DAILY_LIMIT_REACHED"):
-        house.stub.SendSms(sms(service, template))
+        world.stub.SendSms(sms(service, template))
 
 
-def test_reconciling_takes_back_what_a_dead_process_held(house: House) -> None:
-    service = house.admin.add_service(limits={"sms_per_day": 2})
-    template = house.admin.add_template(service, "sms", "x")
-    house.stub.SendSms(sms(service, template))
+def test_reconciling_takes_back_what_a_dead_process_held(world: World) -> None:
+    service = world.admin.add_service(limits={"sms_per_day": 2})
+    template = world.admin.add_template(service, "sms", "x")
+    world.stub.SendSms(sms(service, template))
     key = counter_key(service, "sms", clock.now().date())
-    house.redis.incr(key)
+    world.redis.incr(key)
     with refusal("DAILY_LIMIT_REACHED"):
-        house.stub.SendSms(sms(service, template))
-    housekeeper = Housekeeper(house.parts.uow, house.parts.counters, house.parts.limit_store)
+        world.stub.SendSms(sms(service, template))
+    housekeeper = Housekeeper(world.parts.uow, world.parts.counters, world.parts.limit_store)
     assert housekeeper.reconcile() == 0  # it may be a message being stored right now
     assert housekeeper.reconcile() == 1
-    assert house.redis.get(key) == "1"
+    assert world.redis.get(key) == "1"
     assert housekeeper.reconcile() == 0
-    house.stub.SendSms(sms(service, template))
+    world.stub.SendSms(sms(service, template))
 
 
 def test_housekeepers_of_two_processes_correct_a_counter_once(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = house.admin.add_service()
-    house.stub.SendSms(sms(service, house.admin.add_template(service, "sms", "x")))
+    service = world.admin.add_service()
+    world.stub.SendSms(sms(service, world.admin.add_template(service, "sms", "x")))
     key = counter_key(service, "sms", clock.now().date())
-    house.redis.incrby(key, 5)
+    world.redis.incrby(key, 5)
     one, other = (
-        Housekeeper(house.parts.uow, house.parts.counters, house.parts.limit_store) for _ in range(2)
+        Housekeeper(world.parts.uow, world.parts.counters, world.parts.limit_store) for _ in range(2)
     )
     for housekeeper in (one, other):
         housekeeper.reconcile()  # both have seen it before
 
-    values = house.parts.limit_store.values
+    values = world.parts.limit_store.values
 
     def at_the_same_moment(keys: Sequence[str]) -> list[int | None]:
         seen = values(keys)
-        monkeypatch.setattr(house.parts.limit_store, "values", values)
-        other.step(house.parts.uow)
+        monkeypatch.setattr(world.parts.limit_store, "values", values)
+        other.step(world.parts.uow)
         return seen
 
-    monkeypatch.setattr(house.parts.limit_store, "values", at_the_same_moment)
-    one.step(house.parts.uow)
-    assert house.redis.get(key) == "1"
+    monkeypatch.setattr(world.parts.limit_store, "values", at_the_same_moment)
+    one.step(world.parts.uow)
+    assert world.redis.get(key) == "1"
 
 
-def test_a_redis_that_is_away_lets_everything_pass(house: House) -> None:
+def test_a_redis_that_is_away_lets_everything_pass(world: World) -> None:
     port = free_ports(1)[0]
     store = LimitStore(redis.Redis(port=port, decode_responses=True))
     demand = Demand(
@@ -219,24 +219,24 @@ def test_a_redis_that_is_away_lets_everything_pass(house: House) -> None:
     store.release({Place("s", "sms", demand.day): 3})
 
 
-def test_a_connection_that_redis_closed_skips_no_check(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "sms", "x")
+def test_a_connection_that_redis_closed_skips_no_check(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "sms", "x")
     key = counter_key(service, "sms", clock.now().date())
-    house.stub.SendSms(sms(service, template))
-    house.redis.client_kill_filter(_type="normal", skipme=True)
-    house.stub.SendSms(sms(service, template))
-    assert house.redis.get(key) == "2"
+    world.stub.SendSms(sms(service, template))
+    world.redis.client_kill_filter(_type="normal", skipme=True)
+    world.stub.SendSms(sms(service, template))
+    assert world.redis.get(key) == "2"
 
 
-def test_expired_idempotency_keys_are_deleted(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "sms", "x")
+def test_expired_idempotency_keys_are_deleted(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "sms", "x")
     for key in ("old", "new"):
-        house.stub.SendSms(sms(service, template, idempotency_key=key))
-    house.execute(
+        world.stub.SendSms(sms(service, template, idempotency_key=key))
+    world.execute(
         "UPDATE idempotency_keys SET create_time = now() - interval '25 hours' WHERE key_hash = sha256('old')"
     )
-    housekeeper = Housekeeper(house.parts.uow, house.parts.counters, house.parts.limit_store)
+    housekeeper = Housekeeper(world.parts.uow, world.parts.counters, world.parts.limit_store)
     assert housekeeper.forget_expired_keys() == 1
-    assert len(house.rows("SELECT 1 FROM idempotency_keys")) == 1
+    assert len(world.rows("SELECT 1 FROM idempotency_keys")) == 1

@@ -19,29 +19,29 @@ from notify_local.backing import wait_until
 from notify_notifications import bootstrap
 from notify_testing.admin import MEMBER_EMAIL_ADDRESS
 
-from .conftest import House
+from .conftest import World
 
 _KIND = pb.SendAccountMailRequest
 
 
 @pytest.fixture(scope="module", autouse=True)
-def platform(town: House) -> None:
+def platform(town: World) -> None:
     """Make the platform's own service and templates."""
     seed_platform(town.admin.uow, "notify@example.gov.uk")
 
 
-def send_code(house: House) -> str:
-    stub = SignInServiceStub(house.admin.channel("api-gateway"))
-    ask = pb.SendCodeRequest(request_id=new_id(), user_id=house.admin.user_id, type=pb.CODE_TYPE_SMS)
+def send_code(world: World) -> str:
+    stub = SignInServiceStub(world.admin.channel("api-gateway"))
+    ask = pb.SendCodeRequest(request_id=new_id(), user_id=world.admin.user_id, type=pb.CODE_TYPE_SMS)
     stub.SendCode(ask)
     return ask.request_id
 
 
-def send_mail(house: House, email_address: str = "") -> str:
-    stub = SignInServiceStub(house.admin.channel("api-gateway"))
+def send_mail(world: World, email_address: str = "") -> str:
+    stub = SignInServiceStub(world.admin.channel("api-gateway"))
     ask = pb.SendAccountMailRequest(
         request_id=new_id(),
-        user_id=house.admin.user_id,
+        user_id=world.admin.user_id,
         kind=_KIND.KIND_PASSWORD_RESET,
         email_address=email_address,
     )
@@ -49,9 +49,9 @@ def send_mail(house: House, email_address: str = "") -> str:
     return ask.request_id
 
 
-def stored(house: House, *ids: str) -> list[str]:
+def stored(world: World, *ids: str) -> list[str]:
     """Return which of these are stored, as often as they are waiting to be handed over."""
-    rows = house.rows(
+    rows = world.rows(
         "SELECT CAST(notification_id AS text) FROM outbox JOIN notifications ON id = notification_id "
         "WHERE notification_id = ANY(CAST(:ids AS uuid[]))",
         ids=list(ids),
@@ -59,20 +59,20 @@ def stored(house: House, *ids: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def send_until(house: House, *ids: str) -> None:
+def send_until(world: World, *ids: str) -> None:
     """Let the consumer work until these are stored; the feed waits for transactions that are open."""
 
     def there() -> bool:
-        house.step(house.feeds["platform-mail"])
-        return sorted(stored(house, *ids)) == sorted(ids)
+        world.step(world.feeds["platform-mail"])
+        return sorted(stored(world, *ids)) == sorted(ids)
 
     assert wait_until(there, 20)
 
 
 @contextmanager
-def cursor_stuck(house: House) -> Iterator[None]:
+def cursor_stuck(world: World) -> Iterator[None]:
     """Let nobody move the cursor inside the block, as if each died just before."""
-    with house.superuser.begin() as conn:
+    with world.superuser.begin() as conn:
         conn.exec_driver_sql(
             "CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN RAISE EXCEPTION 'killed'; END $$"
@@ -83,14 +83,14 @@ def cursor_stuck(house: House) -> Iterator[None]:
     try:
         yield
     finally:
-        with house.superuser.begin() as conn:
+        with world.superuser.begin() as conn:
             conn.exec_driver_sql("DROP FUNCTION stay CASCADE")
 
 
-def test_a_code_goes_out_as_a_text_of_the_platform_on_the_fast_lane(house: House) -> None:
-    code = send_code(house)
-    send_until(house, code)
-    (row,) = house.rows(
+def test_a_code_goes_out_as_a_text_of_the_platform_on_the_fast_lane(world: World) -> None:
+    code = send_code(world)
+    send_until(world, code)
+    (row,) = world.rows(
         "SELECT o.lane, n.recipient, n.api_key_id, n.key_type, n.template_id::text, o.request_id "
         "FROM outbox o JOIN notifications n ON n.id = o.notification_id WHERE n.id = :id",
         id=code,
@@ -98,77 +98,77 @@ def test_a_code_goes_out_as_a_text_of_the_platform_on_the_fast_lane(house: House
     assert row[:4] == ("platform", "07700 900123", None, "normal")
     assert row[4] == "36fb0730-6259-4da1-8a80-c8de22ad4246"
     assert row[5]
-    assert house.get(PLATFORM_SERVICE_ID, code).body.endswith("is your sign-in code")
-    house.relay()
-    assert code in house.providers.dispatches
+    assert world.get(PLATFORM_SERVICE_ID, code).body.endswith("is your sign-in code")
+    world.relay()
+    assert code in world.providers.dispatches
 
 
-def test_answers_to_an_invitation_go_to_who_invites(house: House) -> None:
-    service = house.admin.add_service()
+def test_answers_to_an_invitation_go_to_who_invites(world: World) -> None:
+    service = world.admin.add_service()
     given = Invitation(
-        service_id=service, email_address="new@example.gov.uk", invited_by_id=house.admin.user_id
+        service_id=service, email_address="new@example.gov.uk", invited_by_id=world.admin.user_id
     )
     ask = invitations_service_pb2.CreateInvitationRequest(request_id=new_id(), invitation=given)
-    InvitationsServiceStub(house.admin.channel("api-gateway")).CreateInvitation(ask)
+    InvitationsServiceStub(world.admin.channel("api-gateway")).CreateInvitation(ask)
     found: list[Any] = []
 
     def there() -> bool:
-        house.step(house.feeds["platform-mail"])
-        found[:] = house.rows("SELECT sender FROM notifications WHERE recipient = 'new@example.gov.uk'")
+        world.step(world.feeds["platform-mail"])
+        found[:] = world.rows("SELECT sender FROM notifications WHERE recipient = 'new@example.gov.uk'")
         return bool(found)
 
     assert wait_until(there, 20)
     assert found[0][0].lower() == MEMBER_EMAIL_ADDRESS.lower()
 
 
-def test_consumers_that_die_before_the_cursor_moves_double_nothing(house: House) -> None:
-    mails = [send_mail(house), send_mail(house)]
-    consumer = house.feeds["platform-mail"]
-    with cursor_stuck(house):
+def test_consumers_that_die_before_the_cursor_moves_double_nothing(world: World) -> None:
+    mails = [send_mail(world), send_mail(world)]
+    consumer = world.feeds["platform-mail"]
+    with cursor_stuck(world):
 
         def died() -> bool:
             with suppress(sa.exc.InternalError):
-                house.step(consumer)
-            return sorted(stored(house, *mails)) == sorted(mails)
+                world.step(consumer)
+            return sorted(stored(world, *mails)) == sorted(mails)
 
         assert wait_until(died, 20)
-        before = house.counts()
+        before = world.counts()
         died()
-        assert house.counts() == before
-    (fresh,) = (worker for worker in bootstrap.feed_workers(house.parts) if worker.name == consumer.name)
-    assert house.step(fresh) > 0
-    assert house.step(fresh) == 0
-    assert house.counts() == before
+        assert world.counts() == before
+    (fresh,) = (worker for worker in bootstrap.feed_workers(world.parts) if worker.name == consumer.name)
+    assert world.step(fresh) > 0
+    assert world.step(fresh) == 0
+    assert world.counts() == before
 
 
-def test_two_consumers_of_one_page_send_it_once(house: House) -> None:
-    mail = send_mail(house)
-    send_until(house, mail)
-    before = house.counts()
-    house.execute("DELETE FROM feed_cursors")
+def test_two_consumers_of_one_page_send_it_once(world: World) -> None:
+    mail = send_mail(world)
+    send_until(world, mail)
+    before = world.counts()
+    world.execute("DELETE FROM feed_cursors")
     pair = [
         worker
         for _ in range(2)
-        for worker in bootstrap.feed_workers(house.parts)
+        for worker in bootstrap.feed_workers(world.parts)
         if worker.name == "platform-mail"
     ]
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(house.step, pair))
-    assert house.counts() == before
+        list(pool.map(world.step, pair))
+    assert world.counts() == before
 
 
-def test_what_waits_while_admin_is_away_goes_out_afterwards(house: House) -> None:
-    mail = send_mail(house)
-    house.admin.away = True
+def test_what_waits_while_admin_is_away_goes_out_afterwards(world: World) -> None:
+    mail = send_mail(world)
+    world.admin.away = True
     with pytest.raises(NotifyError) as caught:
-        house.step(house.feeds["platform-mail"])
+        world.step(world.feeds["platform-mail"])
     assert caught.value.reason == "UNAVAILABLE"
-    house.admin.away = False
-    send_until(house, mail)
+    world.admin.away = False
+    send_until(world, mail)
 
 
-def test_mail_that_can_not_be_sent_keeps_no_other_waiting(house: House) -> None:
-    bad = send_mail(house, "not an address")
-    good = send_mail(house)
-    send_until(house, good)
-    assert stored(house, bad) == []
+def test_mail_that_can_not_be_sent_keeps_no_other_waiting(world: World) -> None:
+    bad = send_mail(world, "not an address")
+    good = send_mail(world)
+    send_until(world, good)
+    assert stored(world, bad) == []

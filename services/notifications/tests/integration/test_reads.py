@@ -18,17 +18,17 @@ from notify_notifications.store.notifications import Filters, NotificationStore,
 from notify_testing.waiting import WAIT_SECONDS
 from sqlalchemy.dialects import postgresql
 
-from .conftest import House
+from .conftest import World
 from .neighbours import at_once
 from .requests import ADDRESS, email, letter, sms
 
 NORMAL = common_pb2.KEY_TYPE_NORMAL
 
 
-def listed(house: House, service: str, **filters: Any) -> pb.ListNotificationsResponse:
+def listed(world: World, service: str, **filters: Any) -> pb.ListNotificationsResponse:
     given: dict[str, Any] = {"key_type": NORMAL} | filters
     request = pb.ListNotificationsRequest(service_id=service, **given)
-    response: pb.ListNotificationsResponse = house.stub.ListNotifications(request)
+    response: pb.ListNotificationsResponse = world.stub.ListNotifications(request)
     return response
 
 
@@ -37,63 +37,63 @@ def ids(response: pb.ListNotificationsResponse) -> list[str]:
 
 
 @pytest.fixture
-def sent(house: House) -> tuple[str, list[str]]:
+def sent(world: World) -> tuple[str, list[str]]:
     """Provide a service with a text, an email and a letter of a live key, and a text of a test key, oldest
     first.
     """
-    service = house.admin.add_service()
-    text = house.admin.add_template(service, "sms", "x")
+    service = world.admin.add_service()
+    text = world.admin.add_template(service, "sms", "x")
     requests: list[Any] = [
         sms(service, text, reference="r"),
-        email(service, house.admin.add_template(service, "email", "x", "s"), reference=""),
-        letter(service, house.admin.add_template(service, "letter", "x", "s")),
+        email(service, world.admin.add_template(service, "email", "x", "s"), reference=""),
+        letter(service, world.admin.add_template(service, "letter", "x", "s")),
     ]
     for request, send in zip(
-        requests, (house.stub.SendSms, house.stub.SendEmail, house.stub.SendLetter), strict=True
+        requests, (world.stub.SendSms, world.stub.SendEmail, world.stub.SendLetter), strict=True
     ):
         send(request)
-    house.stub.SendSms(sms(service, text, key_type="test"))
+    world.stub.SendSms(sms(service, text, key_type="test"))
     return service, [request.request_id for request in requests]
 
 
-def test_filters(house: House, sent: tuple[str, list[str]]) -> None:
+def test_filters(world: World, sent: tuple[str, list[str]]) -> None:
     service, (text, mail, post) = sent
     state = notification_pb2.Notification
-    assert ids(listed(house, service)) == [post, mail, text]
-    assert ids(listed(house, service, key_type=common_pb2.KEY_TYPE_TEAM)) == []
-    assert len(ids(listed(house, service, key_type=common_pb2.KEY_TYPE_TEST))) == 1
+    assert ids(listed(world, service)) == [post, mail, text]
+    assert ids(listed(world, service, key_type=common_pb2.KEY_TYPE_TEAM)) == []
+    assert len(ids(listed(world, service, key_type=common_pb2.KEY_TYPE_TEST))) == 1
     channels = [common_pb2.CHANNEL_SMS, common_pb2.CHANNEL_LETTER]
-    assert ids(listed(house, service, channels=channels)) == [post, text]
-    assert ids(listed(house, service, reference="r")) == [text]
-    assert ids(listed(house, service, reference="")) == [mail]
-    house.providers.tell(mail, "sent", "delivered")
-    house.apply_events()
-    assert ids(listed(house, service, states=[state.STATE_DELIVERED])) == [mail]
-    assert ids(listed(house, service, states=[state.STATE_CREATED, state.STATE_SENDING])) == [post, text]
-    assert ids(listed(house, new_id())) == []
+    assert ids(listed(world, service, channels=channels)) == [post, text]
+    assert ids(listed(world, service, reference="r")) == [text]
+    assert ids(listed(world, service, reference="")) == [mail]
+    world.providers.tell(mail, "sent", "delivered")
+    world.apply_events()
+    assert ids(listed(world, service, states=[state.STATE_DELIVERED])) == [mail]
+    assert ids(listed(world, service, states=[state.STATE_CREATED, state.STATE_SENDING])) == [post, text]
+    assert ids(listed(world, new_id())) == []
 
 
-def test_older_than(house: House, sent: tuple[str, list[str]]) -> None:
+def test_older_than(world: World, sent: tuple[str, list[str]]) -> None:
     service, (text, mail, post) = sent
-    assert ids(listed(house, service, older_than_id=post)) == [mail, text]
-    assert ids(listed(house, service, older_than_id=text)) == []
-    assert ids(listed(house, service, older_than_id=new_id())) == []
-    other = house.admin.add_service()
-    assert ids(listed(house, other, older_than_id=post)) == []
+    assert ids(listed(world, service, older_than_id=post)) == [mail, text]
+    assert ids(listed(world, service, older_than_id=text)) == []
+    assert ids(listed(world, service, older_than_id=new_id())) == []
+    other = world.admin.add_service()
+    assert ids(listed(world, other, older_than_id=post)) == []
 
 
-def test_pages(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "sms", "x")
+def test_pages(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "sms", "x")
     requests = [sms(service, template, request_id=new_id()) for _ in range(7)]
     for request in requests:
-        house.stub.SendSms(request)
+        world.stub.SendSms(request)
     # of the same microsecond, so that the id decides
-    house.execute("UPDATE notifications SET create_time = '2026-11-24T09:00:00Z'")
+    world.execute("UPDATE notifications SET create_time = '2026-11-24T09:00:00Z'")
     seen: list[str] = []
     token = ""
     while True:
-        page = listed(house, service, page_size=3, page_token=token)
+        page = listed(world, service, page_size=3, page_token=token)
         seen += ids(page)
         token = page.next_page_token
         if not token:
@@ -101,40 +101,40 @@ def test_pages(house: House) -> None:
     assert seen == sorted((request.request_id for request in requests), reverse=True)
 
 
-def test_a_page_of_long_emails_is_cut_to_what_the_wire_takes(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "email", "((x))", "s")
+def test_a_page_of_long_emails_is_cut_to_what_the_wire_takes(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "email", "((x))", "s")
     for _ in range(4):
-        house.stub.SendEmail(email(service, template, [("x", "x" * 1_500_000)]))
-    first = listed(house, service)
+        world.stub.SendEmail(email(service, template, [("x", "x" * 1_500_000)]))
+    first = listed(world, service)
     assert len(first.notifications) == 2
-    second = listed(house, service, page_token=first.next_page_token)
+    second = listed(world, service, page_token=first.next_page_token)
     assert len(second.notifications) == 2
     assert not second.next_page_token
 
 
-def test_a_page_of_long_links_and_addresses_is_cut_too(house: House) -> None:
-    service = house.admin.add_service()
-    mail = house.admin.add_template(service, "email", "x", "s")
-    post = house.admin.add_template(service, "letter", "x", "s")
+def test_a_page_of_long_links_and_addresses_is_cut_too(world: World) -> None:
+    service = world.admin.add_service()
+    mail = world.admin.add_template(service, "email", "x", "s")
+    post = world.admin.add_template(service, "letter", "x", "s")
     url = f"https://example.gov.uk/{'u' * 1_500_000}"
     for _ in range(2):
-        house.stub.SendEmail(email(service, mail, one_click_unsubscribe_url=url))
-        house.stub.SendLetter(letter(service, post, [("address_line_1", "x" * 1_500_000), *ADDRESS[1:]]))
-    first = listed(house, service)
+        world.stub.SendEmail(email(service, mail, one_click_unsubscribe_url=url))
+        world.stub.SendLetter(letter(service, post, [("address_line_1", "x" * 1_500_000), *ADDRESS[1:]]))
+    first = listed(world, service)
     assert len(first.notifications) == 2
-    assert len(listed(house, service, page_token=first.next_page_token).notifications) == 2
+    assert len(listed(world, service, page_token=first.next_page_token).notifications) == 2
 
 
-def test_no_more_is_read_for_a_page_than_the_wire_takes(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "sms", "x")
+def test_no_more_is_read_for_a_page_than_the_wire_takes(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "sms", "x")
     requests = [sms(service, template, [("unused", "x" * 1_500_000)]) for _ in range(4)]
     for request in requests:
-        house.stub.SendSms(request)
-    first = listed(house, service)
+        world.stub.SendSms(request)
+    first = listed(world, service)
     assert len(first.notifications) == 2
-    second = listed(house, service, page_token=first.next_page_token)
+    second = listed(world, service, page_token=first.next_page_token)
     assert not second.next_page_token
     assert ids(first) + ids(second) == [request.request_id for request in reversed(requests)]
 
@@ -152,28 +152,28 @@ def test_no_more_is_read_for_a_page_than_the_wire_takes(house: House) -> None:
         {"reference": "a\0b"},
     ],
 )
-def test_bad_lists_are_invalid(house: House, wrong: dict[str, object]) -> None:
+def test_bad_lists_are_invalid(world: World, wrong: dict[str, object]) -> None:
     with pytest.raises(NotifyError) as raised:
-        listed(house, new_id(), **wrong)
+        listed(world, new_id(), **wrong)
     assert raised.value.reason in ("INVALID_FIELD", "PAGE_TOKEN_INVALID")
 
 
-def test_a_page_token_belongs_to_its_filters(house: House, sent: tuple[str, list[str]]) -> None:
+def test_a_page_token_belongs_to_its_filters(world: World, sent: tuple[str, list[str]]) -> None:
     service, _ = sent
-    token = listed(house, service, page_size=1).next_page_token
+    token = listed(world, service, page_size=1).next_page_token
     with pytest.raises(NotifyError) as raised:
-        listed(house, service, page_size=1, page_token=token, reference="r")
+        listed(world, service, page_size=1, page_token=token, reference="r")
     assert raised.value.reason == "PAGE_TOKEN_INVALID"
 
 
-def test_another_service_s_notification_is_not_found(house: House, sent: tuple[str, list[str]]) -> None:
+def test_another_service_s_notification_is_not_found(world: World, sent: tuple[str, list[str]]) -> None:
     _, (text, _, _) = sent
-    for service, notification in ((house.admin.add_service(), text), (new_id(), new_id())):
+    for service, notification in ((world.admin.add_service(), text), (new_id(), new_id())):
         with pytest.raises(NotifyError) as raised:
-            house.get(service, notification)
+            world.get(service, notification)
         assert raised.value.reason == "NOTIFICATION_NOT_FOUND"
     with pytest.raises(NotifyError) as raised:
-        house.get("", "x")
+        world.get("", "x")
     assert {violation.field for violation in raised.value.violations} == {"service_id", "notification_id"}
 
 
@@ -188,16 +188,16 @@ def test_another_service_s_notification_is_not_found(house: House, sent: tuple[s
     ],
 )
 def test_a_letter_is_estimated_to_arrive_on_its_last_likely_day(
-    house: House, postage: common_pb2.Postage, last_line: str, day: date
+    world: World, postage: common_pb2.Postage, last_line: str, day: date
 ) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "letter", "x", "s")
-    house.admin.change_template(service, template, postage=postage)
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "letter", "x", "s")
+    world.admin.change_template(service, template, postage=postage)
     request = letter(service, template, [*ADDRESS[:2], ("address_line_7", last_line)])
     # printed on Wednesday the 25th
     with clock.set_for_tests(datetime(2026, 11, 24, 7, 10, 25, 65748, UTC)):
-        house.stub.SendLetter(request)
-    estimated = house.get(service, request.request_id).estimated_delivery_time
+        world.stub.SendLetter(request)
+    estimated = world.get(service, request.request_id).estimated_delivery_time
     assert estimated.ToDatetime(UTC) == datetime.combine(day, time(16, 0, 25, 65748, UTC))
 
 
@@ -209,18 +209,18 @@ WIDE_REFERENCES = {
 
 
 @pytest.mark.parametrize("reference", WIDE_REFERENCES.values(), ids=WIDE_REFERENCES.keys())
-def test_a_reference_of_any_characters_is_stored_and_found(house: House, reference: str) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "sms", "x")
+def test_a_reference_of_any_characters_is_stored_and_found(world: World, reference: str) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "sms", "x")
     request = sms(service, template, reference=reference)
-    house.stub.SendSms(request)
-    house.stub.SendSms(sms(service, template, reference=reference[:-1]))
-    assert ids(listed(house, service, reference=reference)) == [request.request_id]
+    world.stub.SendSms(request)
+    world.stub.SendSms(sms(service, template, reference=reference[:-1]))
+    assert ids(listed(world, service, reference=reference)) == [request.request_id]
 
 
-def test_no_index_holds_a_client_s_text(house: House) -> None:
+def test_no_index_holds_a_client_s_text(world: World) -> None:
     """What an index refuses for its size, or a client's words in it, would be refused with a fault."""
-    indexed = house.rows(
+    indexed = world.rows(
         "SELECT DISTINCT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indexrelid "
         "JOIN pg_class t ON t.oid = i.indrelid WHERE t.relname IN ('notifications', 'outbox') "
         "AND a.atttypid = 'text'::regtype"
@@ -239,10 +239,10 @@ FILTERS: list[dict[str, Any]] = [
 ]
 
 
-def test_every_filter_reads_little_of_a_large_service(house: House) -> None:
-    service = fill(house)
-    store = NotificationStore(house.parts.uow)
-    (row,) = house.rows(
+def test_every_filter_reads_little_of_a_large_service(world: World) -> None:
+    service = fill(world)
+    store = NotificationStore(world.parts.uow)
+    (row,) = world.rows(
         "SELECT create_time, id::text FROM notifications ORDER BY create_time DESC OFFSET 50 LIMIT 1"
     )
     for given in FILTERS:
@@ -254,16 +254,16 @@ def test_every_filter_reads_little_of_a_large_service(house: House) -> None:
                 compile_kwargs={"literal_binds": True},
             )
             explained = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {compiled}".replace(":", "\\:")
-            ((plan,),) = house.rows(explained)
+            ((plan,),) = world.rows(explained)
             scans = list(scanned(plan[0]["Plan"]))
             assert "Seq Scan" not in {kind for kind, _ in scans}
             # no more than a page of each combination of values, and the rows of the page
             assert sum(rows for _, rows in scans) <= 30 * 21 + 21
             found, _ = store.page(service, filters, position, 20, 10**9)
-            assert [one.id for one in found] == expected(house, service, given, position)
+            assert [one.id for one in found] == expected(world, service, given, position)
 
 
-def fill(house: House) -> str:
+def fill(world: World) -> str:
     """Return a service with 6,000 messages of which few are of other states than delivered."""
     service = new_id()
     statement = sa.text(
@@ -282,7 +282,7 @@ def fill(house: House) -> str:
         FROM generate_series(1, 6000) AS number
         """
     )
-    with house.superuser.connect() as conn:
+    with world.superuser.connect() as conn:
         autocommit = conn.execution_options(isolation_level="AUTOCOMMIT")
         autocommit.execute(statement, {"service": service})
         autocommit.exec_driver_sql("ANALYZE notifications")
@@ -299,9 +299,9 @@ def scanned(plan: dict[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def expected(
-    house: House, service: str, given: dict[str, Any], before: tuple[datetime, str] | None
+    world: World, service: str, given: dict[str, Any], before: tuple[datetime, str] | None
 ) -> list[str]:
-    found = house.rows(
+    found = world.rows(
         "SELECT id::text, channel, state, reference, create_time FROM notifications "
         "WHERE service_id = CAST(:service AS uuid) ORDER BY create_time DESC",
         service=service,
@@ -316,19 +316,19 @@ def expected(
     ][:20]
 
 
-def test_readers_take_no_thread_from_those_who_send(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "sms", "x")
-    house.stub.SendSms(sms(service, template))
-    with house.superuser.begin() as conn:
+def test_readers_take_no_thread_from_those_who_send(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "sms", "x")
+    world.stub.SendSms(sms(service, template))
+    with world.superuser.begin() as conn:
         conn.exec_driver_sql("LOCK TABLE sms_rates")  # reads wait for it; sending does not need it
         readers = [
-            threading.Thread(target=lambda: at_once(lambda: listed(house, service))) for _ in range(12)
+            threading.Thread(target=lambda: at_once(lambda: listed(world, service))) for _ in range(12)
         ]
         for reader in readers:
             reader.start()
         for _ in range(3):
-            house.stub.SendSms(sms(service, template))
+            world.stub.SendSms(sms(service, template))
     for reader in readers:
         reader.join(WAIT_SECONDS)
-    assert house.counts()[0] == 4
+    assert world.counts()[0] == 4

@@ -10,15 +10,15 @@ from notify_common.ids import new_id
 from notify_content.emails import EmailTemplate
 from notify_testing.waiting import WAIT_SECONDS
 
-from .conftest import House
+from .conftest import World
 from .requests import ADDRESS, FILE, email, fields, letter, sms
 
 TOO_FEW_LINES = {"problem": "Address must be at least 3 lines"}
 
 
-def test_an_email_answers_its_wording(house: House) -> None:
-    service = house.admin.add_service(email_sender_local_part="pigeons")
-    template = house.admin.add_template(service, "email", "Dear ((name))\n\n((list))", "For  ((name))")
+def test_an_email_answers_its_wording(world: World) -> None:
+    service = world.admin.add_service(email_sender_local_part="pigeons")
+    template = world.admin.add_template(service, "email", "Dear ((name))\n\n((list))", "For  ((name))")
     request = email(
         service,
         template,
@@ -26,16 +26,16 @@ def test_an_email_answers_its_wording(house: House) -> None:
         one_click_unsubscribe_url="https://example.gov.uk/u",
         sanitise_content_for=["NAME"],
     )
-    response = house.stub.SendEmail(request)
+    response = world.stub.SendEmail(request)
     assert response.subject == r"For a\_b"
     assert response.body == "Dear a\\_b\n\n\n\n* x\n* y"
     assert response.from_address == "pigeons@notifications.example.gov.uk"
     assert [(f.key, f.unsanitised, f.sanitised) for f in response.sanitised_fields] == [
         ("name", "a_b", r"a\_b")
     ]
-    assert house.stub.SendEmail(request) == response
-    assert house.counts() == (1, 1, 1)
-    stored = house.get(service, request.request_id)
+    assert world.stub.SendEmail(request) == response
+    assert world.counts() == (1, 1, 1)
+    stored = world.get(service, request.request_id)
     assert stored.recipient == "Reader@example.com"
     assert (stored.subject, stored.body) == (response.subject, response.body)
     assert stored.one_click_unsubscribe_url == "https://example.gov.uk/u"
@@ -63,32 +63,32 @@ def test_an_email_answers_its_wording(house: House) -> None:
     ],
 )
 def test_a_bad_email_is_refused_and_not_stored(
-    house: House, changes: dict[str, object], reason: str, facts: dict[str, str] | None
+    world: World, changes: dict[str, object], reason: str, facts: dict[str, str] | None
 ) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "email", "Dear ((name))", "s")
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "email", "Dear ((name))", "s")
     values = changes.pop("values", [("name", "Ann")])
     if changes.pop("template", None):
-        template = house.admin.add_template(service, "email", "((no??x))((no??y))", "s")
+        template = world.admin.add_template(service, "email", "((no??x))((no??y))", "s")
         values = [("no", "no")]
     with pytest.raises(NotifyError) as raised:
-        house.stub.SendEmail(email(service, template, values, **changes))
+        world.stub.SendEmail(email(service, template, values, **changes))
     assert raised.value.reason == reason
     assert facts is None or raised.value.metadata == facts
-    assert house.counts() == (0, 0, 0)
+    assert world.counts() == (0, 0, 0)
 
 
-def test_an_email_whose_page_is_too_large_is_refused_before_it_is_stored(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "email", "((text))", "s")
+def test_an_email_whose_page_is_too_large_is_refused_before_it_is_stored(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "email", "((text))", "s")
     with pytest.raises(NotifyError) as raised:
-        house.stub.SendEmail(email(service, template, [("text", "a\n\n" * 100_000)]))
+        world.stub.SendEmail(email(service, template, [("text", "a\n\n" * 100_000)]))
     assert raised.value.reason == "MESSAGE_TOO_LONG"
     assert raised.value.metadata["channel"] == ""
     assert int(raised.value.metadata["size"]) > int(raised.value.metadata["limit"])
-    assert house.counts() == (0, 0, 0)
-    house.stub.SendEmail(email(service, template, [("text", "prose " * 330_000)]))
-    assert house.counts() == (1, 1, 1)
+    assert world.counts() == (0, 0, 0)
+    world.stub.SendEmail(email(service, template, [("text", "prose " * 330_000)]))
+    assert world.counts() == (1, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_an_email_whose_page_is_too_large_is_refused_before_it_is_stored(house: 
     ids=["subject", "sanitised", "link"],
 )
 def test_an_email_that_no_answer_could_hold_is_refused_and_not_stored(
-    house: House, subject: str, changes: dict[str, object]
+    world: World, subject: str, changes: dict[str, object]
 ) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "email", "x", subject)
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "email", "x", subject)
     with pytest.raises(NotifyError) as raised:
-        house.stub.SendEmail(email(service, template, **changes))
+        world.stub.SendEmail(email(service, template, **changes))
     assert raised.value.reason == "MESSAGE_TOO_LONG"
-    assert house.counts() == (0, 0, 0)
+    assert world.counts() == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -126,35 +126,35 @@ def test_an_email_that_no_answer_could_hold_is_refused_and_not_stored(
     ids=["body", "address"],
 )
 def test_a_letter_that_no_answer_could_hold_is_refused_and_not_stored(
-    house: House, content: str, values: list[tuple[str, str]]
+    world: World, content: str, values: list[tuple[str, str]]
 ) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "letter", content, "s")
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "letter", content, "s")
     with pytest.raises(NotifyError) as raised:
-        house.stub.SendLetter(letter(service, template, values))
+        world.stub.SendLetter(letter(service, template, values))
     assert raised.value.reason == "MESSAGE_TOO_LONG"
-    assert house.counts() == (0, 0, 0)
+    assert world.counts() == (0, 0, 0)
 
 
-def test_a_letter_too_long_to_be_printed_is_accepted_whatever_it_holds(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "letter", "((x))", "s")
+def test_a_letter_too_long_to_be_printed_is_accepted_whatever_it_holds(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "letter", "((x))", "s")
     content = f"qr: {'a' * 505}\n\n" + "* a\n" * 400_000
-    house.stub.SendLetter(letter(service, template, [*ADDRESS, ("x", content)]))
-    assert house.counts() == (1, 1, 1)
+    world.stub.SendLetter(letter(service, template, [*ADDRESS, ("x", content)]))
+    assert world.counts() == (1, 1, 1)
 
 
-def test_simulated_addresses_are_not_stored(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "email", "x", "s")
+def test_simulated_addresses_are_not_stored(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "email", "x", "s")
     address = "Simulate-Delivered-2@notifications.service.gov.uk"
-    assert house.stub.SendEmail(email(service, template, email_address=address)).body == "x"
-    assert house.counts() == (0, 0, 0)
+    assert world.stub.SendEmail(email(service, template, email_address=address)).body == "x"
+    assert world.counts() == (0, 0, 0)
 
 
-def test_a_letter_is_stored_with_its_postage(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "letter", "Dear ((name))", "On <b> ((name))")
+def test_a_letter_is_stored_with_its_postage(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "letter", "Dear ((name))", "On <b> ((name))")
     at_home = letter(service, template, [*ADDRESS, ("name", "<i>")])
     abroad = letter(
         service,
@@ -166,16 +166,16 @@ def test_a_letter_is_stored_with_its_postage(house: House) -> None:
             ("name", "B"),
         ],
     )
-    response = house.stub.SendLetter(at_home)
+    response = world.stub.SendLetter(at_home)
     assert (response.subject, response.body) == ("On &lt;b&gt; &lt;i&gt;", "Dear <i>")
-    assert house.stub.SendLetter(at_home) == response
-    house.stub.SendLetter(abroad)
-    stored = house.get(service, at_home.request_id)
+    assert world.stub.SendLetter(at_home) == response
+    world.stub.SendLetter(abroad)
+    stored = world.get(service, at_home.request_id)
     assert stored.postage == common_pb2.POSTAGE_SECOND
     assert stored.address == dict(ADDRESS)
     assert stored.recipient == ""
     assert stored.HasField("estimated_delivery_time")
-    assert house.get(service, abroad.request_id).postage == common_pb2.POSTAGE_EUROPE
+    assert world.get(service, abroad.request_id).postage == common_pb2.POSTAGE_EUROPE
 
 
 @pytest.mark.parametrize(
@@ -197,32 +197,32 @@ def test_a_letter_is_stored_with_its_postage(house: House) -> None:
     ],
 )
 def test_a_bad_letter_is_refused(
-    house: House, changes: dict[str, object], reason: str, facts: dict[str, str]
+    world: World, changes: dict[str, object], reason: str, facts: dict[str, str]
 ) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "letter", "x", "s")
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "letter", "x", "s")
     values = changes.pop("values", ADDRESS)
     with pytest.raises(NotifyError) as raised:
-        house.stub.SendLetter(letter(service, template, values, **changes))
+        world.stub.SendLetter(letter(service, template, values, **changes))
     assert (raised.value.reason, raised.value.metadata) == (reason, facts)
-    assert house.counts() == (0, 0, 0)
+    assert world.counts() == (0, 0, 0)
 
 
-def test_trial_services_send_no_letters_but_with_test_keys(house: House) -> None:
-    service = house.admin.add_service(restricted=True)
-    template = house.admin.add_template(service, "letter", "x", "s")
+def test_trial_services_send_no_letters_but_with_test_keys(world: World) -> None:
+    service = world.admin.add_service(restricted=True)
+    template = world.admin.add_template(service, "letter", "x", "s")
     with pytest.raises(NotifyError) as raised:
-        house.stub.SendLetter(letter(service, template))
+        world.stub.SendLetter(letter(service, template))
     assert raised.value.metadata == {"key_type": "normal"}
-    house.stub.SendLetter(letter(service, template, key_type="test"))
+    world.stub.SendLetter(letter(service, template, key_type="test"))
 
 
-def test_a_qr_code_that_is_too_long(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "letter", "qr: ((x))", "s")
-    house.stub.SendLetter(letter(service, template, [*ADDRESS, ("x", "a" * 504)]))
+def test_a_qr_code_that_is_too_long(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "letter", "qr: ((x))", "s")
+    world.stub.SendLetter(letter(service, template, [*ADDRESS, ("x", "a" * 504)]))
     with pytest.raises(NotifyError) as raised:
-        house.stub.SendLetter(letter(service, template, [*ADDRESS, ("x", "&" + "a" * 500)]))
+        world.stub.SendLetter(letter(service, template, [*ADDRESS, ("x", "&" + "a" * 500)]))
     assert raised.value.reason == "QR_CODE_TOO_LONG"
     assert raised.value.metadata == {"data": "&" + "a" * 500, "num_bytes": "505", "max_bytes": "504"}
 
@@ -231,30 +231,30 @@ def preview(service: str, template: str, values: list[tuple[str, object]]) -> pb
     return pb.PreviewTemplateRequest(service_id=service, template_id=template, personalisation=fields(values))
 
 
-def test_previews(house: House) -> None:
-    service = house.admin.add_service()
-    text = house.admin.add_template(service, "sms", "old ((x))")
-    house.admin.archive_template(service, text)
-    mail = house.admin.add_template(service, "email", "Dear ((x))", "For ((x))")
-    welsh = house.admin.add_template(
+def test_previews(world: World) -> None:
+    service = world.admin.add_service()
+    text = world.admin.add_template(service, "sms", "old ((x))")
+    world.admin.archive_template(service, text)
+    mail = world.admin.add_template(service, "email", "Dear ((x))", "For ((x))")
+    welsh = world.admin.add_template(
         service, "letter", "English ((x))", "s <b>", welsh_subject="Pwnc", welsh_content="Cymraeg ((enw))"
     )
-    answer = house.stub.PreviewTemplate(preview(service, text, [("X", "1")]))
+    answer = world.stub.PreviewTemplate(preview(service, text, [("X", "1")]))
     assert (answer.channel, answer.body, answer.html) == (common_pb2.CHANNEL_SMS, "old 1", "")
-    answer = house.stub.PreviewTemplate(preview(service, mail, [("x", "<b>")]))
+    answer = world.stub.PreviewTemplate(preview(service, mail, [("x", "<b>")]))
     assert answer.subject == "For <b>"
     assert "Dear &lt;b&gt;" in answer.html
     assert answer.HasField("create_time")
     with pytest.raises(NotifyError) as raised:
-        house.stub.PreviewTemplate(preview(service, welsh, [("x", "1")]))
+        world.stub.PreviewTemplate(preview(service, welsh, [("x", "1")]))
     assert (raised.value.reason, raised.value.metadata) == ("MISSING_PERSONALISATION", {"names": "enw"})
-    answer = house.stub.PreviewTemplate(preview(service, welsh, [("x", "1"), ("enw", "2")]))
+    answer = world.stub.PreviewTemplate(preview(service, welsh, [("x", "1"), ("enw", "2")]))
     assert (answer.subject, answer.body) == ("s &lt;b&gt;", "English 1")
     assert answer.postage == common_pb2.POSTAGE_SECOND
     with pytest.raises(NotifyError) as raised:
-        house.stub.PreviewTemplate(preview(service, new_id(), []))
+        world.stub.PreviewTemplate(preview(service, new_id(), []))
     assert raised.value.reason == "TEMPLATE_NOT_FOUND"
-    assert house.counts() == (0, 0, 0)
+    assert world.counts() == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -269,22 +269,22 @@ def test_previews(house: House) -> None:
     ],
 )
 def test_an_email_with_a_file_is_refused_after_the_other_checks(
-    house: House, changes: dict[str, object], reason: str
+    world: World, changes: dict[str, object], reason: str
 ) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "email", "((name))", "s")
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "email", "((name))", "s")
     request: dict[str, Any] = {"template_id": template, "values": [("name", FILE)]} | changes
     with pytest.raises(NotifyError) as raised:
-        house.stub.SendEmail(email(service, **request))
+        world.stub.SendEmail(email(service, **request))
     assert raised.value.reason == reason
-    assert house.counts() == (0, 0, 0)
+    assert world.counts() == (0, 0, 0)
 
 
-def send(house: House, channel: str, service: str, template: str, values: list[tuple[str, object]]) -> None:
+def send(world: World, channel: str, service: str, template: str, values: list[tuple[str, object]]) -> None:
     if channel == "sms":
-        house.stub.SendSms(sms(service, template, values, sms_sender_id=new_id()))
+        world.stub.SendSms(sms(service, template, values, sms_sender_id=new_id()))
     else:
-        house.stub.SendLetter(letter(service, template, values, key_type="team"))
+        world.stub.SendLetter(letter(service, template, values, key_type="team"))
 
 
 @pytest.mark.parametrize(
@@ -297,15 +297,15 @@ def send(house: House, channel: str, service: str, template: str, values: list[t
 )
 @pytest.mark.parametrize("channel", ["sms", "letter"])
 def test_a_file_goes_by_no_other_channel(
-    house: House, channel: str, values: list[tuple[str, object]], reason: str, facts: dict[str, str]
+    world: World, channel: str, values: list[tuple[str, object]], reason: str, facts: dict[str, str]
 ) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, channel, "((name))", "s" if channel == "letter" else "")
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, channel, "((name))", "s" if channel == "letter" else "")
     # what else is wrong with these is looked at later
     with pytest.raises(NotifyError) as raised:
-        send(house, channel, service, template, values)
+        send(world, channel, service, template, values)
     assert (raised.value.reason, raised.value.metadata) == (reason, facts)
-    assert house.counts() == (0, 0, 0)
+    assert world.counts() == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -316,19 +316,19 @@ def test_a_file_goes_by_no_other_channel(
         ("* ", "* "),
     ],
 )
-def test_a_preview_prints_what_sending_would(house: House, body: str, shown: str) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "email", body, "s")
-    html = house.stub.PreviewTemplate(preview(service, template, [])).html
+def test_a_preview_prints_what_sending_would(world: World, body: str, shown: str) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "email", body, "s")
+    html = world.stub.PreviewTemplate(preview(service, template, [])).html
     assert html == EmailTemplate("s", body).render().html_body
     assert shown.strip() in html
 
 
-def test_a_preview_that_no_answer_holds_is_refused(house: House) -> None:
-    service = house.admin.add_service()
-    template = house.admin.add_template(service, "email", "((x))", "s")
+def test_a_preview_that_no_answer_holds_is_refused(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "email", "((x))", "s")
     with pytest.raises(NotifyError) as refused:
-        house.stub.PreviewTemplate(
+        world.stub.PreviewTemplate(
             preview(service, template, [("x", "* a\n" * 45_000)]), timeout=WAIT_SECONDS
         )
     assert refused.value.reason == "MESSAGE_TOO_LONG"

@@ -29,7 +29,7 @@ PAGE_SECRET = "a-page-token-secret-for-tests-only"
 
 
 @dataclass
-class House:
+class World:
     """The database of one test with the parts that work on it."""
 
     url: str
@@ -161,21 +161,21 @@ def eventually(condition: Any) -> None:
 
 
 @pytest.fixture
-def house(fresh_database: FreshDatabase) -> Iterator[House]:
-    """Provide an empty house."""
+def world(fresh_database: FreshDatabase) -> Iterator[World]:
+    """Provide an empty world."""
     url = fresh_database("notify_providers")
     uow = UnitOfWork(create_engine(url, 4))
-    house = House(url, uow)
-    yield house
-    for parts in house.made:
+    world = World(url, uow)
+    yield world
+    for parts in world.made:
         parts.close()
     uow.engine.dispose()
 
 
 @pytest.fixture
-def server(house: House) -> Iterator[InProcessServer]:
+def server(world: World) -> Iterator[InProcessServer]:
     """Provide all gRPC services of the context on a unix socket, with TLS and every interceptor."""
-    parts = bootstrap.Parts(house.settings(), connections=4)
+    parts = bootstrap.Parts(world.settings(), connections=4)
     with InProcessServer("providers", bootstrap.registrations(parts)) as running:
         yield running
     parts.close()

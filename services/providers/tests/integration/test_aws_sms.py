@@ -9,7 +9,7 @@ from notify_testing.rpc import InProcessServer
 
 from . import fake_aws, fake_mmg
 from .configured import provider_settings
-from .conftest import House
+from .conftest import World
 from .fake_aws import FakeAwsSms
 from .fake_sns import FakeSns
 from .messages import sms
@@ -33,10 +33,10 @@ def through(aws: FakeAwsSms, **values: object) -> dict[str, object]:
     return {"providers": provider_settings(**settings), "sandbox_live_messages": False}
 
 
-def test_it_gets_what_its_model_asks_for(house: House, aws: FakeAwsSms) -> None:
+def test_it_gets_what_its_model_asks_for(world: World, aws: FakeAwsSms) -> None:
     message = sms()
-    house.take_over(message)
-    house.workers(house.parts(**through(aws, configuration_set="events"))).settle()
+    world.take_over(message)
+    world.workers(world.parts(**through(aws, configuration_set="events"))).settle()
     assert aws.faults == []
     assert aws.messages == [
         {
@@ -49,7 +49,7 @@ def test_it_gets_what_its_model_asks_for(house: House, aws: FakeAwsSms) -> None:
             "id": message.id,
         }
     ]
-    assert house.kinds(message.id) == ["sent"]
+    assert world.kinds(message.id) == ["sent"]
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ def test_it_gets_what_its_model_asks_for(house: House, aws: FakeAwsSms) -> None:
     ],
 )
 def test_each_end_of_a_call_has_its_outcome(
-    house: House, aws: FakeAwsSms, behaviour: str, first: tuple[str, str]
+    world: World, aws: FakeAwsSms, behaviour: str, first: tuple[str, str]
 ) -> None:
     message = sms()
     aws.script(NUMBER, behaviour)
-    house.take_over(message)
-    house.workers(house.parts(**through(aws), retry_interval_seconds=300)).settle()
+    world.take_over(message)
+    world.workers(world.parts(**through(aws), retry_interval_seconds=300)).settle()
     rest = [("accepted", "")] if first[0] == "retryable" else []
-    assert house.attempts(message.id) == [first, *rest]
+    assert world.attempts(message.id) == [first, *rest]
     assert aws.ids == [message.id] * (1 + len(rest))
 
 
@@ -91,11 +91,11 @@ def test_each_end_of_a_call_has_its_outcome(
     ],
 )
 def test_events_are_receipts_once(
-    house: House, aws: FakeAwsSms, kind: str, final: bool, kinds: list[str]
+    world: World, aws: FakeAwsSms, kind: str, final: bool, kinds: list[str]
 ) -> None:
     message, sns = sms(), FakeSns()
-    house.take_over(message)
-    house.workers(house.parts(**through(aws))).settle()
+    world.take_over(message)
+    world.workers(world.parts(**through(aws))).settle()
     event = {
         "eventType": kind,
         "eventTimestamp": 1_795_514_400_000,
@@ -105,8 +105,8 @@ def test_events_are_receipts_once(
         "context": {"notification_id": message.id},
     }
     settings = {"aws-sms": AwsSmsSettings.model_validate(sns.settings)}
-    parts = bootstrap.Parts(house.settings(providers=provider_settings(**settings)), connections=4)
-    house.made.append(parts)
+    parts = bootstrap.Parts(world.settings(providers=provider_settings(**settings)), connections=4)
+    world.made.append(parts)
     with InProcessServer("providers", bootstrap.registrations(parts)) as server:
         for new in (True, False):
             answer = call_back(server, "aws-sms", sns.notification(event))
@@ -114,5 +114,5 @@ def test_events_are_receipts_once(
         odds: list[dict[str, object]] = [{"context": 1}, {"context": {}}, {"eventTimestamp": 1e300}]
         for odd in odds:
             assert call_back(server, "aws-sms", sns.notification(event | odd)).http_status == 200
-    assert house.kinds(message.id)[: 1 + len(kinds)] == ["sent", *kinds]
+    assert world.kinds(message.id)[: 1 + len(kinds)] == ["sent", *kinds]
     sns.close()

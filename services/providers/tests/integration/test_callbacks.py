@@ -11,18 +11,18 @@ from notify_providers.clients.mmg import MmgSettings
 from notify_testing.rpc import InProcessServer
 
 from .configured import provider_settings
-from .conftest import House
+from .conftest import World
 from .fake_mmg import FakeMmg
 from .test_receipts import call_back, sent_through_mmg
 
 URL = "https://user:se%40cret@example.com/notifications/sms/mmg"
 
 
-def guarded(house: House, *, a_second: float = 1000.0, **mmg: object) -> InProcessServer:
+def guarded(world: World, *, a_second: float = 1000.0, **mmg: object) -> InProcessServer:
     """Return the services, with settings of MMG."""
     settings = provider_settings(mmg=MmgSettings.model_validate(mmg))
-    parts = bootstrap.Parts(house.settings(providers=settings, callbacks_per_second=a_second), connections=4)
-    house.made.append(parts)
+    parts = bootstrap.Parts(world.settings(providers=settings, callbacks_per_second=a_second), connections=4)
+    world.made.append(parts)
     return InProcessServer("providers", bootstrap.registrations(parts))
 
 
@@ -36,9 +36,9 @@ def receipt(id: str) -> bytes:
     return json.dumps({"CID": id, "status": "3"}).encode()
 
 
-def test_a_receipt_needs_the_credentials_that_mmg_was_given(house: House, mmg: FakeMmg) -> None:
-    id = sent_through_mmg(house, mmg)
-    with guarded(house, receipt_url=URL, receipt_credentials="older:one spare:two:three") as server:
+def test_a_receipt_needs_the_credentials_that_mmg_was_given(world: World, mmg: FakeMmg) -> None:
+    id = sent_through_mmg(world, mmg)
+    with guarded(world, receipt_url=URL, receipt_credentials="older:one spare:two:three") as server:
         none = call_back(server, "mmg", receipt(id))
         assert (none.http_status, none.new_receipt) == (401, False)
         assert none.http_headers["WWW-Authenticate"] == "Bearer"
@@ -52,12 +52,12 @@ def test_a_receipt_needs_the_credentials_that_mmg_was_given(house: House, mmg: F
         for header in ("Basic", "Basic !!!", "Bearer x", "Basic \u00e9"):
             answer = call_back(server, "mmg", receipt(id), headers={"authorization": header})
             assert answer.http_status in (401, 403), header
-        assert house.kinds(id) == ["sent"], "a forged receipt changes nothing"
-        assert house.value("SELECT count(*) FROM unmatched_receipts") == 0
+        assert world.kinds(id) == ["sent"], "a forged receipt changes nothing"
+        assert world.value("SELECT count(*) FROM unmatched_receipts") == 0
         for right, new in (("user:se@cret", True), ("older:one", False), ("spare:two:three", False)):
             answer = call_back(server, "mmg", receipt(id), headers=basic(right))
             assert (answer.http_status, answer.new_receipt) == (200, new), "a replayed one changes nothing"
-    assert house.kinds(id) == ["sent", "delivered"]
+    assert world.kinds(id) == ["sent", "delivered"]
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_a_receipt_needs_the_credentials_that_mmg_was_given(house: House, mmg: F
         ("x", 403),
     ],
 )
-def test_a_receipt_comes_from_where_it_may(house: House, address: str, status: int) -> None:
-    with guarded(house, receipt_networks=["192.0.2.0/24", "2001:db8::/32"]) as server:
+def test_a_receipt_comes_from_where_it_may(world: World, address: str, status: int) -> None:
+    with guarded(world, receipt_networks=["192.0.2.0/24", "2001:db8::/32"]) as server:
         answer = call_back(server, "mmg", receipt(new_id()), client_address=address)
     assert answer.http_status == status
 
 
-def test_those_who_only_send_rubbish_are_put_off_and_others_are_not(house: House) -> None:
-    with guarded(house, receipt_credentials="user:password") as server, clock.set_for_tests(clock.now()):
+def test_those_who_only_send_rubbish_are_put_off_and_others_are_not(world: World) -> None:
+    with guarded(world, receipt_credentials="user:password") as server, clock.set_for_tests(clock.now()):
         statuses = [
             call_back(server, "mmg", b"{}", client_address="198.51.100.7").http_status for _ in range(80)
         ]
@@ -92,8 +92,8 @@ def test_those_who_only_send_rubbish_are_put_off_and_others_are_not(house: House
         assert right.http_status == 200
 
 
-def test_a_flood_of_receipts_is_put_off(house: House) -> None:
-    with guarded(house, a_second=1) as server, clock.set_for_tests(clock.now()):
+def test_a_flood_of_receipts_is_put_off(world: World) -> None:
+    with guarded(world, a_second=1) as server, clock.set_for_tests(clock.now()):
         statuses = [call_back(server, "mmg", receipt(new_id())).http_status for _ in range(15)]
     assert statuses == [200] * 5 + [429] * 10
-    assert house.value("SELECT count(*) FROM unmatched_receipts") == statuses.count(200)
+    assert world.value("SELECT count(*) FROM unmatched_receipts") == statuses.count(200)

@@ -18,7 +18,7 @@ from notify_common.ids import new_id
 from notify_providers.usecases.submit_print_batch import MAX_LETTERS
 from notify_testing.rpc import InProcessServer
 
-from .conftest import House
+from .conftest import World
 from .messages import OTHER_SERVICE_ID, SERVICE_ID, email, letter, letter_proto, sms, sms_proto
 
 
@@ -28,7 +28,7 @@ def stub(server: InProcessServer) -> DispatchServiceStub:
     return DispatchServiceStub(server.channel("notifications"))
 
 
-def test_a_repeated_batch_is_taken_over_once(house: House, stub: DispatchServiceStub) -> None:
+def test_a_repeated_batch_is_taken_over_once(world: World, stub: DispatchServiceStub) -> None:
     batch = [sms_proto() for _ in range(500)]
     first = stub.BatchDispatch(pb.BatchDispatchRequest(dispatches=batch))
     again = stub.BatchDispatch(pb.BatchDispatchRequest(dispatches=[*batch[:300], sms_proto()]))
@@ -37,10 +37,10 @@ def test_a_repeated_batch_is_taken_over_once(house: House, stub: DispatchService
     assert (first.accepted_count, first.duplicate_count) == (500, 0)
     assert (again.accepted_count, again.duplicate_count) == (1, 300)
     assert (within.accepted_count, within.duplicate_count) == (1, 1)
-    assert house.states() == {"queued": 502}
+    assert world.states() == {"queued": 502}
 
 
-def test_what_was_taken_over_is_what_the_sandbox_shows(house: House, server: InProcessServer) -> None:
+def test_what_was_taken_over_is_what_the_sandbox_shows(world: World, server: InProcessServer) -> None:
     stub = DispatchServiceStub(server.channel("notifications"))
     text = sms_proto("447700900456")
     mail = dispatch_pb2.Dispatch(
@@ -63,7 +63,7 @@ def test_what_was_taken_over_is_what_the_sandbox_shows(house: House, server: InP
     stub.BatchDispatch(pb.BatchDispatchRequest(dispatches=[text, mail]))
     post = letter_proto()
     stub.SubmitPrintBatch(iter([header(1), chunk(post)]))
-    house.workers(house.parts()).settle()
+    world.workers(world.parts()).settle()
     sandbox = SandboxServiceStub(server.channel())
     for handed in (text, mail, post):
         message = sandbox.GetSandboxMessage(sandbox_pb.GetSandboxMessageRequest(message_id=handed.id)).message
@@ -83,7 +83,7 @@ def test_what_was_taken_over_is_what_the_sandbox_shows(house: House, server: InP
     ids=lambda content: next(iter(content)),
 )
 def test_emails_as_odd_as_services_may_send_are_taken_over(
-    house: House, stub: DispatchServiceStub, content: dict[str, str]
+    world: World, stub: DispatchServiceStub, content: dict[str, str]
 ) -> None:
     fields = {"subject": "Subject", "plain_body": "plain", "html_body": "<p>html</p>"} | content
     mail = dispatch_pb2.Dispatch(
@@ -95,10 +95,10 @@ def test_emails_as_odd_as_services_may_send_are_taken_over(
         ),
     )
     assert stub.BatchDispatch(pb.BatchDispatchRequest(dispatches=[mail])).accepted_count == 1
-    assert house.states() == {"queued": 1}
+    assert world.states() == {"queued": 1}
 
 
-def test_a_number_as_oddly_typed_as_it_may_be_is_taken_over(house: House, stub: DispatchServiceStub) -> None:
+def test_a_number_as_oddly_typed_as_it_may_be_is_taken_over(world: World, stub: DispatchServiceStub) -> None:
     text = sms_proto()
     text.sms.phone_number_as_typed = "\u200b" * 5_000 + "07700900123"
     assert stub.BatchDispatch(pb.BatchDispatchRequest(dispatches=[text])).accepted_count == 1
@@ -121,7 +121,7 @@ def test_a_number_as_oddly_typed_as_it_may_be_is_taken_over(house: House, stub: 
     ],
 )
 def test_a_bad_field_refuses_the_whole_batch(
-    house: House, stub: DispatchServiceStub, change: dict[str, object], field: str
+    world: World, stub: DispatchServiceStub, change: dict[str, object], field: str
 ) -> None:
     bad = sms_proto()
     bad.MergeFrom(dispatch_pb2.Dispatch(**{k: v for k, v in change.items() if v}))  # type: ignore[arg-type]
@@ -135,15 +135,15 @@ def test_a_bad_field_refuses_the_whole_batch(
         stub.BatchDispatch(pb.BatchDispatchRequest(dispatches=[bad, sms_proto()]))
     assert caught.value.reason == "INVALID_FIELD"
     assert [violation.field for violation in caught.value.violations] == [field]
-    assert house.states() == {}
+    assert world.states() == {}
 
 
-def test_a_batch_must_not_be_empty_too_large_or_of_letters(house: House, stub: DispatchServiceStub) -> None:
+def test_a_batch_must_not_be_empty_too_large_or_of_letters(world: World, stub: DispatchServiceStub) -> None:
     for batch in ([], [sms_proto() for _ in range(501)], [letter_proto()], [dispatch_pb2.Dispatch()]):
         with pytest.raises(NotifyError) as caught:
             stub.BatchDispatch(pb.BatchDispatchRequest(dispatches=batch))
         assert caught.value.reason == "INVALID_FIELD"
-    assert house.states() == {}
+    assert world.states() == {}
 
 
 def header(count: int) -> pb.SubmitPrintBatchRequest:
@@ -156,14 +156,14 @@ def chunk(*letters: dispatch_pb2.Dispatch) -> pb.SubmitPrintBatchRequest:
     return pb.SubmitPrintBatchRequest(chunk=pb.PrintBatchChunk(dispatches=letters))
 
 
-def test_a_print_batch_that_is_sent_again_is_taken_over_once(house: House, stub: DispatchServiceStub) -> None:
+def test_a_print_batch_that_is_sent_again_is_taken_over_once(world: World, stub: DispatchServiceStub) -> None:
     letters = [letter_proto() for _ in range(700)]
     parts = [header(700), chunk(*letters[:500]), chunk(*letters[500:])]
     first = stub.SubmitPrintBatch(iter(parts))
     again = stub.SubmitPrintBatch(iter(parts))
     assert (first.accepted_count, first.duplicate_count) == (700, 0)
     assert (again.accepted_count, again.duplicate_count) == (0, 700)
-    assert house.states() == {"queued": 700}
+    assert world.states() == {"queued": 700}
 
 
 @pytest.mark.parametrize(
@@ -183,15 +183,15 @@ def test_a_print_batch_that_is_sent_again_is_taken_over_once(house: House, stub:
     ],
 )
 def test_a_print_batch_that_is_wrong_leaves_nothing(
-    house: House, stub: DispatchServiceStub, parts: list[pb.SubmitPrintBatchRequest], reason: str
+    world: World, stub: DispatchServiceStub, parts: list[pb.SubmitPrintBatchRequest], reason: str
 ) -> None:
     with pytest.raises(NotifyError) as caught:
         stub.SubmitPrintBatch(iter(parts))
     assert caught.value.reason == reason
-    assert house.states() == {}
+    assert world.states() == {}
 
 
-def test_a_print_batch_that_breaks_off_leaves_nothing(house: House, stub: DispatchServiceStub) -> None:
+def test_a_print_batch_that_breaks_off_leaves_nothing(world: World, stub: DispatchServiceStub) -> None:
     def breaking() -> Iterator[pb.SubmitPrintBatchRequest]:
         yield header(2)
         yield chunk(letter_proto())
@@ -199,18 +199,18 @@ def test_a_print_batch_that_breaks_off_leaves_nothing(house: House, stub: Dispat
 
     with pytest.raises((NotifyError, grpc.RpcError, ConnectionError)):
         stub.SubmitPrintBatch(breaking())
-    assert house.states() == {}
+    assert world.states() == {}
 
 
 def test_a_dispatch_shows_its_attempts_and_receipts_but_no_content(
-    house: House, stub: DispatchServiceStub
+    world: World, stub: DispatchServiceStub
 ) -> None:
     message = email("busy-twice@sandbox.notify")
-    house.take_over(message)
+    world.take_over(message)
     before = stub.GetDispatch(pb.GetDispatchRequest(service_id=SERVICE_ID, dispatch_id=message.id))
     assert before.dispatch.state == dispatch_pb2.Dispatch.STATE_QUEUED
     assert not before.attempts
-    house.workers(house.parts()).settle()
+    world.workers(world.parts()).settle()
     after = stub.GetDispatch(pb.GetDispatchRequest(service_id=SERVICE_ID, dispatch_id=message.id))
     assert after.dispatch.state == dispatch_pb2.Dispatch.STATE_SENT
     assert after.dispatch.WhichOneof("content") is None
@@ -225,9 +225,9 @@ def test_a_dispatch_shows_its_attempts_and_receipts_but_no_content(
     assert [(r.provider, r.status) for r in after.receipts] == [("sandbox-email", "delivered")]
 
 
-def test_a_dispatch_of_another_service_is_not_found(house: House, stub: DispatchServiceStub) -> None:
+def test_a_dispatch_of_another_service_is_not_found(world: World, stub: DispatchServiceStub) -> None:
     message = sms()
-    house.take_over(message)
+    world.take_over(message)
     for service_id, dispatch_id in ((OTHER_SERVICE_ID, message.id), (SERVICE_ID, new_id())):
         with pytest.raises(NotifyError) as caught:
             stub.GetDispatch(pb.GetDispatchRequest(service_id=service_id, dispatch_id=dispatch_id))
@@ -243,9 +243,9 @@ def test_a_dispatch_of_another_service_is_not_found(house: House, stub: Dispatch
         assert caught.value.reason == "DISPATCH_NOT_FOUND"
 
 
-def test_only_a_dispatch_in_doubt_can_be_decided(house: House, stub: DispatchServiceStub) -> None:
+def test_only_a_dispatch_in_doubt_can_be_decided(world: World, stub: DispatchServiceStub) -> None:
     message = sms()
-    house.take_over(message)
+    world.take_over(message)
     request = pb.ResolveDispatchRequest(
         service_id=SERVICE_ID,
         dispatch_id=message.id,
@@ -254,13 +254,13 @@ def test_only_a_dispatch_in_doubt_can_be_decided(house: House, stub: DispatchSer
     with pytest.raises(NotifyError) as caught:
         stub.ResolveDispatch(request)
     assert caught.value.reason == "NOT_IN_DOUBT"
-    assert house.states() == {"queued": 1}
+    assert world.states() == {"queued": 1}
 
 
-def test_dispatches_in_a_state_are_listed_in_pages(house: House, stub: DispatchServiceStub) -> None:
+def test_dispatches_in_a_state_are_listed_in_pages(world: World, stub: DispatchServiceStub) -> None:
     refused = [sms("447700900901") for _ in range(5)]
-    house.take_over(*refused, sms())
-    house.workers(house.parts()).settle()
+    world.take_over(*refused, sms())
+    world.workers(world.parts()).settle()
     listed: list[str] = []
     token = ""
     while True:
@@ -277,11 +277,11 @@ def test_dispatches_in_a_state_are_listed_in_pages(house: House, stub: DispatchS
     assert caught.value.reason == "INVALID_FIELD"
 
 
-def test_the_sandbox_is_searched_by_words_channel_and_outcome(house: House, server: InProcessServer) -> None:
+def test_the_sandbox_is_searched_by_words_channel_and_outcome(world: World, server: InProcessServer) -> None:
     sandbox = SandboxServiceStub(server.channel())
-    workers = house.workers(house.parts())
+    workers = world.workers(world.parts())
     for message in (sms("447700900456"), email("Ann.Other@Example.com"), letter("Zoë 100% Person")):
-        house.take_over(message)
+        world.take_over(message)
         workers.settle()
 
     def listed(**wanted: Any) -> list[str]:
@@ -302,12 +302,12 @@ def test_the_sandbox_is_searched_by_words_channel_and_outcome(house: House, serv
 
 
 def test_the_sandbox_lists_newest_first_and_is_searched_by_recipient(
-    house: House, server: InProcessServer
+    world: World, server: InProcessServer
 ) -> None:
     sandbox = SandboxServiceStub(server.channel())
-    workers = house.workers(house.parts())
+    workers = world.workers(world.parts())
     for message in (sms("447700900456"), email("Ann.Other@Example.com"), letter("Zoë 100% Person"), sms()):
-        house.take_over(message)
+        world.take_over(message)
         workers.settle()
 
     def listed(contains: str = "", size: int = 0) -> list[str]:
@@ -342,7 +342,7 @@ def test_the_sandbox_lists_newest_first_and_is_searched_by_recipient(
     assert caught.value.reason == "SANDBOX_MESSAGE_NOT_FOUND"
 
 
-def test_providers_are_listed_and_changed_under_a_lock(house: House, server: InProcessServer) -> None:
+def test_providers_are_listed_and_changed_under_a_lock(world: World, server: InProcessServer) -> None:
     stub = ProviderSettingsServiceStub(server.channel("operator"))
     listed = list(stub.ListProviders(settings_pb.ListProvidersRequest(page_size=5)).providers)
     token = stub.ListProviders(settings_pb.ListProvidersRequest(page_size=5)).next_page_token
@@ -359,9 +359,9 @@ def test_providers_are_listed_and_changed_under_a_lock(house: House, server: InP
     with pytest.raises(NotifyError) as caught:
         stub.UpdateProvider(request)
     assert caught.value.reason == "STALE_VERSION"
-    house.take_over(sms())
-    house.workers(house.parts()).step()
-    assert house.states() == {"queued": 1}, "an inactive provider gets nothing"
+    world.take_over(sms())
+    world.workers(world.parts()).step()
+    assert world.states() == {"queued": 1}, "an inactive provider gets nothing"
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_providers_are_listed_and_changed_under_a_lock(house: House, server: InP
     ],
 )
 def test_a_wrong_change_of_a_provider_is_refused(
-    house: House, server: InProcessServer, provider: dict[str, object], paths: list[str], reason: str
+    world: World, server: InProcessServer, provider: dict[str, object], paths: list[str], reason: str
 ) -> None:
     stub = ProviderSettingsServiceStub(server.channel("operator"))
     request = settings_pb.UpdateProviderRequest(
@@ -386,4 +386,4 @@ def test_a_wrong_change_of_a_provider_is_refused(
     with pytest.raises(NotifyError) as caught:
         stub.UpdateProvider(request)
     assert caught.value.reason == reason
-    assert house.value("SELECT max(version) FROM provider_settings") == 1
+    assert world.value("SELECT max(version) FROM provider_settings") == 1

@@ -20,7 +20,7 @@ from notify_testing.rpc import InProcessServer
 from pydantic import ValidationError
 
 from .configured import provider_settings
-from .conftest import House
+from .conftest import World
 from .fake_dvla import USERNAME, FakeDvla
 from .messages import SERVICE_ID, new
 from .test_receipts import call_back
@@ -85,10 +85,10 @@ def letter(*lines: str, postage: Postage = Postage.SECOND, pdf_key: str = KEY) -
     return new(PrintContent(pdf_key, lines, postage, "0123456789ABCDEF", 1), KeyType.NORMAL)
 
 
-def test_a_letter_is_asked_for_as_the_api_has_it(house: House, dvla: FakeDvla, store: ObjectStore) -> None:
+def test_a_letter_is_asked_for_as_the_api_has_it(world: World, dvla: FakeDvla, store: ObjectStore) -> None:
     one = letter()
-    house.take_over(one)
-    house.workers(house.parts(**through(dvla, store))).settle()
+    world.take_over(one)
+    world.workers(world.parts(**through(dvla, store))).settle()
     [job] = dvla.jobs
     callback = job.pop("callbackParams")
     assert job == {
@@ -107,8 +107,8 @@ def test_a_letter_is_asked_for_as_the_api_has_it(house: House, dvla: FakeDvla, s
     }
     assert callback["target"].startswith(f"{RECEIPT_URL}?token={one.id}.")
     assert callback["retryParams"] == {"enabled": True, "maxRetryWindow": 10_800}
-    assert house.attempts(one.id) == [("accepted", "")]
-    assert house.kinds(one.id) == ["sent"]
+    assert world.attempts(one.id) == [("accepted", "")]
+    assert world.kinds(one.id) == ["sent"]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_letter_is_asked_for_as_the_api_has_it(house: House, dvla: FakeDvla, s
     ],
 )
 def test_each_kind_of_address(
-    house: House,
+    world: World,
     dvla: FakeDvla,
     store: ObjectStore,
     lines: Sequence[str],
@@ -150,8 +150,8 @@ def test_each_kind_of_address(
     address: dict[str, Any],
     method: str,
 ) -> None:
-    house.take_over(letter(*lines, postage=postage))
-    house.workers(house.parts(**through(dvla, store))).settle()
+    world.take_over(letter(*lines, postage=postage))
+    world.workers(world.parts(**through(dvla, store))).settle()
     [job] = dvla.jobs
     assert job["standardParams"]["address"] == address
     assert job["standardParams"]["despatchMethod"] == method
@@ -170,46 +170,46 @@ def test_each_kind_of_address(
     ],
 )
 def test_each_end_of_a_call_has_its_outcome_and_none_is_printed_twice(
-    house: House, dvla: FakeDvla, store: ObjectStore, statuses: list[int], attempts: list[tuple[str, str]]
+    world: World, dvla: FakeDvla, store: ObjectStore, statuses: list[int], attempts: list[tuple[str, str]]
 ) -> None:
     one = letter()
     dvla.statuses.extend(statuses)
-    house.take_over(one)
-    house.workers(house.parts(**through(dvla, store))).settle()
-    assert house.attempts(one.id) == attempts
+    world.take_over(one)
+    world.workers(world.parts(**through(dvla, store))).settle()
+    assert world.attempts(one.id) == attempts
     taken = [] if statuses[0] in (400, 404, 409) else [one.id]
     assert dvla.ids == taken
 
 
-def test_a_letter_without_its_pdf_is_refused(house: House, dvla: FakeDvla, store: ObjectStore) -> None:
+def test_a_letter_without_its_pdf_is_refused(world: World, dvla: FakeDvla, store: ObjectStore) -> None:
     one = letter(pdf_key="letters/none.pdf")
-    house.take_over(one)
-    house.workers(house.parts(**through(dvla, store))).settle()
-    assert house.attempts(one.id) == [("refused", "pdf_missing")]
+    world.take_over(one)
+    world.workers(world.parts(**through(dvla, store))).settle()
+    assert world.attempts(one.id) == [("refused", "pdf_missing")]
     assert dvla.calls == []
 
 
 def test_a_token_is_used_until_a_minute_before_its_end(
-    house: House, dvla: FakeDvla, store: ObjectStore
+    world: World, dvla: FakeDvla, store: ObjectStore
 ) -> None:
-    workers = house.workers(house.parts(**through(dvla, store, connections=1)))
-    house.take_over(letter(), letter(), letter())
+    workers = world.workers(world.parts(**through(dvla, store, connections=1)))
+    world.take_over(letter(), letter(), letter())
     workers.settle()
     assert dvla.count("authenticate") == 1
     dvla.token_seconds = 59
-    workers = house.workers(house.parts(**through(dvla, store, connections=1)))
-    house.take_over(letter(), letter())
+    workers = world.workers(world.parts(**through(dvla, store, connections=1)))
+    world.take_over(letter(), letter())
     workers.settle()
     assert dvla.count("authenticate") == 3
-    assert house.states() == {"sent": 5}
+    assert world.states() == {"sent": 5}
 
 
-def test_with_a_wrong_password_letters_wait(house: House, dvla: FakeDvla, store: ObjectStore) -> None:
+def test_with_a_wrong_password_letters_wait(world: World, dvla: FakeDvla, store: ObjectStore) -> None:
     one = letter()
-    house.take_over(one)
-    parts = house.parts(**through(dvla, store, password="wrong"), retry_interval_seconds=300)
-    house.workers(parts).settle()
-    assert house.attempts(one.id) == [("retryable", "authenticate_401")]
+    world.take_over(one)
+    parts = world.parts(**through(dvla, store, password="wrong"), retry_interval_seconds=300)
+    world.workers(parts).settle()
+    assert world.attempts(one.id) == [("retryable", "authenticate_401")]
     assert dvla.jobs == []
 
 
@@ -219,61 +219,61 @@ def upkeep(parts: bootstrap.Parts) -> None:
 
 
 def test_password_and_key_are_changed_when_it_is_time_and_other_processes_follow(
-    house: House, dvla: FakeDvla, store: ObjectStore
+    world: World, dvla: FakeDvla, store: ObjectStore
 ) -> None:
     settings = through(dvla, store, rotate_days=30)
-    working, keeping = house.parts(**settings), house.parts(**settings)
-    workers = house.workers(working)
-    house.take_over(letter())
+    working, keeping = world.parts(**settings), world.parts(**settings)
+    workers = world.workers(working)
+    world.take_over(letter())
     workers.settle()
     upkeep(keeping)
     assert dvla.password != "first-password"
     assert dvla.api_key != "first-key"
     known = dvla.password, dvla.api_key
-    kept = house.rows("SELECT value::text FROM provider_secrets")
+    kept = world.rows("SELECT value::text FROM provider_secrets")
     assert len(kept) == 2
     assert not any(dvla.password in value for (value,) in kept)
-    house.take_over(letter())
+    world.take_over(letter())
     workers.settle()
-    assert house.states() == {"sent": 2}, "401 made it read the secrets again"
+    assert world.states() == {"sent": 2}, "401 made it read the secrets again"
     upkeep(keeping)
     assert (dvla.password, dvla.api_key) == known, "it is not time again"
-    house.run("UPDATE provider_secrets SET change_time = now() - interval '31 days'")
+    world.run("UPDATE provider_secrets SET change_time = now() - interval '31 days'")
     upkeep(keeping)
     assert dvla.password != known[0]
     assert dvla.api_key != known[1]
 
 
-def test_a_change_whose_answer_is_lost_is_found_out(house: House, dvla: FakeDvla, store: ObjectStore) -> None:
-    parts = house.parts(**through(dvla, store, rotate_days=30))
+def test_a_change_whose_answer_is_lost_is_found_out(world: World, dvla: FakeDvla, store: ObjectStore) -> None:
+    parts = world.parts(**through(dvla, store, rotate_days=30))
     dvla.drop_after_change = True
     upkeep(parts)
     changed = dvla.password
     assert changed != "first-password"
-    assert house.value("SELECT count(value) FROM provider_secrets WHERE name = 'password'") == 0
+    assert world.value("SELECT count(value) FROM provider_secrets WHERE name = 'password'") == 0
     upkeep(parts)
     assert dvla.count("/password") == 1, "it is locked for a minute"
-    house.run("UPDATE provider_secrets SET locked_until = now()")
+    world.run("UPDATE provider_secrets SET locked_until = now()")
     dvla.drop_after_change = False
     upkeep(parts)
     assert dvla.password == changed
-    house.take_over(letter())
-    house.workers(house.parts(**through(dvla, store))).settle()
-    assert house.states() == {"sent": 1}
+    world.take_over(letter())
+    world.workers(world.parts(**through(dvla, store))).settle()
+    assert world.states() == {"sent": 1}
 
 
 def test_a_change_that_dvla_does_not_make_leaves_the_password(
-    house: House, dvla: FakeDvla, store: ObjectStore
+    world: World, dvla: FakeDvla, store: ObjectStore
 ) -> None:
-    parts = house.parts(**through(dvla, store, rotate_days=30, password="wrong"))
+    parts = world.parts(**through(dvla, store, rotate_days=30, password="wrong"))
     upkeep(parts)
     assert dvla.password == "first-password"
-    assert house.value("SELECT count(value) FROM provider_secrets") == 0
+    assert world.value("SELECT count(value) FROM provider_secrets") == 0
 
 
-def test_nothing_is_changed_unless_it_is_wanted(house: House, dvla: FakeDvla, store: ObjectStore) -> None:
-    upkeep(house.parts(**through(dvla, store)))
-    upkeep(house.parts(**{**through(dvla, store, rotate_days=30), "secrets_key": None}))
+def test_nothing_is_changed_unless_it_is_wanted(world: World, dvla: FakeDvla, store: ObjectStore) -> None:
+    upkeep(world.parts(**through(dvla, store)))
+    upkeep(world.parts(**{**through(dvla, store, rotate_days=30), "secrets_key": None}))
     assert dvla.calls == []
 
 
@@ -289,10 +289,10 @@ def test_passwords_have_every_class_of_characters() -> None:
 
 
 @pytest.fixture
-def receiving(house: House, dvla: FakeDvla, store: ObjectStore) -> Iterator[InProcessServer]:
+def receiving(world: World, dvla: FakeDvla, store: ObjectStore) -> Iterator[InProcessServer]:
     """Provide the services, with DVLA's reports expected."""
-    parts = bootstrap.Parts(house.settings(**through(dvla, store)), connections=4)
-    house.made.append(parts)
+    parts = bootstrap.Parts(world.settings(**through(dvla, store)), connections=4)
+    world.made.append(parts)
     with InProcessServer("providers", bootstrap.registrations(parts)) as running:
         yield running
 
@@ -328,21 +328,21 @@ def send(server: InProcessServer, settings: DvlaSettings, id: str, body: object)
 
 @pytest.mark.parametrize(("status", "kind"), [("DESPATCHED", "delivered"), ("REJECTED", "technical-failure")])
 def test_its_reports_count_once(
-    house: House, dvla: FakeDvla, store: ObjectStore, receiving: InProcessServer, status: str, kind: str
+    world: World, dvla: FakeDvla, store: ObjectStore, receiving: InProcessServer, status: str, kind: str
 ) -> None:
     one, settings = letter(), dvla_settings(dvla, store)
-    house.take_over(one)
-    house.workers(house.parts(**through(dvla, store))).settle()
+    world.take_over(one)
+    world.workers(world.parts(**through(dvla, store))).settle()
     said = report(one.id, status)
     if status == "REJECTED":
         del said["data"]["despatchProperties"]
     assert send(receiving, settings, one.id, said) == (204, b"", True)
     assert send(receiving, settings, one.id, said) == (204, b"", False)
-    assert house.kinds(one.id) == ["sent", kind]
+    assert world.kinds(one.id) == ["sent", kind]
 
 
 def test_a_report_needs_the_token_of_its_letter(
-    house: House, dvla: FakeDvla, store: ObjectStore, receiving: InProcessServer
+    world: World, dvla: FakeDvla, store: ObjectStore, receiving: InProcessServer
 ) -> None:
     id, settings = new_id(), dvla_settings(dvla, store)
     for query in ("", "token=", "token=abc", f"token={id}.00", f"token={id}.%C3%A9", "token=%00"):
@@ -360,7 +360,7 @@ def test_a_report_needs_the_token_of_its_letter(
     status, body, _ = send(receiving, settings, new_id(), report(id))
     assert status == 400
     assert json.loads(body)["errors"][0]["message"].startswith("Notification ID in letter callback data")
-    assert house.value("SELECT count(*) FROM unmatched_receipts") == 0
+    assert world.value("SELECT count(*) FROM unmatched_receipts") == 0
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_a_report_needs_the_token_of_its_letter(
     ],
 )
 def test_a_report_in_another_form_is_refused(
-    house: House,
+    world: World,
     dvla: FakeDvla,
     store: ObjectStore,
     receiving: InProcessServer,

@@ -7,7 +7,7 @@ import pytest
 from notify_testing.rpc import InProcessServer
 
 from . import fake_mmg
-from .conftest import House
+from .conftest import World
 from .fake_firetext import FakeFiretext
 from .messages import sms
 from .test_receipts import call_back
@@ -21,15 +21,15 @@ def firetext() -> Iterator[FakeFiretext]:
     fake.close()
 
 
-def test_it_gets_what_its_protocol_asks_for(house: House, firetext: FakeFiretext) -> None:
+def test_it_gets_what_its_protocol_asks_for(world: World, firetext: FakeFiretext) -> None:
     home, abroad = sms(), sms("33612345678", international=True)
-    house.take_over(home)
+    world.take_over(home)
     settings = firetext.with_settings(
         international_api_key="key-abroad", receipt_url="https://u:p@example.com/firetext?a=1&b=2"
     )
-    workers = house.workers(house.parts(**settings))
+    workers = world.workers(world.parts(**settings))
     workers.settle()
-    house.take_over(abroad)
+    world.take_over(abroad)
     workers.settle()
     common = {
         "from": "GOVUK",
@@ -40,7 +40,7 @@ def test_it_gets_what_its_protocol_asks_for(house: House, firetext: FakeFiretext
         {"apiKey": "key", "to": "447700900123", "reference": home.id, **common},
         {"apiKey": "key-abroad", "to": "33612345678", "reference": abroad.id, **common},
     ]
-    assert house.kinds(home.id) == house.kinds(abroad.id) == ["sent"]
+    assert world.kinds(home.id) == world.kinds(abroad.id) == ["sent"]
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_it_gets_what_its_protocol_asks_for(house: House, firetext: FakeFiretext
     ],
 )
 def test_only_what_it_surely_has_not_got_is_sent_again_at_once(
-    house: House, firetext: FakeFiretext, behaviour: str, first: tuple[str, str]
+    world: World, firetext: FakeFiretext, behaviour: str, first: tuple[str, str]
 ) -> None:
     message = sms()
     firetext.script("447700900123", behaviour)
-    house.take_over(message)
-    house.workers(house.parts(**firetext.with_settings(), provider_timeout_seconds=0.5)).settle()
+    world.take_over(message)
+    world.workers(world.parts(**firetext.with_settings(), provider_timeout_seconds=0.5)).settle()
     rest = [("accepted", "")] if first[0] == "retryable" else []
-    assert house.attempts(message.id) == [first, *rest]
+    assert world.attempts(message.id) == [first, *rest]
     assert firetext.ids == [message.id] * (1 + len(rest))
 
 
@@ -83,33 +83,33 @@ def test_only_what_it_surely_has_not_got_is_sent_again_at_once(
     ],
 )
 def test_its_receipts(
-    house: House,
+    world: World,
     firetext: FakeFiretext,
     server: InProcessServer,
     reports: list[dict[str, str]],
     kinds: list[str],
 ) -> None:
     message = sms()
-    house.take_over(message)
-    house.workers(house.parts(**firetext.with_settings())).settle()
+    world.take_over(message)
+    world.workers(world.parts(**firetext.with_settings())).settle()
     for report in reports:
         fields = {"mobile": "447700900123", "reference": message.id, "time": "2026-01-01 10:00:00", **report}
         answer = call_back(server, "firetext", urlencode(fields).encode())
         assert (answer.http_status, answer.http_body) == (200, b'{"result":"success"}\n')
         assert answer.new_receipt
-    assert house.kinds(message.id) == ["sent", *kinds]
+    assert world.kinds(message.id) == ["sent", *kinds]
 
 
 def test_receipts_that_come_before_the_answer_mean_the_same(
-    house: House, firetext: FakeFiretext, server: InProcessServer
+    world: World, firetext: FakeFiretext, server: InProcessServer
 ) -> None:
     message = sms()
-    house.take_over(message)
+    world.take_over(message)
     for status in ("2", "1"):
         body = urlencode({"reference": message.id, "status": status}).encode()
         assert call_back(server, "firetext", body).new_receipt
-    house.workers(house.parts(**firetext.with_settings())).settle()
-    assert house.kinds(message.id) == ["sent", "pending", "temporary-failure"]
+    world.workers(world.parts(**firetext.with_settings())).settle()
+    assert world.kinds(message.id) == ["sent", "pending", "temporary-failure"]
 
 
 @pytest.mark.parametrize(
@@ -123,10 +123,10 @@ def test_receipts_that_come_before_the_answer_mean_the_same(
     ],
 )
 def test_a_receipt_without_what_it_needs(
-    house: House, server: InProcessServer, body: bytes, missing: list[str]
+    world: World, server: InProcessServer, body: bytes, missing: list[str]
 ) -> None:
     answer = call_back(server, "firetext", body)
     assert answer.http_status == 400
     sentences = ",".join(f'"Firetext callback failed: {name} missing"' for name in missing)
     assert answer.http_body.decode() == f'{{"message":[{sentences}],"result":"error"}}\n'
-    assert house.value("SELECT count(*) FROM unmatched_receipts") == 0
+    assert world.value("SELECT count(*) FROM unmatched_receipts") == 0

@@ -16,7 +16,7 @@ from notify_providers.clients.twilio import TwilioSettings
 from notify_testing.rpc import InProcessServer
 
 from .configured import provider_settings
-from .conftest import House, eventually
+from .conftest import World, eventually
 from .fake_twilio import ACCOUNT, TOKEN, signature
 from .test_callbacks import basic
 
@@ -46,7 +46,7 @@ TWILIO = {
 
 
 @pytest.fixture
-def taking(house: House) -> InProcessServer:
+def taking(world: World) -> InProcessServer:
     """Provide the services, with credentials for both providers."""
     settings = provider_settings(
         mmg=MmgSettings.model_validate({"inbound_credentials": "username:testkey"}),
@@ -55,8 +55,8 @@ def taking(house: House) -> InProcessServer:
             {"account_sid": ACCOUNT, "auth_token": TOKEN, "inbound_url": INBOUND_URL}
         ),
     )
-    parts = bootstrap.Parts(house.settings(providers=settings), connections=4)
-    house.made.append(parts)
+    parts = bootstrap.Parts(world.settings(providers=settings), connections=4)
+    world.made.append(parts)
     return InProcessServer("providers", bootstrap.registrations(parts))
 
 
@@ -98,7 +98,7 @@ def events(server: InProcessServer) -> list[pb.InboundSmsEvent]:
         cursor = page.next_cursor
 
 
-def test_texts_are_kept_and_passed_on(house: House, taking: InProcessServer) -> None:
+def test_texts_are_kept_and_passed_on(world: World, taking: InProcessServer) -> None:
     with taking as server:
         first = bring_mmg(server)
         second = bring(server, "firetext", urlencode(FIRETEXT).encode(), "notify:testkey")
@@ -116,12 +116,12 @@ def test_texts_are_kept_and_passed_on(house: House, taking: InProcessServer) -> 
     assert firetext.HasField("receive_time")
 
 
-def test_a_text_that_is_brought_again_is_kept_once(house: House, taking: InProcessServer) -> None:
+def test_a_text_that_is_brought_again_is_kept_once(world: World, taking: InProcessServer) -> None:
     with taking as server:
         assert [bring_mmg(server).new_sms for _ in range(2)] == [True, False]
         assert bring_mmg(server, Message="another").new_sms
         assert bring_mmg(server, ID="another").new_sms
-    assert house.value("SELECT count(*) FROM inbound_sms_events") == 3
+    assert world.value("SELECT count(*) FROM inbound_sms_events") == 3
 
 
 @pytest.mark.parametrize(
@@ -141,21 +141,21 @@ def test_a_text_that_is_brought_again_is_kept_once(house: House, taking: InProce
     ],
 )
 def test_what_mmg_escapes_is_read_as_it_was_written(
-    house: House, taking: InProcessServer, written: str, read: str
+    world: World, taking: InProcessServer, written: str, read: str
 ) -> None:
     with taking as server:
         assert bring_mmg(server, Message=written).http_status == 200
-    assert house.value("SELECT content FROM inbound_sms_events") == read
+    assert world.value("SELECT content FROM inbound_sms_events") == read
 
 
 @pytest.mark.parametrize("sender", ["GOV.UK", "999", "\u202e\n07700", "x" * 400, ""])
 def test_a_sender_that_is_no_number_stays_as_it_is(
-    house: House, taking: InProcessServer, sender: str
+    world: World, taking: InProcessServer, sender: str
 ) -> None:
     with taking as server:
         assert bring_mmg(server, MSISDN=sender, DateRecieved="soon").new_sms
-    assert house.value("SELECT length(source_number) FROM inbound_sms_events") <= 255
-    assert house.value("SELECT provider_time FROM inbound_sms_events") is None
+    assert world.value("SELECT length(source_number) FROM inbound_sms_events") <= 255
+    assert world.value("SELECT provider_time FROM inbound_sms_events") is None
 
 
 @pytest.mark.parametrize(
@@ -175,13 +175,13 @@ def test_a_sender_that_is_no_number_stays_as_it_is(
     ],
 )
 def test_what_is_no_text_of_the_provider_s_is_refused_and_leaves_nothing(
-    house: House, taking: InProcessServer, provider: str, body: bytes, who: str, status: int
+    world: World, taking: InProcessServer, provider: str, body: bytes, who: str, status: int
 ) -> None:
     with taking as server:
         answer = bring(server, provider, body, who)
     assert (answer.http_status, answer.new_sms) == (status, False)
     assert json.loads(answer.http_body)["result"] == "error"
-    assert house.value("SELECT count(*) FROM inbound_sms_events") == 0
+    assert world.value("SELECT count(*) FROM inbound_sms_events") == 0
 
 
 def test_without_credentials_in_the_settings_nobody_brings_texts(server: InProcessServer) -> None:
@@ -191,15 +191,15 @@ def test_without_credentials_in_the_settings_nobody_brings_texts(server: InProce
     assert caught.value.reason == "PROVIDER_NOT_FOUND"
 
 
-def test_texts_are_kept_for_a_time_only(house: House, taking: InProcessServer) -> None:
+def test_texts_are_kept_for_a_time_only(world: World, taking: InProcessServer) -> None:
     with taking as server:
         bring_mmg(server)
         bring_mmg(server, ID="another")
-    house.run(
+    world.run(
         "UPDATE inbound_sms_events SET create_time = now() - interval '8 days' WHERE reference = 'another'"
     )
-    house.workers(house.parts(), "housekeeping").settle()
-    assert house.rows("SELECT reference FROM inbound_sms_events") == [("some-id",)]
+    world.workers(world.parts(), "housekeeping").settle()
+    assert world.rows("SELECT reference FROM inbound_sms_events") == [("some-id",)]
 
 
 @pytest.mark.parametrize("query", ["", "a=1&b=%20"])
@@ -228,11 +228,11 @@ def test_twilio_brings_texts_with_its_signature(taking: InProcessServer, query: 
     ],
 )
 def test_what_twilio_did_not_sign_is_refused(
-    house: House, taking: InProcessServer, changed: dict[str, str], token: str
+    world: World, taking: InProcessServer, changed: dict[str, str], token: str
 ) -> None:
     with taking as server:
         assert bring_twilio(server, changed=changed, token=token).http_status == 403
-    assert house.value("SELECT count(*) FROM inbound_sms_events") == 0
+    assert world.value("SELECT count(*) FROM inbound_sms_events") == 0
 
 
 def test_without_an_address_for_texts_twilio_brings_none(server: InProcessServer) -> None:

@@ -14,7 +14,7 @@ from notify_providers import bootstrap
 from notify_providers.usecases.ops import OPS
 from notify_testing.rpc import InProcessServer
 
-from .conftest import PAGE_SECRET, House
+from .conftest import PAGE_SECRET, World
 from .messages import OTHER_SERVICE_ID, SERVICE_ID, email, letter, sms
 
 CAUSE = "can't be planned: TypeError"
@@ -29,14 +29,14 @@ def queues(ops: Any) -> dict[str, pb.Queue]:
     return {queue.name: queue for queue in ops.ListQueues(pb.ListQueuesRequest()).queues}
 
 
-def park(house: House, count: int) -> list[str]:
+def park(world: World, count: int) -> list[str]:
     """Park texts that can't be read; return their ids, parked longest ago first."""
     made = [sms() for _ in range(count)]
-    house.take_over(*made)
-    house.run('UPDATE dispatches SET content = content || \'{"colour": "blue"}\'')
-    house.workers(house.parts(), "dispatch").settle()
+    world.take_over(*made)
+    world.run('UPDATE dispatches SET content = content || \'{"colour": "blue"}\'')
+    world.workers(world.parts(), "dispatch").settle()
     for place, one in enumerate(made):
-        house.run(
+        world.run(
             "UPDATE dispatches SET parked_at = now() - make_interval(secs => :age) WHERE id = :id",
             age=100 - place,
             id=one.id,
@@ -44,15 +44,15 @@ def park(house: House, count: int) -> list[str]:
     return [one.id for one in made]
 
 
-def mend(house: House) -> None:
-    house.run("UPDATE dispatches SET content = content - 'colour'")
+def mend(world: World) -> None:
+    world.run("UPDATE dispatches SET content = content - 'colour'")
 
 
-def test_queues_say_what_waits_and_since_when(house: House, ops: Any) -> None:
-    house.take_over(sms(), sms(), email(), letter())
-    house.run("UPDATE dispatches SET due_at = now() - interval '1 hour' WHERE channel = 'email'")
-    house.run("UPDATE dispatches SET due_at = now() + interval '1 hour' WHERE channel = 'letter'")
-    with house.uow.begin() as tx:
+def test_queues_say_what_waits_and_since_when(world: World, ops: Any) -> None:
+    world.take_over(sms(), sms(), email(), letter())
+    world.run("UPDATE dispatches SET due_at = now() - interval '1 hour' WHERE channel = 'email'")
+    world.run("UPDATE dispatches SET due_at = now() + interval '1 hour' WHERE channel = 'letter'")
+    with world.uow.begin() as tx:
         OPS.find("dispatches/sms").queue.claim(tx, 1, channel="sms")
     found = queues(ops)
     assert list(found) == ["dispatches/email", "dispatches/letter", "dispatches/sms", "sandbox_receipts"]
@@ -76,36 +76,36 @@ def test_lists_are_paged(ops: Any) -> None:
     assert ([queue.name for queue in rest.queues], rest.next_page_token) == (["sandbox_receipts"], "")
 
 
-def test_nothing_is_taken_from_a_paused_queue_and_all_of_it_after(house: House, ops: Any) -> None:
-    house.take_over(sms(), email())
+def test_nothing_is_taken_from_a_paused_queue_and_all_of_it_after(world: World, ops: Any) -> None:
+    world.take_over(sms(), email())
     request = pb.PauseQueueRequest(queue="dispatches/sms", reason="the provider asked")
     assert ops.PauseQueue(request).queue.paused
     assert ops.PauseQueue(request).queue.paused
-    workers = house.workers(house.parts(), "dispatch")
+    workers = world.workers(world.parts(), "dispatch")
     workers.settle()
-    assert house.states() == {"queued": 1, "sent": 1}
+    assert world.states() == {"queued": 1, "sent": 1}
     ops.ResumeQueue(pb.ResumeQueueRequest(queue="dispatches/sms", reason="over"))
     assert not queues(ops)["dispatches/sms"].paused
     workers.settle()
-    assert house.states() == {"sent": 2}
+    assert world.states() == {"sent": 2}
 
 
-def test_one_service_can_be_paused_alone(house: House, ops: Any) -> None:
+def test_one_service_can_be_paused_alone(world: World, ops: Any) -> None:
     held, other = sms(), sms()
-    house.take_over(held, other)
-    house.run(
+    world.take_over(held, other)
+    world.run(
         "UPDATE dispatches SET service_id = CAST(:service AS uuid) WHERE id = CAST(:id AS uuid)",
         service=OTHER_SERVICE_ID,
         id=other.id,
     )
     request = pb.PauseQueueRequest(queue="dispatches/sms", service_id=SERVICE_ID, reason="a mistaken job")
     assert list(ops.PauseQueue(request).queue.paused_service_ids) == [SERVICE_ID]
-    workers = house.workers(house.parts(), "dispatch")
+    workers = world.workers(world.parts(), "dispatch")
     workers.settle()
-    assert house.rows("SELECT service_id::text FROM dispatches WHERE state = 'queued'") == [(SERVICE_ID,)]
+    assert world.rows("SELECT service_id::text FROM dispatches WHERE state = 'queued'") == [(SERVICE_ID,)]
     ops.ResumeQueue(pb.ResumeQueueRequest(queue="dispatches/sms", service_id=SERVICE_ID, reason="mended"))
     workers.settle()
-    assert house.states() == {"sent": 2}
+    assert world.states() == {"sent": 2}
 
 
 def test_a_service_can_t_be_paused_where_queues_are_not_shared_out(ops: Any) -> None:
@@ -114,9 +114,9 @@ def test_a_service_can_t_be_paused_where_queues_are_not_shared_out(ops: Any) -> 
     assert caught.value.reason == "SERVICE_NOT_PAUSABLE"
 
 
-def test_what_was_given_up_is_listed_by_cause_and_shown_masked(house: House, ops: Any) -> None:
-    ids = park(house, 3)
-    house.run("UPDATE dispatches SET park_reason = 'other' WHERE id = CAST(:id AS uuid)", id=ids[1])
+def test_what_was_given_up_is_listed_by_cause_and_shown_masked(world: World, ops: Any) -> None:
+    ids = park(world, 3)
+    world.run("UPDATE dispatches SET park_reason = 'other' WHERE id = CAST(:id AS uuid)", id=ids[1])
     causes = ops.ListParkedCauses(pb.ListParkedCausesRequest(queue="dispatches/sms")).causes
     assert [(cause.cause, cause.count) for cause in causes] == [(CAUSE, 2), ("other", 1)]
 
@@ -145,15 +145,15 @@ def test_a_row_that_was_not_given_up_is_not_shown(ops: Any, key: str) -> None:
     assert caught.value.reason == ("PARKED_ROW_NOT_FOUND" if key else "INVALID_FIELD")
 
 
-def test_rows_are_put_back_at_a_rate_and_then_sent(house: House, ops: Any) -> None:
-    ids = park(house, 5)
-    mend(house)
+def test_rows_are_put_back_at_a_rate_and_then_sent(world: World, ops: Any) -> None:
+    ids = park(world, 5)
+    mend(world)
     request = pb.RedriveParkedRowsRequest(
         queue="dispatches/sms", rows_per_second=2, max_count=4, reason="mended"
     )
     done = ops.RedriveParkedRows(request)
     assert (done.redriven_count, done.parked_count) == (4, 1)
-    waits = house.rows(
+    waits = world.rows(
         "SELECT round((extract(epoch FROM due_at - min(due_at) OVER ()))::numeric, 1)::float8"
         " FROM dispatches WHERE due_at IS NOT NULL AND parked_at IS NULL ORDER BY due_at"
     )
@@ -161,22 +161,22 @@ def test_rows_are_put_back_at_a_rate_and_then_sent(house: House, ops: Any) -> No
     one = pb.RedriveParkedRowsRequest(queue="dispatches/sms", keys=[ids[4]], reason="mended")
     assert ops.RedriveParkedRows(one).redriven_count == 1
     assert ops.RedriveParkedRows(one).redriven_count == 0
-    house.run("UPDATE dispatches SET due_at = now() WHERE due_at IS NOT NULL")
-    house.workers(house.parts(), "dispatch").settle()
-    assert house.states() == {"sent": 5}
+    world.run("UPDATE dispatches SET due_at = now() WHERE due_at IS NOT NULL")
+    world.workers(world.parts(), "dispatch").settle()
+    assert world.states() == {"sent": 5}
 
 
-def test_a_dropped_message_fails_and_whoever_sent_it_is_told(house: House, ops: Any) -> None:
-    ids = park(house, 2)
+def test_a_dropped_message_fails_and_whoever_sent_it_is_told(world: World, ops: Any) -> None:
+    ids = park(world, 2)
     request = pb.DropParkedRowsRequest(
         queue="dispatches/sms", keys=[ids[0]], reason="asked for by its service"
     )
     done = ops.DropParkedRows(request)
     assert (done.dropped_count, done.parked_count) == (1, 1)
     assert ops.DropParkedRows(request).dropped_count == 0
-    assert house.kinds(ids[0]) == ["technical-failure"]
-    assert house.kinds(ids[1]) == []
-    [(content, state)] = house.rows(
+    assert world.kinds(ids[0]) == ["technical-failure"]
+    assert world.kinds(ids[1]) == []
+    [(content, state)] = world.rows(
         "SELECT content, state FROM dispatches WHERE id = CAST(:id AS uuid)", id=ids[0]
     )
     assert (content, state) == (None, "failed")
@@ -188,8 +188,8 @@ def test_rows_are_dropped_by_key_or_cause_alone(ops: Any) -> None:
     assert caught.value.reason == "INVALID_FIELD"
 
 
-def test_everything_that_was_changed_is_kept_with_who_and_why(house: House, ops: Any) -> None:
-    ids = park(house, 1)
+def test_everything_that_was_changed_is_kept_with_who_and_why(world: World, ops: Any) -> None:
+    ids = park(world, 1)
     ops.PauseQueue(pb.PauseQueueRequest(queue="dispatches/email", reason="one"))
     ops.DropParkedRows(pb.DropParkedRowsRequest(queue="dispatches/sms", keys=ids, reason="two"))
     first = ops.ListActions(pb.ListActionsRequest(page_size=1))
@@ -205,10 +205,10 @@ def test_everything_that_was_changed_is_kept_with_who_and_why(house: House, ops:
     ]
 
 
-def test_workers_show_while_they_run(house: House, ops: Any) -> None:
-    parts = house.parts()
+def test_workers_show_while_they_run(world: World, ops: Any) -> None:
+    parts = world.parts()
     workers = bootstrap.workers(parts, "dispatch")
-    roll_call = RollCall(house.uow, OPS.tables, workers)
+    roll_call = RollCall(world.uow, OPS.tables, workers)
     roll_call.beat()
     roll_call.beat()
     found = ops.ListWorkers(pb.ListWorkersRequest()).workers
@@ -218,8 +218,8 @@ def test_workers_show_while_they_run(house: House, ops: Any) -> None:
     assert not ops.ListWorkers(pb.ListWorkersRequest()).workers
 
 
-def test_an_observer_sees_and_changes_nothing(house: House) -> None:
-    registration = ops_registration(OPS, house.uow, Pager(PAGE_SECRET.encode()))
+def test_an_observer_sees_and_changes_nothing(world: World) -> None:
+    registration = ops_registration(OPS, world.uow, Pager(PAGE_SECRET.encode()))
     with InProcessServer("providers", [registration], allowed_callers=OPS_CALLERS) as server:
         observer = OpsServiceStub(server.channel("observer"))
         assert queues(observer)
@@ -228,4 +228,4 @@ def test_an_observer_sees_and_changes_nothing(house: House) -> None:
         assert caught.value.reason == "CALLER_NOT_ALLOWED"
         with pytest.raises(NotifyError):
             OpsServiceStub(server.channel("api-gateway")).ListQueues(pb.ListQueuesRequest())
-    assert house.value("SELECT count(*) FROM ops_actions") == 0
+    assert world.value("SELECT count(*) FROM ops_actions") == 0

@@ -14,7 +14,7 @@ from notify_providers.domain.dispatch import MAX_RETRIES
 from notify_testing.rpc import InProcessServer
 
 from . import fake_mmg
-from .conftest import House, eventually
+from .conftest import World, eventually
 from .fake_mmg import FakeMmg
 from .messages import email, letter, sms
 
@@ -40,35 +40,35 @@ def call_back(server: InProcessServer, provider: str, body: bytes, **around: Any
     return answer
 
 
-def sent_through_mmg(house: House, mmg: FakeMmg) -> str:
+def sent_through_mmg(world: World, mmg: FakeMmg) -> str:
     """Send a text that MMG takes."""
     message = sms()
-    house.take_over(message)
-    house.workers(house.parts(**mmg.settings)).settle()
-    assert house.kinds(message.id) == ["sent"]
+    world.take_over(message)
+    world.workers(world.parts(**mmg.settings)).settle()
+    assert world.kinds(message.id) == ["sent"]
     return message.id
 
 
-def test_a_repeated_receipt_changes_nothing(house: House, mmg: FakeMmg, server: InProcessServer) -> None:
-    id = sent_through_mmg(house, mmg)
+def test_a_repeated_receipt_changes_nothing(world: World, mmg: FakeMmg, server: InProcessServer) -> None:
+    id = sent_through_mmg(world, mmg)
     assert record(server, id, "3", "5", "2026-11-24 10:00:00")
     assert not record(server, id, "3", "5", "2026-11-24 10:00:00")
     assert not record(server, id, 3, 5, "2026-11-24T10:00:00+00:00"), "the same in other words"
-    assert house.kinds(id) == ["sent", "delivered"]
+    assert world.kinds(id) == ["sent", "delivered"]
 
 
 def test_a_repeated_receipt_without_a_time_changes_nothing(
-    house: House, mmg: FakeMmg, server: InProcessServer
+    world: World, mmg: FakeMmg, server: InProcessServer
 ) -> None:
-    id = sent_through_mmg(house, mmg)
+    id = sent_through_mmg(world, mmg)
     assert [record(server, id, "2"), record(server, id, "2", time="soon")] == [True, False]
-    assert house.kinds(id) == ["sent", "permanent-failure"]
+    assert world.kinds(id) == ["sent", "permanent-failure"]
 
 
 def test_a_status_of_any_length_and_script_is_stored_once(
-    house: House, mmg: FakeMmg, server: InProcessServer
+    world: World, mmg: FakeMmg, server: InProcessServer
 ) -> None:
-    id = sent_through_mmg(house, mmg)
+    id = sent_through_mmg(world, mmg)
     # four bytes each, and they don't compress: an entry of an index holds about 2,700 bytes
     status = "".join(chr(Random(number).randrange(0x20000, 0x2A000)) for number in range(2_000))
     assert record(server, id, status, status)
@@ -76,93 +76,93 @@ def test_a_status_of_any_length_and_script_is_stored_once(
 
 
 def test_receipts_that_differ_are_all_news_in_the_order_they_came(
-    house: House, mmg: FakeMmg, server: InProcessServer
+    world: World, mmg: FakeMmg, server: InProcessServer
 ) -> None:
-    id = sent_through_mmg(house, mmg)
+    id = sent_through_mmg(world, mmg)
     for status in ("3", "4", "9"):
         record(server, id, status)
-    assert house.kinds(id) == ["sent", "delivered", "temporary-failure", "technical-failure"]
+    assert world.kinds(id) == ["sent", "delivered", "temporary-failure", "technical-failure"]
 
 
 def test_a_receipt_that_overtakes_the_answer_waits_for_it(
-    house: House, mmg: FakeMmg, server: InProcessServer
+    world: World, mmg: FakeMmg, server: InProcessServer
 ) -> None:
     message = sms()
     mmg.script("447700900123", fake_mmg.HANG)
-    house.take_over(message)
-    with house.workers(house.parts(**mmg.settings)).running():
+    world.take_over(message)
+    with world.workers(world.parts(**mmg.settings)).running():
         eventually(lambda: mmg.hanging == 1)
         assert record(server, message.id, "3")
         assert not record(server, message.id, "3")
-        assert house.kinds(message.id) == []
+        assert world.kinds(message.id) == []
         mmg.release()
-        eventually(lambda: house.states() == {"sent": 1})
-    assert house.kinds(message.id) == ["sent", "delivered"]
+        eventually(lambda: world.states() == {"sent": 1})
+    assert world.kinds(message.id) == ["sent", "delivered"]
     assert not record(server, message.id, "3")
-    assert house.value("SELECT count(*) FROM unmatched_receipts") == 0
+    assert world.value("SELECT count(*) FROM unmatched_receipts") == 0
 
 
 def test_a_receipt_proves_a_hand_over_whose_answer_was_lost(
-    house: House, mmg: FakeMmg, server: InProcessServer
+    world: World, mmg: FakeMmg, server: InProcessServer
 ) -> None:
     message = sms()
     mmg.script("447700900123", fake_mmg.CLOSE)
-    house.take_over(message)
-    house.workers(house.parts(**mmg.settings)).settle()
-    assert house.states() == {"queued": 1}
+    world.take_over(message)
+    world.workers(world.parts(**mmg.settings)).settle()
+    assert world.states() == {"queued": 1}
     assert record(server, message.id, "3")
-    assert house.states() == {"sent": 1}
-    assert house.kinds(message.id) == ["sent", "delivered"]
-    house.run("UPDATE dispatches SET due_at = now() WHERE due_at IS NOT NULL")
-    house.workers(house.parts(**mmg.settings)).settle()
+    assert world.states() == {"sent": 1}
+    assert world.kinds(message.id) == ["sent", "delivered"]
+    world.run("UPDATE dispatches SET due_at = now() WHERE due_at IS NOT NULL")
+    world.workers(world.parts(**mmg.settings)).settle()
     assert len(mmg.ids) == 1, "it is not sent again"
 
 
 def test_a_receipt_that_overtakes_a_failing_call_proves_it_too(
-    house: House, mmg: FakeMmg, server: InProcessServer
+    world: World, mmg: FakeMmg, server: InProcessServer
 ) -> None:
     message = sms()
     mmg.script("447700900123", fake_mmg.HANG)
-    house.take_over(message)
-    house.run("UPDATE dispatches SET attempt = :tries", tries=MAX_RETRIES)  # this one is the last
-    parts = house.parts(**mmg.settings, provider_timeout_seconds=1)
-    with house.workers(parts).running():
+    world.take_over(message)
+    world.run("UPDATE dispatches SET attempt = :tries", tries=MAX_RETRIES)  # this one is the last
+    parts = world.parts(**mmg.settings, provider_timeout_seconds=1)
+    with world.workers(parts).running():
         eventually(lambda: mmg.hanging == 1)
         assert record(server, message.id, "3")
-        eventually(lambda: house.states() == {"sent": 1})
-    assert house.kinds(message.id) == ["sent", "delivered"]
+        eventually(lambda: world.states() == {"sent": 1})
+    assert world.kinds(message.id) == ["sent", "delivered"]
     assert mmg.ids == [message.id]
 
 
 def test_a_receipt_of_a_provider_that_was_never_called_proves_nothing(
-    house: House, mmg: FakeMmg, server: InProcessServer
+    world: World, mmg: FakeMmg, server: InProcessServer
 ) -> None:
     message = sms()
-    house.take_over(message)
+    world.take_over(message)
     assert record(server, message.id, "3")
-    assert house.states() == {"queued": 1}
-    house.workers(house.parts()).settle()
-    assert house.kinds(message.id) == ["sent", "delivered"]
-    assert house.rows("SELECT provider FROM delivery_events GROUP BY 1") == [("sandbox-sms",)]
+    assert world.states() == {"queued": 1}
+    world.workers(world.parts()).settle()
+    assert world.kinds(message.id) == ["sent", "delivered"]
+    assert world.rows("SELECT provider FROM delivery_events GROUP BY 1") == [("sandbox-sms",)]
 
 
-def test_a_receipt_of_an_unknown_message_is_kept_apart(house: House, server: InProcessServer) -> None:
+def test_a_receipt_of_an_unknown_message_is_kept_apart(world: World, server: InProcessServer) -> None:
     unknown = new_id()
     assert record(server, unknown, "3")
     assert not record(server, unknown, "3")
-    assert house.value("SELECT count(*) FROM unmatched_receipts") == 1
-    assert house.kinds(unknown) == []
+    assert world.value("SELECT count(*) FROM unmatched_receipts") == 1
+    assert world.kinds(unknown) == []
 
 
-def test_a_turned_away_second_copy_is_no_news(house: House, mmg: FakeMmg, server: InProcessServer) -> None:
+def test_a_turned_away_second_copy_is_no_news(world: World, mmg: FakeMmg, server: InProcessServer) -> None:
     message = sms()
     mmg.script("447700900123", fake_mmg.CLOSE)
-    house.send_again_at_once("mmg")
-    house.take_over(message)
-    house.workers(house.parts(**mmg.settings)).settle()
+    world.send_again_at_once("mmg")
+    world.take_over(message)
+    world.workers(world.parts(**mmg.settings)).settle()
     assert record(server, message.id, "5", "23")
     assert record(server, message.id, "3", "5")
-    assert house.kinds(message.id) == ["sent", "delivered"]
+    assert world.kinds(message.id) == ["sent", "delivered"]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_turned_away_second_copy_is_no_news(house: House, mmg: FakeMmg, server
     ],
 )
 def test_a_receipt_that_can_not_be_read_is_refused_and_leaves_nothing(
-    house: House, server: InProcessServer, body: bytes, sentences: list[str] | None
+    world: World, server: InProcessServer, body: bytes, sentences: list[str] | None
 ) -> None:
     answer = call_back(server, "mmg", body)
     assert (answer.new_receipt, answer.http_status) == (False, 400)
@@ -187,14 +187,14 @@ def test_a_receipt_that_can_not_be_read_is_refused_and_leaves_nothing(
     assert said["result"] == "error"
     if sentences:
         assert said["message"] == [f"MMG callback failed: {name} missing" for name in sentences]
-    assert house.value("SELECT count(*) FROM receipts") == 0
-    assert house.value("SELECT count(*) FROM unmatched_receipts") == 0
+    assert world.value("SELECT count(*) FROM receipts") == 0
+    assert world.value("SELECT count(*) FROM unmatched_receipts") == 0
 
 
-def test_a_receipt_about_none_of_our_ids_is_dropped_with_a_yes(house: House, server: InProcessServer) -> None:
+def test_a_receipt_about_none_of_our_ids_is_dropped_with_a_yes(world: World, server: InProcessServer) -> None:
     answer = call_back(server, "mmg", b'{"CID": "not-an-id", "status": "3"}')
     assert (answer.new_receipt, answer.http_status) == (False, 200)
-    assert house.value("SELECT count(*) FROM unmatched_receipts") == 0
+    assert world.value("SELECT count(*) FROM unmatched_receipts") == 0
 
 
 @pytest.mark.parametrize(
@@ -221,23 +221,23 @@ def test_a_receipt_of_a_provider_that_sends_none_is_refused(server: InProcessSer
     assert caught.value.reason == "PROVIDER_NOT_FOUND"
 
 
-def test_the_sandbox_can_repeat_and_mix_its_receipts(house: House) -> None:
+def test_the_sandbox_can_repeat_and_mix_its_receipts(world: World) -> None:
     repeated, mixed, none = (
         email("repeated-receipt@sandbox.notify"),
         email("mixed-receipts@sandbox.notify"),
         email("no-receipt@sandbox.notify"),
     )
-    house.take_over(repeated, mixed, none)
-    house.workers(house.parts()).settle()
-    assert house.kinds(repeated.id) == ["sent", "delivered"]
-    assert house.kinds(mixed.id) == ["sent", "delivered", "pending"]
-    assert house.kinds(none.id) == ["sent"]
+    world.take_over(repeated, mixed, none)
+    world.workers(world.parts()).settle()
+    assert world.kinds(repeated.id) == ["sent", "delivered"]
+    assert world.kinds(mixed.id) == ["sent", "delivered", "pending"]
+    assert world.kinds(none.id) == ["sent"]
 
 
-def test_the_feed_is_read_in_pages_and_by_channel(house: House, server: InProcessServer) -> None:
+def test_the_feed_is_read_in_pages_and_by_channel(world: World, server: InProcessServer) -> None:
     texts, letters = [sms() for _ in range(4)], [letter() for _ in range(3)]
-    house.take_over(*texts, *letters)
-    house.workers(house.parts()).settle()
+    world.take_over(*texts, *letters)
+    world.workers(world.parts()).settle()
     stub = ReceiptsServiceStub(server.channel("notifications"))
 
     def read(page_size: int, *channels: common_pb2.Channel) -> list[pb.DeliveryEvent]:

@@ -18,7 +18,7 @@ from notify_testing.rpc import InProcessServer
 
 from . import fake_mmg
 from .configured import provider_settings
-from .conftest import House, Workers, eventually
+from .conftest import Workers, World, eventually
 from .fake_firetext import FakeFiretext
 from .fake_mmg import FakeMmg
 from .messages import SERVICE_ID, sms
@@ -60,25 +60,25 @@ def change(server: InProcessServer, name: str, reason: str = "", **values: objec
     return changed
 
 
-def choices(house: House) -> Counter[tuple[str, str]]:
+def choices(world: World) -> Counter[tuple[str, str]]:
     """Return how often which provider was chosen, and why."""
-    return Counter((p, why) for p, why in house.rows("SELECT provider, choice FROM attempts"))
+    return Counter((p, why) for p, why in world.rows("SELECT provider, choice FROM attempts"))
 
 
-def found(house: House, provider: str) -> str:
+def found(world: World, provider: str) -> str:
     """Return how a provider was found to do."""
-    rows = house.rows("SELECT condition FROM provider_health WHERE provider = :name", name=provider)
+    rows = world.rows("SELECT condition FROM provider_health WHERE provider = :name", name=provider)
     return str(rows[0][0]) if rows else ""
 
 
 def test_the_first_retry_goes_at_once_to_who_has_not_turned_it_away(
-    house: House, mmg: FakeMmg, firetext: FakeFiretext, server: InProcessServer
+    world: World, mmg: FakeMmg, firetext: FakeFiretext, server: InProcessServer
 ) -> None:
     message = sms()
     mmg.script(NUMBER, fake_mmg.BUSY)
     change(server, "mmg", mode=pb.Provider.MODE_PINNED)
-    house.take_over(message)
-    workers = house.workers(house.parts(**through_both(mmg, firetext), retry_interval_seconds=300))
+    world.take_over(message)
+    workers = world.workers(world.parts(**through_both(mmg, firetext), retry_interval_seconds=300))
     workers.step()
     change(server, "mmg", mode=pb.Provider.MODE_SHARED, priority=100)
     workers.settle()
@@ -90,113 +90,113 @@ def test_the_first_retry_goes_at_once_to_who_has_not_turned_it_away(
 
 
 def test_what_a_provider_may_have_is_not_given_to_another(
-    house: House, mmg: FakeMmg, firetext: FakeFiretext, server: InProcessServer
+    world: World, mmg: FakeMmg, firetext: FakeFiretext, server: InProcessServer
 ) -> None:
     message = sms()
     mmg.script(NUMBER, fake_mmg.CLOSE, fake_mmg.BUSY)
     change(server, "mmg", mode=pb.Provider.MODE_PINNED)
-    house.send_again_at_once("mmg")
-    house.take_over(message)
-    workers = house.workers(house.parts(**through_both(mmg, firetext)))
+    world.send_again_at_once("mmg")
+    world.take_over(message)
+    workers = world.workers(world.parts(**through_both(mmg, firetext)))
     workers.step()
     change(server, "mmg", mode=pb.Provider.MODE_DRAINED)
     workers.settle()
     assert mmg.ids == [message.id] * 3
     assert firetext.ids == []
-    assert choices(house) == {("mmg", "pinned"): 1, ("mmg", "may-have-it"): 2}
+    assert choices(world) == {("mmg", "pinned"): 1, ("mmg", "may-have-it"): 2}
 
 
-def fail(house: House, workers: Workers, mmg: FakeMmg) -> None:
+def fail(world: World, workers: Workers, mmg: FakeMmg) -> None:
     """Hand texts over while MMG is busy, until that is found; then it is not busy, and no probe is due."""
     mmg.script(NUMBER, *[fake_mmg.BUSY] * 1_000)
 
     def reached() -> bool:
-        house.take_over(sms())
+        world.take_over(sms())
         workers.settle()
-        return found(house, "mmg") == "failing"
+        return found(world, "mmg") == "failing"
 
     eventually(reached)
     mmg.forget(NUMBER)
-    house.run("UPDATE provider_health SET probe_at = now() + interval '1 hour'")
+    world.run("UPDATE provider_health SET probe_at = now() + interval '1 hour'")
 
 
-def probe(house: House, workers: Workers) -> None:
+def probe(world: World, workers: Workers) -> None:
     """Let a probe of MMG be due, and one of the messages be it."""
-    house.run("UPDATE provider_health SET probe_at = now()")
+    world.run("UPDATE provider_health SET probe_at = now()")
     workers.settle()
 
 
-def recover(house: House, workers: Workers) -> None:
+def recover(world: World, workers: Workers) -> None:
     """Let probe after probe be due until MMG is found healthy."""
 
     def reached() -> bool:
-        house.take_over(sms())
-        probe(house, workers)
-        return found(house, "mmg") == "healthy"
+        world.take_over(sms())
+        probe(world, workers)
+        return found(world, "mmg") == "healthy"
 
     eventually(reached)
 
 
 def test_who_fails_is_left_out_until_probes_go_well(
-    house: House, mmg: FakeMmg, firetext: FakeFiretext
+    world: World, mmg: FakeMmg, firetext: FakeFiretext
 ) -> None:
-    parts = house.parts(**through_both(mmg, firetext), retry_interval_seconds=300)
-    workers = house.workers(parts, "dispatch")
-    fail(house, workers, mmg)
-    assert house.states() == {"sent": len(firetext.messages)}, "each went to the other at once"
-    before, probes = len(mmg.messages), choices(house)["mmg", "probe"]
-    house.take_over(*[sms() for _ in range(20)])
+    parts = world.parts(**through_both(mmg, firetext), retry_interval_seconds=300)
+    workers = world.workers(parts, "dispatch")
+    fail(world, workers, mmg)
+    assert world.states() == {"sent": len(firetext.messages)}, "each went to the other at once"
+    before, probes = len(mmg.messages), choices(world)["mmg", "probe"]
+    world.take_over(*[sms() for _ in range(20)])
     workers.settle()
     assert len(mmg.messages) == before, "no probe is due"
-    house.take_over(*[sms() for _ in range(20)])
-    probe(house, workers)
-    assert choices(house)["mmg", "probe"] == probes + 1, "one message shows how it does"
+    world.take_over(*[sms() for _ in range(20)])
+    probe(world, workers)
+    assert choices(world)["mmg", "probe"] == probes + 1, "one message shows how it does"
     assert len(mmg.messages) == before + 1
-    recover(house, workers)
-    house.take_over(*[sms() for _ in range(40)])
+    recover(world, workers)
+    world.take_over(*[sms() for _ in range(40)])
     workers.settle()
     assert len(mmg.messages) > before + 3
-    assert set(house.states()) == {"sent"}
+    assert set(world.states()) == {"sent"}
 
 
-def test_where_all_fail_messages_wait_and_none_is_lost_or_doubled(house: House, mmg: FakeMmg) -> None:
-    parts = house.parts(**mmg.settings, health_least_calls=5, retry_interval_seconds=300)
-    workers = house.workers(parts, "dispatch")
-    fail(house, workers, mmg)
+def test_where_all_fail_messages_wait_and_none_is_lost_or_doubled(world: World, mmg: FakeMmg) -> None:
+    parts = world.parts(**mmg.settings, health_least_calls=5, retry_interval_seconds=300)
+    workers = world.workers(parts, "dispatch")
+    fail(world, workers, mmg)
     before = len(mmg.messages)
-    house.take_over(*[sms() for _ in range(10)])
+    world.take_over(*[sms() for _ in range(10)])
     workers.settle()
     assert len(mmg.messages) == before
-    assert set(house.states()) == {"queued"}
-    recover(house, workers)
-    house.run("UPDATE dispatches SET due_at = now() WHERE due_at IS NOT NULL")
+    assert set(world.states()) == {"queued"}
+    recover(world, workers)
+    world.run("UPDATE dispatches SET due_at = now() WHERE due_at IS NOT NULL")
     workers.settle()
-    assert set(house.states()) == {"sent"}
-    assert sorted(mmg.ids[before:]) == sorted(id for (id,) in house.rows("SELECT id::text FROM dispatches"))
+    assert set(world.states()) == {"sent"}
+    assert sorted(mmg.ids[before:]) == sorted(id for (id,) in world.rows("SELECT id::text FROM dispatches"))
 
 
 def test_who_hangs_is_slow_before_its_calls_end(
-    house: House, mmg: FakeMmg, firetext: FakeFiretext, server: InProcessServer
+    world: World, mmg: FakeMmg, firetext: FakeFiretext, server: InProcessServer
 ) -> None:
     mmg.script(NUMBER, *[fake_mmg.HANG] * 6)
     change(server, "mmg", mode=pb.Provider.MODE_PINNED)
-    house.take_over(*[sms() for _ in range(6)])
-    parts = house.parts(**through_both(mmg, firetext), provider_timeout_seconds=25)
-    with house.workers(parts, "dispatch").running():
+    world.take_over(*[sms() for _ in range(6)])
+    parts = world.parts(**through_both(mmg, firetext), provider_timeout_seconds=25)
+    with world.workers(parts, "dispatch").running():
         eventually(lambda: mmg.hanging == 6)
         change(server, "mmg", mode=pb.Provider.MODE_SHARED)
-        eventually(lambda: found(house, "mmg") == "slow")
+        eventually(lambda: found(world, "mmg") == "slow")
         listed = stub_of(server).ListProviders(pb.ListProvidersRequest()).providers
         assert {p.name for p in listed if p.condition == pb.Provider.CONDITION_SLOW} == {"mmg"}
-        house.take_over(*[sms() for _ in range(20)])
+        world.take_over(*[sms() for _ in range(20)])
         eventually(lambda: len(firetext.messages) >= 19)
         mmg.release()
-        eventually(lambda: house.states() == {"sent": 26})
+        eventually(lambda: world.states() == {"sent": 26})
     assert len(mmg.messages) <= 7, "one more at most, as a probe"
 
 
 def test_texts_abroad_go_by_the_table_of_the_country(
-    house: House, mmg: FakeMmg, firetext: FakeFiretext, server: InProcessServer
+    world: World, mmg: FakeMmg, firetext: FakeFiretext, server: InProcessServer
 ) -> None:
     stub = stub_of(server)
     france = pb.CountryRoute(prefix="33", weights=[{"provider": "firetext", "weight": 1}])
@@ -207,9 +207,9 @@ def test_texts_abroad_go_by_the_table_of_the_country(
     first = stub.ListCountryRoutes(pb.ListCountryRoutesRequest(page_size=1))
     rest = stub.ListCountryRoutes(pb.ListCountryRoutesRequest(page_size=1, page_token=first.next_page_token))
     assert [*first.routes, *rest.routes] == [france, one]
-    house.take_over(sms("33712345678", international=True), sms("33612345678", international=True))
-    house.workers(house.parts(**through_both(mmg, firetext))).settle()
-    assert choices(house) == {("firetext", "country"): 1, ("mmg", "country"): 1}
+    world.take_over(sms("33712345678", international=True), sms("33612345678", international=True))
+    world.workers(world.parts(**through_both(mmg, firetext))).settle()
+    assert choices(world) == {("firetext", "country"): 1, ("mmg", "country"): 1}
     assert mmg.messages[0]["MSISDN"] == "33612345678"
     stub.SetCountryRoute(pb.SetCountryRouteRequest(route=pb.CountryRoute(prefix="33")))
     assert [r.prefix for r in stub.ListCountryRoutes(pb.ListCountryRoutesRequest()).routes] == ["336"]
@@ -226,20 +226,20 @@ def test_texts_abroad_go_by_the_table_of_the_country(
     ],
 )
 def test_a_wrong_table_is_refused(
-    house: House, server: InProcessServer, prefix: str, names: list[str], reason: str
+    world: World, server: InProcessServer, prefix: str, names: list[str], reason: str
 ) -> None:
     route = pb.CountryRoute(prefix=prefix, weights=[{"provider": name, "weight": 1} for name in names])
     with pytest.raises(NotifyError) as caught:
         stub_of(server).SetCountryRoute(pb.SetCountryRouteRequest(route=route))
     assert caught.value.reason == reason
-    assert house.value("SELECT count(*) FROM country_routes") == 0
+    assert world.value("SELECT count(*) FROM country_routes") == 0
 
 
 def test_a_simulation_says_what_each_provider_would_get_and_why(
-    house: House, mmg: FakeMmg, firetext: FakeFiretext
+    world: World, mmg: FakeMmg, firetext: FakeFiretext
 ) -> None:
-    parts = bootstrap.Parts(house.settings(**through_both(mmg, firetext)), connections=4)
-    house.made.append(parts)
+    parts = bootstrap.Parts(world.settings(**through_both(mmg, firetext)), connections=4)
+    world.made.append(parts)
     with InProcessServer("providers", bootstrap.registrations(parts)) as server:
 
         def simulate(**values: object) -> tuple[dict[str, str | int], str]:
@@ -265,7 +265,7 @@ def test_a_simulation_says_what_each_provider_would_get_and_why(
         assert (nobody["mmg"], nobody["firetext"], why) == ("paused", "drained", "")
 
 
-def test_changes_are_kept_with_their_reasons(house: House, server: InProcessServer) -> None:
+def test_changes_are_kept_with_their_reasons(world: World, server: InProcessServer) -> None:
     change(server, "mmg", "Maintenance, ticket 7", active=False)
     change(server, "mmg", "Done", active=True, priority=60)
     stub = stub_of(server)
@@ -283,71 +283,71 @@ def test_changes_are_kept_with_their_reasons(house: House, server: InProcessServ
     assert caught.value.reason == "PROVIDER_NOT_FOUND"
 
 
-def shares(house: House) -> dict[str, float | None]:
+def shares(world: World) -> dict[str, float | None]:
     """Return the shares of both providers."""
-    rows = house.rows("SELECT name, share FROM provider_settings WHERE name IN ('mmg', 'firetext')")
+    rows = world.rows("SELECT name, share FROM provider_settings WHERE name IN ('mmg', 'firetext')")
     return dict(rows)
 
 
-def later(house: House, seconds: int) -> None:
+def later(world: World, seconds: int) -> None:
     """Let time pass for what is known of changes of shares."""
-    house.run("UPDATE provider_changes SET create_time = create_time - :s * interval '1 second'", s=seconds)
+    world.run("UPDATE provider_changes SET create_time = create_time - :s * interval '1 second'", s=seconds)
 
 
 def test_many_errors_move_ten_points_a_minute_and_they_come_back(
-    house: House, server: InProcessServer
+    world: World, server: InProcessServer
 ) -> None:
     change(server, "mmg", priority=51)
     change(server, "firetext", priority=49)
     failed = "INSERT INTO provider_calls VALUES ('mmg', date_bin('5 s', now(), 'epoch'), 60, :n, 0)"
-    house.run(failed, n=50)
-    later(house, 61)
-    assert balance_shares(house.uow, BOTH) == 0, "50 in a minute are not many"
-    house.run("UPDATE provider_calls SET failed = 51")
-    assert balance_shares(house.uow, BOTH) == 2
-    assert shares(house) == {"mmg": 41.0, "firetext": 59.0}
-    assert balance_shares(house.uow, BOTH) == 0, "shares have just changed"
-    later(house, 61)
-    assert balance_shares(house.uow, BOTH) == 2
-    assert shares(house) == {"mmg": 31.0, "firetext": 69.0}
+    world.run(failed, n=50)
+    later(world, 61)
+    assert balance_shares(world.uow, BOTH) == 0, "50 in a minute are not many"
+    world.run("UPDATE provider_calls SET failed = 51")
+    assert balance_shares(world.uow, BOTH) == 2
+    assert shares(world) == {"mmg": 41.0, "firetext": 59.0}
+    assert balance_shares(world.uow, BOTH) == 0, "shares have just changed"
+    later(world, 61)
+    assert balance_shares(world.uow, BOTH) == 2
+    assert shares(world) == {"mmg": 31.0, "firetext": 69.0}
     [change_, *_] = (
         stub_of(server).ListProviderVersions(pb.ListProviderVersionsRequest(provider="mmg")).versions
     )
     assert (change_.changed_by, change_.reason, change_.share_ppm) == ("routing", "errors: mmg", 310_000)
-    house.run("DELETE FROM provider_calls")
+    world.run("DELETE FROM provider_calls")
     for expected in ({"mmg": 41.0, "firetext": 59.0}, {"mmg": None, "firetext": None}):
-        later(house, 899)
-        assert balance_shares(house.uow, BOTH) == 0
-        later(house, 1)
-        assert balance_shares(house.uow, BOTH) == 2
-        assert shares(house) == expected
-    later(house, 1_000)
-    assert balance_shares(house.uow, BOTH) == 0, "nothing is left to do"
+        later(world, 899)
+        assert balance_shares(world.uow, BOTH) == 0
+        later(world, 1)
+        assert balance_shares(world.uow, BOTH) == 2
+        assert shares(world) == expected
+    later(world, 1_000)
+    assert balance_shares(world.uow, BOTH) == 0, "nothing is left to do"
 
 
 def test_late_receipts_move_ten_points(
-    house: House, mmg: FakeMmg, firetext: FakeFiretext, server: InProcessServer
+    world: World, mmg: FakeMmg, firetext: FakeFiretext, server: InProcessServer
 ) -> None:
     texts = [sms() for _ in range(40)]
-    house.take_over(*texts)
-    house.workers(house.parts(**through_both(mmg, firetext))).settle()
+    world.take_over(*texts)
+    world.workers(world.parts(**through_both(mmg, firetext))).settle()
     for id in mmg.ids:
         assert record(server, id, "3")
-    assert balance_shares(house.uow, BOTH) == 0, "too young to be judged"
+    assert balance_shares(world.uow, BOTH) == 0, "too young to be judged"
     for column in ("start_time", "end_time"):
-        house.run(f"UPDATE attempts SET {column} = {column} - interval '400 s'")
-    house.run("UPDATE receipts SET receive_time = receive_time - interval '399 s'")
-    assert balance_shares(house.uow, BOTH) == 2
-    assert shares(house) == {"mmg": 60.0, "firetext": 40.0}
+        world.run(f"UPDATE attempts SET {column} = {column} - interval '400 s'")
+    world.run("UPDATE receipts SET receive_time = receive_time - interval '399 s'")
+    assert balance_shares(world.uow, BOTH) == 2
+    assert shares(world) == {"mmg": 60.0, "firetext": 40.0}
 
 
-def test_an_operators_change_puts_shares_at_rest(house: House, server: InProcessServer) -> None:
+def test_an_operators_change_puts_shares_at_rest(world: World, server: InProcessServer) -> None:
     change(server, "mmg", priority=50)
     change(server, "firetext", priority=50)
-    house.run("UPDATE provider_settings SET share = 10 WHERE name = 'mmg'")
-    house.run("UPDATE provider_settings SET share = 90 WHERE name = 'firetext'")
+    world.run("UPDATE provider_settings SET share = 10 WHERE name = 'mmg'")
+    world.run("UPDATE provider_settings SET share = 90 WHERE name = 'firetext'")
     assert change(server, "firetext", mode=pb.Provider.MODE_PINNED).mode == pb.Provider.MODE_PINNED
-    assert shares(house) == {"mmg": None, "firetext": None}
+    assert shares(world) == {"mmg": None, "firetext": None}
     with pytest.raises(NotifyError) as caught:
         change(server, "mmg", mode=pb.Provider.MODE_UNSPECIFIED)
     assert caught.value.reason == "INVALID_FIELD"

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from . import fake_aws, fake_mmg
 from .configured import provider_settings
-from .conftest import House
+from .conftest import World
 from .fake_aws import FakeSes
 from .fake_sns import HOST, FakeSns
 from .messages import email as mail
@@ -32,20 +32,20 @@ def through(ses: FakeSes, **values: object) -> dict[str, object]:
     return {"providers": settings, "sandbox_live_messages": False}
 
 
-def receiving(house: House, sns: FakeSns) -> InProcessServer:
+def receiving(world: World, sns: FakeSns) -> InProcessServer:
     """Return the services, with SES's receipts from SNS."""
     settings = provider_settings(ses=SesSettings.model_validate(sns.settings))
-    parts = bootstrap.Parts(house.settings(providers=settings), connections=4)
-    house.made.append(parts)
+    parts = bootstrap.Parts(world.settings(providers=settings), connections=4)
+    world.made.append(parts)
     return InProcessServer("providers", bootstrap.registrations(parts))
 
 
-def sent(house: House, ses: FakeSes) -> str:
+def sent(world: World, ses: FakeSes) -> str:
     """Send an email that SES takes."""
     message = mail()
-    house.take_over(message)
-    house.workers(house.parts(**through(ses))).settle()
-    assert house.kinds(message.id) == ["sent"]
+    world.take_over(message)
+    world.workers(world.parts(**through(ses))).settle()
+    assert world.kinds(message.id) == ["sent"]
     return message.id
 
 
@@ -62,7 +62,7 @@ def event(id: str, kind: str = "Delivery", detail: str = "", **mail: Any) -> dic
     return {"eventType": kind, "mail": {"messageId": "0107018b", "tags": tags, **mail}, **about}
 
 
-def test_it_gets_a_signed_request_with_the_email_as_mime(house: House, ses: FakeSes) -> None:
+def test_it_gets_a_signed_request_with_the_email_as_mime(world: World, ses: FakeSes) -> None:
     message = mail("zoe@bücher.example")
     assert isinstance(message.content, EmailContent)
     content = replace(
@@ -72,8 +72,8 @@ def test_it_gets_a_signed_request_with_the_email_as_mime(house: House, ses: Fake
         unsubscribe_url="https://example.com/u",
     )
     message = replace(message, content=content)
-    house.take_over(message)
-    house.workers(house.parts(**through(ses, configuration_set="events"))).settle()
+    world.take_over(message)
+    world.workers(world.parts(**through(ses, configuration_set="events"))).settle()
     assert ses.faults == []
     [got] = ses.messages
     assert (got["to"], got["id"], got["set"]) == ("zoe@xn--bcher-kva.example", message.id, "events")
@@ -82,7 +82,7 @@ def test_it_gets_a_signed_request_with_the_email_as_mime(house: House, ses: Fake
     assert parsed["Reply-To"] == "reply@example.com"
     assert parsed["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert parsed["Message-ID"] == f"<{message.id}@example.com>"
-    assert house.attempts(message.id) == [("accepted", "")]
+    assert world.attempts(message.id) == [("accepted", "")]
 
 
 @pytest.mark.parametrize(
@@ -99,38 +99,38 @@ def test_it_gets_a_signed_request_with_the_email_as_mime(house: House, ses: Fake
     ],
 )
 def test_each_end_of_a_call_has_its_outcome(
-    house: House, ses: FakeSes, behaviour: str, first: tuple[str, str]
+    world: World, ses: FakeSes, behaviour: str, first: tuple[str, str]
 ) -> None:
     message = mail()
     ses.script(TO, behaviour)
-    house.take_over(message)
-    parts = house.parts(**through(ses), provider_timeout_seconds=1, retry_interval_seconds=300)
-    house.workers(parts).settle()
-    assert house.attempts(message.id) == [first]
+    world.take_over(message)
+    parts = world.parts(**through(ses), provider_timeout_seconds=1, retry_interval_seconds=300)
+    world.workers(parts).settle()
+    assert world.attempts(message.id) == [first]
     assert ses.ids == [message.id]
     state = {"refused": "failed", "retryable": "queued", "unknown": "queued"}[first[0]]
-    assert house.states() == {state: 1}
+    assert world.states() == {state: 1}
 
 
-def test_without_the_right_key_nothing_is_taken_and_it_is_tried_again(house: House, ses: FakeSes) -> None:
+def test_without_the_right_key_nothing_is_taken_and_it_is_tried_again(world: World, ses: FakeSes) -> None:
     message = mail()
-    house.take_over(message)
-    parts = house.parts(**through(ses, secret_access_key="wrong"), retry_interval_seconds=300)
-    house.workers(parts).settle()
+    world.take_over(message)
+    parts = world.parts(**through(ses, secret_access_key="wrong"), retry_interval_seconds=300)
+    world.workers(parts).settle()
     assert ses.faults == ["wrong signature"]
-    assert house.attempts(message.id) == [("retryable", "http_403")]
+    assert world.attempts(message.id) == [("retryable", "http_403")]
 
 
-def test_without_any_key_no_call_is_made(house: House, ses: FakeSes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_key_no_call_is_made(world: World, ses: FakeSes, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     message = mail()
-    house.take_over(message)
+    world.take_over(message)
     none = through(ses, access_key_id=None, secret_access_key=None)
-    house.workers(house.parts(**none, retry_interval_seconds=300)).settle()
-    assert house.attempts(message.id) == [("retryable", "request_failed")]
+    world.workers(world.parts(**none, retry_interval_seconds=300)).settle()
+    assert world.attempts(message.id) == [("retryable", "request_failed")]
     assert ses.messages == []
 
 
@@ -138,12 +138,12 @@ def test_without_any_key_no_call_is_made(house: House, ses: FakeSes, monkeypatch
     ("address", "reason"), [("nobody", "address_invalid"), ("zoë@example.com", "needs_smtputf8")]
 )
 def test_an_address_that_ses_can_t_write_to_is_refused_here(
-    house: House, ses: FakeSes, address: str, reason: str
+    world: World, ses: FakeSes, address: str, reason: str
 ) -> None:
     message = mail(address)
-    house.take_over(message)
-    house.workers(house.parts(**through(ses))).settle()
-    assert house.attempts(message.id) == [("refused", reason)]
+    world.take_over(message)
+    world.workers(world.parts(**through(ses))).settle()
+    assert world.attempts(message.id) == [("refused", reason)]
     assert ses.messages == []
 
 
@@ -159,27 +159,27 @@ def test_an_address_that_ses_can_t_write_to_is_refused_here(
     ],
 )
 def test_events_are_receipts_once(
-    house: House, ses: FakeSes, sns: FakeSns, version: str, kind: str, detail: str, kinds: list[str]
+    world: World, ses: FakeSes, sns: FakeSns, version: str, kind: str, detail: str, kinds: list[str]
 ) -> None:
-    id = sent(house, ses)
+    id = sent(world, ses)
     body = sns.notification(event(id, kind, detail), version=version)
-    with receiving(house, sns) as server:
+    with receiving(world, sns) as server:
         for new in (True, False):
             answer = call_back(server, "ses", body)
             assert (answer.http_status, answer.new_receipt) == (200, new)
-    assert house.kinds(id) == ["sent", *kinds]
+    assert world.kinds(id) == ["sent", *kinds]
     assert len(sns.paths) == 1, "the certificate is fetched once"
 
 
-def test_feedback_without_tags_is_known_by_its_message_id(house: House, ses: FakeSes, sns: FakeSns) -> None:
-    id = sent(house, ses)
+def test_feedback_without_tags_is_known_by_its_message_id(world: World, ses: FakeSes, sns: FakeSns) -> None:
+    id = sent(world, ses)
     feedback = event(id)
     feedback["notificationType"] = feedback.pop("eventType")
     del feedback["mail"]["tags"]
     feedback["mail"]["headers"] = [{"name": "Message-ID", "value": f"<{id}@example.com>"}]
-    with receiving(house, sns) as server:
+    with receiving(world, sns) as server:
         assert call_back(server, "ses", sns.notification(feedback)).new_receipt
-    assert house.kinds(id) == ["sent", "delivered"]
+    assert world.kinds(id) == ["sent", "delivered"]
 
 
 @pytest.mark.parametrize(
@@ -194,12 +194,12 @@ def test_feedback_without_tags_is_known_by_its_message_id(house: House, ses: Fak
     ],
 )
 def test_what_says_nothing_of_ours_is_taken_and_changes_nothing(
-    house: House, sns: FakeSns, carried: object
+    world: World, sns: FakeSns, carried: object
 ) -> None:
-    with receiving(house, sns) as server:
+    with receiving(world, sns) as server:
         answer = call_back(server, "ses", sns.notification(carried))
     assert (answer.http_status, answer.new_receipt) == (200, False)
-    assert house.value("SELECT count(*) FROM unmatched_receipts") == 0
+    assert world.value("SELECT count(*) FROM unmatched_receipts") == 0
 
 
 @pytest.mark.parametrize(
@@ -221,13 +221,13 @@ def test_what_says_nothing_of_ours_is_taken_and_changes_nothing(
     ],
 )
 def test_what_is_not_surely_from_our_topic_is_refused_before_anything_is_fetched(
-    house: House, sns: FakeSns, changed: dict[str, str]
+    world: World, sns: FakeSns, changed: dict[str, str]
 ) -> None:
-    with receiving(house, sns) as server:
+    with receiving(world, sns) as server:
         answer = call_back(server, "ses", sns.notification(event(new_id()), **changed))
     assert answer.http_status == 403
     assert sns.paths == []
-    assert house.value("SELECT count(*) FROM unmatched_receipts") == 0
+    assert world.value("SELECT count(*) FROM unmatched_receipts") == 0
 
 
 @pytest.mark.parametrize(
@@ -241,55 +241,55 @@ def test_what_is_not_surely_from_our_topic_is_refused_before_anything_is_fetched
         {"Signature": ""},
     ],
 )
-def test_what_was_changed_on_its_way_is_refused(house: House, sns: FakeSns, forged: dict[str, str]) -> None:
+def test_what_was_changed_on_its_way_is_refused(world: World, sns: FakeSns, forged: dict[str, str]) -> None:
     body = json.dumps(json.loads(sns.notification(event(new_id()))) | forged).encode()
-    with receiving(house, sns) as server:
+    with receiving(world, sns) as server:
         assert call_back(server, "ses", body).http_status == 403
-    assert house.value("SELECT count(*) FROM unmatched_receipts") == 0
+    assert world.value("SELECT count(*) FROM unmatched_receipts") == 0
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"\xff", b'{"Type": "Notification"}', b'{"Type": {}}', b"[" * 50_000]
 )
-def test_what_is_no_message_of_sns_is_refused(house: House, sns: FakeSns, body: bytes) -> None:
-    with receiving(house, sns) as server:
+def test_what_is_no_message_of_sns_is_refused(world: World, sns: FakeSns, body: bytes) -> None:
+    with receiving(world, sns) as server:
         assert call_back(server, "ses", body).http_status == 400
 
 
-def test_without_topics_nothing_is_believed(house: House, sns: FakeSns, server: InProcessServer) -> None:
+def test_without_topics_nothing_is_believed(world: World, sns: FakeSns, server: InProcessServer) -> None:
     assert call_back(server, "ses", sns.notification(event(new_id()))).http_status == 403
 
 
-def test_a_certificate_of_yesterday_is_refused(house: House) -> None:
+def test_a_certificate_of_yesterday_is_refused(world: World) -> None:
     old = FakeSns(valid_days=-1)
-    with receiving(house, old) as server:
+    with receiving(world, old) as server:
         assert call_back(server, "ses", old.notification(event(new_id()))).http_status == 403
     old.close()
 
 
-def test_a_server_that_is_not_sns_is_not_asked(house: House) -> None:
+def test_a_server_that_is_not_sns_is_not_asked(world: World) -> None:
     impostor = FakeSns(host="evil.example.com")
-    with receiving(house, impostor) as server:
+    with receiving(world, impostor) as server:
         assert call_back(server, "ses", impostor.notification(event(new_id()))).http_status == 503
     assert impostor.paths == []
     impostor.close()
 
 
 def test_sns_is_asked_to_come_again_while_its_certificate_can_t_be_had(
-    house: House, ses: FakeSes, sns: FakeSns
+    world: World, ses: FakeSes, sns: FakeSns
 ) -> None:
-    id = sent(house, ses)
+    id = sent(world, ses)
     body = sns.notification(event(id))
     sns.status = 500
-    with receiving(house, sns) as server:
+    with receiving(world, sns) as server:
         assert call_back(server, "ses", body).http_status == 503
         sns.status = 200
         assert call_back(server, "ses", body).new_receipt
 
 
-def test_a_subscription_of_our_topic_is_confirmed(house: House, sns: FakeSns) -> None:
+def test_a_subscription_of_our_topic_is_confirmed(world: World, sns: FakeSns) -> None:
     elsewhere = sns.confirmation(SubscribeURL="https://evil.example.com/?Action=ConfirmSubscription")
-    with receiving(house, sns) as server:
+    with receiving(world, sns) as server:
         assert call_back(server, "ses", elsewhere).http_status == 200
         forged = json.dumps(json.loads(sns.confirmation()) | {"Token": "other"}).encode()
         assert call_back(server, "ses", forged).http_status == 403

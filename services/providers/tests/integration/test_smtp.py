@@ -18,7 +18,7 @@ from notify_testing.rpc import certificates
 from pydantic import ValidationError
 
 from .configured import provider_settings
-from .conftest import House
+from .conftest import World
 from .messages import new
 
 PLAIN, HTML = "Hällo\n.\n..dot\n" + "x" * 1_200, "<p>Hällo</p>\n.\n" + "y" * 1_200
@@ -133,11 +133,11 @@ def mail(to: str = "zoe@bücher.example", **values: str) -> Any:
     return new(content, KeyType.NORMAL)
 
 
-def test_an_email_arrives_as_it_was_written(house: House, mail_server: MailServer) -> None:
+def test_an_email_arrives_as_it_was_written(world: World, mail_server: MailServer) -> None:
     message = mail()
-    house.take_over(message)
-    house.workers(house.parts(**mail_server.with_settings())).settle()
-    assert house.kinds(message.id) == ["sent"]
+    world.take_over(message)
+    world.workers(world.parts(**mail_server.with_settings())).settle()
+    assert world.kinds(message.id) == ["sent"]
     [envelope], [got] = mail_server.envelopes, mail_server.mails
     assert (envelope.mail_from, envelope.rcpt_tos) == ("service@example.com", ["zoe@xn--bcher-kva.example"])
     assert got["From"].addresses[0].display_name == 'Sérvice "one", two'
@@ -158,10 +158,10 @@ def test_an_email_arrives_as_it_was_written(house: House, mail_server: MailServe
     assert all(len(line) <= 998 for line in (envelope.original_content or b"").split(b"\r\n"))
 
 
-def test_a_connection_is_used_again_and_renewed_in_time(house: House, mail_server: MailServer) -> None:
-    house.take_over(*[mail() for _ in range(6)])
-    house.workers(house.parts(**mail_server.with_settings(messages_per_connection=3))).settle()
-    assert house.states() == {"sent": 6}
+def test_a_connection_is_used_again_and_renewed_in_time(world: World, mail_server: MailServer) -> None:
+    world.take_over(*[mail() for _ in range(6)])
+    world.workers(world.parts(**mail_server.with_settings(messages_per_connection=3))).settle()
+    assert world.states() == {"sent": 6}
     assert len({id(session) for session in mail_server.sessions}) == 2
     assert all(session.ssl for session in mail_server.sessions)
 
@@ -177,19 +177,19 @@ def test_a_connection_is_used_again_and_renewed_in_time(house: House, mail_serve
     ],
 )
 def test_each_reply_has_its_outcome(
-    house: House, mail_server: MailServer, reply: str, first: tuple[str, str]
+    world: World, mail_server: MailServer, reply: str, first: tuple[str, str]
 ) -> None:
     message, other = mail("someone@example.com"), mail("other@example.com")
     mail_server.replies["someone@example.com"] = reply
-    house.take_over(message)
-    workers = house.workers(house.parts(**mail_server.with_settings(), retry_interval_seconds=300))
+    world.take_over(message)
+    workers = world.workers(world.parts(**mail_server.with_settings(), retry_interval_seconds=300))
     workers.settle()
-    assert house.attempts(message.id) == [first]
+    assert world.attempts(message.id) == [first]
     state = {"retryable": "queued", "refused": "failed", "unknown": "in-doubt"}[first[0]]
-    assert house.states() == {state: 1}
-    house.take_over(other)
+    assert world.states() == {state: 1}
+    world.take_over(other)
     workers.settle()
-    assert house.kinds(other.id) == ["sent"], "the connection, or a new one, is of use afterwards"
+    assert world.kinds(other.id) == ["sent"], "the connection, or a new one, is of use afterwards"
 
 
 @pytest.mark.parametrize(
@@ -202,15 +202,15 @@ def test_each_reply_has_its_outcome(
     ],
 )
 def test_without_trust_nothing_is_sent(
-    house: House, mail_server: MailServer, settings: dict[str, object], reason: str
+    world: World, mail_server: MailServer, settings: dict[str, object], reason: str
 ) -> None:
     message = mail()
-    house.take_over(message)
-    parts = house.parts(
+    world.take_over(message)
+    parts = world.parts(
         **mail_server.with_settings(**settings), retry_interval_seconds=300, provider_timeout_seconds=2
     )
-    house.workers(parts).settle()
-    assert house.attempts(message.id) == [("retryable", reason)]
+    world.workers(parts).settle()
+    assert world.attempts(message.id) == [("retryable", reason)]
     assert mail_server.envelopes == []
 
 
@@ -225,12 +225,12 @@ def test_without_trust_nothing_is_sent(
     ],
 )
 def test_an_address_that_can_not_be_written_to_is_refused(
-    house: House, mail_server: MailServer, to: str, reason: str
+    world: World, mail_server: MailServer, to: str, reason: str
 ) -> None:
     message = mail(to)
-    house.take_over(message)
-    house.workers(house.parts(**mail_server.with_settings())).settle()
-    assert house.attempts(message.id) == [("refused", reason)]
+    world.take_over(message)
+    world.workers(world.parts(**mail_server.with_settings())).settle()
+    assert world.attempts(message.id) == [("refused", reason)]
     assert mail_server.envelopes == []
 
 

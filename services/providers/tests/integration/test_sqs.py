@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from . import fake_aws
 from .configured import provider_settings
-from .conftest import House, Workers
+from .conftest import Workers, World
 from .fake_aws import FakeSes
 from .fake_sns import FakeSns
 from .fake_sqs import FakeSqs
@@ -26,64 +26,64 @@ def sqs() -> Iterator[FakeSqs]:
     fake.close()
 
 
-def fetching(house: House, sns: FakeSns, sqs: FakeSqs) -> Workers:
+def fetching(world: World, sns: FakeSns, sqs: FakeSqs) -> Workers:
     """Return the worker that fetches SES's receipts."""
     given = {**sns.settings, **fake_aws.KEY, "region": fake_aws.REGION, "receipt_queue_url": sqs.url}
-    parts = house.parts(providers=provider_settings(ses=SesSettings.model_validate(given)))
-    return house.workers(parts, "receipts")
+    parts = world.parts(providers=provider_settings(ses=SesSettings.model_validate(given)))
+    return world.workers(parts, "receipts")
 
 
 def test_receipts_are_fetched_recorded_and_deleted(
-    house: House, ses: FakeSes, sns: FakeSns, sqs: FakeSqs
+    world: World, ses: FakeSes, sns: FakeSns, sqs: FakeSqs
 ) -> None:
-    ids = [sent(house, ses) for _ in range(2)]
+    ids = [sent(world, ses) for _ in range(2)]
     sqs.put(sns.notification(event(ids[0])))
     sqs.put(sns.notification(event(ids[1], "Bounce", "Permanent"), version="2"))
-    assert fetching(house, sns, sqs).step() == 2
-    assert house.kinds(ids[0]) == ["sent", "delivered"]
-    assert house.kinds(ids[1]) == ["sent", "permanent-failure"]
+    assert fetching(world, sns, sqs).step() == 2
+    assert world.kinds(ids[0]) == ["sent", "delivered"]
+    assert world.kinds(ids[1]) == ["sent", "permanent-failure"]
     assert (sqs.waiting, sqs.faults) == (0, [])
 
 
-def test_more_than_sqs_gives_at_once_are_fetched_in_turn(house: House, sns: FakeSns, sqs: FakeSqs) -> None:
+def test_more_than_sqs_gives_at_once_are_fetched_in_turn(world: World, sns: FakeSns, sqs: FakeSqs) -> None:
     for number in range(13):
         sqs.put(sns.notification(event(new_id(), messageId=f"0107018b-{number}")))
-    workers = fetching(house, sns, sqs)
+    workers = fetching(world, sns, sqs)
     assert [workers.step(), workers.step(), workers.step()] == [10, 3, 0]
-    assert house.value("SELECT count(*) FROM unmatched_receipts") == 13
+    assert world.value("SELECT count(*) FROM unmatched_receipts") == 13
     assert sqs.waiting == 0
 
 
 def test_a_message_that_was_not_deleted_comes_again_and_counts_once(
-    house: House, ses: FakeSes, sns: FakeSns, sqs: FakeSqs
+    world: World, ses: FakeSes, sns: FakeSns, sqs: FakeSqs
 ) -> None:
-    id = sent(house, ses)
+    id = sent(world, ses)
     sqs.put(sns.notification(event(id)))
-    workers = fetching(house, sns, sqs)
+    workers = fetching(world, sns, sqs)
     sqs.fails_to_delete = True
     with pytest.raises(ClientError):
         workers.step()
     sqs.fails_to_delete = False
     sqs.show_again()
     assert workers.step() == 1
-    assert house.kinds(id) == ["sent", "delivered"]
+    assert world.kinds(id) == ["sent", "delivered"]
     assert sqs.waiting == 0
 
 
 def test_what_is_recorded_is_deleted_though_the_next_can_t_be(
-    house: House, ses: FakeSes, sns: FakeSns, sqs: FakeSqs
+    world: World, ses: FakeSes, sns: FakeSns, sqs: FakeSqs
 ) -> None:
-    id = sent(house, ses)
+    id = sent(world, ses)
     sqs.put(b"{")
     sqs.put(sns.notification(event(id)))
     sqs.put(sns.notification(event(id, "Bounce", "Permanent"), TopicArn=f"{sns.topic}-of-others"))
-    assert fetching(house, sns, sqs).step() == 1
-    assert house.kinds(id) == ["sent", "delivered"]
+    assert fetching(world, sns, sqs).step() == 1
+    assert world.kinds(id) == ["sent", "delivered"]
     assert sqs.waiting == 2, "what can't be used is for the queue's redrive policy"
 
 
-def test_nothing_is_fetched_where_no_queue_is_named(house: House) -> None:
-    assert bootstrap.workers(house.parts(), "receipts") == []
+def test_nothing_is_fetched_where_no_queue_is_named(world: World) -> None:
+    assert bootstrap.workers(world.parts(), "receipts") == []
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from notify_common.enums import KeyType
 from notify_common.errors import NotifyError
 from notify_testing.rpc import InProcessServer
 
-from .conftest import House
+from .conftest import World
 from .fake_aws import FakeSes
 from .fake_sns import FakeSns
 from .messages import email, sms
@@ -25,9 +25,9 @@ SMS, EMAIL = common_pb2.CHANNEL_SMS, common_pb2.CHANNEL_EMAIL
 
 
 @pytest.fixture
-def receiving(house: House, sns: FakeSns) -> Iterator[InProcessServer]:
+def receiving(world: World, sns: FakeSns) -> Iterator[InProcessServer]:
     """Provide the services, with SES's receipts from SNS."""
-    with reporting_to(house, sns) as running:
+    with reporting_to(world, sns) as running:
         yield running
 
 
@@ -51,21 +51,21 @@ def add(server: InProcessServer, address: str, channel: common_pb2.Channel = EMA
 
 
 def test_a_hard_bounce_suppresses_the_address_and_what_is_sent_to_it_fails(
-    house: House, ses: FakeSes, sns: FakeSns, receiving: InProcessServer
+    world: World, ses: FakeSes, sns: FakeSns, receiving: InProcessServer
 ) -> None:
-    id = sent(house, ses)
+    id = sent(world, ses)
     body = sns.notification(event(id, "Bounce", "Permanent"))
     assert call_back(receiving, "ses", body).new_receipt
     assert look_up(receiving, "Someone@Example.com ") == "CAUSE_HARD_BOUNCE"
     again, other = email("SOMEONE@example.com"), email("other@example.com")
-    house.take_over(again, other)
-    house.workers(house.parts(**through(ses))).settle()
+    world.take_over(again, other)
+    world.workers(world.parts(**through(ses))).settle()
     assert ses.ids == [id, other.id]
-    assert house.kinds(again.id) == ["permanent-failure"]
-    assert house.attempts(again.id) == [("refused", "suppressed")]
-    assert house.value("SELECT count(content) FROM dispatches") == 0
-    house.workers(house.parts(**through(ses))).settle()
-    assert house.kinds(again.id) == ["permanent-failure"]
+    assert world.kinds(again.id) == ["permanent-failure"]
+    assert world.attempts(again.id) == [("refused", "suppressed")]
+    assert world.value("SELECT count(content) FROM dispatches") == 0
+    world.workers(world.parts(**through(ses))).settle()
+    assert world.kinds(again.id) == ["permanent-failure"]
 
 
 @pytest.mark.parametrize(
@@ -79,17 +79,17 @@ def test_a_hard_bounce_suppresses_the_address_and_what_is_sent_to_it_fails(
     ],
 )
 def test_only_hard_bounces_and_complaints_suppress(
-    house: House, ses: FakeSes, sns: FakeSns, receiving: InProcessServer, kind: str, detail: str, cause: str
+    world: World, ses: FakeSes, sns: FakeSns, receiving: InProcessServer, kind: str, detail: str, cause: str
 ) -> None:
-    id = sent(house, ses)
+    id = sent(world, ses)
     assert call_back(receiving, "ses", sns.notification(event(id, kind, detail))).new_receipt
     assert look_up(receiving, "someone@example.com") == cause
 
 
 def test_a_report_that_is_replayed_after_a_release_changes_nothing(
-    house: House, ses: FakeSes, sns: FakeSns, receiving: InProcessServer
+    world: World, ses: FakeSes, sns: FakeSns, receiving: InProcessServer
 ) -> None:
-    id = sent(house, ses)
+    id = sent(world, ses)
     body = sns.notification(event(id, "Complaint", "abuse"))
     assert call_back(receiving, "ses", body).new_receipt
     remove = pb.RemoveSuppressionRequest(channel=EMAIL, address="someone@example.com", reason="Asked for it")
@@ -100,49 +100,49 @@ def test_a_report_that_is_replayed_after_a_release_changes_nothing(
 
 
 def test_a_report_that_comes_before_the_answer_suppresses_too(
-    house: House, ses: FakeSes, sns: FakeSns, receiving: InProcessServer
+    world: World, ses: FakeSes, sns: FakeSns, receiving: InProcessServer
 ) -> None:
     message = email()
-    house.take_over(message)
+    world.take_over(message)
     body = sns.notification(event(message.id, "Bounce", "Permanent"))
     assert call_back(receiving, "ses", body).new_receipt
     assert look_up(receiving, "someone@example.com") == "", "nobody here has sent it yet"
-    house.workers(house.parts(**through(ses))).settle()
-    assert house.kinds(message.id) == ["sent", "permanent-failure"]
+    world.workers(world.parts(**through(ses))).settle()
+    assert world.kinds(message.id) == ["sent", "permanent-failure"]
     assert look_up(receiving, "someone@example.com") == "CAUSE_HARD_BOUNCE"
 
 
 def test_a_report_of_a_provider_that_was_not_called_suppresses_nobody(
-    house: House, sns: FakeSns, receiving: InProcessServer
+    world: World, sns: FakeSns, receiving: InProcessServer
 ) -> None:
     message = email()
-    house.take_over(message)
-    house.workers(house.parts()).settle()
+    world.take_over(message)
+    world.workers(world.parts()).settle()
     assert call_back(receiving, "ses", sns.notification(event(message.id, "Bounce", "Permanent"))).new_receipt
     assert look_up(receiving, "someone@example.com") == ""
 
 
-def test_an_operator_suppresses_a_number_in_any_spelling(house: House, server: InProcessServer) -> None:
+def test_an_operator_suppresses_a_number_in_any_spelling(world: World, server: InProcessServer) -> None:
     first = add(server, "+44 7700 900123", SMS)
     assert (first.cause, first.reason) == (pb.Suppression.CAUSE_OPERATOR, "Ticket 7")
     assert add(server, "07700 900123", SMS) == first
     assert look_up(server, "447700900123", SMS) == "CAUSE_OPERATOR"
     assert look_up(server, "447700900123", EMAIL) == ""
     text, other, test = sms(), sms("447700900124"), sms(key_type=KeyType.TEST)
-    house.take_over(text, other, test)
-    house.workers(house.parts()).settle()
-    assert house.kinds(text.id) == ["permanent-failure"]
-    assert house.kinds(other.id) == house.kinds(test.id) == ["sent", "delivered"]
+    world.take_over(text, other, test)
+    world.workers(world.parts()).settle()
+    assert world.kinds(text.id) == ["permanent-failure"]
+    assert world.kinds(other.id) == world.kinds(test.id) == ["sent", "delivered"]
     assert b"7700900123" not in b"".join(
-        bytes(h) for (h,) in house.rows("SELECT address_hash FROM suppressions")
+        bytes(h) for (h,) in world.rows("SELECT address_hash FROM suppressions")
     )
 
 
-def test_those_of_a_bad_day_are_released_together(house: House, server: InProcessServer) -> None:
+def test_those_of_a_bad_day_are_released_together(world: World, server: InProcessServer) -> None:
     for name in ("a", "b", "c"):
         add(server, f"{name}@example.com")
     add(server, "07700900123", SMS)
-    house.run("UPDATE suppressions SET cause = 'hard-bounce' WHERE channel = 'email'")
+    world.run("UPDATE suppressions SET cause = 'hard-bounce' WHERE channel = 'email'")
     add(server, "d@example.com")
     now = clock.now()
     since, until = Timestamp(), Timestamp()
@@ -176,9 +176,9 @@ def test_those_of_a_bad_day_are_released_together(house: House, server: InProces
     ],
 )
 def test_a_wrong_request_is_refused(
-    house: House, server: InProcessServer, request_: pb.AddSuppressionRequest
+    world: World, server: InProcessServer, request_: pb.AddSuppressionRequest
 ) -> None:
     with pytest.raises(NotifyError) as caught:
         stub_of(server).AddSuppression(request_)
     assert caught.value.reason == "INVALID_FIELD"
-    assert house.value("SELECT count(*) FROM suppressions") == 0
+    assert world.value("SELECT count(*) FROM suppressions") == 0

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from . import fake_mmg, fake_twilio
 from .configured import provider_settings
-from .conftest import House
+from .conftest import World
 from .fake_twilio import ACCOUNT, RECEIPT_URL, TOKEN, FakeTwilio, signature
 from .messages import sms
 from .test_receipts import call_back
@@ -30,7 +30,7 @@ def twilio() -> Iterator[FakeTwilio]:
 
 
 @pytest.fixture
-def receiving(house: House) -> Iterator[InProcessServer]:
+def receiving(world: World) -> Iterator[InProcessServer]:
     """Provide the services, with callbacks of Twilio expected."""
     given = {
         "account_sid": ACCOUNT,
@@ -39,8 +39,8 @@ def receiving(house: House) -> Iterator[InProcessServer]:
         "receipt_url": RECEIPT_URL,
     }
     settings = provider_settings(twilio=TwilioSettings.model_validate(given))
-    parts = bootstrap.Parts(house.settings(providers=settings), connections=4)
-    house.made.append(parts)
+    parts = bootstrap.Parts(world.settings(providers=settings), connections=4)
+    world.made.append(parts)
     with InProcessServer("providers", bootstrap.registrations(parts)) as running:
         yield running
 
@@ -65,18 +65,18 @@ def report(
     return answer.http_status, answer.new_receipt
 
 
-def sent(house: House, twilio: FakeTwilio) -> str:
+def sent(world: World, twilio: FakeTwilio) -> str:
     """Send a text that Twilio takes."""
     message = sms()
-    house.take_over(message)
-    house.workers(house.parts(**twilio.with_settings())).settle()
+    world.take_over(message)
+    world.workers(world.parts(**twilio.with_settings())).settle()
     return message.id
 
 
-def test_it_gets_what_its_protocol_asks_for(house: House, twilio: FakeTwilio) -> None:
+def test_it_gets_what_its_protocol_asks_for(world: World, twilio: FakeTwilio) -> None:
     message = sms()
-    house.take_over(message)
-    house.workers(house.parts(**twilio.with_settings(messaging_service_sid="MG1"))).settle()
+    world.take_over(message)
+    world.workers(world.parts(**twilio.with_settings(messaging_service_sid="MG1"))).settle()
     assert twilio.paths == [twilio.path]
     assert twilio.messages == [
         {
@@ -90,7 +90,7 @@ def test_it_gets_what_its_protocol_asks_for(house: House, twilio: FakeTwilio) ->
     ]
     pair = base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
     assert twilio.authorizations == [f"Basic {pair}"]
-    assert house.kinds(message.id) == ["sent"]
+    assert world.kinds(message.id) == ["sent"]
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_it_gets_what_its_protocol_asks_for(house: House, twilio: FakeTwilio) ->
     ],
 )
 def test_each_end_of_a_call_has_its_outcome(
-    house: House, twilio: FakeTwilio, behaviour: str, first: tuple[str, str]
+    world: World, twilio: FakeTwilio, behaviour: str, first: tuple[str, str]
 ) -> None:
     message = sms()
     twilio.script(NUMBER, behaviour)
-    house.take_over(message)
-    house.workers(house.parts(**twilio.with_settings(), retry_interval_seconds=300)).settle()
+    world.take_over(message)
+    world.workers(world.parts(**twilio.with_settings(), retry_interval_seconds=300)).settle()
     rest = [("accepted", "")] if first[0] == "retryable" else []
-    assert house.attempts(message.id) == [first, *rest]
+    assert world.attempts(message.id) == [first, *rest]
     assert twilio.ids == [message.id] * (1 + len(rest))
 
 
@@ -133,23 +133,23 @@ def test_each_end_of_a_call_has_its_outcome(
     ],
 )
 def test_its_statuses_count_once(
-    house: House,
+    world: World,
     twilio: FakeTwilio,
     receiving: InProcessServer,
     status: str,
     code: str,
     kinds: list[str],
 ) -> None:
-    id = sent(house, twilio)
+    id = sent(world, twilio)
     assert report(receiving, id, status, code) == (204, True)
     assert report(receiving, id, status, code, token="older") == (204, False)
-    assert house.kinds(id) == ["sent", *kinds]
+    assert world.kinds(id) == ["sent", *kinds]
 
 
 def test_what_twilio_did_not_sign_changes_nothing(
-    house: House, twilio: FakeTwilio, receiving: InProcessServer
+    world: World, twilio: FakeTwilio, receiving: InProcessServer
 ) -> None:
-    id = sent(house, twilio)
+    id = sent(world, twilio)
     assert report(receiving, id, "delivered", token="guessed") == (403, False)
     assert report(receiving, id, "failed", MessageStatus="delivered") == (403, False)
     assert report(receiving, id, "delivered", Added="1") == (403, False)
@@ -157,13 +157,13 @@ def test_what_twilio_did_not_sign_changes_nothing(
     assert unsigned.http_status == 403
     many = call_back(receiving, "twilio", b"&".join(b"a=1" for _ in range(300)))
     assert many.http_status == 400
-    assert house.kinds(id) == ["sent"]
+    assert world.kinds(id) == ["sent"]
 
 
 def test_a_callback_for_one_message_is_none_for_another(
-    house: House, twilio: FakeTwilio, receiving: InProcessServer
+    world: World, twilio: FakeTwilio, receiving: InProcessServer
 ) -> None:
-    one, other = sent(house, twilio), sent(house, twilio)
+    one, other = sent(world, twilio), sent(world, twilio)
     fields = {"AccountSid": ACCOUNT, "MessageSid": "SM1", "MessageStatus": "delivered"}
     given = signature(f"{RECEIPT_URL}?notification_id={one}", fields)
     answer = call_back(
@@ -174,15 +174,15 @@ def test_a_callback_for_one_message_is_none_for_another(
         query=f"notification_id={other}",
     )
     assert answer.http_status == 403
-    assert house.kinds(other) == ["sent"]
+    assert world.kinds(other) == ["sent"]
 
 
-def test_a_callback_of_no_message_of_ours_is_taken(house: House, receiving: InProcessServer) -> None:
+def test_a_callback_of_no_message_of_ours_is_taken(world: World, receiving: InProcessServer) -> None:
     assert report(receiving, "none", "delivered") == (204, False)
     assert report(receiving, new_id(), "delivered") == (204, True), "kept until its message can be told"
 
 
-def test_without_a_receipt_url_nothing_is_believed(house: House, server: InProcessServer) -> None:
+def test_without_a_receipt_url_nothing_is_believed(world: World, server: InProcessServer) -> None:
     assert report(server, new_id(), "delivered", token="") == (403, False)
 
 

@@ -8,7 +8,7 @@ from notify_testing.rpc import InProcessServer
 
 from . import fake_mmg
 from .configured import provider_settings
-from .conftest import House
+from .conftest import World
 from .fake_mmg import FakeMmg
 from .messages import sms
 from .test_receipts import record
@@ -24,104 +24,104 @@ AMBIGUOUS = [
 ]
 
 
-def due_again(house: House) -> None:
+def due_again(world: World) -> None:
     """End the wait for a receipt."""
-    house.run("UPDATE attempts SET start_time = now() - interval '301 seconds'")
-    house.run("UPDATE dispatches SET due_at = now() WHERE due_at IS NOT NULL")
+    world.run("UPDATE attempts SET start_time = now() - interval '301 seconds'")
+    world.run("UPDATE dispatches SET due_at = now() WHERE due_at IS NOT NULL")
 
 
 @pytest.mark.parametrize(("behaviour", "reason"), AMBIGUOUS)
 def test_it_waits_for_a_receipt_and_is_then_held(
-    house: House, mmg: FakeMmg, behaviour: str, reason: str
+    world: World, mmg: FakeMmg, behaviour: str, reason: str
 ) -> None:
     message = sms()
     mmg.script("447700900123", behaviour)
-    house.take_over(message)
-    workers = house.workers(house.parts(**mmg.settings, provider_timeout_seconds=0.3))
+    world.take_over(message)
+    workers = world.workers(world.parts(**mmg.settings, provider_timeout_seconds=0.3))
     workers.settle()
-    assert house.attempts(message.id) == [("unknown", reason)]
-    assert house.states() == {"queued": 1}
-    assert 290 < house.value("SELECT extract(epoch FROM due_at - now()) FROM dispatches") <= 300
-    due_again(house)
+    assert world.attempts(message.id) == [("unknown", reason)]
+    assert world.states() == {"queued": 1}
+    assert 290 < world.value("SELECT extract(epoch FROM due_at - now()) FROM dispatches") <= 300
+    due_again(world)
     workers.settle()
-    assert house.states() == {"in-doubt": 1}
-    assert house.value("SELECT count(content) FROM dispatches") == 1, "it can still be sent"
+    assert world.states() == {"in-doubt": 1}
+    assert world.value("SELECT count(content) FROM dispatches") == 1, "it can still be sent"
     assert mmg.ids == [message.id]
-    assert house.kinds(message.id) == []
+    assert world.kinds(message.id) == []
 
 
 @pytest.mark.parametrize("provider_time", ["2026-11-24 10:00:00", ""])
 def test_a_receipt_ends_the_wait(
-    house: House, mmg: FakeMmg, server: InProcessServer, provider_time: str
+    world: World, mmg: FakeMmg, server: InProcessServer, provider_time: str
 ) -> None:
     message = sms()
     mmg.script("447700900123", fake_mmg.GARBAGE)
-    house.take_over(message)
-    workers = house.workers(house.parts(**mmg.settings))
+    world.take_over(message)
+    workers = world.workers(world.parts(**mmg.settings))
     workers.settle()
     assert record(server, message.id, "3", time=provider_time)
-    assert house.states() == {"sent": 1}
-    due_again(house)
+    assert world.states() == {"sent": 1}
+    due_again(world)
     workers.settle()
-    assert house.kinds(message.id) == ["sent", "delivered"]
+    assert world.kinds(message.id) == ["sent", "delivered"]
     assert mmg.ids == [message.id]
 
 
-def test_the_rule_retry_sends_it_again_after_the_wait_and_no_sooner(house: House, mmg: FakeMmg) -> None:
+def test_the_rule_retry_sends_it_again_after_the_wait_and_no_sooner(world: World, mmg: FakeMmg) -> None:
     message = sms()
     mmg.script("447700900123", fake_mmg.GARBAGE)
-    house.run("UPDATE provider_settings SET unknown_outcome_rule = 'retry'")
-    house.take_over(message)
-    workers = house.workers(house.parts(**mmg.settings))
+    world.run("UPDATE provider_settings SET unknown_outcome_rule = 'retry'")
+    world.take_over(message)
+    workers = world.workers(world.parts(**mmg.settings))
     workers.settle()
-    assert (house.states(), mmg.ids) == ({"queued": 1}, [message.id])
-    house.run("UPDATE dispatches SET due_at = now()")
+    assert (world.states(), mmg.ids) == ({"queued": 1}, [message.id])
+    world.run("UPDATE dispatches SET due_at = now()")
     workers.settle()
-    assert (house.states(), mmg.ids) == ({"queued": 1}, [message.id]), "a row that is due early waits on"
-    due_again(house)
+    assert (world.states(), mmg.ids) == ({"queued": 1}, [message.id]), "a row that is due early waits on"
+    due_again(world)
     workers.settle()
-    assert (house.states(), mmg.ids) == ({"sent": 1}, [message.id] * 2)
+    assert (world.states(), mmg.ids) == ({"sent": 1}, [message.id] * 2)
 
 
-def test_an_operator_who_shortens_the_wait_is_heard(house: House, mmg: FakeMmg) -> None:
+def test_an_operator_who_shortens_the_wait_is_heard(world: World, mmg: FakeMmg) -> None:
     message = sms()
     mmg.script("447700900123", fake_mmg.GARBAGE)
-    house.take_over(message)
-    workers = house.workers(house.parts(**mmg.settings))
+    world.take_over(message)
+    workers = world.workers(world.parts(**mmg.settings))
     workers.settle()
-    house.send_again_at_once("mmg")
-    house.run("UPDATE dispatches SET due_at = now()")
+    world.send_again_at_once("mmg")
+    world.run("UPDATE dispatches SET due_at = now()")
     workers.settle()
-    assert (house.states(), mmg.ids) == ({"sent": 1}, [message.id] * 2)
+    assert (world.states(), mmg.ids) == ({"sent": 1}, [message.id] * 2)
 
 
-def test_a_provider_that_refuses_connections_has_surely_not_got_it(house: House, mmg: FakeMmg) -> None:
+def test_a_provider_that_refuses_connections_has_surely_not_got_it(world: World, mmg: FakeMmg) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     closed = MmgSettings.model_validate({"url": f"http://127.0.0.1:{port}/", "api_key": "key"})
     message = sms()
-    house.take_over(message)
-    away = house.parts(
+    world.take_over(message)
+    away = world.parts(
         providers=provider_settings(mmg=closed), sandbox_live_messages=False, retry_interval_seconds=300
     )
-    house.workers(away).settle()
-    assert house.attempts(message.id) == [("retryable", "unreachable")] * 2, "the second try is at once"
-    house.run("UPDATE dispatches SET due_at = now()")
-    house.workers(house.parts(**mmg.settings)).settle()
-    assert (house.states(), mmg.ids) == ({"sent": 1}, [message.id])
+    world.workers(away).settle()
+    assert world.attempts(message.id) == [("retryable", "unreachable")] * 2, "the second try is at once"
+    world.run("UPDATE dispatches SET due_at = now()")
+    world.workers(world.parts(**mmg.settings)).settle()
+    assert (world.states(), mmg.ids) == ({"sent": 1}, [message.id])
 
 
-def test_a_connection_that_dies_before_tls_is_up_has_surely_not_carried_it(house: House) -> None:
+def test_a_connection_that_dies_before_tls_is_up_has_surely_not_carried_it(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         speaks_no_tls = MmgSettings.model_validate({"url": f"https://127.0.0.1:{port}/", "api_key": "key"})
         message = sms()
-        house.take_over(message)
-        parts = house.parts(
+        world.take_over(message)
+        parts = world.parts(
             providers=provider_settings(mmg=speaks_no_tls),
             sandbox_live_messages=False,
             retry_interval_seconds=300,
             provider_timeout_seconds=0.5,
         )
-        house.workers(parts).settle()
-    assert house.attempts(message.id) == [("retryable", "unreachable")] * 2
+        world.workers(parts).settle()
+    assert world.attempts(message.id) == [("retryable", "unreachable")] * 2
