@@ -138,10 +138,9 @@ def test_the_admin_web_app_reaches_the_template_preview_service(house: House) ->
             f"{house.stack.base_url}{path}", data=content, headers=header, timeout=WAIT_SECONDS
         )
         assert answer.status_code == 200, path
-    body = {"letter_attachment_id": new_id(), "service_id": new_id()}
     answer = requests.post(
         f"{house.stack.base_url}/letter_attachment_preview.png",
-        json=body,
+        json={"letter_attachment_id": new_id(), "service_id": new_id()},
         headers=header,
         timeout=WAIT_SECONDS,
     )
