@@ -167,7 +167,7 @@ def _started(kind: Callable[[Path], Any]) -> Iterator[Any]:
 
 
 @dataclass
-class House:
+class World:
     """The letters context of one test and its neighbours."""
 
     url: str
@@ -327,9 +327,9 @@ def until(condition: Callable[[], bool], process: Sequence[ChildProcess] = ()) -
 
 
 @pytest.fixture
-def house(
+def world(
     fresh_database: FreshDatabase, object_store: ObjectStore, redis_server: Redis, tmp_path: Path
-) -> Iterator[House]:
+) -> Iterator[World]:
     """Provide the letters service in this process, its neighbours on unix sockets, and real servers."""
     url = fresh_database("notify_letters")
     with redis.Redis.from_url(redis_server.url) as client:
@@ -369,7 +369,7 @@ def house(
         server_parts = bootstrap.parts_for_server(settings)
         server_parts.blobs.ensure_bucket()
         with InProcessServer("letters", bootstrap.registrations(server_parts)) as server:
-            made = House(
+            made = World(
                 url=url,
                 uow=uow,
                 admin=admin,

@@ -99,7 +99,7 @@ class FakeSqs:
         return {"Messages": found} if found else {}
 
     def _take(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
-        found = []
+        found: list[dict[str, Any]] = []
         with self._lock:
             name = asked["QueueUrl"].rsplit("/", 1)[-1]
             for message_id, message in self.queues[name].items():

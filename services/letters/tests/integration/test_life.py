@@ -13,7 +13,7 @@ from notify_letters.store import letters as store
 from notify_letters.store import print_runs
 from notify_letters.usecases import read_letters
 
-from .conftest import SERVICE_ID, TEMPLATE_ID, House
+from .conftest import SERVICE_ID, TEMPLATE_ID, World
 from .test_print_runs import make_letters, start, submit_all
 
 Outcome = pb.Cancellation.Outcome
@@ -21,15 +21,15 @@ NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 ONE_O_CLOCK = NOON + timedelta(hours=1)
 
 
-def letter_ids(house: House) -> list[str]:
+def letter_ids(world: World) -> list[str]:
     """Return all letters, oldest reference first."""
-    return [str(id) for (id,) in house.rows("SELECT id FROM letters ORDER BY reference, id")]
+    return [str(id) for (id,) in world.rows("SELECT id FROM letters ORDER BY reference, id")]
 
 
-def cancel(house: House, letter_ids: list[str], service_id: str = SERVICE_ID) -> list[str]:
+def cancel(world: World, letter_ids: list[str], service_id: str = SERVICE_ID) -> list[str]:
     """Cancel and return the outcomes' names."""
     request = pb.BatchCancelLettersRequest(service_id=service_id, letter_ids=letter_ids)
-    answer = house.letters.BatchCancelLetters(request)
+    answer = world.letters.BatchCancelLetters(request)
     assert [one.letter_id for one in answer.cancellations] == letter_ids
     return [Outcome.Name(one.outcome).removeprefix("OUTCOME_") for one in answer.cancellations]
 
@@ -41,104 +41,104 @@ def time(moment: datetime) -> Iterator[None]:
         yield
 
 
-def get(house: House, letter_id: str) -> Letter:
+def get(world: World, letter_id: str) -> Letter:
     """Return a letter as it stands."""
     request = pb.GetLetterRequest(service_id=SERVICE_ID, letter_id=letter_id)
-    answer: pb.GetLetterResponse = house.letters.GetLetter(request)
+    answer: pb.GetLetterResponse = world.letters.GetLetter(request)
     return answer.letter
 
 
-def test_letters_are_cancelled_in_time_and_never_printed(house: House) -> None:
-    make_letters(house, 3)
-    first, second, third = letter_ids(house)
+def test_letters_are_cancelled_in_time_and_never_printed(world: World) -> None:
+    make_letters(world, 3)
+    first, second, third = letter_ids(world)
     with time(ONE_O_CLOCK):
         for _ in range(2):
-            assert cancel(house, [second, ids.new_id(), third]) == ["CANCELLED", "NOT_FOUND", "CANCELLED"]
-        assert cancel(house, [first], service_id=ids.new_id()) == ["NOT_FOUND"]
-    assert house.events() == [(second, "cancelled"), (third, "cancelled")] or house.events() == [
+            assert cancel(world, [second, ids.new_id(), third]) == ["CANCELLED", "NOT_FOUND", "CANCELLED"]
+        assert cancel(world, [first], service_id=ids.new_id()) == ["NOT_FOUND"]
+    assert world.events() == [(second, "cancelled"), (third, "cancelled")] or world.events() == [
         (third, "cancelled"),
         (second, "cancelled"),
     ]
-    assert get(house, second).state == Letter.STATE_CANCELLED
-    assert start(house).letter_count == 1
-    assert house.states() == {"submitting": 1, "cancelled": 2}
+    assert get(world, second).state == Letter.STATE_CANCELLED
+    assert start(world).letter_count == 1
+    assert world.states() == {"submitting": 1, "cancelled": 2}
 
 
-def test_the_deadline_ends_cancelling(house: House) -> None:
-    make_letters(house, 1)
+def test_the_deadline_ends_cancelling(world: World) -> None:
+    make_letters(world, 1)
     with time(NOON.replace(hour=17, minute=30)):
-        assert cancel(house, letter_ids(house)) == ["TOO_LATE"]
-    assert house.states() == {"ready": 1}
-    assert house.events() == []
+        assert cancel(world, letter_ids(world)) == ["TOO_LATE"]
+    assert world.states() == {"ready": 1}
+    assert world.events() == []
 
 
-def test_what_is_in_a_batch_or_has_failed_is_not_cancelled(house: House) -> None:
-    make_letters(house, 1)
-    start(house, deadline=ONE_O_CLOCK)
-    make_letters(house, 1, state="validation-failed")
+def test_what_is_in_a_batch_or_has_failed_is_not_cancelled(world: World) -> None:
+    make_letters(world, 1)
+    start(world, deadline=ONE_O_CLOCK)
+    make_letters(world, 1, state="validation-failed")
     with time(ONE_O_CLOCK):
-        assert cancel(house, letter_ids(house)) == ["NOT_CANCELLABLE", "NOT_CANCELLABLE"]
+        assert cancel(world, letter_ids(world)) == ["NOT_CANCELLABLE", "NOT_CANCELLABLE"]
 
 
-def test_a_letter_is_cancelled_or_collected_never_both(house: House) -> None:
-    make_letters(house, 2)
-    first, second = letter_ids(house)
+def test_a_letter_is_cancelled_or_collected_never_both(world: World) -> None:
+    make_letters(world, 2)
+    first, second = letter_ids(world)
     request = pb.BatchCancelLettersRequest
-    with house.uow.begin() as tx:
+    with world.uow.begin() as tx:
         assert store.lock(tx, SERVICE_ID, [first])
         run_id = ids.new_id()
-        with house.uow.begin() as other:
+        with world.uow.begin() as other:
             print_runs.insert(other, run_id, ONE_O_CLOCK, "", "")
-        with house.uow.begin() as other:
+        with world.uow.begin() as other:
             assert print_runs.collect_slice(other) == 1, "what is being cancelled is left alone"
         store.cancel(tx, [first])
-    house.collect()
-    assert house.states() == {"cancelled": 1, "submitting": 1}
+    world.collect()
+    assert world.states() == {"cancelled": 1, "submitting": 1}
     with time(ONE_O_CLOCK):
-        answer = house.letters.BatchCancelLetters(request(service_id=SERVICE_ID, letter_ids=[second]))
+        answer = world.letters.BatchCancelLetters(request(service_id=SERVICE_ID, letter_ids=[second]))
     assert answer.cancellations[0].outcome == Outcome.OUTCOME_NOT_CANCELLABLE
 
 
-def test_pdfs_are_made_anew_for_letters_that_wait(house: House) -> None:
-    make_letters(house, 45)
-    make_letters(house, 1, state="technical-failure")
-    request = pb.BatchRenderLettersRequest(service_id=SERVICE_ID, letter_ids=letter_ids(house))
-    assert [house.letters.BatchRenderLetters(request).render_count for _ in range(2)] == [45, 0]
-    assert house.states() == {"created": 45, "technical-failure": 1}
-    assert start(house).letter_count == 0, "they are in no run until their PDF is made"
-    house.run("UPDATE letters SET template_id = CAST(:id AS uuid), template_version = 1", id=TEMPLATE_ID)
-    parts = house.parts()
-    assert [parts.render_batch(batch_id) for batch_id in house.batch_ids("render_batches")] == [True, True]
-    assert house.states() == {"ready": 45, "technical-failure": 1}
-    size, sha256 = house.rows("SELECT pdf_bytes, pdf_sha256 FROM letters WHERE state = 'ready' LIMIT 1")[0]
+def test_pdfs_are_made_anew_for_letters_that_wait(world: World) -> None:
+    make_letters(world, 45)
+    make_letters(world, 1, state="technical-failure")
+    request = pb.BatchRenderLettersRequest(service_id=SERVICE_ID, letter_ids=letter_ids(world))
+    assert [world.letters.BatchRenderLetters(request).render_count for _ in range(2)] == [45, 0]
+    assert world.states() == {"created": 45, "technical-failure": 1}
+    assert start(world).letter_count == 0, "they are in no run until their PDF is made"
+    world.run("UPDATE letters SET template_id = CAST(:id AS uuid), template_version = 1", id=TEMPLATE_ID)
+    parts = world.parts()
+    assert [parts.render_batch(batch_id) for batch_id in world.batch_ids("render_batches")] == [True, True]
+    assert world.states() == {"ready": 45, "technical-failure": 1}
+    size, sha256 = world.rows("SELECT pdf_bytes, pdf_sha256 FROM letters WHERE state = 'ready' LIMIT 1")[0]
     assert size > 1000
     assert len(sha256) == 64
 
 
-def test_returned_letters_are_recorded_once(house: House) -> None:
-    make_letters(house, 3)
-    start(house)
-    assert all(submit_all(house))
+def test_returned_letters_are_recorded_once(world: World) -> None:
+    make_letters(world, 3)
+    start(world)
+    assert all(submit_all(world))
     references = [f"{n:016}" for n in (1, 2, 9)]
     request = pb.BatchRecordReturnedLettersRequest(references=references)
-    answers = [house.letters.BatchRecordReturnedLetters(request) for _ in range(2)]
+    answers = [world.letters.BatchRecordReturnedLetters(request) for _ in range(2)]
     assert [answer.recorded_count for answer in answers] == [2, 0]
     assert [list(answer.unknown_references) for answer in answers] == [["0000000000000009"]] * 2
-    assert sorted(house.events()) == sorted((id, "returned") for id in letter_ids(house)[:2])
+    assert sorted(world.events()) == sorted((id, "returned") for id in letter_ids(world)[:2])
     with pytest.raises(NotifyError) as caught:
-        house.letters.BatchRecordReturnedLetters(pb.BatchRecordReturnedLettersRequest(references=["SHORT"]))
+        world.letters.BatchRecordReturnedLetters(pb.BatchRecordReturnedLettersRequest(references=["SHORT"]))
     assert caught.value.reason == "INVALID_FIELD"
 
 
-def test_a_download_goes_on_where_it_was_cut_off(house: House) -> None:
-    make_letters(house, 1)
-    (letter_id,) = letter_ids(house)
+def test_a_download_goes_on_where_it_was_cut_off(world: World) -> None:
+    make_letters(world, 1)
+    (letter_id,) = letter_ids(world)
     pdf = bytes(range(256)) * 2500
-    house.parts().blobs.put(f"letters/pdf/{letter_id}.pdf", pdf)
+    world.parts().blobs.put(f"letters/pdf/{letter_id}.pdf", pdf)
 
     def download(offset: int) -> tuple[int, list[bytes]]:
         request = pb.DownloadPdfRequest(service_id=SERVICE_ID, letter_id=letter_id, offset_bytes=offset)
-        metadata, *chunks = house.letters.DownloadPdf(request)
+        metadata, *chunks = world.letters.DownloadPdf(request)
         return metadata.metadata.size_bytes, [chunk.chunk for chunk in chunks]
 
     for offset in (0, 1, read_letters.CHUNK_BYTES, 300_000, len(pdf) - 1, len(pdf), len(pdf) + 5):
@@ -149,14 +149,14 @@ def test_a_download_goes_on_where_it_was_cut_off(house: House) -> None:
 
 
 def test_letters_that_wait_are_streamed_in_order_and_go_on_from_a_token(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(read_letters, "AWAITING_PAGE", 4)
     other = "33333333-3333-7333-8333-333333333333"
-    make_letters(house, 5, postage="second", service_id=other)
-    make_letters(house, 5, postage="economy")
-    make_letters(house, 3, key_type="test")
-    make_letters(house, 3, state="created")
+    make_letters(world, 5, postage="second", service_id=other)
+    make_letters(world, 5, postage="economy")
+    make_letters(world, 3, key_type="test")
+    make_letters(world, 3, state="created")
 
     def stream(
         token: str = "", deadline: datetime | None = None
@@ -164,7 +164,7 @@ def test_letters_that_wait_are_streamed_in_order_and_go_on_from_a_token(
         request = pb.StreamLettersAwaitingPrintRequest(resume_token=token)
         if deadline is not None:
             request.deadline.FromDatetime(deadline)
-        return list(house.letters.StreamLettersAwaitingPrint(request))
+        return list(world.letters.StreamLettersAwaitingPrint(request))
 
     chunks = stream()
     assert [len(chunk.letters) for chunk in chunks] == [4, 4, 2]

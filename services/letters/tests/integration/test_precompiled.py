@@ -29,12 +29,12 @@ from notify_letters.usecases.upload_pdf import remove_untaken_uploads
 from notify_testing import pdfs
 from notify_testing.clamd import VIRUS, FakeClamd
 
-from .conftest import SERVICE_ID, House, letter
+from .conftest import SERVICE_ID, World, letter
 
 PDF = pdfs.letter()
 
 
-def upload(house: House, upload_id: str, pdf: bytes, *, chunk: int = 400, **values: Any) -> bool:
+def upload(world: World, upload_id: str, pdf: bytes, *, chunk: int = 400, **values: Any) -> bool:
     """Upload a PDF; returns whether it was known."""
     header = {
         "letter_id": upload_id,
@@ -49,18 +49,18 @@ def upload(house: House, upload_id: str, pdf: bytes, *, chunk: int = 400, **valu
         for start in range(0, len(pdf), chunk):
             yield pb.UploadPdfRequest(chunk=pdf[start : start + chunk])
 
-    answer: pb.UploadPdfResponse = house.gateway_letters.UploadPdf(parts())
+    answer: pb.UploadPdfResponse = world.gateway_letters.UploadPdf(parts())
     return answer.duplicate
 
 
-def send(house: House, pdf: bytes = PDF, *, allow_international: bool = False, **values: Any) -> str:
+def send(world: World, pdf: bytes = PDF, *, allow_international: bool = False, **values: Any) -> str:
     """Upload a PDF and hand its letter over; returns its id."""
     precompiled = PrecompiledPdf(allow_international=allow_international)
     one = letter(personalisation=[], address_lines=[], precompiled=precompiled, **values)
-    upload(house, one.id, pdf, chunk=100_000)
+    upload(world, one.id, pdf, chunk=100_000)
     request = pb.BatchCreateLettersRequest(letters=[one])
-    assert house.letters.BatchCreateLetters(request).created_count == 1
-    assert house.letters.BatchCreateLetters(request).duplicate_count == 1
+    assert world.letters.BatchCreateLetters(request).created_count == 1
+    assert world.letters.BatchCreateLetters(request).duplicate_count == 1
     return one.id
 
 
@@ -78,48 +78,48 @@ def _tools() -> Tools:
     return Tools(OverlayTypesetter(Fonts()).overlay, Substitutes())
 
 
-def checking(house: House, clamd: str = "off", reader: PdfReader | None = None) -> Callable[[], int]:
+def checking(world: World, clamd: str = "off", reader: PdfReader | None = None) -> Callable[[], int]:
     """Return what deals with the next letter that waits to be checked."""
-    parts = house.parts(clamd_address=clamd)
+    parts = world.parts(clamd_address=clamd)
     parts.pdf_reader = reader or QuickReader(Limits())
-    return partial(parts.check_step(parts.check_queue()), house.uow)
+    return partial(parts.check_step(parts.check_queue()), world.uow)
 
 
-def check(house: House, clamd: str = "off", reader: PdfReader | None = None) -> int:
+def check(world: World, clamd: str = "off", reader: PdfReader | None = None) -> int:
     """Deal with what waits to be checked; returns how many letters that were."""
-    check_next = checking(house, clamd, reader)
+    check_next = checking(world, clamd, reader)
     done = 0
     while check_next():
         done += 1
     return done
 
 
-def again(house: House) -> None:
+def again(world: World) -> None:
     """What the time until the next try does."""
-    house.run("UPDATE pdf_checks SET due_at = now(), leased_until = now() WHERE due_at IS NOT NULL")
+    world.run("UPDATE pdf_checks SET due_at = now(), leased_until = now() WHERE due_at IS NOT NULL")
 
 
-def get(house: House, letter_id: str) -> Letter:
+def get(world: World, letter_id: str) -> Letter:
     request = pb.GetLetterRequest(service_id=SERVICE_ID, letter_id=letter_id)
-    answer: pb.GetLetterResponse = house.letters.GetLetter(request)
+    answer: pb.GetLetterResponse = world.letters.GetLetter(request)
     return answer.letter
 
 
-def download(house: House, letter_id: str) -> bytes:
+def download(world: World, letter_id: str) -> bytes:
     request = pb.DownloadPdfRequest(service_id=SERVICE_ID, letter_id=letter_id)
-    _, *rest = house.letters.DownloadPdf(request)
+    _, *rest = world.letters.DownloadPdf(request)
     return b"".join(part.chunk for part in rest)
 
 
-def refusal(house: House, letter_id: str) -> str:
+def refusal(world: World, letter_id: str) -> str:
     with pytest.raises(NotifyError) as caught:
-        download(house, letter_id)
+        download(world, letter_id)
     return caught.value.reason
 
 
-def stored(house: House, *keys: str) -> list[bool]:
+def stored(world: World, *keys: str) -> list[bool]:
     """Which of these objects there are."""
-    blobs = house.parts().blobs
+    blobs = world.parts().blobs
     found = []
     for key in keys:
         try:
@@ -130,144 +130,144 @@ def stored(house: House, *keys: str) -> list[bool]:
     return found
 
 
-def objects(house: House, letter_id: str) -> list[bool]:
+def objects(world: World, letter_id: str) -> list[bool]:
     """Which there are of the upload, the printable, the invalid and the infected PDF."""
-    return stored(house, *(key(letter_id) for key in (upload_key, pdf_key, invalid_key, infected_key)))
+    return stored(world, *(key(letter_id) for key in (upload_key, pdf_key, invalid_key, infected_key)))
 
 
-def test_a_pdf_is_checked_and_goes_to_the_printer(house: House) -> None:
-    letter_id = send(house)
-    assert get(house, letter_id).state == Letter.STATE_PENDING_VIRUS_CHECK
-    assert refusal(house, letter_id) == "PDF_NOT_READY"
-    assert check(house, reader=PdfReader(Limits())) == 1
-    now = get(house, letter_id)
+def test_a_pdf_is_checked_and_goes_to_the_printer(world: World) -> None:
+    letter_id = send(world)
+    assert get(world, letter_id).state == Letter.STATE_PENDING_VIRUS_CHECK
+    assert refusal(world, letter_id) == "PDF_NOT_READY"
+    assert check(world, reader=PdfReader(Limits())) == 1
+    now = get(world, letter_id)
     assert (now.state, now.page_count, now.sheet_count) == (Letter.STATE_READY, 1, 1)
     assert list(now.address_lines) == list(pdfs.ADDRESS)
     assert now.HasField("precompiled")
-    assert download(house, letter_id).startswith(b"%PDF-")
-    page = house.letters.GetPageImage(
+    assert download(world, letter_id).startswith(b"%PDF-")
+    page = world.letters.GetPageImage(
         pb.GetPageImageRequest(service_id=SERVICE_ID, letter_id=letter_id, page_number=1)
     )
     assert page.png.startswith(b"\x89PNG")
-    assert house.events() == [(letter_id, "ready")]
-    assert objects(house, letter_id) == [True, True, False, False]
+    assert world.events() == [(letter_id, "ready")]
+    assert objects(world, letter_id) == [True, True, False, False]
 
-    house.print_runs.StartPrintRun(runs_pb.StartPrintRunRequest(request_id=new_id()))
-    house.collect()
-    parts = house.parts()
-    assert [parts.submit_batch(batch_id) for batch_id in house.batch_ids("print_batches")] == [True]
-    (dispatch,) = house.providers.dispatches.values()
+    world.print_runs.StartPrintRun(runs_pb.StartPrintRunRequest(request_id=new_id()))
+    world.collect()
+    parts = world.parts()
+    assert [parts.submit_batch(batch_id) for batch_id in world.batch_ids("print_batches")] == [True]
+    (dispatch,) = world.providers.dispatches.values()
     assert dispatch.print.pdf_key == pdf_key(letter_id)
     assert list(dispatch.print.address_lines) == list(pdfs.ADDRESS)
 
 
-def test_a_pdf_of_a_test_key_goes_on_at_once(house: House) -> None:
-    letter_id = send(house, key_type=KEY_TYPE_TEST)
-    check(house)
-    assert house.states() == {"submitting": 1}
-    parts = house.parts()
-    assert [parts.submit_batch(batch_id) for batch_id in house.batch_ids("print_batches")] == [True]
-    assert list(house.providers.dispatches) == [letter_id]
+def test_a_pdf_of_a_test_key_goes_on_at_once(world: World) -> None:
+    letter_id = send(world, key_type=KEY_TYPE_TEST)
+    check(world)
+    assert world.states() == {"submitting": 1}
+    parts = world.parts()
+    assert [parts.submit_batch(batch_id) for batch_id in world.batch_ids("print_batches")] == [True]
+    assert list(world.providers.dispatches) == [letter_id]
 
 
-def test_a_letter_abroad_says_so(house: House) -> None:
+def test_a_letter_abroad_says_so(world: World) -> None:
     abroad = pdfs.letter(pdfs.address("Ms Example", "1 Rue", "France"))
-    allowed = send(house, abroad, allow_international=True)
-    not_allowed = send(house, abroad)
-    check(house)
-    assert get(house, allowed).postage == POSTAGE_EUROPE
-    assert get(house, not_allowed).failure == "cant-send-international-letters"
-    events = house.letters.ListLetterEvents(pb.ListLetterEventsRequest()).events
+    allowed = send(world, abroad, allow_international=True)
+    not_allowed = send(world, abroad)
+    check(world)
+    assert get(world, allowed).postage == POSTAGE_EUROPE
+    assert get(world, not_allowed).failure == "cant-send-international-letters"
+    events = world.letters.ListLetterEvents(pb.ListLetterEventsRequest()).events
     assert {event.letter_id: event.postage for event in events} == {
         allowed: POSTAGE_EUROPE,
         not_allowed: POSTAGE_UNSPECIFIED,
     }
 
 
-def test_a_pdf_that_breaks_a_rule_is_kept_apart_as_it_came(house: House) -> None:
+def test_a_pdf_that_breaks_a_rule_is_kept_apart_as_it_came(world: World) -> None:
     wrong = pdfs.letter(pdfs.address(), b"", pdfs.bar(1, 1, 5, 5))
-    letter_id = send(house, wrong)
-    check(house)
-    now = get(house, letter_id)
+    letter_id = send(world, wrong)
+    check(world)
+    now = get(world, letter_id)
     assert now.state == Letter.STATE_VALIDATION_FAILED
     assert (now.failure, list(now.failure_pages)) == ("content-outside-printable-area", [3])
-    assert download(house, letter_id) == wrong
-    assert objects(house, letter_id) == [False, False, True, False]
-    assert house.parts().blobs.head(invalid_key(letter_id)).metadata == {
+    assert download(world, letter_id) == wrong
+    assert objects(world, letter_id) == [False, False, True, False]
+    assert world.parts().blobs.head(invalid_key(letter_id)).metadata == {
         "validation_status": "failed",
         "message": "content-outside-printable-area",
         "invalid_pages": "[3]",
         "page_count": "3",
     }
-    page = house.letters.GetPageImage(
+    page = world.letters.GetPageImage(
         pb.GetPageImageRequest(service_id=SERVICE_ID, letter_id=letter_id, page_number=3)
     )
     assert (page.page_count, page.png[:4]) == (3, b"\x89PNG")
-    marked = house.letters.GetPageImage(
+    marked = world.letters.GetPageImage(
         pb.GetPageImageRequest(service_id=SERVICE_ID, letter_id=letter_id, page_number=3, mark_zones=True)
     )
     assert (marked.page_count, marked.png[:4]) == (3, b"\x89PNG")
     assert marked.png != page.png
 
 
-def test_a_pdf_of_no_bytes_is_unreadable(house: House) -> None:
-    letter_id = send(house, b"")
-    check(house, reader=PdfReader(Limits()))
-    now = get(house, letter_id)
+def test_a_pdf_of_no_bytes_is_unreadable(world: World) -> None:
+    letter_id = send(world, b"")
+    check(world, reader=PdfReader(Limits()))
+    now = get(world, letter_id)
     assert (now.failure, now.page_count, list(now.failure_pages)) == ("unable-to-read-the-file", 0, [])
-    assert download(house, letter_id) == b""
+    assert download(world, letter_id) == b""
     with pytest.raises(NotifyError) as caught:
-        house.letters.GetPageImage(
+        world.letters.GetPageImage(
             pb.GetPageImageRequest(service_id=SERVICE_ID, letter_id=letter_id, page_number=1)
         )
     assert caught.value.reason == "PDF_NOT_READY"
 
 
-def test_a_virus_is_found_and_nobody_gets_the_file(house: House) -> None:
+def test_a_virus_is_found_and_nobody_gets_the_file(world: World) -> None:
     infected = PDF + VIRUS
     with FakeClamd() as clamd:
-        sick, well = send(house, infected), send(house)
-        assert check(house, clamd.address) == 2
+        sick, well = send(world, infected), send(world)
+        assert check(world, clamd.address) == 2
         assert sorted(clamd.scanned) == sorted([infected, PDF])
-    assert get(house, sick).state == Letter.STATE_VIRUS_SCAN_FAILED
-    assert get(house, well).state == Letter.STATE_READY
-    assert (sick, "virus-scan-failed") in house.events()
-    assert refusal(house, sick) == "VIRUS_FOUND"
-    assert objects(house, sick) == [False, False, False, True]
+    assert get(world, sick).state == Letter.STATE_VIRUS_SCAN_FAILED
+    assert get(world, well).state == Letter.STATE_READY
+    assert (sick, "virus-scan-failed") in world.events()
+    assert refusal(world, sick) == "VIRUS_FOUND"
+    assert objects(world, sick) == [False, False, False, True]
 
 
-def test_a_letter_waits_while_the_scanner_is_away_and_is_never_taken_for_clean(house: House) -> None:
-    letter_id = send(house)
+def test_a_letter_waits_while_the_scanner_is_away_and_is_never_taken_for_clean(world: World) -> None:
+    letter_id = send(world)
     with FakeClamd() as clamd:
         address = clamd.address
-    check_next = checking(house, address)
+    check_next = checking(world, address)
     for _ in range(2 * TRIES):
         with pytest.raises(ScannerUnavailable):
             check_next()
-        assert house.value("SELECT attempt FROM pdf_checks") == 0
-        assert house.value("SELECT due_at > now() AND due_at < now() + interval '1 minute' FROM pdf_checks")
-        again(house)
+        assert world.value("SELECT attempt FROM pdf_checks") == 0
+        assert world.value("SELECT due_at > now() AND due_at < now() + interval '1 minute' FROM pdf_checks")
+        again(world)
     with FakeClamd() as clamd:
         clamd.cut_answers = True
         with pytest.raises(ScannerUnavailable):
-            check(house, clamd.address)
+            check(world, clamd.address)
         assert clamd.scanned
         clamd.cut_answers = False
-        assert get(house, letter_id).state == Letter.STATE_PENDING_VIRUS_CHECK
-        again(house)
-        assert check(house, clamd.address) == 1
-    assert get(house, letter_id).state == Letter.STATE_READY
+        assert get(world, letter_id).state == Letter.STATE_PENDING_VIRUS_CHECK
+        again(world)
+        assert check(world, clamd.address) == 1
+    assert get(world, letter_id).state == Letter.STATE_READY
 
 
-def test_a_file_that_cannot_be_scanned_fails_in_the_end(house: House) -> None:
-    letter_id = send(house)
+def test_a_file_that_cannot_be_scanned_fails_in_the_end(world: World) -> None:
+    letter_id = send(world)
     with FakeClamd(largest=len(PDF) - 1) as clamd:
         for _ in range(TRIES):
-            assert get(house, letter_id).state == Letter.STATE_PENDING_VIRUS_CHECK
-            again(house)
-            check(house, clamd.address)
-    assert get(house, letter_id).state == Letter.STATE_TECHNICAL_FAILURE
-    assert house.events() == [(letter_id, "technical-failure")]
+            assert get(world, letter_id).state == Letter.STATE_PENDING_VIRUS_CHECK
+            again(world)
+            check(world, clamd.address)
+    assert get(world, letter_id).state == Letter.STATE_TECHNICAL_FAILURE
+    assert world.events() == [(letter_id, "technical-failure")]
 
 
 def test_what_clamd_says_is_read_as_it_means_it() -> None:
@@ -284,15 +284,15 @@ def test_what_clamd_says_is_read_as_it_means_it() -> None:
         Clamd("unix:///nowhere/clamd.sock", 5).scan(b"")
 
 
-def test_a_pdf_that_vanished_fails_in_the_end(house: House) -> None:
-    letter_id = send(house)
-    house.parts().blobs.delete(upload_key(letter_id))
+def test_a_pdf_that_vanished_fails_in_the_end(world: World) -> None:
+    letter_id = send(world)
+    world.parts().blobs.delete(upload_key(letter_id))
     for _ in range(TRIES):
-        assert get(house, letter_id).state == Letter.STATE_PENDING_VIRUS_CHECK
-        again(house)
-        check(house)
-    assert get(house, letter_id).state == Letter.STATE_TECHNICAL_FAILURE
-    assert refusal(house, letter_id) == "PDF_NOT_READY"
+        assert get(world, letter_id).state == Letter.STATE_PENDING_VIRUS_CHECK
+        again(world)
+        check(world)
+    assert get(world, letter_id).state == Letter.STATE_TECHNICAL_FAILURE
+    assert refusal(world, letter_id) == "PDF_NOT_READY"
 
 
 def week_ago() -> datetime:
@@ -309,9 +309,9 @@ def die(*_: Any, **__: Any) -> Any:
 
 @pytest.mark.parametrize("at", ["before the check", "after the check", "after the PDF is stored"])
 def test_whoever_dies_leaves_a_letter_that_the_next_one_finishes(
-    house: House, monkeypatch: pytest.MonkeyPatch, at: str
+    world: World, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    letter_id = send(house)
+    letter_id = send(world)
 
     class Dying(QuickReader):
         def check(self, pdf: bytes, *, allow_international: bool, is_attachment: bool = False) -> Any:
@@ -326,84 +326,84 @@ def test_whoever_dies_leaves_a_letter_that_the_next_one_finishes(
         if at == "after the PDF is stored":
             patch.setattr("notify_letters.store.letters.record_outcomes", die)
         with pytest.raises(Died):
-            check(house, reader=Dying(Limits()))
-    assert get(house, letter_id).state == Letter.STATE_PENDING_VIRUS_CHECK
-    assert check(house) == 0, "it is leased"
-    again(house)
-    assert check(house) == 1
-    assert get(house, letter_id).state == Letter.STATE_READY
-    assert house.events() == [(letter_id, "ready")]
-    assert house.value("SELECT count(*) FROM pdf_checks") == 0
+            check(world, reader=Dying(Limits()))
+    assert get(world, letter_id).state == Letter.STATE_PENDING_VIRUS_CHECK
+    assert check(world) == 0, "it is leased"
+    again(world)
+    assert check(world) == 1
+    assert get(world, letter_id).state == Letter.STATE_READY
+    assert world.events() == [(letter_id, "ready")]
+    assert world.value("SELECT count(*) FROM pdf_checks") == 0
 
 
 def test_whoever_dies_at_the_end_leaves_a_file_that_goes_with_its_letter(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    letter_id = send(house, pdfs.letter(b""))
+    letter_id = send(world, pdfs.letter(b""))
     with monkeypatch.context() as patch:
         patch.setattr(BlobStore, "delete", die)
         with pytest.raises(Died):
-            checking(house)()
-    assert get(house, letter_id).state == Letter.STATE_VALIDATION_FAILED
-    assert objects(house, letter_id) == [True, False, True, False]
-    again(house)
-    assert check(house) == 0
-    house.run("UPDATE letters SET update_time = now() - interval '8 days'")
-    assert remove_old_letters(house.uow, house.parts().blobs, SERVICE_ID, week_ago()) == 1
-    assert objects(house, letter_id) == [False] * 4
-    assert refusal(house, letter_id) == "PDF_REMOVED"
+            checking(world)()
+    assert get(world, letter_id).state == Letter.STATE_VALIDATION_FAILED
+    assert objects(world, letter_id) == [True, False, True, False]
+    again(world)
+    assert check(world) == 0
+    world.run("UPDATE letters SET update_time = now() - interval '8 days'")
+    assert remove_old_letters(world.uow, world.parts().blobs, SERVICE_ID, week_ago()) == 1
+    assert objects(world, letter_id) == [False] * 4
+    assert refusal(world, letter_id) == "PDF_REMOVED"
 
 
-def test_a_letter_that_waits_for_its_check_is_not_removed_for_age(house: House) -> None:
-    send(house)
-    house.run("UPDATE letters SET update_time = now() - interval '80 days'")
-    assert remove_old_letters(house.uow, house.parts().blobs, SERVICE_ID, week_ago()) == 0
+def test_a_letter_that_waits_for_its_check_is_not_removed_for_age(world: World) -> None:
+    send(world)
+    world.run("UPDATE letters SET update_time = now() - interval '80 days'")
+    assert remove_old_letters(world.uow, world.parts().blobs, SERVICE_ID, week_ago()) == 0
 
 
-def test_a_process_that_lost_its_lease_records_nothing(house: House) -> None:
-    letter_id = send(house)
+def test_a_process_that_lost_its_lease_records_nothing(world: World) -> None:
+    letter_id = send(world)
 
     class Slow(QuickReader):
         def check(self, pdf: bytes, *, allow_international: bool, is_attachment: bool = False) -> Any:
-            again(house)
-            check(house)
+            again(world)
+            check(world)
             return super().check(pdf, allow_international=allow_international)
 
-    check(house, reader=Slow(Limits()))
-    assert house.events() == [(letter_id, "ready")]
+    check(world, reader=Slow(Limits()))
+    assert world.events() == [(letter_id, "ready")]
 
 
-def test_a_cancelled_letter_is_not_checked(house: House) -> None:
-    letter_id = send(house)
-    house.run("UPDATE letters SET create_time = now()")
+def test_a_cancelled_letter_is_not_checked(world: World) -> None:
+    letter_id = send(world)
+    world.run("UPDATE letters SET create_time = now()")
     request = pb.BatchCancelLettersRequest(service_id=SERVICE_ID, letter_ids=[letter_id])
-    (cancellation,) = house.letters.BatchCancelLetters(request).cancellations
+    (cancellation,) = world.letters.BatchCancelLetters(request).cancellations
     assert cancellation.outcome == pb.Cancellation.OUTCOME_CANCELLED
-    assert check(house) == 1
-    assert get(house, letter_id).state == Letter.STATE_CANCELLED
-    assert house.events() == [(letter_id, "cancelled")]
-    assert house.value("SELECT count(*) FROM pdf_checks") == 0
+    assert check(world) == 1
+    assert get(world, letter_id).state == Letter.STATE_CANCELLED
+    assert world.events() == [(letter_id, "cancelled")]
+    assert world.value("SELECT count(*) FROM pdf_checks") == 0
 
 
-def test_a_letter_cancelled_while_it_is_checked_stays_cancelled(house: House) -> None:
-    letter_id = send(house)
+def test_a_letter_cancelled_while_it_is_checked_stays_cancelled(world: World) -> None:
+    letter_id = send(world)
 
     class Slow(QuickReader):
         def check(self, pdf: bytes, *, allow_international: bool, is_attachment: bool = False) -> Any:
-            house.run("UPDATE letters SET state = 'cancelled'")
+            world.run("UPDATE letters SET state = 'cancelled'")
             return super().check(pdf, allow_international=allow_international)
 
-    check(house, reader=Slow(Limits()))
-    assert get(house, letter_id).state == Letter.STATE_CANCELLED
-    assert house.events() == []
+    check(world, reader=Slow(Limits()))
+    assert get(world, letter_id).state == Letter.STATE_CANCELLED
+    assert world.events() == []
 
 
-def test_a_pdf_that_came_ready_made_is_not_typeset_again(house: House) -> None:
-    letter_id = send(house)
-    check(house)
+def test_a_pdf_that_came_ready_made_is_not_typeset_again(world: World) -> None:
+    letter_id = send(world)
+    check(world)
     request = pb.BatchRenderLettersRequest(service_id=SERVICE_ID, letter_ids=[letter_id])
-    assert house.letters.BatchRenderLetters(request).render_count == 0
-    assert get(house, letter_id).state == Letter.STATE_READY
+    assert world.letters.BatchRenderLetters(request).render_count == 0
+    assert get(world, letter_id).state == Letter.STATE_READY
 
 
 @pytest.mark.parametrize(
@@ -423,17 +423,17 @@ def test_what_takes_too_much_is_ended(pdf: bytes, limits: Limits) -> None:
     assert inspected.failure == "unable-to-read-the-file"
 
 
-def test_a_file_that_ends_its_process_fails_in_the_end(house: House) -> None:
-    letter_id = send(house)
+def test_a_file_that_ends_its_process_fails_in_the_end(world: World) -> None:
+    letter_id = send(world)
 
     class Dying(PdfReader):
         def check(self, pdf: bytes, *, allow_international: bool, is_attachment: bool = False) -> Any:
             raise ReaderDied("it took too long")
 
     for _ in range(TRIES):
-        again(house)
-        check(house, reader=Dying(Limits()))
-    now = get(house, letter_id)
+        again(world)
+        check(world, reader=Dying(Limits()))
+    now = get(world, letter_id)
     assert (now.state, now.failure) == (Letter.STATE_VALIDATION_FAILED, "unable-to-read-the-file")
 
 
@@ -468,29 +468,29 @@ def test_an_answer_that_cannot_be_true_is_not_believed(
         PdfReader(Limits()).check(PDF, allow_international=False)
 
 
-def test_an_upload_is_stored_once(house: House) -> None:
+def test_an_upload_is_stored_once(world: World) -> None:
     letter_id = new_id()
-    assert not upload(house, letter_id, PDF)
-    assert upload(house, letter_id, PDF)
-    assert house.parts().blobs.get(upload_key(letter_id)) == PDF
+    assert not upload(world, letter_id, PDF)
+    assert upload(world, letter_id, PDF)
+    assert world.parts().blobs.get(upload_key(letter_id)) == PDF
     with pytest.raises(NotifyError) as caught:
-        upload(house, letter_id, PDF + b" ")
+        upload(world, letter_id, PDF + b" ")
     assert caught.value.reason == "REQUEST_ID_REUSED"
     with pytest.raises(NotifyError) as caught:
-        upload(house, letter_id, PDF, service_id=new_id())
+        upload(world, letter_id, PDF, service_id=new_id())
     assert caught.value.reason == "REQUEST_ID_REUSED"
 
 
 @pytest.mark.parametrize("values", [{"size_bytes": len(PDF) - 1}, {"size_bytes": len(PDF) + 1}])
 def test_an_upload_that_is_not_what_was_announced_is_refused_and_can_be_repeated(
-    house: House, values: dict[str, Any]
+    world: World, values: dict[str, Any]
 ) -> None:
     letter_id = new_id()
     with pytest.raises(NotifyError) as caught:
-        upload(house, letter_id, PDF, **values)
+        upload(world, letter_id, PDF, **values)
     assert caught.value.reason == "UPLOAD_MISMATCH"
-    assert stored(house, upload_key(letter_id)) == [False]
-    assert not upload(house, letter_id, PDF)
+    assert stored(world, upload_key(letter_id)) == [False]
+    assert not upload(world, letter_id, PDF)
 
 
 @pytest.mark.parametrize(
@@ -501,22 +501,22 @@ def test_an_upload_that_is_not_what_was_announced_is_refused_and_can_be_repeated
         ("header.sha256", {"sha256": "a"}),
     ],
 )
-def test_an_upload_has_bounds(house: House, field: str, values: dict[str, Any]) -> None:
+def test_an_upload_has_bounds(world: World, field: str, values: dict[str, Any]) -> None:
     with pytest.raises(NotifyError) as caught:
-        upload(house, new_id(), PDF, **values)
+        upload(world, new_id(), PDF, **values)
     assert caught.value.reason == "INVALID_FIELD"
     assert [violation.field for violation in caught.value.violations] == [field]
 
 
-def test_uploads_that_no_letter_came_for_are_removed(house: House) -> None:
-    taken, untaken, young = send(house), new_id(), new_id()
-    upload(house, untaken, PDF)
-    upload(house, young, PDF)
+def test_uploads_that_no_letter_came_for_are_removed(world: World) -> None:
+    taken, untaken, young = send(world), new_id(), new_id()
+    upload(world, untaken, PDF)
+    upload(world, young, PDF)
     old = "UPDATE pdf_uploads SET create_time = now() - interval '15 days' WHERE letter_id <> :young"
-    house.run(old, young=young)
-    blobs = house.parts().blobs
-    assert remove_untaken_uploads(house.uow, blobs, 14) == 2
-    assert stored(house, *map(upload_key, (taken, untaken, young))) == [True, False, True]
-    assert remove_untaken_uploads(house.uow, blobs, 14) == 0
-    check(house)
-    assert get(house, taken).state == Letter.STATE_READY
+    world.run(old, young=young)
+    blobs = world.parts().blobs
+    assert remove_untaken_uploads(world.uow, blobs, 14) == 2
+    assert stored(world, *map(upload_key, (taken, untaken, young))) == [True, False, True]
+    assert remove_untaken_uploads(world.uow, blobs, 14) == 0
+    check(world)
+    assert get(world, taken).state == Letter.STATE_READY

@@ -24,13 +24,13 @@ from notify_letters.usecases.complete_print_run import complete_print_run
 from notify_letters.usecases.start_print_run import start_daily_print_run
 from notify_testing.waiting import WAIT_SECONDS
 
-from .conftest import SERVICE_ID, House, until
+from .conftest import SERVICE_ID, World, until
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
 
 def make_letters(
-    house: House,
+    world: World,
     count: int,
     state: str = "ready",
     key_type: str = "normal",
@@ -40,7 +40,7 @@ def make_letters(
     pdf_bytes: int = 40_000,
 ) -> None:
     """Store letters as rendering leaves them."""
-    house.run(
+    world.run(
         """
         INSERT INTO letters (id, service_id, key_type, template_id, template_version, personalisation,
                              address_lines, postage, reference, create_time, state, page_count, sheet_count,
@@ -60,32 +60,32 @@ def make_letters(
     )
 
 
-def start(house: House, deadline: datetime | None = None, request_id: str | None = None) -> PrintRun:
+def start(world: World, deadline: datetime | None = None, request_id: str | None = None) -> PrintRun:
     """Start a run."""
     request = pb.StartPrintRunRequest(request_id=request_id or ids.new_id())
     if deadline is not None:
         request.deadline.FromDatetime(deadline)
-    answer: pb.StartPrintRunResponse = house.print_runs.StartPrintRun(request)
-    house.collect()
-    return get(house, answer.print_run.id)
+    answer: pb.StartPrintRunResponse = world.print_runs.StartPrintRun(request)
+    world.collect()
+    return get(world, answer.print_run.id)
 
 
-def get(house: House, run_id: str) -> PrintRun:
+def get(world: World, run_id: str) -> PrintRun:
     """Return a run as it stands."""
-    answer: pb.GetPrintRunResponse = house.print_runs.GetPrintRun(pb.GetPrintRunRequest(print_run_id=run_id))
+    answer: pb.GetPrintRunResponse = world.print_runs.GetPrintRun(pb.GetPrintRunRequest(print_run_id=run_id))
     return answer.print_run
 
 
-def submit_all(house: House) -> list[bool]:
+def submit_all(world: World) -> list[bool]:
     """Run the tasks of all print batches."""
-    parts = house.parts()
-    return [parts.submit_batch(batch_id) for batch_id in house.batch_ids("print_batches")]
+    parts = world.parts()
+    return [parts.submit_batch(batch_id) for batch_id in world.batch_ids("print_batches")]
 
 
-def complete(house: House) -> int:
+def complete(world: World) -> int:
     """Reconcile what is ready for it."""
-    parts = house.parts()
-    return complete_print_run(house.uow, parts.blobs, parts.signer)
+    parts = world.parts()
+    return complete_print_run(world.uow, parts.blobs, parts.signer)
 
 
 def counts(run: PrintRun) -> tuple[int, int, int]:
@@ -93,17 +93,17 @@ def counts(run: PrintRun) -> tuple[int, int, int]:
     return run.letter_count, run.batch_count, run.submitted_batch_count
 
 
-def test_a_run_takes_what_is_due_and_nothing_else(house: House) -> None:
-    make_letters(house, 3)
-    make_letters(house, 1, create_time=datetime(2020, 1, 1, tzinfo=UTC))
-    make_letters(house, 1, create_time=datetime(2026, 3, 5, 17, 30, tzinfo=UTC))
-    make_letters(house, 1, key_type="test")
+def test_a_run_takes_what_is_due_and_nothing_else(world: World) -> None:
+    make_letters(world, 3)
+    make_letters(world, 1, create_time=datetime(2020, 1, 1, tzinfo=UTC))
+    make_letters(world, 1, create_time=datetime(2026, 3, 5, 17, 30, tzinfo=UTC))
+    make_letters(world, 1, key_type="test")
     for state in ("created", "submitting", "submitted", "validation-failed", "technical-failure"):
-        make_letters(house, 1, state=state)
-    run = start(house, deadline=datetime(2026, 3, 5, 17, 30, tzinfo=UTC))
+        make_letters(world, 1, state=state)
+    run = start(world, deadline=datetime(2026, 3, 5, 17, 30, tzinfo=UTC))
     assert counts(run) == (4, 1, 0)
     assert run.state == PrintRun.STATE_SUBMITTING
-    assert house.states() == {
+    assert world.states() == {
         "ready": 2,
         "created": 1,
         "submitting": 1 + 4,
@@ -113,13 +113,13 @@ def test_a_run_takes_what_is_due_and_nothing_else(house: House) -> None:
     }
 
 
-def test_batches_have_one_postage_and_at_most_500_letters(house: House) -> None:
-    make_letters(house, 1001, postage="second")
-    make_letters(house, 500, postage="first")
-    make_letters(house, 1, postage="rest-of-world")
-    run = start(house)
+def test_batches_have_one_postage_and_at_most_500_letters(world: World) -> None:
+    make_letters(world, 1001, postage="second")
+    make_letters(world, 500, postage="first")
+    make_letters(world, 1, postage="rest-of-world")
+    run = start(world)
     assert counts(run) == (1502, 5, 0)
-    sizes = house.rows("SELECT postage, letter_count FROM print_batches ORDER BY postage, letter_count DESC")
+    sizes = world.rows("SELECT postage, letter_count FROM print_batches ORDER BY postage, letter_count DESC")
     assert [tuple(row) for row in sizes] == [
         ("first", 500),
         ("rest-of-world", 1),
@@ -132,20 +132,20 @@ def test_batches_have_one_postage_and_at_most_500_letters(house: House) -> None:
         WHERE letter_count <> (SELECT count(*) FROM letters l
                                WHERE l.print_batch_id = b.id AND l.postage = b.postage)
     """
-    assert house.value(disagreeing) == 0
+    assert world.value(disagreeing) == 0
 
 
-def test_submitting_hands_every_letter_over_once(house: House) -> None:
-    make_letters(house, 501, postage="first")
-    run = start(house)
-    assert submit_all(house) == [True, True]
-    assert complete(house) == 1
-    assert (get(house, run.id).state, counts(get(house, run.id))) == (PrintRun.STATE_SUBMITTED, (501, 2, 2))
-    assert house.states() == {"submitted": 501}
-    assert house.providers.copies == len(house.providers.dispatches) == 501
-    assert sorted(header.letter_count for header in house.providers.headers) == [1, 500]
-    letter_id, reference, request_id = house.rows("SELECT id, reference, request_id FROM letters LIMIT 1")[0]
-    dispatch = house.providers.dispatches[str(letter_id)]
+def test_submitting_hands_every_letter_over_once(world: World) -> None:
+    make_letters(world, 501, postage="first")
+    run = start(world)
+    assert submit_all(world) == [True, True]
+    assert complete(world) == 1
+    assert (get(world, run.id).state, counts(get(world, run.id))) == (PrintRun.STATE_SUBMITTED, (501, 2, 2))
+    assert world.states() == {"submitted": 501}
+    assert world.providers.copies == len(world.providers.dispatches) == 501
+    assert sorted(header.letter_count for header in world.providers.headers) == [1, 500]
+    letter_id, reference, request_id = world.rows("SELECT id, reference, request_id FROM letters LIMIT 1")[0]
+    dispatch = world.providers.dispatches[str(letter_id)]
     assert (dispatch.service_id, dispatch.key_type) == (SERVICE_ID, KEY_TYPE_NORMAL)
     assert dispatch.origin_request_id == request_id
     assert dispatch.print.pdf_key == f"letters/pdf/{letter_id}.pdf"
@@ -154,155 +154,155 @@ def test_submitting_hands_every_letter_over_once(house: House) -> None:
     assert (dispatch.print.reference, dispatch.print.sheet_count) == (reference, 2)
 
 
-def test_repeating_the_request_gives_the_same_run(house: House) -> None:
-    make_letters(house, 2)
+def test_repeating_the_request_gives_the_same_run(world: World) -> None:
+    make_letters(world, 2)
     request_id = ids.new_id()
-    first = start(house, request_id=request_id)
-    make_letters(house, 5)
-    again = start(house, request_id=request_id)
+    first = start(world, request_id=request_id)
+    make_letters(world, 5)
+    again = start(world, request_id=request_id)
     assert again == first
-    assert house.states() == {"submitting": 2, "ready": 5}
+    assert world.states() == {"submitting": 2, "ready": 5}
 
 
-def test_runs_started_at_once_share_the_letters_out(house: House) -> None:
-    make_letters(house, 3000)
+def test_runs_started_at_once_share_the_letters_out(world: World) -> None:
+    make_letters(world, 3000)
     requests = [ids.new_id()] * 3 + [ids.new_id() for _ in range(3)]
     with ThreadPoolExecutor(len(requests)) as pool:
-        runs = list(pool.map(lambda request_id: start(house, request_id=request_id), requests))
+        runs = list(pool.map(lambda request_id: start(world, request_id=request_id), requests))
     by_id = {run.id: run for run in runs}
     assert len(by_id) == 4
-    assert sum(get(house, run_id).letter_count for run_id in by_id) == 3000
-    assert all(submit_all(house))
-    assert house.providers.copies == len(house.providers.dispatches) == 3000
+    assert sum(get(world, run_id).letter_count for run_id in by_id) == 3000
+    assert all(submit_all(world))
+    assert world.providers.copies == len(world.providers.dispatches) == 3000
 
 
-def test_a_run_without_letters_is_submitted_at_once(house: House) -> None:
-    run = start(house)
-    assert complete(house) == 1
-    run = get(house, run.id)
+def test_a_run_without_letters_is_submitted_at_once(world: World) -> None:
+    run = start(world)
+    assert complete(world) == 1
+    run = get(world, run.id)
     assert (run.state, counts(run)) == (PrintRun.STATE_SUBMITTED, (0, 0, 0))
 
 
-def test_dying_after_providers_took_the_batch_is_harmless(house: House) -> None:
-    make_letters(house, 10)
-    run = start(house)
-    house.providers.lose_answers = 1
-    assert submit_all(house) == [False]
-    assert house.states() == {"submitting": 10}
-    assert submit_all(house) == [False], "not due yet"
-    house.due_again()
-    assert submit_all(house) == [True]
-    assert complete(house) == 1
-    assert get(house, run.id).state == PrintRun.STATE_SUBMITTED
-    assert (house.providers.copies, len(house.providers.dispatches)) == (20, 10)
+def test_dying_after_providers_took_the_batch_is_harmless(world: World) -> None:
+    make_letters(world, 10)
+    run = start(world)
+    world.providers.lose_answers = 1
+    assert submit_all(world) == [False]
+    assert world.states() == {"submitting": 10}
+    assert submit_all(world) == [False], "not due yet"
+    world.due_again()
+    assert submit_all(world) == [True]
+    assert complete(world) == 1
+    assert get(world, run.id).state == PrintRun.STATE_SUBMITTED
+    assert (world.providers.copies, len(world.providers.dispatches)) == (20, 10)
 
 
-def test_a_batch_is_not_marked_while_the_counts_disagree(house: House) -> None:
-    make_letters(house, 10)
-    run = start(house)
-    house.providers.take_short = 1
-    assert submit_all(house) == [False]
-    assert get(house, run.id).submitted_batch_count == 0
-    assert house.states() == {"submitting": 10}
-    house.due_again()
-    assert submit_all(house) == [True]
-    assert house.states() == {"submitted": 10}
+def test_a_batch_is_not_marked_while_the_counts_disagree(world: World) -> None:
+    make_letters(world, 10)
+    run = start(world)
+    world.providers.take_short = 1
+    assert submit_all(world) == [False]
+    assert get(world, run.id).submitted_batch_count == 0
+    assert world.states() == {"submitting": 10}
+    world.due_again()
+    assert submit_all(world) == [True]
+    assert world.states() == {"submitted": 10}
 
 
-def test_a_doubled_task_waits_for_nobody_and_does_nothing(house: House) -> None:
-    make_letters(house, 10)
-    start(house)
-    (batch_id,) = house.batch_ids("print_batches")
-    house.providers.hold = threading.Event()
-    first, second = house.parts(), house.parts()
+def test_a_doubled_task_waits_for_nobody_and_does_nothing(world: World) -> None:
+    make_letters(world, 10)
+    start(world)
+    (batch_id,) = world.batch_ids("print_batches")
+    world.providers.hold = threading.Event()
+    first, second = world.parts(), world.parts()
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(first.submit_batch, batch_id)
-        assert house.providers.taken.wait(WAIT_SECONDS)
+        assert world.providers.taken.wait(WAIT_SECONDS)
         assert not second.submit_batch(batch_id)
-        house.providers.hold.set()
+        world.providers.hold.set()
         assert slow.result()
-    assert house.providers.copies == 10
+    assert world.providers.copies == 10
 
 
-def test_a_task_whose_lease_was_taken_over_marks_nothing(house: House) -> None:
-    make_letters(house, 10)
-    start(house)
-    (batch_id,) = house.batch_ids("print_batches")
-    house.providers.hold = threading.Event()
-    first, second = house.parts(), house.parts()
+def test_a_task_whose_lease_was_taken_over_marks_nothing(world: World) -> None:
+    make_letters(world, 10)
+    start(world)
+    (batch_id,) = world.batch_ids("print_batches")
+    world.providers.hold = threading.Event()
+    first, second = world.parts(), world.parts()
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(first.submit_batch, batch_id)
-        assert house.providers.taken.wait(WAIT_SECONDS)
-        house.expire_leases()
-        house.providers.taken.clear()
+        assert world.providers.taken.wait(WAIT_SECONDS)
+        world.expire_leases()
+        world.providers.taken.clear()
         quick = pool.submit(second.submit_batch, batch_id)
-        assert house.providers.taken.wait(WAIT_SECONDS)
-        house.providers.hold.set()
+        assert world.providers.taken.wait(WAIT_SECONDS)
+        world.providers.hold.set()
         assert (slow.result(), quick.result()) == (False, True)
-    assert house.states() == {"submitted": 10}
-    assert len(house.providers.dispatches) == 10
+    assert world.states() == {"submitted": 10}
+    assert len(world.providers.dispatches) == 10
 
 
-def test_a_batch_that_providers_are_slow_with_is_given_up_before_its_lease_ends(house: House) -> None:
-    make_letters(house, 2)
-    start(house)
-    (batch_id,) = house.batch_ids("print_batches")
-    house.providers.hold = threading.Event()
+def test_a_batch_that_providers_are_slow_with_is_given_up_before_its_lease_ends(world: World) -> None:
+    make_letters(world, 2)
+    start(world)
+    (batch_id,) = world.batch_ids("print_batches")
+    world.providers.hold = threading.Event()
     try:
-        assert not house.parts(lease_seconds=4).submit_batch(batch_id)
-        later = house.rows("SELECT attempt, due_at > now(), leased_until, submit_time FROM print_batches")
+        assert not world.parts(lease_seconds=4).submit_batch(batch_id)
+        later = world.rows("SELECT attempt, due_at > now(), leased_until, submit_time FROM print_batches")
         assert [tuple(row) for row in later] == [(1, True, None, None)]
     finally:
-        house.providers.hold.set()
-    house.due_again()
-    assert submit_all(house) == [True]
-    assert house.states() == {"submitted": 2}
+        world.providers.hold.set()
+    world.due_again()
+    assert submit_all(world) == [True]
+    assert world.states() == {"submitted": 2}
 
 
-def test_a_killed_celery_worker_leaves_no_letter_behind(house: House) -> None:
-    make_letters(house, 700)
-    house.providers.hold = threading.Event()
-    with house.relay(lease_seconds=1) as relay:
-        with house.celery(lease_seconds=1) as celery:
-            run = start(house)
-            until(house.providers.taken.is_set, [relay, celery])
+def test_a_killed_celery_worker_leaves_no_letter_behind(world: World) -> None:
+    make_letters(world, 700)
+    world.providers.hold = threading.Event()
+    with world.relay(lease_seconds=1) as relay:
+        with world.celery(lease_seconds=1) as celery:
+            run = start(world)
+            until(world.providers.taken.is_set, [relay, celery])
             celery.kill()
-        assert get(house, run.id).submitted_batch_count == 0
-        house.providers.hold.set()
-        with house.celery("second", lease_seconds=1) as second:
-            until(lambda: get(house, run.id).state == PrintRun.STATE_SUBMITTED, [relay, second])
-    assert house.states() == {"submitted": 700}
-    assert len(house.providers.dispatches) == 700
-    assert house.providers.copies == 700 + house.providers.headers[0].letter_count
+        assert get(world, run.id).submitted_batch_count == 0
+        world.providers.hold.set()
+        with world.celery("second", lease_seconds=1) as second:
+            until(lambda: get(world, run.id).state == PrintRun.STATE_SUBMITTED, [relay, second])
+    assert world.states() == {"submitted": 700}
+    assert len(world.providers.dispatches) == 700
+    assert world.providers.copies == 700 + world.providers.headers[0].letter_count
 
 
-def test_runs_are_listed_newest_first_by_pages(house: House) -> None:
-    made = [start(house).id for _ in range(5)]
+def test_runs_are_listed_newest_first_by_pages(world: World) -> None:
+    made = [start(world).id for _ in range(5)]
     listed: list[str] = []
     token = ""
     for expected in (2, 2, 1):
-        page = house.print_runs.ListPrintRuns(pb.ListPrintRunsRequest(page_size=2, page_token=token))
+        page = world.print_runs.ListPrintRuns(pb.ListPrintRunsRequest(page_size=2, page_token=token))
         assert len(page.print_runs) == expected
         listed += [run.id for run in page.print_runs]
         token = page.next_page_token
     assert (listed, token) == (made[::-1], "")
     with pytest.raises(NotifyError) as caught:
-        house.print_runs.ListPrintRuns(pb.ListPrintRunsRequest(page_token="made-up"))
+        world.print_runs.ListPrintRuns(pb.ListPrintRunsRequest(page_token="made-up"))
     assert caught.value.reason == "PAGE_TOKEN_INVALID"
 
 
-def test_bad_requests_are_refused(house: House) -> None:
+def test_bad_requests_are_refused(world: World) -> None:
     with pytest.raises(NotifyError) as caught:
-        start(house, request_id="not a UUID")
+        start(world, request_id="not a UUID")
     assert [violation.field for violation in caught.value.violations] == ["request_id"]
     request = pb.StartPrintRunRequest(request_id=ids.new_id(), deadline=Timestamp(seconds=10**15))
     with pytest.raises(NotifyError) as caught:
-        house.print_runs.StartPrintRun(request)
+        world.print_runs.StartPrintRun(request)
     assert [violation.field for violation in caught.value.violations] == ["deadline"]
     with pytest.raises(NotifyError) as caught:
-        get(house, ids.new_id())
+        get(world, ids.new_id())
     assert caught.value.reason == "PRINT_RUN_NOT_FOUND"
-    assert house.value("SELECT count(*) FROM print_runs") == 0
+    assert world.value("SELECT count(*) FROM print_runs") == 0
 
 
 def utc(*when: int) -> datetime:
@@ -322,55 +322,55 @@ SCHEDULE = Schedule(deadline=time(17, 30), start=time(17, 50))
     ids=["winter", "summer"],
 )
 def test_the_schedule_starts_one_run_a_day_at_17_50_in_london(
-    house: House, firings: Sequence[tuple[datetime, bool]]
+    world: World, firings: Sequence[tuple[datetime, bool]]
 ) -> None:
-    start_daily_print_run(house.uow, SCHEDULE, firings[0][0] - timedelta(hours=1))  # the day before
-    house.collect()
-    make_letters(house, 2, create_time=utc(2026, 1, 15, 9))
-    make_letters(house, 1, create_time=utc(2026, 7, 15, 16, 45))
+    start_daily_print_run(world.uow, SCHEDULE, firings[0][0] - timedelta(hours=1))  # the day before
+    world.collect()
+    make_letters(world, 2, create_time=utc(2026, 1, 15, 9))
+    make_letters(world, 1, create_time=utc(2026, 7, 15, 16, 45))
     for moment, starts in firings:
-        assert (start_daily_print_run(house.uow, SCHEDULE, moment) is not None) == starts
-        assert start_daily_print_run(house.uow, SCHEDULE, moment) is None
-        house.collect()
-    assert house.value("SELECT count(*) FROM print_runs") == 2
-    assert house.states() == {"submitting": 2, "ready": 1}, "the other letter was accepted after 17:30"
+        assert (start_daily_print_run(world.uow, SCHEDULE, moment) is not None) == starts
+        assert start_daily_print_run(world.uow, SCHEDULE, moment) is None
+        world.collect()
+    assert world.value("SELECT count(*) FROM print_runs") == 2
+    assert world.states() == {"submitting": 2, "ready": 1}, "the other letter was accepted after 17:30"
 
 
-def test_a_missed_run_is_caught_up_whenever_somebody_asks_again(house: House) -> None:
+def test_a_missed_run_is_caught_up_whenever_somebody_asks_again(world: World) -> None:
     """Nobody asked from Thursday's 17:00 on until Saturday morning."""
-    start_daily_print_run(house.uow, SCHEDULE, utc(2026, 3, 5, 17))
-    house.collect()
-    make_letters(house, 1, create_time=utc(2026, 3, 5, 9))
-    make_letters(house, 1, create_time=utc(2026, 3, 6, 9))
-    make_letters(house, 1, create_time=utc(2026, 3, 7, 7))
-    run = start_daily_print_run(house.uow, SCHEDULE, utc(2026, 3, 7, 8))
+    start_daily_print_run(world.uow, SCHEDULE, utc(2026, 3, 5, 17))
+    world.collect()
+    make_letters(world, 1, create_time=utc(2026, 3, 5, 9))
+    make_letters(world, 1, create_time=utc(2026, 3, 6, 9))
+    make_letters(world, 1, create_time=utc(2026, 3, 7, 7))
+    run = start_daily_print_run(world.uow, SCHEDULE, utc(2026, 3, 7, 8))
     assert run is not None
     assert run.deadline == utc(2026, 3, 6, 17, 30)
-    house.collect()
-    assert house.states() == {"submitting": 2, "ready": 1}
+    world.collect()
+    assert world.states() == {"submitting": 2, "ready": 1}
 
 
-def test_two_schedulers_at_the_same_moment_start_one_run(house: House) -> None:
-    make_letters(house, 10)
+def test_two_schedulers_at_the_same_moment_start_one_run(world: World) -> None:
+    make_letters(world, 10)
     with ThreadPoolExecutor(4) as pool:
         runs = list(
-            pool.map(lambda _: start_daily_print_run(house.uow, SCHEDULE, utc(2026, 3, 5, 17, 50)), range(8))
+            pool.map(lambda _: start_daily_print_run(world.uow, SCHEDULE, utc(2026, 3, 5, 17, 50)), range(8))
         )
-    house.collect()
+    world.collect()
     assert len({run.id for run in runs if run is not None}) == 1
-    assert house.value("SELECT count(*) FROM print_runs") == 1
-    assert house.value("SELECT sum(letter_count) FROM print_batches") == 10
+    assert world.value("SELECT count(*) FROM print_runs") == 1
+    assert world.value("SELECT sum(letter_count) FROM print_batches") == 10
 
 
 OTHER_SERVICE = "33333333-3333-7333-8333-333333333333"
 
 
-def test_batches_are_in_the_order_of_post_service_and_time_and_mix_no_services(house: House) -> None:
+def test_batches_are_in_the_order_of_post_service_and_time_and_mix_no_services(world: World) -> None:
     for hour, service_id in enumerate((OTHER_SERVICE, SERVICE_ID, OTHER_SERVICE)):
-        make_letters(house, 300, create_time=utc(2026, 3, 5, hour), service_id=service_id)
-    make_letters(house, 3, postage="europe", service_id=OTHER_SERVICE)
-    run = start(house)
-    batches = house.print_runs.ListPrintBatches(pb.ListPrintBatchesRequest(print_run_id=run.id)).print_batches
+        make_letters(world, 300, create_time=utc(2026, 3, 5, hour), service_id=service_id)
+    make_letters(world, 3, postage="europe", service_id=OTHER_SERVICE)
+    run = start(world)
+    batches = world.print_runs.ListPrintBatches(pb.ListPrintBatchesRequest(print_run_id=run.id)).print_batches
     assert [(batch.number, batch.postage, batch.service_id, batch.letter_count) for batch in batches] == [
         (1, POSTAGE_EUROPE, OTHER_SERVICE, 3),
         (2, POSTAGE_SECOND, SERVICE_ID, 300),
@@ -378,7 +378,7 @@ def test_batches_are_in_the_order_of_post_service_and_time_and_mix_no_services(h
         (4, POSTAGE_SECOND, OTHER_SERVICE, 100),
     ]
     assert [(batch.page_count, batch.sheet_count) for batch in batches][:2] == [(9, 6), (900, 600)]
-    spans = house.rows("""
+    spans = world.rows("""
         SELECT min(create_time), max(create_time)
         FROM letters l JOIN print_batches b ON b.id = l.print_batch_id
         WHERE b.number IN (3, 4) GROUP BY b.number ORDER BY b.number
@@ -386,102 +386,102 @@ def test_batches_are_in_the_order_of_post_service_and_time_and_mix_no_services(h
     assert spans[0][1] <= spans[1][0]
 
 
-def test_no_batch_is_larger_than_40_mib(house: House) -> None:
-    make_letters(house, 150, pdf_bytes=2 * 1024 * 1024)
-    start(house)
-    sizes = house.rows("SELECT sum(pdf_bytes), count(*) FROM letters GROUP BY print_batch_id")
+def test_no_batch_is_larger_than_40_mib(world: World) -> None:
+    make_letters(world, 150, pdf_bytes=2 * 1024 * 1024)
+    start(world)
+    sizes = world.rows("SELECT sum(pdf_bytes), count(*) FROM letters GROUP BY print_batch_id")
     assert all(size <= 40 * 1024 * 1024 for size, _ in sizes)
     assert max(count for _, count in sizes) >= 15
 
 
-def die_while_collecting(house: House) -> None:
+def die_while_collecting(world: World) -> None:
     """Collect a slice and die before it is committed."""
-    with house.uow.begin() as tx:
+    with world.uow.begin() as tx:
         assert store.collect_slice(tx) == 500
         raise RuntimeError
 
 
 def test_slices_commit_one_by_one_and_a_run_goes_on_where_it_stopped(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "SLICE_LETTERS", 700)
-    make_letters(house, 1600)
-    run_id = house.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
-    assert collect_slice(house.uow) == 500, "what may be cut off is left to the next slice"
-    assert counts(get(house, run_id)) == (500, 1, 0)
-    assert submit_all(house) == [True], "submitting begins meanwhile"
+    make_letters(world, 1600)
+    run_id = world.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
+    assert collect_slice(world.uow) == 500, "what may be cut off is left to the next slice"
+    assert counts(get(world, run_id)) == (500, 1, 0)
+    assert submit_all(world) == [True], "submitting begins meanwhile"
     with pytest.raises(RuntimeError):
-        die_while_collecting(house)
-    assert counts(get(house, run_id)) == (500, 1, 1)
-    assert get(house, run_id).state == PrintRun.STATE_COLLECTING
-    house.collect()
-    assert counts(get(house, run_id)) == (1600, 4, 1)
-    assert [row[0] for row in house.rows("SELECT letter_count FROM print_batches ORDER BY number")] == [
+        die_while_collecting(world)
+    assert counts(get(world, run_id)) == (500, 1, 1)
+    assert get(world, run_id).state == PrintRun.STATE_COLLECTING
+    world.collect()
+    assert counts(get(world, run_id)) == (1600, 4, 1)
+    assert [row[0] for row in world.rows("SELECT letter_count FROM print_batches ORDER BY number")] == [
         500,
         500,
         500,
         100,
     ]
-    assert all(submit_all(house))
-    assert house.states() == {"submitted": 1600}
+    assert all(submit_all(world))
+    assert world.states() == {"submitted": 1600}
 
 
-def test_collecting_is_never_far_ahead_of_submitting(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collecting_is_never_far_ahead_of_submitting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "SLICE_LETTERS", 600)
     monkeypatch.setattr(store, "AHEAD_LETTERS", 1000)
-    make_letters(house, 2600)
-    run_id = house.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
-    assert [collect_slice(house.uow) for _ in range(3)] == [500, 500, 0]
-    assert get(house, run_id).state == PrintRun.STATE_COLLECTING
-    house.providers.take_short = 1
-    assert sorted(submit_all(house)) == [False, True]
-    assert [collect_slice(house.uow) for _ in range(3)] == [500, 500, 0], "a failure holds up nobody else"
-    submit_all(house)
-    house.collect()
-    house.due_again()
-    submit_all(house)
-    assert counts(get(house, run_id)) == (2600, 6, 6)
-    assert complete(house) == 1
+    make_letters(world, 2600)
+    run_id = world.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
+    assert [collect_slice(world.uow) for _ in range(3)] == [500, 500, 0]
+    assert get(world, run_id).state == PrintRun.STATE_COLLECTING
+    world.providers.take_short = 1
+    assert sorted(submit_all(world)) == [False, True]
+    assert [collect_slice(world.uow) for _ in range(3)] == [500, 500, 0], "a failure holds up nobody else"
+    submit_all(world)
+    world.collect()
+    world.due_again()
+    submit_all(world)
+    assert counts(get(world, run_id)) == (2600, 6, 6)
+    assert complete(world) == 1
 
 
 def test_letters_that_become_ready_behind_the_position_are_still_taken(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "SLICE_LETTERS", 500)
-    make_letters(house, 1200, postage="second")
-    run_id = house.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
-    collect_slice(house.uow)
-    make_letters(house, 7, postage="first")
-    house.collect()
-    assert get(house, run_id).letter_count == 1207
-    assert house.states() == {"submitting": 1207}
+    make_letters(world, 1200, postage="second")
+    run_id = world.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
+    collect_slice(world.uow)
+    make_letters(world, 7, postage="first")
+    world.collect()
+    assert get(world, run_id).letter_count == 1207
+    assert world.states() == {"submitting": 1207}
 
 
 def test_two_collectors_of_one_run_take_every_letter_once(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "SLICE_LETTERS", 300)
-    make_letters(house, 3000)
-    run_id = house.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
+    make_letters(world, 3000)
+    run_id = world.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda _: house.collect(), range(3)))
-    assert counts(get(house, run_id))[0] == 3000
-    assert house.value("SELECT sum(letter_count) FROM print_batches") == 3000
-    assert house.value("SELECT count(DISTINCT number) = max(number) FROM print_batches")
+        list(pool.map(lambda _: world.collect(), range(3)))
+    assert counts(get(world, run_id))[0] == 3000
+    assert world.value("SELECT sum(letter_count) FROM print_batches") == 3000
+    assert world.value("SELECT count(DISTINCT number) = max(number) FROM print_batches")
 
 
-def test_a_complete_run_has_signed_manifests_and_a_report(house: House) -> None:
-    make_letters(house, 501, postage="first")
-    make_letters(house, 2, postage="europe")
-    run = start(house)
-    assert complete(house) == 0, "providers don't have it"
-    assert all(submit_all(house))
-    assert complete(house) == 1
-    assert complete(house) == 0
-    run = get(house, run.id)
+def test_a_complete_run_has_signed_manifests_and_a_report(world: World) -> None:
+    make_letters(world, 501, postage="first")
+    make_letters(world, 2, postage="europe")
+    run = start(world)
+    assert complete(world) == 0, "providers don't have it"
+    assert all(submit_all(world))
+    assert complete(world) == 1
+    assert complete(world) == 0
+    run = get(world, run.id)
     assert run.state == PrintRun.STATE_SUBMITTED
     assert run.HasField("complete_time")
-    parts = house.parts()
+    parts = world.parts()
     manifest = parts.blobs.get(run.manifest_key)
     assert is_signed_by(manifest, parts.signer.public_key)
     assert not is_signed_by(manifest.replace(b'"letters":500', b'"letters":499'), parts.signer.public_key)
@@ -495,7 +495,7 @@ def test_a_complete_run_has_signed_manifests_and_a_report(house: House) -> None:
         _, *lines, _ = map(json.loads, written.splitlines())
         assert len(lines) == batch["letters"]
         printed += [(line["id"], line["sha256"]) for line in lines]
-    rows = house.rows("SELECT id, pdf_sha256 FROM letters")
+    rows = world.rows("SELECT id, pdf_sha256 FROM letters")
     assert sorted(printed) == sorted((str(id), sha256) for id, sha256 in rows)
     report = json.loads(parts.blobs.get(run.report_key))
     assert report["counts"] == {"collected": 503, "in_batches": 503, "in_letters": 503, "taken": 503}
@@ -507,107 +507,107 @@ def test_a_complete_run_has_signed_manifests_and_a_report(house: House) -> None:
         "economy": {"letters": 0, "sheets": 0},
         "international": {"letters": 2, "sheets": 4},
     }
-    volumes = house.print_runs.GetPrintRun(pb.GetPrintRunRequest(print_run_id=run.id)).volumes
+    volumes = world.print_runs.GetPrintRun(pb.GetPrintRunRequest(print_run_id=run.id)).volumes
     assert [(volume.postage, volume.letter_count) for volume in volumes] == [
         (POSTAGE_EUROPE, 2),
         (POSTAGE_FIRST, 501),
     ]
 
 
-def test_a_run_whose_counts_disagree_is_not_called_submitted(house: House) -> None:
-    make_letters(house, 3)
-    run = start(house)
-    assert submit_all(house) == [True]
-    house.run("UPDATE letters SET print_batch_id = NULL WHERE id = (SELECT id FROM letters LIMIT 1)")
-    assert complete(house) == 1
-    run = get(house, run.id)
+def test_a_run_whose_counts_disagree_is_not_called_submitted(world: World) -> None:
+    make_letters(world, 3)
+    run = start(world)
+    assert submit_all(world) == [True]
+    world.run("UPDATE letters SET print_batch_id = NULL WHERE id = (SELECT id FROM letters LIMIT 1)")
+    assert complete(world) == 1
+    run = get(world, run.id)
     assert run.state == PrintRun.STATE_UNRECONCILED
-    report = json.loads(house.parts().blobs.get(run.report_key))
+    report = json.loads(world.parts().blobs.get(run.report_key))
     assert (report["disagreements"], report["counts"]["in_letters"]) == (["in_letters"], 2)
 
 
 def test_a_paused_run_begins_nothing_until_it_is_resumed(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "SLICE_LETTERS", 500)
-    make_letters(house, 1000)
-    run_id = house.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
-    collect_slice(house.uow)
+    make_letters(world, 1000)
+    run_id = world.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id())).print_run.id
+    collect_slice(world.uow)
     for _ in range(2):
-        paused = house.print_runs.PausePrintRun(pb.PausePrintRunRequest(print_run_id=run_id)).print_run
+        paused = world.print_runs.PausePrintRun(pb.PausePrintRunRequest(print_run_id=run_id)).print_run
         assert paused.HasField("pause_time")
-    assert collect_slice(house.uow) == 0
-    assert submit_all(house) == [False]
-    with house.uow.begin() as tx:
+    assert collect_slice(world.uow) == 0
+    assert submit_all(world) == [False]
+    with world.uow.begin() as tx:
         queue = batches.queue_to_enqueue(print_batches, timedelta(minutes=5))
         assert batches.take_to_enqueue(tx, queue, 100) == []
     for _ in range(2):
-        resumed = house.print_runs.ResumePrintRun(pb.ResumePrintRunRequest(print_run_id=run_id)).print_run
+        resumed = world.print_runs.ResumePrintRun(pb.ResumePrintRunRequest(print_run_id=run_id)).print_run
         assert not resumed.HasField("pause_time")
-    house.collect()
-    assert all(submit_all(house))
-    assert complete(house) == 1
-    assert get(house, run_id).state == PrintRun.STATE_SUBMITTED
-    late = house.print_runs.PausePrintRun(pb.PausePrintRunRequest(print_run_id=run_id)).print_run
+    world.collect()
+    assert all(submit_all(world))
+    assert complete(world) == 1
+    assert get(world, run_id).state == PrintRun.STATE_SUBMITTED
+    late = world.print_runs.PausePrintRun(pb.PausePrintRunRequest(print_run_id=run_id)).print_run
     assert not late.HasField("pause_time"), "there is nothing left to pause"
 
 
-def test_a_batch_that_was_given_up_is_tried_again_on_demand(house: House) -> None:
-    make_letters(house, 10)
-    run = start(house)
-    house.run("UPDATE print_batches SET parked_at = now(), park_reason = 'CountMismatch', attempt = 20")
-    run = get(house, run.id)
+def test_a_batch_that_was_given_up_is_tried_again_on_demand(world: World) -> None:
+    make_letters(world, 10)
+    run = start(world)
+    world.run("UPDATE print_batches SET parked_at = now(), park_reason = 'CountMismatch', attempt = 20")
+    run = get(world, run.id)
     assert run.parked_batch_count == 1
-    (batch,) = house.print_runs.ListPrintBatches(
+    (batch,) = world.print_runs.ListPrintBatches(
         pb.ListPrintBatchesRequest(print_run_id=run.id)
     ).print_batches
     assert batch.park_reason == "CountMismatch"
-    assert submit_all(house) == [False]
+    assert submit_all(world) == [False]
     nobodys = pb.RetryPrintBatchesRequest(print_run_id=run.id, print_batch_ids=[ids.new_id()])
-    assert house.print_runs.RetryPrintBatches(nobodys).batch_count == 0
+    assert world.print_runs.RetryPrintBatches(nobodys).batch_count == 0
     request = pb.RetryPrintBatchesRequest(print_run_id=run.id, print_batch_ids=[batch.id])
-    assert [house.print_runs.RetryPrintBatches(request).batch_count for _ in range(2)] == [1, 0]
-    assert submit_all(house) == [True]
-    assert get(house, run.id).parked_batch_count == 0
+    assert [world.print_runs.RetryPrintBatches(request).batch_count for _ in range(2)] == [1, 0]
+    assert submit_all(world) == [True]
+    assert get(world, run.id).parked_batch_count == 0
 
 
-def test_progress_is_streamed_until_the_run_is_complete(house: House) -> None:
-    make_letters(house, 10)
-    run = start(house)
-    progress = house.print_runs.WatchPrintRun(pb.WatchPrintRunRequest(print_run_id=run.id))
+def test_progress_is_streamed_until_the_run_is_complete(world: World) -> None:
+    make_letters(world, 10)
+    run = start(world)
+    progress = world.print_runs.WatchPrintRun(pb.WatchPrintRunRequest(print_run_id=run.id))
     first = next(progress).print_run
     assert (first.state, first.submitted_letter_count) == (PrintRun.STATE_SUBMITTING, 0)
-    assert submit_all(house) == [True]
+    assert submit_all(world) == [True]
     assert next(progress).print_run.submitted_letter_count == 10
-    assert complete(house) == 1
+    assert complete(world) == 1
     assert [answer.print_run.state for answer in progress] == [PrintRun.STATE_SUBMITTED]
     with pytest.raises(NotifyError) as caught:
-        next(house.print_runs.WatchPrintRun(pb.WatchPrintRunRequest(print_run_id=ids.new_id())))
+        next(world.print_runs.WatchPrintRun(pb.WatchPrintRunRequest(print_run_id=ids.new_id())))
     assert caught.value.reason == "PRINT_RUN_NOT_FOUND"
 
 
-def test_watchers_leave_the_others_their_threads(house: House) -> None:
-    run = start(house, deadline=NOON)
-    house.run("UPDATE print_runs SET state = 'collecting'")
+def test_watchers_leave_the_others_their_threads(world: World) -> None:
+    run = start(world, deadline=NOON)
+    world.run("UPDATE print_runs SET state = 'collecting'")
     watching = [
-        house.print_runs.WatchPrintRun(pb.WatchPrintRunRequest(print_run_id=run.id)) for _ in range(2)
+        world.print_runs.WatchPrintRun(pb.WatchPrintRunRequest(print_run_id=run.id)) for _ in range(2)
     ]
     assert [next(progress).print_run.id for progress in watching] == [run.id] * 2
     with pytest.raises(NotifyError) as caught:
-        next(house.print_runs.WatchPrintRun(pb.WatchPrintRunRequest(print_run_id=run.id)))
+        next(world.print_runs.WatchPrintRun(pb.WatchPrintRunRequest(print_run_id=run.id)))
     assert caught.value.reason == "OVERLOADED"
     for progress in watching:
         progress.close()
 
 
-def test_batches_are_listed_by_pages(house: House) -> None:
+def test_batches_are_listed_by_pages(world: World) -> None:
     for _ in range(5):
-        make_letters(house, 1, service_id=ids.new_id())
-    run = start(house)
+        make_letters(world, 1, service_id=ids.new_id())
+    run = start(world)
     listed: list[int] = []
     token = ""
     for expected in (2, 2, 1):
-        page = house.print_runs.ListPrintBatches(
+        page = world.print_runs.ListPrintBatches(
             pb.ListPrintBatchesRequest(print_run_id=run.id, page_size=2, page_token=token)
         )
         assert len(page.print_batches) == expected
@@ -615,5 +615,5 @@ def test_batches_are_listed_by_pages(house: House) -> None:
         token = page.next_page_token
     assert (listed, token) == ([1, 2, 3, 4, 5], "")
     with pytest.raises(NotifyError) as caught:
-        house.print_runs.ListPrintBatches(pb.ListPrintBatchesRequest(print_run_id=ids.new_id()))
+        world.print_runs.ListPrintBatches(pb.ListPrintBatchesRequest(print_run_id=ids.new_id()))
     assert caught.value.reason == "PRINT_RUN_NOT_FOUND"

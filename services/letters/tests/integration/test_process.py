@@ -25,14 +25,14 @@ from notify_testing.database import FreshDatabase
 from notify_testing.rpc import tls_settings
 from notify_testing.waiting import WAIT_SECONDS
 
-from .conftest import SERVICE_ID, House, letter, until
+from .conftest import SERVICE_ID, World, letter, until
 
 
 def command(
-    house: House, *arguments: str, without: str = "", **settings: str
+    world: World, *arguments: str, without: str = "", **settings: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of the service to its end."""
-    environment = house.environment | {
+    environment = world.environment | {
         f"NOTIFY_LETTERS_{name.upper()}": value for name, value in settings.items()
     }
     environment.pop(f"NOTIFY_LETTERS_{without.upper()}", None)
@@ -46,61 +46,61 @@ def command(
     )
 
 
-def test_settings_are_checked(house: House) -> None:
-    assert command(house, "check-config").returncode == 0
-    missing = command(house, "check-config", without="broker_url")
+def test_settings_are_checked(world: World) -> None:
+    assert command(world, "check-config").returncode == 0
+    missing = command(world, "check-config", without="broker_url")
     assert (missing.returncode, missing.stderr) == (
         2,
         "settings: NOTIFY_LETTERS_BROKER_URL is required but not set\n",
     )
-    wrong = command(house, "check-config", lease_seconds="soon")
+    wrong = command(world, "check-config", lease_seconds="soon")
     assert wrong.returncode == 2
     assert "NOTIFY_LETTERS_LEASE_SECONDS" in wrong.stderr
     assert "soon" not in wrong.stderr
 
 
-def test_only_known_queues_are_worked(house: House) -> None:
-    refused = command(house, "work", "--queues", "relay,render")
+def test_only_known_queues_are_worked(world: World) -> None:
+    refused = command(world, "work", "--queues", "relay,render")
     assert refused.returncode == 2
     assert "no such queue: render" in refused.stderr
 
 
-def test_housekeeping_deletes_old_events(house: House) -> None:
-    house.run(
+def test_housekeeping_deletes_old_events(world: World) -> None:
+    world.run(
         "INSERT INTO letter_events (letter_id, kind, page_count, sheet_count, create_time)"
         " SELECT gen_random_uuid(), 'ready', n, n, now() - n * interval '10 days'"
         " FROM generate_series(1, 6) n"
     )
-    with house.process("work", "notify_letters", "work", "--queues", "housekeeping") as process:
-        until(lambda: house.value("SELECT count(*) FROM letter_events") == 2, [process])
-    assert [row.page_count for row in house.rows("SELECT page_count FROM letter_events ORDER BY 1")] == [1, 2]
+    with world.process("work", "notify_letters", "work", "--queues", "housekeeping") as process:
+        until(lambda: world.value("SELECT count(*) FROM letter_events") == 2, [process])
+    assert [row.page_count for row in world.rows("SELECT page_count FROM letter_events ORDER BY 1")] == [1, 2]
 
 
-def test_migrating_makes_the_bucket_and_may_be_repeated(house: House, fresh_database: FreshDatabase) -> None:
+def test_migrating_makes_the_bucket_and_may_be_repeated(world: World, fresh_database: FreshDatabase) -> None:
     bucket = f"letters-{ids.new_id()}"
     url = fresh_database()
     for _ in range(2):
-        done = command(house, "migrate", database_url=url, blob_bucket=bucket)
+        done = command(world, "migrate", database_url=url, blob_bucket=bucket)
         assert done.returncode == 0, done.stderr
     client = boto3.client(
         "s3",
-        endpoint_url=house.settings.blob_endpoint,
-        aws_access_key_id=house.settings.blob_access_key,
-        aws_secret_access_key=house.settings.blob_secret_key.get_secret_value(),
-        region_name=house.settings.blob_region,
+        endpoint_url=world.settings.blob_endpoint,
+        aws_access_key_id=world.settings.blob_access_key,
+        aws_secret_access_key=world.settings.blob_secret_key.get_secret_value(),
+        region_name=world.settings.blob_region,
     )
     assert bucket in [one["Name"] for one in client.list_buckets()["Buckets"]]
 
 
-def test_who_may_call_what(house: House) -> None:
-    socket = f"unix:{house.folder}/grpc"
+def test_who_may_call_what(world: World) -> None:
+    socket = f"unix:{world.folder}/grpc"
     may = {
         "notifications": (False, False),
         "api-gateway": (True, True),
         "operator": (True, True),
         "providers": (False, False),
     }
-    with house.process("serve", "notify_letters", "serve", grpc_listen=socket, drain_seconds=0) as process:
+    with world.process("serve", "notify_letters", "serve", grpc_listen=socket, drain_seconds=0) as process:
         process.wait_ready(lambda: os.path.exists(socket.removeprefix("unix:")), 30)
         for caller, (letters_allowed, runs_allowed) in may.items():
             channels = Channels(tls_settings(caller))
@@ -118,18 +118,18 @@ def test_who_may_call_what(house: House) -> None:
             channels.close()
 
 
-def test_nothing_personal_is_logged(house: House) -> None:
+def test_nothing_personal_is_logged(world: World) -> None:
     secret = "Very-Private-Person"
-    with house.relay() as relay, house.celery() as celery:
+    with world.relay() as relay, world.celery() as celery:
         bad = letter(template_version=9, address_lines=[secret, secret, secret])
         good = letter(address_lines=[secret, secret, secret])
         good.personalisation[0].text = secret
-        house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=[bad, good]))
-        until(lambda: house.states() == {"ready": 1, "technical-failure": 1}, [relay, celery])
+        world.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=[bad, good]))
+        until(lambda: world.states() == {"ready": 1, "technical-failure": 1}, [relay, celery])
         logs = relay.last_lines(1000) + celery.last_lines(1000)
     assert "render batch done" in logs
     assert secret not in logs
-    assert house.environment["NOTIFY_LETTERS_BLOB_SECRET_KEY"] not in logs
+    assert world.environment["NOTIFY_LETTERS_BLOB_SECRET_KEY"] not in logs
 
 
 class BrokerThatDies(Broker):
@@ -149,28 +149,28 @@ class BrokerThatDies(Broker):
         self.sent += 1
 
 
-def test_what_the_broker_did_not_take_is_due_again_at_once(house: House) -> None:
+def test_what_the_broker_did_not_take_is_due_again_at_once(world: World) -> None:
     letters = [letter() for _ in range(200)]
-    house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=letters))
-    assert house.value("SELECT count(*) FROM render_batches") == 5
+    world.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=letters))
+    assert world.value("SELECT count(*) FROM render_batches") == 5
     batches = queue_to_enqueue(render_batches, timedelta(minutes=5))
     relay = BatchRelay(batches, RENDER_BATCH, RENDER, BrokerThatDies(), max_waiting=100)
     with pytest.raises(ConnectionError):
-        relay.send_due(house.uow)
-    assert house.value("SELECT count(*) FROM render_batches WHERE enqueued_until IS NULL") == 4
-    assert house.value("SELECT count(*) FROM render_batches WHERE enqueued_until > now()") == 1
+        relay.send_due(world.uow)
+    assert world.value("SELECT count(*) FROM render_batches WHERE enqueued_until IS NULL") == 4
+    assert world.value("SELECT count(*) FROM render_batches WHERE enqueued_until > now()") == 1
 
 
-def test_batches_go_to_the_broker_in_fair_shares_of_lanes_and_services(house: House) -> None:
+def test_batches_go_to_the_broker_in_fair_shares_of_lanes_and_services(world: World) -> None:
     code, other = ids.new_id(), ids.new_id()
     job = [letter(lane=LANE_JOB) for _ in range(480)]
     later = [letter(lane=LANE_JOB, service_id=other), letter(lane=LANE_PLATFORM, service_id=code)]
-    house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=job))
-    house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=later))
+    world.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=job))
+    world.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=later))
     batches = queue_to_enqueue(render_batches, timedelta(minutes=5))
-    with house.uow.begin() as tx:
+    with world.uow.begin() as tx:
         taken = take_to_enqueue(tx, batches, 4)
-    rows = house.rows("SELECT id::text, lane, service_id::text FROM render_batches")
+    rows = world.rows("SELECT id::text, lane, service_id::text FROM render_batches")
     tenants = {id: (lane, service_id) for id, lane, service_id in rows}
     assert tenants[taken[0]] == ("platform", code)
     assert Counter(tenants[id] for id in taken[1:]) == {("job", SERVICE_ID): 2, ("job", other): 1}

@@ -28,31 +28,31 @@ from notify_letters.usecases.ops import OPS
 from notify_local.backing import wait_until
 from notify_testing.waiting import WAIT_SECONDS, until
 
-from .conftest import SERVICE_ID, House, letter
+from .conftest import SERVICE_ID, World, letter
 
 
-def create(house: House, *letters: Letter) -> tuple[int, int]:
+def create(world: World, *letters: Letter) -> tuple[int, int]:
     """Return created and duplicate counts."""
-    answer = house.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=letters))
+    answer = world.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=letters))
     return answer.created_count, answer.duplicate_count
 
 
-def render_all(house: House, **settings: Any) -> list[bool]:
+def render_all(world: World, **settings: Any) -> list[bool]:
     """Run the tasks of all render batches."""
-    parts = house.parts(**settings)
-    return [parts.render_batch(batch_id) for batch_id in house.batch_ids("render_batches")]
+    parts = world.parts(**settings)
+    return [parts.render_batch(batch_id) for batch_id in world.batch_ids("render_batches")]
 
 
-def get(house: House, letter_id: str) -> Letter:
+def get(world: World, letter_id: str) -> Letter:
     """Return a letter as it stands."""
     request = pb.GetLetterRequest(service_id=SERVICE_ID, letter_id=letter_id)
-    answer: pb.GetLetterResponse = house.letters.GetLetter(request)
+    answer: pb.GetLetterResponse = world.letters.GetLetter(request)
     return answer.letter
 
 
-def download(house: House, letter_id: str) -> tuple[pb.PdfMetadata, list[bytes]]:
+def download(world: World, letter_id: str) -> tuple[pb.PdfMetadata, list[bytes]]:
     """Return a PDF's metadata and chunks."""
-    first, *rest = house.letters.DownloadPdf(
+    first, *rest = world.letters.DownloadPdf(
         pb.DownloadPdfRequest(service_id=SERVICE_ID, letter_id=letter_id)
     )
     assert all(part.WhichOneof("part") == "chunk" for part in rest)
@@ -65,55 +65,55 @@ def text_of(pdf: bytes) -> str:
     return "\n".join(page.get_textpage().get_text_range() for page in document)
 
 
-def test_the_models_are_the_schema(house: House) -> None:
-    assert schema_differences(metadata, house.url) == []
+def test_the_models_are_the_schema(world: World) -> None:
+    assert schema_differences(metadata, world.url) == []
 
 
-def test_a_letter_becomes_a_pdf_and_an_event(house: House) -> None:
+def test_a_letter_becomes_a_pdf_and_an_event(world: World) -> None:
     one = letter(
         personalisation=[
             PersonalisationField(key="NAME", text="Ann"),
             PersonalisationField(key="name", text="Bea"),
         ]
     )
-    assert create(house, one) == (1, 0)
-    assert get(house, one.id).state == Letter.STATE_CREATED
-    assert render_all(house) == [True]
+    assert create(world, one) == (1, 0)
+    assert get(world, one.id).state == Letter.STATE_CREATED
+    assert render_all(world) == [True]
 
-    now = get(house, one.id)
+    now = get(world, one.id)
     assert (now.state, now.page_count, now.sheet_count) == (Letter.STATE_READY, 1, 1)
     assert not now.personalisation
-    metadata, chunks = download(house, one.id)
+    metadata, chunks = download(world, one.id)
     pdf = b"".join(chunks)
     assert (metadata.size_bytes, metadata.page_count) == (len(pdf), 1)
     assert "Dear Bea" in text_of(pdf), "of two keys that are the same name the last one wins"
     assert "5 March 2026" in text_of(pdf)
 
-    answer = house.letters.ListLetterEvents(pb.ListLetterEventsRequest())
+    answer = world.letters.ListLetterEvents(pb.ListLetterEventsRequest())
     assert [(event.letter_id, event.kind) for event in answer.events] == [(one.id, pb.LetterEvent.KIND_READY)]
     assert answer.events[0].page_count == 1
-    again = house.letters.ListLetterEvents(pb.ListLetterEventsRequest(cursor=answer.next_cursor))
+    again = world.letters.ListLetterEvents(pb.ListLetterEventsRequest(cursor=answer.next_cursor))
     assert (list(again.events), again.next_cursor) == ([], answer.next_cursor)
 
 
-def test_letters_are_taken_over_once_per_id(house: House) -> None:
+def test_letters_are_taken_over_once_per_id(world: World) -> None:
     letters = [letter() for _ in range(90)]
-    assert create(house, *letters[:60]) == (60, 0)
-    assert create(house, *letters) == (30, 60)
-    assert create(house, *letters) == (0, 90)
-    assert house.value("SELECT count(*) FROM letters") == 90
-    batches = house.rows("SELECT count(*) FROM letters GROUP BY render_batch_id")
+    assert create(world, *letters[:60]) == (60, 0)
+    assert create(world, *letters) == (30, 60)
+    assert create(world, *letters) == (0, 90)
+    assert world.value("SELECT count(*) FROM letters") == 90
+    batches = world.rows("SELECT count(*) FROM letters GROUP BY render_batch_id")
     assert max(size for (size,) in batches) <= 50
-    assert house.value("SELECT count(*) FROM render_batches") == len(batches), "no batch without letters"
-    assert all(render_all(house))
-    assert house.states() == {"ready": 90}
-    assert len(house.events()) == 90
-    assert house.value("SELECT count(*) FROM render_batches") == 0
+    assert world.value("SELECT count(*) FROM render_batches") == len(batches), "no batch without letters"
+    assert all(render_all(world))
+    assert world.states() == {"ready": 90}
+    assert len(world.events()) == 90
+    assert world.value("SELECT count(*) FROM render_batches") == 0
 
 
-def test_a_repeated_id_within_one_call_counts_as_a_duplicate(house: House) -> None:
+def test_a_repeated_id_within_one_call_counts_as_a_duplicate(world: World) -> None:
     one = letter()
-    assert create(house, one, one) == (1, 1)
+    assert create(world, one, one) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -134,48 +134,48 @@ def test_a_repeated_id_within_one_call_counts_as_a_duplicate(house: House) -> No
     ],
 )
 def test_a_bad_letter_is_named_and_nothing_is_written(
-    house: House, field: str, values: dict[str, Any]
+    world: World, field: str, values: dict[str, Any]
 ) -> None:
     with pytest.raises(NotifyError) as caught:
-        create(house, letter(), letter(**values))
+        create(world, letter(), letter(**values))
     assert caught.value.reason == "INVALID_FIELD"
     assert [violation.field for violation in caught.value.violations] == [field]
-    assert house.states() == {}
+    assert world.states() == {}
 
 
-def test_the_number_of_letters_is_bounded(house: House) -> None:
+def test_the_number_of_letters_is_bounded(world: World) -> None:
     for count in (0, 501):
         with pytest.raises(NotifyError) as caught:
-            create(house, *([letter()] * count))
+            create(world, *([letter()] * count))
         assert [violation.field for violation in caught.value.violations] == ["letters"]
-    assert house.states() == {}
+    assert world.states() == {}
 
 
-def test_a_letter_of_more_than_ten_pages_fails_validation_and_keeps_its_pdf(house: House) -> None:
-    version = house.template("\n\n***\n\n".join(["page"] * 11))
+def test_a_letter_of_more_than_ten_pages_fails_validation_and_keeps_its_pdf(world: World) -> None:
+    version = world.template("\n\n***\n\n".join(["page"] * 11))
     one = letter(template_version=version)
-    create(house, one)
-    render_all(house)
-    now = get(house, one.id)
+    create(world, one)
+    render_all(world)
+    now = get(world, one.id)
     assert (now.state, now.page_count, now.sheet_count) == (Letter.STATE_VALIDATION_FAILED, 11, 6)
     assert now.failure == "letter-too-long"
-    assert house.events() == [(one.id, "validation-failed")]
-    assert download(house, one.id)[0].page_count == 11
+    assert world.events() == [(one.id, "validation-failed")]
+    assert download(world, one.id)[0].page_count == 11
 
 
-def test_a_letter_that_no_font_can_print_fails_alone_and_names_the_characters(house: House) -> None:
+def test_a_letter_that_no_font_can_print_fails_alone_and_names_the_characters(world: World) -> None:
     unprintable = PersonalisationField(key="name", text="\U00012000 \ue000 \U00012000")
     letters = [letter() for _ in range(3)] + [letter(personalisation=[unprintable])]
-    create(house, *letters)
-    assert render_all(house) == [True]
+    create(world, *letters)
+    assert render_all(world) == [True]
     *good, bad = letters
-    kinds = dict(house.events())
+    kinds = dict(world.events())
     assert {kinds[one.id] for one in good} == {"ready"}
-    now = get(house, bad.id)
+    now = get(world, bad.id)
     assert (now.state, now.failure) == (Letter.STATE_VALIDATION_FAILED, "characters-not-printable")
     assert now.failure_detail == "\U00012000 (U+12000), \ue000 (U+E000)"
     assert kinds[bad.id] == "validation-failed"
-    assert {get(house, one.id).failure for one in good} == {""}
+    assert {get(world, one.id).failure for one in good} == {""}
 
 
 @pytest.mark.parametrize(
@@ -188,59 +188,59 @@ def test_a_letter_that_no_font_can_print_fails_alone_and_names_the_characters(ho
     ids=["content", "content of a value used often", "address line"],
 )
 def test_a_letter_that_is_too_long_in_any_layout_fails_validation_alone_and_unrendered(
-    house: House, template: str, values: dict[str, Any]
+    world: World, template: str, values: dict[str, Any]
 ) -> None:
-    version = house.template(template)
+    version = world.template(template)
     good, bad = letter(template_version=version), letter(template_version=version, **values)
-    create(house, good, bad)
-    assert render_all(house) == [True]
-    assert dict(house.events()) == {good.id: "ready", bad.id: "validation-failed"}
-    now = get(house, bad.id)
+    create(world, good, bad)
+    assert render_all(world) == [True]
+    assert dict(world.events()) == {good.id: "ready", bad.id: "validation-failed"}
+    now = get(world, bad.id)
     assert (now.state, now.page_count, now.sheet_count) == (Letter.STATE_VALIDATION_FAILED, 0, 0)
     with pytest.raises(NotifyError) as caught:
-        download(house, bad.id)
+        download(world, bad.id)
     assert caught.value.reason == "PDF_NOT_READY"
 
 
-def test_letters_without_a_template_version_fail_alone(house: House) -> None:
+def test_letters_without_a_template_version_fail_alone(world: World) -> None:
     good, bad = letter(), letter(template_version=7)
-    create(house, good, bad)
-    render_all(house)
-    assert get(house, good.id).state == Letter.STATE_READY
-    assert get(house, bad.id).state == Letter.STATE_TECHNICAL_FAILURE
-    assert dict(house.events()) == {good.id: "ready", bad.id: "technical-failure"}
+    create(world, good, bad)
+    render_all(world)
+    assert get(world, good.id).state == Letter.STATE_READY
+    assert get(world, bad.id).state == Letter.STATE_TECHNICAL_FAILURE
+    assert dict(world.events()) == {good.id: "ready", bad.id: "technical-failure"}
     with pytest.raises(NotifyError, match="PDF") as caught:
-        download(house, bad.id)
+        download(world, bad.id)
     assert caught.value.reason == "PDF_NOT_READY"
 
 
-def test_a_qr_code_with_too_much_data_fails_its_letter_alone(house: House) -> None:
-    version = house.template("QR: ((name))")
+def test_a_qr_code_with_too_much_data_fails_its_letter_alone(world: World) -> None:
+    version = world.template("QR: ((name))")
     too_much = [PersonalisationField(key="name", text="x" * 505)]
     good = letter(template_version=version)
     bad = letter(template_version=version, personalisation=too_much)
-    create(house, good, bad)
-    render_all(house)
-    assert dict(house.events()) == {good.id: "ready", bad.id: "technical-failure"}
+    create(world, good, bad)
+    render_all(world)
+    assert dict(world.events()) == {good.id: "ready", bad.id: "technical-failure"}
 
 
-def test_what_a_template_version_costs_admin_is_one_call_a_process(house: House) -> None:
+def test_what_a_template_version_costs_admin_is_one_call_a_process(world: World) -> None:
     calls: list[str] = []
-    house.admin.before_call = lambda method, _: calls.append(method)
-    parts = house.parts()
+    world.admin.before_call = lambda method, _: calls.append(method)
+    parts = world.parts()
     for _ in range(3):
-        create(house, letter())
-        for batch_id in house.batch_ids("render_batches"):
+        create(world, letter())
+        for batch_id in world.batch_ids("render_batches"):
             assert parts.render_batch(batch_id)
     assert calls == ["GetSnapshots"]
 
 
-def test_hostile_values_are_printed_as_they_are(house: House) -> None:
+def test_hostile_values_are_printed_as_they_are(world: World) -> None:
     hostile = '#panic("x") #read("/etc/passwd") $x$ \\u{41} */ @ref <label> "]) {{evil}}'
-    contact = house.admin.add_letter_contact(SERVICE_ID, "((name))")
+    contact = world.admin.add_letter_contact(SERVICE_ID, "((name))")
     content = "Dear ((name)) ((list))"
     one = letter(
-        template_version=house.template(content, subject="((name))", letter_contact_id=contact),
+        template_version=world.template(content, subject="((name))", letter_contact_id=contact),
         personalisation=[
             PersonalisationField(key="name", text=hostile),
             PersonalisationField(key="list", list=TextList(items=["#eval(1)", "= no heading"])),
@@ -248,35 +248,35 @@ def test_hostile_values_are_printed_as_they_are(house: House) -> None:
         ],
         address_lines=["#set page(fill: red)", "1 $High$ Street", "EX1 1EX"],
     )
-    create(house, one)
-    render_all(house)
-    text = text_of(b"".join(download(house, one.id)[1]))
+    create(world, one)
+    render_all(world)
+    text = text_of(b"".join(download(world, one.id)[1]))
     squeezed = "".join(text.split()).translate(str.maketrans("“”‘’", "\"\"''"))
     assert squeezed.count("".join(hostile.split())) == 3, "in the subject, the body and the contact block"
     assert "#eval(1)" in text
     assert "#SET PAGE(FILL: RED)" in text
 
 
-def test_downloads_come_in_chunks_of_at_most_256_kib(house: House) -> None:
+def test_downloads_come_in_chunks_of_at_most_256_kib(world: World) -> None:
     one = letter()
-    create(house, one)
-    render_all(house)
+    create(world, one)
+    render_all(world)
     content = bytes(range(256)) * 4096
-    house.parts().blobs.put(pdf_key(one.id), content)
-    metadata, chunks = download(house, one.id)
+    world.parts().blobs.put(pdf_key(one.id), content)
+    metadata, chunks = download(world, one.id)
     assert metadata.size_bytes == len(content)
     assert b"".join(chunks) == content
     assert [len(chunk) for chunk in chunks] == [256 * 1024] * 4
 
 
-def test_pages_are_pictures(house: House) -> None:
-    one = letter(template_version=house.template("one\n\n***\n\ntwo"))
-    create(house, one)
-    render_all(house)
+def test_pages_are_pictures(world: World) -> None:
+    one = letter(template_version=world.template("one\n\n***\n\ntwo"))
+    create(world, one)
+    render_all(world)
 
     def page(number: int) -> pb.GetPageImageResponse:
         request = pb.GetPageImageRequest(service_id=SERVICE_ID, letter_id=one.id, page_number=number)
-        answer: pb.GetPageImageResponse = house.letters.GetPageImage(request)
+        answer: pb.GetPageImageResponse = world.letters.GetPageImage(request)
         return answer
 
     first, second = page(1), page(2)
@@ -291,15 +291,15 @@ def test_pages_are_pictures(house: House) -> None:
         assert caught.value.reason == reason
 
 
-def test_only_the_owning_service_sees_a_letter(house: House) -> None:
+def test_only_the_owning_service_sees_a_letter(world: World) -> None:
     one = letter()
-    create(house, one)
-    render_all(house)
+    create(world, one)
+    render_all(world)
     stranger = ids.new_id()
     calls: list[Callable[[], object]] = [
-        lambda: house.letters.GetLetter(pb.GetLetterRequest(service_id=stranger, letter_id=one.id)),
-        lambda: list(house.letters.DownloadPdf(pb.DownloadPdfRequest(service_id=stranger, letter_id=one.id))),
-        lambda: house.letters.GetPageImage(
+        lambda: world.letters.GetLetter(pb.GetLetterRequest(service_id=stranger, letter_id=one.id)),
+        lambda: list(world.letters.DownloadPdf(pb.DownloadPdfRequest(service_id=stranger, letter_id=one.id))),
+        lambda: world.letters.GetPageImage(
             pb.GetPageImageRequest(service_id=stranger, letter_id=one.id, page_number=1)
         ),
     ]
@@ -309,135 +309,135 @@ def test_only_the_owning_service_sees_a_letter(house: House) -> None:
         assert (caught.value.reason, caught.value.code) == ("LETTER_NOT_FOUND", Code.NOT_FOUND)
 
 
-def test_a_pdf_is_not_ready_until_it_is_made(house: House) -> None:
+def test_a_pdf_is_not_ready_until_it_is_made(world: World) -> None:
     one = letter()
-    create(house, one)
+    create(world, one)
     with pytest.raises(NotifyError) as caught:
-        download(house, one.id)
+        download(world, one.id)
     assert caught.value.reason == "PDF_NOT_READY"
 
 
-def test_when_admin_is_down_the_batch_comes_up_again_later(house: House) -> None:
+def test_when_admin_is_down_the_batch_comes_up_again_later(world: World) -> None:
     one = letter()
-    create(house, one)
-    house.admin.away = True
-    assert render_all(house) == [False]
-    assert get(house, one.id).state == Letter.STATE_CREATED
-    row = house.rows(
+    create(world, one)
+    world.admin.away = True
+    assert render_all(world) == [False]
+    assert get(world, one.id).state == Letter.STATE_CREATED
+    row = world.rows(
         "SELECT attempt, due_at > now() AS later, leased_until, park_reason FROM render_batches"
     )[0]
     assert tuple(row) == (1, True, None, None)
-    assert render_all(house) == [False], "not due yet"
-    house.admin.away = False
+    assert render_all(world) == [False], "not due yet"
+    world.admin.away = False
 
     def rendered() -> bool:
-        house.due_again()
-        return render_all(house) == [True]
+        world.due_again()
+        return render_all(world) == [True]
 
     until(rendered)
-    assert get(house, one.id).state == Letter.STATE_READY
+    assert get(world, one.id).state == Letter.STATE_READY
 
 
-def test_when_the_blob_store_is_down_nothing_is_marked(house: House) -> None:
+def test_when_the_blob_store_is_down_nothing_is_marked(world: World) -> None:
     one = letter()
-    create(house, one)
-    assert render_all(house, blob_bucket="there-is-no-such-bucket") == [False]
-    assert (house.states(), house.events()) == ({"created": 1}, [])
-    house.due_again()
-    assert render_all(house) == [True]
-    assert len(house.events()) == 1
+    create(world, one)
+    assert render_all(world, blob_bucket="there-is-no-such-bucket") == [False]
+    assert (world.states(), world.events()) == ({"created": 1}, [])
+    world.due_again()
+    assert render_all(world) == [True]
+    assert len(world.events()) == 1
 
 
-def test_a_doubled_task_does_nothing(house: House) -> None:
-    create(house, letter(), letter())
-    (batch_id,) = house.batch_ids("render_batches")
-    parts = house.parts()
+def test_a_doubled_task_does_nothing(world: World) -> None:
+    create(world, letter(), letter())
+    (batch_id,) = world.batch_ids("render_batches")
+    parts = world.parts()
     assert parts.render_batch(batch_id)
     assert not parts.render_batch(batch_id)
-    assert len(house.events()) == 2
+    assert len(world.events()) == 2
 
 
-def test_a_task_whose_lease_was_taken_over_changes_nothing(house: House) -> None:
-    create(house, letter(), letter())
-    (batch_id,) = house.batch_ids("render_batches")
-    slow, quick = house.parts(), house.parts()
+def test_a_task_whose_lease_was_taken_over_changes_nothing(world: World) -> None:
+    create(world, letter(), letter())
+    (batch_id,) = world.batch_ids("render_batches")
+    slow, quick = world.parts(), world.parts()
     put = slow.blobs.put
 
     first = iter((True,))
 
     def overtaken(*arguments: Any, **keywords: Any) -> None:
         if next(first, False):
-            house.expire_leases()
+            world.expire_leases()
             assert quick.render_batch(batch_id)
         put(*arguments, **keywords)
 
     slow.blobs.put = overtaken  # type: ignore[method-assign] # the moment at which the other task overtakes
     assert not slow.render_batch(batch_id)
-    assert house.states() == {"ready": 2}
-    assert len(house.events()) == 2, "each letter is told of once"
+    assert world.states() == {"ready": 2}
+    assert len(world.events()) == 2, "each letter is told of once"
 
 
-def test_a_batch_that_kills_its_workers_is_parked(house: House) -> None:
-    create(house, letter())
-    (batch_id,) = house.batch_ids("render_batches")
-    house.run("UPDATE render_batches SET attempt = 20")
-    assert not house.parts().render_batch(batch_id)
-    assert house.value("SELECT park_reason FROM render_batches") == "no worker finished it"
-    house.due_again()
-    assert not house.parts().render_batch(batch_id)
+def test_a_batch_that_kills_its_workers_is_parked(world: World) -> None:
+    create(world, letter())
+    (batch_id,) = world.batch_ids("render_batches")
+    world.run("UPDATE render_batches SET attempt = 20")
+    assert not world.parts().render_batch(batch_id)
+    assert world.value("SELECT park_reason FROM render_batches") == "no worker finished it"
+    world.due_again()
+    assert not world.parts().render_batch(batch_id)
 
 
-def test_a_dropped_batch_fails_its_letters(house: House) -> None:
-    create(house, letter())
-    (batch_id,) = house.batch_ids("render_batches")
-    house.run("UPDATE render_batches SET parked_at = now(), park_reason = 'why'")
-    with house.parts().uow.begin() as tx:
+def test_a_dropped_batch_fails_its_letters(world: World) -> None:
+    create(world, letter())
+    (batch_id,) = world.batch_ids("render_batches")
+    world.run("UPDATE render_batches SET parked_at = now(), park_reason = 'why'")
+    with world.parts().uow.begin() as tx:
         assert queues.drop(tx, OPS, "render_batches", "operator", "why", keys=[batch_id]) == 1
-    assert house.states() == {"technical-failure": 1}
-    assert [kind for _, kind in house.events()] == ["technical-failure"]
-    assert house.batch_ids("render_batches") == []
+    assert world.states() == {"technical-failure": 1}
+    assert [kind for _, kind in world.events()] == ["technical-failure"]
+    assert world.batch_ids("render_batches") == []
 
 
-def test_no_batch_is_begun_while_its_queue_is_paused(house: House) -> None:
-    create(house, letter())
-    (batch_id,) = house.batch_ids("render_batches")
-    with house.parts().uow.begin() as tx:
+def test_no_batch_is_begun_while_its_queue_is_paused(world: World) -> None:
+    create(world, letter())
+    (batch_id,) = world.batch_ids("render_batches")
+    with world.parts().uow.begin() as tx:
         queues.pause(tx, OPS, "render_batches", "", "operator", "why")
-    assert not house.parts().render_batch(batch_id)
-    with house.parts().uow.begin() as tx:
+    assert not world.parts().render_batch(batch_id)
+    with world.parts().uow.begin() as tx:
         queues.resume(tx, OPS, "render_batches", "", "operator", "why")
-    assert house.parts().render_batch(batch_id)
+    assert world.parts().render_batch(batch_id)
 
 
-def test_test_letters_are_submitted_at_once_in_a_batch_of_their_own(house: House) -> None:
+def test_test_letters_are_submitted_at_once_in_a_batch_of_their_own(world: World) -> None:
     real, test = letter(), letter(key_type=KEY_TYPE_TEST)
-    create(house, real, test)
-    render_all(house)
-    assert house.states() == {"ready": 1, "submitting": 1}
-    assert dict(house.events()) == {real.id: "ready", test.id: "ready"}
-    (batch_id,) = house.batch_ids("print_batches")
-    assert house.value("SELECT print_run_id FROM print_batches") is None
-    assert house.parts().submit_batch(batch_id)
-    assert list(house.providers.dispatches) == [test.id]
-    assert house.providers.dispatches[test.id].key_type == KEY_TYPE_TEST
-    assert get(house, test.id).state == Letter.STATE_SUBMITTED
-    assert get(house, real.id).state == Letter.STATE_READY
+    create(world, real, test)
+    render_all(world)
+    assert world.states() == {"ready": 1, "submitting": 1}
+    assert dict(world.events()) == {real.id: "ready", test.id: "ready"}
+    (batch_id,) = world.batch_ids("print_batches")
+    assert world.value("SELECT print_run_id FROM print_batches") is None
+    assert world.parts().submit_batch(batch_id)
+    assert list(world.providers.dispatches) == [test.id]
+    assert world.providers.dispatches[test.id].key_type == KEY_TYPE_TEST
+    assert get(world, test.id).state == Letter.STATE_SUBMITTED
+    assert get(world, real.id).state == Letter.STATE_READY
 
 
 def test_a_batch_stays_leased_while_a_slow_store_takes_its_pdfs(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(render_batch, "HEARTBEAT_SECONDS", 0.05)
-    create(house, letter())
-    (batch_id,) = house.batch_ids("render_batches")
-    parts = house.parts()
+    create(world, letter())
+    (batch_id,) = world.batch_ids("render_batches")
+    parts = world.parts()
     put = parts.blobs.put
     leased_anew: list[bool] = []
 
     def slow(*arguments: Any, **keywords: Any) -> None:
-        house.expire_leases()
+        world.expire_leases()
         leased = "SELECT leased_until > now() FROM render_batches"
-        leased_anew.append(wait_until(lambda: house.value(leased), WAIT_SECONDS))
+        leased_anew.append(wait_until(lambda: world.value(leased), WAIT_SECONDS))
         put(*arguments, **keywords)
 
     parts.blobs.put = slow  # type: ignore[method-assign] # the store at its slowest
@@ -446,10 +446,10 @@ def test_a_batch_stays_leased_while_a_slow_store_takes_its_pdfs(
 
 
 def test_an_error_that_nobody_thought_of_fails_its_letter_alone(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, good = letter(), letter(address_lines=["Mr Other", "1 High Street", "EX1 1EX"])
-    create(house, bad, good)
+    create(world, bad, good)
     typeset = Typesetter.typeset
 
     def breaks(self: Typesetter, content: dict[str, Any], create_time: datetime) -> Pdf:
@@ -458,5 +458,5 @@ def test_an_error_that_nobody_thought_of_fails_its_letter_alone(
         return typeset(self, content, create_time)
 
     monkeypatch.setattr(Typesetter, "typeset", breaks)
-    assert render_all(house) == [True]
-    assert dict(house.events()) == {bad.id: "technical-failure", good.id: "ready"}
+    assert render_all(world) == [True]
+    assert dict(world.events()) == {bad.id: "technical-failure", good.id: "ready"}

@@ -97,7 +97,7 @@ def test_the_address_stands_in_the_window(count: int) -> None:
 
 
 def test_a_long_address_line_is_narrowed_and_stays_one_line() -> None:
-    long = "A house with a very long name in a street with a name that is longer still and does not end"
+    long = "A world with a very long name in a street with a name that is longer still and does not end"
     pdf = typeset("x", address_lines=[long, *ADDRESS[1:]])
     left, top, right, bottom = box(pdf, long.upper())
     assert right - left <= 85.5
