@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
-from zoneinfo import ZoneInfo
+
+from notify_common import clock
 
 FIRST_YEAR: Final = 2016
-_LONDON: Final = ZoneInfo("Europe/London")
 _APRIL: Final = 4
 _GROUPS: Final[Mapping[str, str]] = {
     "central": "central",
@@ -31,7 +31,7 @@ _DEFAULTS: Final[Mapping[int, Mapping[str, int]]] = {
 
 def financial_year(moment: datetime) -> int:
     """Return the calendar year in which the financial year of a moment begins, on 1 April in London."""
-    day = moment.astimezone(_LONDON)
+    day = moment.astimezone(clock.LONDON)
     return day.year if day.month >= _APRIL else day.year - 1
 
 
