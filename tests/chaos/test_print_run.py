@@ -50,6 +50,9 @@ def change(house: House, context: str, statement: str, values: Any) -> list[tupl
 @pytest.fixture
 def letters(house: House) -> Iterator[dict[str, str]]:
     """Letters that are ready, with the hashes of their PDFs; nothing is sent on from providers meanwhile."""
+    # a run of another test that still collects would take them too
+    others = "SELECT id::text, state FROM print_runs WHERE state = 'collecting'"
+    assert wait_until(lambda: not change(house, "letters", others, {}), SETTLE_SECONDS)
     house.stack.kill("providers-work")
     made = dict(change(house, "letters", MAKE, {"services": SERVICES, "letters": LETTERS}))
     yield made

@@ -1,5 +1,6 @@
 """The processes of a deployment: which there are, and with what command each is started (design.md §2.12)."""
 
+import contextlib
 import stat
 import sys
 from pathlib import Path
@@ -67,9 +68,12 @@ def test_a_worker_of_the_gateway_that_dies_is_replaced(house: House) -> None:
 
     def workers() -> set[int]:
         """Return the ids of the workers: the children that listen."""
-        return {
-            child.pid for child in gateway.children() if "granian worker" in child.name() or child.cmdline()
-        }
+        found = set()
+        for child in gateway.children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # the one that was ended, if it went just now
+                if "granian worker" in child.name() or child.cmdline():
+                    found.add(child.pid)
+        return found
 
     before = workers()
     assert len(before) >= GATEWAY_WORKERS
