@@ -41,3 +41,12 @@ class Lane(StrEnum):
     """Sent one by one, over the API or by a person."""
     JOB = "job"
     """A row of a job."""
+
+
+class CallbackType(StrEnum):
+    """What a service is told of over HTTP (`public-api.md §6`)."""
+
+    DELIVERY_STATUS = "delivery_status"
+    INBOUND_SMS = "inbound_sms"
+    RETURNED_LETTER = "returned_letter"
+    COMPLAINT = "complaint"

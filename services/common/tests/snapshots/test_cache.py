@@ -92,6 +92,38 @@ def test_reads_again_after_the_ttl(moment: Clock) -> None:
     assert cache.get("a") == "2"
 
 
+def test_a_look_waits_for_nothing_and_loads_for_the_next(moment: Clock) -> None:
+    source = Source(a="1")
+    cache = cache_of(source)
+    source.gate.clear()
+    assert cache.peek_many(["a", "none"]) == {}
+    assert cache.peek_many(["a", "none"]) == {}
+    source.gate.set()
+    until(lambda: cache.peek_many(["a", "none"]) == {"a": "1"})
+    assert source.calls[0] == ["a", "none"]
+
+
+def test_a_look_has_what_is_old_but_not_what_is_known_to_have_changed(moment: Clock) -> None:
+    source = Source(a="1", b="1")
+    cache = cache_of(source)
+    cache.get_many(["a", "b"])
+    cache.evict("b")
+    moment.seconds += 61
+    source.values = {"a": "2", "b": "2"}
+    assert cache.peek_many(["a", "b"]) == {"a": "1"}
+    until(lambda: cache.peek_many(["a", "b"]) == {"a": "2", "b": "2"})
+
+
+def test_a_look_raises_nothing(moment: Clock) -> None:
+    source = Source(a="1")
+    source.error = RuntimeError("away")
+    cache = cache_of(source)
+    assert cache.peek_many(["a"]) == {}
+    assert source.arrived.wait(WAIT_SECONDS)
+    source.error = None
+    assert cache.get("a") == "1"
+
+
 def test_remembers_what_does_not_exist_for_a_second(moment: Clock) -> None:
     source = Source()
     cache = cache_of(source)

@@ -1,7 +1,7 @@
 """Builds the parts of a process from its settings; nothing here runs at import."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 import redis
@@ -31,9 +31,9 @@ from notify_notifications.store.limits import LimitStore
 from notify_notifications.store.notifications import NotificationStore
 from notify_notifications.store.outbox import MOST_ROWS
 from notify_notifications.store.tables import feed_cursors, outbox_queue
+from notify_notifications.usecases.callbacks import record_and_tell
 from notify_notifications.usecases.hand_over import letter_relay, message_relay
 from notify_notifications.usecases.ops import OPS
-from notify_notifications.usecases.record_events import record_events
 from notify_notifications.usecases.send import SendingParts
 from notify_notifications.workers.housekeeping import Housekeeper
 from notify_notifications.workers.platform_mail import platform_mail_consumer
@@ -177,9 +177,10 @@ def feed_workers(parts: Parts) -> list[Worker]:
     delivery = DeliveryEvents(parts.channels.get("providers", settings.providers_target))
     letters = LetterEvents(parts.channels.get("letters", settings.letters_target))
     admin = parts.channels.get("admin", settings.admin_target)
+    record = partial(record_and_tell, parts.snapshots)
     consumers: list[FeedConsumer[Any]] = [
-        FeedConsumer("delivery-events", parts.uow, feed_cursors, delivery.fetch, record_events),
-        FeedConsumer("letter-events", parts.uow, feed_cursors, letters.fetch, record_events),
+        FeedConsumer("delivery-events", parts.uow, feed_cursors, delivery.fetch, record),
+        FeedConsumer("letter-events", parts.uow, feed_cursors, letters.fetch, record),
         platform_mail_consumer(parts.uow, PlatformMailFeed(admin), sending_parts(parts)),
     ]
     return [

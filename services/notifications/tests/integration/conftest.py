@@ -105,7 +105,14 @@ class World:
 
     def empty(self) -> None:
         """Forget every message."""
-        for table in ("notifications", "outbox", "service_day_counters", "idempotency_keys", "feed_cursors"):
+        for table in (
+            "notifications",
+            "outbox",
+            "service_day_counters",
+            "idempotency_keys",
+            "feed_cursors",
+            "callbacks",
+        ):
             self.execute(f"DELETE FROM {table}")
         self.redis.flushdb()
 

@@ -24,7 +24,9 @@ AMERICA = {"international": True, "phone_prefix": "1"}
 
 
 def created(**changes: object) -> Progress:
-    sms = Progress("n", Channel.SMS, KeyType.NORMAL, State.CREATED, False, "44", None, None, "", None, None)
+    sms = Progress(
+        "n", "s", Channel.SMS, KeyType.NORMAL, State.CREATED, False, "44", None, None, "", None, None
+    )
     return replace(sms, **changes)  # type: ignore[arg-type]
 
 

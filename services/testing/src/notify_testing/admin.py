@@ -28,12 +28,12 @@ from notify.admin.v1 import (
 )
 from notify.admin.v1.api_key_pb2 import ApiKey, VerificationKey
 from notify.admin.v1.service_pb2 import LetterContact, ReplyToAddress, Service, ServiceLimits
-from notify.admin.v1.service_setting_pb2 import DataRetention
+from notify.admin.v1.service_setting_pb2 import Callback, DataRetention
 from notify.admin.v1.template_pb2 import Template
 from notify.admin.v1.user_pb2 import User
 from notify_admin import bootstrap
 from notify_admin.settings import Settings
-from notify_common.enums import Channel, KeyType
+from notify_common.enums import CallbackType, Channel, KeyType
 from notify_common.errors import NotifyError
 from notify_common.ids import PLATFORM_USER_ID, new_id
 from notify_common.rpc.enums import to_proto
@@ -47,6 +47,7 @@ from notify_testing.rpc import InProcessServer, certificates
 MEMBER_EMAIL_ADDRESS = "Member@example.gov.uk"
 MEMBER_MOBILE_NUMBER = "07700 900123"
 DEFAULT_SMS_SENDER = "TESTGOV"
+BEARER_TOKEN = "a-bearer-token"  # noqa: S105 - of services that are made up
 _LIMITS = {
     "rate_limit_per_minute": 3000,
     "sms_per_day": 1000,
@@ -185,6 +186,41 @@ class AdminService:
         kept = DataRetention(service_id=service_id, channel=to_proto(channel), days=days)
         self._settings_of_services.CreateDataRetention(
             service_settings_service_pb2.CreateDataRetentionRequest(request_id=new_id(), data_retention=kept)
+        )
+
+    def add_callback(
+        self, service_id: str, type: str = CallbackType.DELIVERY_STATUS, url: str = "", token: str = ""
+    ) -> str:
+        """Add what a service is told of over HTTP, and return its id."""
+        callback = Callback(
+            service_id=service_id,
+            type=type,
+            url=url or "https://service.example.gov.uk/callbacks",
+            updated_by_id=self.user_id,
+        )
+        request = service_settings_service_pb2.CreateCallbackRequest(
+            request_id=new_id(), callback=callback, bearer_token=token or BEARER_TOKEN
+        )
+        self._settings_of_services.CreateCallback(request)
+        return request.request_id
+
+    def change_callback(
+        self, service_id: str, callback_id: str, type: str, url: str = "", token: str = ""
+    ) -> None:
+        """Set URL or token of a callback; what is empty stays."""
+        callback = Callback(
+            id=callback_id, service_id=service_id, type=type, url=url, updated_by_id=self.user_id
+        )
+        self._settings_of_services.SetCallback(
+            service_settings_service_pb2.SetCallbackRequest(callback=callback, bearer_token=token)
+        )
+
+    def delete_callback(self, service_id: str, callback_id: str, type: str) -> None:
+        """Take a callback away."""
+        self._settings_of_services.DeleteCallback(
+            service_settings_service_pb2.DeleteCallbackRequest(
+                service_id=service_id, callback_id=callback_id, type=type
+            )
         )
 
     def archive_service(self, service_id: str) -> None:

@@ -5,13 +5,19 @@ from typing import Any, Final
 from notify.admin.v1 import config_feed_service_pb2 as pb
 from notify.admin.v1.snapshot_pb2 import ServiceSnapshot, Snapshot, SnapshotKey
 from notify_common.db.unit_of_work import Tx
-from notify_common.enums import Channel
+from notify_common.enums import CallbackType, Channel
 from notify_common.rpc import enums
 from notify_common.rpc.paging import page_size, that_fit
 
 from notify_admin.domain.templates import VersionKey
 from notify_admin.store import changes, members, templates
-from notify_admin.store.resources import DATA_RETENTION, REPLY_TO_ADDRESSES, SERVICES, SMS_SENDERS
+from notify_admin.store.resources import (
+    CALLBACKS,
+    DATA_RETENTION,
+    REPLY_TO_ADDRESSES,
+    SERVICES,
+    SMS_SENDERS,
+)
 from notify_admin.usecases.senders import MOST_SENDERS
 from notify_admin.usecases.users import international
 
@@ -50,6 +56,8 @@ def _service_snapshots(tx: Tx, service_ids: list[str]) -> dict[str, ServiceSnaps
         found[address.service_id].reply_to_addresses.append(address)
     for retention in DATA_RETENTION.first_of_each(tx, ids, len(Channel)):
         found[retention.service_id].data_retention.append(retention)
+    for callback in CALLBACKS.first_of_each(tx, ids, len(CallbackType)):
+        found[callback.service_id].service.callbacks.add(id=callback.id, type=callback.type)
     for member in members.addresses(tx, ids, MOST_MEMBERS):
         snapshot = found[member.service_id]
         snapshot.member_email_addresses.append(member.email_address)

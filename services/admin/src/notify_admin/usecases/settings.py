@@ -6,6 +6,7 @@ from notify.admin.v1 import service_setting_pb2
 from notify.admin.v1 import service_settings_service_pb2 as pb
 from notify.admin.v1.service_setting_pb2 import Callback, DataRetention
 from notify_common.db.unit_of_work import Tx
+from notify_common.enums import CallbackType
 from notify_common.errors import NotifyError
 
 from notify_admin.domain.mail import MailTemplate
@@ -22,7 +23,6 @@ from notify_admin.usecases.secrets import SecretBox
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.violations import Violations, settled
 
-CALLBACK_TYPES: Final = frozenset({"delivery_status", "inbound_sms", "returned_letter", "complaint"})
 MAX_URL_LENGTH: Final = 2000
 
 
@@ -92,7 +92,7 @@ def verify_reply_to(parts: MailParts, tx: Tx, ask: pb.VerifyReplyToRequest) -> p
 def checked(given: service_setting_pb2.Callback) -> Callback:
     """Return the same callback. Raises NotifyError INVALID_FIELD."""
     violations = Violations("callback")
-    violations.require(given.type in CALLBACK_TYPES, "type", "is not a known value")
+    violations.require(given.type in list(CallbackType), "type", "is not a known value")
     valid = given.url.startswith("https://") and len(given.url) <= MAX_URL_LENGTH
     violations.require(valid, "url", f"should be an https URL of at most {MAX_URL_LENGTH} characters")
     violations.end()

@@ -154,6 +154,32 @@ class SnapshotCache(Generic[K, V]):
             values[key] = self._landed(key, flight)
         return values
 
+    def peek_many(self, keys: Iterable[K]) -> dict[K, V]:
+        """Return the values that are here and not known to have changed. It neither waits nor raises.
+
+        What is not here, or past its `ttl`, is loaded meanwhile, for whoever asks next.
+        """
+        values: dict[K, V] = {}
+        ours: dict[K, _Flight[V]] = {}
+        now = clock.monotonic()
+        with self._lock:
+            for key in keys:
+                entry = self._entries.get(key)
+                if (
+                    entry is not None
+                    and entry.value is not None
+                    and now - entry.loaded_at <= self._stale_limit
+                ):
+                    values[key] = entry.value
+                fresh = entry is not None and now < entry.fresh_until
+                if not fresh and key not in self._flights and self._may_load(now):
+                    ours[key] = self._flights[key] = _Flight(now)
+            if ours:
+                self._loads += 1
+        if ours:
+            self._loading().submit(contextvars.copy_context().run, self._load, ours)
+        return values
+
     def evict(self, key: K) -> None:
         """Forget `key`. A load of it that is under way answers those who wait, and is not kept."""
         with self._lock:

@@ -13,7 +13,7 @@ import grpc
 from notify.admin.v1 import config_feed_service_pb2 as pb
 from notify.admin.v1 import config_feed_service_pb2_grpc as pb_grpc
 from notify.admin.v1 import service_pb2, snapshot_pb2, template_pb2
-from notify_common.enums import Channel, Postage
+from notify_common.enums import CallbackType, Channel, Postage
 from notify_common.rpc import enums
 from notify_common.snapshots.cache import ConfigFeedPoller, SnapshotCache
 from notify_common.snapshots.source import get_snapshots
@@ -58,6 +58,13 @@ class Snapshots:
     def service(self, service_id: str) -> Service | None:
         """Return the service, archived or not; None if there is none of this id."""
         return self._services.get(service_id)
+
+    def known_services(self, ids: Iterable[str]) -> dict[str, Service]:
+        """Return the services that are here, by id; those that are not are read for whoever asks next.
+
+        It neither waits nor raises.
+        """
+        return self._services.peek_many(ids)
 
     def template(self, service_id: str, template_id: str, version: int = CURRENT) -> Template | None:
         """Return the template, archived and hidden ones too; None if the service has none of this id or
@@ -139,6 +146,12 @@ def _service(snapshot: snapshot_pb2.ServiceSnapshot) -> Service:
             enums.from_proto(Channel, retention.channel): retention.days
             for retention in snapshot.data_retention
         },
+        # kinds of a newer version that this one does not know are passed over
+        callback_types=frozenset(
+            CallbackType(callback.type)
+            for callback in service.callbacks
+            if callback.type in list(CallbackType)
+        ),
     )
 
 

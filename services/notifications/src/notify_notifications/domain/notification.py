@@ -99,6 +99,7 @@ class Progress:
     """The part of a notification that events change, with the facts that decide how."""
 
     id: str
+    service_id: str
     channel: Channel
     key_type: KeyType
     state: State

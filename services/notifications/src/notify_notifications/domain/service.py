@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from notify_common.enums import Channel
+from notify_common.enums import CallbackType, Channel
 from notify_common.retention import DEFAULT_DAYS
 from notify_content import email_address, phone
 
@@ -52,6 +52,8 @@ class Service:
     guest_phone_numbers: tuple[str, ...] = field(repr=False, default=())
     own_retention_days: Mapping[Channel, int] = field(default_factory=dict)
     """Of the channels for which it has a retention of its own."""
+    callback_types: frozenset[CallbackType] = frozenset()
+    """What it is told of over HTTP."""
 
     def retention_days(self, channel: Channel) -> int:
         """Return for how many days messages are kept (public-api.md §8.4)."""

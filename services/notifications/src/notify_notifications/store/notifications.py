@@ -193,6 +193,7 @@ def lock_progress(conn: Tx, ids: Sequence[str]) -> dict[str, Progress]:
     query = (
         sa.select(
             sa.cast(_n.id, sa.Text).label("id"),
+            sa.cast(_n.service_id, sa.Text).label("service_id"),
             _n.channel,
             _n.key_type,
             _n.state,
@@ -211,6 +212,7 @@ def lock_progress(conn: Tx, ids: Sequence[str]) -> dict[str, Progress]:
     return {
         row.id: Progress(
             row.id,
+            row.service_id,
             Channel(row.channel),
             KeyType(row.key_type),
             State(row.state),

@@ -173,8 +173,64 @@ annual_allowances = Table(
     Column("fragment_count", sa.Integer),
 )
 
+# What services are told of over HTTP, kept for a while after it was told so that it can be told again.
+callbacks = Table(
+    "callbacks",
+    metadata,
+    id_column("id", primary_key=True),  # of the event: the same however often it happens or is told
+    Column("type", sa.Text, nullable=False),  # a CallbackType
+    lane_column(),
+    id_column("service_id", nullable=False),
+    id_column("subject_id", nullable=False),  # the message or received text that it is about
+    Column("body", sa.Text, nullable=False),  # JSON as it is sent; of returned letters without the template
+    Column("create_time", _INSTANT, nullable=False, server_default=sa.func.now()),
+    Column("state", sa.Text, nullable=False, server_default="waiting"),
+    Column("end_time", _INSTANT),  # null while it waits
+    # attempts that were made before it was asked to be told again
+    Column("earlier_attempts", sa.Integer, nullable=False, server_default="0"),
+    *lease_columns(),
+    postgresql_with={"autovacuum_vacuum_scale_factor": "0.01", "autovacuum_vacuum_threshold": "1000"},
+)
+Index(
+    "ix_callbacks_type_due",
+    callbacks.c.type,
+    callbacks.c.due_at,
+    postgresql_where=sa.and_(callbacks.c.due_at.is_not(None), callbacks.c.parked_at.is_(None)),
+)
+fair_index(callbacks, "type")
+parked_index(callbacks)
+Index(
+    "ix_callbacks_listed",
+    callbacks.c.service_id,
+    callbacks.c.create_time.desc(),
+    callbacks.c.id.desc(),
+)
+Index("ix_callbacks_subject_id", callbacks.c.subject_id)
+Index("ix_callbacks_create_time", callbacks.c.create_time)
+
+callback_attempts = Table(
+    "callback_attempts",
+    metadata,
+    id_column("callback_id", sa.ForeignKey("callbacks.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", sa.Integer, primary_key=True, autoincrement=False),  # from 1
+    Column("start_time", _INSTANT, nullable=False, server_default=sa.func.now()),
+    Column("end_time", _INSTANT),  # null: under way, or its process died
+    Column("status", sa.Integer),  # of the answer; null if none came
+    Column("failure", sa.Text, nullable=False, server_default=""),  # a word on why none came
+)
+
 feed_cursors = cursors_table(metadata)
 
 ops = ops_tables(metadata)
 
 outbox_queue = FairQueue(outbox, ["notification_id"], lease_seconds=30, pauses=ops.pauses)
+
+callback_queue = FairQueue(
+    callbacks,
+    ["id"],
+    lease_seconds=60,
+    # attempts of one event are numbered through, however often it is told again
+    max_attempts=100_000,
+    counts_on=True,
+    pauses=ops.pauses,
+)
