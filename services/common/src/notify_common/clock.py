@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,11 @@ _now: Callable[[], datetime] = _system_now
 def now() -> datetime:
     """Return the present as an aware datetime in UTC."""
     return _now()
+
+
+def london_day(moment: datetime) -> date:
+    """Return the day that it is in London at a moment."""
+    return moment.astimezone(LONDON).date()
 
 
 def monotonic() -> float:

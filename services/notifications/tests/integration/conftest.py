@@ -109,6 +109,8 @@ class World:
             "notifications",
             "outbox",
             "service_day_counters",
+            "message_counts",
+            "usage_facts",
             "idempotency_keys",
             "feed_cursors",
             "callbacks",

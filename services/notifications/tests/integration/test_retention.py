@@ -186,7 +186,7 @@ def test_what_is_not_finished_stays(world: World) -> None:
     assert a_pass(world) == 1
 
 
-def test_messages_of_test_keys_leave_nothing_behind(world: World) -> None:
+def test_messages_of_all_keys_are_counted_when_they_go(world: World) -> None:
     service = world.admin.add_service()
     for key_type in ("normal", "team", "test"):
         a_text(world, service, key_type=key_type)
@@ -200,6 +200,7 @@ def test_messages_of_test_keys_leave_nothing_behind(world: World) -> None:
     assert [tuple(row) for row in rows] == [
         ("normal", "sms", "delivered", day, 1, 1),
         ("team", "sms", "delivered", day, 1, 1),
+        ("test", "sms", "delivered", day, 1, 1),
     ]
 
 

@@ -25,7 +25,22 @@ AMERICA = {"international": True, "phone_prefix": "1"}
 
 def created(**changes: object) -> Progress:
     sms = Progress(
-        "n", "s", Channel.SMS, KeyType.NORMAL, State.CREATED, False, "44", None, None, "", None, None
+        id="n",
+        service_id="s",
+        template_id="t",
+        channel=Channel.SMS,
+        key_type=KeyType.NORMAL,
+        create_time=START,
+        state=State.CREATED,
+        international=False,
+        phone_prefix="44",
+        rate_multiplier=1,
+        fragment_count=None,
+        sent_time=None,
+        update_time=None,
+        provider="",
+        sheet_count=None,
+        postage=None,
     )
     return replace(sms, **changes)  # type: ignore[arg-type]
 

@@ -96,17 +96,24 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The part of a notification that events change, with the facts that decide how."""
+    """The part of a notification that events change, with the facts that decide how, and by which it is
+    counted."""
 
     id: str
     service_id: str
+    template_id: str
     channel: Channel
     key_type: KeyType
+    create_time: datetime
     state: State
     international: bool
     """Texts: whether it is billed as one to another country. Other channels: false."""
     phone_prefix: str
     """Texts: billing prefix of the destination. Other channels: empty."""
+    rate_multiplier: int
+    """Texts: factor of the destination. Other channels: 0."""
+    fragment_count: int | None
+    """Texts: fragments as handed over; None before, and for other channels."""
     sent_time: datetime | None
     update_time: datetime | None
     provider: str

@@ -26,15 +26,19 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from sqlalchemy.dialects import postgresql
 
+from notify_notifications.domain.counts import CountKey
 from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.notification import State
 from notify_notifications.domain.personalisation import Pairs
-from notify_notifications.store.tables import idempotency_keys, notifications, outbox, service_day_counters
+from notify_notifications.store.tables import (
+    COUNTER_SHARDS,
+    idempotency_keys,
+    notifications,
+    outbox,
+    service_day_counters,
+)
 
 IDEMPOTENCY_KEY_LIFETIME: Final = timedelta(hours=24)
-
-COUNTER_SHARDS: Final = 8
-"""Rows that one counter of a day is spread over, so that processes don't wait for each other's commits."""
 
 MOST_ROWS: Final = 500
 """Messages that are stored at once."""
@@ -152,6 +156,7 @@ _SHARD: Final = f"${len(_FIELDS) + 1}"
 _OLDEST_KEY: Final = f"${len(_FIELDS) + 2}"
 _NOTIFICATION: Final = ", ".join(_columns_of(notifications))
 _OUTBOX: Final = ", ".join(_columns_of(outbox))
+_TALLY: Final = ", ".join(CountKey._fields)
 
 # Repeats are no errors here: PostgreSQL would log the failed statement with the message in it. Rows are
 # written in one order by everybody, so that no two statements wait for each other.
@@ -181,6 +186,17 @@ WITH given AS (
     GROUP BY service_id, day, counter
     ORDER BY service_id, day, counter
     ON CONFLICT (service_id, day, counter, shard) DO UPDATE SET count = counters.count + excluded.count
+), tallied AS (
+    INSERT INTO message_counts AS tally ({_TALLY}, shard, count)
+    SELECT {_TALLY}, {_SHARD}, count(*)
+    FROM (
+        SELECT service_id, timezone('Europe/London', create_time)::date AS day,
+            channel, template_id, key_type, state
+        FROM given WHERE id IN (SELECT stored_id FROM stored)
+    ) AS fresh
+    GROUP BY {_TALLY}
+    ORDER BY {_TALLY}
+    ON CONFLICT ({_TALLY}, shard) DO UPDATE SET count = tally.count + excluded.count
 )
 SELECT stored_id::text FROM stored
 """  # noqa: S608 - the names are those of fields and columns
@@ -280,7 +296,7 @@ class AcceptanceStore:
         )
 
     def store(self, messages: Sequence[NewMessage], timeout: float | None = None) -> Sequence[Stored]:
-        """Store messages, their outbox rows, the day's counters and their idempotency keys: each all or
+        """Store messages, their outbox rows, counts of the day and their idempotency keys: each all or
         nothing.
 
         Idempotent by a message's id, and by (service, idempotency key) for 24 hours, both unique in the

@@ -1,7 +1,7 @@
 """Notifications after they were accepted: reads, hand-over, events; in bulk by arrays (design.md §3.6)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ _READ_MS: Final = 1500
 """Milliseconds after which a list is given up."""
 
 _n = notifications.c
+_PROGRESS: Final = [field.name for field in fields(Progress)]
 
 _SMS_RATE: Final = (
     sa.select(sms_rates.c.rate_micropounds)
@@ -167,8 +168,11 @@ class HandedOver:
     """Texts: fragments that it is billed as."""
 
 
-def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> None:
-    """Set the time of the hand-over and the fragments; doing it again keeps the first time."""
+def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> list[str]:
+    """Set the time of the hand-over and the fragments; doing it again keeps the first time.
+
+    Returns the ids of texts that events had moved on before their fragments were known.
+    """
     given = unnest(
         "given",
         {"id": id_type(), "fragment_count": sa.Integer()},
@@ -176,14 +180,19 @@ def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> None:
     )
     # locked in the order of ids, as everywhere, so that the consumers of events never wait in a circle
     locked = _locked([one.id for one in handed])
-    conn.execute(
+    marked = (
         sa.update(notifications)
         .values(
             hand_over_time=sa.func.coalesce(_n.hand_over_time, sa.func.now()),
             fragment_count=sa.func.coalesce(_n.fragment_count, given.c.fragment_count),
         )
         .where(_n.id == given.c.id, _n.id == locked.c.id)
+        .returning(_n.id, _n.state, given.c.fragment_count, locked.c.fragment_count.label("known"))
+        .cte("marked")
     )
+    c = marked.c
+    late = sa.select(c.id).where(c.state != State.CREATED, c.fragment_count.is_not(None), c.known.is_(None))
+    return list(conn.execute(late).scalars())
 
 
 def lock_progress(conn: Tx, ids: Sequence[str]) -> dict[str, Progress]:
@@ -191,41 +200,23 @@ def lock_progress(conn: Tx, ids: Sequence[str]) -> dict[str, Progress]:
     out.
     """
     query = (
-        sa.select(
-            sa.cast(_n.id, sa.Text).label("id"),
-            sa.cast(_n.service_id, sa.Text).label("service_id"),
-            _n.channel,
-            _n.key_type,
-            _n.state,
-            _n.international,
-            _n.phone_prefix,
-            _n.sent_time,
-            _n.update_time,
-            _n.provider,
-            _n.sheet_count,
-            _n.postage,
-        )
+        sa.select(*(_n[name] for name in _PROGRESS))
         .where(_n.id == sa.any_(id_array(ids)))
         .order_by(_n.id)
         .with_for_update()
     )
-    return {
-        row.id: Progress(
-            row.id,
-            row.service_id,
-            Channel(row.channel),
-            KeyType(row.key_type),
-            State(row.state),
-            row.international,
-            row.phone_prefix,
-            row.sent_time,
-            row.update_time,
-            row.provider,
-            row.sheet_count,
-            None if row.postage is None else Postage(row.postage),
-        )
-        for row in conn.execute(query)
+    return {row.id: _progress(row) for row in conn.execute(query)}
+
+
+def _progress(row: Row[Any]) -> Progress:
+    values = row._asdict()
+    values |= {
+        "channel": Channel(row.channel),
+        "key_type": KeyType(row.key_type),
+        "state": State(row.state),
+        "postage": None if row.postage is None else Postage(row.postage),
     }
+    return Progress(**values)
 
 
 def save_progress(conn: Tx, progress: Sequence[Progress]) -> None:
@@ -291,5 +282,5 @@ def _notification(row: Row[Any]) -> Notification:
 
 
 def _locked(ids: Sequence[str]) -> Any:
-    wanted = sa.select(_n.id).where(_n.id == sa.any_(id_array(ids)))
+    wanted = sa.select(_n.id, _n.fragment_count).where(_n.id == sa.any_(id_array(ids)))
     return wanted.order_by(_n.id).with_for_update().cte("locked")

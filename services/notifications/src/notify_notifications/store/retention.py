@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from notify_notifications.domain.notification import State
 from notify_notifications.domain.retention import is_kept_on
+from notify_notifications.store.counts import london_day
 from notify_notifications.store.tables import deleted_message_counts, notifications, outbox
 
 _n = notifications.c
@@ -27,9 +28,9 @@ def delete_created_before(tx: Tx, service_id: str, channel: Channel, time: datet
     """Delete up to `limit` messages of a service and channel made before `time`; return how many.
 
     Kept are those that still wait in the outbox, those of which there is still something to come, and, for
-    the moment, those that another transaction has locked: nobody waits here. Messages of test keys leave
-    nothing behind; the others are counted in `deleted_message_counts`, in the same statement, so that each is
-    a row or counted, once.
+    the moment, those that another transaction has locked: nobody waits here. All are counted in
+    `deleted_message_counts`, in the same statement, so that each is a row or counted there, once. What was
+    sent stays sent: `message_counts` and `usage_facts` do not change.
     """
     ended = [state for state in State if not is_kept_on(channel, state)]
     waits = sa.exists().where(outbox.c.notification_id == _n.id)
@@ -55,7 +56,6 @@ def delete_created_before(tx: Tx, service_id: str, channel: Channel, time: datet
             sa.func.count().label("message_count"),
             sa.func.coalesce(sa.func.sum(gone.c.fragment_count), 0).label("fragment_count"),
         )
-        .where(gone.c.key_type != KeyType.TEST)
         .group_by(*(gone.c[key] for key in keys))
         # all writers lock in one order
         .order_by(*(gone.c[key] for key in keys))
@@ -72,7 +72,7 @@ def _counted() -> list[sa.ColumnElement[Any]]:
     """Return what a deleted message is counted by, under the names of `deleted_message_counts`."""
     return [
         _n.service_id,
-        sa.cast(sa.func.timezone("Europe/London", _n.create_time), sa.Date).label("day"),
+        london_day(),
         _n.channel,
         _n.template_id,
         _n.key_type,

@@ -1,6 +1,6 @@
 """Tables of the notifications context (design.md §3.1)."""
 
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from notify_common.db.columns import id_column
@@ -20,6 +20,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 metadata = MetaData()
 
 _INSTANT = sa.DateTime(timezone=True)
+
+COUNTER_SHARDS: Final = 8
+"""Rows that one counter of a day is spread over, so that processes that accept don't wait for each other's
+commits.
+"""
+MOVED_SHARD: Final = COUNTER_SHARDS
+"""The row of a count that moves change, and that is left of a closed day."""
 
 notifications = Table(
     "notifications",
@@ -118,8 +125,43 @@ service_day_counters = Table(
 )
 Index("ix_service_day_counters_day", service_day_counters.c.day)
 
-# Messages that were deleted, by all that statistics and bills tell apart; none of test keys. Nothing reads it
-# yet: it is what could not be counted any more later.
+# How many messages of each kind there are or were: `notifications` and `deleted_message_counts` together say
+# the same. A count is the sum of its shards, of which one may be below 0.
+message_counts = Table(
+    "message_counts",
+    metadata,
+    id_column("service_id", primary_key=True),
+    Column("day", sa.Date, primary_key=True),  # of creation, in London
+    Column("channel", sa.Text, primary_key=True),
+    id_column("template_id", primary_key=True),
+    Column("key_type", sa.Text, primary_key=True),
+    Column("state", sa.Text, primary_key=True),
+    Column("shard", sa.SmallInteger, primary_key=True),
+    Column("count", sa.Integer, nullable=False),
+    postgresql_with={"fillfactor": "50"},  # room for updates beside the row
+)
+Index("ix_message_counts_day", message_counts.c.day)
+
+# What is billed: messages of normal and team keys in billable states (internal-api.md §4.15).
+usage_facts = Table(
+    "usage_facts",
+    metadata,
+    id_column("service_id", primary_key=True),
+    Column("day", sa.Date, primary_key=True),  # of creation, in London
+    Column("channel", sa.Text, primary_key=True),
+    id_column("template_id", primary_key=True),
+    Column("provider", sa.Text, primary_key=True),  # its name; empty if none was called
+    # texts: of a fragment; letters: of the whole letter; else 0
+    Column("rate_micropounds", sa.BigInteger, primary_key=True),
+    Column("rate_multiplier", sa.Integer, primary_key=True),  # texts: factor of the destination; else 0
+    Column("postage", sa.Text, primary_key=True),  # letters; else empty
+    Column("message_count", sa.BigInteger, nullable=False),
+    Column("unit_count", sa.BigInteger, nullable=False),  # fragments, or sheets, of all together
+    postgresql_with={"fillfactor": "50"},
+)
+Index("ix_usage_facts_day", usage_facts.c.day)
+
+# Messages that were deleted, by all that counts and usage facts tell apart, so that both can be made anew.
 deleted_message_counts = Table(
     "deleted_message_counts",
     metadata,

@@ -34,9 +34,10 @@ from notify_notifications.domain.record import Notification, Origin
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
 from notify_notifications.store import outbox
-from notify_notifications.store.notifications import HandedOver, by_ids, mark_handed_over
+from notify_notifications.store.notifications import HandedOver, by_ids
 from notify_notifications.store.outbox import Waiting
 from notify_notifications.usecases.record_events import record_events
+from notify_notifications.usecases.record_hand_over import record_hand_over
 
 MOST_BYTES: Final = 3 * 1024 * 1024
 """Size up to which messages are handed over together; gRPC takes 4 MiB at once."""
@@ -202,7 +203,7 @@ class MessageRelay:
             self._hand_over(uow, parcels[middle:])
             return
         with uow.begin() as conn:
-            mark_handed_over(conn, [parcel.handed_over for parcel in parcels])
+            record_hand_over(conn, [parcel.handed_over for parcel in parcels])
             outbox.remove(conn, [parcel.waiting for parcel in parcels])
 
     def _back_off(self, uow: UnitOfWork, waiting: Waiting, error: Exception) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from notify_common.db.unit_of_work import Tx
 from prometheus_client import Counter
 
+from notify_notifications.domain.counts import Move
 from notify_notifications.domain.notification import Event, Progress, advance
-from notify_notifications.store.notifications import lock_progress, save_progress
+from notify_notifications.store.notifications import lock_progress
+from notify_notifications.usecases.move import move
 
 _UNKNOWN = Counter("notify_events_unknown_total", "Events about messages that are not (or no longer) here.")
 
@@ -21,8 +23,8 @@ def record_events(conn: Tx, events: Sequence[Event]) -> list[Progress]:
     by_id: dict[str, list[Event]] = {}
     for event in events:
         by_id.setdefault(event.notification_id, []).append(event)
-    before = lock_progress(conn, list(by_id))
-    _UNKNOWN.inc(len(by_id) - len(before))
-    after = [advance(progress, by_id[id_]) for id_, progress in before.items()]
-    save_progress(conn, [progress for progress in after if progress != before[progress.id]])
-    return [progress for progress in after if progress.state is not before[progress.id].state]
+    found = lock_progress(conn, list(by_id))
+    _UNKNOWN.inc(len(by_id) - len(found))
+    moves = [Move(before, advance(before, by_id[id])) for id, before in found.items()]
+    move(conn, [one for one in moves if one.after != one.before])
+    return [one.after for one in moves if one.after.state is not one.before.state]

@@ -1,0 +1,129 @@
+"""What dashboards and bills are made of, and how a move changes it (internal-api.md §§4.13, 4.15)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, NamedTuple
+
+from notify_common import clock
+from notify_common.enums import Channel, KeyType, Postage
+
+from notify_notifications.domain.notification import Progress, State
+
+BILLABLE: Final[Mapping[Channel, frozenset[State]]] = {
+    Channel.SMS: frozenset(
+        {
+            State.SENDING,
+            State.SENT,
+            State.DELIVERED,
+            State.PENDING,
+            State.TEMPORARY_FAILURE,
+            State.PERMANENT_FAILURE,
+        }
+    ),
+    Channel.EMAIL: frozenset(
+        {State.SENDING, State.DELIVERED, State.TEMPORARY_FAILURE, State.PERMANENT_FAILURE}
+    ),
+    Channel.LETTER: frozenset({State.SENDING, State.DELIVERED, State.RETURNED_LETTER}),
+}
+"""States in which a message, not one of a test key, is a usage fact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What became of one message: its state is another, or facts of it are."""
+
+    before: Progress
+    after: Progress
+
+
+class CountKey(NamedTuple):
+    """What messages are counted by."""
+
+    service_id: str
+    day: date
+    """Of creation, in London."""
+    channel: Channel
+    template_id: str
+    key_type: KeyType
+    state: State
+
+
+class UsageKey(NamedTuple):
+    """What usage is told apart by, the rate aside, which follows from it."""
+
+    service_id: str
+    day: date
+    """Of creation, in London."""
+    channel: Channel
+    template_id: str
+    provider: str
+    rate_multiplier: int
+    postage: Postage | None
+    sheet_count: int
+    """Letters: of each; else 0."""
+
+
+class Usage(NamedTuple):
+    """Messages, and what they are billed by."""
+
+    message_count: int
+    unit_count: int
+    """Texts: fragments, not yet times the multiplier. Letters: sheets. Emails: 0."""
+
+
+def count_differences(moves: Iterable[Move]) -> dict[CountKey, int]:
+    """Return by how much each count changes; those that stay are left out."""
+    sums: defaultdict[CountKey, int] = defaultdict(int)
+    for move in moves:
+        if move.before.state is not move.after.state:
+            sums[_count_key(move.before)] -= 1
+            sums[_count_key(move.after)] += 1
+    return {key: change for key, change in sums.items() if change}
+
+
+def usage_differences(moves: Iterable[Move]) -> dict[UsageKey, Usage]:
+    """Return by how much each usage fact changes; those that stay are left out."""
+    sums: defaultdict[UsageKey, Usage] = defaultdict(lambda: Usage(0, 0))
+    for move in moves:
+        for progress, sign in ((move.before, -1), (move.after, 1)):
+            if is_billable(progress):
+                key = _usage_key(progress)
+                messages, units = sums[key]
+                sums[key] = Usage(messages + sign, units + sign * _units(progress))
+    return {key: change for key, change in sums.items() if any(change)}
+
+
+def is_billable(progress: Progress) -> bool:
+    """Whether a message is a usage fact."""
+    return progress.key_type is not KeyType.TEST and progress.state in BILLABLE[progress.channel]
+
+
+def _units(progress: Progress) -> int:
+    counts = {Channel.SMS: progress.fragment_count, Channel.LETTER: progress.sheet_count}
+    return counts.get(progress.channel) or 0
+
+
+def _count_key(progress: Progress) -> CountKey:
+    return CountKey(
+        progress.service_id,
+        clock.london_day(progress.create_time),
+        progress.channel,
+        progress.template_id,
+        progress.key_type,
+        progress.state,
+    )
+
+
+def _usage_key(progress: Progress) -> UsageKey:
+    return UsageKey(
+        progress.service_id,
+        clock.london_day(progress.create_time),
+        progress.channel,
+        progress.template_id,
+        progress.provider,
+        progress.rate_multiplier,
+        progress.postage,
+        progress.sheet_count or 0,
+    )

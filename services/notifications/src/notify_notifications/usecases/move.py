@@ -1,0 +1,26 @@
+"""The one door by which a message's state changes after it was accepted (design.md §3.8).
+
+Accepting is the other beginning: its statement counts what it stores (`store/acceptance.py`).
+"""
+
+from collections.abc import Sequence
+
+from notify_common.db.unit_of_work import Tx
+
+from notify_notifications.domain.counts import Move, count_differences, usage_differences
+from notify_notifications.store.counts import add_counts, add_usage
+from notify_notifications.store.notifications import save_progress
+
+
+def move(tx: Tx, moves: Sequence[Move]) -> None:
+    """Write what became of messages, and with it, in the same transaction, all that follows from it: counts
+    and usage facts.
+
+    Args:
+        tx: the transaction in which `lock_progress` locked the messages, so that each move truly happens, and
+            once.
+        moves: one a message, those alone that change something.
+    """
+    save_progress(tx, [one.after for one in moves])
+    add_counts(tx, count_differences(moves))
+    add_usage(tx, usage_differences(moves))
