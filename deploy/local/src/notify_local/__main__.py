@@ -134,6 +134,8 @@ def _write_demo_file(stack: Stack, seeded: Seeded) -> DemoFile:
         "api_keys": seeded.api_keys,
         "templates": seeded.templates,
         "grpc": stack.grpc_targets,
+        "redis_url": stack.redis_url,
+        "object_store_url": stack.object_store_url,
         "certs": {"ca": str(operator.ca), "cert": str(operator.cert), "key": str(operator.key)},
     }
     demo_file = DemoFile(content)

@@ -233,7 +233,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             partial(inbound_numbers.release_inbound_number, settings.default_sms_sender),
             inbound_numbers.disable_inbound_number,
         ),
-        made(_PLATFORM, platform.record_event, platform.get_sender_id_protection),
+        made(_PLATFORM, platform.record_event, platform.get_sender_id_protection, platform.get_live_counts),
         made(
             _INVITATIONS,
             partial(invitations.create_invitation, mail_parts),

@@ -48,7 +48,7 @@ _CALLERS = [
     ("InvitationsService", _GATEWAY_ALONE, "CreateJoinRequest GetJoinRequest DecideJoinRequest"),
     ("InboundNumbersService", _GATEWAY, "ListInboundNumbers AssignInboundNumber"),
     ("InboundNumbersService", _GATEWAY, "ReleaseInboundNumber DisableInboundNumber"),
-    ("PlatformService", _GATEWAY, "RecordEvent GetSenderIdProtection"),
+    ("PlatformService", _GATEWAY, "RecordEvent GetSenderIdProtection GetLiveCounts"),
     ("OrganisationsService", _GATEWAY, "CreateOrganisation GetOrganisation ListOrganisations"),
     (
         "OrganisationsService",

@@ -12,6 +12,9 @@ from notify.admin.v1 import (
     organisations_service_pb2_grpc,
     platform_mail_service_pb2,
     platform_mail_service_pb2_grpc,
+    platform_service_pb2,
+    platform_service_pb2_grpc,
+    services_service_pb2,
 )
 from notify.admin.v1 import organisations_service_pb2 as pb
 from notify.admin.v1.branding_pb2 import BrandingKind, EmailBranding
@@ -232,3 +235,22 @@ def test_requests_to_go_live_are_told_to_those_who_may_decide(
             (MailTemplate.GO_LIVE_RECEIPT, "ann@example.gov.uk"),
         ]
     )
+
+
+def test_counts_services_and_organisations_that_are_live(admin: Admin, bodies: Bodies) -> None:
+    platform = platform_service_pb2_grpc.PlatformServiceStub(admin.channel)
+
+    def counts() -> tuple[int, int]:
+        found = platform.GetLiveCounts(platform_service_pb2.GetLiveCountsRequest()).live_counts
+        return found.services, found.organisations
+
+    owner = bodies.make().id
+    before = counts()
+    for name in ("Live one", "Live two"):
+        bodies.organisations.AddService(
+            pb.AddServiceRequest(organisation_id=owner, service_id=admin.make_service(name).id)
+        )
+    admin.make_service("On trial", restricted=True)
+    gone = admin.make_service("Gone")
+    admin.services.ArchiveService(services_service_pb2.ArchiveServiceRequest(service_id=gone.id))
+    assert counts() == (before[0] + 2, before[1] + 1)

@@ -9,6 +9,8 @@ from sqlalchemy import ColumnElement
 
 from notify_admin.store.tables import memberships, services
 
+_live = sa.and_(services.c.active, sa.not_(services.c.restricted), services.c.count_as_live)
+
 
 def matching(user_id: str, name_part: str) -> list[ColumnElement[bool]]:
     """Return those with a member, and with a part of their name; either may be empty."""
@@ -33,7 +35,13 @@ def lock(tx: Tx, keys: Mapping[str, object]) -> None:
 def count_live(tx: Tx, organisation_ids: Sequence[str]) -> dict[str, int]:
     """Return how many live services those organisations have that have any."""
     c = services.c
-    live = sa.and_(c.active, sa.not_(c.restricted), c.count_as_live)
     mine = c.organisation_id == sa.func.any(id_array(organisation_ids))
-    statement = sa.select(c.organisation_id, sa.func.count()).where(live, mine).group_by(c.organisation_id)
+    statement = sa.select(c.organisation_id, sa.func.count()).where(_live, mine).group_by(c.organisation_id)
     return dict(tx.execute(statement).tuples().all())
+
+
+def live_counts(tx: Tx) -> tuple[int, int]:
+    """Return how many services are live, and how many organisations have one."""
+    organisations = sa.func.count(services.c.organisation_id.distinct())
+    counted, owners = tx.execute(sa.select(sa.func.count(), organisations).where(_live)).one()
+    return counted, owners

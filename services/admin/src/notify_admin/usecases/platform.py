@@ -9,7 +9,7 @@ from notify.admin.v1 import platform_service_pb2 as pb
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import FieldViolation, invalid_field
 
-from notify_admin.store import platform
+from notify_admin.store import platform, services
 from notify_admin.store.resources import EVENTS
 
 _WHITE: Final = re.compile(r"\s+")
@@ -30,6 +30,12 @@ def record_event(tx: Tx, ask: pb.RecordEventRequest) -> pb.Event:
 def get_sender_id_protection(tx: Tx, ask: pb.GetSenderIdProtectionRequest) -> pb.SenderIdProtection:
     """Tell whether texts may not come from a name."""
     return pb.SenderIdProtection(protected=platform.is_protected(tx, normalised(ask.sender_id)))
+
+
+def get_live_counts(tx: Tx, ask: pb.GetLiveCountsRequest) -> pb.LiveCounts:
+    """Count live services, and organisations that have one (internal-api.md X3)."""
+    live, organisations = services.live_counts(tx)
+    return pb.LiveCounts(services=live, organisations=organisations)
 
 
 def protect_sender_ids(tx: Tx, sender_ids: Iterable[str]) -> int:

@@ -1,4 +1,4 @@
-"""Events of the web app and protected names (internal-api.md A16, A28)."""
+"""Events of the web app, protected names, live counts (internal-api.md A16, A28, X3)."""
 
 import json
 from typing import Any
@@ -19,6 +19,7 @@ def _object(value: Any) -> str:
     return json.dumps(value)
 
 
+LIVE_COUNTS = Shape(pb.LiveCounts, "services organisations")
 EVENT = Shape(pb.Event, "id", event_type="type", data=as_("data", json.loads), created_at="create_time")
 RECORD = fields("event_type data", event_type=forms.string, data=_object)
 
@@ -33,6 +34,10 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
             raise InvalidForm("sender_id must be passed in")
         ask = pb.GetSenderIdProtectionRequest(sender_id=sender_id)
         return bare(clients.platform.GetSenderIdProtection(ask).sender_id_protection.protected)
+
+    @made.get("/_status/live-service-and-organisation-counts")
+    def get_live_counts(call: Call) -> Answer:
+        return bare(LIVE_COUNTS.json(clients.platform.GetLiveCounts(pb.GetLiveCountsRequest()).live_counts))
 
     @made.post("/events", RECORD)
     def record_event(call: Call) -> Answer:
