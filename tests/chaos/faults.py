@@ -7,7 +7,6 @@ message or get it twice, whatever is done; `meanwhile` says what clients may not
 import contextlib
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from notify_local.backing import ObjectStore, Postgres, Redis
 from notify_local.stack import CERTIFICATE_NAMES, CONTEXTS
 from notify_testing.certs import renew_certificates
 from notify_testing.proxy import SilentProxy
+from notify_testing.serving import serve_in_thread
 from sqlalchemy.engine import make_url
 
 from tests.harness.house import House
@@ -271,7 +271,7 @@ def object_store_answers_500(house: House) -> Iterator[None]:
     assert isinstance(store, ObjectStore)
     store.kill()
     with ThreadingHTTPServer(("127.0.0.1", store.port), _Broken) as broken:
-        threading.Thread(target=broken.serve_forever, daemon=True).start()
+        serve_in_thread(broken)
         try:
             yield
         finally:

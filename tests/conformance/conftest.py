@@ -1,7 +1,6 @@
 """The gateway over HTTP in front of the real servicers of admin, with the platform's own service seeded."""
 
 import importlib.util
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from notify_notifications.settings import Settings
 from notify_testing.admin import AdminService
 from notify_testing.database import databases
 from notify_testing.rpc import InProcessServer, certificates
+from notify_testing.serving import serve_in_thread
 from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
@@ -91,11 +91,9 @@ def base_url(database_server: str) -> Iterator[str]:
             )
         )
         server = make_server("127.0.0.1", 0, app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+        serve_in_thread(server)
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-        thread.join()
         server.server_close()
         app.extensions["close"]()
 

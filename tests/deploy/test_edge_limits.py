@@ -18,6 +18,7 @@ import pytest
 import requests
 from notify_local import edge
 from notify_local.backing import ChildProcess, free_ports, wait_until
+from notify_testing.serving import serve_in_thread
 from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.owed_bodies import OwedBodies, allow_many_connections, answer_seconds
@@ -68,7 +69,7 @@ def serving(inside: Inside) -> Iterator[None]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     inside.port = server.server_port
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    serve_in_thread(server)
     try:
         yield
     finally:

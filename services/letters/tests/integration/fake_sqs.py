@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
+from notify_testing.serving import serve_in_thread
+
 _DEFAULT_VISIBILITY_SECONDS = 30
 _POLL_SECONDS = 0.05
 
@@ -42,7 +44,7 @@ class FakeSqs:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        serve_in_thread(self._server)
         self.port = self._server.server_port
 
     def close(self) -> None:

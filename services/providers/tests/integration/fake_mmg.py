@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 from notify_providers.clients.mmg import MmgSettings
+from notify_testing.serving import serve_in_thread
 from notify_testing.waiting import WAIT_SECONDS
 
 from .configured import provider_settings
@@ -73,7 +74,7 @@ class FakeMmg:
             daemon_threads = True
 
         self._server = Server(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        serve_in_thread(self._server)
 
     @property
     def url(self) -> str:

@@ -19,7 +19,6 @@ from notify_providers.domain.dispatch import NOT_STARTED
 
 MAX_ANSWER_BYTES = 65_536
 _POLL_SECONDS = 0.005
-_IDLE_SECONDS = 0.5
 _CONNECT_MS = 3_000
 
 UNREACHABLE = "unreachable"
@@ -87,9 +86,10 @@ class HttpCaller:
         self._multi.setopt(pycurl.M_MAXCONNECTS, connections)
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
         self._idle: list[pycurl.Curl] = []
-        self._waiting: SimpleQueue[tuple[HttpRequest, Done]] = SimpleQueue()
+        # None is the last that comes
+        self._waiting: SimpleQueue[tuple[HttpRequest, Done] | None] = SimpleQueue()
         self._active: dict[pycurl.Curl, tuple[Done, HttpRequest, bytearray]] = {}
-        self._closing = threading.Event()
+        self._closing = False
         self._thread = threading.Thread(target=self._run, name="http-caller", daemon=True)
         self._thread.start()
 
@@ -98,12 +98,12 @@ class HttpCaller:
         self._waiting.put((request, done))
 
     def close(self) -> None:
-        """Wait until every request has ended."""
-        self._closing.set()
+        """Wait until every request has ended. Begin none after it."""
+        self._waiting.put(None)
         self._thread.join()
 
     def _run(self) -> None:
-        while self._active or not (self._closing.is_set() and self._waiting.empty()):
+        while self._active or not self._closing:
             self._take_waiting()
             if not self._active:
                 continue
@@ -114,13 +114,15 @@ class HttpCaller:
 
     def _take_waiting(self) -> None:
         """Begin what waits; wait itself while nothing is under way."""
-        try:
-            if not self._active:
-                self._begin(*self._waiting.get(timeout=_IDLE_SECONDS))
-            while True:
-                self._begin(*self._waiting.get_nowait())
-        except Empty:
-            return
+        while not self._closing:
+            try:
+                waiting = self._waiting.get(block=not self._active)
+            except Empty:
+                return
+            if waiting is None:
+                self._closing = True
+            else:
+                self._begin(*waiting)
 
     def _begin(self, request: HttpRequest, done: Done) -> None:
         if clock.monotonic() > request.start_before:
