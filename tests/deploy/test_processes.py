@@ -29,6 +29,7 @@ WORK = {
     "letters-celery": ["-m", "celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render,submit"],
     "letters-beat": ["-m", "celery", "-A", "notify_letters.celery_app", "beat"],
     "notifications-work": ["-m", "notify_notifications", "work", "--queues", "relay,feeds,housekeeping"],
+    "notifications-callbacks": ["-m", "notify_notifications", "work", "--queues", "callbacks"],
 }
 
 
@@ -37,6 +38,7 @@ def test_each_process_is_started_with_its_command(house: House) -> None:
         name: psutil.Process(process.pid).cmdline() for name, process in house.stack.processes.items()
     }
     gateway, edge = commands.pop("api-gateway"), commands.pop("edge")
+    assert "notify_local.receiver" in commands.pop("callback-receiver")
     assert commands == {name: [sys.executable, *rest] for name, rest in (SERVE | WORK).items()}
     assert gateway[:3] == [sys.executable, "-m", "granian"]
     assert gateway[gateway.index("--interface") :][:3] == ["--interface", "wsgi", "--factory"]

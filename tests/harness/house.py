@@ -276,7 +276,7 @@ def running_house(folder: Path, say: Callable[[str], None] = lambda _: None) -> 
         name: traced.get(name, {}) | SETTINGS.get(name, {}) | told.get(name, {})
         for name in {*traced, *SETTINGS, *told}
     }
-    stack = Stack(Options(folder, with_edge=True, extra_environment=environment))
+    stack = Stack(Options(folder, with_edge=True, with_receiver=True, extra_environment=environment))
     try:
         stack.start(say)
         house = House(stack, seed(stack), collector, mmg)

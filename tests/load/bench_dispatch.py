@@ -33,11 +33,11 @@ from notify_common.db.engine import create_engine
 from notify_common.db.migrations import migrate
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import KeyType
+from notify_common.http import HttpAnswer, HttpCaller, HttpRequest
 from notify_common.ids import new_id
 from notify_local.backing import ChildProcess, Postgres, wait_until
 from notify_local.seed import seed
 from notify_local.stack import Options, Stack
-from notify_providers.clients.http import HttpAnswer, HttpCaller, HttpRequest
 from notify_providers.domain.message import NewDispatch, SmsContent
 from notify_providers.usecases.batch_dispatch import MAX_BATCH, batch_dispatch
 from notify_testing.certs import ensure_certificates

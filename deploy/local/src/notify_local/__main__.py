@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from notify_local.backing import StartFailed
 from notify_local.demo import DemoFailed, DemoFile, demo_path, details, send_demo_messages
-from notify_local.seed import Seeded, make_template, seed
+from notify_local.seed import Seeded, make_template, seed, seed_callback
 from notify_local.stack import ADMIN_CLIENT_SECRET, CERTIFICATE_NAMES, Options, PortTaken, Stack
 
 DEFAULT_RUN_FOLDER = Path(".run")
@@ -70,7 +70,7 @@ class _Reporter:
 def run(arguments: argparse.Namespace) -> int:
     """Start everything, send the demo messages and stay until it is told to stop."""
     run_folder = arguments.run_folder.resolve()
-    stack = Stack(Options(run_folder, port=arguments.port, with_edge=True))
+    stack = Stack(Options(run_folder, port=arguments.port, with_edge=True, with_receiver=True))
     other = stack.ledger.running_stack()
     if other is not None:
         console.print(
@@ -90,6 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
             stack.start(reporter.step, reporter.waiting)
         is_up = True
         seeded = seed(stack)
+        seed_callback(stack)
         demo = _write_demo_file(stack, seeded)
         console.print("sending a text, an email and a letter with the official Python client …")
         send_demo_messages(demo, lambda text: console.print(f"  {text}"))
@@ -149,6 +150,7 @@ def _say_where_to_look(stack: Stack, demo: DemoFile, seconds: float) -> None:
 The platform is up, {seconds:.0f} s after the start.
 
   Inbox      {stack.base_url}/console/
+  Callbacks  {stack.received_url}/
   REST API   {stack.base_url}/v2/notifications
   Service    {demo.content["service_id"]} (Demo service)
   Live key   {demo.content["api_keys"]["normal"]}

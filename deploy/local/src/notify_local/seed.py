@@ -7,11 +7,15 @@ every request is idempotent by it, so seeding again gives the same answers, keys
 import uuid
 from dataclasses import dataclass
 
+import grpc
 from notify.admin.v1 import (
     api_key_pb2,
     api_keys_service_pb2,
     api_keys_service_pb2_grpc,
     service_pb2,
+    service_setting_pb2,
+    service_settings_service_pb2,
+    service_settings_service_pb2_grpc,
     services_service_pb2,
     services_service_pb2_grpc,
     template_pb2,
@@ -22,13 +26,14 @@ from notify.admin.v1 import (
     users_service_pb2_grpc,
 )
 from notify.common.v1 import common_pb2
-from notify_common.enums import Channel
+from notify_common.enums import CallbackType, Channel
 from notify_common.rpc.enums import to_proto
 
 from notify_local.demo import DemoFile
 from notify_local.stack import Stack
 
 CALL_SECONDS = 10.0
+_BEARER_TOKEN = "demo-bearer-token"  # noqa: S105 - of a service that is made up
 KEY_TYPES = {
     "normal": common_pb2.KEY_TYPE_NORMAL,
     "team": common_pb2.KEY_TYPE_TEAM,
@@ -156,6 +161,33 @@ def seed(stack: Stack, service_name: str = "Demo service") -> Seeded:
             )
             api_keys[name] = f"demo_{name}-{service_id}-{answer.secret}"
     return Seeded(service_id, api_keys, templates)
+
+
+def seed_callback(stack: Stack) -> None:
+    """Have the demo service told of deliveries by the receiver of this stack. Raises grpc.RpcError.
+
+    A callback that somebody else gave the demo service stays as it is.
+    """
+    callback = service_setting_pb2.Callback(
+        service_id=fixed_id("service/Demo service"),
+        type=CallbackType.DELIVERY_STATUS,
+        url="https://localhost/",  # the same in each run, unlike the port
+        updated_by_id=fixed_id("user"),
+    )
+    made = service_settings_service_pb2.CreateCallbackRequest(
+        request_id=fixed_id("callback"), callback=callback, bearer_token=_BEARER_TOKEN
+    )
+    callback.id = made.request_id
+    callback.url = f"{stack.receiver_url}/{CallbackType.DELIVERY_STATUS}"
+    changed = service_settings_service_pb2.SetCallbackRequest(callback=callback)
+    with stack.operator_channel(stack.grpc_targets["admin"]) as channel:
+        stub = service_settings_service_pb2_grpc.ServiceSettingsServiceStub(channel)
+        try:
+            stub.CreateCallback(made, timeout=CALL_SECONDS)
+            stub.SetCallback(changed, timeout=CALL_SECONDS)
+        except grpc.RpcError as error:
+            if not (isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.ALREADY_EXISTS):
+                raise
 
 
 def make_template(demo: DemoFile, channel: str, name: str, subject: str, content: str) -> str:

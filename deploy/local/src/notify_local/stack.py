@@ -41,7 +41,10 @@ from notify_local.leftovers import Ledger
 CONTEXTS = ("admin", "providers", "letters", "notifications")
 """Contexts with a database, in the order in which they may start: calls only go to earlier ones."""
 
-CERTIFICATE_NAMES = (*CONTEXTS, "api-gateway", "operator", "observer")
+CALLBACKS_WORKER = "callbacks-worker"
+"""Who calls services: a worker of notifications with a certificate of its own."""
+
+CERTIFICATE_NAMES = (*CONTEXTS, CALLBACKS_WORKER, "api-gateway", "operator", "observer")
 """Whom the local authority vouches for: every service, and the person who operates them."""
 
 ADMIN_CLIENT_SECRET = "dev-notify-secret-key"  # noqa: S105 - the admin web app's own default for development
@@ -87,6 +90,8 @@ class Options:
     """Whether Envoy stands in front of the gateway."""
     console: bool = True
     """Whether the inbox is switched on."""
+    with_receiver: bool = False
+    """Whether there is a server that takes callbacks and shows them."""
     extra_environment: Mapping[str, Mapping[str, str]] | None = None
     """Process name -> variables that win over the stack's own."""
     postgres_settings: Mapping[str, str] | None = None
@@ -111,6 +116,8 @@ class Stack:
         self.redis_url = ""
         self.object_store_url = ""
         self.gateway_port = 0
+        self.receiver_url = ""
+        self.received_url = ""
         self.port = 0
 
     @property
@@ -197,8 +204,11 @@ class Stack:
         for context, environment in environments.items():
             self._add_server(context, environment, f"127.0.0.1:{next(ports)}")
             for worker, command in _WORKERS[context].items():
-                self._add_worker(worker, context, command, environment, f"127.0.0.1:{next(ports)}")
+                own = self._callbacks_environment() if worker == "notifications-callbacks" else {}
+                self._add_worker(worker, context, command, environment | own, f"127.0.0.1:{next(ports)}")
         self._add_gateway(next(ports))
+        if self.options.with_receiver:
+            self._add_receiver(next(ports), next(ports))
         # Each wave calls those before it; within one, all start at once.
         progress("admin")
         self._start_together(["admin"], waiting)
@@ -257,6 +267,14 @@ class Stack:
         if self.options.with_edge:
             config = edge.write_config(self.folder / "edge.yaml", self.port, self.gateway_port)
             self._add("edge", edge.command(config), os.environ, lambda: _http_answers(self.port))
+
+    def _add_receiver(self, port: int, page_port: int) -> None:
+        certificate = self.certificates["api-gateway"]
+        command = [sys.executable, "-m", "notify_local.receiver", "--port", str(port), "--page-port"]
+        command += [str(page_port), "--cert", str(certificate.cert), "--key", str(certificate.key)]
+        self.receiver_url = f"https://127.0.0.1:{port}"
+        self.received_url = f"http://127.0.0.1:{page_port}"
+        self._add("callback-receiver", command, os.environ, lambda: _http_answers(page_port, "/"))
 
     def stop(self, progress: Progress = lambda text: None) -> None:
         """Stop everything that was started, last one first; stopping twice is no error."""
@@ -340,6 +358,17 @@ class Stack:
             partial(self._is_serving, ops_listen),
         )
 
+    def _callbacks_environment(self) -> dict[str, str]:
+        """Return what the worker that calls services is told beside what all of notifications is told."""
+        certificate = self.certificates[CALLBACKS_WORKER]
+        settings = {
+            "TLS_CERT_FILE": str(certificate.cert),
+            "TLS_KEY_FILE": str(certificate.key),
+            "CALLBACK_CA_FILE": str(certificate.ca),
+            "CALLBACK_NETWORKS": '["127.0.0.0/8", "::1/128"]',
+        }
+        return {f"NOTIFY_NOTIFICATIONS_{key}": value for key, value in settings.items()}
+
     def _environment(self, context: str, page_token_secret: str, told: Mapping[str, str]) -> dict[str, str]:
         name = "api-gateway" if context == "gateway" else context
         certificate = self.certificates[name]
@@ -405,7 +434,10 @@ _WORKERS: dict[str, dict[str, list[str]]] = {
         "letters-celery": ["celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render,submit"],
         "letters-beat": ["celery", "-A", "notify_letters.celery_app", "beat"],
     },
-    "notifications": {"notifications-work": ["work", "--queues", "relay,feeds,housekeeping"]},
+    "notifications": {
+        "notifications-work": ["work", "--queues", "relay,feeds,housekeeping"],
+        "notifications-callbacks": ["work", "--queues", "callbacks"],
+    },
 }
 
 
@@ -416,9 +448,9 @@ def _is_fresh(heartbeat: Path) -> bool:
         return False
 
 
-def _http_answers(port: int) -> bool:
+def _http_answers(port: int, path: str = "/_status?simple=1") -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_status?simple=1", timeout=1) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=1) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

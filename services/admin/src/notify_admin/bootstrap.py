@@ -6,6 +6,7 @@ from notify.admin.v1 import (
     api_keys_service_pb2,
     audit_service_pb2,
     branding_service_pb2,
+    callback_targets_service_pb2,
     config_feed_service_pb2,
     inbound_numbers_service_pb2,
     invitations_service_pb2,
@@ -73,6 +74,7 @@ _API_KEYS = api_keys_service_pb2.DESCRIPTOR.services_by_name["ApiKeysService"]
 _VERIFICATION = api_keys_service_pb2.DESCRIPTOR.services_by_name["ApiKeyVerificationService"]
 _USERS = users_service_pb2.DESCRIPTOR.services_by_name["UsersService"]
 _SETTINGS = service_settings_service_pb2.DESCRIPTOR.services_by_name["ServiceSettingsService"]
+_CALLBACK_TARGETS = callback_targets_service_pb2.DESCRIPTOR.services_by_name["CallbackTargetsService"]
 _FOLDERS = template_folders_service_pb2.DESCRIPTOR.services_by_name["TemplateFoldersService"]
 _FILES = template_files_service_pb2.DESCRIPTOR.services_by_name["TemplateFilesService"]
 _ORGANISATIONS = organisations_service_pb2.DESCRIPTOR.services_by_name["OrganisationsService"]
@@ -158,11 +160,13 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             partial(settings_usecases.create_callback, box),
             partial(settings_usecases.set_callback, box),
             settings_usecases.delete_callback,
+            partial(settings_usecases.rotate_callback_secret, box),
             partial(settings_usecases.verify_reply_to, mail_parts),
             GetDataRetention=Gets(DATA_RETENTION),
             ListDataRetention=Lists(DATA_RETENTION),
             GetCallback=Gets(CALLBACKS),
         ),
+        made(_CALLBACK_TARGETS, partial(settings_usecases.get_callback_targets, box)),
         made(
             _FOLDERS,
             folders.create_template_folder,

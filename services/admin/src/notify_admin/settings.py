@@ -13,6 +13,8 @@ from notify_admin.usecases.secrets import SecretBox
 _GATEWAY = ["api-gateway", "operator"]
 _GATEWAY_ALONE = ["api-gateway"]
 _OPERATOR_ALONE = ["operator"]
+_FOLLOWERS = ["api-gateway", "notifications", "callbacks-worker", "operator"]
+_CALLBACKS_WORKER_ALONE = ["callbacks-worker"]
 _CALLERS = [
     ("ServicesService", _GATEWAY, "CreateService GetService ListServices UpdateService ArchiveService"),
     ("ServicesService", _GATEWAY, "CreateSmsSender GetSmsSender ListSmsSenders"),
@@ -25,6 +27,8 @@ _CALLERS = [
     ("ServiceSettingsService", _OPERATOR_ALONE, "GetDataRetention"),
     ("ServiceSettingsService", _GATEWAY_ALONE, "VerifyReplyTo"),
     ("ServiceSettingsService", _GATEWAY, "CreateCallback GetCallback SetCallback DeleteCallback"),
+    ("ServiceSettingsService", _GATEWAY, "RotateCallbackSecret"),
+    ("CallbackTargetsService", _CALLBACKS_WORKER_ALONE, "GetCallbackTargets"),
     ("TemplatesService", _GATEWAY, "CreateTemplate GetTemplate ListTemplates ListTemplateVersions"),
     ("TemplatesService", _GATEWAY, "UpdateTemplate ArchiveTemplate RedactTemplate EnsurePrecompiledTemplate"),
     ("TemplateFoldersService", _GATEWAY, "CreateTemplateFolder ListTemplateFolders SetTemplateFolder"),
@@ -63,8 +67,8 @@ _CALLERS = [
     ("BrandingService", _GATEWAY, "CreateLetterBranding GetLetterBranding SetLetterBranding"),
     ("BrandingService", _GATEWAY, "ListLetterBrandings GetBrandingUses SuggestBrandingName"),
     ("BrandingService", _GATEWAY, "AddToBrandingPool RemoveFromBrandingPool"),
-    ("ConfigFeedService", ["api-gateway", "notifications", "letters", "operator"], "GetSnapshots"),
-    ("ConfigFeedService", ["api-gateway", "notifications", "operator"], "ListConfigChanges"),
+    ("ConfigFeedService", [*_FOLLOWERS, "letters"], "GetSnapshots"),
+    ("ConfigFeedService", _FOLLOWERS, "ListConfigChanges"),
 ]
 """gRPC service, who may call, methods. The gateway may call what it calls, and nothing else."""
 _ALLOWED_CALLERS = {

@@ -1,6 +1,6 @@
 """Builds the parts of a process from its settings; nothing here runs at import."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, Final
 
@@ -8,7 +8,9 @@ import redis
 from notify.notifications.v1.notifications_service_pb2_grpc import add_NotificationsServiceServicer_to_server
 from notify.notifications.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
 from notify_common import process
+from notify_common.enums import CallbackType
 from notify_common.feeds.consumer import FeedConsumer
+from notify_common.http import HttpCaller
 from notify_common.leases.worker import PROMPT_IDLE_SECONDS, Worker
 from notify_common.ops.servicer import ops_registration
 from notify_common.rpc.paging import Pager
@@ -16,11 +18,13 @@ from notify_common.rpc.server import Registration, apart
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from notify_notifications.clients.callback_targets import CallbackTargets
 from notify_notifications.clients.events import PAGE_SIZE, DeliveryEvents, LetterEvents
 from notify_notifications.clients.letters import LettersClient
 from notify_notifications.clients.platform_mail import PlatformMailFeed
 from notify_notifications.clients.providers import ProvidersClient
 from notify_notifications.clients.snapshots import Snapshots
+from notify_notifications.domain.addresses import may_be_called
 from notify_notifications.servicers import usage
 from notify_notifications.servicers.notifications import SERVICE, NotificationsServicer
 from notify_notifications.servicers.usage import UsageServicer
@@ -30,19 +34,21 @@ from notify_notifications.store.counters import CounterStore
 from notify_notifications.store.limits import LimitStore
 from notify_notifications.store.notifications import NotificationStore
 from notify_notifications.store.outbox import MOST_ROWS
-from notify_notifications.store.tables import feed_cursors, outbox_queue
+from notify_notifications.store.tables import callback_queue, feed_cursors, outbox_queue
+from notify_notifications.usecases.call_services import ServiceCaller
 from notify_notifications.usecases.callbacks import record_and_tell
 from notify_notifications.usecases.hand_over import letter_relay, message_relay
 from notify_notifications.usecases.ops import OPS
 from notify_notifications.usecases.send import SendingParts
+from notify_notifications.workers.callbacks import delete_old_callbacks
 from notify_notifications.workers.housekeeping import Housekeeper
 from notify_notifications.workers.platform_mail import platform_mail_consumer
 from notify_notifications.workers.retention import Retention
 
-QUEUES: Final = ("relay", "feeds", "housekeeping")
+QUEUES: Final = ("relay", "feeds", "callbacks", "housekeeping")
 """What `work --queues` takes."""
 
-_WORKER_CONNECTIONS: Final = 9
+_WORKER_CONNECTIONS: Final = 14
 _READING_THREADS: Final = 2
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 
@@ -53,6 +59,8 @@ class Parts(process.Parts[Settings]):
 
     service = "notifications"
     ops = OPS
+
+    callers: list[ServiceCaller] = field(default_factory=list)
 
     @cached_property
     def snapshots(self) -> Snapshots:
@@ -83,12 +91,34 @@ class Parts(process.Parts[Settings]):
         """Where accepted messages are stored."""
         return AcceptanceStore(self.settings.database_url.get_secret_value())
 
+    @cached_property
+    def callback_targets(self) -> CallbackTargets:
+        """Where services are called."""
+        targets = CallbackTargets(self.channels.get("admin", self.settings.admin_target))
+        self.snapshots.follow_services(targets.evict, targets.clear)
+        return targets
+
+    @cached_property
+    def http(self) -> HttpCaller:
+        """Calls of services: as many at once as the callers of all kinds can have under way."""
+        settings = self.settings
+        return HttpCaller(
+            settings.callback_window * len(CallbackType),
+            settings.callback_timeout_seconds,
+            ca_file=str(settings.callback_ca_file or ""),
+            may_connect=partial(may_be_called, allowed=settings.callback_networks),
+        )
+
     def start(self) -> None:
         """Follow the changes of services and templates."""
         self.snapshots.poller.start()
 
     def close(self) -> None:
-        """End and close what was made."""
+        """Wait for calls of services that are under way, record them, and end and close what was made."""
+        for caller in self.callers:
+            caller.drain(self.settings.callback_timeout_seconds + 1)
+        if "http" in self.__dict__:
+            self.http.close()
         if "snapshots" in self.__dict__:
             self.snapshots.poller.stop()
         if "acceptance" in self.__dict__:
@@ -143,9 +173,15 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
             return relay_workers(parts)
         case "feeds":
             return feed_workers(parts)
+        case "callbacks":
+            return [callback_worker(parts, type) for type in CallbackType]
         case _:
             housekeeper = Housekeeper(parts.uow, parts.counters, parts.limit_store)
-            steps = {"housekeeping": housekeeper.step, "retention": Retention(parts.snapshots).step}
+            steps = {
+                "housekeeping": housekeeper.step,
+                "retention": Retention(parts.snapshots).step,
+                "callback-retention": delete_old_callbacks,
+            }
             return [
                 Worker(name, parts.uow, step, longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS)
                 for name, step in steps.items()
@@ -169,6 +205,25 @@ def relay_workers(parts: Parts) -> list[Worker]:
         ),
         Worker("relay-letters", parts.uow, letter_relay(parts.snapshots, letters).step, full_batch=MOST_ROWS),
     ]
+
+
+def callback_worker(parts: Parts, type: CallbackType) -> Worker:
+    """Make the worker of one kind, so that none waits for what another one's endpoints do."""
+    settings = parts.settings
+    caller = ServiceCaller(
+        parts.uow,
+        type,
+        parts.callback_targets,
+        parts.snapshots,
+        parts.http,
+        window=settings.callback_window,
+        retry_seconds=settings.callback_retry_seconds,
+        pause_seconds=settings.callback_pause_seconds,
+    )
+    parts.callers.append(caller)
+    # all kinds share one table, which one of them measures for all
+    queue = callback_queue if type is CallbackType.DELIVERY_STATUS else None
+    return Worker(f"callbacks-{type}", parts.uow, lambda _: caller.step(), queue=queue)
 
 
 def feed_workers(parts: Parts) -> list[Worker]:

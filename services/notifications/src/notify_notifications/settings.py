@@ -1,12 +1,15 @@
 """What a process of this service is told by its environment."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from notify_common.ops.servicer import OPS_CALLERS
 from notify_common.settings import DatabaseSettings, ServiceAddress
 from notify_content.email_page import EmailBranding
-from pydantic import Field, SecretStr
+from pydantic import Field, IPvAnyNetwork, SecretStr
 from pydantic_settings import SettingsConfigDict
+
+from notify_notifications.domain.calls import RETRY_SECONDS
 
 
 class Settings(DatabaseSettings):
@@ -52,6 +55,19 @@ class Settings(DatabaseSettings):
     """Address that name and logo of plain emails lead to."""
     default_sms_sender: Annotated[str, Field(min_length=1, max_length=11)] = "GOVUK"
     """Sender of texts of services without one of their own."""
+
+    callback_window: Annotated[int, Field(ge=4, le=2000)] = 256
+    """Most calls of services of one kind that one process has under way."""
+    callback_timeout_seconds: Annotated[float, Field(gt=0, le=20)] = 5.0
+    """How long one call of a service may take, from its beginning to the end of the answer."""
+    callback_retry_seconds: Annotated[float, Field(ge=0, le=86_400)] = RETRY_SECONDS
+    """How long after a call that failed the next one is made; there are six in all."""
+    callback_pause_seconds: Annotated[float, Field(ge=0, le=300)] = 5.0
+    """For how long an endpoint is left alone after five failures in a row; doubles with each further one."""
+    callback_networks: tuple[IPvAnyNetwork, ...] = ()
+    """Networks that are not public in which services may be called all the same: `["10.2.0.0/16"]`."""
+    callback_ca_file: Path | None = None
+    """Authorities that vouch for services' servers (PEM), in place of those that the public knows."""
 
     def email_branding(self) -> EmailBranding:
         """Return the look of emails of services without a branding."""

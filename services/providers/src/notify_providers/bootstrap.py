@@ -13,6 +13,7 @@ from notify.providers.v1.sandbox_service_pb2_grpc import add_SandboxServiceServi
 from notify.providers.v1.suppressions_service_pb2_grpc import add_SuppressionsServiceServicer_to_server
 from notify_common import process
 from notify_common.enums import Channel
+from notify_common.http import HttpCaller
 from notify_common.leases.worker import LONGEST_IDLE_SECONDS, PROMPT_IDLE_SECONDS, Worker
 from notify_common.ops.servicer import ops_registration
 from notify_common.rpc.paging import Pager
@@ -21,7 +22,6 @@ from notify_common.rpc.server import Registration
 from notify_providers.clients import registry
 from notify_providers.clients.base import ProviderClient, Tools
 from notify_providers.clients.callbacks import CallbackReader
-from notify_providers.clients.http import HttpCaller
 from notify_providers.domain.routing import SANDBOX_BY_CHANNEL
 from notify_providers.domain.suppression import AddressHash, address_hash
 from notify_providers.servicers import dispatch, provider_settings, receipts, sandbox, suppressions

@@ -5,7 +5,7 @@ from queue import SimpleQueue
 
 import pytest
 from notify_common import clock
-from notify_providers.clients.http import HttpAnswer, HttpCaller, HttpRequest
+from notify_common.http import HttpAnswer, HttpCaller, HttpRequest
 from notify_testing.waiting import WAIT_SECONDS
 
 from . import fake_mmg

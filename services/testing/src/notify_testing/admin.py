@@ -215,6 +215,17 @@ class AdminService:
             service_settings_service_pb2.SetCallbackRequest(callback=callback, bearer_token=token)
         )
 
+    def rotate_callback_secret(self, service_id: str, callback_id: str, type: str) -> str:
+        """Make a new secret that calls are signed with, and return it."""
+        request = service_settings_service_pb2.RotateCallbackSecretRequest(
+            request_id=new_id(),
+            service_id=service_id,
+            callback_id=callback_id,
+            type=type,
+            updated_by_id=self.user_id,
+        )
+        return str(self._settings_of_services.RotateCallbackSecret(request).signing_secret)
+
     def delete_callback(self, service_id: str, callback_id: str, type: str) -> None:
         """Take a callback away."""
         self._settings_of_services.DeleteCallback(

@@ -16,7 +16,16 @@ from notify_common.settings import ServiceSettings
 
 from notify_testing.certs import CertificateFiles, ensure_certificates
 
-NAMES = ("api-gateway", "notifications", "letters", "providers", "admin", OPERATOR, OBSERVER)
+NAMES = (
+    "api-gateway",
+    "notifications",
+    "callbacks-worker",
+    "letters",
+    "providers",
+    "admin",
+    OPERATOR,
+    OBSERVER,
+)
 
 
 class InProcessServer:

@@ -201,8 +201,14 @@ CALLBACKS: Final = Resource(
     service_setting_pb2.Callback,
     tables.callbacks,
     missing="SETTING_NOT_FOUND",
-    hidden=["encrypted_bearer_token"],
-    audit=Audit("service_id", secret=["encrypted_bearer_token"]),
+    hidden=[
+        "encrypted_bearer_token",
+        "signing_secret_id",
+        "encrypted_signing_secret",
+        "encrypted_previous_signing_secret",
+        "previous_signing_secret_end_time",
+    ],
+    audit=Audit("service_id", secret=["encrypted_bearer_token", "encrypted_signing_secret"]),
 )
 FOLDERS: Final = Resource(
     template_folder_pb2.TemplateFolder,

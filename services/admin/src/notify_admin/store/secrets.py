@@ -15,15 +15,19 @@ Secret = tuple["Column[str]", "Column[bytes]"]
 SECRETS: Final[tuple[Secret, ...]] = (
     (api_keys.c.id, api_keys.c.encrypted_secret),
     (callbacks.c.id, callbacks.c.encrypted_bearer_token),
+    (callbacks.c.id, callbacks.c.encrypted_signing_secret),
+    (callbacks.c.id, callbacks.c.encrypted_previous_signing_secret),
     (platform_mail.c.message_id, platform_mail.c.encrypted_mail),
 )
 
 
 def lock(tx: Tx, secret: Secret, after_id: str | None, limit: int) -> list[tuple[str, bytes]]:
-    """Return the ids and secrets of up to `limit` rows, by id, kept until the transaction ends."""
+    """Return the ids and secrets of up to `limit` rows that have one, by id; locked."""
     id_, value = secret
     further = sa.true() if after_id is None else id_ > after_id
-    rows = tx.execute(sa.select(id_, value).where(further).order_by(id_).limit(limit).with_for_update())
+    rows = tx.execute(
+        sa.select(id_, value).where(further, value.is_not(None)).order_by(id_).limit(limit).with_for_update()
+    )
     return [(row_id, bytes(encrypted)) for row_id, encrypted in rows]
 
 

@@ -225,6 +225,10 @@ callbacks = Table(
     Column("url", sa.Text, nullable=False),
     Column("encrypted_bearer_token", sa.LargeBinary, nullable=False),
     Column("updated_by_id", _id, sa.ForeignKey("users.id"), nullable=False),
+    Column("signing_secret_id", _id),  # of the request that made the secret
+    Column("encrypted_signing_secret", sa.LargeBinary),
+    Column("encrypted_previous_signing_secret", sa.LargeBinary),
+    Column("previous_signing_secret_end_time", _instant),
     _created(),
     Column("update_time", _instant),
     _request_hash(),

@@ -1,17 +1,21 @@
 """Settings of services: how long messages are kept, and callbacks."""
 
+from base64 import b64encode
+from secrets import token_bytes
 from typing import Final
 
+from notify.admin.v1 import callback_targets_service_pb2 as targets_pb
 from notify.admin.v1 import service_setting_pb2
 from notify.admin.v1 import service_settings_service_pb2 as pb
 from notify.admin.v1.service_setting_pb2 import Callback, DataRetention
+from notify_common import clock
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import CallbackType
 from notify_common.errors import NotifyError
 
 from notify_admin.domain.mail import MailTemplate
 from notify_admin.domain.senders import reply_to_address
-from notify_admin.store import changes
+from notify_admin.store import callbacks, changes
 from notify_admin.store.resources import (
     CALLBACKS,
     DATA_RETENTION,
@@ -24,6 +28,9 @@ from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.violations import Violations, settled
 
 MAX_URL_LENGTH: Final = 2000
+SIGNING_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what secrets begin with is none
+"""What the Standard Webhooks scheme begins secrets with."""
+SIGNING_SECRET_BYTES: Final = 32
 
 
 def create_data_retention(tx: Tx, ask: pb.CreateDataRetentionRequest) -> DataRetention:
@@ -73,6 +80,54 @@ def delete_callback(tx: Tx, ask: pb.DeleteCallbackRequest) -> pb.DeleteCallbackR
         raise NotifyError("SETTING_NOT_FOUND")
     changes.append(tx, "service", ask.service_id)
     return pb.DeleteCallbackResponse()
+
+
+def rotate_callback_secret(
+    box: SecretBox, tx: Tx, ask: pb.RotateCallbackSecretRequest
+) -> pb.RotateCallbackSecretResponse:
+    """Make a new secret that calls are signed with; a repeat gets the same one.
+
+    Idempotency key: the request's id, as long as no later request made another one.
+    """
+    lock_service(tx, ask.service_id)
+    CALLBACKS.one(tx, id=ask.callback_id, service_id=ask.service_id, type=ask.type)
+    USERS.one(tx, id=ask.updated_by_id)
+    current = callbacks.signing_secret(tx, ask.callback_id)
+    if current is None or current.id != ask.request_id:
+        secret = SIGNING_SECRET_PREFIX + b64encode(token_bytes(SIGNING_SECRET_BYTES)).decode()
+        CALLBACKS.change(
+            tx,
+            {"id": ask.callback_id},
+            updated_by_id=ask.updated_by_id,
+            signing_secret_id=ask.request_id,
+            encrypted_signing_secret=box.encrypt(secret).encode(),
+            encrypted_previous_signing_secret=None if current is None else current.encrypted,
+            previous_signing_secret_end_time=(
+                None if current is None else clock.now() + callbacks.PREVIOUS_SECRET_KEPT
+            ),
+        )
+        changes.append(tx, "service", ask.service_id)
+        current = callbacks.signing_secret(tx, ask.callback_id)
+        assert current is not None  # noqa: S101 - it was written just now
+    return pb.RotateCallbackSecretResponse(
+        signing_secret=box.decrypt_bytes(current.encrypted).decode(),
+        previous_end_time=current.previous_end_time,
+    )
+
+
+def get_callback_targets(
+    box: SecretBox, tx: Tx, ask: targets_pb.GetCallbackTargetsRequest
+) -> targets_pb.GetCallbackTargetsResponse:
+    """Return where services are called, with their secrets in clear."""
+    answer = targets_pb.GetCallbackTargetsResponse()
+    for stored in callbacks.targets(tx, [(key.service_id, key.type) for key in ask.keys]):
+        answer.targets.add(
+            key=targets_pb.CallbackTargetKey(service_id=stored.service_id, type=stored.type),
+            url=stored.url,
+            bearer_token=box.decrypt_bytes(stored.bearer_token).decode(),
+            signing_secrets=[box.decrypt_bytes(one).decode() for one in stored.signing_secrets],
+        )
+    return answer
 
 
 def verify_reply_to(parts: MailParts, tx: Tx, ask: pb.VerifyReplyToRequest) -> pb.VerifyReplyToResponse:

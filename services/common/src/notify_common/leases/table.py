@@ -375,11 +375,17 @@ class FairQueue(Queue):
 
         Within a lane those due longest come first. Services that are paused get nothing.
         """
+        return self.claim_without((), conn, limit, **filters)
+
+    def claim_without(
+        self, service_ids: Sequence[str], conn: Connection, limit: int = MAX_CLAIM, **filters: object
+    ) -> list[LeasedRow]:
+        """Lease rows as `claim` does, but none of these services."""
         left = min(limit, MAX_CLAIM)
         shares = self._shares[tuple(filters.items())]
         rows: list[LeasedRow] = []
         for _ in range(_MOST_LOOKS):
-            walks = self._walk(conn, shares, left, filters)
+            walks = self._walk(conn, shares, left, service_ids, filters)
             some = self._claim_of(conn, shares.divide(left, walks), filters)
             rows += some
             left -= len(some)
@@ -411,12 +417,18 @@ class FairQueue(Queue):
         return rows
 
     def _walk(
-        self, conn: Connection, shares: Shares, steps: int, filters: Mapping[str, object]
+        self,
+        conn: Connection,
+        shares: Shares,
+        steps: int,
+        without: Sequence[str],
+        filters: Mapping[str, object],
     ) -> dict[Lane, Walk]:
         """Look round each lane's ring of services, from where the last claim ended, for at most `steps`."""
         cursors = shares.cursors()
         parameters: dict[str, object] = {f"only_{name}": value for name, value in filters.items()}
         parameters |= {"lanes": [lane.value for lane in cursors], "cursors": list(cursors.values())}
+        parameters |= {"without": list(without)}
         if self._pauses is not None:
             parameters |= {"queue_name": self.name_of(filters)}
         found: dict[Lane, list[tuple[str, bool]]] = {lane: [] for lane in cursors}
@@ -438,11 +450,11 @@ class FairQueue(Queue):
         waiting = f"FROM {self.table.name} t WHERE t.due_at IS NOT NULL AND t.parked_at IS NULL{equal}"
         first = f"SELECT t.service_id, t.due_at {waiting} AND t.lane = l.lane"
         order = "ORDER BY t.service_id, t.due_at LIMIT 1"
-        whole = theirs = ""
+        whole, theirs = "", "AND ring.service_id <> ALL(CAST(:without AS uuid[]))"
         if self._pauses is not None:
             paused = f"SELECT FROM {self._pauses.name} p WHERE p.queue = :queue_name AND p.service_id ="
             whole = f"AND NOT EXISTS ({paused} '{NO_SERVICE}')"
-            theirs = f"AND NOT EXISTS ({paused} ring.service_id)"
+            theirs += f" AND NOT EXISTS ({paused} ring.service_id)"
         return sa.text(f"""
             SELECT l.lane, ring.service_id::text AS service_id, ring.due_at <= now() {theirs} AS is_due
             FROM unnest(CAST(:lanes AS text[]), CAST(:cursors AS uuid[])) AS l (lane, cursor)

@@ -5,7 +5,7 @@ known goes on being used for a quarter of an hour. A template's numbered version
 they are pushed out by others.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC
 from typing import Final, NamedTuple
 
@@ -53,7 +53,12 @@ class Snapshots:
             max_entries=_MOST_TEMPLATES,
             immutable=lambda key: key.version != CURRENT,
         )
+        self._followers: list[tuple[Callable[[str], None], Callable[[], None]]] = []
         self.poller = ConfigFeedPoller("config", self._list_changes, self._on_change, self._forget_all)
+
+    def follow_services(self, evict: Callable[[str], None], clear: Callable[[], None]) -> None:
+        """Have `evict` called with the id of each service that changes, and `clear` where all may have."""
+        self._followers.append((evict, clear))
 
     def service(self, service_id: str) -> Service | None:
         """Return the service, archived or not; None if there is none of this id."""
@@ -108,11 +113,15 @@ class Snapshots:
     def _forget_all(self) -> None:
         self._services.clear()
         self._templates.clear()
+        for _, clear in self._followers:
+            clear()
 
     def _on_change(self, change: pb.ConfigChange) -> None:
         match change.kind:
             case pb.ConfigChange.KIND_SERVICE:
                 self._services.evict(change.service_id)
+                for evict, _ in self._followers:
+                    evict(change.service_id)
             case pb.ConfigChange.KIND_TEMPLATE:
                 self._templates.evict(TemplateKey(change.service_id, change.template_id, CURRENT))
 
@@ -170,6 +179,7 @@ def _template(template: template_pb2.Template) -> Template:
     return Template(
         id=template.id,
         service_id=template.service_id,
+        name=template.name,
         channel=channel,
         version=template.version,
         archived=template.archived,

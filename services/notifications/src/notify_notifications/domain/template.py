@@ -51,6 +51,7 @@ class Template:
 
     id: str
     service_id: str
+    name: str
     channel: Channel
     version: int
     archived: bool

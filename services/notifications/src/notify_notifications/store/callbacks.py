@@ -1,19 +1,23 @@
 """The queue of what services are told of over HTTP (design.md §3.3, §3.8 step 6)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 from notify_common import current
 from notify_common.db.arrays import id_array, unnest
 from notify_common.db.unit_of_work import Tx
-from notify_common.enums import Channel
+from notify_common.enums import CallbackType, Channel
+from notify_common.leases.table import LeasedRow
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_notifications.domain.callback import CallbackEvent, Told
+from notify_notifications.domain.calls import CallbackState
 from notify_notifications.domain.hand_over import lane_of
 from notify_notifications.domain.notification import State
-from notify_notifications.store.tables import callbacks, notifications
+from notify_notifications.store.tables import callback_attempts, callback_queue, callbacks, notifications
 
 _n = notifications.c
 _c = callbacks.c
@@ -54,6 +58,123 @@ def told(tx: Tx, notification_ids: Sequence[str]) -> list[Told]:
         *(_n[name] for name in _TOLD),
     ).where(_n.id == sa.any_(id_array(notification_ids)))
     return [_told(row) for row in tx.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An event that a service is to be told of now, leased to whoever claimed it."""
+
+    id: str
+    service_id: str
+    body: str = field(repr=False)
+    due_at: datetime
+    number: int
+    """Of this attempt, counted through however often the event is told again."""
+    attempts: int
+    """This one included, since the event happened or it was last asked to be told again."""
+    row: LeasedRow = field(repr=False)
+
+
+def claim(tx: Tx, type: CallbackType, limit: int, without: Iterable[str]) -> list[Due]:
+    """Lease up to `limit` due events in fair shares of services, but none of the services `without`."""
+    return [
+        Due(
+            row.id,
+            row.service_id,
+            row.body,
+            row.due_at,
+            row.attempt,
+            row.attempt - row.earlier_attempts,
+            row,
+        )
+        for row in callback_queue.claim_without(list(without), tx, limit, type=type.value)
+    ]
+
+
+def give_back(tx: Tx, due: Sequence[Due]) -> None:
+    """Give events back, due since as long as before, as if they had not been claimed."""
+    each: dict[str, Sequence[object]] = {
+        "attempt": [one.number - 1 for one in due],
+        "due_at": [one.due_at for one in due],
+    }
+    callback_queue.set(tx, _rows(due), each=each)
+
+
+def begin_attempts(tx: Tx, due: Sequence[Due]) -> None:
+    """Note that calls are about to begin."""
+    if not due:
+        return
+    names = ("callback_id", "number")
+    given = unnest(
+        "given",
+        {name: callback_attempts.c[name].type for name in names},
+        [(one.id, one.number) for one in due],
+    )
+    adding = insert(callback_attempts).from_select(names, sa.select(*(given.c[name] for name in names)))
+    tx.execute(adding.on_conflict_do_nothing())
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a call ended: a status, or a word on why there is none; and where its event stands then."""
+
+    due: Due
+    status: int
+    failure: str
+    state: CallbackState
+
+
+def end_attempts(tx: Tx, ended: Sequence[Ended], retry_after: timedelta) -> None:
+    """Record how calls ended; events that wait on are due again after `retry_after`."""
+    names = ("callback_id", "number", "status", "failure")
+    given = unnest(
+        "given",
+        {name: callback_attempts.c[name].type for name in names},
+        [(one.due.id, one.due.number, one.status or None, one.failure) for one in ended],
+    )
+    a = callback_attempts.c
+    tx.execute(
+        sa.update(callback_attempts)
+        .values(end_time=sa.func.now(), status=given.c.status, failure=given.c.failure)
+        .where(a.callback_id == given.c.callback_id, a.number == given.c.number)
+    )
+    waiting = [one.due for one in ended if one.state is CallbackState.WAITING]
+    callback_queue.fail(tx, _rows(waiting), "", callback_queue.max_attempts, retry_after)
+    end(tx, [(one.due, one.state) for one in ended if one.state is not CallbackState.WAITING])
+
+
+def end(tx: Tx, ended: Sequence[tuple[Due, CallbackState]]) -> None:
+    """Take events out of the queue, where still leased; they are kept for a while."""
+    states = {"state": [state.value for _, state in ended]}
+    callback_queue.set(tx, _rows([due for due, _ in ended]), each=states, end_time=sa.func.now())
+
+
+def park(tx: Tx, due: Sequence[Due], reason: str) -> None:
+    """Take events out that can't be told at all, for an operator to look at."""
+    callback_queue.park(tx, _rows(due), reason)
+
+
+def delete_before(tx: Tx, time: datetime, limit: int) -> dict[CallbackState, int]:
+    """Delete up to `limit` events from before `time` with their attempts, none of them leased.
+
+    Returns how many they were by the state in which they were.
+    """
+    unleased = sa.or_(_c.leased_until.is_(None), _c.leased_until <= sa.func.now())
+    old = (
+        sa.select(_c.id)
+        .where(_c.create_time < time, unleased)
+        .order_by(_c.create_time)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("old")
+    )
+    gone = sa.delete(callbacks).where(_c.id == old.c.id).returning(_c.state).cte("gone")
+    counts = sa.select(gone.c.state, sa.func.count()).group_by(gone.c.state)
+    return {CallbackState(state): count for state, count in tx.execute(counts)}
+
+
+def _rows(due: Sequence[Due]) -> list[LeasedRow]:
+    return [one.row for one in due]
 
 
 def _told(row: Any) -> Told:

@@ -5,11 +5,12 @@ from typing import Any, Final
 
 from notify_common import clock
 from notify_common.db.unit_of_work import Tx
+from notify_common.enums import CallbackType
 from notify_common.ops.queues import Ops, OpsQueue
 
 from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.notification import Event, Happening
-from notify_notifications.store.tables import ops, outbox_queue
+from notify_notifications.store.tables import callback_queue, ops, outbox_queue
 from notify_notifications.usecases.record_events import record_events
 
 
@@ -30,5 +31,14 @@ OPS: Final = Ops(
             drop=_fail,
         )
         for destination in Destination
+    ]
+    + [
+        OpsQueue(
+            callback_queue,
+            {"type": type.value},
+            shown=frozenset({"service_id", "lane", "subject_id", "state", "create_time", "earlier_attempts"}),
+            drop=callback_queue.drop,
+        )
+        for type in CallbackType
     ],
 )

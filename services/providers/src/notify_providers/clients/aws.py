@@ -7,10 +7,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import NoCredentialsError
+from notify_common.http import HttpRequest
 from pydantic import Field, SecretStr, model_validator
 
 from notify_providers.clients.base import ProviderSettings
-from notify_providers.clients.http import HttpRequest
 
 REGION: Final = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
 

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any, Final
 
 from notify_common.enums import Channel
+from notify_common.http import HttpAnswer, HttpRequest
 from pydantic_settings import SettingsConfigDict
 
 from notify_providers.clients.aws import Signer
 from notify_providers.clients.base import Adapter, Callback, ReadReceipts, SendsReceipts, Tools
-from notify_providers.clients.http import HttpAnswer, HttpRequest
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
 from notify_providers.clients.json_object import members_of
 from notify_providers.clients.sns import TAKEN, Sns

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from notify_common.enums import Channel
+from notify_common.http import HttpCaller
 from notify_common.settings import EnvironmentSettings
 from pydantic import IPvAnyNetwork, SecretStr
 
-from notify_providers.clients.http import HttpCaller
 from notify_providers.domain.dispatch import CallResult
 from notify_providers.domain.inbound import InboundSms
 from notify_providers.domain.message import Message

@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from notify_common import clock
 from notify_common.blobs.s3 import BlobNotFound, BlobStore
 from notify_common.enums import Channel, Postage
+from notify_common.http import HttpAnswer, HttpCaller, HttpRequest
 from notify_common.logging import describe_exception, get_logger
 from notify_content.postal_address import PostalAddress
 from pydantic import Field, SecretStr, model_validator
@@ -37,7 +38,6 @@ from notify_providers.clients.base import (
     Tools,
     json_answer,
 )
-from notify_providers.clients.http import HttpAnswer, HttpCaller, HttpRequest
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, Verdict, by_status, without_answer
 from notify_providers.domain.dispatch import NOT_STARTED, CallResult, Outcome
 from notify_providers.domain.message import Message, PrintContent

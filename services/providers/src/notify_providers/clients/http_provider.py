@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from notify_common.http import HttpAnswer, HttpCaller, HttpRequest
 from notify_common.logging import describe_exception, get_logger
 
 from notify_providers.clients.base import Report
-from notify_providers.clients.http import HttpAnswer, HttpCaller, HttpRequest
 from notify_providers.domain.dispatch import CallResult, Outcome
 from notify_providers.domain.message import Message
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Annotated, Any, Final, Self, TypeVar
 
 from notify_common.enums import Channel
+from notify_common.http import HttpAnswer, HttpRequest
 from pydantic import Field, SecretStr, model_validator
 
 from notify_providers.clients.base import (
@@ -22,7 +23,6 @@ from notify_providers.clients.base import (
     json_answer,
 )
 from notify_providers.clients.credentials import credentials_of, require_inbound_sender, require_sender
-from notify_providers.clients.http import HttpAnswer, HttpRequest
 from notify_providers.clients.http_provider import HttpProviderClient, Verdict, by_status
 from notify_providers.domain.inbound import InboundSms
 from notify_providers.domain.message import Message, SmsContent

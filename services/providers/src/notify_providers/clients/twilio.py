@@ -9,6 +9,7 @@ from typing import Annotated, Final, Self
 from urllib.parse import parse_qs, parse_qsl, urlencode
 
 from notify_common.enums import Channel
+from notify_common.http import HttpAnswer, HttpRequest
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -27,7 +28,6 @@ from notify_providers.clients.base import (
 )
 from notify_providers.clients.credentials import forbidden
 from notify_providers.clients.form import fields_of
-from notify_providers.clients.http import HttpAnswer, HttpRequest
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, HttpProviderClient, Verdict, by_status
 from notify_providers.clients.json_object import members_of
 from notify_providers.domain.dispatch import Outcome
