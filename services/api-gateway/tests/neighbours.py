@@ -98,6 +98,8 @@ class Notifications(NotificationsServiceServicer):
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
+        self.print_days: list[Any] = []
+        """Days of uploaded letters, the latest first."""
         self.stored: list[Notification] = []
         """Newest first."""
 
@@ -185,6 +187,16 @@ class Notifications(NotificationsServiceServicer):
             notifications=stored[start : start + min(2, request.page_size)]
         )
 
+    def GetUploadedLetters(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetUploadedLetters", request)
+        return notifications_service_pb2.GetUploadedLettersResponse(
+            notifications=self.stored, total_count=len(self.stored)
+        )
+
+    def GetUploadedLetterCounts(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetUploadedLetterCounts", request)
+        return notifications_service_pb2.GetUploadedLetterCountsResponse(print_days=self.print_days)
+
     def PreviewTemplate(self, request: Any, context: Any) -> Any:
         self.recorder.record("PreviewTemplate", request)
         return notifications_service_pb2.PreviewTemplateResponse(
@@ -228,6 +240,10 @@ class Letters(LettersServiceServicer):
         self.recorder.record("UploadPdf", header)
         self.uploads[header.letter_id] = header, [part.chunk for part in request_iterator]
         return letters_service_pb2.UploadPdfResponse()
+
+    def TakeUploadedPdf(self, request: Any, context: Any) -> Any:
+        self.recorder.record("TakeUploadedPdf", request)
+        return letters_service_pb2.TakeUploadedPdfResponse(sha256="a" * 64)
 
     def DownloadPdf(self, request: Any, context: Any) -> Iterator[Any]:
         self.recorder.record("DownloadPdf", request)

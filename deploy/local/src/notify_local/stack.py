@@ -51,6 +51,7 @@ ADMIN_CLIENT_SECRET = "dev-notify-secret-key"  # noqa: S105 - the admin web app'
 TEMPLATE_PREVIEW_TOKEN = "my-secret-key"  # noqa: S105 - likewise
 TOKEN_SECRET_KEY = "5YNWU0e_pN5ZyaSZvBd5uZb_sZlrVDFeOjiea6dq4zQ="  # noqa: S105 - likewise
 ATTACHMENT_BUCKET = "development-letter-attachments"
+TRANSIENT_UPLOAD_BUCKET = "development-transient-uploaded-letters"
 """Likewise."""
 ADMIN_APP_BUCKETS = (
     ATTACHMENT_BUCKET,
@@ -59,7 +60,7 @@ ADMIN_APP_BUCKETS = (
     "development-notifications-csv-upload",
     "development-report-requests-download",
     "development-template-email-files",
-    "development-transient-uploaded-letters",
+    TRANSIENT_UPLOAD_BUCKET,
     "notify.tools-mou",
     "public-logos-tools",
 )
@@ -192,6 +193,7 @@ class Stack:
                 "BROKER_URL": redis.url,
                 "CLAMD_ADDRESS": "off",
                 "ATTACHMENT_BUCKET": ATTACHMENT_BUCKET,
+                "TRANSIENT_UPLOAD_BUCKET": TRANSIENT_UPLOAD_BUCKET,
                 **blobs,
             },
             "notifications": {"REDIS_URL": redis.url},

@@ -146,6 +146,7 @@ TABLE: Final[Rows] = {
         },
         _bad("Service is not allowed to send this"),
     ),
+    "NOT_A_MEMBER": _bad('Can’t create notification - {user} is not part of the "{service_name}" service'),
     "MISSING_PERSONALISATION": _bad("Missing personalisation: {names}"),
     "MESSAGE_EMPTY": _bad("Your message is empty."),
     "MESSAGE_TOO_LONG": Choice(
@@ -198,6 +199,7 @@ TABLE: Final[Rows] = {
     "PDF_REMOVED": NO_RESULT,
     "VIRUS_FOUND": _bad("File did not pass the virus scan"),
     "UPLOAD_MISMATCH": _INTERNAL,
+    "UPLOAD_NOT_FOUND": _INTERNAL,
     "PAGE_NOT_FOUND": NO_RESULT,
     "PDF_UNREADABLE": _bad("unable-to-read-the-file"),
     "LETTER_NOT_PREVIEWABLE": _bad("This letter cannot be previewed"),

@@ -150,6 +150,11 @@ REASONS: Final[Mapping[str, Reason]] = {
     "CHANNEL_NOT_ALLOWED": Reason(
         Code.PERMISSION_DENIED, "The service may not send on this channel.", ("channel",)
     ),
+    "NOT_A_MEMBER": Reason(
+        Code.PERMISSION_DENIED,
+        "The user who would send is no member of the service.",
+        ("user", "service_name"),
+    ),
     "MISSING_PERSONALISATION": Reason(Code.INVALID_ARGUMENT, "Placeholders have no value.", ("names",)),
     "MESSAGE_EMPTY": Reason(Code.INVALID_ARGUMENT, "Nothing is left of the message once it is filled in."),
     "MESSAGE_TOO_LONG": Reason(
@@ -200,6 +205,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     "UPLOAD_MISMATCH": Reason(
         Code.INVALID_ARGUMENT, "The bytes that were uploaded are not those that were announced."
     ),
+    "UPLOAD_NOT_FOUND": Reason(Code.NOT_FOUND, "The admin web app has put no such PDF there."),
     "VIRUS_FOUND": Reason(Code.FAILED_PRECONDITION, "The letter's PDF did not pass the virus scan."),
     "PDF_REMOVED": Reason(Code.FAILED_PRECONDITION, "The letter's PDF was removed for its age."),
     "PAGE_NOT_FOUND": Reason(Code.NOT_FOUND, "The PDF has fewer pages."),

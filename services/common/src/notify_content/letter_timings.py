@@ -19,7 +19,8 @@ _DELIVERED: Final = time(16)
 _SATURDAY, _SUNDAY = 5, 6
 _DAY: Final = timedelta(days=1)
 # Added to a moment, moves those from the deadline on to the next day.
-_DEADLINE_TO_MIDNIGHT: Final = timedelta(hours=6, minutes=30)
+DEADLINE_TO_MIDNIGHT: Final = timedelta(hours=6, minutes=30)
+"""What is added to a London time of acceptance: the day of the sum is that of the print run."""
 
 _CANCELLABLE_STATUSES: Final = frozenset({"created", "pending-virus-check"})
 
@@ -68,7 +69,7 @@ def timings(
     Raises KeyError for another postage and OverflowError where the calendar ends, in the year 9999.
     """
     earliest, latest = _DELIVERY_DAYS[postage]
-    uploaded = _london(upload_time) + _DEADLINE_TO_MIDNIGHT
+    uploaded = _london(upload_time) + DEADLINE_TO_MIDNIGHT
     print_day = _nth_day_after(uploaded.date(), 1, partial(is_printing_day, holidays=holidays))
     counts = partial(is_delivery_day, postage=postage, holidays=holidays)
     earliest_day = _nth_day_after(print_day, earliest, counts)
@@ -79,6 +80,11 @@ def timings(
         earliest_delivery=_instant(earliest_day, _DELIVERED) + seconds,
         latest_delivery=_instant(latest_day, _DELIVERED) + seconds,
     )
+
+
+def print_deadline(day: date) -> datetime:
+    """Return when the letters of a London day's print run have to be accepted (pipeline.md §4.6)."""
+    return _instant(day, _DEADLINE)
 
 
 def can_be_cancelled(status: str, created_at: datetime, now: datetime) -> bool:

@@ -37,7 +37,7 @@ def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.E
     """Bring the database to the newest schema, and make the buckets unless they are there."""
     migrations.migrate("notify_letters", settings.database_url.get_secret_value(), settings.app_role)
     parts = bootstrap.parts_for_workers(settings)
-    for store in (parts.blobs, parts.attachments):
+    for store in (parts.blobs, parts.attachments, parts.uploads):
         if store is not None:
             store.ensure_bucket()
 

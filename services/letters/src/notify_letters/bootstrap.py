@@ -86,6 +86,12 @@ class Parts(process.Parts[Settings]):
         bucket = self.settings.attachment_bucket
         return self._bucket(bucket) if bucket else None
 
+    @cached_property
+    def uploads(self) -> BlobStore | None:
+        """The store of the letters that people upload in the admin web app."""
+        bucket = self.settings.transient_upload_bucket
+        return self._bucket(bucket) if bucket else None
+
     def _bucket(self, name: str) -> BlobStore:
         settings = self.settings
         return BlobStore(
@@ -136,7 +142,12 @@ class Parts(process.Parts[Settings]):
     def check_step(self, queue: FairQueue) -> Callable[[UnitOfWork], int]:
         """Return what a worker of the queue `checks` does."""
         return partial(
-            check_next, queue=queue, blobs=self.blobs, scanner=self.scanner, reader=self.pdf_reader
+            check_next,
+            queue=queue,
+            blobs=self.blobs,
+            uploads=self.uploads,
+            scanner=self.scanner,
+            reader=self.pdf_reader,
         )
 
     @cached_property
@@ -245,7 +256,7 @@ def registrations(parts: Parts) -> Sequence[Registration]:
     return [
         Registration(
             add_LettersServiceServicer_to_server,
-            LettersServicer(parts.uow, parts.blobs, parts.pdf_reader, pager),
+            LettersServicer(parts.uow, parts.blobs, parts.uploads, parts.pdf_reader, pager),
             "notify.letters.v1.LettersService",
         ),
         Registration(add_PreviewsServiceServicer_to_server, previews, "notify.letters.v1.PreviewsService"),

@@ -13,6 +13,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 _LETTERS = "notify.letters.v1.LettersService"
 _ALLOWED_CALLERS = {
     f"{_LETTERS}/UploadPdf": ["api-gateway", "operator"],
+    f"{_LETTERS}/TakeUploadedPdf": ["api-gateway", "operator"],
     f"{_LETTERS}/BatchCreateLetters": ["notifications", "operator"],
     f"{_LETTERS}/BatchCancelLetters": ["notifications", "operator"],
     f"{_LETTERS}/ListLetterEvents": ["notifications", "operator"],
@@ -81,6 +82,9 @@ class Settings(DatabaseSettings):
     attachment_bucket: str | None = None
     """The bucket of the same store into which the admin web app puts PDFs that are attached to templates;
     without one nothing is attached."""
+    transient_upload_bucket: str | None = None
+    """The bucket of the same store into which the admin web app puts letters that people upload; without one
+    none is taken."""
     upload_keep_days: Annotated[float, Field(ge=1, le=365)] = 14.0
     """How long an upload waits for its letter: longer than the way from notifications may be interrupted."""
     lease_seconds: Seconds = 30

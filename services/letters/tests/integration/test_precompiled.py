@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from notify.common.v1.common_pb2 import KEY_TYPE_TEST, POSTAGE_EUROPE, POSTAGE_UNSPECIFIED
@@ -12,7 +13,7 @@ from notify.letters.v1 import letters_service_pb2 as pb
 from notify.letters.v1 import print_runs_service_pb2 as runs_pb
 from notify.letters.v1.letter_pb2 import Letter, PrecompiledPdf
 from notify_common import clock
-from notify_common.blobs.s3 import BlobStore
+from notify_common.blobs.s3 import BlobNotFound, BlobStore
 from notify_common.errors import NotifyError
 from notify_common.ids import new_id
 from notify_letters.clients.clamd import Clamd, ScanFailed, ScannerUnavailable, Verdict
@@ -520,3 +521,63 @@ def test_uploads_that_no_letter_came_for_are_removed(world: World) -> None:
     assert remove_untaken_uploads(world.uow, blobs, 14) == 0
     check(world)
     assert get(world, taken).state == Letter.STATE_READY
+
+
+def uploaded_copy(world: World, upload_id: str, pdf: bytes = PDF) -> BlobStore:
+    """Put a PDF where the admin web app does; returns its bucket."""
+    bucket = world.parts().uploads
+    assert bucket is not None
+    bucket.ensure_bucket()
+    bucket.put(f"service-{SERVICE_ID}/{upload_id}.pdf", pdf, content_type="application/pdf")
+    return bucket
+
+
+def take(world: World, upload_id: str, service_id: str = SERVICE_ID) -> str:
+    ask = pb.TakeUploadedPdfRequest(letter_id=upload_id, service_id=service_id)
+    answer: pb.TakeUploadedPdfResponse = world.gateway_letters.TakeUploadedPdf(ask)
+    return answer.sha256
+
+
+def refusal_to_take(world: World, upload_id: str, service_id: str = SERVICE_ID) -> str:
+    with pytest.raises(NotifyError) as caught:
+        take(world, upload_id, service_id)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("pdf", "state"),
+    [
+        (PDF, Letter.STATE_READY),
+        (pdfs.letter(pdfs.address() + pdfs.bar(2, 150, 8, 8)), Letter.STATE_VALIDATION_FAILED),
+    ],
+)
+def test_a_letter_uploaded_in_the_web_app_goes_the_same_road(world: World, pdf: bytes, state: int) -> None:
+    upload_id = str(uuid4())
+    bucket = uploaded_copy(world, upload_id, pdf)
+    key = f"service-{SERVICE_ID}/{upload_id}.pdf"
+    digest = hashlib.sha256(pdf).hexdigest()
+    assert take(world, upload_id) == digest
+    # whatever becomes of the message, it can be shown and sent again
+    assert bucket.get(key) == pdf
+    bucket.delete(key)
+    assert take(world, upload_id) == digest
+    uploaded_copy(world, upload_id, pdf)
+    precompiled = PrecompiledPdf(uploaded=True)
+    one = letter(id=upload_id, personalisation=[], address_lines=[], precompiled=precompiled)
+    world.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=[one]))
+    assert check(world) == 1
+    assert get(world, upload_id).state == state
+    with pytest.raises(BlobNotFound):
+        bucket.head(key)
+
+
+def test_uploads_that_cant_be_taken(world: World) -> None:
+    upload_id = str(uuid4())
+    bucket = uploaded_copy(world, upload_id)
+    assert refusal_to_take(world, upload_id, new_id()) == "UPLOAD_NOT_FOUND"
+    assert refusal_to_take(world, str(uuid4())) == "UPLOAD_NOT_FOUND"
+    take(world, upload_id)
+    assert refusal_to_take(world, upload_id, new_id()) == "REQUEST_ID_REUSED"
+    large = str(uuid4())
+    bucket.put(f"service-{SERVICE_ID}/{large}.pdf", bytes(10 * 1024 * 1024 + 1))
+    assert refusal_to_take(world, large) == "UPLOAD_NOT_FOUND"

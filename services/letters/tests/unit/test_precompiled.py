@@ -14,7 +14,7 @@ from notify_letters.domain.precompiled import Failure, Inspected
 from notify_letters.pdf.colours import ink
 from notify_letters.pdf.fonts import Fonts
 from notify_letters.pdf.overlays import OverlayTypesetter
-from notify_letters.pdf.precompiled import LARGEST_IMAGE_PIXELS, Tools, inspect
+from notify_letters.pdf.precompiled import LARGEST_IMAGE_PIXELS, OWN_OVERLAY, Tools, inspect
 from notify_letters.pdf.substitutes import Substitutes
 from notify_testing import pdfs
 from notify_testing.pdfs import A4, MM, address, bar, letter, picture, text
@@ -245,6 +245,33 @@ def test_a_start_mark_of_the_senders_is_enough(check: Inspect) -> None:
     marked = address() + b"1 g " + text(1.8, 3.6, "NOTIFY", size=6) + b"0 g "
     _, made = check(letter(marked))
     assert text_of(made).count("NOTIFY") == 1
+
+
+def test_what_was_made_printable_is_printable(check: Inspect) -> None:
+    """The web app has letters made printable when they are uploaded, and what came of it is sent."""
+    inspected, made = check(letter(address("Ms Example", "1 High Street", "ex11ex"), b""))
+    again, printed = check(made)
+    assert (again.failure, again.page_count, again.zone) == ("", 2, inspected.zone)
+    assert again.address_lines == ("MS EXAMPLE", "1 HIGH STREET", "EX1 1EX")
+    assert pixel(printed, 26, 64) == pixel(made, 26, 64)
+    assert text_of(printed).count("NOTIFY") == 1
+
+
+def test_who_draws_an_overlay_gets_the_address_of_it(check: Inspect) -> None:
+    def change(pdf: Pdf) -> None:
+        form = pdf.make_stream(address("Mr Other", "2 Low Road", "EX1 1EX"))
+        form.Type, form.Subtype, form.BBox = Name.XObject, Name.Form, Array([0, 0, *A4])
+        form.Resources = Dictionary(Font=pdfs.fonts())
+        pdf.pages[0].obj.Resources.XObject = Dictionary({OWN_OVERLAY: form})
+
+    inspected, _ = check(letter(address() + f"{OWN_OVERLAY} Do".encode(), change=change))
+    assert inspected.address_lines == ("Mr Other", "2 Low Road", "EX1 1EX")
+    picture_instead = letter(
+        change=lambda pdf: pdf.pages[0].obj.Resources.update(
+            {"/XObject": Dictionary({OWN_OVERLAY: picture(pdf, 1, 1, bytes(3))})}
+        )
+    )
+    assert check(picture_instead)[0].address_lines == pdfs.ADDRESS
 
 
 def test_colours_become_inks(check: Inspect) -> None:

@@ -17,6 +17,7 @@ class Addresses(NamedTuple):
     """What a member of a service can be written to at."""
 
     service_id: str
+    user_id: str
     email_address: str
     mobile_number: str
     """Or empty."""
@@ -216,7 +217,7 @@ def addresses(tx: Tx, service_ids: Sequence[str], most: int) -> list[Addresses]:
         .lateral("firsts")
     )
     joined = wanted.join(firsts, sa.true()).join(users, users.c.id == firsts.c.user_id)
-    columns = wanted.c.id, users.c.email_address, users.c.mobile_number
+    columns = wanted.c.id, users.c.id, users.c.email_address, users.c.mobile_number
     return [Addresses(*row) for row in tx.execute(sa.select(*columns).select_from(joined))]
 
 

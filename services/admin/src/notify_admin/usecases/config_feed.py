@@ -60,6 +60,7 @@ def _service_snapshots(tx: Tx, service_ids: list[str]) -> dict[str, ServiceSnaps
         found[callback.service_id].service.callbacks.add(id=callback.id, type=callback.type)
     for member in members.addresses(tx, ids, MOST_MEMBERS):
         snapshot = found[member.service_id]
+        snapshot.member_ids.append(member.user_id)
         snapshot.member_email_addresses.append(member.email_address)
         if member.mobile_number and (number := international(member.mobile_number)):
             snapshot.member_mobile_numbers.append(number)

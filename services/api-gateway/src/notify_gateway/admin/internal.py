@@ -21,6 +21,7 @@ from notify_gateway.admin import (
     sign_in,
     template_files,
     templates,
+    uploads,
     usage,
     users,
 )
@@ -44,6 +45,7 @@ _MODULES = (
     sign_in,
     template_files,
     templates,
+    uploads,
     usage,
     users,
 )

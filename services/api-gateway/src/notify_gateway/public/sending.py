@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -227,16 +227,8 @@ class Sending:
 
         Who may send is checked before anything is stored; notifications checks it again.
         """
-        if "letter" not in caller.service.permissions:
-            self._refuse(
-                NotifyError("CHANNEL_NOT_ALLOWED", metadata={"channel": "letter"}),
-                caller,
-                Channel.CHANNEL_LETTER,
-            )
-        is_test = caller.key_type == KeyType.KEY_TYPE_TEST
-        if caller.key_type == KeyType.KEY_TYPE_TEAM or (caller.service.restricted and not is_test):
-            key_type = "team" if caller.key_type == KeyType.KEY_TYPE_TEAM else "normal"
-            refusal = NotifyError("LETTERS_NOT_ALLOWED_FOR_KEY", metadata={"key_type": key_type})
+        refusal = refusal_of_letters(caller.service.permissions, caller.service.restricted, caller.key_type)
+        if refusal is not None:
             self._refuse(refusal, caller, Channel.CHANNEL_LETTER)
         try:
             pdf = base64.b64decode(form["content"])
@@ -307,6 +299,21 @@ class Sending:
         check_structure(filter(is_file, personalisation.values()))
         page = f"{self._admin_base_url}/services/{caller.service.id}/service-settings/send-files-by-email"
         raise NotifyError("FILES_NOT_SET_UP", metadata={"page": page})
+
+
+def refusal_of_letters(
+    permissions: Container[str], restricted: bool, key_type: KeyType
+) -> NotifyError | None:
+    """Return why a service may not send letters with a type of key; None where it may.
+
+    As public-api.md §2.7 has it.
+    """
+    if "letter" not in permissions:
+        return NotifyError("CHANNEL_NOT_ALLOWED", metadata={"channel": "letter"})
+    if key_type == KeyType.KEY_TYPE_TEAM or (restricted and key_type != KeyType.KEY_TYPE_TEST):
+        shown = "team" if key_type == KeyType.KEY_TYPE_TEAM else "normal"
+        return NotifyError("LETTERS_NOT_ALLOWED_FOR_KEY", metadata={"key_type": shown})
+    return None
 
 
 class PrecompiledTemplates:

@@ -100,6 +100,7 @@ class PrecompiledPdf:
     """How a PDF that came ready made is to be taken. Fields as in `notify.letters.v1.PrecompiledPdf`."""
 
     allow_international: bool
+    uploaded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +259,11 @@ def pdf_key(letter_id: str) -> str:
     overwrites.
     """
     return f"letters/pdf/{letter_id}.pdf"
+
+
+def app_key(service_id: str, upload_id: str) -> str:
+    """Key of a PDF in the buckets that the admin web app puts letters and attachments into."""
+    return f"service-{service_id}/{upload_id}.pdf"
 
 
 def upload_key(letter_id: str) -> str:

@@ -39,6 +39,8 @@ from notify_letters.pdf.substitutes import Substitutes
 Overlay = Callable[[Sequence[str], bool], bytes]
 """Makes a PDF of one page with an address in its window, and with the printer's mark or without."""
 
+OWN_OVERLAY: Final = "/NotifyOverlay"
+"""Name of the drawing that has the address on a first page which was made printable here."""
 MARK: Final = "NOTIFY"
 """The text by which the printer knows the first page of a letter."""
 LARGEST_IMAGE_PIXELS: Final = 50_000_000
@@ -101,6 +103,7 @@ def _inspect(
             raise _Refused(Failure.UNREADABLE)
         _check_sizes(source, page_count)
         _check_images(source)
+        overlay = _own_overlay(source)
         letter = _drawn(source)
     drawing = _saved(letter)
     document = pypdfium2.PdfDocument(drawing)
@@ -116,7 +119,8 @@ def _inspect(
         misplaced = [number for number in marked if is_attachment or number != 1]
         if misplaced:
             raise _Refused(Failure.START_MARK_IN_CONTENT, page_count, misplaced)
-        address = _address(document)
+        # what was in the window before is still there for who reads the text, clipped away
+        address = _address(document) if overlay is None else _address_of_overlay(overlay)
     finally:
         document.close()
     if is_attachment:
@@ -319,6 +323,31 @@ def _address(document: pypdfium2.PdfDocument) -> PostalAddress:
     return PostalAddress.from_lines(unicodedata.normalize("NFC", printed))
 
 
+def _own_overlay(source: Pdf) -> Pdf | None:
+    """A PDF of what was drawn over a first page that was made printable here; None where it was not.
+
+    A stranger's file may say so of a drawing of its own, and gains nothing: what is printed in the window is
+    the address that is read there, whatever else the file draws.
+    """
+    form = _inherited(source.pages[0].obj, "/Resources")
+    for name in ("/XObject", OWN_OVERLAY):
+        form = form.get(name) if isinstance(form, Dictionary) else None
+    if not isinstance(form, Stream) or form.get("/Subtype") != Name.Form:
+        return None
+    alone = Pdf.new()
+    drawn = Dictionary({OWN_OVERLAY: alone.copy_foreign(source.make_indirect(form))})
+    alone.pages.append(_page(alone, f"q {OWN_OVERLAY} Do Q".encode("ascii"), drawn))
+    return alone
+
+
+def _address_of_overlay(overlay: Pdf) -> PostalAddress:
+    document = pypdfium2.PdfDocument(_saved(overlay))
+    try:
+        return _address(document)
+    finally:
+        document.close()
+
+
 def _redraw_first_page(letter: Pdf, overlay: bytes) -> None:
     """Draw the address anew, with the printer's mark, over a first page without what was in its window."""
     left, bottom, right, top = (f"{length:.3f}" for length in ADDRESS_SEARCH.points())
@@ -330,8 +359,9 @@ def _redraw_first_page(letter: Pdf, overlay: bytes) -> None:
     clip = f"0 0 {width:.3f} {height:.3f} re {window}"
     with Pdf.open(io.BytesIO(overlay)) as drawn:
         form = letter.copy_foreign(drawn.pages[0].as_form_xobject())
-    content = b"q " + clip.encode("ascii") + b" W* n " + old + b" Q\nq /Overlay Do Q\n"
-    forms = Dictionary(Letter=page.Resources.XObject.Letter, Overlay=form)
+    drawing = f"{clip} W* n {old.decode('ascii')} Q\nq {OWN_OVERLAY} Do Q\n"
+    content = f"q {drawing}".encode("ascii")
+    forms = Dictionary({"/Letter": page.Resources.XObject.Letter, OWN_OVERLAY: form})
     letter.pages[0] = _page(letter, content, forms)
     _strip(letter)
 

@@ -38,7 +38,7 @@ from notify_letters.usecases.read_letters import (
     letters_awaiting_print,
     list_letter_events,
 )
-from notify_letters.usecases.upload_pdf import NewUpload, upload_pdf
+from notify_letters.usecases.upload_pdf import NewUpload, take_uploaded_pdf, upload_pdf
 
 MAX_EVENTS = 500
 _STREAMS: Final = 2
@@ -48,9 +48,12 @@ _STREAMS: Final = 2
 class LettersServicer(LettersServiceServicer):
     """Letters from template to PDF, and from PDF to the printer."""
 
-    def __init__(self, uow: UnitOfWork, blobs: BlobStore, reader: PdfReader, pager: Pager) -> None:
+    def __init__(
+        self, uow: UnitOfWork, blobs: BlobStore, uploads: BlobStore | None, reader: PdfReader, pager: Pager
+    ) -> None:
         self._uow = uow
         self._blobs = blobs
+        self._uploads = uploads
         self._reader = reader
         self._pager = pager
         self._streams = threading.BoundedSemaphore(_STREAMS)
@@ -66,6 +69,15 @@ class LettersServicer(LettersServiceServicer):
         upload = NewUpload(header.letter_id, header.service_id, header.size_bytes, header.sha256)
         duplicate = upload_pdf(self._uow, self._blobs, upload, (part.chunk for part in request_iterator))
         return pb.UploadPdfResponse(duplicate=duplicate)
+
+    def TakeUploadedPdf(
+        self, request: pb.TakeUploadedPdfRequest, context: grpc.ServicerContext
+    ) -> pb.TakeUploadedPdfResponse:
+        """Take a PDF from the admin web app's bucket; see the proto."""
+        sha256 = take_uploaded_pdf(
+            self._uow, self._blobs, self._uploads, request.service_id, request.letter_id
+        )
+        return pb.TakeUploadedPdfResponse(sha256=sha256)
 
     def BatchCreateLetters(
         self, request: pb.BatchCreateLettersRequest, context: grpc.ServicerContext
@@ -177,7 +189,8 @@ def _new_letter(at: str, letter: letter_pb2.Letter) -> NewLetter:
         raise invalid_field(FieldViolation(f"{at}.key_type", "is a team key, which sends no letters"))
     precompiled = None
     if letter.HasField("precompiled"):
-        precompiled = PrecompiledPdf(letter.precompiled.allow_international)
+        pdf = letter.precompiled
+        precompiled = PrecompiledPdf(pdf.allow_international, pdf.uploaded)
     elif len(letter.address_lines) < MIN_LINES:
         raise invalid_field(FieldViolation(f"{at}.address_lines", f"should have at least {MIN_LINES} items"))
     return NewLetter(

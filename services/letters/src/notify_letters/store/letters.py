@@ -57,7 +57,9 @@ _OF_TEMPLATES: Final = ("personalisation", "address_lines", "render_batch_id")
 _NEW_PRECOMPILED: Types = {
     **{name: kind for name, kind in _NEW.items() if name not in _OF_TEMPLATES},
     "allow_international": sa.Boolean(),
+    "uploaded": sa.Boolean(),
 }
+_OF_THE_CHECK: Final = ("lane", "allow_international", "uploaded")
 
 _EVENT_COLUMNS: Final = ["letter_id", "kind", "page_count", "sheet_count"]
 
@@ -154,13 +156,14 @@ def create_precompiled(tx: Tx, new: Sequence[NewLetter]) -> int:
             letter.traceparent,
             letter.lane,
             letter.precompiled is not None and letter.precompiled.allow_international,
+            letter.precompiled is not None and letter.precompiled.uploaded,
         )
         for letter in new
     ]
     # one statement: known ids change nothing
     given = unnest("given", _NEW_PRECOMPILED, rows)
     values: dict[str, ColumnElement[Any]] = {
-        name: given.c[name] for name in _NEW_PRECOMPILED if name not in ("lane", "allow_international")
+        name: given.c[name] for name in _NEW_PRECOMPILED if name not in _OF_THE_CHECK
     }
     values |= {
         "personalisation": sa.literal([], JSONB),
@@ -175,15 +178,11 @@ def create_precompiled(tx: Tx, new: Sequence[NewLetter]) -> int:
         .returning(letters.c.id)
         .cte("created")
     )
-    columns = ["letter_id", "lane", "service_id", "allow_international", "request_id", "traceparent"]
-    waiting = sa.select(
-        given.c.id,
-        given.c.lane,
-        given.c.service_id,
-        given.c.allow_international,
-        given.c.request_id,
-        given.c.traceparent,
-    ).where(given.c.id.in_(sa.select(created.c.id)))
+    shared = ["service_id", *_OF_THE_CHECK, "request_id", "traceparent"]
+    columns = ["letter_id", *shared]
+    waiting = sa.select(given.c.id, *(given.c[name] for name in shared)).where(
+        given.c.id.in_(sa.select(created.c.id))
+    )
     checks = sa.insert(pdf_checks).from_select(columns, waiting).cte("checks")
     count = sa.select(sa.func.count()).select_from(created).add_cte(checks)
     return int(tx.execute(count).scalar_one())

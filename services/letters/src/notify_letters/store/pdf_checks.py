@@ -22,7 +22,10 @@ class WaitingCheck:
     """A letter whose PDF is to be checked, leased to whoever claimed it."""
 
     letter_id: str
+    service_id: str
     allow_international: bool
+    uploaded: bool
+    """Whether the admin web app has a copy of it, which goes with the check."""
     attempt: int
     """Which try this is, from 1."""
     request_id: str
@@ -35,7 +38,9 @@ def claim(tx: Tx, queue: FairQueue) -> WaitingCheck | None:
     for row in queue.claim(tx, 1):
         return WaitingCheck(
             row.letter_id,
+            row.service_id,
             row.allow_international,
+            row.uploaded,
             row.attempt,
             row.request_id or "",
             row.traceparent or "",
@@ -85,8 +90,15 @@ def begin_upload(tx: Tx, letter_id: str, service_id: str, sha256: str) -> Upload
         .values(letter_id=letter_id, service_id=service_id, sha256=sha256)
         .on_conflict_do_nothing()
     )
-    row = tx.execute(sa.select(pdf_uploads).where(pdf_uploads.c.letter_id == letter_id)).one()
-    return Upload(row.service_id, row.sha256, row.store_time is not None)
+    known = get_upload(tx, letter_id)
+    assert known is not None  # noqa: S101 - it was there, or is now
+    return known
+
+
+def get_upload(tx: Tx, letter_id: str) -> Upload | None:
+    """Return what is known of a PDF; None where none came, or is forgotten."""
+    row = tx.execute(sa.select(pdf_uploads).where(pdf_uploads.c.letter_id == letter_id)).first()
+    return None if row is None else Upload(row.service_id, row.sha256, row.store_time is not None)
 
 
 def end_upload(tx: Tx, letter_id: str) -> None:

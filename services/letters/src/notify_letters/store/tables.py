@@ -143,6 +143,8 @@ pdf_checks = Table(
     lane_column(),
     id_column("service_id", nullable=False),
     Column("allow_international", sa.Boolean, nullable=False),
+    # whether the admin web app has a copy of it
+    Column("uploaded", sa.Boolean, nullable=False, server_default=sa.false()),
     *lease_columns(),
 )
 due_index(pdf_checks)

@@ -18,6 +18,7 @@ from notify_letters.domain.letter import (
     EventKind,
     Outcome,
     PdfFacts,
+    app_key,
     infected_key,
     invalid_key,
     not_rendered,
@@ -54,7 +55,12 @@ class _Judged(NamedTuple):
 
 
 def check_next(
-    uow: UnitOfWork, queue: FairQueue, blobs: BlobStore, scanner: Scanner | None, reader: PdfReader
+    uow: UnitOfWork,
+    queue: FairQueue,
+    blobs: BlobStore,
+    uploads: BlobStore | None,
+    scanner: Scanner | None,
+    reader: PdfReader,
 ) -> int:
     """Deal with the next letter whose PDF waits to be checked; returns 1, or 0 where none is due.
 
@@ -64,6 +70,7 @@ def check_next(
     wait, for however long; a file that crashes the process that checks it fails after TRIES.
 
     Args:
+        uploads: where the admin web app puts letters; its copy of one goes when the letter is checked.
         scanner: None where files are not scanned.
 
     Raises:
@@ -83,7 +90,8 @@ def check_next(
     ):
         try:
             judged = _judge(blobs, scanner, reader, waiting)
-            _record(uow, queue, blobs, waiting, judged)
+            if _record(uow, queue, blobs, waiting, judged) and waiting.uploaded and uploads is not None:
+                uploads.delete(app_key(waiting.service_id, waiting.letter_id))
         except ScannerUnavailable:
             with uow.begin() as tx:
                 pdf_checks.postpone(tx, queue, waiting, SCANNER_RETRY)
@@ -163,13 +171,14 @@ def _invalid(letter_id: str, inspected: Inspected, pdf: bytes) -> _Judged:
 
 def _record(
     uow: UnitOfWork, queue: FairQueue, blobs: BlobStore, waiting: WaitingCheck, judged: _Judged
-) -> None:
+) -> bool:
+    """Write down what became of a letter; False where another has it by now."""
     if judged.key is not None:
         blobs.put(judged.key, judged.content, metadata=judged.metadata or {}, content_type="application/pdf")
     with uow.begin() as tx:
         if not pdf_checks.finish(tx, queue, waiting):
             get_logger().warning("check lost its lease", notification_id=waiting.letter_id)
-            return
+            return False
         letters.record_outcomes(tx, [judged.outcome], ids.new_id(), waiting.request_id, waiting.traceparent)
     if not judged.keeps_upload:
         blobs.delete(upload_key(waiting.letter_id))
@@ -179,3 +188,4 @@ def _record(
         state=judged.outcome.kind.value,
         reason=judged.outcome.failure,
     )
+    return True

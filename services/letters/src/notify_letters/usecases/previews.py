@@ -9,7 +9,7 @@ from enum import StrEnum
 from notify_common.blobs.s3 import BlobNotFound, BlobStore
 from notify_common.errors import NotifyError
 
-from notify_letters.domain.letter import MAX_UPLOAD_BYTES, PersonalisationValue
+from notify_letters.domain.letter import MAX_UPLOAD_BYTES, PersonalisationValue, app_key
 from notify_letters.domain.precompiled import UNREADABLE, Inspected
 from notify_letters.domain.template import TemplateVersion
 from notify_letters.pdf.reader import PdfReader, Preview, ReaderDied, Zones
@@ -137,7 +137,7 @@ def get_attachment_page_image(
 def _attachment(attachments: BlobStore | None, service_id: str, attachment_id: str) -> bytes:
     if attachments is None or not service_id:
         raise NotifyError("ATTACHMENT_NOT_FOUND")
-    key = f"service-{service_id}/{attachment_id}.pdf"
+    key = app_key(service_id, attachment_id)
     try:
         if attachments.head(key).size > MAX_UPLOAD_BYTES:
             raise NotifyError("PDF_UNREADABLE", "The attachment is larger than any is taken.")

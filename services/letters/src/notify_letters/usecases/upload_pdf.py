@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import BinaryIO, NamedTuple, cast
 
-from notify_common.blobs.s3 import BlobStore
+from notify_common.blobs.s3 import BlobNotFound, BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.logging import get_logger
 
-from notify_letters.domain.letter import upload_key
+from notify_letters.domain.letter import MAX_UPLOAD_BYTES, app_key, upload_key
 from notify_letters.store import pdf_checks
 
 _MEMORY_BYTES = 1024 * 1024
@@ -57,6 +57,40 @@ def upload_pdf(uow: UnitOfWork, blobs: BlobStore, upload: NewUpload, chunks: Ite
     with uow.begin() as tx:
         pdf_checks.end_upload(tx, upload.letter_id)
     return False
+
+
+def take_uploaded_pdf(
+    uow: UnitOfWork, blobs: BlobStore, uploads: BlobStore | None, service_id: str, letter_id: str
+) -> str:
+    """Store the PDF that the admin web app put into `uploads`, as `upload_pdf` does; return its SHA-256.
+
+    The web app's copy stays, as the message may be refused: it goes once the PDF is checked.
+
+    Raises:
+        NotifyError: UPLOAD_NOT_FOUND, where it is larger than any that is taken too; REQUEST_ID_REUSED for
+            another service's, or another PDF under a known id.
+    """
+    with uow.autocommit() as tx:
+        known = pdf_checks.get_upload(tx, letter_id)
+    if known is not None and known.service_id != service_id:
+        raise NotifyError("REQUEST_ID_REUSED")
+    if known is not None and known.stored:
+        return known.sha256
+    pdf = _uploaded(uploads, app_key(service_id, letter_id))
+    upload = NewUpload(letter_id, service_id, len(pdf), hashlib.sha256(pdf).hexdigest())
+    upload_pdf(uow, blobs, upload, [pdf])
+    return upload.sha256
+
+
+def _uploaded(uploads: BlobStore | None, key: str) -> bytes:
+    if uploads is None:
+        raise NotifyError("UPLOAD_NOT_FOUND")
+    try:
+        if uploads.head(key).size > MAX_UPLOAD_BYTES:
+            raise NotifyError("UPLOAD_NOT_FOUND", "It is larger than any that is taken.")
+        return uploads.get(key)
+    except BlobNotFound:
+        raise NotifyError("UPLOAD_NOT_FOUND") from None
 
 
 def remove_untaken_uploads(uow: UnitOfWork, blobs: BlobStore, keep_days: float) -> int:

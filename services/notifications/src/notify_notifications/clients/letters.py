@@ -27,18 +27,13 @@ class LettersClient:
         origin: Origin,
         address_lines: Sequence[str],
         reference: str,
-        *,
-        allow_international: bool | None = None,
+        precompiled: letter_pb2.PrecompiledPdf | None = None,
     ) -> letter_pb2.Letter:
         """Return a letter as LettersService takes it.
 
         Args:
-            allow_international: of a letter whose PDF is there already, whether it may go abroad; None for
-                one of a template.
+            precompiled: how its PDF is to be taken, where that is there already; None for one of a template.
         """
-        precompiled = None
-        if allow_international is not None:
-            precompiled = letter_pb2.PrecompiledPdf(allow_international=allow_international)
         return letter_pb2.Letter(
             id=notification.id,
             service_id=notification.service_id,

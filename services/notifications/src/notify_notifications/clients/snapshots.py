@@ -147,6 +147,7 @@ def _service(snapshot: snapshot_pb2.ServiceSnapshot) -> Service:
             address.id: ReplyTo(address.id, address.email_address, address.is_default)
             for address in snapshot.reply_to_addresses
         },
+        member_ids=frozenset(snapshot.member_ids),
         member_email_addresses=tuple(snapshot.member_email_addresses),
         member_mobile_numbers=tuple(snapshot.member_mobile_numbers),
         guest_email_addresses=tuple(service.guest_list.email_addresses),

@@ -36,6 +36,8 @@ class Notification:
     provider: str
     international: bool
     billable: Billable
+    created_by_id: str | None = None
+    """The member who sent it in the admin web app."""
 
     @property
     def size_bytes(self) -> int:

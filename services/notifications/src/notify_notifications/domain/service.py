@@ -46,6 +46,7 @@ class Service:
     email_from_name: str
     sms_senders: Mapping[str, SmsSender]
     reply_tos: Mapping[str, ReplyTo]
+    member_ids: frozenset[str] = frozenset()
     member_email_addresses: tuple[str, ...] = field(repr=False, default=())
     member_mobile_numbers: tuple[str, ...] = field(repr=False, default=())
     guest_email_addresses: tuple[str, ...] = field(repr=False, default=())

@@ -5,13 +5,14 @@ import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final, TypedDict
 
 import grpc
 from notify.notifications.v1 import notification_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1 import notifications_service_pb2_grpc as pb_grpc
-from notify_common import clock, current, tracing
+from notify_common import clock, current, ids, tracing
 from notify_common.enums import Channel, KeyType, Postage
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.logging import get_logger
@@ -19,6 +20,7 @@ from notify_common.rpc import enums, field_rules, status
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_common.rpc.paging import Pager, page_size, position_in_time, read_position_in_time
 from notify_common.turns import in_turns
+from notify_content.letter_timings import print_deadline
 from opentelemetry.trace import SpanKind
 
 from notify_notifications.clients import personalisation
@@ -45,8 +47,10 @@ from notify_notifications.usecases.prepare import (
 from notify_notifications.usecases.preview_template import preview_template
 from notify_notifications.usecases.read_notifications import (
     NotificationView,
+    count_uploaded_letters,
     get_notification,
     list_notifications,
+    list_uploaded_letters,
 )
 from notify_notifications.usecases.reserve import admit_list
 from notify_notifications.usecases.send import SendingParts, send_messages
@@ -178,6 +182,39 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             response.next_page_token = self._pager.encode(position_in_time(last.create_time, last.id), bound)
         return response
 
+    def GetUploadedLetters(
+        self, request: pb.GetUploadedLettersRequest, context: grpc.ServicerContext
+    ) -> pb.GetUploadedLettersResponse:
+        try:
+            print_date = date.fromisoformat(request.print_date)
+        except ValueError:
+            raise invalid_field(FieldViolation("print_date", "is no date")) from None
+        views, count = list_uploaded_letters(
+            self._notifications,
+            self._sending.snapshots,
+            request.service_id,
+            request.template_id,
+            print_date,
+            request.page_number,
+            request.page_size,
+        )
+        return pb.GetUploadedLettersResponse(notifications=map(_notification, views), total_count=count)
+
+    def GetUploadedLetterCounts(
+        self, request: pb.GetUploadedLetterCountsRequest, context: grpc.ServicerContext
+    ) -> pb.GetUploadedLetterCountsResponse:
+        days = count_uploaded_letters(
+            self._notifications, request.service_id, request.template_id, request.days, clock.now()
+        )
+        return pb.GetUploadedLetterCountsResponse(
+            print_days=[
+                pb.GetUploadedLetterCountsResponse.PrintDay(
+                    print_date=day.isoformat(), deadline=print_deadline(day), letter_count=count
+                )
+                for day, count in days
+            ]
+        )
+
     def PreviewTemplate(
         self, request: pb.PreviewTemplateRequest, context: grpc.ServicerContext
     ) -> pb.PreviewTemplateResponse:
@@ -213,7 +250,7 @@ class _Common(TypedDict):
 
 def _common(request: Any, received: _Received) -> _Common:
     """Read what the Send requests have in common. Clear fields of `request`; read the others before."""
-    caller = _caller(request.caller)
+    caller = _caller(request.caller, may_be_member=isinstance(request, pb.SendPrecompiledLetterRequest))
     # a letter that comes as a PDF has none
     written = getattr(request, "personalisation", ())
     return _Common(
@@ -260,9 +297,14 @@ def _precompiled_letter_command(
     request: pb.SendPrecompiledLetterRequest, received: _Received
 ) -> PrecompiledLetterCommand:
     postage = enums.optional_from_proto(Postage, request.postage)
-    if postage in (Postage.EUROPE, Postage.REST_OF_WORLD):
-        raise invalid_field(FieldViolation("postage", "should be first, second or economy"))
-    return PrecompiledLetterCommand(postage=postage, **_common(request, received))
+    if not request.caller.created_by_id:
+        if postage in (Postage.EUROPE, Postage.REST_OF_WORLD):
+            raise invalid_field(FieldViolation("postage", "should be first, second or economy"))
+        if not ids.is_minted(request.request_id):
+            raise invalid_field(FieldViolation("request_id", "should be a UUID of version 7"))
+    return PrecompiledLetterCommand(
+        postage=postage, recipient_address=request.recipient_address, **_common(request, received)
+    )
 
 
 _CONVERTERS: Final[dict[str, Callable[[Any, _Received], SendCommand]]] = {
@@ -374,14 +416,22 @@ def _content_hash(request: Any) -> bytes:
     request.ClearField("request_id")
     request.ClearField("idempotency_key")
     request.caller.ClearField("api_key_id")
+    request.caller.ClearField("created_by_id")
     name = request.DESCRIPTOR.full_name.encode()
     return hashlib.blake2b(
         request.SerializeToString(deterministic=True), digest_size=16, key=name[:64]
     ).digest()
 
 
-def _caller(caller: pb.Caller) -> Caller:
-    return Caller(caller.service_id, caller.api_key_id, enums.from_proto(KeyType, caller.key_type))
+def _caller(caller: pb.Caller, *, may_be_member: bool = False) -> Caller:
+    if bool(caller.api_key_id) == bool(caller.created_by_id) or (caller.created_by_id and not may_be_member):
+        raise invalid_field(FieldViolation("caller.api_key_id", "should be set"))
+    return Caller(
+        caller.service_id,
+        caller.api_key_id or None,
+        enums.from_proto(KeyType, caller.key_type),
+        caller.created_by_id or None,
+    )
 
 
 def _as_json(filters: Filters) -> dict[str, object]:
@@ -411,6 +461,7 @@ def _notification(view: NotificationView) -> notification_pb2.Notification:
         postage=enums.to_proto(stored.postage),
         one_click_unsubscribe_url=stored.unsubscribe_url,
         provider=stored.provider,
+        created_by_id=stored.created_by_id or "",
         create_time=stored.create_time,
         hand_over_time=stored.hand_over_time,
         sent_time=stored.sent_time,

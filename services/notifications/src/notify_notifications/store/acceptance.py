@@ -64,6 +64,7 @@ class NewMessage(NamedTuple):
     id: str
     service_id: str
     api_key_id: str | None
+    created_by_id: str | None
     key_type: KeyType
     channel: Channel
     template_id: str

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
+from notify_common.clock import LONDON
 from notify_common.db.arrays import id_array, unnest
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.enums import Channel, KeyType, Postage
-from sqlalchemy import Row, Select
+from notify_content.letter_timings import DEADLINE_TO_MIDNIGHT
+from sqlalchemy import ColumnElement, Row, Select
 
 from notify_notifications.domain.cost import Billable
 from notify_notifications.domain.notification import Progress, State
@@ -22,6 +24,9 @@ _ROWS_AT_ONCE: Final = 25
 
 _READ_MS: Final = 1500
 """Milliseconds after which a list is given up."""
+
+_NOT_AS_THEY_ARE: Final = ("id", "service_id", "template_id", "created_by_id", "api_key_id", "content_hash")
+"""Columns that are read as texts, or not at all."""
 
 _n = notifications.c
 _PROGRESS: Final = [field.name for field in fields(Progress)]
@@ -103,6 +108,44 @@ class NotificationStore:
                     found.append(one)
         return found, False
 
+    def uploaded_letters(
+        self,
+        service_id: str,
+        template_id: str,
+        between: tuple[datetime, datetime],
+        page_number: int,
+        size: int,
+    ) -> tuple[list[Notification], int]:
+        """Return a page, from 1, of letters that members uploaded in a time, newest first, and how many there
+        are on all pages. Cancelled ones are left out.
+        """
+        start, end = between
+        conditions = [*_uploaded_letters(service_id, template_id, start), _n.create_time < end]
+        order = (_n.create_time.desc(), _n.id.desc())
+        page = _whole().where(*conditions).order_by(*order).limit(size).offset((page_number - 1) * size)
+        with self._uow.begin() as conn:
+            conn.exec_driver_sql(f"SET LOCAL statement_timeout = {_READ_MS}")
+            count = conn.execute(sa.select(sa.func.count()).where(*conditions)).scalar_one()
+            return [_notification(row) for row in conn.execute(page)], count
+
+    def uploaded_letter_counts(
+        self, service_id: str, template_id: str, start: datetime
+    ) -> list[tuple[date, int]]:
+        """Return how many letters members uploaded since a time, by the London day of their print run, the
+        latest first. Cancelled ones are left out.
+        """
+        wall_clock = sa.func.timezone(LONDON.key, _n.create_time)
+        day = sa.cast(wall_clock + DEADLINE_TO_MIDNIGHT, sa.Date).label("day")
+        query = (
+            sa.select(day, sa.func.count())
+            .where(*_uploaded_letters(service_id, template_id, start))
+            .group_by(day)
+            .order_by(day.desc())
+        )
+        with self._uow.begin() as conn:
+            conn.exec_driver_sql(f"SET LOCAL statement_timeout = {_READ_MS}")
+            return [(row[0], row[1]) for row in conn.execute(query)]
+
     def position(self, service_id: str, notification_id: str) -> tuple[datetime, str] | None:
         """Return where a notification of the service stands in lists, or None if there is none."""
         query = sa.select(_n.create_time, sa.cast(_n.id, sa.Text)).where(
@@ -111,6 +154,18 @@ class NotificationStore:
         with self._uow.autocommit() as conn:
             row = conn.execute(query).first()
         return None if row is None else (row[0], row[1])
+
+
+def _uploaded_letters(service_id: str, template_id: str, start: datetime) -> list[ColumnElement[bool]]:
+    """What is true of letters that members uploaded as PDFs, all but cancelled ones."""
+    return [
+        _n.service_id == service_id,
+        _n.created_by_id.is_not(None),
+        _n.channel == Channel.LETTER.value,
+        _n.template_id == template_id,
+        _n.state != State.CANCELLED.value,
+        _n.create_time >= start,
+    ]
 
 
 def _page_query(
@@ -235,11 +290,8 @@ def _whole() -> Select[Any]:
         sa.cast(_n.id, sa.Text).label("id"),
         sa.cast(_n.service_id, sa.Text).label("service_id"),
         sa.cast(_n.template_id, sa.Text).label("template_id"),
-        *(
-            column
-            for column in notifications.c
-            if column.name not in ("id", "service_id", "template_id", "api_key_id", "content_hash")
-        ),
+        sa.cast(_n.created_by_id, sa.Text).label("created_by_id"),
+        *(column for column in notifications.c if column.name not in _NOT_AS_THEY_ARE),
         _SMS_RATE,
         _LETTER_RATE,
     )
@@ -278,6 +330,7 @@ def _notification(row: Row[Any]) -> Notification:
             sheet_count=row.sheet_count,
             letter_rate_micropounds=row.letter_rate,
         ),
+        created_by_id=row.created_by_id,
     )
 
 

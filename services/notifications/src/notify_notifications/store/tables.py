@@ -34,14 +34,16 @@ notifications = Table(
     # a version 7 UUID: time-ordered, so that the table can be range-partitioned on it (design.md §2.9)
     id_column("id", primary_key=True),
     id_column("service_id", nullable=False),
-    id_column("api_key_id", nullable=True),  # null for the platform's own mail
+    id_column("api_key_id", nullable=True),  # null for the platform's own mail, and for what members send
     Column("key_type", sa.Text, nullable=False),
     Column("channel", sa.Text, nullable=False),
     id_column("template_id", nullable=False),
     Column("template_version", sa.Integer, nullable=False),
     Column("reference", sa.Text),
-    Column("recipient", sa.Text, nullable=False),  # as the client wrote it, trimmed; letters: empty
-    Column("normalised_recipient", sa.Text, nullable=False),  # as providers take it; letters: empty
+    # as the client wrote it, trimmed; letters: empty, or the address of the PDF that a member uploaded
+    Column("recipient", sa.Text, nullable=False),
+    # as providers take it; that address without whitespace, in lower case
+    Column("normalised_recipient", sa.Text, nullable=False),
     Column(
         "sender", sa.Text, nullable=False
     ),  # texts: the sender shown; emails: the reply-to address; else empty
@@ -60,6 +62,7 @@ notifications = Table(
     Column("fragment_count", sa.Integer),  # texts: known from the hand-over on
     Column("postage", sa.Text),  # letters only
     Column("sheet_count", sa.Integer),  # letters: known once the PDF is made
+    id_column("created_by_id", nullable=True),  # the member who sent it in the admin web app
 )
 Index(
     "ix_notifications_listed",
@@ -91,6 +94,14 @@ Index(
     notifications.c.state,
     notifications.c.create_time.desc(),
     notifications.c.id.desc(),
+)
+# letters that people sent, by the day of their print run
+Index(
+    "ix_notifications_letters_of_members",
+    notifications.c.service_id,
+    notifications.c.create_time.desc(),
+    notifications.c.id.desc(),
+    postgresql_where=sa.text("created_by_id IS NOT NULL AND channel = 'letter'"),
 )
 
 outbox = Table(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from google.protobuf.message import Message
+from notify.letters.v1 import letter_pb2
 from notify_common import clock, current
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
@@ -315,7 +316,9 @@ class LetterPreparer:
             raise Undeliverable("the service is archived")
         reference = print_reference(notification.id)
         abroad = "international_letters" in service.permissions
-        return LettersClient.letter(notification, origin, (), reference, allow_international=abroad)
+        uploaded = notification.created_by_id is not None
+        pdf = letter_pb2.PrecompiledPdf(allow_international=abroad, uploaded=uploaded)
+        return LettersClient.letter(notification, origin, (), reference, pdf)
 
 
 def print_reference(notification_id: str) -> str:

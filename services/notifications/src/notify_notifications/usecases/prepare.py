@@ -29,8 +29,10 @@ class Caller:
 
     service_id: str
     api_key_id: str | None
-    """None for the platform itself."""
+    """None for a member, and for the platform itself."""
     key_type: KeyType
+    created_by_id: str | None = None
+    """The member of the service who sends in the admin web app; None for an API key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,8 @@ class PrecompiledLetterCommand(SendCommand):
 
     postage: Postage | None
     """None for the template's."""
+    recipient_address: str = field(repr=False)
+    """As it was read from the PDF of a letter that a member uploaded, lines separated by line feeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +256,13 @@ def too_long(channel: str, limit: int, size: int) -> NotifyError:
     return NotifyError(
         "MESSAGE_TOO_LONG", metadata={"channel": channel, "limit": str(limit), "size": str(size)}
     )
+
+
+def check_member(service: Service, caller: Caller) -> None:
+    """Raise NotifyError NOT_A_MEMBER for a user who is no member of the service (internal-api.md §4.11)."""
+    user_id = caller.created_by_id
+    if user_id is not None and user_id not in service.member_ids:
+        raise NotifyError("NOT_A_MEMBER", metadata={"user": user_id, "service_name": service.name})
 
 
 def check_no_file(command: SendCommand) -> None:

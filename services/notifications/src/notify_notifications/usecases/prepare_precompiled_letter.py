@@ -1,4 +1,7 @@
-"""Checking a letter that comes as a PDF (public-api.md §2.7). The PDF itself is checked later, by letters."""
+"""Checking a letter that comes as a PDF (public-api.md §2.7, internal-api.md C1).
+
+The PDF itself is checked later, by letters.
+"""
 
 from typing import Final
 
@@ -14,10 +17,11 @@ from notify_notifications.usecases.prepare import (
     Details,
     PrecompiledLetterCommand,
     Prepared,
+    check_member,
 )
 
 SHOWN_ADDRESS: Final = "Provided as PDF"
-"""What stands in place of the address, which only the PDF has."""
+"""What stands in place of the address, which only the PDF has; of what a member uploaded, the file's name."""
 
 
 def prepare_precompiled_letter(
@@ -29,23 +33,26 @@ def prepare_precompiled_letter(
         template: the one that the command names; None if the service has none of that id.
 
     Raises:
-        NotifyError: CHANNEL_NOT_ALLOWED, LETTERS_NOT_ALLOWED_FOR_KEY, TEMPLATE_NOT_FOUND for any but the
-            service's hidden template of such letters.
+        NotifyError: CHANNEL_NOT_ALLOWED, NOT_A_MEMBER, LETTERS_NOT_ALLOWED_FOR_KEY, TEMPLATE_NOT_FOUND for
+            any but the service's hidden template of such letters.
     """
     if command.channel not in service.permissions:
         raise NotifyError("CHANNEL_NOT_ALLOWED", metadata={"channel": command.channel})
+    check_member(service, command.caller)
     key_type = command.caller.key_type
     if not recipients.may_send_letters(service, key_type):
         raise NotifyError("LETTERS_NOT_ALLOWED_FOR_KEY", metadata={"key_type": key_type})
     if template is None or not template.hidden or template.channel is not command.channel:
         raise NotifyError("TEMPLATE_NOT_FOUND")
     accepted = answer_precompiled_letter(command, template, command.request_id)
+    is_uploaded = command.caller.created_by_id is not None
+    address = command.recipient_address
     details = Details(
         template_version=template.version,
-        recipient="",
-        normalised_recipient="",
+        recipient=address,
+        normalised_recipient="".join(address.split()).lower(),
         sender="",
-        personalisation=[("address_line_1", SHOWN_ADDRESS)],
+        personalisation=[("address_line_1", (command.reference or "") if is_uploaded else SHOWN_ADDRESS)],
         postage=accepted.postage,
         state=State.PENDING_VIRUS_CHECK,
     )

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from notify_common.enums import Channel
 from notify_common.errors import NotifyError
 from notify_common.turns import in_turns
 from notify_content.emails import EmailTemplate
-from notify_content.letter_timings import timings
+from notify_content.letter_timings import print_deadline, timings
 from notify_content.placeholders import Personalisation
 from notify_content.sms import SmsTemplate
 from notify_content.text import insensitive_key, text_of
@@ -84,6 +84,32 @@ def list_notifications(
             return views, True
         views.append(view)
     return views, more
+
+
+def list_uploaded_letters(
+    store: NotificationStore,
+    snapshots: Snapshots,
+    service_id: str,
+    template_id: str,
+    print_date: date,
+    page_number: int,
+    size: int,
+) -> tuple[list[NotificationView], int]:
+    """Read a page of the letters that members uploaded for the print run of a London day, and how many there
+    are on all (internal-api.md B21).
+    """
+    between = print_deadline(print_date - timedelta(days=1)), print_deadline(print_date)
+    found, count = store.uploaded_letters(service_id, template_id, between, page_number, size)
+    return list(_views(snapshots, found)), count
+
+
+def count_uploaded_letters(
+    store: NotificationStore, service_id: str, template_id: str, days: int, now: datetime
+) -> list[tuple[date, int]]:
+    """Count the letters that members uploaded in the last days, by the London day of their print run, the
+    latest first (internal-api.md B20).
+    """
+    return store.uploaded_letter_counts(service_id, template_id, now - timedelta(days=days))
 
 
 def _views(snapshots: Snapshots, found: Sequence[Notification]) -> Iterator[NotificationView]:

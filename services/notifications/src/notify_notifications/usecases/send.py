@@ -241,6 +241,7 @@ def _new_message(command: SendCommand, prepared: Prepared, reservation: Reservat
         id=command.request_id,
         service_id=command.caller.service_id,
         api_key_id=command.caller.api_key_id,
+        created_by_id=command.caller.created_by_id,
         key_type=command.caller.key_type,
         channel=command.channel,
         template_id=command.template_id,

@@ -1,0 +1,233 @@
+"""Letters that people upload as PDFs (internal-api.md C1, B20, B21).
+
+The admin web app has put the PDF into its bucket, named by the id that the letter will have, and had it
+checked (§6). It goes the road of every letter that comes ready made: letters take it over and check it again.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date
+from typing import Any, Final
+from urllib.parse import unquote
+
+from notify.admin.v1.services_service_pb2 import GetServiceRequest
+from notify.admin.v1.templates_service_pb2 import GetTemplateRequest
+from notify.admin.v1.users_service_pb2 import GetUserRequest
+from notify.common.v1.common_pb2 import KeyType, Postage
+from notify.letters.v1.letters_service_pb2 import TakeUploadedPdfRequest
+from notify.notifications.v1 import notifications_service_pb2 as pb
+from notify.notifications.v1.notification_pb2 import Notification
+from notify_common import ids
+from notify_common.errors import NotifyError
+from notify_common.rpc import enums
+
+from notify_gateway.admin.forms import STRING, TEXT, UUID, InvalidForm, schema
+from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare
+from notify_gateway.admin.shapes import Shape, always, nullable, whole
+from notify_gateway.admin.templates import VERSION
+from notify_gateway.auth import ClientAuthenticator
+from notify_gateway.clients import Clients
+from notify_gateway.errors import BAD_REQUEST, NO_RESULT, TABLE, Rows
+from notify_gateway.public.sending import PrecompiledTemplates, refusal_of_letters
+
+SEND: Final = schema(
+    "postage filename created_by file_id recipient_address",
+    postage={
+        "enum": ["first", "second", "economy", "europe", "rest-of-world"],
+        "wording": "invalid. It must be first, second, economy, europe or rest-of-world.",
+    },
+    filename={**TEXT, "maxLength": 1000},
+    created_by=UUID,
+    file_id=STRING,
+    recipient_address={**STRING, "maxLength": 6000},
+)
+ERRORS: Final[Rows] = {
+    "LETTERS_NOT_ALLOWED_FOR_KEY": TABLE["RECIPIENT_NOT_ALLOWED"],
+    "NOTIFICATION_NOT_FOUND": NO_RESULT,
+}
+PAGE_SIZE: Final = 50
+UPLOADED_LETTERS: Final = "Uploaded letters"
+_ABROAD: Final = (Postage.POSTAGE_EUROPE, Postage.POSTAGE_REST_OF_WORLD)
+_SOMEBODY: Final = "This user"
+_SECONDS: Final = 28.0
+_MOST_DAYS: Final = 90
+"""Longest time for which a service keeps letters."""
+
+
+def _db_time(moment: Any) -> str:
+    return str(moment.ToDatetime(UTC).strftime("%Y-%m-%d %H:%M:%S"))
+
+
+UPLOADED = Shape(
+    Notification,
+    "id postage",
+    to="recipient",
+    normalised_to=whole(lambda found: "".join(found.recipient.split()).lower()),
+    service="service_id",
+    notification_type="channel",
+    status="state",
+    key_type="key_type",
+    key_name=always(None),
+    api_key=always(None),
+    job=always(None),
+    job_row_number=always(None),
+    created_at="create_time",
+    sent_at="sent_time",
+    updated_at="update_time",
+    sent_by=nullable("provider"),
+    reference=always(None),
+    client_reference="reference",
+    personalisation=whole(lambda found: dict(found.address)),
+    billable_units="cost.letter_sheets",
+    international=whole(lambda found: found.postage in _ABROAD),
+    phone_prefix=always(None),
+    rate_multiplier=always(None),
+    reply_to_text=always(None),
+    document_download_count=always(None),
+    unsubscribe_link=always(None),
+)
+"""A letter as lists have it (internal-api.md §2.2), without its template and who sent it."""
+
+
+def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+    """Return the routes."""
+    made = Routes("uploads", client, ERRORS, seconds=_SECONDS)
+    templates = PrecompiledTemplates(clients)
+
+    @made.post("/service/<uuid:service_id>/send-pdf-letter", SEND)
+    def send_pdf_letter(call: Call) -> Answer:
+        service_id, file_id = call.id("service_id"), _file_id(call.form)
+        service = clients.services.GetService(GetServiceRequest(service_id=service_id)).service
+        refusal = refusal_of_letters(service.permissions, service.restricted, KeyType.KEY_TYPE_NORMAL)
+        if refusal is not None:
+            raise refusal
+        # an accepted letter always has its PDF
+        take = TakeUploadedPdfRequest(letter_id=file_id, service_id=service_id)
+        sha256 = clients.letters.TakeUploadedPdf(take).sha256
+        user_id = ids.canonical_uuid(call.form["created_by"])
+        ask = pb.SendPrecompiledLetterRequest(
+            request_id=file_id,
+            caller=pb.Caller(service_id=service_id, key_type=KeyType.KEY_TYPE_NORMAL, created_by_id=user_id),
+            template_id=templates.of(service_id),
+            reference=call.form["filename"],
+            postage=enums.from_text(Postage, call.form["postage"]),  # type: ignore[arg-type] # of the enum
+            pdf_sha256=sha256,
+            recipient_address=_address(call.form["recipient_address"]),
+        )
+        try:
+            clients.notifications.SendPrecompiledLetter(ask)
+        except NotifyError as error:
+            if error.reason == "NOT_A_MEMBER":
+                error.metadata = {**error.metadata, "user": _name(clients, user_id)}
+            # whatever it says otherwise: a letter that was sent is not sent again
+            if error.reason != "REQUEST_ID_REUSED":
+                raise
+            known = pb.GetNotificationRequest(service_id=service_id, notification_id=file_id)
+            clients.notifications.GetNotification(known)
+        return bare({"id": file_id}, 201)
+
+    @made.get("/service/<uuid:service_id>/upload")
+    def list_uploads(call: Call) -> Answer:
+        service_id = call.id("service_id")
+        ask = pb.GetUploadedLetterCountsRequest(
+            service_id=service_id, template_id=templates.of(service_id), days=_days(call.query("limit_days"))
+        )
+        days = list(clients.notifications.GetUploadedLetterCounts(ask).print_days)
+        first = (_page(call) - 1) * PAGE_SIZE
+        return bare(
+            {
+                "data": [_print_day(day) for day in days[first : first + PAGE_SIZE]],
+                "page_size": PAGE_SIZE,
+                "total": len(days),
+                "links": {},
+            }
+        )
+
+    @made.get("/service/<uuid:service_id>/upload/uploaded-letters/<print_date>")
+    def list_uploaded_letters(call: Call) -> Answer:
+        service_id, template_id = call.id("service_id"), templates.of(call.id("service_id"))
+        ask = pb.GetUploadedLettersRequest(
+            service_id=service_id,
+            template_id=template_id,
+            print_date=_date(call.path["print_date"]),
+            page_number=_page(call),
+            page_size=PAGE_SIZE,
+        )
+        found = clients.notifications.GetUploadedLetters(ask)
+        template = GetTemplateRequest(service_id=service_id, template_id=template_id)
+        shown = _template(VERSION.json(clients.templates.GetTemplate(template).template))
+        people = {one.created_by_id: None for one in found.notifications}
+        by = {user_id: _person(clients, user_id) for user_id in people}
+        letters = [
+            {**UPLOADED.json(one), "template": shown, "created_by": by[one.created_by_id]}
+            for one in found.notifications
+        ]
+        return bare(
+            {"notifications": letters, "page_size": PAGE_SIZE, "total": found.total_count, "links": {}}
+        )
+
+    return made
+
+
+def _file_id(form: Mapping[str, Json]) -> str:
+    try:
+        return ids.canonical_uuid(form["file_id"])
+    except ValueError:
+        raise NotifyError("INVALID_FIELD") from None
+
+
+def _date(written: str) -> str:
+    try:
+        return date.fromisoformat(written).isoformat()
+    except ValueError:
+        raise InvalidForm(BAD_REQUEST) from None
+
+
+def _address(encoded: str) -> str:
+    return unquote(encoded)[:2000]
+
+
+def _page(call: Call) -> int:
+    written = call.query("page") or "1"
+    if not (written.isascii() and written.isdecimal() and 1 <= int(written[:8]) <= 1_000_000):
+        raise InvalidForm(BAD_REQUEST)
+    return int(written)
+
+
+def _days(written: str) -> int:
+    if not (written.isascii() and written.isdecimal()):
+        return _MOST_DAYS
+    return min(int(written[:8]), _MOST_DAYS) or _MOST_DAYS
+
+
+def _print_day(day: pb.GetUploadedLetterCountsResponse.PrintDay) -> Json:
+    return {
+        "id": None,
+        "original_file_name": UPLOADED_LETTERS,
+        "notification_count": day.letter_count,
+        "created_at": _db_time(day.deadline),
+        "upload_type": "letter_day",
+        "template_type": "letter",
+        "recipient": None,
+        "statistics": [],
+    }
+
+
+def _template(version: Mapping[str, Json]) -> Json:
+    kept = (
+        *("id", "service", "version", "name", "template_type", "content", "subject", "is_precompiled_letter"),
+        *("letter_attachment", "reply_to_text", "letter_languages", "letter_welsh_subject"),
+        *("letter_welsh_content", "has_unsubscribe_link"),
+    )
+    return {**{name: version[name] for name in kept}, "redact_personalisation": False}
+
+
+def _person(clients: Clients, user_id: str) -> Json:
+    user = clients.users.GetUser(GetUserRequest(user_id=user_id)).user
+    return {"id": user.id, "name": user.name, "email_address": user.email_address}
+
+
+def _name(clients: Clients, user_id: str) -> str:
+    try:
+        return str(clients.users.GetUser(GetUserRequest(user_id=user_id)).user.name)
+    except NotifyError:
+        return _SOMEBODY
