@@ -78,6 +78,7 @@ class KnownSnapshots:
             hidden=False,
             postage=None,
             make_time=datetime.now(UTC),
+            has_unsubscribe_link=False,
             wording=SmsTemplate("Dear ((name)), your appointment is on ((date)). Reply NO to cancel."),
         )
 

@@ -23,11 +23,23 @@ from notify.letters.v1.print_runs_service_pb2_grpc import (
     PrintRunsServiceServicer,
     add_PrintRunsServiceServicer_to_server,
 )
-from notify.notifications.v1 import notifications_service_pb2
+from notify.notifications.v1 import (
+    inbound_sms_service_pb2,
+    notifications_service_pb2,
+    unsubscribe_service_pb2,
+)
+from notify.notifications.v1.inbound_sms_service_pb2_grpc import (
+    InboundSmsServiceServicer,
+    add_InboundSmsServiceServicer_to_server,
+)
 from notify.notifications.v1.notification_pb2 import Notification
 from notify.notifications.v1.notifications_service_pb2_grpc import (
     NotificationsServiceServicer,
     add_NotificationsServiceServicer_to_server,
+)
+from notify.notifications.v1.unsubscribe_service_pb2_grpc import (
+    UnsubscribeServiceServicer,
+    add_UnsubscribeServiceServicer_to_server,
 )
 from notify.providers.v1 import dispatch_service_pb2, receipts_service_pb2, sandbox_service_pb2
 from notify.providers.v1.dispatch_pb2 import Attempt, Dispatch, Receipt
@@ -204,6 +216,30 @@ class Notifications(NotificationsServiceServicer):
         )
 
 
+class Recipients(InboundSmsServiceServicer, UnsubscribeServiceServicer):
+    """What people do: texts that they sent, newest first, and links that they follow."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.texts: list[inbound_sms_service_pb2.InboundSms] = []
+        self.token = ""
+        """The one that is valid, of whichever email."""
+
+    def ListInboundSms(self, request: Any, context: Any) -> Any:
+        self.recorder.record("ListInboundSms", request)
+        mine = [text for text in self.texts if text.service_id == request.service_id]
+        ids = [text.id for text in mine]
+        older = request.older_than_id
+        start = 0 if not older else ids.index(older) + 1 if older in ids else len(ids)
+        return inbound_sms_service_pb2.ListInboundSmsResponse(inbound_sms=mine[start : start + 2])
+
+    def RecordUnsubscribeRequest(self, request: Any, context: Any) -> Any:
+        self.recorder.record("RecordUnsubscribeRequest", request)
+        if request.token != self.token:
+            raise NotifyError("LINK_INVALID")
+        return unsubscribe_service_pb2.RecordUnsubscribeRequestResponse(new_request=True)
+
+
 class PrintRuns(PrintRunsServiceServicer):
     """Print runs that a test puts in, newest first."""
 
@@ -357,6 +393,7 @@ class Neighbours:
         self.admin = AdminService(admin_database_url)
         self.admin.before_call = self._record_admin
         self.notifications = Notifications(self.recorder)
+        self.recipients = Recipients(self.recorder)
         self.letters = Letters(self.recorder)
         self.print_runs = PrintRuns()
         self.providers = Providers(self.recorder)
@@ -373,7 +410,17 @@ class Neighbours:
                     add_NotificationsServiceServicer_to_server,
                     self.notifications,
                     "notify.notifications.v1.NotificationsService",
-                )
+                ),
+                registration(
+                    add_InboundSmsServiceServicer_to_server,
+                    self.recipients,
+                    "notify.notifications.v1.InboundSmsService",
+                ),
+                registration(
+                    add_UnsubscribeServiceServicer_to_server,
+                    self.recipients,
+                    "notify.notifications.v1.UnsubscribeService",
+                ),
             ],
             "letters": [
                 registration(
@@ -434,6 +481,7 @@ class Neighbours:
         self.recorder.repeats.clear()
         self.recorder.seconds_left.clear()
         self.notifications.stored.clear()
+        self.recipients.texts.clear()
         self.letters.pdfs.clear()
         self.letters.pages.clear()
         self.letters.break_off = False
@@ -464,4 +512,16 @@ def a_notification(service_id: str, channel: Channel = Channel.CHANNEL_SMS, **fa
     )
 
 
-__all__ = ["Neighbours", "a_notification", "timestamp"]
+def a_text(service_id: str, content: str = "Hello") -> inbound_sms_service_pb2.InboundSms:
+    """Return a text that somebody sent to a service just now."""
+    return inbound_sms_service_pb2.InboundSms(
+        id=str(uuid4()),
+        service_id=service_id,
+        notify_number="07700900500",
+        user_number="447700900111",
+        content=content,
+        create_time=timestamp(datetime.now(UTC)),
+    )
+
+
+__all__ = ["Neighbours", "a_notification", "a_text", "timestamp"]

@@ -13,7 +13,7 @@ from notify.common.v1.common_pb2 import Channel, Postage
 from notify_common.errors import NotifyError
 
 from .conftest import Tenant
-from .neighbours import Neighbours, a_notification
+from .neighbours import Neighbours, a_notification, a_text
 from .serving import serve
 
 TEMPLATE_ID = "f33517ff-2a88-4f6e-b855-c550268ce08a"
@@ -51,6 +51,16 @@ def test_sends(official: NotificationsAPIClient, neighbours: Neighbours) -> None
     assert letter["content"]["subject"] == "A &lt;b&gt;"
     methods = [name for name, _ in neighbours.recorder.calls if name.startswith("Send")]
     assert methods == ["SendSms", "SendEmail", "SendLetter"]
+
+
+def test_received_texts(official: NotificationsAPIClient, tenant: Tenant, neighbours: Neighbours) -> None:
+    contents = [str(number) for number in range(5)]
+    neighbours.recipients.texts += [a_text(tenant.id, content) for content in contents]
+    page = official.get_received_texts()
+    assert [text["content"] for text in page["received_text_messages"]] == contents[:2]
+    older = official.get_received_texts(older_than=page["received_text_messages"][-1]["id"])
+    assert [text["content"] for text in older["received_text_messages"]] == contents[2:4]
+    assert [text["content"] for text in official.get_received_texts_iterator()] == contents
 
 
 def test_reads(official: NotificationsAPIClient, tenant: Tenant, neighbours: Neighbours) -> None:

@@ -17,7 +17,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from .conftest import Tenant
-from .neighbours import Neighbours, a_notification
+from .neighbours import Neighbours, a_notification, a_text
 
 OPENAPI = yaml.safe_load((Path(__file__).parents[1] / "openapi.yaml").read_text(encoding="utf-8"))
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -32,7 +32,7 @@ def described() -> set[tuple[str, str]]:
 
 def served(app: Flask) -> Iterator[tuple[str, str]]:
     for rule in app.url_map.iter_rules():
-        if not rule.endpoint.startswith("console."):
+        if not rule.endpoint.startswith(("console.", "pages.")):
             path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
             yield from ((method, path) for method in rule.methods or () if method.lower() in METHODS)
 
@@ -90,6 +90,16 @@ def test_notifications(
     found = a_notification(tenant.id, channel, cost=cost, postage=postage)
     neighbours.notifications.stored.append(found)
     check("Notification", client.get(f"/v2/notifications/{found.id}", headers=tenant.headers()).json)
+
+
+def test_received_texts_and_unsubscribing(
+    client: FlaskClient, tenant: Tenant, neighbours: Neighbours
+) -> None:
+    neighbours.recipients.texts.append(a_text(tenant.id))
+    check("ReceivedTexts", client.get("/v2/received-text-messages", headers=tenant.headers()).json)
+    neighbours.recipients.token = "t"
+    check("Unsubscribed", client.post(f"/unsubscribe/{uuid4()}/t").json)
+    check("LegacyError", client.post(f"/unsubscribe/{uuid4()}/x").get_json())
 
 
 def test_templates_previews_errors_and_status(

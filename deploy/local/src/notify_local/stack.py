@@ -50,6 +50,10 @@ CERTIFICATE_NAMES = (*CONTEXTS, CALLBACKS_WORKER, "api-gateway", "operator", "ob
 ADMIN_CLIENT_SECRET = "dev-notify-secret-key"  # noqa: S105 - the admin web app's own default for development
 TEMPLATE_PREVIEW_TOKEN = "my-secret-key"  # noqa: S105 - likewise
 TOKEN_SECRET_KEY = "5YNWU0e_pN5ZyaSZvBd5uZb_sZlrVDFeOjiea6dq4zQ="  # noqa: S105 - likewise
+INBOUND_CREDENTIALS = "username:testkey"
+"""With which texts that people send are brought here, in MMG's words."""
+INBOUND_NUMBERS = tuple(f"07700900{number}" for number in range(500, 510))
+"""Numbers that services here may receive texts at."""
 ATTACHMENT_BUCKET = "development-letter-attachments"
 TRANSIENT_UPLOAD_BUCKET = "development-transient-uploaded-letters"
 """Likewise."""
@@ -188,7 +192,7 @@ class Stack:
                 "PASSWORD_PEPPER": shared["password-pepper"],
                 "TOKEN_SECRET_KEY": TOKEN_SECRET_KEY,
             },
-            "providers": {},
+            "providers": {"MMG_INBOUND_CREDENTIALS": INBOUND_CREDENTIALS},
             "letters": {
                 "BROKER_URL": redis.url,
                 "CLAMD_ADDRESS": "off",
@@ -196,7 +200,12 @@ class Stack:
                 "TRANSIENT_UPLOAD_BUCKET": TRANSIENT_UPLOAD_BUCKET,
                 **blobs,
             },
-            "notifications": {"REDIS_URL": redis.url},
+            "notifications": {
+                "REDIS_URL": redis.url,
+                "TOKEN_SECRET_KEY": TOKEN_SECRET_KEY,
+                "API_BASE_URL": self.base_url,
+                "UNSUBSCRIBE_PAGE_URL": f"{self.base_url}/unsubscribe/page",
+            },
         }
         environments = {
             context: self._environment(context, shared["page-token"], told[context]) for context in CONTEXTS
@@ -228,14 +237,18 @@ class Stack:
         for context, environment in environments.items():
             prefix = f"NOTIFY_{context.upper()}_"
             owner = {f"{prefix}DATABASE_URL": owner_urls[context], f"{prefix}APP_ROLE": app_role(context)}
-            migrations.append(self._command(context, "migrate", environment | owner))
+            migrations.append(self._command(context, "migrate", environment=environment | owner))
         for migration in migrations:
             migration.start()
         for migration in migrations:
             migration.wait_for_success()
-        seed = self._command("admin", "seed", environments["admin"])
-        seed.start()
-        seed.wait_for_success()
+        numbers = self.folder / "inbound-numbers"
+        numbers.write_text("\n".join(INBOUND_NUMBERS))
+        adding = ("add-inbound-numbers", "--provider", "mmg", str(numbers))
+        for command in (("seed",), adding):
+            seeding = self._command("admin", *command, environment=environments["admin"])
+            seeding.start()
+            seeding.wait_for_success()
 
     def _add_server(self, context: str, environment: dict[str, str], ops_listen: str) -> None:
         prefix = f"NOTIFY_{context.upper()}_"
@@ -391,10 +404,10 @@ class Stack:
             }
         return os.environ | {f"NOTIFY_{context.upper()}_{key}": value for key, value in settings.items()}
 
-    def _command(self, context: str, command: str, environment: Mapping[str, str]) -> ChildProcess:
-        log = self.folder / "logs" / f"{context}-{command}.log"
+    def _command(self, context: str, *command: str, environment: Mapping[str, str]) -> ChildProcess:
+        log = self.folder / "logs" / f"{context}-{command[0]}.log"
         return ChildProcess(
-            f"{context} {command}", [sys.executable, "-m", f"notify_{context}", command], log, environment
+            f"{context} {command[0]}", [sys.executable, "-m", f"notify_{context}", *command], log, environment
         )
 
     def _secrets(self) -> dict[str, str]:

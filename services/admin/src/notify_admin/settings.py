@@ -50,8 +50,8 @@ _CALLERS = [
     ("SignInService", _GATEWAY_ALONE, "CreateWebauthnCredential ListWebauthnCredentials"),
     ("SignInService", _GATEWAY_ALONE, "SetWebauthnCredential DeleteWebauthnCredential"),
     ("InvitationsService", _GATEWAY_ALONE, "CreateJoinRequest GetJoinRequest DecideJoinRequest"),
-    ("InboundNumbersService", _GATEWAY, "ListInboundNumbers AssignInboundNumber"),
-    ("InboundNumbersService", _GATEWAY, "ReleaseInboundNumber DisableInboundNumber"),
+    ("InboundNumbersService", [*_GATEWAY, "notifications"], "ListInboundNumbers"),
+    ("InboundNumbersService", _GATEWAY, "AssignInboundNumber ReleaseInboundNumber DisableInboundNumber"),
     ("PlatformService", _GATEWAY, "RecordEvent GetSenderIdProtection GetLiveCounts"),
     ("OrganisationsService", _GATEWAY, "CreateOrganisation GetOrganisation ListOrganisations"),
     (

@@ -15,7 +15,7 @@ from notify_common.settings import load_settings
 from notify_common.tracing import configure_tracing, shutdown_tracing
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from notify_gateway import middleware
+from notify_gateway import middleware, pages
 from notify_gateway.admin import internal, previews
 from notify_gateway.answers import LEGACY
 from notify_gateway.auth import ADMIN_CLIENT, Authenticator, ClientAuthenticator, TokenAuthenticator
@@ -24,7 +24,7 @@ from notify_gateway.callbacks import door
 from notify_gateway.clients import Clients
 from notify_gateway.console import inbox
 from notify_gateway.middleware import RestOfBody, Surroundings
-from notify_gateway.public import notifications, sending, status, templates
+from notify_gateway.public import notifications, received_texts, sending, status, templates, unsubscribe
 from notify_gateway.settings import GatewaySettings
 from notify_gateway.snapshots import Snapshots
 
@@ -69,6 +69,9 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     app.register_blueprint(sending.blueprint(authenticator))
     app.register_blueprint(notifications.blueprint(authenticator, clients))
     app.register_blueprint(templates.blueprint(authenticator, clients))
+    app.register_blueprint(received_texts.blueprint(authenticator, clients))
+    app.register_blueprint(unsubscribe.blueprint(clients))
+    app.register_blueprint(pages.blueprint())
     app.register_blueprint(status.blueprint(settings))
     app.register_blueprint(door.blueprint(clients, settings.trusted_proxy_count))
     if settings.admin_client_secrets is not None:

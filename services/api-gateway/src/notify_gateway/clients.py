@@ -23,7 +23,9 @@ from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify.letters.v1.previews_service_pb2_grpc import PreviewsServiceStub
 from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
+from notify.notifications.v1.inbound_sms_service_pb2_grpc import InboundSmsServiceStub
 from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
+from notify.notifications.v1.unsubscribe_service_pb2_grpc import UnsubscribeServiceStub
 from notify.notifications.v1.usage_service_pb2_grpc import UsageServiceStub
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify.providers.v1.receipts_service_pb2_grpc import ReceiptsServiceStub
@@ -62,6 +64,16 @@ class Clients:
     def usage(self) -> UsageServiceStub:
         """Rates and allowances."""
         return cast(UsageServiceStub, self._stub(UsageServiceStub, "notifications"))
+
+    @property
+    def inbound_sms(self) -> InboundSmsServiceStub:
+        """Texts that people sent to services."""
+        return cast(InboundSmsServiceStub, self._stub(InboundSmsServiceStub, "notifications"))
+
+    @property
+    def unsubscribes(self) -> UnsubscribeServiceStub:
+        """Requests to get no more emails."""
+        return cast(UnsubscribeServiceStub, self._stub(UnsubscribeServiceStub, "notifications"))
 
     @property
     def config_feed(self) -> ConfigFeedServiceStub:

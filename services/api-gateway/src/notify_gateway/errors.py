@@ -136,6 +136,8 @@ TABLE: Final[Rows] = {
     # notifications
     "ALLOWANCE_NOT_FOUND": _bad(BAD_REQUEST),
     "NOTIFICATION_NOT_FOUND": NO_RESULT,
+    "INBOUND_SMS_NOT_FOUND": NO_RESULT,
+    "UNSUBSCRIBE_REPORT_NOT_FOUND": NO_RESULT,
     "TEMPLATE_WRONG_CHANNEL": _bad("{template_channel} template is not suitable for {channel} notification"),
     "CHANNEL_NOT_ALLOWED": Choice(
         "channel",

@@ -25,6 +25,8 @@ SEND_BUDGET_SECONDS: Final = 3.0
 ROUTE: Final = "notify.route"
 """In the environment of a request: the route that it met, as it was declared."""
 
+_PAGES: Final = ("/console/", "/unsubscribe/page/")
+"""Where what is looked at by people begins."""
 _SLOW_SECONDS: Final = 1.0
 _READ_BYTES: Final = 64 * 1024
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
@@ -51,7 +53,7 @@ class Surroundings:
     """WSGI middleware that stands around every request: what is current, headers of all answers
     (public-api.md §0.3), metrics, log line.
 
-    Pages of the console get none of the headers that let other sites read an answer, and say themselves how
+    Pages for people get none of the headers that let other sites read an answer, and say themselves how
     they may be cached.
     """
 
@@ -66,7 +68,7 @@ class Surroundings:
         started = clock.monotonic()
         asked = environ.get
         current.enter(asked("HTTP_X_REQUEST_ID"), asked("HTTP_TRACEPARENT"), "api", started + BUDGET_SECONDS)
-        added = _COMMON_HEADERS if environ["PATH_INFO"].startswith("/console/") else _API_HEADERS
+        added = _COMMON_HEADERS if environ["PATH_INFO"].startswith(_PAGES) else _API_HEADERS
         trace = next((environ[name] for name in _TRACE_HEADERS if asked(name)), None)
         ids = [
             ("X-B3-TraceId", trace or current.new_request_id()),

@@ -144,6 +144,10 @@ REASONS: Final[Mapping[str, Reason]] = {
     # --- notifications
     "ALLOWANCE_NOT_FOUND": Reason(Code.NOT_FOUND, "The year has no allowances."),
     "NOTIFICATION_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such notification."),
+    "INBOUND_SMS_NOT_FOUND": Reason(Code.NOT_FOUND, "The service received no such text."),
+    "UNSUBSCRIBE_REPORT_NOT_FOUND": Reason(
+        Code.NOT_FOUND, "The service has no such report of requests to unsubscribe."
+    ),
     "TEMPLATE_WRONG_CHANNEL": Reason(
         Code.INVALID_ARGUMENT, "The template is of another channel.", ("template_channel", "channel")
     ),

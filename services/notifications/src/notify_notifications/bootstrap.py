@@ -5,7 +5,9 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 import redis
+from notify.notifications.v1.inbound_sms_service_pb2_grpc import add_InboundSmsServiceServicer_to_server
 from notify.notifications.v1.notifications_service_pb2_grpc import add_NotificationsServiceServicer_to_server
+from notify.notifications.v1.unsubscribe_service_pb2_grpc import add_UnsubscribeServiceServicer_to_server
 from notify.notifications.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
 from notify_common import process
 from notify_common.enums import CallbackType
@@ -20,17 +22,22 @@ from redis.retry import Retry
 
 from notify_notifications.clients.callback_targets import CallbackTargets
 from notify_notifications.clients.events import PAGE_SIZE, DeliveryEvents, LetterEvents
+from notify_notifications.clients.inbound_sms import InboundNumbers, InboundSmsFeed
 from notify_notifications.clients.letters import LettersClient
 from notify_notifications.clients.platform_mail import PlatformMailFeed
 from notify_notifications.clients.providers import ProvidersClient
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.addresses import may_be_called
-from notify_notifications.servicers import usage
+from notify_notifications.domain.inbound_sms import InboundSms
+from notify_notifications.servicers import inbound_sms, unsubscribe, usage
+from notify_notifications.servicers.inbound_sms import InboundSmsServicer
 from notify_notifications.servicers.notifications import SERVICE, NotificationsServicer
+from notify_notifications.servicers.unsubscribe import UnsubscribeServicer
 from notify_notifications.servicers.usage import UsageServicer
 from notify_notifications.settings import Settings
 from notify_notifications.store.acceptance import AcceptanceStore
 from notify_notifications.store.counters import CounterStore
+from notify_notifications.store.inbound_sms import InboundSmsStore
 from notify_notifications.store.limits import LimitStore
 from notify_notifications.store.notifications import NotificationStore
 from notify_notifications.store.outbox import MOST_ROWS
@@ -40,15 +47,16 @@ from notify_notifications.usecases.callbacks import record_and_tell
 from notify_notifications.usecases.hand_over import letter_relay, message_relay
 from notify_notifications.usecases.ops import OPS
 from notify_notifications.usecases.send import SendingParts
+from notify_notifications.usecases.take_in_inbound_sms import InboundSmsIntake, inbound_sms_consumer
 from notify_notifications.workers.callbacks import delete_old_callbacks
 from notify_notifications.workers.housekeeping import Housekeeper
 from notify_notifications.workers.platform_mail import platform_mail_consumer
-from notify_notifications.workers.retention import Retention
+from notify_notifications.workers.retention import Retention, inbound_sms_retention
 
 QUEUES: Final = ("relay", "feeds", "callbacks", "housekeeping")
 """What `work --queues` takes."""
 
-_WORKER_CONNECTIONS: Final = 14
+_WORKER_CONNECTIONS: Final = 16
 _READING_THREADS: Final = 2
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 
@@ -128,7 +136,7 @@ class Parts(process.Parts[Settings]):
 
 def parts_for_server(settings: Settings) -> Parts:
     """Return the parts of the process that serves calls."""
-    return Parts(settings, connections=settings.grpc_threads + _READING_THREADS + 1)
+    return Parts(settings, connections=settings.grpc_threads + 2 * _READING_THREADS + 1)
 
 
 def parts_for_workers(settings: Settings) -> Parts:
@@ -152,16 +160,32 @@ def sending_parts(parts: Parts) -> SendingParts:
 def registrations(parts: Parts) -> list[Registration]:
     """Return the gRPC services of this context."""
     pager = Pager(parts.settings.page_token_secret.get_secret_value().encode())
+    links = parts.settings.unsubscribe_links()
     servicer = NotificationsServicer(
         sending=sending_parts(parts),
         notifications=NotificationStore(parts.uow),
+        links=links,
         pager=pager,
     )
+    inbound = InboundSmsServicer(
+        InboundSmsStore(parts.uow),
+        parts.snapshots,
+        InboundSmsIntake(inbound_consumer(parts, aside=True)),
+        pager,
+    )
+    # It may wait for providers.
+    inbound.ListInboundSms = apart(inbound.ListInboundSms, _READING_THREADS, "inbound")  # type: ignore[method-assign]
     # Whoever reads without end waits for others who read, not those who send for them.
     servicer.ListNotifications = apart(servicer.ListNotifications, _READING_THREADS, "list")  # type: ignore[method-assign]
     return [
         Registration(add_NotificationsServiceServicer_to_server, servicer, SERVICE),
         Registration(add_UsageServiceServicer_to_server, UsageServicer(parts.uow), usage.SERVICE),
+        Registration(add_InboundSmsServiceServicer_to_server, inbound, inbound_sms.SERVICE),
+        Registration(
+            add_UnsubscribeServiceServicer_to_server,
+            UnsubscribeServicer(parts.uow, links, pager),
+            unsubscribe.SERVICE,
+        ),
         ops_registration(OPS, parts.uow, pager),
     ]
 
@@ -181,6 +205,7 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
                 "housekeeping": housekeeper.step,
                 "retention": Retention(parts.snapshots).step,
                 "callback-retention": delete_old_callbacks,
+                "inbound-sms-retention": inbound_sms_retention(parts.snapshots).step,
             }
             return [
                 Worker(name, parts.uow, step, longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS)
@@ -193,7 +218,13 @@ def relay_workers(parts: Parts) -> list[Worker]:
     settings = parts.settings
     providers = ProvidersClient(parts.channels.get("providers", settings.providers_target))
     letters = LettersClient(parts.channels.get("letters", settings.letters_target))
-    messages = message_relay(parts.snapshots, providers, settings.email_domain, settings.email_branding())
+    messages = message_relay(
+        parts.snapshots,
+        providers,
+        settings.unsubscribe_links(),
+        settings.email_domain,
+        settings.email_branding(),
+    )
     return [
         Worker(
             "relay-messages",
@@ -236,9 +267,18 @@ def feed_workers(parts: Parts) -> list[Worker]:
     consumers: list[FeedConsumer[Any]] = [
         FeedConsumer("delivery-events", parts.uow, feed_cursors, delivery.fetch, record),
         FeedConsumer("letter-events", parts.uow, feed_cursors, letters.fetch, record),
+        inbound_consumer(parts),
         platform_mail_consumer(parts.uow, PlatformMailFeed(admin), sending_parts(parts)),
     ]
     return [
         Worker(one.name, parts.uow, lambda uow, one=one: one.step(), full_batch=PAGE_SIZE)  # type: ignore[misc]
         for one in consumers
     ]
+
+
+def inbound_consumer(parts: Parts, *, aside: bool = False) -> FeedConsumer[InboundSms]:
+    """Return what takes in the texts that people send."""
+    settings = parts.settings
+    feed = InboundSmsFeed(parts.channels.get("providers", settings.providers_target))
+    numbers = InboundNumbers(parts.channels.get("admin", settings.admin_target))
+    return inbound_sms_consumer(parts.uow, feed, numbers, parts.snapshots, aside=aside)

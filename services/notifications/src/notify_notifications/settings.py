@@ -1,15 +1,27 @@
 """What a process of this service is told by its environment."""
 
+import base64
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
 from notify_common.ops.servicer import OPS_CALLERS
 from notify_common.settings import DatabaseSettings, ServiceAddress
 from notify_content.email_page import EmailBranding
-from pydantic import Field, IPvAnyNetwork, SecretStr
+from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from notify_notifications.domain.calls import RETRY_SECONDS
+from notify_notifications.domain.unsubscribe import UnsubscribeLinks
+
+_DEVELOPMENT_TOKEN_KEY: Final = base64.urlsafe_b64encode(bytes(32)).decode()
+
+BaseUrl = Annotated[str, Field(pattern=r"^https?://[^\s\"<>()\[\]]+$")]
+"""An address that others are appended to; it stands in emails, in the markup of their text too."""
+
+
+def _fernet_keys(value: SecretStr) -> SecretStr:
+    UnsubscribeLinks(value.get_secret_value().split(), "", "")
+    return value
 
 
 class Settings(DatabaseSettings):
@@ -21,6 +33,8 @@ class Settings(DatabaseSettings):
         default={
             "notify.notifications.v1.NotificationsService": ["api-gateway", "operator"],
             "notify.notifications.v1.UsageService": ["api-gateway", "operator"],
+            "notify.notifications.v1.InboundSmsService": ["api-gateway", "operator"],
+            "notify.notifications.v1.UnsubscribeService": ["api-gateway", "operator"],
             **OPS_CALLERS,
         }
     )
@@ -42,6 +56,14 @@ class Settings(DatabaseSettings):
     """How long one limit check may take before it is skipped."""
     email_domain: Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")] = "notifications.example.gov.uk"
     """Right of the @ in the address that emails come from."""
+    api_base_url: BaseUrl = "http://localhost:6011"
+    """Where the public API is reached: mail programs post there to unsubscribe."""
+    unsubscribe_page_url: BaseUrl = "http://localhost:6011/unsubscribe/page"
+    """Where people are led who follow the link at the end of an email: the gateway's own page, or
+    `https://<admin web app>/unsubscribe`."""
+    token_secret_key: Annotated[SecretStr, AfterValidator(_fernet_keys)] = SecretStr(_DEVELOPMENT_TOKEN_KEY)
+    """Fernet keys of the tokens in links, one a line (or parted by spaces): the first makes tokens, all read
+    them, for a year."""
     email_look: Literal["govuk", "plain"] = "govuk"
     """How emails of services without a branding are dressed: with the banner of GOV.UK, as the contract has
     it, or plainly, with what the four settings below say and nothing where they say nothing."""
@@ -68,6 +90,17 @@ class Settings(DatabaseSettings):
     """Networks that are not public in which services may be called all the same: `["10.2.0.0/16"]`."""
     callback_ca_file: Path | None = None
     """Authorities that vouch for services' servers (PEM), in place of those that the public knows."""
+
+    @model_validator(mode="after")
+    def _secrets_are_set(self) -> Self:
+        if self.environment != "local" and self.token_secret_key.get_secret_value() == _DEVELOPMENT_TOKEN_KEY:
+            raise ValueError("token_secret_key is required in every environment but local")
+        return self
+
+    def unsubscribe_links(self) -> UnsubscribeLinks:
+        """Return what makes and reads the links of emails."""
+        keys = self.token_secret_key.get_secret_value().split()
+        return UnsubscribeLinks(keys, self.api_base_url, self.unsubscribe_page_url)
 
     def email_branding(self) -> EmailBranding:
         """Return the look of emails of services without a branding."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import redis
 import sqlalchemy as sa
@@ -54,6 +55,8 @@ class World:
     letters: FakeLetters
     parts: Parts
     stub: Any
+    channel: grpc.Channel
+    """Of the gateway, to the service under test."""
     redis: "redis.Redis"
     superuser: sa.Engine
     relays: dict[str, Worker]
@@ -114,6 +117,9 @@ class World:
             "idempotency_keys",
             "feed_cursors",
             "callbacks",
+            "inbound_sms",
+            "unsubscribe_requests",
+            "unsubscribe_reports",
         ):
             self.execute(f"DELETE FROM {table}")
         self.redis.flushdb()
@@ -170,6 +176,7 @@ def town(database_server: str, module_database: FreshDatabase, redis_server: Red
         server = stack.enter_context(
             InProcessServer("notifications", bootstrap.registrations(parts), grpc_threads=8)
         )
+        channel = server.channel("api-gateway")
         superuser = sa.create_engine(
             postgres_url(database_server).set(database=make_url(url).database), poolclass=sa.NullPool
         )
@@ -179,7 +186,8 @@ def town(database_server: str, module_database: FreshDatabase, redis_server: Red
             providers=providers,
             letters=letters,
             parts=parts,
-            stub=NotificationsServiceStub(server.channel("api-gateway")),
+            stub=NotificationsServiceStub(channel),
+            channel=channel,
             redis=redis.Redis.from_url(redis_server.url, decode_responses=True),
             superuser=superuser,
             relays={worker.name: worker for worker in relays},
@@ -210,7 +218,8 @@ def world(town: World) -> Iterator[World]:
     town.providers.fails_with = ""
     town.providers.refuse = lambda dispatch: False
     town.providers.after_commit = lambda: None
-    for kept in (town.providers.dispatches, town.providers.calls, town.providers.events):
+    providers = town.providers
+    for kept in (providers.dispatches, providers.calls, providers.events, providers.texts):
         kept.clear()
     town.providers.duplicates = 0
     town.letters.letters.clear()

@@ -47,6 +47,7 @@ class FakeProviders(
     away: bool = False
     after_commit: Callable[[], None] = lambda: None
     events: list[receipts_service_pb2.DeliveryEvent] = field(default_factory=list)
+    texts: list[receipts_service_pb2.InboundSmsEvent] = field(default_factory=list)
 
     def BatchDispatch(self, request: Any, context: grpc.ServicerContext) -> Any:
         self.calls.append([dispatch.id for dispatch in request.dispatches])
@@ -62,6 +63,15 @@ class FakeProviders(
         self.after_commit()
         return dispatch_service_pb2.BatchDispatchResponse(
             accepted_count=len(new), duplicate_count=len(request.dispatches) - len(new)
+        )
+
+    def ListInboundSmsEvents(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if self.away:
+            raise NotifyError("UNAVAILABLE")
+        start = int(request.cursor or 0)
+        page = self.texts[start : start + (request.page_size or 50)]
+        return receipts_service_pb2.ListInboundSmsEventsResponse(
+            events=page, next_cursor=str(start + len(page)) if page else request.cursor
         )
 
     def ListDeliveryEvents(self, request: Any, context: grpc.ServicerContext) -> Any:

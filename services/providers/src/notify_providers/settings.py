@@ -24,7 +24,7 @@ _ALLOWED_CALLERS = {
     f"{_SERVICE}.ReceiptsService/RecordReceipt": ["api-gateway", "operator"],
     f"{_SERVICE}.ReceiptsService/RecordInboundSms": ["api-gateway", "operator"],
     f"{_SERVICE}.ReceiptsService/ListDeliveryEvents": ["notifications", "operator"],
-    f"{_SERVICE}.ReceiptsService/ListInboundSmsEvents": [],  # closed: no service reads these texts
+    f"{_SERVICE}.ReceiptsService/ListInboundSmsEvents": ["notifications", "operator"],
     f"{_SERVICE}.ProviderSettingsService": ["api-gateway", "operator"],
     f"{_SERVICE}.SuppressionsService": ["api-gateway", "operator"],
     f"{_SERVICE}.SandboxService": ["api-gateway", "operator"],

@@ -20,7 +20,7 @@ MISSING: Final = "Missing data for required field."
 class InvalidForm(Exception):
     """A body with wrong fields: sentences by key, or one for the whole of it."""
 
-    def __init__(self, messages: Mapping[str, list[str]] | str) -> None:
+    def __init__(self, messages: Mapping[str, list[str]] | Mapping[str, str] | str) -> None:
         super().__init__()
         self.messages = messages
 

@@ -1,17 +1,26 @@
-"""Numbers that services receive texts at (internal-api.md A45 to A50)."""
+"""Numbers that services receive texts at, and the texts (internal-api.md A45 to A50, B28 to B32)."""
 
+from typing import Final
+
+from flask import abort
 from notify.admin.v1 import inbound_numbers_service_pb2 as pb
 from notify.admin.v1 import services_service_pb2
 from notify.admin.v1.inbound_number_pb2 import InboundNumber
+from notify.notifications.v1 import inbound_sms_service_pb2 as texts_pb
 
-from notify_gateway.admin.forms import BOOLEAN, fields, nullable, schema, uuid
+from notify_gateway.admin.forms import BOOLEAN, STRING, fields, nullable, schema, uuid
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, data, every, nothing
 from notify_gateway.admin.settings import SMS_SENDER
-from notify_gateway.admin.shapes import Shape
+from notify_gateway.admin.shapes import Shape, http_time
+from notify_gateway.admin.usage import naive_time
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import Clients
+from notify_gateway.public.received_texts import received_text
 
 ASSIGN = fields(inbound_number_id=nullable(lambda value: value and uuid(value)))
+OF_ONE = schema(phone_number=STRING)
+TEXTS_OF_A_PAGE: Final = 50
+MOST_PAGES: Final = 200
 RELEASE = schema("archive", closed=True, archive=BOOLEAN)
 NUMBER = Shape(InboundNumber, "id number provider active", created_at="create_time", updated_at="update_time")
 
@@ -26,6 +35,11 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
         return [
             {**NUMBER.json(number), "service": _service(clients, number.service_id)} for number in numbers
         ]
+
+    def summary(call: Call) -> texts_pb.InboundSmsSummary:
+        ask = texts_pb.GetInboundSmsSummaryRequest(service_id=call.id("service_id"))
+        of_now: texts_pb.InboundSmsSummary = clients.inbound_sms.GetInboundSmsSummary(ask).inbound_sms_summary
+        return of_now
 
     @made.get("/inbound-number")
     def list_numbers(call: Call) -> Answer:
@@ -58,6 +72,56 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
         ask = pb.ReleaseInboundNumberRequest(service_id=call.id("service_id"), retire=call.form["archive"])
         clients.inbound_numbers.ReleaseInboundNumber(ask)
         return bare({})
+
+    of_service = "/service/<uuid:service_id>/inbound-sms"
+
+    @made.post(of_service, OF_ONE)
+    def list_texts(call: Call) -> Answer:
+        ask = texts_pb.ListInboundSmsRequest(
+            service_id=call.id("service_id"), user_number=call.form.get("phone_number", "")
+        )
+        return data([received_text(text) for text in every(clients.inbound_sms.ListInboundSms, ask)])
+
+    @made.get(f"{of_service}/most-recent")
+    def list_latest(call: Call) -> Answer:
+        number = call.query("page") or "1"
+        if not (number.isascii() and number.isdecimal() and 1 <= int(number) <= MOST_PAGES):
+            abort(404)
+        ask = texts_pb.ListLatestInboundSmsRequest(
+            service_id=call.id("service_id"), page_size=TEXTS_OF_A_PAGE
+        )
+        for _ in range(int(number) - 1):
+            ask.page_token = clients.inbound_sms.ListLatestInboundSms(ask).next_page_token
+            if not ask.page_token:
+                abort(404)
+        page = clients.inbound_sms.ListLatestInboundSms(ask)
+        return bare(
+            {
+                "data": [received_text(text) for text in page.inbound_sms],
+                "has_next": bool(page.next_page_token),
+            }
+        )
+
+    @made.get(f"{of_service}/summary")
+    def get_summary(call: Call) -> Answer:
+        found = summary(call)
+        latest = naive_time(found.latest_time) if found.HasField("latest_time") else None
+        return bare({"count": found.count, "most_recent": latest})
+
+    @made.get(f"{of_service}/most-recent-usage")
+    def get_latest_use(call: Call) -> Answer:
+        if not found(service_id=call.id("service_id")):
+            return bare({"message": "inbound not found"}, 404)
+        texts = summary(call)
+        latest = http_time(texts.latest_time) if texts.HasField("latest_time") else None
+        return bare({"most_recent_date": latest})
+
+    @made.get(f"{of_service}/<uuid:inbound_sms_id>")
+    def get_text(call: Call) -> Answer:
+        ask = texts_pb.GetInboundSmsRequest(
+            service_id=call.id("service_id"), inbound_sms_id=call.id("inbound_sms_id")
+        )
+        return bare(received_text(clients.inbound_sms.GetInboundSms(ask).inbound_sms))
 
     return made
 

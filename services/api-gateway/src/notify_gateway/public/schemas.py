@@ -300,4 +300,5 @@ LIST_NOTIFICATIONS: Final = _request(
 NOTIFICATION_ID: Final = _request({"notification_id": _UUID}, "notification_id")
 TEMPLATE_ID: Final = _request({"id": _UUID}, "id")
 PREVIEW_TEMPLATE: Final = _request({"id": _UUID, "personalisation": _OBJECT}, "id", closed=False)
+LIST_RECEIVED_TEXTS: Final = _request({"older_than": _UUID})
 LIST_TEMPLATES: Final = _request({"type": {"enum": list(CHANNELS)}})

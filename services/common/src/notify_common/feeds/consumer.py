@@ -46,6 +46,8 @@ class FeedConsumer(Generic[Event]):
         apply: makes the effects of events within the transaction it is given; must make no call to elsewhere.
         start: cursor of a consumer that has none yet; empty for the oldest kept event.
         full_page: events from which a page counts as full; a smaller one reached the end of the feed.
+        aside: whether it steps now and then beside a consumer that keeps up. It looks up the cursor at each
+            step, and has no lag to tell.
     """
 
     def __init__(
@@ -57,6 +59,8 @@ class FeedConsumer(Generic[Event]):
         apply: Callable[[Connection, Sequence[Event]], None],
         start: str = "",
         full_page: int = MAX_PAGE,
+        *,
+        aside: bool = False,
     ) -> None:
         self.name = name
         self._uow = uow
@@ -67,14 +71,16 @@ class FeedConsumer(Generic[Event]):
         self._full_page = full_page
         self._cursor: str | None = None
         self._caught_up_at = clock.monotonic()
-        _LAG.labels(name).set_function(self.lag_seconds)
+        self._aside = aside
+        if not aside:
+            _LAG.labels(name).set_function(self.lag_seconds)
 
     def step(self) -> int:
         """Read and apply one page; return how many events were applied, 0 when there was nothing new.
 
         Raises whatever `fetch` or `apply` raise, with nothing applied.
         """
-        if self._cursor is None:
+        if self._cursor is None or self._aside:
             self._cursor = self._load_cursor()
         asked_at = clock.monotonic()
         events, next_cursor = self._fetch(self._cursor)

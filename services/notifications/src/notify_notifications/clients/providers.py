@@ -43,6 +43,7 @@ class ProvidersClient:
         subject: str,
         plain_body: str,
         html_body: str,
+        unsubscribe_url: str,
         retention_days: int,
     ) -> dispatch_pb2.Dispatch:
         """Return an email as DispatchService takes it."""
@@ -55,7 +56,7 @@ class ProvidersClient:
         dispatch.email.subject = subject
         dispatch.email.plain_body = plain_body
         dispatch.email.html_body = html_body
-        dispatch.email.unsubscribe_url = notification.unsubscribe_url
+        dispatch.email.unsubscribe_url = unsubscribe_url
         return dispatch
 
 

@@ -187,6 +187,7 @@ def _template(template: template_pb2.Template) -> Template:
         hidden=template.hidden,
         postage=enums.optional_from_proto(Postage, template.postage),
         make_time=made.ToDatetime(UTC),
+        has_unsubscribe_link=template.has_unsubscribe_link,
         wording=_wording(channel, template),
     )
 

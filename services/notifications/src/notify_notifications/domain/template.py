@@ -61,5 +61,7 @@ class Template:
     """Letters: class of post within the country."""
     make_time: datetime
     """When this version was made."""
+    has_unsubscribe_link: bool
+    """Emails: whether each carries a link of the platform by which its recipient gets no more of them."""
     wording: SmsTemplate | EmailTemplate | LetterWording
     """The compiled content, of the channel's own type."""

@@ -29,6 +29,7 @@ from notify_notifications.domain.hand_over import lane_of
 from notify_notifications.domain.notification import State
 from notify_notifications.domain.personalisation import Pairs
 from notify_notifications.domain.record import Origin
+from notify_notifications.domain.unsubscribe import UnsubscribeLinks
 from notify_notifications.store.notifications import Filters, NotificationStore
 from notify_notifications.usecases.count_refused import count_refused_request
 from notify_notifications.usecases.prepare import (
@@ -76,8 +77,16 @@ class _Received:
 class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
     """Serves notify.notifications.v1.NotificationsService."""
 
-    def __init__(self, *, sending: SendingParts, notifications: NotificationStore, pager: Pager) -> None:
+    def __init__(
+        self,
+        *,
+        sending: SendingParts,
+        notifications: NotificationStore,
+        links: UnsubscribeLinks,
+        pager: Pager,
+    ) -> None:
         self._sending = sending
+        self._links = links
         self._notifications = notifications
         self._pager = pager
 
@@ -149,7 +158,11 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         self, request: pb.GetNotificationRequest, context: grpc.ServicerContext
     ) -> pb.GetNotificationResponse:
         view = get_notification(
-            self._notifications, self._sending.snapshots, request.service_id, request.notification_id
+            self._notifications,
+            self._sending.snapshots,
+            self._links,
+            request.service_id,
+            request.notification_id,
         )
         return pb.GetNotificationResponse(notification=_notification(view))
 
@@ -174,7 +187,13 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         else:
             before = read_position_in_time(self._pager.decode(request.page_token, bound))
         views, more = list_notifications(
-            self._notifications, self._sending.snapshots, request.service_id, filters, before, size
+            self._notifications,
+            self._sending.snapshots,
+            self._links,
+            request.service_id,
+            filters,
+            before,
+            size,
         )
         response = pb.ListNotificationsResponse(notifications=map(_notification, in_turns(views)))
         if more:
@@ -192,6 +211,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         views, count = list_uploaded_letters(
             self._notifications,
             self._sending.snapshots,
+            self._links,
             request.service_id,
             request.template_id,
             print_date,
@@ -459,7 +479,7 @@ def _notification(view: NotificationView) -> notification_pb2.Notification:
         body=view.body,
         address=view.address,
         postage=enums.to_proto(stored.postage),
-        one_click_unsubscribe_url=stored.unsubscribe_url,
+        one_click_unsubscribe_url=view.unsubscribe_url,
         provider=stored.provider,
         created_by_id=stored.created_by_id or "",
         create_time=stored.create_time,

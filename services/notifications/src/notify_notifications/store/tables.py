@@ -272,6 +272,55 @@ callback_attempts = Table(
     Column("failure", sa.Text, nullable=False, server_default=""),  # a word on why none came
 )
 
+inbound_sms = Table(
+    "inbound_sms",
+    metadata,
+    id_column("id", primary_key=True),
+    id_column("service_id", nullable=False),  # whose number it was when the text came
+    Column("notify_number", sa.Text, nullable=False),
+    Column("user_number", sa.Text, nullable=False),  # digits with country code, or a name
+    Column("content", sa.Text, nullable=False),
+    Column("provider", sa.Text, nullable=False),
+    Column("provider_reference", sa.Text, nullable=False),
+    Column("provider_time", _INSTANT),
+    Column("create_time", _INSTANT, nullable=False),  # when providers kept it
+)
+_i = inbound_sms.c
+Index("ix_inbound_sms_listed", _i.service_id, _i.create_time.desc(), _i.id.desc())
+Index("ix_inbound_sms_of_user", _i.service_id, _i.user_number, _i.create_time.desc(), _i.id.desc())
+
+unsubscribe_reports = Table(
+    "unsubscribe_reports",
+    metadata,
+    id_column("id", primary_key=True),
+    id_column("service_id", nullable=False),
+    Column("count", sa.BigInteger, nullable=False),
+    Column("earliest_time", _INSTANT, nullable=False),
+    Column("latest_time", _INSTANT, nullable=False),
+    Column("create_time", _INSTANT, nullable=False),
+    Column("process_time", _INSTANT),  # when the service said that it had dealt with it
+)
+_r = unsubscribe_reports.c
+Index("ix_unsubscribe_reports_listed", _r.service_id, _r.create_time.desc(), _r.id.desc())
+
+unsubscribe_requests = Table(
+    "unsubscribe_requests",
+    metadata,
+    id_column("id", primary_key=True),
+    id_column("notification_id", nullable=False),
+    id_column("service_id", nullable=False),
+    id_column("template_id", nullable=False),
+    Column("template_version", sa.Integer, nullable=False),
+    Column("email_address", sa.Text, nullable=False),
+    Column("send_time", _INSTANT, nullable=False),  # when the email was accepted
+    Column("create_time", _INSTANT, nullable=False),
+    id_column("report_id", nullable=True),
+)
+_u = unsubscribe_requests.c
+Index("ix_unsubscribe_requests_notification_id", _u.notification_id)
+Index("ix_unsubscribe_requests_service_id", _u.service_id)
+Index("ix_unsubscribe_requests_listed", _u.report_id, _u.create_time.desc(), _u.id.desc())
+
 feed_cursors = cursors_table(metadata)
 
 ops = ops_tables(metadata)

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 from notify.letters.v1 import letter_pb2
@@ -20,7 +20,7 @@ from notify_common.logging import describe_exception, get_logger
 from notify_common.reasons import Code
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_content.email_page import EmailBranding, render_page
-from notify_content.emails import EmailTemplate
+from notify_content.emails import EmailMessage, EmailTemplate
 from notify_content.placeholders import Personalisation
 from notify_content.postal_address import PostalAddress
 from notify_content.sms import SmsTemplate
@@ -34,11 +34,13 @@ from notify_notifications.domain.personalisation import address_values
 from notify_notifications.domain.record import Notification, Origin
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
+from notify_notifications.domain.unsubscribe import UnsubscribeLinks
 from notify_notifications.store import outbox
 from notify_notifications.store.notifications import HandedOver, by_ids
 from notify_notifications.store.outbox import Waiting
 from notify_notifications.usecases.record_events import record_events
 from notify_notifications.usecases.record_hand_over import record_hand_over
+from notify_notifications.usecases.unsubscribe import unsubscribable
 
 MOST_BYTES: Final = 3 * 1024 * 1024
 """Size up to which messages are handed over together; gRPC takes 4 MiB at once."""
@@ -243,9 +245,12 @@ def _of(waiting: Waiting) -> AbstractContextManager[None]:
 class MessagePreparer:
     """Makes texts and emails ready for providers."""
 
-    def __init__(self, snapshots: Snapshots, email_domain: str, branding: EmailBranding) -> None:
+    def __init__(
+        self, snapshots: Snapshots, links: UnsubscribeLinks, email_domain: str, branding: EmailBranding
+    ) -> None:
         """Take the `branding` of emails of services without one of their own."""
         self._snapshots = snapshots
+        self._links = links
         self._email_domain = email_domain
         self._branding = branding
 
@@ -265,7 +270,8 @@ class MessagePreparer:
                 dispatch = ProvidersClient.sms(notification, origin, message.content, days)
                 return dispatch, HandedOver(notification.id, message.fragment_count)
             case EmailTemplate() as email:
-                return self._email(service, notification, origin, email, values)
+                links = self._unsubscribe_links(notification, template)
+                return self._email(service, notification, origin, email.render(values, links.page), links)
             case _:
                 raise Undeliverable("a letter is not handed to providers")
 
@@ -274,10 +280,9 @@ class MessagePreparer:
         service: Service,
         notification: Notification,
         origin: Origin,
-        template: EmailTemplate,
-        values: Personalisation,
+        message: EmailMessage,
+        links: "_Links",
     ) -> tuple[Message, HandedOver]:
-        message = template.render(values)
         dispatch = ProvidersClient.email(
             notification,
             origin,
@@ -286,9 +291,30 @@ class MessagePreparer:
             subject=message.subject,
             plain_body=message.plain_text,
             html_body=render_page(message, self._branding),
+            unsubscribe_url=links.one_click,
             retention_days=service.retention_days(notification.channel),
         )
         return dispatch, HandedOver(notification.id, None)
+
+    def _unsubscribe_links(self, notification: Notification, template: Template) -> "_Links":
+        """Return the links of an email; for mail programs that of the client is used where it gave one
+        (public-api.md §7.1).
+        """
+        email = unsubscribable(notification, template)
+        if email is None:
+            return _Links(notification.unsubscribe_url, None)
+        token = self._links.token(email)
+        one_click = notification.unsubscribe_url or self._links.one_click(email, token)
+        return _Links(one_click, self._links.page(email, token))
+
+
+class _Links(NamedTuple):
+    """Addresses by which a recipient gets no more such emails."""
+
+    one_click: str
+    """For mail programs; empty for none."""
+    page: str | None
+    """For people, at the end of the email; None for none."""
 
 
 class LetterPreparer:
@@ -332,10 +358,14 @@ def print_reference(notification_id: str) -> str:
 
 
 def message_relay(
-    snapshots: Snapshots, client: ProvidersClient, email_domain: str, branding: EmailBranding
+    snapshots: Snapshots,
+    client: ProvidersClient,
+    links: UnsubscribeLinks,
+    email_domain: str,
+    branding: EmailBranding,
 ) -> MessageRelay:
     """Return the relay of texts and emails."""
-    preparer = MessagePreparer(snapshots, email_domain, branding)
+    preparer = MessagePreparer(snapshots, links, email_domain, branding)
     return MessageRelay(Destination.PROVIDERS, preparer.prepare, client.batch_dispatch)
 
 

@@ -18,7 +18,9 @@ from notify_notifications.clients.snapshots import Snapshots, TemplateKey
 from notify_notifications.domain.cost import Cost, cost
 from notify_notifications.domain.record import Notification
 from notify_notifications.domain.template import Template
+from notify_notifications.domain.unsubscribe import UnsubscribeLinks
 from notify_notifications.store.notifications import Filters, NotificationStore
+from notify_notifications.usecases.unsubscribe import unsubscribable
 
 MOST_TEXT_BYTES: Final = 3 * 1024 * 1024
 """Size of the texts of one page; gRPC takes 4 MiB at once."""
@@ -42,16 +44,22 @@ class NotificationView:
     """None while it is not known."""
     estimated_delivery_time: datetime | None
     """The last of the likely days (public-api.md §3.1); letters only."""
+    unsubscribe_url: str = field(repr=False)
+    """Emails: the client's own, or else that of the platform where the template has one; may be empty."""
 
     @property
     def text_bytes(self) -> int:
         """Size of everything whose length is the client's choice."""
-        texts = (self.subject, self.body, self.notification.unsubscribe_url, *self.address.values())
+        texts = (self.subject, self.body, self.unsubscribe_url, *self.address.values())
         return sum(len(text.encode()) for text in texts)
 
 
 def get_notification(
-    store: NotificationStore, snapshots: Snapshots, service_id: str, notification_id: str
+    store: NotificationStore,
+    snapshots: Snapshots,
+    links: UnsubscribeLinks,
+    service_id: str,
+    notification_id: str,
 ) -> NotificationView:
     """Read one notification, filled in anew from the template version that it was accepted with.
 
@@ -60,12 +68,13 @@ def get_notification(
     found = store.get(service_id, notification_id)
     if found is None:
         raise NotifyError("NOTIFICATION_NOT_FOUND")
-    return next(_views(snapshots, [found]))
+    return next(_views(snapshots, links, [found]))
 
 
 def list_notifications(
     store: NotificationStore,
     snapshots: Snapshots,
+    links: UnsubscribeLinks,
     service_id: str,
     filters: Filters,
     before: tuple[datetime, str] | None,
@@ -78,7 +87,7 @@ def list_notifications(
     found, more = store.page(service_id, filters, before, limit, MOST_TEXT_BYTES)
     views: list[NotificationView] = []
     size = 0
-    for view in in_turns(_views(snapshots, found)):
+    for view in in_turns(_views(snapshots, links, found)):
         size += view.text_bytes
         if views and size > MOST_TEXT_BYTES:
             return views, True
@@ -89,6 +98,7 @@ def list_notifications(
 def list_uploaded_letters(
     store: NotificationStore,
     snapshots: Snapshots,
+    links: UnsubscribeLinks,
     service_id: str,
     template_id: str,
     print_date: date,
@@ -100,7 +110,7 @@ def list_uploaded_letters(
     """
     between = print_deadline(print_date - timedelta(days=1)), print_deadline(print_date)
     found, count = store.uploaded_letters(service_id, template_id, between, page_number, size)
-    return list(_views(snapshots, found)), count
+    return list(_views(snapshots, links, found)), count
 
 
 def count_uploaded_letters(
@@ -112,16 +122,18 @@ def count_uploaded_letters(
     return store.uploaded_letter_counts(service_id, template_id, now - timedelta(days=days))
 
 
-def _views(snapshots: Snapshots, found: Sequence[Notification]) -> Iterator[NotificationView]:
+def _views(
+    snapshots: Snapshots, links: UnsubscribeLinks, found: Sequence[Notification]
+) -> Iterator[NotificationView]:
     """Yield the views of notifications, each made when it is asked for: together they may be very large."""
     keys = {TemplateKey(one.service_id, one.template_id, one.template_version) for one in found}
     templates = snapshots.template_versions(keys)
     for one in found:
         key = TemplateKey(one.service_id, one.template_id, one.template_version)
-        yield _view(one, templates[key])
+        yield _view(links, one, templates[key])
 
 
-def _view(notification: Notification, template: Template | None) -> NotificationView:
+def _view(links: UnsubscribeLinks, notification: Notification, template: Template | None) -> NotificationView:
     if template is None:
         raise NotifyError("TEMPLATE_NOT_FOUND")
     values = Personalisation(dict(notification.personalisation))
@@ -137,7 +149,13 @@ def _view(notification: Notification, template: Template | None) -> Notification
         address=_address(values) if is_letter else {},
         cost=cost(notification.billable),
         estimated_delivery_time=estimated,
+        unsubscribe_url=notification.unsubscribe_url or _unsubscribe_url(links, notification, template),
     )
+
+
+def _unsubscribe_url(links: UnsubscribeLinks, notification: Notification, template: Template) -> str:
+    email = unsubscribable(notification, template)
+    return "" if email is None else links.one_click(email, links.token(email))
 
 
 def wording(template: Template, values: Personalisation) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from notify_notifications.store.acceptance import IDEMPOTENCY_KEY_LIFETIME
 from notify_notifications.store.counters import CounterStore
 from notify_notifications.store.idempotency import IdempotencyKeyStore
 from notify_notifications.store.limits import LimitStore, counter_key
+from notify_notifications.store.unsubscribes import delete_old
 
 EVERY_SECONDS: Final = 60.0
 COUNTERS_KEPT: Final = timedelta(days=35)
@@ -35,6 +36,7 @@ class Housekeeper:
         self._due_at = clock.monotonic() + EVERY_SECONDS
         self.forget_expired_keys()
         self._counters.delete_before((clock.now() - COUNTERS_KEPT).date())
+        self.forget_unsubscribe_requests(uow)
         self._reconcile_alone()
         return 0
 
@@ -52,6 +54,16 @@ class Housekeeper:
         total = 0
         while True:
             deleted = self._keys.delete_before(clock.now() - IDEMPOTENCY_KEY_LIFETIME, _KEYS_AT_ONCE)
+            total += deleted
+            if deleted < _KEYS_AT_ONCE:
+                return total
+
+    def forget_unsubscribe_requests(self, uow: UnitOfWork) -> int:
+        """Delete requests to unsubscribe whose time is over, 5,000 a transaction; return how many."""
+        total = 0
+        while True:
+            with uow.begin() as tx:
+                deleted = delete_old(tx, _KEYS_AT_ONCE)
             total += deleted
             if deleted < _KEYS_AT_ONCE:
                 return total

@@ -11,8 +11,10 @@ from notify_common.retention import kept_from
 from prometheus_client import Counter
 
 from notify_notifications.clients.snapshots import Snapshots
+from notify_notifications.store import inbound_sms
 from notify_notifications.store.retention import delete_created_before, next_service
 from notify_notifications.usecases.hand_over import LEAST_ROWS, rows_at_once
+from notify_notifications.usecases.read_inbound_sms import kept_since
 
 MOST_ROWS: Final = 5_000
 """Most messages that are deleted in one transaction."""
@@ -61,3 +63,14 @@ class Retention:
                 _DELETED.labels(channel).inc(deleted)
                 return deleted
         return 0
+
+
+def inbound_sms_retention(snapshots: Snapshots) -> DailyRound:
+    """Return what goes through all services once a London day and deletes the texts that are too old."""
+
+    def delete_some(uow: UnitOfWork, service_id: str) -> int:
+        since = kept_since(snapshots, service_id)
+        with uow.begin() as tx:
+            return inbound_sms.delete_created_before(tx, service_id, since, MOST_ROWS)
+
+    return DailyRound(inbound_sms.next_service, delete_some)

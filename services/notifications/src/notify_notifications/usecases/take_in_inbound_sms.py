@@ -1,0 +1,104 @@
+"""Taking in the texts that providers keep, each for the service whose number it was sent to (public-api.md
+§9.4, pipeline.md §7.4).
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+from notify.admin.v1.inbound_number_pb2 import InboundNumber
+from notify.providers.v1.receipts_service_pb2 import InboundSmsEvent
+from notify_common import current
+from notify_common.db.unit_of_work import Tx, UnitOfWork
+from notify_common.errors import NotifyError
+from notify_common.feeds.consumer import FeedConsumer
+from notify_common.logging import get_logger
+from prometheus_client import Counter
+
+from notify_notifications.clients.inbound_sms import PAGE_SIZE, InboundNumbers, InboundSmsFeed, inbound_sms
+from notify_notifications.clients.snapshots import Snapshots
+from notify_notifications.domain.inbound_sms import InboundSms
+from notify_notifications.store import inbound_sms as store
+from notify_notifications.store.tables import feed_cursors
+
+RECEIVING: Final = "inbound_sms"
+"""The permission without which a service gets no texts."""
+
+_ASIDE_SECONDS: Final = 0.5
+_TAKEN: Final = Counter(
+    "notify_inbound_sms_total", "Texts that came, by whether a service owns their number.", ["owned"]
+)
+
+
+def inbound_sms_consumer(
+    uow: UnitOfWork,
+    feed: InboundSmsFeed,
+    numbers: InboundNumbers,
+    snapshots: Snapshots,
+    *,
+    aside: bool = False,
+) -> FeedConsumer[InboundSms]:
+    """Return what takes in each text of the feed once, by its id; `aside` for an InboundSmsIntake.
+
+    A text belongs to the service that had its number, in use and with permission to receive, when it came.
+    One that came before the number last changed hands is nobody's: whose it was is not known any more.
+    """
+
+    def fetch(cursor: str) -> tuple[Sequence[InboundSms], str]:
+        events, next_cursor = feed.read(cursor)
+        owners = {number: numbers.find(number) for number in {event.destination_number for event in events}}
+        texts = []
+        for event in events:
+            owner = _owner(event, owners[event.destination_number], snapshots)
+            _TAKEN.labels(str(owner is not None).lower()).inc()
+            if owner is not None:
+                texts.append(inbound_sms(event, owner))
+        return texts, next_cursor
+
+    return FeedConsumer(
+        "inbound-sms", uow, feed_cursors, fetch, record_inbound_sms, full_page=PAGE_SIZE, aside=aside
+    )
+
+
+def record_inbound_sms(tx: Tx, texts: Sequence[InboundSms]) -> None:
+    """Keep texts for the services that own them. Idempotency key: their ids."""
+    store.append(tx, texts)
+
+
+class InboundSmsIntake:
+    """Takes texts in aside from the worker that does so all the time, so that who reads them sees what came
+    just before. Safe to share between threads.
+    """
+
+    def __init__(self, consumer: FeedConsumer[InboundSms]) -> None:
+        self._consumer = consumer
+        self._lock = threading.Lock()
+
+    def take_in(self) -> None:
+        """Take in what there is, as far as that takes half a second; failing to do so is no failure."""
+        if not self._lock.acquire(timeout=_ASIDE_SECONDS):
+            return
+        try:
+            left = current.time_left()
+            with current.bind(
+                request_id=current.request_id.get(),
+                traceparent=current.traceparent.get(),
+                timeout=_ASIDE_SECONDS if left is None else min(left / 2, _ASIDE_SECONDS),
+            ):
+                self._consumer.step()
+        except NotifyError as error:
+            get_logger().warning("texts not taken in aside", reason=error.reason)
+        finally:
+            self._lock.release()
+
+
+def _owner(event: InboundSmsEvent, number: InboundNumber | None, snapshots: Snapshots) -> str | None:
+    if number is None or not number.active or not number.service_id:
+        return None
+    changed = number.HasField("update_time") and (
+        number.update_time.ToNanoseconds() > event.receive_time.ToNanoseconds()
+    )
+    service = snapshots.service(number.service_id)
+    if changed or service is None or not service.active or RECEIVING not in service.permissions:
+        return None
+    return service.id
