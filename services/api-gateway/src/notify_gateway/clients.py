@@ -25,6 +25,7 @@ from notify.letters.v1.previews_service_pb2_grpc import PreviewsServiceStub
 from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
 from notify.notifications.v1.inbound_sms_service_pb2_grpc import InboundSmsServiceStub
 from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
+from notify.notifications.v1.statistics_service_pb2_grpc import StatisticsServiceStub
 from notify.notifications.v1.unsubscribe_service_pb2_grpc import UnsubscribeServiceStub
 from notify.notifications.v1.usage_service_pb2_grpc import UsageServiceStub
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
@@ -59,6 +60,11 @@ class Clients:
     def notifications(self) -> NotificationsServiceStub:
         """Accepts messages and tells where they stand."""
         return cast(NotificationsServiceStub, self._stub(NotificationsServiceStub, "notifications"))
+
+    @property
+    def statistics(self) -> StatisticsServiceStub:
+        """How many messages there are."""
+        return cast(StatisticsServiceStub, self._stub(StatisticsServiceStub, "notifications"))
 
     @property
     def usage(self) -> UsageServiceStub:

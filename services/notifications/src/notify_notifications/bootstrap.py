@@ -7,6 +7,7 @@ from typing import Any, Final
 import redis
 from notify.notifications.v1.inbound_sms_service_pb2_grpc import add_InboundSmsServiceServicer_to_server
 from notify.notifications.v1.notifications_service_pb2_grpc import add_NotificationsServiceServicer_to_server
+from notify.notifications.v1.statistics_service_pb2_grpc import add_StatisticsServiceServicer_to_server
 from notify.notifications.v1.unsubscribe_service_pb2_grpc import add_UnsubscribeServiceServicer_to_server
 from notify.notifications.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
 from notify_common import process
@@ -29,9 +30,10 @@ from notify_notifications.clients.providers import ProvidersClient
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.addresses import may_be_called
 from notify_notifications.domain.inbound_sms import InboundSms
-from notify_notifications.servicers import inbound_sms, unsubscribe, usage
+from notify_notifications.servicers import inbound_sms, statistics, unsubscribe, usage
 from notify_notifications.servicers.inbound_sms import InboundSmsServicer
 from notify_notifications.servicers.notifications import SERVICE, NotificationsServicer
+from notify_notifications.servicers.statistics import StatisticsServicer
 from notify_notifications.servicers.unsubscribe import UnsubscribeServicer
 from notify_notifications.servicers.usage import UsageServicer
 from notify_notifications.settings import Settings
@@ -179,6 +181,9 @@ def registrations(parts: Parts) -> list[Registration]:
     servicer.ListNotifications = apart(servicer.ListNotifications, _READING_THREADS, "list")  # type: ignore[method-assign]
     return [
         Registration(add_NotificationsServiceServicer_to_server, servicer, SERVICE),
+        Registration(
+            add_StatisticsServiceServicer_to_server, StatisticsServicer(parts.uow), statistics.SERVICE
+        ),
         Registration(add_UsageServiceServicer_to_server, UsageServicer(parts.uow), usage.SERVICE),
         Registration(add_InboundSmsServiceServicer_to_server, inbound, inbound_sms.SERVICE),
         Registration(

@@ -32,6 +32,7 @@ class Settings(DatabaseSettings):
     allowed_callers: dict[str, list[str]] = Field(
         default={
             "notify.notifications.v1.NotificationsService": ["api-gateway", "operator"],
+            "notify.notifications.v1.StatisticsService": ["api-gateway", "operator"],
             "notify.notifications.v1.UsageService": ["api-gateway", "operator"],
             "notify.notifications.v1.InboundSmsService": ["api-gateway", "operator"],
             "notify.notifications.v1.UnsubscribeService": ["api-gateway", "operator"],

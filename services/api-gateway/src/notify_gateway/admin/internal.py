@@ -19,11 +19,13 @@ from notify_gateway.admin import (
     services,
     settings,
     sign_in,
+    statistics,
     template_files,
     templates,
     unsubscribes,
     uploads,
     usage,
+    usage_reports,
     users,
 )
 from notify_gateway.auth import ClientAuthenticator
@@ -44,11 +46,13 @@ _MODULES = (
     services,
     settings,
     sign_in,
+    statistics,
     template_files,
     templates,
     unsubscribes,
     uploads,
     usage,
+    usage_reports,
     users,
 )
 
@@ -56,4 +60,5 @@ _MODULES = (
 def blueprints(clients: Clients, client: ClientAuthenticator) -> Iterable[Blueprint]:
     """Return the blueprints, one a resource."""
     made = [module.routes(clients, client) for module in _MODULES]
-    return [routes.blueprint for routes in (*made, usage.rate_routes(clients, client))]
+    more = [usage.rate_routes(clients, client), statistics.report_routes(clients, client)]
+    return [routes.blueprint for routes in (*made, *more)]

@@ -100,7 +100,7 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
 
     def listed(**asked: str) -> list[Any]:
         found = every(clients.organisations.ListOrganisations, pb.ListOrganisationsRequest(**asked))  # type: ignore[arg-type] # of its fields
-        return LISTED.list(_sorted(found))
+        return LISTED.list(sorted_by_name(found))
 
     @made.get("/organisations")
     def list_organisations(call: Call) -> Answer:
@@ -165,7 +165,7 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     def list_services(call: Call) -> Answer:
         clients.organisations.GetOrganisation(pb.GetOrganisationRequest(**of(call)))
         found = every(clients.services.ListServices, services_pb.ListServicesRequest(**of(call)))
-        return bare(SHORT.list(_sorted(found)))
+        return bare(SHORT.list(sorted_by_name(found)))
 
     @made.get(f"{one}/users")
     def list_members(call: Call) -> Answer:
@@ -244,5 +244,6 @@ def _pool(made: Routes, clients: Clients, name: str, kind: BrandingKind, shape: 
         return nothing()
 
 
-def _sorted(found: Iterable[Any]) -> list[Any]:
+def sorted_by_name(found: Iterable[Any]) -> list[Any]:
+    """Return what has names, active ones first."""
     return sorted(found, key=lambda each: (not each.active, each.name))

@@ -1,15 +1,20 @@
 """Services (internal-api.md A1 to A6, A21, A22)."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from notify.admin.v1 import service_pb2
 from notify.admin.v1 import services_service_pb2 as pb
+from notify.admin.v1.service_settings_service_pb2 import ListDataRetentionRequest
+from notify.notifications.v1.statistics_service_pb2 import MessageCount
 from notify_content import email_address, phone
 
 from notify_gateway.admin import forms
+from notify_gateway.admin.counted import CHANNEL, STATE, channel_of, counts, stats
+from notify_gateway.admin.counted import SERVICE as SERVICE_GROUP
+from notify_gateway.admin.days import last_days, range_or_today
 from notify_gateway.admin.forms import InvalidForm, fields, nullable, schema, words
 from notify_gateway.admin.routes import (
     Answer,
@@ -22,7 +27,7 @@ from notify_gateway.admin.routes import (
     new_id,
     nothing,
 )
-from notify_gateway.admin.shapes import Key, Shape, as_, db_time
+from notify_gateway.admin.shapes import Key, Shape, always, as_, db_time, http_time
 from notify_gateway.admin.shapes import nullable as or_null
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import Clients
@@ -56,6 +61,22 @@ SERVICE = Shape(
         "callbacks", lambda found: [{"callback_id": ref.id, "callback_type": ref.type} for ref in found]
     ),
 )
+_NOT_DETAILED: Final = {"created_by", "permissions", "email_branding", *_LIMITS}
+_IN_DETAIL: Final[dict[str, Any]] = {
+    **{name: key for name, key in SERVICE.keys.items() if name not in _NOT_DETAILED},
+    "international_sms_message_limit": SERVICE.keys["international_sms_message_limit"],
+    **dict.fromkeys(words("complaints unsubscribe_requests unsubscribe_request_reports"), always([])),
+}
+DETAILED = Shape(
+    service_pb2.Service,
+    created_at="create_time",
+    updated_at="update_time",
+    **_IN_DETAIL,
+)
+WITH_STATISTICS = Shape(
+    service_pb2.Service, "id name restricted active", created_at=as_("create_time", http_time)
+)
+_STATISTICS_DAYS: Final = 7
 SHORT = Shape(service_pb2.Service, "id name active restricted")
 
 
@@ -137,7 +158,10 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     @made.get("/service")
     def list_services(call: Call) -> Answer:
         ask = pb.ListServicesRequest(user_id=call.query("user_id"), only_active=call.flag("only_active"))
-        return data(SERVICE.list(every(clients.services.ListServices, ask)))
+        found = every(clients.services.ListServices, ask)
+        if call.flag("detailed") and not ask.user_id:
+            return data(list(_with_statistics(clients, call, list(found))))
+        return data(SERVICE.list(found))
 
     @made.get("/service/find-services-by-name")
     def find_services(call: Call) -> Answer:
@@ -148,7 +172,18 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
 
     @made.get(one)
     def get_service(call: Call) -> Answer:
-        return data(SERVICE.json(read(call)))
+        if not call.flag("detailed"):
+            return data(SERVICE.json(read(call)))
+        service, days = read(call), last_days(0 if call.flag("today_only") else _STATISTICS_DAYS)
+        found = counts(clients, days, CHANNEL, STATE, services=[service.id], without_test_keys=True)
+        retention = ListDataRetentionRequest(service_id=service.id)
+        contacts = pb.ListLetterContactsRequest(service_id=service.id)
+        lists = {
+            "data_retention": every(clients.settings.ListDataRetention, retention),
+            "letter_contacts": every(clients.services.ListLetterContacts, contacts),
+        }
+        ids = {name: [each.id for each in listed] for name, listed in lists.items()}
+        return data({**DETAILED.json(service), **ids, "statistics": stats(found)})
 
     @made.post("/service", CREATE, TAKEN)
     def create_service(call: Call) -> Answer:
@@ -183,6 +218,23 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
         return nothing()
 
     return made
+
+
+def _with_statistics(
+    clients: Clients, call: Call, services: Iterable[service_pb2.Service]
+) -> Iterator[dict[str, Any]]:
+    """Yield services with what they sent: of today all of them, of other days those that sent something."""
+    days = range_or_today(call)
+    found: defaultdict[str, list[MessageCount]] = defaultdict(list)
+    without = call.query("include_from_test_key").lower() == "false"
+    ids = [each.id for each in services]
+    for each in counts(clients, days, SERVICE_GROUP, CHANNEL, STATE, services=ids, without_test_keys=without):
+        found[each.service_id].append(each)
+    for service in services:
+        if service.id in found or days == last_days(0):
+            channel = channel_of(found[service.id][0]) if service.id in found else None
+            shown = WITH_STATISTICS.json(service)
+            yield {**shown, "notification_type": channel, "statistics": stats(found[service.id])}
 
 
 def _check_guests(form: Mapping[str, Any]) -> None:

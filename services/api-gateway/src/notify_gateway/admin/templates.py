@@ -42,7 +42,8 @@ def _languages(template: Template) -> str | None:
     return "welsh_then_english" if template.welsh_content else "english"
 
 
-def _is_precompiled(template: Template) -> bool:
+def is_precompiled(template: Template) -> bool:
+    """Whether it is the one that letters which come as PDFs are sent with."""
     return template.hidden and template.name == PRECOMPILED
 
 
@@ -62,7 +63,7 @@ _SHARED: Final[dict[str, Any]] = {
     "service_letter_contact": nullable("letter_contact_id"),
     "reply_to": nullable("letter_contact_id"),
     "reply_to_text": nullable("letter_contact_block"),
-    "is_precompiled_letter": whole(_is_precompiled),
+    "is_precompiled_letter": whole(is_precompiled),
 }
 _SAME: Final = "id name content version archived hidden has_unsubscribe_link"
 TEMPLATE = Shape(Template, _SAME, **_SHARED, folder=nullable("folder_id"), redact_personalisation="redacted")
@@ -81,7 +82,7 @@ LISTED = Shape(
     "id name",
     template_type="channel",
     folder=nullable("folder_id"),
-    is_precompiled_letter=whole(_is_precompiled),
+    is_precompiled_letter=whole(is_precompiled),
 )
 _WRITTEN: Final[dict[str, Any]] = {
     "template_type": "channel",

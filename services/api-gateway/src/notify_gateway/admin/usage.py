@@ -1,14 +1,22 @@
-"""Rates and allowances (internal-api.md B46, B47, B49, C8)."""
+"""Rates, allowances, and what services used (internal-api.md B44 to B47, B49, C8)."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from notify.admin.v1.services_service_pb2 import GetServiceRequest
+from notify.common.v1.common_pb2 import Postage
 from notify.notifications.v1 import usage_service_pb2 as pb
+from notify.notifications.v1.usage_service_pb2 import USAGE_GROUP_CHANNEL as CHANNEL
+from notify.notifications.v1.usage_service_pb2 import USAGE_GROUP_MONTH as MONTH
+from notify.notifications.v1.usage_service_pb2 import USAGE_GROUP_POSTAGE as POSTAGE
+from notify.notifications.v1.usage_service_pb2 import USAGE_GROUP_RATE as RATE
+from notify_common.rpc import enums
 
+from notify_gateway.admin.counted import channel_of, service_of, usage
+from notify_gateway.admin.days import financial_year
 from notify_gateway.admin.forms import InvalidForm, schema
-from notify_gateway.admin.routes import Answer, Call, Routes, bare
+from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare
 from notify_gateway.admin.shapes import Shape, as_
 from notify_gateway.answers import v2_shape
 from notify_gateway.auth import ClientAuthenticator
@@ -30,6 +38,11 @@ def pounds(micropounds: int) -> str:
     return f"{exact if exact != exact.quantize(_PENNIES) else exact.quantize(_PENNIES):f}"
 
 
+def money(micropounds: int) -> float:
+    """Return money as a number of pounds."""
+    return float(micropounds * _MICRO)
+
+
 LETTER_RATE = Shape(
     pb.Rates.LetterRate,
     "sheet_count",
@@ -38,17 +51,43 @@ LETTER_RATE = Shape(
     start_date=as_("valid_from_time", naive_time),
 )
 ALLOWANCE = Shape(pb.Allowance, free_sms_fragment_limit="fragment_count", financial_year_start="year")
+MONTHLY = (MONTH, CHANNEL, POSTAGE, RATE)
+YEARLY = (CHANNEL, RATE)
+NO_YEAR: Final = "No valid year provided"
 SET = schema("free_sms_fragment_limit", free_sms_fragment_limit={"type": "integer", "minimum": 0})
 
 
 def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
-    """Return the routes of allowances."""
-    made = Routes("allowances", client)
-    one = "/service/<uuid:service_id>/billing/free-sms-fragment-limit"
+    """Return the routes of one service's usage and allowance."""
+    made = Routes("usage", client)
+    billing = "/service/<uuid:service_id>/billing"
+    one = f"{billing}/free-sms-fragment-limit"
 
     def organisation_type(call: Call) -> str:
-        ask = GetServiceRequest(service_id=call.id("service_id"))
-        return str(clients.services.GetService(ask).service.organisation_type)
+        return service_of(clients, call).organisation_type
+
+    def used(call: Call, *groups: pb.UsageGroup) -> list[pb.UsageSum]:
+        days = financial_year(call, NO_YEAR)
+        (answer,) = usage(clients, days, *groups, services=[service_of(clients, call)])
+        return sorted(answer.sums, key=lambda each: (each.day, channel_of(each), each.rate_micropounds))
+
+    @made.get(f"{billing}/monthly-usage")
+    def list_monthly_usage(call: Call) -> Answer:
+        return bare(
+            [
+                {
+                    "month": f"{date.fromisoformat(each.day):%B}",
+                    "postage": enums.to_text(Postage, each.postage) if each.postage else "none",
+                    **_used(each),
+                }
+                for each in used(call, *MONTHLY)
+                if channel_of(each) != "email"
+            ]
+        )
+
+    @made.get(f"{billing}/yearly-usage-summary")
+    def list_yearly_usage(call: Call) -> Answer:
+        return bare([_used(each) for each in used(call, *YEARLY)])
 
     @made.get(one)
     def get_allowance(call: Call) -> Answer:
@@ -68,6 +107,18 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
         return bare(dict(call.form), 201)
 
     return made
+
+
+def _used(each: pb.UsageSum) -> dict[str, Json]:
+    return {
+        "notification_type": channel_of(each),
+        "rate": money(each.rate_micropounds),
+        "chargeable_units": each.chargeable_count,
+        "charged_units": each.chargeable_count - each.free_count,
+        "free_allowance_used": each.free_count,
+        "notifications_sent": each.message_count,
+        "cost": money(each.cost_micropounds),
+    }
 
 
 def rate_routes(clients: Clients, client: ClientAuthenticator) -> Routes:

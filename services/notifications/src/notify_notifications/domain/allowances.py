@@ -1,12 +1,16 @@
 """Texts that a service may send without paying (internal-api.md §4.15)."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from notify_common import clock
 
+from notify_notifications.domain.statistics import Days
+
 FIRST_YEAR: Final = 2016
+HIGH_VOLUME: Final = 300_000
+"""Chargeable fragments in a year after which the next one has no allowance."""
 _APRIL: Final = 4
 _GROUPS: Final[Mapping[str, str]] = {
     "central": "central",
@@ -31,11 +35,34 @@ _DEFAULTS: Final[Mapping[int, Mapping[str, int]]] = {
 
 def financial_year(moment: datetime) -> int:
     """Return the calendar year in which the financial year of a moment begins, on 1 April in London."""
-    day = moment.astimezone(clock.LONDON)
+    return year_of(clock.london_day(moment))
+
+
+def year_of(day: date) -> int:
+    """Return the calendar year in which the financial year of a London day begins."""
     return day.year if day.month >= _APRIL else day.year - 1
+
+
+def days_of(year: int) -> Days:
+    """Return the London days of a financial year."""
+    return Days(date(year, _APRIL, 1), date(year + 1, _APRIL, 1) - timedelta(days=1))
 
 
 def default_allowance(organisation_type: str, year: int) -> int:
     """Return the fragments that are free in a financial year for services of a type; empty means other."""
     since = max(first for first in _DEFAULTS if first <= year)
     return _DEFAULTS[since].get(_GROUPS.get(organisation_type, "other"), 0)
+
+
+def allowance(custom: int | None, last_year: int, organisation_type: str, year: int) -> int:
+    """Return the fragments that are free for a service in a financial year.
+
+    Args:
+        custom: what was set for the year, or for an earlier one; None for nothing.
+        last_year: chargeable fragments of the year before.
+        organisation_type: empty means other.
+        year: of the first of its calendar years.
+    """
+    if custom is not None:
+        return custom
+    return 0 if last_year >= HIGH_VOLUME else default_allowance(organisation_type, year)

@@ -8,6 +8,8 @@ from notify.notifications.v1 import usage_service_pb2_grpc as pb_grpc
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.rpc import enums
 
+from notify_notifications.domain.statistics import UsageGroup
+from notify_notifications.servicers.statistics import days_of, group_fields
 from notify_notifications.usecases import usage
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["UsageService"].full_name
@@ -47,6 +49,16 @@ class UsageServicer(pb_grpc.UsageServiceServicer):
             self._uow, given.service_id, given.fragment_count, request.organisation_type
         )
         return pb.SetAllowanceResponse(allowance=_allowance(stored))
+
+    def SumUsage(self, request: pb.SumUsageRequest, context: grpc.ServicerContext) -> pb.SumUsageResponse:
+        types = {one.service_id: one.organisation_type for one in request.services}
+        groups = [UsageGroup(enums.to_text(pb.UsageGroup, one)) for one in request.group_by]
+        sums, allowances = usage.sum_usage(
+            self._uow, types, days_of(request), groups, without_allowances=request.without_allowances
+        )
+        return pb.SumUsageResponse(
+            sums=[pb.UsageSum(**group_fields(one)) for one in sums], allowances=map(_allowance, allowances)
+        )
 
 
 def _allowance(found: usage.Allowance) -> pb.Allowance:

@@ -1,9 +1,11 @@
 """Rates and allowances."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from notify_common.db.arrays import id_array
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Postage
 from sqlalchemy.dialects.postgresql import insert
@@ -52,12 +54,17 @@ def current_letter_rates(tx: Tx, moment: datetime) -> list[LetterRate]:
     return sorted(rates, key=lambda rate: (rate.sheet_count, rate.rate_micropounds, rate.postage))
 
 
-def custom_allowance(tx: Tx, service_id: str, year: int) -> int | None:
-    """Return what was set for a year, or for the last year before that anything was set for; None if that
-    was the default.
+def custom_allowances(tx: Tx, service_ids: Sequence[str], year: int) -> dict[str, int]:
+    """Return by service what was set for a year, or for the last year before that anything was set for; of
+    those for which that was the default nothing.
     """
-    set_ = sa.select(_a.fragment_count).where(_a.service_id == service_id, _a.year <= year)
-    return tx.execute(set_.order_by(_a.year.desc()).limit(1)).scalar()
+    newest = (
+        sa.select(sa.cast(_a.service_id, sa.Text), _a.fragment_count)
+        .distinct(_a.service_id)
+        .where(_a.service_id == sa.any_(id_array(service_ids)), _a.year <= year)
+        .order_by(_a.service_id, _a.year.desc())
+    )
+    return {row[0]: row[1] for row in tx.execute(newest) if row[1] is not None}
 
 
 def set_allowance(tx: Tx, service_id: str, year: int, fragment_count: int | None) -> None:

@@ -1,13 +1,22 @@
-"""Rates in force, and allowances of services (internal-api.md §4.15)."""
+"""Rates in force, allowances of services, and what they used (internal-api.md §4.15)."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from notify_common import clock
-from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.errors import NotifyError
+from notify_common.db.unit_of_work import Tx, UnitOfWork
+from notify_common.errors import FieldViolation, NotifyError, invalid_field
 
-from notify_notifications.domain.allowances import FIRST_YEAR, default_allowance, financial_year
-from notify_notifications.store import usage
+from notify_notifications.domain.allowances import (
+    FIRST_YEAR,
+    allowance,
+    days_of,
+    default_allowance,
+    financial_year,
+    year_of,
+)
+from notify_notifications.domain.statistics import Days, UsageGroup, UsageSum
+from notify_notifications.store import statistics, usage
 from notify_notifications.store.usage import LetterRate, SmsRate
 
 
@@ -41,17 +50,17 @@ def get_rates(uow: UnitOfWork) -> Rates:
 def get_allowance(uow: UnitOfWork, service_id: str, year: int, organisation_type: str) -> Allowance:
     """Return the allowance of a financial year, 0 for the current one.
 
-    What was set counts from its year on; before, and where the default was set, the default of the
-    organisation's type. Raises NotifyError ALLOWANCE_NOT_FOUND for years that have none.
+    What was set counts from its year on. Where nothing was set, a service that sent 300,000 fragments in the
+    year before has none, and others the default of the organisation's type. Raises NotifyError
+    ALLOWANCE_NOT_FOUND for years that have none.
     """
     current = financial_year(clock.now())
     year = year or current
     if not FIRST_YEAR <= year <= current:
         raise NotifyError("ALLOWANCE_NOT_FOUND")
     with uow.autocommit() as tx:
-        custom = usage.custom_allowance(tx, service_id, year)
-    count = default_allowance(organisation_type, year) if custom is None else custom
-    return Allowance(service_id, year, count)
+        (found,) = _allowances(tx, {service_id: organisation_type}, year)
+    return found
 
 
 def set_allowance(uow: UnitOfWork, service_id: str, count: int, organisation_type: str) -> Allowance:
@@ -61,3 +70,44 @@ def set_allowance(uow: UnitOfWork, service_id: str, count: int, organisation_typ
     with uow.begin() as tx:
         usage.set_allowance(tx, service_id, year, custom)
     return Allowance(service_id, year, count)
+
+
+def sum_usage(
+    uow: UnitOfWork,
+    organisation_types: Mapping[str, str],
+    days: Days,
+    groups: Sequence[UsageGroup],
+    *,
+    without_allowances: bool,
+) -> tuple[list[UsageSum], list[Allowance]]:
+    """Return what was used, by group, and the allowances of the services.
+
+    Args:
+        uow: of the database.
+        organisation_types: by service; empty for all services, whose allowances are left aside.
+        days: of one financial year where allowances of named services count.
+        groups: what to tell apart.
+        without_allowances: leaves them aside.
+
+    Raises:
+        NotifyError: INVALID_FIELD for groups by service of all services, or for days of two financial years.
+    """
+    if not organisation_types and UsageGroup.SERVICE in groups:
+        raise invalid_field(FieldViolation("group_by", "asks for too many groups"))
+    year = year_of(days.first)
+    if organisation_types and not without_allowances and year_of(days.last) != year:
+        raise invalid_field(FieldViolation("to_day", "is not of the financial year of from_day"))
+    with uow.begin() as tx:
+        found = _allowances(tx, organisation_types, year) if organisation_types else []
+        counts = {one.service_id: 0 if without_allowances else one.fragment_count for one in found} or None
+        return statistics.sum_usage(tx, days, groups, counts, days_of(year).first), found
+
+
+def _allowances(tx: Tx, organisation_types: Mapping[str, str], year: int) -> list[Allowance]:
+    ids = list(organisation_types)
+    custom = usage.custom_allowances(tx, ids, year)
+    last_year = statistics.chargeable_counts(tx, ids, days_of(year - 1))
+    return [
+        Allowance(id, year, allowance(custom.get(id), last_year.get(id, 0), organisation_types[id], year))
+        for id in ids
+    ]

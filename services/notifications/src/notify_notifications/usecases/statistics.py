@@ -1,0 +1,25 @@
+"""Counting messages (internal-api.md §4.13)."""
+
+from collections.abc import Sequence
+
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.errors import FieldViolation, invalid_field
+
+from notify_notifications.domain.statistics import CountFilters, CountGroup, MessageCount
+from notify_notifications.store import statistics
+
+
+def count_messages(
+    uow: UnitOfWork, filters: CountFilters, groups: Sequence[CountGroup]
+) -> list[MessageCount]:
+    """Return how many messages there are or were, by group, in the order of the groups' values.
+
+    Raises NotifyError INVALID_FIELD for groups whose number nothing bounds.
+    """
+    of_many = len(filters.service_ids) != 1
+    if (CountGroup.SERVICE in groups and not filters.service_ids) or (
+        CountGroup.TEMPLATE in groups and of_many
+    ):
+        raise invalid_field(FieldViolation("group_by", "asks for too many groups"))
+    with uow.autocommit() as tx:
+        return statistics.count_messages(tx, filters, groups)
