@@ -32,6 +32,7 @@ FILES = (
     "billing",
     "jobs",
     "statistics",
+    "letters",
 )
 LACKING = {
     "internal/api_keys/create-empty-name",
@@ -63,8 +64,6 @@ LACKING = {
     "internal/jobs/report-get",
     "internal/jobs/report-no-user-id",
     "internal/jobs/report-null-channel",
-    "internal/jobs/uploaded-letters-none",
-    "internal/jobs/uploads-none",
     "internal/platform/find-bad",
     "internal/platform/find-email-branding",
     "internal/platform/find-folder",

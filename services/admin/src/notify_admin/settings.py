@@ -36,6 +36,7 @@ _CALLERS = [
     ("TemplateFilesService", _GATEWAY, "CreateTemplateEmailFile GetTemplateEmailFile SetTemplateEmailFile"),
     ("TemplateFilesService", _GATEWAY, "ListTemplateEmailFiles ListTemplateEmailFileStates"),
     ("TemplateFilesService", _GATEWAY, "ArchiveTemplateEmailFile"),
+    ("TemplateFilesService", _GATEWAY, "CreateLetterAttachment GetLetterAttachment ArchiveLetterAttachment"),
     ("ApiKeysService", _GATEWAY, "CreateApiKey ListApiKeys RevokeApiKey"),
     ("ApiKeyVerificationService", _GATEWAY_ALONE, "ListVerificationKeys"),
     ("UsersService", _GATEWAY, "CreateUser GetUser GetUserByEmail SetUser ActivateUser ResetFailedLogins"),

@@ -103,6 +103,8 @@ TABLE: Final[Rows] = {
     "MANAGERS_NEEDED": _bad("User cannot be removed from the service"),
     "SETTING_NOT_FOUND": NO_RESULT,
     "FILE_NOT_FOUND": NO_RESULT,
+    "FILE_ARCHIVED": _bad("This file is archived already"),
+    "TEMPLATE_HAS_ATTACHMENT": _bad("This template has an attachment already"),
     "FOLDER_NOT_FOUND": NO_RESULT,
     "FOLDER_NOT_EMPTY": _bad("Folder is not empty"),
     "FOLDER_IN_ITSELF": _bad("A folder can’t be moved into itself or one of its own"),

@@ -103,6 +103,8 @@ REASONS: Final[Mapping[str, Reason]] = {
     ),
     "SETTING_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such setting."),
     "FILE_NOT_FOUND": Reason(Code.NOT_FOUND, "The template has no such file."),
+    "FILE_ARCHIVED": Reason(Code.FAILED_PRECONDITION, "The file is out of use already."),
+    "TEMPLATE_HAS_ATTACHMENT": Reason(Code.ALREADY_EXISTS, "The letter template has an attachment."),
     "FOLDER_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such template folder."),
     "FOLDER_NOT_EMPTY": Reason(Code.FAILED_PRECONDITION, "The folder holds folders or templates."),
     "FOLDER_IN_ITSELF": Reason(

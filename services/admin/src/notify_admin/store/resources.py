@@ -9,6 +9,7 @@ from notify.admin.v1 import (
     inbound_number_pb2,
     invitation_pb2,
     join_request_pb2,
+    letter_attachment_pb2,
     organisation_pb2,
     platform_service_pb2,
     service_pb2,
@@ -164,6 +165,7 @@ _OF_VERSIONS = [
     "has_unsubscribe_link",
     "welsh_subject",
     "welsh_content",
+    "letter_attachment_id",
 ]
 _makers = users.alias("makers")
 TEMPLATES: Final = Resource(
@@ -284,6 +286,12 @@ EMAIL_FILES: Final = Resource(
     tables.template_email_files,
     missing="FILE_NOT_FOUND",
     taken="FILENAME_TAKEN",
+    audit=_OF_SERVICE,
+)
+LETTER_ATTACHMENTS: Final = Resource(
+    letter_attachment_pb2.LetterAttachment,
+    tables.letter_attachments,
+    missing="FILE_NOT_FOUND",
     audit=_OF_SERVICE,
 )
 EMAIL_FILE_STATES: Final = Resource(

@@ -176,6 +176,8 @@ template_versions = Table(
     Column("has_unsubscribe_link", sa.Boolean, nullable=False),
     Column("welsh_subject", sa.Text, nullable=False),
     Column("welsh_content", sa.Text, nullable=False),
+    # one of `letter_attachments`
+    Column("letter_attachment_id", _id),
     Column("made_by_id", _id, sa.ForeignKey("users.id"), nullable=False),
     Column("make_time", _instant, nullable=False, server_default=sa.func.now()),
 )
@@ -459,6 +461,21 @@ template_email_file_states = Table(
     *_email_file_columns(),
 )
 Index("ix_template_email_file_states_template_id", template_email_file_states.c.template_id)
+
+letter_attachments = Table(
+    "letter_attachments",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("service_id", _id, sa.ForeignKey("services.id"), nullable=False),
+    Column("template_id", _id, sa.ForeignKey("templates.id"), nullable=False),
+    Column("original_filename", sa.Text, nullable=False),
+    Column("page_count", sa.Integer, nullable=False),
+    Column("created_by_id", _id, sa.ForeignKey("users.id"), nullable=False),
+    _created(),
+    Column("archive_time", _instant),
+    Column("archived_by_id", _id, sa.ForeignKey("users.id")),
+    _request_hash(),
+)
 
 join_requests = Table(
     "join_requests",

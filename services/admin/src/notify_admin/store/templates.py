@@ -87,6 +87,14 @@ def get(tx: Tx, key: VersionKey) -> Template | None:
     return get_many(tx, [key]).get(key)
 
 
+def owner(tx: Tx, template_id: str) -> str | None:
+    """Return the service that a template is of; None if there is no such template."""
+    found: str | None = tx.execute(
+        sa.select(templates.c.service_id).where(templates.c.id == template_id)
+    ).scalar()
+    return found
+
+
 def lock(tx: Tx, service_id: str, template_id: str) -> Template | None:
     """Return a template at its current version, locked until the transaction ends."""
     mine = sa.and_(templates.c.id == template_id, templates.c.service_id == service_id)
@@ -114,5 +122,9 @@ def get_many(tx: Tx, keys: Sequence[VersionKey]) -> dict[VersionKey, Template]:
 
 
 def _insert_version(tx: Tx, template: Template, **columns: object) -> None:
-    block = {"letter_contact_block": template.letter_contact_block, "archived": template.archived}
-    tx.execute(sa.insert(template_versions).values(**{**VERSIONS.values(template), **block, **columns}))
+    kept = {
+        "letter_contact_block": template.letter_contact_block,
+        "letter_attachment_id": template.letter_attachment_id or None,
+        "archived": template.archived,
+    }
+    tx.execute(sa.insert(template_versions).values(**{**VERSIONS.values(template), **kept, **columns}))

@@ -11,6 +11,7 @@ from notify.notifications.v1.notifications_service_pb2 import PreviewTemplateReq
 from notify_common.errors import NotifyError
 
 from notify_gateway.admin.forms import BOOLEAN, NULLABLE_TEXT, STRING, UUID, InvalidForm, schema, words
+from notify_gateway.admin.letter_attachments import attachments_of
 from notify_gateway.admin.routes import (
     Answer,
     Call,
@@ -22,7 +23,7 @@ from notify_gateway.admin.routes import (
     new_id,
     plain,
 )
-from notify_gateway.admin.shapes import Shape, always, nullable, whole
+from notify_gateway.admin.shapes import Shape, nullable, whole
 from notify_gateway.admin.template_files import files_of
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import Clients
@@ -59,7 +60,6 @@ _SHARED: Final[dict[str, Any]] = {
     "letter_welsh_subject": nullable("welsh_subject"),
     "letter_welsh_content": nullable("welsh_content"),
     "letter_languages": whole(_languages),
-    "letter_attachment": always(None),
     "service_letter_contact": nullable("letter_contact_id"),
     "reply_to": nullable("letter_contact_id"),
     "reply_to_text": nullable("letter_contact_block"),
@@ -188,9 +188,9 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
         return found
 
     def shown(template: Template) -> dict[str, Any]:
-        [files] = files_of(clients, [template])
         text = _reply_to_text(clients, template)
-        return {**TEMPLATE.json(template), "reply_to_text": text, "email_files": files}
+        [files] = _files(clients, [template])
+        return {**TEMPLATE.json(template), "reply_to_text": text, **files}
 
     @made.get(all_)
     def list_templates(call: Call) -> Answer:
@@ -215,9 +215,9 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     @made.get(f"{one}/version/<int:version>")
     def get_version(call: Call) -> Answer:
         template = read(call, int(call.id("version")))
-        [files] = files_of(clients, [template])
         text = _reply_to_text(clients, template)
-        return data({**VERSION.json(template), "reply_to_text": text, "email_files": files})
+        [files] = _files(clients, [template])
+        return data({**VERSION.json(template), "reply_to_text": text, **files})
 
     @made.get(f"{one}/preview", PREVIEW_ERRORS)
     def preview_template(call: Call) -> Answer:
@@ -233,10 +233,8 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
             every(clients.templates.ListTemplateVersions, pb.ListTemplateVersionsRequest(**ids(call)))
         )
         text = _reply_to_text(clients, found[0])
-        pairs = zip(found, files_of(clients, found), strict=True)
-        return data(
-            [{**VERSION.json(each), "reply_to_text": text, "email_files": files} for each, files in pairs]
-        )
+        pairs = zip(found, _files(clients, found), strict=True)
+        return data([{**VERSION.json(each), "reply_to_text": text, **files} for each, files in pairs])
 
     @made.post(one, UPDATE, UPDATE_ERRORS)
     def update_template(call: Call) -> Answer:
@@ -276,6 +274,15 @@ CHANGEABLE: Final = frozenset(
         "name content subject postage has_unsubscribe_link letter_welsh_subject letter_welsh_content reply_to"
     )
 )
+
+
+def _files(clients: Clients, templates: list[Template]) -> list[dict[str, Any]]:
+    """Return the files that versions of one template have."""
+    files, attachments = files_of(clients, templates), attachments_of(clients, templates)
+    return [
+        {"email_files": each, "letter_attachment": attachment}
+        for each, attachment in zip(files, attachments, strict=True)
+    ]
 
 
 def _reply_to_text(clients: Clients, template: Template) -> str | None:

@@ -215,10 +215,11 @@ def _print_day(day: pb.GetUploadedLetterCountsResponse.PrintDay) -> Json:
 def _template(version: Mapping[str, Json]) -> Json:
     kept = (
         *("id", "service", "version", "name", "template_type", "content", "subject", "is_precompiled_letter"),
-        *("letter_attachment", "reply_to_text", "letter_languages", "letter_welsh_subject"),
-        *("letter_welsh_content", "has_unsubscribe_link"),
+        *("reply_to_text", "letter_languages", "letter_welsh_subject", "letter_welsh_content"),
+        "has_unsubscribe_link",
     )
-    return {**{name: version[name] for name in kept}, "redact_personalisation": False}
+    own = {"letter_attachment": None, "redact_personalisation": False}
+    return {**{name: version[name] for name in kept}, **own}
 
 
 def _person(clients: Clients, user_id: str) -> Json:
