@@ -101,6 +101,7 @@ TABLE: Final[Rows] = {
     "ALREADY_MEMBER": _bad("User is a member of the service already"),
     "MEMBER_NOT_FOUND": _bad("User not found", 404),
     "MANAGERS_NEEDED": _bad("User cannot be removed from the service"),
+    "CALLBACK_NOT_FOUND": NO_RESULT,
     "SETTING_NOT_FOUND": NO_RESULT,
     "FILE_NOT_FOUND": NO_RESULT,
     "FILE_ARCHIVED": _bad("This file is archived already"),

@@ -144,6 +144,7 @@ REASONS: Final[Mapping[str, Reason]] = {
         Code.FAILED_PRECONDITION, "The service has as many of these as it may have.", ("limit",)
     ),
     # --- notifications
+    "CALLBACK_NOT_FOUND": Reason(Code.NOT_FOUND, "The service was told of nothing with this id."),
     "ALLOWANCE_NOT_FOUND": Reason(Code.NOT_FOUND, "The year has no allowances."),
     "NOTIFICATION_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such notification."),
     "INBOUND_SMS_NOT_FOUND": Reason(Code.NOT_FOUND, "The service received no such text."),

@@ -5,6 +5,7 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 import redis
+from notify.notifications.v1.callbacks_service_pb2_grpc import add_CallbacksServiceServicer_to_server
 from notify.notifications.v1.inbound_sms_service_pb2_grpc import add_InboundSmsServiceServicer_to_server
 from notify.notifications.v1.notifications_service_pb2_grpc import add_NotificationsServiceServicer_to_server
 from notify.notifications.v1.statistics_service_pb2_grpc import add_StatisticsServiceServicer_to_server
@@ -30,7 +31,8 @@ from notify_notifications.clients.providers import ProvidersClient
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.addresses import may_be_called
 from notify_notifications.domain.inbound_sms import InboundSms
-from notify_notifications.servicers import inbound_sms, statistics, unsubscribe, usage
+from notify_notifications.servicers import callbacks, inbound_sms, statistics, unsubscribe, usage
+from notify_notifications.servicers.callbacks import CallbacksServicer
 from notify_notifications.servicers.inbound_sms import InboundSmsServicer
 from notify_notifications.servicers.notifications import SERVICE, NotificationsServicer
 from notify_notifications.servicers.statistics import StatisticsServicer
@@ -190,6 +192,9 @@ def registrations(parts: Parts) -> list[Registration]:
             add_UnsubscribeServiceServicer_to_server,
             UnsubscribeServicer(parts.uow, links, pager),
             unsubscribe.SERVICE,
+        ),
+        Registration(
+            add_CallbacksServiceServicer_to_server, CallbacksServicer(parts.uow, pager), callbacks.SERVICE
         ),
         ops_registration(OPS, parts.uow, pager),
     ]

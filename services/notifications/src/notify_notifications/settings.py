@@ -36,6 +36,7 @@ class Settings(DatabaseSettings):
             "notify.notifications.v1.UsageService": ["api-gateway", "operator"],
             "notify.notifications.v1.InboundSmsService": ["api-gateway", "operator"],
             "notify.notifications.v1.UnsubscribeService": ["api-gateway", "operator"],
+            "notify.notifications.v1.CallbacksService": ["api-gateway", "operator"],
             **OPS_CALLERS,
         }
     )

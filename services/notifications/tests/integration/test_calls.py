@@ -4,24 +4,31 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from notify.notifications.v1 import callbacks_service_pb2 as pb
+from notify.notifications.v1.callbacks_service_pb2_grpc import CallbacksServiceStub
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import CallbackType
+from notify_common.errors import NotifyError
 from notify_common.ids import new_id
 from notify_common.leases.worker import Worker
+from notify_common.ops.queues import pause, redrive, resume
 from notify_notifications import bootstrap
 from notify_notifications.bootstrap import Parts
 from notify_notifications.domain.callback import CallbackEvent, inbound_sms
 from notify_notifications.domain.calls import MOST_ATTEMPTS, signed_headers
 from notify_notifications.store import callbacks
+from notify_notifications.usecases import read_callbacks
+from notify_notifications.usecases.ops import OPS
+from notify_notifications.workers.callbacks import delete_old_callbacks
 from notify_testing import receiver as behaviours
 from notify_testing.admin import BEARER_TOKEN
 from notify_testing.receiver import Received, Receiver
-from notify_testing.rpc import certificates
+from notify_testing.rpc import InProcessServer, certificates
 from notify_testing.waiting import WAIT_SECONDS, until
 
 from .conftest import World
@@ -469,6 +476,129 @@ def test_what_is_old_is_deleted_with_its_attempts(callers: Callers) -> None:
         "UPDATE callbacks SET state = 'waiting', due_at = now() + interval '1 hour' WHERE id = :id",
         id=waiting,
     )
-    bootstrap.delete_old_callbacks(callers.uow)
+    delete_old_callbacks(callers.uow)
     assert [str(row.id) for row in callers.world.rows("SELECT id FROM callbacks")] == [young]
     assert callers.attempts(told) == []
+
+
+# --- again
+
+
+@pytest.fixture(scope="module")
+def stub(town: World) -> Iterator[Any]:
+    with InProcessServer("notifications", bootstrap.registrations(town.parts)) as server:
+        yield CallbacksServiceStub(server.channel("api-gateway"))
+
+
+def test_what_a_service_was_told_is_listed_with_its_attempts(callers: Callers, stub: Any) -> None:
+    at = path()
+    service = callers.service(at)
+    callers.receiver.script(at, 503, 204, 404)
+    (retried,) = callers.queue(service)
+    callers.call_all()
+    (refused,) = callers.queue(service)
+    callers.call_all()
+    listed = stub.ListCallbacks(pb.ListCallbacksRequest(service_id=service)).callbacks
+    assert [(one.id, one.state) for one in listed] == [
+        (refused, pb.Callback.STATE_REFUSED),
+        (retried, pb.Callback.STATE_DELIVERED),
+    ]
+    first = stub.ListCallbacks(pb.ListCallbacksRequest(service_id=service, page_size=1))
+    rest = pb.ListCallbacksRequest(service_id=service, page_size=1, page_token=first.next_page_token)
+    second = stub.ListCallbacks(rest)
+    assert [one.id for one in (*first.callbacks, *second.callbacks)] == [refused, retried]
+    assert second.next_page_token == ""
+    for narrowed in ({"type": "inbound_sms"}, {"state": pb.Callback.STATE_FAILED}, {"subject_id": new_id()}):
+        assert not stub.ListCallbacks(pb.ListCallbacksRequest(service_id=service, **narrowed)).callbacks
+    found = stub.GetCallback(pb.GetCallbackRequest(service_id=service, callback_id=retried))
+    assert [(one.number, one.status) for one in found.attempts] == [(1, 503), (2, 204)]
+    assert found.callback.attempt_count == 2
+    stranger = pb.GetCallbackRequest(service_id=new_id(), callback_id=retried)
+    with pytest.raises(NotifyError) as refusal:
+        stub.GetCallback(stranger)
+    assert refusal.value.reason == "CALLBACK_NOT_FOUND"
+
+
+def test_an_event_is_told_again_when_that_is_asked_for(callers: Callers, stub: Any) -> None:
+    at = path()
+    service = callers.service(at)
+    (id,) = callers.queue(service)
+    callers.call_all()
+    strange = pb.ReplayCallbacksRequest(service_id=new_id(), callback_ids=[id])
+    assert stub.ReplayCallbacks(strange).replayed_count == 0
+    ask = pb.ReplayCallbacksRequest(service_id=service, callback_ids=[id, new_id()])
+    assert stub.ReplayCallbacks(ask).replayed_count == 1
+    assert stub.ReplayCallbacks(ask).replayed_count == 0  # it waits already
+    callers.receiver.always(at, 503)
+    until(lambda: callers.step() >= 0 and callers.state(id) == "failed")
+    assert callers.attempts(id) == [(204, ""), *[(503, "")] * MOST_ATTEMPTS]
+    assert {one.headers["webhook-id"] for one in callers.receiver.of(at)} == {id}
+
+
+def test_events_of_a_time_are_told_again(
+    callers: Callers, stub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_callbacks, "MOST_AT_ONCE", 2)
+    at = path()
+    service, other = callers.service(at), callers.service(at)
+    delivered = callers.queue(service, 3)
+    callers.queue(other)
+    callers.call_all()
+    callers.receiver.always(at, 410)
+    refused = callers.queue(service, 3)
+    callers.call_all()
+    callers.receiver.always(at, 204)
+    callers.world.execute(
+        "UPDATE callbacks SET create_time = create_time - interval '1 day' WHERE id = :id", id=refused[0]
+    )
+    bounds: dict[str, Any] = {"start_time": moment(-3600), "end_time": moment(3600)}
+    ask = pb.ReplayCallbacksRequest(service_id=service, **bounds)
+    assert replayed(stub, ask) == [2]
+    callers.call_all()
+    assert callers.states(refused[1:]) == {"delivered"}
+    assert callers.state(refused[0]) == "refused"
+    ask = pb.ReplayCallbacksRequest(service_id=service, with_delivered=True, type="delivery_status", **bounds)
+    assert replayed(stub, ask) == [2, 2, 1]
+    callers.call_all()
+    told = [one.headers["webhook-id"] for one in callers.receiver.of(at)]
+    assert [told.count(id) for id in delivered] == [2, 2, 2]
+    with pytest.raises(NotifyError):
+        stub.ReplayCallbacks(pb.ReplayCallbacksRequest(service_id=service))
+
+
+def replayed(stub: Any, ask: pb.ReplayCallbacksRequest) -> list[int]:
+    """Go on until none are left; return how many each call had told again."""
+    counts = []
+    while True:
+        answer = stub.ReplayCallbacks(ask)
+        counts += [answer.replayed_count] if answer.replayed_count else []
+        if not answer.next_page_token:
+            return counts
+        ask.page_token = answer.next_page_token
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def test_an_operator_gives_parked_events_back(callers: Callers) -> None:
+    at = path()
+    (id,) = callers.queue(callers.service(at))
+    with callers.uow.begin() as tx:
+        callbacks.park(tx, callbacks.claim(tx, DELIVERY, 1, ()), "can't be made: KeyError")
+        assert redrive(tx, OPS, "callbacks/delivery_status", "operator", "mended") == 1
+    callers.call_all()
+    assert callers.state(id) == "delivered"
+
+
+def test_a_paused_queue_calls_nobody(callers: Callers) -> None:
+    at = path()
+    (id,) = callers.queue(callers.service(at))
+    with callers.uow.begin() as tx:
+        pause(tx, OPS, "callbacks/delivery_status", "", "operator", "a test")
+    callers.call_all()
+    assert callers.receiver.of(at) == []
+    with callers.uow.begin() as tx:
+        resume(tx, OPS, "callbacks/delivery_status", "", "operator", "a test")
+    callers.call_all()
+    assert callers.state(id) == "delivered"

@@ -7,6 +7,7 @@ from flask import Blueprint
 from notify_gateway.admin import (
     api_keys,
     branding,
+    callbacks,
     folders,
     history,
     inbound,
@@ -35,6 +36,7 @@ from notify_gateway.clients import Clients
 _MODULES = (
     api_keys,
     branding,
+    callbacks,
     folders,
     history,
     inbound,

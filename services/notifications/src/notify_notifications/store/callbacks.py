@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from notify_common import current
@@ -152,6 +152,134 @@ def end(tx: Tx, ended: Sequence[tuple[Due, CallbackState]]) -> None:
 def park(tx: Tx, due: Sequence[Due], reason: str) -> None:
     """Take events out that can't be told at all, for an operator to look at."""
     callback_queue.park(tx, _rows(due), reason)
+
+
+Position: TypeAlias = tuple[datetime, str]
+"""Where an event stands in lists: when it happened, and its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """An event as it is shown: without what a service is told."""
+
+    id: str
+    service_id: str
+    type: str
+    subject_id: str
+    state: CallbackState
+    create_time: datetime
+    end_time: datetime | None
+    due_at: datetime | None
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call of a service."""
+
+    number: int
+    start_time: datetime
+    end_time: datetime | None
+    status: int | None
+    failure: str
+
+
+_SHOWN: Final = (
+    sa.cast(_c.id, sa.Text).label("id"),
+    sa.cast(_c.service_id, sa.Text).label("service_id"),
+    _c.type,
+    sa.cast(_c.subject_id, sa.Text).label("subject_id"),
+    _c.state,
+    _c.create_time,
+    _c.end_time,
+    _c.due_at,
+    _c.attempt,
+)
+_MOST_ATTEMPTS: Final = 100
+
+
+def get(tx: Tx, service_id: str, callback_id: str) -> Callback | None:
+    """Return an event, if the service has it."""
+    query = sa.select(*_SHOWN).where(_c.id == callback_id, _c.service_id == service_id)
+    row = tx.execute(query).one_or_none()
+    return None if row is None else _callback(row)
+
+
+def attempts(tx: Tx, callback_id: str) -> list[Attempt]:
+    """Return the last 100 attempts of an event, oldest first."""
+    a = callback_attempts.c
+    columns = (a.number, a.start_time, a.end_time, a.status, a.failure)
+    query = sa.select(*columns).where(a.callback_id == callback_id)
+    rows = tx.execute(query.order_by(a.number.desc()).limit(_MOST_ATTEMPTS)).all()
+    return [Attempt(*row) for row in reversed(rows)]
+
+
+def page(
+    tx: Tx,
+    service_id: str,
+    type: str,
+    subject_id: str,
+    state: CallbackState | None,
+    before: Position | None,
+    limit: int,
+) -> list[Callback]:
+    """Return up to `limit` events of a service, newest first; empty filters mean all."""
+    wanted = [_c.service_id == service_id]
+    wanted += [_c.type == type] if type else []
+    wanted += [_c.subject_id == subject_id] if subject_id else []
+    wanted += [_c.state == state.value] if state else []
+    if before is not None:
+        wanted.append(sa.tuple_(_c.create_time, _c.id) < sa.tuple_(*map(sa.literal, before)))
+    query = sa.select(*_SHOWN).where(*wanted).order_by(_c.create_time.desc(), _c.id.desc()).limit(limit)
+    return [_callback(row) for row in tx.execute(query)]
+
+
+def ids_of_range(
+    tx: Tx,
+    service_id: str,
+    type: str,
+    start: datetime,
+    end: datetime,
+    with_delivered: bool,
+    after: Position | None,
+    limit: int,
+) -> list[Position]:
+    """Return up to `limit` events of a time that have come to an end, oldest first."""
+    wanted = [_c.service_id == service_id, _c.create_time >= start, _c.create_time < end]
+    wanted += [_c.end_time.is_not(None)]
+    wanted += [_c.type == type] if type else []
+    wanted += [] if with_delivered else [_c.state != CallbackState.DELIVERED.value]
+    if after is not None:
+        wanted.append(sa.tuple_(_c.create_time, _c.id) > sa.tuple_(*map(sa.literal, after)))
+    query = sa.select(_c.create_time, sa.cast(_c.id, sa.Text)).where(*wanted)
+    rows = tx.execute(query.order_by(_c.create_time, _c.id).limit(limit))
+    return [(row[0], row[1]) for row in rows]
+
+
+def replay_ids(tx: Tx, service_id: str, callback_ids: Sequence[str]) -> int:
+    """Put events that have come to an end back into the queue, with all attempts; return how many."""
+    locked = (
+        sa.select(_c.id)
+        .where(
+            _c.id == sa.any_(id_array(callback_ids)), _c.service_id == service_id, _c.end_time.is_not(None)
+        )
+        .order_by(_c.id)
+        .with_for_update()
+        .cte("locked")
+    )
+    again = sa.update(callbacks).values(
+        state=CallbackState.WAITING.value,
+        end_time=None,
+        due_at=sa.func.now(),
+        earlier_attempts=_c.attempt,
+        request_id=current.request_id.get(),
+        traceparent=current.traceparent.get(),
+    )
+    return tx.execute(again.where(_c.id == locked.c.id)).rowcount
+
+
+def _callback(row: Any) -> Callback:
+    return Callback(**row._asdict() | {"state": CallbackState(row.state)})
 
 
 def delete_before(tx: Tx, time: datetime, limit: int) -> dict[CallbackState, int]:
