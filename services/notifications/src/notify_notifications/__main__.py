@@ -1,17 +1,22 @@
-"""`python -m notify_notifications serve | work | parked | migrate | check-config`."""
+"""`python -m notify_notifications serve | work | parked | cursors | recount | migrate | check-config`."""
 
 import argparse
+import sys
 import threading
+from datetime import date, timedelta
 
 from notify_common import main, process
 from notify_common.db import migrations
 from notify_common.feeds.command import cursors_command
+from notify_common.leases.table import NO_SERVICE
 from notify_common.ops.command import parked_command
 
 from notify_notifications import bootstrap
 from notify_notifications.settings import Settings
+from notify_notifications.store.retention import next_counted_service
 from notify_notifications.store.tables import feed_cursors
 from notify_notifications.usecases.ops import OPS
+from notify_notifications.workers.recount import recount_day
 
 
 def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
@@ -32,6 +37,28 @@ def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.E
     migrations.migrate("notify_notifications", settings.database_url.get_secret_value(), settings.app_role)
 
 
+def recount(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Count the messages of the days named again, service by service; say how many counts and facts
+    were corrected."""
+    uow = bootstrap.recount_uow(settings)
+    service_id, corrected = NO_SERVICE, 0
+    while not stop.is_set():
+        with uow.autocommit() as tx:
+            found = next_counted_service(tx, service_id)
+        if found is None:
+            break
+        service_id = found
+        for number in range((arguments.to - arguments.first).days + 1):
+            corrected += recount_day(uow, service_id, arguments.first + timedelta(days=number))
+    uow.engine.dispose()
+    sys.stdout.write(f"{corrected} corrected\n")
+
+
+def _days(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from", dest="first", type=date.fromisoformat, required=True, metavar="DAY")
+    parser.add_argument("--to", type=date.fromisoformat, required=True, metavar="DAY")
+
+
 if __name__ == "__main__":
     main.run(
         "notifications",
@@ -43,6 +70,13 @@ if __name__ == "__main__":
             ),
             parked_command(OPS),
             cursors_command(cursors=feed_cursors),
+            main.Command(
+                "recount",
+                "count messages and usage of some London days again, such as after a change of rates",
+                recount,
+                _days,
+                long_running=False,
+            ),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
         ],
     )

@@ -12,6 +12,8 @@ from notify.notifications.v1.statistics_service_pb2_grpc import add_StatisticsSe
 from notify.notifications.v1.unsubscribe_service_pb2_grpc import add_UnsubscribeServiceServicer_to_server
 from notify.notifications.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
 from notify_common import process
+from notify_common.db.engine import create_engine
+from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import CallbackType
 from notify_common.feeds.consumer import FeedConsumer
 from notify_common.http import HttpCaller
@@ -52,6 +54,7 @@ from notify_notifications.usecases.hand_over import letter_relay, message_relay
 from notify_notifications.usecases.ops import OPS
 from notify_notifications.usecases.send import SendingParts
 from notify_notifications.usecases.take_in_inbound_sms import InboundSmsIntake, inbound_sms_consumer
+from notify_notifications.workers import recount
 from notify_notifications.workers.callbacks import delete_old_callbacks
 from notify_notifications.workers.housekeeping import Housekeeper
 from notify_notifications.workers.platform_mail import platform_mail_consumer
@@ -104,6 +107,11 @@ class Parts(process.Parts[Settings]):
         return AcceptanceStore(self.settings.database_url.get_secret_value())
 
     @cached_property
+    def recount_uow(self) -> UnitOfWork:
+        """The database, for statements that take long and are in no hurry."""
+        return recount_uow(self.settings)
+
+    @cached_property
     def callback_targets(self) -> CallbackTargets:
         """Where services are called."""
         targets = CallbackTargets(self.channels.get("admin", self.settings.admin_target))
@@ -135,7 +143,16 @@ class Parts(process.Parts[Settings]):
             self.snapshots.poller.stop()
         if "acceptance" in self.__dict__:
             self.acceptance.close()
+        if "recount_uow" in self.__dict__:
+            self.recount_uow.engine.dispose()
         super().close()
+
+
+def recount_uow(settings: Settings) -> UnitOfWork:
+    """Return a unit of work whose statements may take as long as a recount does."""
+    url, seconds = settings.database_url.get_secret_value(), recount.STATEMENT_SECONDS
+    engine = create_engine(url, 1, seconds * 1000, application_name="notify-notifications-recount")
+    return UnitOfWork(engine, seconds)
 
 
 def parts_for_server(settings: Settings) -> Parts:
@@ -211,7 +228,9 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
             return [callback_worker(parts, type) for type in CallbackType]
         case _:
             housekeeper = Housekeeper(parts.uow, parts.counters, parts.limit_store)
+            recounting = recount.Recount()
             steps = {
+                "recount": lambda _: recounting.step(parts.recount_uow),
                 "housekeeping": housekeeper.step,
                 "retention": Retention(parts.snapshots).step,
                 "callback-retention": delete_old_callbacks,

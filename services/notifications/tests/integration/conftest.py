@@ -114,6 +114,7 @@ class World:
             "service_day_counters",
             "message_counts",
             "usage_facts",
+            "deleted_message_counts",
             "idempotency_keys",
             "feed_cursors",
             "callbacks",

@@ -1,8 +1,12 @@
 """Counts and usage facts say what the messages say, whatever happens (internal-api.md §§4.13, 4.15)."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +16,8 @@ from hypothesis import strategies as st
 from notify_common import clock
 from notify_local.backing import wait_until
 from notify_notifications.store.counts import compact, recount
+from notify_notifications.workers.recount import Recount
+from notify_notifications.workers.retention import Retention
 from notify_testing.waiting import WAIT_SECONDS
 
 from .conftest import World
@@ -193,6 +199,55 @@ def test_a_recount_sets_right_what_is_wrong_and_compacting_changes_nothing(world
     rows = world.rows("SELECT shard, count FROM message_counts WHERE service_id = :id", id=service)
     assert [count for shard, count in rows] == [1, 1, 1]
     assert differences(world, service) == 0
+
+
+def test_each_night_two_days_are_counted_again_and_what_was_deleted_with_them(world: World) -> None:
+    service = world.admin.add_service()
+    texts = [a_text(world, service) for _ in range(2)]
+    world.relay()
+    for text in texts:
+        world.providers.tell(text, "sent", "delivered")
+    world.apply_events()
+    right = (counted(world, service), usage(world, service))
+    with clock.set_for_tests(clock.now() + timedelta(days=9)):
+        retention = Retention(world.parts.snapshots)
+        while retention.step(world.parts.uow):
+            pass
+    assert not world.rows("SELECT 1 FROM notifications")
+    assert (counted(world, service), usage(world, service)) == right
+    assert differences(world, service) == 0
+    kept = a_text(world, service)
+    world.execute("UPDATE message_counts SET count = count + 1 WHERE service_id = :id", id=service)
+    with clock.set_for_tests(clock.now() + timedelta(days=1)):
+        worker = Recount()
+        while worker.step(world.parts.uow):
+            pass
+    assert counted(world, service) == [("sms", "normal", "created", 1), *right[0]]
+    assert usage(world, service) == right[1]
+    assert world.state(service, kept) == "created"
+
+
+def test_the_command_counts_what_was_never_counted(world: World) -> None:
+    service = world.admin.add_service()
+    a_text(world, service)
+    right = counted(world, service)
+    world.execute("DELETE FROM message_counts")
+    day = str(clock.london_day(clock.now()))
+    environment = {
+        f"NOTIFY_NOTIFICATIONS_{name}": value
+        for name, value in {
+            "DATABASE_URL": world.parts.settings.database_url.get_secret_value(),
+            "PAGE_TOKEN_SECRET": "x" * 32,
+            "TLS_CA_FILE": str(world.parts.settings.tls_ca_file),
+            "TLS_CERT_FILE": str(world.parts.settings.tls_cert_file),
+            "TLS_KEY_FILE": str(world.parts.settings.tls_key_file),
+        }.items()
+    }
+    command = [sys.executable, "-m", "notify_notifications", "recount", "--from", day, "--to", day]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "1 corrected"
+    assert counted(world, service) == right
 
 
 def test_messages_that_are_stored_and_moved_at_once_are_counted_once(world: World) -> None:

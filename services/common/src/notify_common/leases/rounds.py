@@ -28,14 +28,18 @@ class DailyRound:
 
     Args:
         next_service: the first service after an id, in their order, that has something; None at the end.
-        remove_some: removes a bounded number of what is too old of a service; returns how many.
+        remove_some: removes a bounded number of what is too old of a service, or does what else is due;
+            returns for how many things, and 0 if it need not be called again that day.
+        completed: says when the last round ended.
     """
 
     def __init__(
         self,
         next_service: Callable[[Tx, str], str | None],
         remove_some: Callable[[UnitOfWork, str], int],
+        completed: Gauge = _COMPLETED,
     ) -> None:
+        self._completed = completed
         self._next_service = next_service
         self._remove_some = remove_some
         self._after = NO_SERVICE
@@ -64,4 +68,4 @@ class DailyRound:
 
     def _complete(self) -> None:
         self._after, self._done, self._begun = NO_SERVICE, self._begun, None
-        _COMPLETED.set(clock.now().timestamp())
+        self._completed.set(clock.now().timestamp())

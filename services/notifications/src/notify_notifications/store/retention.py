@@ -24,6 +24,14 @@ def next_service(tx: Tx, after: str) -> str | None:
     return found
 
 
+def next_counted_service(tx: Tx, after: str) -> str | None:
+    """Return the first service after `after` that has or had messages; None at the end."""
+    deleted = deleted_message_counts.c.service_id
+    query = sa.select(deleted).where(deleted > after).order_by(deleted).limit(1)
+    gone: str | None = tx.execute(query).scalar()
+    return min((one for one in (next_service(tx, after), gone) if one), default=None)
+
+
 def delete_created_before(tx: Tx, service_id: str, channel: Channel, time: datetime, limit: int) -> int:
     """Delete up to `limit` messages of a service and channel made before `time`; return how many.
 
