@@ -2,24 +2,24 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import yaml
 from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator, FormatChecker
 from notify.common.v1.common_pb2 import Channel, Postage
 from notify.notifications.v1.notification_pb2 import Cost
+from notify_gateway.public import docs, schemas
+from notify_gateway.public.schemas import Schema
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from .conftest import Tenant
 from .neighbours import Neighbours, a_notification, a_text
 
-OPENAPI = yaml.safe_load((Path(__file__).parents[1] / "openapi.yaml").read_text(encoding="utf-8"))
+OPENAPI = docs.document()
 METHODS = {"get", "post", "put", "patch", "delete"}
 REGISTRY: Registry[Any] = Registry().with_resource("openapi", DRAFT202012.create_resource(OPENAPI))
 
@@ -48,6 +48,46 @@ def test_every_reference_leads_somewhere() -> None:
         found = OPENAPI
         for part in reference.split("/"):
             found = found[part]
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("SendSms", schemas.SEND_SMS),
+        ("SendEmail", schemas.SEND_EMAIL),
+        ("SendLetter", schemas.SEND_LETTER),
+        ("SendPrecompiledLetter", schemas.SEND_PRECOMPILED_LETTER),
+    ],
+)
+def test_bodies_are_described_as_they_are_validated(name: str, schema: Schema) -> None:
+    described = OPENAPI["components"]["schemas"][name]
+    assert described["properties"].keys() == schema.keys
+    assert set(described["required"]) == schema.required
+    assert described["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("path", "schema"),
+    [
+        ("/v2/notifications", schemas.LIST_NOTIFICATIONS),
+        ("/v2/templates", schemas.LIST_TEMPLATES),
+        ("/v2/received-text-messages", schemas.LIST_RECEIVED_TEXTS),
+    ],
+)
+def test_queries_are_described_as_they_are_validated(path: str, schema: Schema) -> None:
+    assert {one["name"] for one in OPENAPI["paths"][path]["get"]["parameters"]} == schema.keys
+    assert OPENAPI["components"]["schemas"]["StatusFilter"]["enum"] == list(schemas.STATUSES)
+
+
+def test_the_description_is_served_for_programs_and_for_people(client: FlaskClient) -> None:
+    served = client.get("/openapi.json", headers={"Host": "api.example.gov.uk"}).json
+    assert served == {**OPENAPI, "servers": [{"url": "http://api.example.gov.uk"}]}
+    page = client.get("/docs")
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    for method, path in described():
+        assert f"<strong>{method}</strong> <code>{path}</code>" in page.text
+    anchors = set(re.findall(r'id="([^"]+)"', page.text))
+    assert set(re.findall(r'href="#([^"]+)"', page.text)) <= anchors
 
 
 def test_operation_ids_are_unique() -> None:

@@ -1,6 +1,7 @@
 """Texts that people send reach the service whose number they were sent to (public-api.md §3.7)."""
 
 import itertools
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from notify.notifications.v1.inbound_sms_service_pb2_grpc import InboundSmsServi
 from notify.providers.v1.receipts_service_pb2 import InboundSmsEvent
 from notify_admin.usecases.inbound_numbers import add_inbound_numbers
 from notify_common import clock
-from notify_common.enums import Channel
+from notify_common.enums import CallbackType, Channel
 from notify_common.errors import NotifyError
 from notify_common.ids import new_id
 from notify_common.rpc.tls import OPERATOR
@@ -175,3 +176,14 @@ def test_texts_are_kept_as_long_as_the_service_keeps_texts(world: World, inbox: 
         while round_.step(world.parts.uow):
             pass
     assert [row.content for row in world.rows("SELECT content FROM inbound_sms")] == ["new"]
+
+
+def test_a_service_that_wants_to_hear_of_texts_is_told_of_each_once(world: World, inbox: Inbox) -> None:
+    world.admin.add_callback(inbox.service, CallbackType.INBOUND_SMS)
+    text = inbox.write("Hi \u00e9")
+    assert inbox.read() == ["Hi \u00e9"]
+    (told,) = world.rows(
+        "SELECT subject_id::text, body FROM callbacks WHERE service_id = :id", id=inbox.service
+    )
+    assert told.subject_id == text
+    assert json.loads(told.body)["message"] == "Hi \u00e9"

@@ -125,6 +125,16 @@ class Schema:
         self._schema = schema
         self._is_valid = _predicate(schema) if quick else self._has_no_messages
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """Names that the object may have."""
+        return frozenset(self._schema["properties"])
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Names that it must have."""
+        return frozenset(self._schema.get("required", ()))
+
     def check(self, value: Json) -> None:
         """Raise InvalidRequest with a sentence for each thing wrong, in the contract's order."""
         if not self._is_valid(value):

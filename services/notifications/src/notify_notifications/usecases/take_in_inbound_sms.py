@@ -4,6 +4,7 @@
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from notify.admin.v1.inbound_number_pb2 import InboundNumber
@@ -17,9 +18,12 @@ from prometheus_client import Counter
 
 from notify_notifications.clients.inbound_sms import PAGE_SIZE, InboundNumbers, InboundSmsFeed, inbound_sms
 from notify_notifications.clients.snapshots import Snapshots
+from notify_notifications.domain import callback
+from notify_notifications.domain.callback import CallbackEvent
 from notify_notifications.domain.inbound_sms import InboundSms
 from notify_notifications.store import inbound_sms as store
 from notify_notifications.store.tables import feed_cursors
+from notify_notifications.usecases.callbacks import enqueue
 
 RECEIVING: Final = "inbound_sms"
 """The permission without which a service gets no texts."""
@@ -55,14 +59,29 @@ def inbound_sms_consumer(
                 texts.append(inbound_sms(event, owner))
         return texts, next_cursor
 
-    return FeedConsumer(
-        "inbound-sms", uow, feed_cursors, fetch, record_inbound_sms, full_page=PAGE_SIZE, aside=aside
-    )
+    record = partial(record_inbound_sms, snapshots)
+    return FeedConsumer("inbound-sms", uow, feed_cursors, fetch, record, full_page=PAGE_SIZE, aside=aside)
 
 
-def record_inbound_sms(tx: Tx, texts: Sequence[InboundSms]) -> None:
-    """Keep texts for the services that own them. Idempotency key: their ids."""
+def record_inbound_sms(snapshots: Snapshots, tx: Tx, texts: Sequence[InboundSms]) -> None:
+    """Keep texts for the services that own them, and queue what these are told.
+
+    Idempotency key: their ids.
+    """
     store.append(tx, texts)
+    enqueue(snapshots, tx, [_told(text) for text in texts])
+
+
+def _told(text: InboundSms) -> CallbackEvent:
+    return callback.inbound_sms(
+        text.id,
+        text.service_id,
+        source_number=text.user_number,
+        destination_number=text.notify_number,
+        message=text.content,
+        # providers that say no time are as quick as those that do
+        date_received=text.provider_time or text.create_time,
+    )
 
 
 class InboundSmsIntake:
