@@ -116,7 +116,7 @@ def test_malformed_requests_are_told_every_violation(house: House) -> None:
     )
     assert status != 0
     assert "InvalidArgument" in output
-    for field in ("request_id", "caller.service_id", "caller.api_key_id", "template_id"):
+    for field in ("request_id", "caller.service_id", "caller.key_type", "template_id"):
         assert field in output, output
 
 
