@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from notify_common.enums import CallbackType
 from notify_common.ids import new_id
+from notify_notifications import bootstrap
 from notify_notifications.domain.callback import inbound_sms
 from notify_notifications.usecases.callbacks import enqueue
 from notify_testing.waiting import until
@@ -15,6 +16,7 @@ from sqlalchemy import event
 
 from .conftest import World
 from .requests import email, letter, sms
+from .test_inbound_sms import Inbox
 
 
 def known_service(world: World, *types: str) -> str:
@@ -141,6 +143,25 @@ def test_a_callback_is_queued_with_the_change_or_not_at_all(world: World) -> Non
     assert queued(world, service) == []
     world.apply_events()
     assert len(queued(world, service)) == 1
+
+
+def test_a_received_text_is_told_once_with_its_numbers(world: World) -> None:
+    inbox = Inbox(world)
+    world.admin.add_callback(inbox.service, "inbound_sms")
+    text = inbox.write("Hi é")
+    world.apply_events()
+    world.execute("DELETE FROM feed_cursors")
+    world.feeds.update({worker.name: worker for worker in bootstrap.feed_workers(world.parts)})
+    world.apply_events()
+    (told,) = queued(world, inbox.service)
+    (row,) = world.rows("SELECT create_time FROM inbound_sms WHERE id = :id", id=text)
+    assert list(told.items()) == [
+        ("id", text),
+        ("source_number", "447700900111"),
+        ("destination_number", inbox.number),
+        ("message", "Hi é"),
+        ("date_received", f"{row.create_time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"),
+    ]
 
 
 def test_an_event_is_queued_once(world: World) -> None:
