@@ -69,13 +69,20 @@ def notifications(database_url: str, admin_target: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def base_url(database_server: str) -> Iterator[str]:
+def notifications_url(database_server: str) -> Iterator[str]:
+    """Provide the database of notifications."""
+    with databases(database_server) as fresh:
+        yield fresh("notify_notifications")
+
+
+@pytest.fixture(scope="session")
+def base_url(database_server: str, notifications_url: str) -> Iterator[str]:
     """Provide the gateway's address."""
     files = certificates()["api-gateway"]
     with (
         databases(database_server) as fresh,
         AdminService(fresh("notify_admin")) as admin,
-        notifications(fresh("notify_notifications"), admin.target) as notifications_target,
+        notifications(notifications_url, admin.target) as notifications_target,
     ):
         seed_platform(admin.uow, "notify@example.gov.uk")
         app = create_app(
