@@ -12,7 +12,7 @@ from notify_common.errors import NotifyError
 from notify_common.ids import new_id
 
 from .conftest import World
-from .requests import precompiled_letter, sms
+from .requests import precompiled_letter
 
 ADDRESS = "Ann Other\n1 High Street\nEX1 1EX"
 
@@ -113,11 +113,6 @@ def test_a_caller_is_a_key_or_a_member(world: World) -> None:
         assert reason(world, request) == "INVALID_FIELD"
     by_key = precompiled_letter(service, both.template_id, request_id=str(uuid4()))
     assert reason(world, by_key) == "INVALID_FIELD"
-    text = sms(service, world.admin.add_template(service, "sms", "x"))
-    text.caller.api_key_id, text.caller.created_by_id = "", world.admin.user_id
-    with pytest.raises(NotifyError) as raised:
-        world.stub.SendSms(text)
-    assert raised.value.reason == "INVALID_FIELD"
 
 
 def test_letters_belong_to_the_day_of_their_print_run(world: World) -> None:

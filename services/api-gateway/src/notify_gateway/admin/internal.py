@@ -16,6 +16,7 @@ from notify_gateway.admin import (
     join_requests,
     letter_attachments,
     letters,
+    notifications,
     organisations,
     platform,
     services,
@@ -45,6 +46,7 @@ _MODULES = (
     join_requests,
     letter_attachments,
     letters,
+    notifications,
     organisations,
     platform,
     services,
@@ -64,5 +66,9 @@ _MODULES = (
 def blueprints(clients: Clients, client: ClientAuthenticator) -> Iterable[Blueprint]:
     """Return the blueprints, one a resource."""
     made = [module.routes(clients, client) for module in _MODULES]
-    more = [usage.rate_routes(clients, client), statistics.report_routes(clients, client)]
+    more = [
+        usage.rate_routes(clients, client),
+        statistics.report_routes(clients, client),
+        notifications.return_routes(clients, client),
+    ]
     return [routes.blueprint for routes in (*made, *more)]

@@ -10,8 +10,6 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from notify.admin.v1.services_service_pb2 import GetServiceRequest
-from notify.admin.v1.templates_service_pb2 import GetTemplateRequest
-from notify.admin.v1.users_service_pb2 import GetUserRequest
 from notify.common.v1.common_pb2 import KeyType, Postage
 from notify.letters.v1.letters_service_pb2 import TakeUploadedPdfRequest
 from notify.notifications.v1 import notifications_service_pb2 as pb
@@ -21,9 +19,9 @@ from notify_common.errors import NotifyError
 from notify_common.rpc import enums
 
 from notify_gateway.admin.forms import STRING, TEXT, UUID, InvalidForm, schema
+from notify_gateway.admin.notifications import Joined, name_of
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare
 from notify_gateway.admin.shapes import Shape, always, nullable, whole
-from notify_gateway.admin.templates import VERSION
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import Clients
 from notify_gateway.errors import BAD_REQUEST, NO_RESULT, TABLE, Rows
@@ -47,7 +45,6 @@ ERRORS: Final[Rows] = {
 PAGE_SIZE: Final = 50
 UPLOADED_LETTERS: Final = "Uploaded letters"
 _ABROAD: Final = (Postage.POSTAGE_EUROPE, Postage.POSTAGE_REST_OF_WORLD)
-_SOMEBODY: Final = "This user"
 _SECONDS: Final = 28.0
 _MOST_DAYS: Final = 90
 """Longest time for which a service keeps letters."""
@@ -117,7 +114,7 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
             clients.notifications.SendPrecompiledLetter(ask)
         except NotifyError as error:
             if error.reason == "NOT_A_MEMBER":
-                error.metadata = {**error.metadata, "user": _name(clients, user_id)}
+                error.metadata = {**error.metadata, "user": name_of(clients, user_id)}
             # whatever it says otherwise: a letter that was sent is not sent again
             if error.reason != "REQUEST_ID_REUSED":
                 raise
@@ -153,12 +150,13 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
             page_size=PAGE_SIZE,
         )
         found = clients.notifications.GetUploadedLetters(ask)
-        template = GetTemplateRequest(service_id=service_id, template_id=template_id)
-        shown = _template(VERSION.json(clients.templates.GetTemplate(template).template))
-        people = {one.created_by_id: None for one in found.notifications}
-        by = {user_id: _person(clients, user_id) for user_id in people}
+        joined = Joined(clients, service_id)
         letters = [
-            {**UPLOADED.json(one), "template": shown, "created_by": by[one.created_by_id]}
+            {
+                **UPLOADED.json(one),
+                "template": joined.template(template_id, 0),
+                "created_by": joined.person(one.created_by_id),
+            }
             for one in found.notifications
         ]
         return bare(
@@ -210,25 +208,3 @@ def _print_day(day: pb.GetUploadedLetterCountsResponse.PrintDay) -> Json:
         "recipient": None,
         "statistics": [],
     }
-
-
-def _template(version: Mapping[str, Json]) -> Json:
-    kept = (
-        *("id", "service", "version", "name", "template_type", "content", "subject", "is_precompiled_letter"),
-        *("reply_to_text", "letter_languages", "letter_welsh_subject", "letter_welsh_content"),
-        "has_unsubscribe_link",
-    )
-    own = {"letter_attachment": None, "redact_personalisation": False}
-    return {**{name: version[name] for name in kept}, **own}
-
-
-def _person(clients: Clients, user_id: str) -> Json:
-    user = clients.users.GetUser(GetUserRequest(user_id=user_id)).user
-    return {"id": user.id, "name": user.name, "email_address": user.email_address}
-
-
-def _name(clients: Clients, user_id: str) -> str:
-    try:
-        return str(clients.users.GetUser(GetUserRequest(user_id=user_id)).user.name)
-    except NotifyError:
-        return _SOMEBODY

@@ -190,21 +190,27 @@ def _if_any(ask: Callable[[], Any]) -> Any | None:
 
 def _message(clients: Clients, message_id: str) -> str:
     found = _find(clients, message_id)
-    ids = {"service_id": found.service_id}
+    service_id = found.service_id
     notification = _if_any(
         lambda: (
             clients.notifications.GetNotification(
-                GetNotificationRequest(notification_id=message_id, **ids)
+                GetNotificationRequest(notification_id=message_id, service_id=service_id)
             ).notification
         )
     )
     dispatch = _if_any(
-        lambda: clients.dispatches.GetDispatch(GetDispatchRequest(dispatch_id=message_id, **ids))
+        lambda: clients.dispatches.GetDispatch(
+            GetDispatchRequest(dispatch_id=message_id, service_id=service_id)
+        )
     )
     letter = None
     if found.dispatch.WhichOneof("content") == "print":
         letter = _if_any(
-            lambda: clients.letters.GetLetter(GetLetterRequest(letter_id=message_id, **ids)).letter
+            lambda: (
+                clients.letters.GetLetter(
+                    GetLetterRequest(letter_id=message_id, service_id=service_id)
+                ).letter
+            )
         )
     return render_template(
         "console/message.html",

@@ -35,6 +35,8 @@ class Notification:
     update_time: datetime | None
     provider: str
     international: bool
+    phone_prefix: str
+    api_key_id: str | None
     billable: Billable
     created_by_id: str | None = None
     """The member who sent it in the admin web app."""

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 from typing import Any, Final, TypedDict
 
 import grpc
@@ -28,9 +28,13 @@ from notify_notifications.domain.cost import Cost
 from notify_notifications.domain.hand_over import lane_of
 from notify_notifications.domain.notification import State
 from notify_notifications.domain.personalisation import Pairs
-from notify_notifications.domain.record import Origin
+from notify_notifications.domain.record import Notification, Origin
 from notify_notifications.domain.unsubscribe import UnsubscribeLinks
-from notify_notifications.store.notifications import Filters, NotificationStore
+from notify_notifications.store.notifications import (
+    ActivityFilters,
+    Filters,
+    NotificationStore,
+)
 from notify_notifications.usecases.count_refused import count_refused_request
 from notify_notifications.usecases.prepare import (
     Accepted,
@@ -49,6 +53,7 @@ from notify_notifications.usecases.preview_template import preview_template
 from notify_notifications.usecases.read_notifications import (
     NotificationView,
     count_uploaded_letters,
+    get_activity,
     get_notification,
     list_notifications,
     list_uploaded_letters,
@@ -164,7 +169,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             request.service_id,
             request.notification_id,
         )
-        return pb.GetNotificationResponse(notification=_notification(view))
+        return pb.GetNotificationResponse(notification=_notification(view, request.with_details))
 
     def ListNotifications(
         self, request: pb.ListNotificationsRequest, context: grpc.ServicerContext
@@ -235,6 +240,48 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             ]
         )
 
+    def GetActivity(
+        self, request: pb.GetActivityRequest, context: grpc.ServicerContext
+    ) -> pb.GetActivityResponse:
+        if request.older_than_id and request.page_number:
+            raise invalid_field(FieldViolation("page_number", "can't be given together with older_than_id"))
+        before = None
+        if request.older_than_id:
+            before = self._notifications.position(request.service_id, request.older_than_id)
+            if before is None:
+                return pb.GetActivityResponse()
+        filters = ActivityFilters(
+            key_types=list(dict.fromkeys(enums.from_proto(KeyType, one) for one in request.key_types)),
+            channels=list(dict.fromkeys(enums.from_proto(Channel, one) for one in request.channels)),
+            states=list(dict.fromkeys(State(enums.to_text(_STATES, one)) for one in request.states)),
+            since=request.since_time.ToDatetime(UTC) if request.HasField("since_time") else None,
+            by_keys_alone=request.by_keys_alone,
+            search=request.search,
+        )
+        size = page_size(request.page_size)
+        offset = max(request.page_number - 1, 0) * size
+        views, more = get_activity(
+            self._notifications,
+            self._sending.snapshots,
+            self._links,
+            request.service_id,
+            filters,
+            before,
+            offset,
+            size,
+        )
+        shown = (_notification(view, with_details=True) for view in in_turns(views))
+        return pb.GetActivityResponse(notifications=shown, has_more=more)
+
+    def GetReturnedLetterCounts(
+        self, request: pb.GetReturnedLetterCountsRequest, context: grpc.ServicerContext
+    ) -> pb.GetReturnedLetterCountsResponse:
+        days = self._notifications.returned_letters(request.service_id)
+        made = pb.GetReturnedLetterCountsResponse.Day
+        return pb.GetReturnedLetterCountsResponse(
+            days=[made(date=day.isoformat(), letter_count=count) for day, count in days]
+        )
+
     def PreviewTemplate(
         self, request: pb.PreviewTemplateRequest, context: grpc.ServicerContext
     ) -> pb.PreviewTemplateResponse:
@@ -270,7 +317,7 @@ class _Common(TypedDict):
 
 def _common(request: Any, received: _Received) -> _Common:
     """Read what the Send requests have in common. Clear fields of `request`; read the others before."""
-    caller = _caller(request.caller, may_be_member=isinstance(request, pb.SendPrecompiledLetterRequest))
+    caller = _caller(request.caller)
     # a letter that comes as a PDF has none
     written = getattr(request, "personalisation", ())
     return _Common(
@@ -443,9 +490,9 @@ def _content_hash(request: Any) -> bytes:
     ).digest()
 
 
-def _caller(caller: pb.Caller, *, may_be_member: bool = False) -> Caller:
-    if bool(caller.api_key_id) == bool(caller.created_by_id) or (caller.created_by_id and not may_be_member):
-        raise invalid_field(FieldViolation("caller.api_key_id", "should be set"))
+def _caller(caller: pb.Caller) -> Caller:
+    if bool(caller.api_key_id) == bool(caller.created_by_id):
+        raise invalid_field(FieldViolation("caller", "should be either an API key or a member"))
     return Caller(
         caller.service_id,
         caller.api_key_id or None,
@@ -463,7 +510,19 @@ def _as_json(filters: Filters) -> dict[str, object]:
     }
 
 
-def _notification(view: NotificationView) -> notification_pb2.Notification:
+def _details(stored: Notification) -> notification_pb2.NotificationDetails:
+    return notification_pb2.NotificationDetails(
+        normalised_recipient=stored.normalised_recipient,
+        sender=stored.sender,
+        personalisation=personalisation.to_proto(stored.personalisation),
+        api_key_id=stored.api_key_id or "",
+        international=stored.international,
+        phone_prefix=stored.phone_prefix,
+        rate_multiplier=stored.billable.rate_multiplier,
+    )
+
+
+def _notification(view: NotificationView, with_details: bool = False) -> notification_pb2.Notification:
     stored = view.notification
     return notification_pb2.Notification(
         id=stored.id,
@@ -488,6 +547,7 @@ def _notification(view: NotificationView) -> notification_pb2.Notification:
         update_time=stored.update_time,
         estimated_delivery_time=view.estimated_delivery_time,
         cost=None if view.cost is None else _cost(view.cost),
+        details=_details(stored) if with_details else None,
     )
 
 

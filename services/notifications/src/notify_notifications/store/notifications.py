@@ -65,6 +65,19 @@ class Filters:
     reference: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class ActivityFilters:
+    """Which notifications of a service its members look for; empty lists mean all."""
+
+    key_types: Sequence[KeyType]
+    channels: Sequence[Channel] = ()
+    states: Sequence[State] = ()
+    since: datetime | None = None
+    by_keys_alone: bool = False
+    search: str = field(default="", repr=False)
+    """Part of a recipient as it is normalised, or of a reference."""
+
+
 class NotificationStore:
     """Reads of single notifications and of lists."""
 
@@ -146,6 +159,44 @@ class NotificationStore:
             conn.exec_driver_sql(f"SET LOCAL statement_timeout = {_READ_MS}")
             return [(row[0], row[1]) for row in conn.execute(query)]
 
+    def activity(
+        self,
+        service_id: str,
+        filters: ActivityFilters,
+        before: tuple[datetime, str] | None,
+        offset: int,
+        limit: int,
+    ) -> tuple[list[Notification], bool]:
+        """Return up to `limit` notifications, newest first, after the first `offset`, and whether there are
+        more.
+
+        Each combination of the filters is one index scan, as in lists of clients.
+        """
+        query = _activity_query(service_id, filters, before, offset, limit + 1)
+        with self._uow.begin() as conn:
+            conn.exec_driver_sql(f"SET LOCAL statement_timeout = {_READ_MS}")
+            found = [_notification(row) for row in conn.execute(query)]
+        return found[:limit], len(found) > limit
+
+    def returned_letters(self, service_id: str) -> list[tuple[date, int]]:
+        """Return the London days on which letters of a service came back, the latest first, and how many are
+        kept of each.
+        """
+        day = sa.cast(sa.func.timezone(LONDON.key, _n.update_time), sa.Date).label("day")
+        query = (
+            sa.select(day, sa.func.count())
+            .where(
+                _n.service_id == service_id,
+                _n.key_type == KeyType.NORMAL,
+                _n.channel == Channel.LETTER,
+                _n.state == State.RETURNED_LETTER,
+            )
+            .group_by(day)
+            .order_by(day.desc())
+        )
+        with self._uow.autocommit() as conn:
+            return [(row[0], row[1]) for row in conn.execute(query)]
+
     def position(self, service_id: str, notification_id: str) -> tuple[datetime, str] | None:
         """Return where a notification of the service stands in lists, or None if there is none."""
         query = sa.select(_n.create_time, sa.cast(_n.id, sa.Text)).where(
@@ -212,6 +263,46 @@ def by_ids(conn: Tx, ids: Sequence[str]) -> dict[str, Notification]:
     """Return notifications by id; those that don't exist are left out."""
     query = _whole().where(_n.id == sa.any_(id_array(ids)))
     return {row.id: _notification(row) for row in conn.execute(query)}
+
+
+def _activity_query(
+    service_id: str,
+    filters: ActivityFilters,
+    before: tuple[datetime, str] | None,
+    offset: int,
+    limit: int,
+) -> Select[Any]:
+    conditions: list[ColumnElement[bool]] = [_n.service_id == service_id]
+    if before is not None:
+        conditions.append(sa.tuple_(_n.create_time, _n.id) < sa.tuple_(*map(sa.literal, before)))
+    if filters.since is not None:
+        conditions.append(_n.create_time >= filters.since)
+    if filters.by_keys_alone:
+        conditions.append(_n.api_key_id.is_not(None))
+    if filters.search:
+        written = (_n.normalised_recipient, _n.reference)
+        conditions.append(sa.or_(*(column.icontains(filters.search, autoescape=True) for column in written)))
+    kinds: list[list[ColumnElement[bool]]] = [[]]
+    if filters.channels or filters.states:
+        kinds = [
+            [_n.channel == channel, _n.state == state]
+            for channel in filters.channels or list(Channel)
+            for state in filters.states or list(State)
+        ]
+    scans = [
+        sa.select(_n.id, _n.create_time)
+        .where(*conditions, _n.key_type == key_type, *kind)
+        .order_by(_n.create_time.desc(), _n.id.desc())
+        .limit(offset + limit)
+        .subquery()
+        .select()
+        for key_type in filters.key_types
+        for kind in kinds
+    ]
+    every = sa.union_all(*scans).subquery()
+    wanted = sa.select(every.c.id).order_by(every.c.create_time.desc(), every.c.id.desc())
+    newest = wanted.offset(offset).limit(limit).subquery()
+    return _whole().join(newest, _n.id == newest.c.id).order_by(_n.create_time.desc(), _n.id.desc())
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +382,7 @@ def _whole() -> Select[Any]:
         sa.cast(_n.service_id, sa.Text).label("service_id"),
         sa.cast(_n.template_id, sa.Text).label("template_id"),
         sa.cast(_n.created_by_id, sa.Text).label("created_by_id"),
+        sa.cast(_n.api_key_id, sa.Text).label("api_key_id"),
         *(column for column in notifications.c if column.name not in _NOT_AS_THEY_ARE),
         _SMS_RATE,
         _LETTER_RATE,
@@ -320,6 +412,8 @@ def _notification(row: Row[Any]) -> Notification:
         update_time=row.update_time,
         provider=row.provider,
         international=row.international,
+        phone_prefix=row.phone_prefix,
+        api_key_id=row.api_key_id,
         billable=Billable(
             channel=channel,
             key_type=key_type,

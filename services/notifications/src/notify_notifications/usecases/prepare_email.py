@@ -19,6 +19,7 @@ from notify_notifications.usecases.prepare import (
     Details,
     EmailCommand,
     Prepared,
+    check_member,
     check_no_file,
     check_size,
     recipient_invalid,
@@ -43,9 +44,11 @@ def prepare_email(
         id. email_domain: right of the @ in the address that emails come from.
 
     Raises:
-        NotifyError: RECIPIENT_INVALID, CHANNEL_NOT_ALLOWED, TEMPLATE_*, MISSING_PERSONALISATION,
-            MESSAGE_EMPTY, SENDER_NOT_FOUND, RECIPIENT_NOT_ALLOWED, FILE_NOT_ALLOWED, MESSAGE_TOO_LONG.
+        NotifyError: NOT_A_MEMBER, RECIPIENT_INVALID, CHANNEL_NOT_ALLOWED, TEMPLATE_*,
+            MISSING_PERSONALISATION, MESSAGE_EMPTY, SENDER_NOT_FOUND, RECIPIENT_NOT_ALLOWED, FILE_NOT_ALLOWED,
+            MESSAGE_TOO_LONG.
     """
+    check_member(service, command.caller)
     address = _parse(command.email_address)
     template = usable(service, template, command.channel)
     pairs, changed = sanitise(command.personalisation, command.sanitise_content_for)
@@ -64,7 +67,7 @@ def prepare_email(
     accepted = _answer(command.request_id, service, template, message, changed, email_domain)
     sanitised = (text for one in changed for text in one)
     check_size(accepted.subject, accepted.body, command.one_click_unsubscribe_url, *sanitised)
-    if address.normalised in recipients.SIMULATED_EMAIL_ADDRESSES:
+    if command.caller.created_by_id is None and address.normalised in recipients.SIMULATED_EMAIL_ADDRESSES:
         return Prepared(accepted=accepted)
     details = Details(
         template_version=template.version,

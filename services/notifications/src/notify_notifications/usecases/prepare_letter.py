@@ -15,6 +15,7 @@ from notify_notifications.usecases.prepare import (
     Details,
     LetterCommand,
     Prepared,
+    check_member,
     check_no_file,
     check_size,
     usable,
@@ -30,9 +31,10 @@ def prepare_letter(service: Service, template: Template | None, command: LetterC
         id.
 
     Raises:
-        NotifyError: CHANNEL_NOT_ALLOWED, TEMPLATE_*, QR_CODE_TOO_LONG, MISSING_PERSONALISATION,
+        NotifyError: NOT_A_MEMBER, CHANNEL_NOT_ALLOWED, TEMPLATE_*, QR_CODE_TOO_LONG, MISSING_PERSONALISATION,
             MESSAGE_EMPTY, FILE_NOT_ALLOWED, LETTERS_NOT_ALLOWED_FOR_KEY, ADDRESS_INVALID, MESSAGE_TOO_LONG.
     """
+    check_member(service, command.caller)
     template = usable(service, template, command.channel)
     _check_qr_codes(_wording(template), Personalisation(dict(command.personalisation)))
     values = values_for(template, command.personalisation)

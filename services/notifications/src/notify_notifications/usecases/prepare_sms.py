@@ -14,6 +14,7 @@ from notify_notifications.usecases.prepare import (
     Details,
     Prepared,
     SmsCommand,
+    check_member,
     check_no_file,
     recipient_invalid,
     sender_not_found,
@@ -33,11 +34,12 @@ def prepare_sms(
         id. default_sender: shown for services that have no sender of their own.
 
     Raises:
-        NotifyError: RECIPIENT_INVALID, CHANNEL_NOT_ALLOWED, TEMPLATE_*, MISSING_PERSONALISATION,
-            MESSAGE_EMPTY, FILE_NOT_ALLOWED, SENDER_NOT_FOUND, RECIPIENT_NOT_ALLOWED,
+        NotifyError: NOT_A_MEMBER, RECIPIENT_INVALID, CHANNEL_NOT_ALLOWED, TEMPLATE_*,
+            MISSING_PERSONALISATION, MESSAGE_EMPTY, FILE_NOT_ALLOWED, SENDER_NOT_FOUND, RECIPIENT_NOT_ALLOWED,
             INTERNATIONAL_NOT_ALLOWED.
     """
-    number = _parse(command.phone_number)
+    check_member(service, command.caller)
+    number = _parse(command)
     template = usable(service, template, command.channel)
     message = _render(template, values_for(template, command.personalisation))
     if message.is_empty:
@@ -50,7 +52,7 @@ def prepare_sms(
         size = message.character_count_without_prefix
         return Prepared(refusal=too_long(command.channel, CHARACTER_LIMIT, size), international=international)
     accepted = AcceptedSms(command.request_id, message.content, from_number, template.version)
-    if number.normalised in recipients.SIMULATED_PHONE_NUMBERS:
+    if command.caller.created_by_id is None and number.normalised in recipients.SIMULATED_PHONE_NUMBERS:
         return Prepared(accepted=accepted)
     details = Details(
         template_version=template.version,
@@ -88,12 +90,13 @@ def _render(template: Template, values: Personalisation) -> SmsMessage:
     return template.wording.render(values)
 
 
-def _parse(text: str) -> PhoneNumber:
+def _parse(command: SmsCommand) -> PhoneNumber:
     """Read a number in stage 1, which allows any that the platform could send to (public-api.md §2.3)."""
     try:
-        return phone.parse(text, allow_international=True, allow_uk_landline=True)
+        return phone.parse(command.phone_number, allow_international=True, allow_uk_landline=True)
     except phone.InvalidPhoneNumber as error:
-        raise recipient_invalid("schema", "phone_number", error.api_message) from None
+        problem = error.message if command.caller.created_by_id else error.api_message
+        raise recipient_invalid("schema", "phone_number", problem) from None
 
 
 def _check_recipient(service: Service, command: SmsCommand, number: PhoneNumber) -> None:

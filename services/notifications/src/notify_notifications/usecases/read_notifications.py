@@ -19,7 +19,11 @@ from notify_notifications.domain.cost import Cost, cost
 from notify_notifications.domain.record import Notification
 from notify_notifications.domain.template import Template
 from notify_notifications.domain.unsubscribe import UnsubscribeLinks
-from notify_notifications.store.notifications import Filters, NotificationStore
+from notify_notifications.store.notifications import (
+    ActivityFilters,
+    Filters,
+    NotificationStore,
+)
 from notify_notifications.usecases.unsubscribe import unsubscribable
 
 MOST_TEXT_BYTES: Final = 3 * 1024 * 1024
@@ -120,6 +124,32 @@ def count_uploaded_letters(
     latest first (internal-api.md B20).
     """
     return store.uploaded_letter_counts(service_id, template_id, now - timedelta(days=days))
+
+
+def get_activity(
+    store: NotificationStore,
+    snapshots: Snapshots,
+    links: UnsubscribeLinks,
+    service_id: str,
+    filters: ActivityFilters,
+    before: tuple[datetime, str] | None,
+    offset: int,
+    limit: int,
+) -> tuple[list[NotificationView], bool]:
+    """Read up to `limit` notifications, newest first, after the first `offset`; and whether there are more.
+
+    Fewer than `limit` where their texts would not fit into one answer; what is left out of a page comes on
+    none: such texts are seen one by one.
+    """
+    found, more = store.activity(service_id, filters, before, offset, limit)
+    views: list[NotificationView] = []
+    size = 0
+    for view in in_turns(_views(snapshots, links, found)):
+        size += view.text_bytes + view.notification.size_bytes
+        if views and size > MOST_TEXT_BYTES:
+            return views, True
+        views.append(view)
+    return views, more
 
 
 def _views(
