@@ -1,4 +1,4 @@
-"""`python -m notify_notifications serve | work | parked | cursors | recount | migrate | check-config`."""
+"""`python -m notify_notifications COMMAND`: serve, work, migrate, and what operators ask for."""
 
 import argparse
 import sys
@@ -16,6 +16,7 @@ from notify_notifications.settings import Settings
 from notify_notifications.store.retention import next_counted_service
 from notify_notifications.store.tables import feed_cursors
 from notify_notifications.usecases.ops import OPS
+from notify_notifications.usecases.usage import keep_allowances, list_allowances
 from notify_notifications.workers.recount import recount_day
 
 
@@ -59,6 +60,32 @@ def _days(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=date.fromisoformat, required=True, metavar="DAY")
 
 
+def allowances(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Print allowances of a financial year, or keep those of one that is over."""
+    parts = bootstrap.parts_for_workers(settings)
+
+    def organisation_type(service_id: str) -> str:
+        service = parts.snapshots.service(service_id)
+        return service.organisation_type if service else ""
+
+    try:
+        if arguments.keep:
+            kept = keep_allowances(parts.uow, organisation_type, arguments.year)
+            sys.stdout.write(f"{kept} allowances of {arguments.year} kept\n")
+            return
+        for one, used in list_allowances(parts.uow, organisation_type, arguments.year):
+            sys.stdout.write(f"{one.service_id} {one.year}: {one.fragment_count} free, {used} used\n")
+    finally:
+        parts.close()
+
+
+def _year(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--year", type=int, required=True, help="the calendar year in which it begins")
+    parser.add_argument(
+        "--keep", action="store_true", help="store those of a past year, so that none changes any more"
+    )
+
+
 if __name__ == "__main__":
     main.run(
         "notifications",
@@ -75,6 +102,13 @@ if __name__ == "__main__":
                 "count messages and usage of some London days again, such as after a change of rates",
                 recount,
                 _days,
+                long_running=False,
+            ),
+            main.Command(
+                "allowances",
+                "list the free texts of services in a financial year, or keep those of a past one",
+                allowances,
+                _year,
                 long_running=False,
             ),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),

@@ -30,6 +30,7 @@ from notify_notifications.domain.notification import State
 from notify_notifications.servicers.statistics import StatisticsServicer
 from notify_notifications.servicers.usage import UsageServicer
 from notify_notifications.store.counts import add_counts, add_usage
+from notify_notifications.usecases.usage import keep_allowances, list_allowances
 from notify_testing.database import FreshDatabase
 from notify_testing.rpc import InProcessServer
 
@@ -41,11 +42,11 @@ class Figures:
     """Counts and usage facts, and who asks for them."""
 
     def __init__(self, uow: UnitOfWork, channel: Any) -> None:
-        self._uow = uow
+        self.uow = uow
         self._statistics, self._usage = StatisticsServiceStub(channel), UsageServiceStub(channel)
 
     def count(self, changes: Mapping[tuple[Any, ...], int]) -> None:
-        with self._uow.begin() as tx:
+        with self.uow.begin() as tx:
             add_counts(tx, {CountKey(*key): count for key, count in changes.items()})
 
     def use(self, changes: Mapping[tuple[Any, ...], tuple[int, int]]) -> None:
@@ -54,7 +55,7 @@ class Figures:
         for (service, day, channel, multiplier, postage, sheets), usage in changes.items():
             key = UsageKey(service, day, channel, TEMPLATE, "mmg", multiplier, postage, sheets)
             made[key] = Usage(*usage)
-        with self._uow.begin() as tx:
+        with self.uow.begin() as tx:
             add_usage(tx, made)
 
     def counts(self, groups: list[Any], first: date = APRIL, last: date = LAST, **asked: Any) -> list[Any]:
@@ -221,6 +222,28 @@ def test_who_sent_much_last_year_has_no_allowance_unless_one_was_set(figures: Fi
     answered = figures.sums([usage_pb.USAGE_GROUP_SERVICE], types)
     allowed = {one.service_id: one.fragment_count for one in answered.allowances}
     assert allowed == {service: 0, set_apart: 7, little: 20_000}
+
+
+def test_allowances_of_a_past_year_are_kept_and_later_ones_follow_the_type(figures: Figures) -> None:
+    service, set_apart, unused = new_id(), new_id(), new_id()
+    sms = (Channel.SMS, 1, None, 0)
+    figures.use({(service, date(2024, 6, 1), *sms): (1, 2), (set_apart, date(2024, 6, 1), *sms): (1, 1)})
+    figures.allow(set_apart, 7, datetime(2023, 6, 1, tzinfo=UTC))
+    types = dict.fromkeys((service, set_apart, unused), "central")
+
+    def listed(year: int) -> dict[str, tuple[int, int]]:
+        found = list_allowances(figures.uow, lambda id: types.get(id, ""), year)
+        return {one.service_id: (one.fragment_count, used) for one, used in found if one.service_id in types}
+
+    assert listed(2024) == {service: (30_000, 2), set_apart: (7, 1)}
+    for _ in range(2):
+        keep_allowances(figures.uow, lambda id: types.get(id, ""), 2024)
+    types[service] = "local"
+    assert listed(2024) == {service: (30_000, 2), set_apart: (7, 1)}
+    assert listed(2026) == {service: (10_000, 0), set_apart: (7, 0)}
+    with pytest.raises(NotifyError) as caught:
+        keep_allowances(figures.uow, lambda id: "", 9000)
+    assert caught.value.reason == "ALLOWANCE_NOT_FOUND"
 
 
 def test_days_of_two_financial_years_have_no_one_allowance(figures: Figures) -> None:

@@ -137,6 +137,7 @@ def _service(snapshot: snapshot_pb2.ServiceSnapshot) -> Service:
         rate_limit_per_minute=service.limits.rate_limit_per_minute,
         daily_limits=_daily_limits(service.limits),
         prefix_sms=service.prefix_sms,
+        organisation_type=service.organisation_type,
         email_local_part=service.email_sender_local_part,
         email_from_name=service.custom_email_sender_name or service.name,
         sms_senders={

@@ -55,6 +55,8 @@ class Service:
     """Of the channels for which it has a retention of its own."""
     callback_types: frozenset[CallbackType] = frozenset()
     """What it is told of over HTTP."""
+    organisation_type: str = ""
+    """Such as `central`, which its allowance follows from; empty if unknown."""
 
     def retention_days(self, channel: Channel) -> int:
         """Return for how many days messages are kept (public-api.md §8.4)."""

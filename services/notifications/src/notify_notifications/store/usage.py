@@ -1,6 +1,6 @@
 """Rates and allowances."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,9 +10,10 @@ from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Postage
 from sqlalchemy.dialects.postgresql import insert
 
-from notify_notifications.store.tables import annual_allowances, letter_rates, sms_rates
+from notify_notifications.domain.statistics import Days
+from notify_notifications.store.tables import annual_allowances, letter_rates, sms_rates, usage_facts
 
-_a = annual_allowances.c
+_a, _u = annual_allowances.c, usage_facts.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,36 @@ def set_allowance(tx: Tx, service_id: str, year: int, fragment_count: int | None
     values = {"fragment_count": fragment_count}
     statement = insert(annual_allowances).values(service_id=service_id, year=year, **values)
     tx.execute(statement.on_conflict_do_update(index_elements=["service_id", "year"], set_=values))
+
+
+def next_services(tx: Tx, days: Days, year: int, after: str, limit: int) -> list[str]:
+    """Return up to `limit` services after `after`, in the order of ids, that used something on the days or
+    for which an allowance was set until the year.
+    """
+    used = (
+        sa.select(_u.service_id)
+        .distinct()
+        .where(_u.day.between(days.first, days.last), _u.service_id > after)
+    )
+    set_ = sa.select(_a.service_id).where(_a.year <= year, _a.service_id > after)
+    both = sa.union(
+        used.order_by(_u.service_id).limit(limit).subquery().select(),
+        set_.order_by(_a.service_id).limit(limit).subquery().select(),
+    ).subquery()
+    found = sa.select(sa.cast(both.c.service_id, sa.Text)).order_by(both.c.service_id).limit(limit)
+    return list(tx.execute(found).scalars())
+
+
+def keep_allowances(tx: Tx, year: int, counts: Mapping[str, int]) -> int:
+    """Store the allowances of a year by service, with the default from the next year on; what was set for
+    either stays. Returns how many were stored.
+    """
+    stored = 0
+    for first, values in ((year, counts), (year + 1, dict.fromkeys(counts))):
+        rows = [
+            {"service_id": id, "year": first, "fragment_count": count} for id, count in sorted(values.items())
+        ]
+        adding = insert(annual_allowances).on_conflict_do_nothing().returning(_a.service_id)
+        added = len(tx.execute(adding.values(rows)).all()) if rows else 0
+        stored += added if first == year else 0
+    return stored

@@ -1,11 +1,13 @@
 """Rates in force, allowances of services, and what they used (internal-api.md §4.15)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from notify_common import clock
 from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
+from notify_common.leases.table import NO_SERVICE
 
 from notify_notifications.domain.allowances import (
     FIRST_YEAR,
@@ -18,6 +20,8 @@ from notify_notifications.domain.allowances import (
 from notify_notifications.domain.statistics import Days, UsageGroup, UsageSum
 from notify_notifications.store import statistics, usage
 from notify_notifications.store.usage import LetterRate, SmsRate
+
+_SERVICES_AT_ONCE: Final = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,50 @@ def sum_usage(
         found = _allowances(tx, organisation_types, year) if organisation_types else []
         counts = {one.service_id: 0 if without_allowances else one.fragment_count for one in found} or None
         return statistics.sum_usage(tx, days, groups, counts, days_of(year).first), found
+
+
+def list_allowances(
+    uow: UnitOfWork, organisation_type: Callable[[str], str], year: int
+) -> Iterator[tuple[Allowance, int]]:
+    """Yield the allowances of a financial year of services that have used something or for which one was
+    set, with the fragments that they used.
+    """
+    for ids in _pages(uow, year):
+        types = {id: organisation_type(id) for id in ids}
+        with uow.begin() as tx:
+            found = _allowances(tx, types, year)
+            used = statistics.chargeable_counts(tx, ids, days_of(year))
+        yield from ((one, used.get(one.service_id, 0)) for one in found)
+
+
+def keep_allowances(uow: UnitOfWork, organisation_type: Callable[[str], str], year: int) -> int:
+    """Store the allowances of a past financial year as they are, so that what was billed does not change with
+    a service's organisation; return how many. Those that were set stay, and later years follow the type.
+
+    Idempotency key: service and year. Raises NotifyError ALLOWANCE_NOT_FOUND for a year that is not over.
+    """
+    if not FIRST_YEAR <= year < financial_year(clock.now()):
+        raise NotifyError("ALLOWANCE_NOT_FOUND")
+    stored = 0
+    for ids in _pages(uow, year):
+        types = {id: organisation_type(id) for id in ids}
+        with uow.begin() as tx:
+            custom = usage.custom_allowances(tx, ids, year)
+            found = {one.service_id: one.fragment_count for one in _allowances(tx, types, year)}
+            stored += usage.keep_allowances(
+                tx, year, {id: count for id, count in found.items() if id not in custom}
+            )
+    return stored
+
+
+def _pages(uow: UnitOfWork, year: int) -> Iterator[list[str]]:
+    ids = [NO_SERVICE]
+    while True:
+        with uow.autocommit() as tx:
+            ids = usage.next_services(tx, days_of(year), year, ids[-1], _SERVICES_AT_ONCE)
+        if not ids:
+            return
+        yield ids
 
 
 def _allowances(tx: Tx, organisation_types: Mapping[str, str], year: int) -> list[Allowance]:
