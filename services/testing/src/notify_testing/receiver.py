@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from notify_testing.rpc import certificates
+from notify_testing.serving import serve_in_thread
 from notify_testing.waiting import WAIT_SECONDS
 
 RESET: Final = "reset"
@@ -86,7 +87,7 @@ class Receiver:
         self._server = Server(("127.0.0.1", 0), Handler)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        serve_in_thread(self._server)
         return self
 
     def __exit__(

@@ -1,5 +1,6 @@
 """CallbacksService: conversion, nothing else."""
 
+from dataclasses import asdict
 from datetime import UTC
 from typing import Final
 
@@ -12,7 +13,7 @@ from notify_common.rpc import enums
 from notify_common.rpc.paging import Pager, page_size, position_in_time, read_position_in_time
 
 from notify_notifications.domain.calls import CallbackState
-from notify_notifications.store.callbacks import Attempt, Callback
+from notify_notifications.store.callbacks import Attempt, Callback, Filters
 from notify_notifications.usecases import read_callbacks
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["CallbacksService"].full_name
@@ -30,13 +31,11 @@ class CallbacksServicer(pb_grpc.CallbacksServiceServicer):
         self, request: pb.ListCallbacksRequest, context: grpc.ServicerContext
     ) -> pb.ListCallbacksResponse:
         state = CallbackState(enums.to_text(_STATES, request.state)) if request.state else None
-        filters = {"type": request.type, "subject": request.subject_id, "state": state}
-        bound = {"list": "callbacks", "service": request.service_id, **filters}
+        filters = Filters(request.type, request.subject_id, state)
+        bound = {"list": "callbacks", "service": request.service_id, **asdict(filters)}
         before = read_position_in_time(self._pager.decode(request.page_token, bound))
         size = page_size(request.page_size)
-        found, more = read_callbacks.list_callbacks(
-            self._uow, request.service_id, request.type, request.subject_id, state, before, size
-        )
+        found, more = read_callbacks.list_callbacks(self._uow, request.service_id, filters, before, size)
         answer = pb.ListCallbacksResponse(callbacks=map(_callback, found))
         if more:
             last = position_in_time(found[-1].create_time, found[-1].id)

@@ -214,20 +214,21 @@ def attempts(tx: Tx, callback_id: str) -> list[Attempt]:
     return [Attempt(*row) for row in reversed(rows)]
 
 
-def page(
-    tx: Tx,
-    service_id: str,
-    type: str,
-    subject_id: str,
-    state: CallbackState | None,
-    before: Position | None,
-    limit: int,
-) -> list[Callback]:
-    """Return up to `limit` events of a service, newest first; empty filters mean all."""
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which events of a service a list shows; what is empty means all."""
+
+    type: str = ""
+    subject_id: str = ""
+    state: CallbackState | None = None
+
+
+def page(tx: Tx, service_id: str, filters: Filters, before: Position | None, limit: int) -> list[Callback]:
+    """Return up to `limit` events of a service, newest first."""
     wanted = [_c.service_id == service_id]
-    wanted += [_c.type == type] if type else []
-    wanted += [_c.subject_id == subject_id] if subject_id else []
-    wanted += [_c.state == state.value] if state else []
+    wanted += [_c.type == filters.type] if filters.type else []
+    wanted += [_c.subject_id == filters.subject_id] if filters.subject_id else []
+    wanted += [_c.state == filters.state.value] if filters.state else []
     if before is not None:
         wanted.append(sa.tuple_(_c.create_time, _c.id) < sa.tuple_(*map(sa.literal, before)))
     query = sa.select(*_SHOWN).where(*wanted).order_by(_c.create_time.desc(), _c.id.desc()).limit(limit)

@@ -8,28 +8,21 @@ from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.logging import get_logger
 
-from notify_notifications.domain.calls import CallbackState
 from notify_notifications.store import callbacks
-from notify_notifications.store.callbacks import Attempt, Callback, Position
+from notify_notifications.store.callbacks import Attempt, Callback, Filters, Position
 
 MOST_AT_ONCE: Final = 500
 """Events that are asked for again in one transaction."""
 
 
 def list_callbacks(
-    uow: UnitOfWork,
-    service_id: str,
-    type: str,
-    subject_id: str,
-    state: CallbackState | None,
-    before: Position | None,
-    limit: int,
+    uow: UnitOfWork, service_id: str, filters: Filters, before: Position | None, limit: int
 ) -> tuple[list[Callback], bool]:
     """Return up to `limit` events of a service, newest first, older than a position; and whether there are
-    more. Empty filters mean all.
+    more.
     """
     with uow.autocommit() as tx:
-        found = callbacks.page(tx, service_id, type, subject_id, state, before, limit + 1)
+        found = callbacks.page(tx, service_id, filters, before, limit + 1)
     return found[:limit], len(found) > limit
 
 
