@@ -57,7 +57,13 @@ TOKEN_SECONDS = 25
 DRAIN_SECONDS = 300.0
 
 SKELETON = "skeleton"
-WORKERS = ("notifications-work", "providers-work", "letters-work", "letters-celery")
+WORKERS = (
+    "notifications-work",
+    "notifications-callbacks",
+    "providers-work",
+    "letters-work",
+    "letters-celery",
+)
 MEASURED = ("edge", "api-gateway", "notifications")
 """Processes whose memory and processor time are reported, besides those of PostgreSQL and Redis."""
 
