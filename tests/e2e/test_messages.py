@@ -379,4 +379,4 @@ def test_the_same_idempotency_key_at_once_makes_one_message(house: House) -> Non
         headers=house.headers(**{"Idempotency-Key": key}),
         timeout=WAIT_SECONDS,
     )
-    assert (other.status_code, other.json()["errors"][0]["error"]) == (409, "ConflictError")
+    assert (other.status_code, other.json()["errors"][0]["error"]) == (422, "UnprocessableEntityError")

@@ -154,7 +154,7 @@ def _run(parts: SendingParts, snapshots: KnownSnapshots, rows: int) -> dict[str,
                 batch = next(batches, None)
             if batch is None:
                 return
-            for answer in send_messages(parts, batch):
+            for answer, _, _ in send_messages(parts, batch):
                 if isinstance(answer, NotifyError):
                     raise SystemExit(f"a message was refused: {answer.reason}")
             with turn:

@@ -114,6 +114,10 @@ class Notifications(NotificationsServiceServicer):
         """Days of uploaded letters, the latest first."""
         self.stored: list[Notification] = []
         """Newest first."""
+        self.quota: notifications_service_pb2.Quota | None = None
+        """What each answer says is left."""
+        self.replayed = False
+        """Whether each answer was given before."""
 
     def _take(self, method: str, request: Any) -> None:
         self.recorder.record(method, request)
@@ -163,7 +167,9 @@ class Notifications(NotificationsServiceServicer):
         for item in request.items:
             current.enter(item.origin_request_id, item.traceparent, "api")
             self.recorder.repeats.append(item.is_repeat)
-            result = response.results.add()
+            result = response.results.add(replayed=self.replayed)
+            if self.quota is not None:
+                result.quota.CopyFrom(self.quota)
             kind = item.WhichOneof("request")
             try:
                 getattr(result, kind).CopyFrom(methods[kind](getattr(item, kind), context))
@@ -176,7 +182,7 @@ class Notifications(NotificationsServiceServicer):
 
     def CountRefusedRequest(self, request: Any, context: Any) -> Any:
         self.recorder.record("CountRefusedRequest", request)
-        return notifications_service_pb2.CountRefusedRequestResponse()
+        return notifications_service_pb2.CountRefusedRequestResponse(quota=self.quota)
 
     def GetNotification(self, request: Any, context: Any) -> Any:
         self.recorder.record("GetNotification", request)
@@ -481,6 +487,8 @@ class Neighbours:
         self.recorder.repeats.clear()
         self.recorder.seconds_left.clear()
         self.notifications.stored.clear()
+        self.notifications.quota = None
+        self.notifications.replayed = False
         self.recipients.texts.clear()
         self.letters.pdfs.clear()
         self.letters.pages.clear()

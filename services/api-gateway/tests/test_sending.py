@@ -170,7 +170,7 @@ def test_the_idempotency_key_is_passed_on(send: Send, neighbours: Neighbours) ->
         assert send(channel, body, Idempotency_Key="order-5").status_code == 201
         assert neighbours.recorder.requests(METHODS[channel])[-1].idempotency_key == "order-5"
     neighbours.recorder.failures["SendSms"] = NotifyError("REQUEST_ID_REUSED")
-    assert send("sms", SMS, Idempotency_Key="order-5").status_code == 409
+    assert send("sms", SMS, Idempotency_Key="order-5").status_code == 422
 
 
 @pytest.mark.parametrize("key", ["", "ü", "k" * 256])

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from notify_common.logging import describe_exception, get_logger
 from werkzeug.exceptions import HTTPException
 
 from notify_gateway.errors import INTERNAL, TABLE, Row, Rows, entries_of, row_of
+from notify_gateway.quotas import quota_headers
 
 Shape = Callable[[int, list[dict[str, Any]]], Response]
 """Makes an answer of an HTTP status and the entries of an error."""
@@ -30,6 +31,8 @@ class InvalidRequest(Exception):
         """Take `messages`, which are answered in this order, duplicates left out."""
         super().__init__(len(messages))
         self.messages = list(dict.fromkeys(messages))
+        self.facts: Mapping[str, str] = {}
+        """What is left of the limits that the request counted for, as `notify_gateway.quotas` has it."""
 
 
 _ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
@@ -110,7 +113,9 @@ class Answers:
                 return self._refusal(error, route)
             case InvalidRequest():
                 entries = [{"error": "ValidationError", "message": text} for text in error.messages]
-                return v2_shape(400, entries)
+                response = v2_shape(400, entries)
+                response.headers.extend(quota_headers(error.facts))
+                return response
             case HTTPException():
                 return _router_error(error)
         get_logger().error("request failed", route=route or route_of(request), **describe_exception(error))
@@ -121,6 +126,7 @@ class Answers:
         if row.status >= 500:
             get_logger().error("request failed", route=route or route_of(request), reason=error.reason)
         response = self._shape(row.status, entries_of(error, row))
+        response.headers.extend(quota_headers(error.metadata))
         # a daily limit says no time: it ends with the day
         if row.status == 503 or (row.status == 429 and error.retry_after):
             wait = error.retry_after.total_seconds() if error.retry_after else _RETRY_AFTER_SECONDS

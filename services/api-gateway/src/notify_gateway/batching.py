@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from google.protobuf.message import Message
 from notify.notifications.v1.notifications_service_pb2 import (
@@ -11,6 +11,7 @@ from notify.notifications.v1.notifications_service_pb2 import (
     SendItem,
     SendLetterRequest,
     SendPrecompiledLetterRequest,
+    SendResult,
     SendSmsRequest,
 )
 from notify_common import clock, current
@@ -20,6 +21,7 @@ from notify_common.logging import get_logger
 from notify_common.rpc import status
 
 from notify_gateway.clients import Clients
+from notify_gateway.quotas import quota_facts
 
 SEND_SECONDS: Final = 2.0
 """Time of one attempt to have a message accepted (design.md §2.7); all of a request ends in its budget."""
@@ -53,7 +55,7 @@ class _Outgoing(NamedTuple):
     """Reading at which its request must be answered, whatever became of it."""
 
 
-Outcome = Message | NotifyError
+Outcome = SendResult | NotifyError
 
 
 class SendBatcher:
@@ -81,11 +83,12 @@ class SendBatcher:
         self._silent = False
         self._trying = threading.Lock()
 
-    def send(self, message: Message) -> Any:
-        """Return the response of the message's own kind, which is one of those that `SendItem` has.
+    def send(self, message: Message) -> SendResult:
+        """Return the result, with the response of the message's own kind: one of those that `SendItem` has.
 
-        Raises NotifyError: why it was not accepted; UNAVAILABLE or DEADLINE_EXCEEDED also where that is not
-        known in the end. A client that sends an Idempotency-Key repeats its request without harm then.
+        Raises NotifyError: why it was not accepted, with what is left of the service's limits among its
+        facts; UNAVAILABLE or DEADLINE_EXCEEDED also where that is not known in the end. A client that sends
+        an Idempotency-Key repeats its request without harm then.
         """
         if not self._silent:
             return self._send(message)
@@ -96,7 +99,7 @@ class SendBatcher:
         finally:
             self._trying.release()
 
-    def _send(self, message: Message) -> Any:
+    def _send(self, message: Message) -> SendResult:
         item = SendItem(
             **{_KINDS[type(message)]: message},  # type: ignore[arg-type] # each its own kind
             origin_request_id=current.request_id.get(),
@@ -155,12 +158,13 @@ class SendBatcher:
         return [_outcome(result) for result in response.results]
 
 
-def _outcome(result: Any) -> Outcome:
-    kind = result.WhichOneof("result")
-    if kind == "error":
-        return status.from_bytes(result.error)
-    outcome: Message = getattr(result, kind)
-    return outcome
+def _outcome(result: SendResult) -> Outcome:
+    if result.WhichOneof("result") != "error":
+        return result
+    error = status.from_bytes(result.error)
+    if result.HasField("quota"):
+        error.metadata = {**error.metadata, **quota_facts(result.quota)}
+    return error
 
 
 def _unknown(error: NotifyError) -> NotifyError:

@@ -84,7 +84,9 @@ TABLE: Final[Rows] = {
     "PAGE_TOKEN_INVALID": Row(400, "ValidationError", "page_token is not valid"),
     "STALE_VERSION": Row(409, "ConflictError", "This was changed by somebody else in the meantime"),
     "REQUEST_ID_REUSED": Row(
-        409, "ConflictError", "Idempotency-Key was used before, with a request that said something else"
+        422,
+        "UnprocessableEntityError",
+        "Idempotency-Key was used before, with a request that said something else",
     ),
     # admin
     "SERVICE_NOT_FOUND": NO_RESULT,

@@ -12,7 +12,7 @@ from notify_common import clock
 from notify_common.enums import Channel, KeyType
 from notify_common.errors import NotifyError
 from notify_local.backing import free_ports
-from notify_notifications.store.limits import Demand, LimitStore, Place, Verdict, Want, counter_key
+from notify_notifications.store.limits import Admission, Demand, LimitStore, Place, Verdict, Want, counter_key
 from notify_notifications.workers.housekeeping import Housekeeper
 
 from .conftest import World
@@ -29,6 +29,11 @@ def refusal(reason: str) -> Iterator[list[NotifyError]]:
     assert raised.value.reason == reason
 
 
+def facts(error: NotifyError) -> dict[str, str]:
+    """Return what an error says besides what is left."""
+    return {name: fact for name, fact in error.metadata.items() if not name.startswith("quota_")}
+
+
 def time_passes(world: World, service: str, seconds: float) -> None:
     """Make the bucket of the service's normal keys older."""
     world.redis.hincrbyfloat(f"{service}-tokens-normal", "time", -seconds)
@@ -41,7 +46,13 @@ def test_the_bucket_empties_and_fills_up_again(world: World) -> None:
         world.stub.SendSms(sms(service, template))
     with refusal("RATE_LIMITED") as caught:
         world.stub.SendSms(sms(service, template))
-    assert caught[0].metadata == {"key_type": "normal", "limit": "6"}
+    assert caught[0].metadata == {
+        "key_type": "normal",
+        "limit": "6",
+        "quota_limit": "2",
+        "quota_remaining": "0",
+        "quota_reset_seconds": "30",
+    }
     world.stub.SendSms(sms(service, template, key_type="test"))
     time_passes(world, service, 10)
     with refusal("RATE_LIMITED"):
@@ -118,7 +129,7 @@ def test_refused_requests_use_up_the_rate_but_not_the_day(world: World) -> None:
     count.caller.service_id = zero
     with refusal("DAILY_LIMIT_REACHED") as caught:
         world.stub.CountRefusedRequest(count)
-    assert caught[0].metadata == {"counter": "sms", "limit": "0"}
+    assert facts(caught[0]) == {"counter": "sms", "limit": "0"}
     with refusal("INVALID_FIELD"):
         world.stub.CountRefusedRequest(pb.CountRefusedRequestRequest(caller=caller(service)))
 
@@ -139,7 +150,8 @@ def test_the_limit_of_other_countries_gives_the_other_place_back(world: World) -
     world.stub.SendSms(sms(service, template, phone_number="+33612345678"))
     with refusal("DAILY_LIMIT_REACHED") as caught:
         world.stub.SendSms(sms(service, template, phone_number="+33612345678"))
-    assert caught[0].metadata == {"counter": "international_sms", "limit": "1"}
+    assert facts(caught[0]) == {"counter": "international_sms", "limit": "1"}
+    assert caught[0].metadata["quota_remaining"] == "0"
     # a number of a crown dependency has country code 44
     world.stub.SendSms(sms(service, template, phone_number="07797 712345"))
     world.stub.SendSms(sms(service, template))
@@ -215,7 +227,7 @@ def test_a_redis_that_is_away_lets_everything_pass(world: World) -> None:
         counted=True,
         wants=[Want(adds=True, international=False)] * 3,
     )
-    assert store.reserve([demand], lambda *_: 0) == [[Verdict.SKIPPED] * 3]
+    assert store.reserve([demand], lambda *_: 0) == [Admission([Verdict.SKIPPED] * 3, None, None)]
     store.release({Place("s", "sms", demand.day): 3})
 
 
@@ -240,3 +252,43 @@ def test_expired_idempotency_keys_are_deleted(world: World) -> None:
     housekeeper = Housekeeper(world.parts.uow, world.parts.counters, world.parts.limit_store)
     assert housekeeper.forget_expired_keys() == 1
     assert len(world.rows("SELECT 1 FROM idempotency_keys")) == 1
+
+
+def quota(world: World, service: str, template: str, **fields: object) -> tuple[int, int, int]:
+    """Return what a text is told of the limits of its service: limit, remaining, seconds."""
+    item = pb.SendItem(sms=sms(service, template, **fields))
+    (result,) = world.stub.BatchSend(pb.BatchSendRequest(items=[item])).results
+    assert result.HasField("quota")
+    return result.quota.limit, result.quota.remaining, result.quota.reset_seconds
+
+
+def test_answers_say_what_is_left_of_the_limit_that_is_met_first(world: World) -> None:
+    noon = clock.now().replace(hour=12, minute=0, second=0)
+    service = world.admin.add_service(limits={"rate_limit_per_minute": 6, "sms_per_day": 3})
+    template = world.admin.add_template(service, "sms", "x")
+    with clock.set_for_tests(noon):
+        assert quota(world, service, template) == (2, 1, 10)
+        assert quota(world, service, template) == (2, 0, 20)
+        time_passes(world, service, 60)
+        assert quota(world, service, template) == (3, 0, 12 * 3600)
+        # refused by the day, which is what it is told of
+        assert quota(world, service, template) == (3, 0, 12 * 3600)
+        # of a key whose messages are not counted, the rate alone decides
+        assert quota(world, service, template, key_type="test") == (2, 1, 10)
+
+
+def test_requests_that_the_gateway_refused_hear_of_it_too(world: World) -> None:
+    service = world.admin.add_service(limits={"rate_limit_per_minute": 6})
+    ask = pb.CountRefusedRequestRequest(caller=caller(service), channel=common_pb2.CHANNEL_SMS)
+    assert [world.stub.CountRefusedRequest(ask).quota.remaining for _ in range(2)] == [1, 0]
+
+
+def test_a_repeat_under_a_key_is_told_as_one(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "sms", "x")
+    items = [pb.SendItem(sms=sms(service, template, idempotency_key="k")) for _ in range(2)]
+    replayed = [world.stub.BatchSend(pb.BatchSendRequest(items=[item])).results[0].replayed for item in items]
+    assert replayed == [False, True]
+    # the gateway's own repeat has the id of the first
+    again = world.stub.BatchSend(pb.BatchSendRequest(items=[items[0]])).results[0]
+    assert (again.WhichOneof("result"), again.replayed) == ("sms", False)

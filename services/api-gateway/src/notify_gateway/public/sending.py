@@ -5,7 +5,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from flask import Blueprint, abort
@@ -33,6 +33,7 @@ from notify_gateway.public.body import parse_json, read_body, too_large
 from notify_gateway.public.files import check_structure, is_file
 from notify_gateway.public.personalisation import to_fields
 from notify_gateway.public.schemas import Schema
+from notify_gateway.quotas import quota_facts, quota_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -48,6 +49,7 @@ _POSTAGES: Final = {
 _LONGEST_IDEMPOTENCY_KEY: Final = 255
 _CHUNK_BYTES: Final = 256 * 1024
 _CREATED: Final = "201 CREATED"
+_REPLAYED: Final = ("Idempotent-Replayed", "true")
 _NO_SPAN: Final[AbstractContextManager[None]] = nullcontext()
 
 Form = Mapping[str, Any]
@@ -61,6 +63,8 @@ class _Asked:
     environ: "WSGIEnvironment"
     caller: Caller
     body_limit: int
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    """What the answer says besides its body."""
 
     @property
     def root(self) -> str:
@@ -114,12 +118,14 @@ class SendDoor:
         middleware.limit(middleware.SEND_BUDGET_SECONDS)
         with tracing.span(f"POST {route}", SpanKind.SERVER) if tracing.is_recording() else _NO_SPAN:
             try:
-                text = json_text(send(self._asked(environ))).encode()
+                asked = self._asked(environ)
+                text = json_text(send(asked)).encode()
             except Exception as error:
                 response = V2.answer(error, route)
                 middleware.read_rest(environ, self._body_limit)
                 return response(environ, start_response)
-        start_response(_CREATED, [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
+        length = ("Content-Length", str(len(text)))
+        start_response(_CREATED, [("Content-Type", "application/json"), length, *asked.headers])
         return [text]
 
     def _asked(self, environ: "WSGIEnvironment") -> _Asked:
@@ -152,7 +158,7 @@ class Sending:
             idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_SMS),
         )
         self._personalise(message, form, asked, Channel.CHANNEL_SMS)
-        response = self._batcher.send(message)
+        response = self._send(message, asked)
         return presenter.sent_sms(response, form, caller.service.id, template_id, asked.root)
 
     def email(self, asked: _Asked) -> dict[str, Any]:
@@ -173,7 +179,7 @@ class Sending:
         )
         self._personalise(message, form, asked, Channel.CHANNEL_EMAIL)
         try:
-            response = self._batcher.send(message)
+            response = self._send(message, asked)
         except NotifyError as error:
             if error.reason == "FILE_NOT_ALLOWED":
                 self._refuse_files(form["personalisation"], caller)
@@ -195,7 +201,7 @@ class Sending:
             idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_LETTER),
         )
         self._personalise(message, form, asked, Channel.CHANNEL_LETTER)
-        response = self._batcher.send(message)
+        response = self._send(message, asked)
         return presenter.sent_letter(
             response, form, caller.service.id, template_id, v2.root_of(asked.environ)
         )
@@ -219,7 +225,7 @@ class Sending:
             letter_id=request_id, service_id=caller.service.id, size_bytes=len(pdf), sha256=sha256
         )
         self._clients.letters.UploadPdf(_upload(header, pdf))
-        response = self._batcher.send(message)
+        response = self._send(message, asked)
         return presenter.sent_precompiled_letter(response, form)
 
     def _pdf(self, form: Form, caller: Caller) -> bytes:
@@ -282,17 +288,33 @@ class Sending:
 
         Where the count can't be asked for, the refusal stands: it is true whatever the count is.
         """
-        self._count(caller, channel)
+        facts = self._count(caller, channel)
+        if isinstance(refusal, NotifyError):
+            refusal.metadata = {**refusal.metadata, **facts}
+        else:
+            refusal.facts = facts
         raise refusal
 
-    def _count(self, caller: Caller, channel: Channel) -> None:
+    def _count(self, caller: Caller, channel: Channel) -> Mapping[str, str]:
+        """Return what is left, as `notify_gateway.quotas` has it."""
         count = pb.CountRefusedRequestRequest(caller=_caller(caller), channel=channel)
         try:
-            self._clients.notifications.CountRefusedRequest(count)
+            counted = self._clients.notifications.CountRefusedRequest(count)
         except NotifyError as error:
             if row_of(error).status == 429:
                 raise
             get_logger().warning("refused request not counted", reason=error.reason)
+            return {}
+        return quota_facts(counted.quota) if counted.HasField("quota") else {}
+
+    def _send(self, message: SendRequest | pb.SendPrecompiledLetterRequest, asked: _Asked) -> Any:
+        """Have a message accepted; return the response of its kind, and note what the answer says besides."""
+        result = self._batcher.send(message)
+        if result.HasField("quota"):
+            asked.headers.extend(quota_headers(quota_facts(result.quota)))
+        if result.replayed:
+            asked.headers.append(_REPLAYED)
+        return getattr(result, str(result.WhichOneof("result")))
 
     def _refuse_files(self, personalisation: Mapping[str, Any], caller: Caller) -> NoReturn:
         """Raise why files can't be sent (public-api.md §2.5): no service has contact details for them."""

@@ -1,6 +1,8 @@
 """How much a service may send (public-api.md §8.1, §8.2)."""
 
 import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from notify_common.enums import Channel, KeyType
@@ -18,7 +20,43 @@ LISTS_PER_MINUTE: Final = 3000
 original has no such limit; who reads page after page does not meet this one (public-api.md §8.1).
 """
 
+DAY_SECONDS: Final = 86_400
 _LARGEST_BUCKET: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What is left of the limit that will be met first."""
+
+    limit: int
+    """Requests that it allows at most."""
+    remaining: int
+    """Requests that it allows at once."""
+    reset_seconds: int
+    """Until it allows as many as at most."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The same as facts of an error."""
+        return {
+            "quota_limit": str(self.limit),
+            "quota_remaining": str(self.remaining),
+            "quota_reset_seconds": str(self.reset_seconds),
+        }
+
+
+def rate_quota(rate_per_minute: int, tokens_left: int, tokens_taken: int) -> Quota:
+    """Return what is left of a bucket whose requests take `tokens_taken` each; its last token stays in it."""
+    size = bucket_size(rate_per_minute)
+    missing = size - tokens_left
+    reset = math.ceil(missing * 60 / rate_per_minute) if rate_per_minute else DAY_SECONDS
+    return Quota((size - 1) // tokens_taken, max(0, tokens_left - 1) // tokens_taken, reset)
+
+
+def daily_quota(limit: int, count: int, now: datetime) -> Quota:
+    """Return what is left of a limit of a UTC day of which `count` is used up."""
+    passed = timedelta(hours=now.hour, minutes=now.minute, seconds=now.second)
+    return Quota(limit, max(0, limit - count), DAY_SECONDS - int(passed.total_seconds()))
 
 
 def bucket_size(rate_per_minute: int) -> int:

@@ -26,6 +26,7 @@ from opentelemetry.trace import SpanKind
 from notify_notifications.clients import personalisation
 from notify_notifications.domain.cost import Cost
 from notify_notifications.domain.hand_over import lane_of
+from notify_notifications.domain.limits import Quota
 from notify_notifications.domain.notification import State
 from notify_notifications.domain.personalisation import Pairs
 from notify_notifications.domain.record import Notification, Origin
@@ -127,9 +128,12 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
                     own.run(_refuse, result, error)
                 else:
                     places.append((result, own))
-            answers = send_messages(self._sending, commands, LARGEST_CONTENT_BYTES) if commands else []
-            for (result, own), command, answer in zip(places, commands, answers, strict=True):
-                own.run(_answer, result, command, answer)
+            decisions = send_messages(self._sending, commands, LARGEST_CONTENT_BYTES) if commands else []
+            for (result, own), command, decision in zip(places, commands, decisions, strict=True):
+                own.run(_answer, result, command, decision.result)
+                result.replayed = decision.replayed
+                if decision.quota is not None:
+                    result.quota.CopyFrom(_quota(decision.quota))
         return response
 
     def _send_one(
@@ -145,7 +149,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             _is_retried(context),
         )
         command = convert(request, received)
-        (answer,) = send_messages(self._sending, [command])
+        ((answer, _, _),) = send_messages(self._sending, [command])
         if isinstance(answer, NotifyError):
             raise answer
         current.note(service_id=command.caller.service_id, notification_id=answer.notification_id)
@@ -154,10 +158,10 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
     def CountRefusedRequest(
         self, request: pb.CountRefusedRequestRequest, context: grpc.ServicerContext
     ) -> pb.CountRefusedRequestResponse:
-        count_refused_request(
+        quota = count_refused_request(
             self._sending, _caller(request.caller), enums.from_proto(Channel, request.channel)
         )
-        return pb.CountRefusedRequestResponse()
+        return pb.CountRefusedRequestResponse(quota=None if quota is None else _quota(quota))
 
     def GetNotification(
         self, request: pb.GetNotificationRequest, context: grpc.ServicerContext
@@ -488,6 +492,10 @@ def _content_hash(request: Any) -> bytes:
     return hashlib.blake2b(
         request.SerializeToString(deterministic=True), digest_size=16, key=name[:64]
     ).digest()
+
+
+def _quota(quota: Quota) -> pb.Quota:
+    return pb.Quota(limit=quota.limit, remaining=quota.remaining, reset_seconds=quota.reset_seconds)
 
 
 def _caller(caller: pb.Caller) -> Caller:

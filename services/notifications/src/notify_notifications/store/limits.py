@@ -19,9 +19,13 @@ from notify_common.logging import get_logger
 from prometheus_client import Counter
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from notify_notifications.domain.limits import INTERNATIONAL_SMS, LISTS_PER_MINUTE, bucket_size
+from notify_notifications.domain.limits import (
+    DAY_SECONDS,
+    INTERNATIONAL_SMS,
+    LISTS_PER_MINUTE,
+    bucket_size,
+)
 
-DAY_SECONDS: Final = 86_400
 _ROUND: Final = "notify-counters-corrected"
 _PAUSE_SECONDS: Final = 1.0
 _UNKNOWN: Final = "unknown"
@@ -76,8 +80,8 @@ return taken
 # KEYS: token bucket, daily counter, counter of other countries. ARGV: size of the bucket, tokens per second,
 # tokens that a message takes, seconds to keep the bucket, limit of each counter, value of each counter where
 # there is none yet ('' for not known), seconds to keep them, and a digit for each message, which says what it
-# is compared with and adds to (_WANTS). Answers with a digit for each message, a Verdict, or with 'unknown'
-# where a counter's value is needed.
+# is compared with and adds to (_WANTS). Answers with a digit for each message, a Verdict, then the tokens
+# that are left and the value of the daily counter, or with 'unknown' where a counter's value is needed.
 _RESERVE: Final = f"""
 local counts = {{}}
 for index = 1, 2 do
@@ -126,7 +130,7 @@ for index = 1, 2 do
     redis.call('INCRBY', KEYS[1 + index], added[index])
   end
 end
-return table.concat(verdicts)
+return table.concat(verdicts) .. string.format(' %d %d', tokens, counts[1] + added[1])
 """
 
 # KEYS: daily counter. ARGV: how many. Does nothing to a counter that is gone.
@@ -195,6 +199,23 @@ class Demand:
             counter_key(self.service_id, self.channel, self.day, counted=self.counted),
             counter_key(self.service_id, INTERNATIONAL_SMS, self.day, counted=self.counted),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the limits say of a demand."""
+
+    verdicts: list[Verdict]
+    """One for each message, in order."""
+    tokens_left: int | None
+    """In the bucket, after all of them; None where it was not asked."""
+    count: int | None
+    """Of the day, likewise."""
+
+
+def _admission(answered: str) -> Admission:
+    digits, tokens, count = answered.split(" ")
+    return Admission([Verdict(int(digit)) for digit in digits], int(tokens), int(count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +303,7 @@ class LimitStore:
 
     def reserve(
         self, demands: Sequence[Demand], count_so_far: Callable[[str, str, date], int]
-    ) -> list[list[Verdict]]:
+    ) -> list[Admission]:
         """Take tokens off the buckets and places in the day's counters: one round trip for all demands.
 
         Each message is decided on in its turn, so that of a demand that meets a limit in its middle those
@@ -307,8 +328,8 @@ class LimitStore:
 
         answered = self._guarded(answers)
         if answered is None:
-            return [[Verdict.SKIPPED] * len(demand.wants) for demand in demands]
-        return [[Verdict(int(digit)) for digit in digits] for digits in answered]
+            return [Admission([Verdict.SKIPPED] * len(demand.wants), None, None) for demand in demands]
+        return list(map(_admission, answered))
 
     def admits_list(self, service_id: str, key_type: KeyType) -> bool:
         """Take a token off the bucket of a service's lists; True too where Redis does not answer.

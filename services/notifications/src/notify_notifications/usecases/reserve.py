@@ -11,10 +11,10 @@ from notify_common.enums import Channel, KeyType
 from notify_common.errors import NotifyError
 
 from notify_notifications.domain import limits
-from notify_notifications.domain.limits import INTERNATIONAL_SMS
+from notify_notifications.domain.limits import INTERNATIONAL_SMS, Quota
 from notify_notifications.domain.service import Service
 from notify_notifications.store.counters import CounterStore
-from notify_notifications.store.limits import Demand, LimitStore, Place, Verdict, Want
+from notify_notifications.store.limits import Admission, Demand, LimitStore, Place, Verdict, Want
 
 _RETRY_AFTER: Final = timedelta(seconds=1)
 
@@ -46,6 +46,8 @@ class Reservation:
     """Places that are given back if it is not stored."""
     refusal: NotifyError | None = None
     """The limit that was passed."""
+    quota: Quota | None = None
+    """What is left; None where limits were not checked."""
 
 
 def reserve(store: LimitStore, counters: CounterStore, requests: Sequence[Request]) -> list[Reservation]:
@@ -61,9 +63,11 @@ def reserve(store: LimitStore, counters: CounterStore, requests: Sequence[Reques
         together.setdefault(key, []).append(number)
     demands = [_demand([requests[number] for number in numbers], day) for numbers in together.values()]
     reservations: list[Reservation] = [Reservation(day)] * len(requests)
-    for numbers, verdicts in zip(together.values(), store.reserve(demands, counters.count), strict=True):
-        for number, verdict in zip(numbers, verdicts, strict=True):
-            reservations[number] = _reservation(requests[number], verdict, day)
+    admissions = store.reserve(demands, counters.count)
+    for numbers, demand, admission in zip(together.values(), demands, admissions, strict=True):
+        for number, verdict in zip(numbers, admission.verdicts, strict=True):
+            quota = _quota(demand, admission, verdict)
+            reservations[number] = _reservation(requests[number], verdict, day, quota)
     return reservations
 
 
@@ -103,21 +107,45 @@ def _demand(requests: Sequence[Request], day: date) -> Demand:
     )
 
 
-def _reservation(request: Request, verdict: Verdict, day: date) -> Reservation:
+def _reservation(request: Request, verdict: Verdict, day: date, quota: Quota | None) -> Reservation:
     service, key_type = request.service, request.key_type
     match verdict:
         case Verdict.RATE_LIMITED:
             refusal = _rate_limited(key_type, service.rate_limit_per_minute)
-            return Reservation(day, refusal=refusal)
+            _add_facts(refusal, quota)
+            return Reservation(day, refusal=refusal, quota=quota)
         case Verdict.DAILY_LIMIT_REACHED:
-            return Reservation(day, refusal=_daily_limit(service, key_type, request.channel))
+            refusal = _daily_limit(service, key_type, request.channel)
+            _add_facts(refusal, quota)
+            return Reservation(day, refusal=refusal, quota=quota)
         case Verdict.INTERNATIONAL_LIMIT_REACHED:
-            return Reservation(day, refusal=_daily_limit(service, key_type, INTERNATIONAL_SMS))
+            refusal = _daily_limit(service, key_type, INTERNATIONAL_SMS)
+            _add_facts(refusal, quota)
+            return Reservation(day, refusal=refusal, quota=quota)
     if not request.adds or not limits.is_counted(key_type):
-        return Reservation(day)
+        return Reservation(day, quota=quota)
     names = (str(request.channel), INTERNATIONAL_SMS) if request.international else (str(request.channel),)
     held = () if verdict is Verdict.SKIPPED else tuple(Place(service.id, name, day) for name in names)
-    return Reservation(day, names, held)
+    return Reservation(day, names, held, quota=quota)
+
+
+def _quota(demand: Demand, admission: Admission, verdict: Verdict) -> Quota | None:
+    """Return what is left of the limit that was met, or will be met first."""
+    if admission.tokens_left is None or admission.count is None:
+        return None
+    now = clock.now()
+    if verdict is Verdict.INTERNATIONAL_LIMIT_REACHED:
+        return limits.daily_quota(demand.international_limit, demand.international_limit, now)
+    rate = limits.rate_quota(demand.rate_per_minute, admission.tokens_left, demand.tokens)
+    if verdict is Verdict.RATE_LIMITED:
+        return rate
+    today = limits.daily_quota(demand.daily_limit, admission.count, now)
+    return today if today.remaining <= rate.remaining else rate
+
+
+def _add_facts(refusal: NotifyError, quota: Quota | None) -> None:
+    if quota is not None:
+        refusal.metadata = {**refusal.metadata, **quota.facts}
 
 
 def _rate_limited(key_type: KeyType, rate_per_minute: int) -> NotifyError:

@@ -4,7 +4,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from notify_common import clock
 from notify_common.enums import Channel
@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain import limits
 from notify_notifications.domain.hand_over import Destination
+from notify_notifications.domain.limits import Quota
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
 from notify_notifications.store.acceptance import (
@@ -61,6 +62,16 @@ Result = Accepted | NotifyError
 """The answer to a message, or why it is not accepted."""
 
 
+class Decision(NamedTuple):
+    """What became of a message."""
+
+    result: Result
+    quota: Quota | None
+    """What its service may send on; None where limits were not checked."""
+    replayed: bool
+    """Whether an earlier request with the same idempotency key was accepted."""
+
+
 @dataclass(frozen=True, slots=True)
 class SendingParts:
     """What sending needs; made once a process."""
@@ -89,9 +100,12 @@ class _Sending:
     stored: bool = False
     result: Result | None = None
 
-    def decided(self) -> Result:
-        assert self.result is not None  # noqa: S101 - every step leaves none undecided that it ends
-        return self.result
+    def decided(self) -> Decision:
+        result = self.result
+        assert result is not None  # noqa: S101 - every step leaves none undecided that it ends
+        quota = None if self.reservation is None else self.reservation.quota
+        replayed = not isinstance(result, NotifyError) and result.notification_id != self.command.request_id
+        return Decision(result, quota, replayed)
 
 
 def find_service(snapshots: Snapshots, service_id: str) -> Service:
@@ -104,7 +118,7 @@ def find_service(snapshots: Snapshots, service_id: str) -> Service:
 
 def send_messages(
     parts: SendingParts, commands: Sequence[SendCommand], most_bytes: int | None = None
-) -> list[Result]:
+) -> list[Decision]:
     """Check, count and store messages, each once per request id and idempotency key.
 
     Each result stands for its own message: the others are accepted or not whatever became of it. Exactly
@@ -131,10 +145,10 @@ def send_messages(
     for sending in sendings:
         if isinstance(sending.result, NotifyError) and sending.result.reason not in _FINAL_REFUSALS:
             _answer_repeat(parts, sending)
-    results = [one.decided() for one in sendings]
-    for command, result in zip(commands, results, strict=True):
+    decisions = [one.decided() for one in sendings]
+    for command, (result, _, _) in zip(commands, decisions, strict=True):
         _DECIDED.labels(command.channel, result.reason if isinstance(result, NotifyError) else "OK").inc()
-    return results
+    return decisions
 
 
 def _prepare(parts: SendingParts, sending: _Sending) -> None:

@@ -27,7 +27,7 @@ def send_platform_mail(parts: SendingParts, mails: Sequence[SendCommand]) -> Non
     if not mails:
         return
     later: NotifyError | None = None
-    for mail, result in zip(mails, send_messages(parts, mails), strict=True):
+    for mail, (result, _, _) in zip(mails, send_messages(parts, mails), strict=True):
         if not isinstance(result, NotifyError):
             continue
         if result.reason in _MEANWHILE:

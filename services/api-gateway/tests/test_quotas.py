@@ -1,0 +1,71 @@
+"""What answers to sends say besides their bodies: what is left of limits, whether it was said before."""
+
+from uuid import uuid4
+
+import pytest
+from flask.testing import FlaskClient
+from notify.notifications.v1.notifications_service_pb2 import Quota
+from notify_common.errors import NotifyError
+
+from .conftest import Tenant
+from .neighbours import Neighbours
+
+PATH = "/v2/notifications/sms"
+HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+
+@pytest.fixture
+def body() -> dict[str, str]:
+    return {"template_id": str(uuid4()), "phone_number": "07700900123"}
+
+
+@pytest.fixture
+def quota(neighbours: Neighbours) -> Quota:
+    neighbours.notifications.quota = Quota(limit=999, remaining=998, reset_seconds=1)
+    return neighbours.notifications.quota
+
+
+@pytest.mark.usefixtures("quota")
+def test_accepted_and_refused_sends_say_what_is_left(
+    client: FlaskClient, tenant: Tenant, neighbours: Neighbours, body: dict[str, str]
+) -> None:
+    said = {}
+    said[201] = client.post(PATH, json=body, headers=tenant.headers())
+    said[400] = client.post(PATH, json={}, headers=tenant.headers())
+    neighbours.recorder.failures["SendSms"] = NotifyError("TEMPLATE_NOT_FOUND")
+    said[400, "template"] = client.post(PATH, json=body, headers=tenant.headers())
+    said[400, "json"] = client.post(PATH, data="{", headers=tenant.headers())
+    for answer in said.values():
+        assert [answer.headers.get(name) for name in HEADERS] == ["999", "998", "1"]
+    assert [answer.status_code for answer in said.values()] == [201, 400, 400, 400]
+
+
+def test_the_limit_that_was_met_is_told(
+    client: FlaskClient, tenant: Tenant, neighbours: Neighbours, body: dict[str, str]
+) -> None:
+    facts = {"quota_limit": "50", "quota_remaining": "0", "quota_reset_seconds": "3600"}
+    limited = {"counter": "sms", "limit": "50", **facts}
+    neighbours.recorder.failures["SendSms"] = NotifyError("DAILY_LIMIT_REACHED", metadata=limited)
+    answer = client.post(PATH, json=body, headers=tenant.headers())
+    assert answer.status_code == 429
+    assert [answer.headers.get(name) for name in HEADERS] == ["50", "0", "3600"]
+    assert answer.json is not None
+    assert answer.json["errors"] == [
+        {"error": "TooManyRequestsError", "message": "Exceeded send limits (sms: 50) for today"}
+    ]
+
+
+def test_where_limits_are_not_checked_nothing_is_said_of_them(
+    client: FlaskClient, tenant: Tenant, body: dict[str, str]
+) -> None:
+    answer = client.post(PATH, json=body, headers=tenant.headers())
+    assert not set(HEADERS) & set(answer.headers.keys())
+    assert "Idempotent-Replayed" not in answer.headers
+
+
+def test_an_answer_that_was_given_before_says_so(
+    client: FlaskClient, tenant: Tenant, neighbours: Neighbours, body: dict[str, str]
+) -> None:
+    neighbours.notifications.replayed = True
+    answer = client.post(PATH, json=body, headers={**tenant.headers(), "Idempotency-Key": "k"})
+    assert (answer.status_code, answer.headers["Idempotent-Replayed"]) == (201, "true")
