@@ -71,6 +71,7 @@ class KnownSnapshots:
         )
         self._template = Template(
             id=self.template_id,
+            name="Appointment",
             service_id=self.service_id,
             channel=Channel.SMS,
             version=1,
