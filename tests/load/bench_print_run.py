@@ -51,6 +51,8 @@ from notify_local.stack import Options, Stack
 from notify_testing.folders import passable_folder
 
 TAKING_PART = ("letters", "letters-work", "letters-celery", "providers")
+KEPT_RUNNING = (*TAKING_PART, "admin")
+"""Admin too: letters asks it once a minute for how long services keep letters."""
 KILLED = ("letters-work", "letters-celery", "providers")
 SERVICES = 20
 ONE_PDF_SHA256 = hashlib.sha256(b"the one PDF").hexdigest()
@@ -196,7 +198,7 @@ def _house(processes: int, kill: bool) -> Iterator[Stack]:
         stack.start()
         closing.callback(stack.stop)
         for name, process in stack.processes.items():
-            if name not in TAKING_PART:
+            if name not in KEPT_RUNNING:
                 process.stop()
         yield stack
 

@@ -118,11 +118,18 @@ class BlobStore:
             metadata: kept with it; ASCII, at most 2 KiB together.
             content_type: media type.
         """
+        told = dict(metadata or {})
+        if isinstance(body, bytes) and len(body) < MULTIPART_BYTES:
+            # the other way makes threads for each object
+            self._client.put_object(
+                Bucket=self.bucket, Key=key, Body=body, Metadata=told, ContentType=content_type
+            )
+            return
         self._client.upload_fileobj(
             io.BytesIO(body) if isinstance(body, bytes) else body,
             self.bucket,
             key,
-            ExtraArgs={"Metadata": dict(metadata or {}), "ContentType": content_type},
+            ExtraArgs={"Metadata": told, "ContentType": content_type},
             Config=_TRANSFER,
         )
 

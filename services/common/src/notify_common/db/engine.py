@@ -1,10 +1,13 @@
 """Connections to a context's own database."""
 
+import json
 import os
 import weakref
+from typing import Any, Final
 
 import psycopg2
 import sqlalchemy as sa
+from psycopg2.extensions import UNICODE, new_array_type, new_type, register_type
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL, make_url
 
@@ -74,6 +77,7 @@ def create_engine(
         pool_pre_ping=True,
         pool_recycle=1800,
         pool_use_lifo=True,
+        json_deserializer=_read_json,
         connect_args={
             "options": options,
             "application_name": application_name,
@@ -81,6 +85,7 @@ def create_engine(
             **TCP,
         },
     )
+    sa.event.listen(engine, "connect", _read_ids_as_text)
     _forget_connections_after_fork(engine)
     return engine
 
@@ -103,6 +108,22 @@ def failure_reason(error: BaseException) -> str | None:
         lost = isinstance(cause, psycopg2.OperationalError | psycopg2.InterfaceError)
         return "UNAVAILABLE" if lost else None
     return "UNAVAILABLE" if cause.pgcode.startswith(_NOT_ITS_FAULT) else None
+
+
+_ID: Final = new_type((2950,), "UUID", UNICODE)
+_IDS: Final = new_array_type((2951,), "UUID[]", _ID)
+_DECODER: Final = json.JSONDecoder()
+
+
+def _read_ids_as_text(connection: Any, record: object) -> None:
+    """Have ids read as they are used: SQLAlchemy has the driver make an object of each, to be made a text."""
+    register_type(_ID, connection)
+    register_type(_IDS, connection)
+
+
+def _read_json(text: str) -> Any:
+    """Read a value that PostgreSQL wrote, which has no space around it."""
+    return _DECODER.raw_decode(text)[0]
 
 
 def _forget_connections_after_fork(engine: Engine) -> None:

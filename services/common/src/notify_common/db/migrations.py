@@ -6,24 +6,24 @@ A service ships `migrations/` inside its package: `versions/0001_snake_case.py`,
     from notify_admin.store.tables import metadata
 
     run_environment(metadata)
+
+Alembic is imported by what uses it: each process knows the command that migrates, and it takes 7 MB.
 """
 
 import importlib.resources
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import alembic.autogenerate
-import alembic.command
-import alembic.context
-import alembic.runtime.migration
 import sqlalchemy as sa
-from alembic.config import Config
 from sqlalchemy import Connection, MetaData
 
 from notify_common.db.engine import postgres_url
 from notify_common.db.waiting import TCP
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 LOCK_WAIT_MS = 60_000
 TABLE_LOCK_WAIT_MS = 2_000
@@ -42,30 +42,37 @@ def migrate(package: str, url: str, app_role: str | None = None) -> None:
         app_role: role that the service runs as; it gets the rights to read and write rows, none to change
             the schema.
     """
+    from alembic import command
+
     with _locked_connection(url) as connection:
-        alembic.command.upgrade(_config(package, connection), "head")
+        command.upgrade(_config(package, connection), "head")
         if app_role is not None:
             _grant(connection, app_role)
 
 
 def schema_differences(metadata: MetaData, url: str) -> list[Any]:
     """Return what Alembic would change to make the database equal the models: empty when they agree."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
+
     engine = sa.create_engine(postgres_url(url), poolclass=sa.NullPool)
     with engine.connect() as connection:
-        context = alembic.runtime.migration.MigrationContext.configure(
+        context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": False}
         )
-        return list(alembic.autogenerate.compare_metadata(context, metadata))
+        return list(compare_metadata(context, metadata))
 
 
 def run_environment(metadata: MetaData) -> None:
     """Run the migrations on the connection that `migrate` made: the body of every service's `env.py`."""
-    connection: Connection = alembic.context.config.attributes["connection"]
-    alembic.context.configure(
+    from alembic import context
+
+    connection: Connection = context.config.attributes["connection"]
+    context.configure(
         connection=connection, target_metadata=metadata, compare_type=True, transaction_per_migration=True
     )
-    with alembic.context.begin_transaction():
-        alembic.context.run_migrations()
+    with context.begin_transaction():
+        context.run_migrations()
     connection.commit()
 
 
@@ -73,7 +80,9 @@ def _location(package: str) -> Path:
     return Path(str(importlib.resources.files(package))) / "migrations"
 
 
-def _config(package: str, connection: Connection) -> Config:
+def _config(package: str, connection: Connection) -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_location(package)).replace("%", "%%"))
     config.set_main_option("file_template", "%%(rev)s_%%(slug)s")

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -20,6 +20,8 @@ from notify_common.enums import Postage
 from notify_letters.domain.batch import ClaimedPrintBatch
 from notify_letters.domain.letter import LetterToPrint
 from notify_letters.domain.print_run import Counts, PrintBatch, PrintRun, PrintRunState, Volume, total
+
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 class Signer:
@@ -61,7 +63,7 @@ def is_signed_by(manifest: bytes, key: Ed25519PublicKey) -> bool:
 
 def json_line(value: dict[str, Any]) -> bytes:
     """Return one line of a manifest."""
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    return _ENCODER.encode(value).encode() + b"\n"
 
 
 def batch_key(print_run_id: str, number: int, batch_id: str) -> str:

@@ -36,6 +36,9 @@ from notify_letters.store.tables import (
     returned_letters,
 )
 
+_KEY_TYPES: Final = {member.value: member for member in KeyType}
+_POSTAGES: Final = {member.value: member for member in Postage}
+
 _NEW: Types = {
     "id": id_type(),
     "service_id": id_type(),
@@ -346,20 +349,8 @@ def to_print(tx: Tx, print_batch_id: str) -> list[LetterToPrint]:
         .order_by(letters.c.create_time, letters.c.id)
     )
     return [
-        LetterToPrint(
-            row.id,
-            row.service_id,
-            KeyType(row.key_type),
-            row.address_lines,
-            Postage(row.postage),
-            row.reference,
-            row.page_count,
-            row.sheet_count,
-            row.pdf_sha256,
-            row.request_id,
-            row.traceparent,
-        )
-        for row in rows.all()
+        LetterToPrint(id, service_id, _KEY_TYPES[key_type], lines, _POSTAGES[postage], *rest)
+        for id, service_id, key_type, lines, postage, *rest in rows.all()
     ]
 
 

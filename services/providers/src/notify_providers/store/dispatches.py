@@ -33,6 +33,7 @@ from notify_providers.store.tables import attempts, delivery_events, dispatch_qu
 
 _ID = id_type()
 _DAY: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 day'", sa.Interval)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
 _SECOND: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 second'", sa.Interval)
 
 
@@ -126,7 +127,7 @@ def insert_new(conn: Tx, new: Sequence[NewDispatch]) -> int:
             d.service_id,
             d.key_type,
             d.channel,
-            json.dumps(content_to_json(d.content), ensure_ascii=False),
+            _ENCODER.encode(content_to_json(d.content)),
             d.request_id,
             d.traceparent,
             d.lane,
