@@ -29,6 +29,7 @@ from notify_providers.settings import Settings
 from notify_providers.store.tables import dispatch_queue, sandbox_receipt_queue
 from notify_providers.usecases.dispatcher import Dispatcher
 from notify_providers.usecases.ops import OPS
+from notify_providers.usecases.print_drops import KeptDrops
 from notify_providers.usecases.queued_receipts import record_queued
 from notify_providers.usecases.sandbox import ISSUE_BATCH, issue_receipts, keep_messages
 from notify_providers.usecases.secrets import KeptSecrets
@@ -72,7 +73,7 @@ class Parts(process.Parts[Settings]):
         keep = partial(keep_messages, self.uow, settings.sandbox_receipt_delay_seconds)
         key = settings.secrets_key
         secrets = KeptSecrets(self.uow, key.get_secret_value()) if key else None
-        return Tools(self.http, keep, settings.provider_timeout_seconds, secrets)
+        return Tools(self.http, keep, settings.provider_timeout_seconds, KeptDrops(self.uow), secrets)
 
     @property
     def live(self) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """DVLA's print API on the wire (pipeline.md §3.8, public-api.md §9.6): letters, tokens, rotation, reports."""
 
 import base64
+import hashlib
 import json
 import string
 from collections.abc import Iterator, Sequence
@@ -79,10 +80,12 @@ def through(dvla: FakeDvla, store: ObjectStore, **values: object) -> dict[str, o
     return {"providers": settings, "sandbox_live_messages": False, "secrets_key": SECRETS_KEY}
 
 
-def letter(*lines: str, postage: Postage = Postage.SECOND, pdf_key: str = KEY) -> NewDispatch:
+def letter(
+    *lines: str, postage: Postage = Postage.SECOND, pdf_key: str = KEY, sha256: str = ""
+) -> NewDispatch:
     """Return a letter to take over."""
     lines = lines or ("A Person", "1 Street", "SW1A 1AA")
-    return new(PrintContent(pdf_key, lines, postage, "0123456789ABCDEF", 1), KeyType.NORMAL)
+    return new(PrintContent(pdf_key, lines, postage, "0123456789ABCDEF", 1, sha256), KeyType.NORMAL)
 
 
 def test_a_letter_is_asked_for_as_the_api_has_it(world: World, dvla: FakeDvla, store: ObjectStore) -> None:
@@ -187,6 +190,18 @@ def test_a_letter_without_its_pdf_is_refused(world: World, dvla: FakeDvla, store
     world.workers(world.parts(**through(dvla, store))).settle()
     assert world.attempts(one.id) == [("refused", "pdf_missing")]
     assert dvla.calls == []
+
+
+def test_a_letter_whose_pdf_is_not_the_one_of_the_manifest_is_refused(
+    world: World, dvla: FakeDvla, store: ObjectStore
+) -> None:
+    as_it_was, changed = letter(sha256=hashlib.sha256(PDF).hexdigest()), letter(sha256="0" * 64)
+    world.take_over(as_it_was, changed)
+    world.workers(world.parts(**through(dvla, store))).settle()
+    assert world.attempts(as_it_was.id) == [("accepted", "")]
+    assert world.attempts(changed.id) == [("refused", "pdf_changed")]
+    assert world.kinds(changed.id) == ["technical-failure"]
+    assert [job["id"] for job in dvla.jobs] == [as_it_was.id]
 
 
 def test_a_token_is_used_until_a_minute_before_its_end(

@@ -64,6 +64,7 @@ def _dispatch(letter: LetterToPrint, days_kept: int | None) -> Dispatch:
             postage=to_proto(letter.postage),
             reference=letter.reference,
             sheet_count=letter.sheet_count,
+            pdf_sha256=letter.pdf_sha256,
         ),
         origin_request_id=letter.request_id,
         traceparent=letter.traceparent,

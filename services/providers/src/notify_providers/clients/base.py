@@ -17,6 +17,7 @@ from pydantic import IPvAnyNetwork, SecretStr
 from notify_providers.domain.dispatch import CallResult
 from notify_providers.domain.inbound import InboundSms
 from notify_providers.domain.message import Message
+from notify_providers.domain.print_drop import Drop
 from notify_providers.domain.receipts import Receipt
 from notify_providers.domain.routing import Provider, UnknownOutcomeRule
 from notify_providers.domain.sandbox import Script
@@ -85,6 +86,25 @@ class Secrets(Protocol):
         """Let a secret count from here on."""
 
 
+class PrintDrops(Protocol):
+    """Which letters travel to a printer in which file: kept, so that no letter is ever in two."""
+
+    def find(self, dispatch_ids: Sequence[str]) -> list[Drop]:
+        """Return the drops that any of these letters are in."""
+
+    def plan(self, drop: Drop) -> bool:
+        """Keep a new drop; False, and nothing is kept, where one of its letters is in another."""
+
+    def file_stands(self, drop_id: str) -> bool:
+        """Note that its file stands, before its manifest is put; False where it was dissolved or is done."""
+
+    def done(self, drop_id: str) -> None:
+        """Note that its manifest stands."""
+
+    def dissolve(self, drop_id: str) -> bool:
+        """Let its letters be in no drop; False where its file stands, so that the printer may have them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What clients are made from.
@@ -93,12 +113,14 @@ class Tools:
         http: makes HTTP calls for all of them.
         keep_in_sandbox: the far end that the sandbox plays.
         call_seconds: longest time for one call.
+        print_drops: which letters travel together.
         secrets: those that are changed here; None where there is no key to keep them by.
     """
 
     http: HttpCaller
     keep_in_sandbox: KeepInSandbox
     call_seconds: float
+    print_drops: PrintDrops
     secrets: Secrets | None = None
 
 

@@ -14,9 +14,7 @@ from typing import Annotated, Any, Final, Self
 from urllib.parse import parse_qs
 
 import jwt
-from botocore.exceptions import BotoCoreError, ClientError
 from notify_common import clock
-from notify_common.blobs.s3 import BlobNotFound, BlobStore
 from notify_common.enums import Channel, Postage
 from notify_common.http import HttpAnswer, HttpCaller, HttpRequest
 from notify_common.logging import describe_exception, get_logger
@@ -29,7 +27,6 @@ from notify_providers.clients.base import (
     Callback,
     CallbackAnswer,
     NeedsUpkeep,
-    ProviderSettings,
     ReadReceipts,
     Rejected,
     Report,
@@ -39,6 +36,7 @@ from notify_providers.clients.base import (
     json_answer,
 )
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, Verdict, by_status, without_answer
+from notify_providers.clients.letter_pdfs import LetterPdfs, LetterPdfSettings
 from notify_providers.domain.dispatch import NOT_STARTED, CallResult, Outcome
 from notify_providers.domain.message import Message, PrintContent
 from notify_providers.domain.receipts import Kind, Receipt, message_id, utc_time, word
@@ -86,7 +84,7 @@ _TAKEN: Final = CallbackAnswer(204)
 _NOT_OURS: Final = "A valid token must be provided in the query string"
 
 
-class DvlaSettings(ProviderSettings):
+class DvlaSettings(LetterPdfSettings):
     """What DVLA's print API needs: `NOTIFY_PROVIDERS_DVLA_…`."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_PROVIDERS_DVLA_")
@@ -109,13 +107,6 @@ class DvlaSettings(ProviderSettings):
     """Letters that one worker process hands over a second: DVLA takes 50 of the whole account."""
     connections: Annotated[int, Field(ge=1, le=32)] = 6
     """Letters that a worker process hands over at once."""
-
-    blob_endpoint: str | None = None
-    """URL of the S3-compatible store of the PDFs; without it, Amazon's."""
-    blob_region: str = "eu-west-2"
-    blob_bucket: str = "notify-letters"
-    blob_access_key: str | None = None
-    blob_secret_key: SecretStr | None = None
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -305,17 +296,9 @@ class DvlaClient:
 
     def __init__(self, settings: DvlaSettings, api: DvlaApi, call_seconds: float) -> None:
         """Take `call_seconds`, which bound the wait for the store."""
-        secret = settings.blob_secret_key.get_secret_value() if settings.blob_secret_key else ""
         self._settings = settings
         self._api = api
-        self._blobs = BlobStore(
-            settings.blob_endpoint,
-            settings.blob_bucket,
-            settings.blob_access_key or "",
-            secret,
-            region=settings.blob_region,
-            timeout_seconds=call_seconds,
-        )
+        self._pdfs = LetterPdfs.of(settings, call_seconds)
         self._pace = Pace(settings.requests_per_second)
         self._closing = threading.Event()
         self._threads = ThreadPoolExecutor(settings.connections, thread_name_prefix="dvla")
@@ -346,12 +329,9 @@ class DvlaClient:
         if begin > message.start_before:
             return Verdict(Outcome.RETRYABLE, NOT_STARTED)
         self._closing.wait(max(0.0, begin - clock.monotonic()))
-        try:
-            pdf = self._blobs.get(content.pdf_key)
-        except BlobNotFound:
-            return Verdict(Outcome.REFUSED, "pdf_missing")
-        except (BotoCoreError, ClientError):
-            return Verdict(Outcome.RETRYABLE, "pdf_unreadable")
+        pdf = self._pdfs.read(content)
+        if isinstance(pdf, Verdict):
+            return pdf
         job = print_job(self._settings, message, content, pdf)
         try:
             answer = self._api.post(_PRINT, job, message.start_before, auth=True)

@@ -12,6 +12,7 @@ from notify_providers.clients.base import Adapter, NeedsUpkeep, ProviderClient, 
 from notify_providers.clients.dvla import Dvla
 from notify_providers.clients.firetext import Firetext
 from notify_providers.clients.mmg import Mmg
+from notify_providers.clients.print_drop import PrintDrop
 from notify_providers.clients.sandbox import Sandbox
 from notify_providers.clients.ses import Ses
 from notify_providers.clients.smtp import Smtp
@@ -27,6 +28,7 @@ ADAPTERS: Final[tuple[Adapter[Any], ...]] = (
     Ses(),
     Smtp(),
     Dvla(),
+    PrintDrop(),
 )
 
 BY_NAME: Final[Mapping[str, Adapter[Any]]] = {adapter.name: adapter for adapter in ADAPTERS}

@@ -37,13 +37,17 @@ class EmailContent:
 
 @dataclass(frozen=True, slots=True)
 class PrintContent:
-    """A letter for the printer; its PDF lies in the blob store under `pdf_key`."""
+    """A letter for the printer; its PDF lies in the blob store under `pdf_key`.
+
+    `pdf_sha256` is hexadecimal; empty where it was not recorded.
+    """
 
     pdf_key: str
     address_lines: tuple[str, ...]
     postage: Postage
     reference: str
     sheet_count: int
+    pdf_sha256: str = ""
 
 
 Content = SmsContent | EmailContent | PrintContent

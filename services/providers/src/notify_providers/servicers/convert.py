@@ -78,6 +78,7 @@ def _print(letter: dispatch_pb2.PrintContent) -> PrintContent:
         postage=enums.from_proto(Postage, letter.postage),
         reference=letter.reference,
         sheet_count=letter.sheet_count,
+        pdf_sha256=letter.pdf_sha256,
     )
 
 
@@ -105,6 +106,7 @@ def content_to_proto(content: Content, target: dispatch_pb2.Dispatch) -> None:
             target.print.postage = enums.to_proto(content.postage)
             target.print.reference = content.reference
             target.print.sheet_count = content.sheet_count
+            target.print.pdf_sha256 = content.pdf_sha256
 
 
 def dispatch_to_proto(dispatch: Dispatch) -> dispatch_pb2.Dispatch:

@@ -15,7 +15,7 @@ from notify_common.leases.table import (
     parked_index,
 )
 from notify_common.ops.tables import ops_tables
-from sqlalchemy import Column, Index, MetaData, Table, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 
 from notify_providers.domain.dispatch import State
@@ -197,6 +197,30 @@ provider_secrets = Table(
     Column("change_time", _instant),
     Column("locked_until", _instant),
 )
+
+# Letters that travel to a printer together in one file: a letter is in one at most, which its key keeps.
+print_drops = Table(
+    "print_drops",
+    metadata,
+    id_column("id", primary_key=True),
+    Column("provider", sa.Text, nullable=False),
+    Column("file_name", sa.Text, nullable=False),
+    Column("manifest", sa.Text, nullable=False),
+    # [{id, pdf_key, pdf_sha256, file_name}, …] in their order in the file
+    Column("letters", JSONB, nullable=False),
+    Column("state", sa.Text, nullable=False),
+    Column("create_time", _instant, nullable=False, server_default=sa.func.now()),
+    CheckConstraint("state IN ('planned', 'file-stands', 'done')", name="ck_print_drops_state"),
+)
+Index("ix_print_drops_create_time", print_drops.c.create_time)
+
+print_drop_letters = Table(
+    "print_drop_letters",
+    metadata,
+    id_column("dispatch_id", primary_key=True),
+    id_column("drop_id", ForeignKey(print_drops.c.id, ondelete="CASCADE"), nullable=False),
+)
+Index("ix_print_drop_letters_drop_id", print_drop_letters.c.drop_id)
 
 suppressions = Table(
     "suppressions",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Final
 
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel
@@ -10,9 +11,12 @@ from notify_common.logging import get_logger
 
 from notify_providers.domain.dispatch import State
 from notify_providers.domain.receipts import DeliveryEvent, Kind
-from notify_providers.store import dispatches, health, receipts
+from notify_providers.store import dispatches, health, print_drops, receipts
 from notify_providers.store.dispatches import Change, Event
 from notify_providers.store.tables import delivery_events
+
+_DROP_DAYS: Final = 400
+"""For which it is known in which file a letter was: longer than any dispatch is kept."""
 
 
 def list_events(
@@ -38,6 +42,7 @@ def trim_history(uow: UnitOfWork, event_days: float, unmatched_days: float, unma
     with uow.begin() as conn:
         deleted = trim_feed(conn, delivery_events, timedelta(days=event_days))
         deleted += health.trim_calls(conn)
+        deleted += print_drops.trim(conn, _DROP_DAYS)
         deleted += receipts.trim_unmatched(conn, unmatched_days, unmatched_count)
         return deleted + dispatches.trim(conn)
 
