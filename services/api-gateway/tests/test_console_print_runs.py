@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+import pytest
 from flask.testing import FlaskClient
 from notify.common.v1.common_pb2 import Postage
 from notify.letters.v1.print_run_pb2 import PrintRun, PrintVolume
@@ -57,7 +58,24 @@ def test_a_run_under_way_has_a_bar_that_moves(client: FlaskClient, neighbours: N
     assert "data-live" in shown
 
 
-def test_a_run_that_collects_promises_no_end(client: FlaskClient, neighbours: Neighbours) -> None:
+@pytest.mark.parametrize(("expected", "size"), [(6000, "6,000"), (1000, "1,200")])
+def test_a_run_that_collects_says_what_it_expects(
+    client: FlaskClient, neighbours: Neighbours, expected: int, size: str
+) -> None:
+    run = add_run(
+        neighbours,
+        PrintRun.STATE_COLLECTING,
+        letter_count=1200,
+        submitted_letter_count=500,
+        expected_letter_count=expected,
+    )
+    for path in ("/console/print-runs", f"/console/print-runs/{run.id}"):
+        shown = page(client, path)
+        assert f'<progress max="{size.replace(",", "")}" value="500"' in shown
+        assert f"500 of 1,200 letters collected so far, {size} expected" in shown
+
+
+def test_a_run_of_unknown_size_promises_no_end(client: FlaskClient, neighbours: Neighbours) -> None:
     run = add_run(neighbours, PrintRun.STATE_COLLECTING, letter_count=1200, submitted_letter_count=500)
     for path in ("/console/print-runs", f"/console/print-runs/{run.id}"):
         shown = page(client, path)

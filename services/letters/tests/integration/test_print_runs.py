@@ -500,6 +500,7 @@ def test_a_complete_run_has_signed_manifests_and_a_report(world: World) -> None:
     report = json.loads(parts.blobs.get(run.report_key))
     assert report["counts"] == {"collected": 503, "in_batches": 503, "in_letters": 503, "taken": 503}
     assert report["disagreements"] == []
+    assert (report["expected_letter_count"], run.expected_letter_count) == (503, 503)
     assert report["summary"] == {
         "total": {"letters": 503, "sheets": 1006},
         "first": {"letters": 501, "sheets": 1002},

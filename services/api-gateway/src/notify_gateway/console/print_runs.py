@@ -35,7 +35,9 @@ class Run:
     moving: bool
     """Whether more is to come."""
     collecting: bool
-    """Whether its size is not known yet: letters are collected only a little ahead of being submitted."""
+    """Whether more letters may join it: they are collected only a little ahead of being submitted."""
+    size: int
+    """Letters in all, expected while it collects; 0 while nobody knows."""
     letters: int
     submitted: int
     batches: int
@@ -83,6 +85,7 @@ def _run(run: PrintRun) -> Run:
         state=state,
         moving=not complete,
         collecting=run.state == PrintRun.STATE_COLLECTING,
+        size=_size(run),
         letters=run.letter_count,
         submitted=run.submitted_letter_count,
         batches=run.batch_count,
@@ -90,6 +93,12 @@ def _run(run: PrintRun) -> Run:
         parked=run.parked_batch_count,
         per_second=run.letter_count // seconds if seconds > 0 else None,
     )
+
+
+def _size(run: PrintRun) -> int:
+    if run.state != PrintRun.STATE_COLLECTING:
+        return run.letter_count
+    return max(run.letter_count, run.expected_letter_count) if run.expected_letter_count else 0
 
 
 def _volume(volume: PrintVolume) -> Volume:

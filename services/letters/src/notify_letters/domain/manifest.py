@@ -170,6 +170,7 @@ def report(
         "deadline": run.deadline.isoformat(),
         "start_time": run.create_time.isoformat(),
         "collect_time": None if run.collect_time is None else run.collect_time.isoformat(),
+        "expected_letter_count": run.expected_letter_count,
         "counts": {
             "collected": counts.collected,
             "in_batches": counts.in_batches,

@@ -52,6 +52,8 @@ class PrintRun:
     """When the last letter was collected; None until then."""
     complete_time: datetime | None
     """When it was reconciled; None until then."""
+    expected_letter_count: int
+    """Letters that were ready for it when it began; 0 until they are counted, or if that took too long."""
     letter_count: int
     batch_count: int
     submitted_letter_count: int

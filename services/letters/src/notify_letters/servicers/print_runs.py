@@ -128,6 +128,7 @@ def _print_run(run: PrintRun) -> print_run_pb2.PrintRun:
         state=from_text(print_run_pb2.PrintRun.State, run.state),  # type: ignore[arg-type]
         deadline=run.deadline,
         create_time=run.create_time,
+        expected_letter_count=run.expected_letter_count,
         letter_count=run.letter_count,
         batch_count=run.batch_count,
         submitted_letter_count=run.submitted_letter_count,

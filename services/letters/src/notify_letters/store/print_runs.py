@@ -119,6 +119,39 @@ def exists(tx: Tx, run_id: str) -> bool:
     return tx.execute(sa.select(print_runs.c.id).where(print_runs.c.id == run_id)).first() is not None
 
 
+def one_to_expect(tx: Tx) -> tuple[str, datetime] | None:
+    """Return id and deadline of the oldest run that collects and whose letters were not counted before."""
+    row = tx.execute(
+        sa.select(print_runs.c.id, print_runs.c.deadline)
+        .where(
+            print_runs.c.state == PrintRunState.COLLECTING.value,
+            print_runs.c.expected_letter_count.is_(None),
+        )
+        .order_by(print_runs.c.create_time)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else (row.id, row.deadline)
+
+
+def count_ready(tx: Tx, deadline: datetime) -> int:
+    """Return how many letters a run with this deadline would take, from its index alone."""
+    ready = sa.and_(
+        letters.c.state == sa.literal_column("'ready'"),
+        letters.c.key_type == sa.literal_column("'normal'"),
+        letters.c.create_time < deadline,
+    )
+    return int(tx.execute(sa.select(sa.func.count()).select_from(letters).where(ready)).scalar_one())
+
+
+def expect(tx: Tx, run_id: str, letter_count: int) -> None:
+    """Write down how many letters a run expects, unless that was done before."""
+    tx.execute(
+        sa.update(print_runs)
+        .values(expected_letter_count=letter_count)
+        .where(print_runs.c.id == run_id, print_runs.c.expected_letter_count.is_(None))
+    )
+
+
 def lock_one_to_collect(tx: Tx) -> Row[Any] | None:
     """Lock the oldest run that collects, does not rest, is not far ahead of submitting, and is in no other
     transaction's hands.
@@ -376,5 +409,6 @@ def _runs() -> Select[Any]:
         print_runs.c.pause_time,
         print_runs.c.collect_time,
         print_runs.c.complete_time,
+        sa.func.coalesce(print_runs.c.expected_letter_count, 0).label("expected_letter_count"),
         *counts.c,
     ).select_from(print_runs.join(counts, sa.true()))

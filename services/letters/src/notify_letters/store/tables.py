@@ -170,6 +170,8 @@ print_runs = Table(
     Column("round_letter_count", sa.BigInteger, nullable=False, server_default="0"),
     Column("letter_count", sa.BigInteger, nullable=False, server_default="0"),
     Column("batch_count", sa.Integer, nullable=False, server_default="0"),
+    # letters that were ready for it when it began; null until they are counted, 0 if that took too long
+    Column("expected_letter_count", sa.BigInteger),
     Column("request_id", sa.Text, nullable=False, server_default=""),
     Column("traceparent", sa.Text, nullable=False, server_default=""),
     CheckConstraint(_one_of("state", PrintRunState), name="ck_print_runs_state"),

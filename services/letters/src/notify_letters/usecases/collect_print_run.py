@@ -1,6 +1,8 @@
 """Put a run's letters into batches, slice by slice."""
 
+from notify_common.db.engine import failure_reason
 from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.logging import describe_exception, get_logger
 
 from notify_letters.store import print_runs
 
@@ -15,5 +17,30 @@ def collect_slice(uow: UnitOfWork) -> int:
 
     0 is returned where there is nothing to do, and once at the end of each round of a run.
     """
+    _expect_letters(uow)
     with uow.begin() as tx:
         return print_runs.collect_slice(tx) or 0
+
+
+def _expect_letters(uow: UnitOfWork) -> None:
+    """Count what a run has before it, once, so that its progress can be told from its first slice on.
+
+    The count is a statement of its own that writes nothing, so that feeds don't wait for it. One that takes
+    longer than a statement may is done without: the number is for people who watch.
+    """
+    with uow.autocommit() as tx:
+        run = print_runs.one_to_expect(tx)
+    if run is None:
+        return
+    run_id, deadline = run
+    count = 0
+    try:
+        with uow.autocommit() as tx:
+            count = print_runs.count_ready(tx, deadline)
+    except Exception as error:
+        if failure_reason(error) != "DEADLINE_EXCEEDED":
+            raise
+        get_logger().warning("letters not counted", print_run_id=run_id, **describe_exception(error))
+    with uow.begin() as tx:
+        print_runs.expect(tx, run_id, count)
+    get_logger().info("print run begun", print_run_id=run_id, expected_letter_count=count)
