@@ -156,6 +156,10 @@ LETTERS ?= 200
 bench-accept: setup ## requests accepted a second, beside a bare skeleton (REQUESTS=4000)
 	@$(BIN)/python tests/load/bench_accept.py --requests $(REQUESTS)
 
+.PHONY: bench-admin
+bench-admin: setup ## 200 reads of the admin web app at once (REQUESTS=4000)
+	@$(BIN)/python tests/load/bench_admin.py --requests $(REQUESTS)
+
 ROWS ?= 100000
 
 .PHONY: bench-bulk

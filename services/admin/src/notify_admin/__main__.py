@@ -23,6 +23,7 @@ from notify_admin.usecases.audit import verify_audit_log
 from notify_admin.usecases.inbound_numbers import add_inbound_numbers
 from notify_admin.usecases.passwords import PasswordHasher
 from notify_admin.usecases.platform import protect_sender_ids
+from notify_admin.usecases.purge import purge_functional_test_data
 from notify_admin.usecases.secrets import rotate_secrets
 from notify_admin.usecases.seed import seed_platform
 from notify_admin.usecases.users import archive_user, create_user, get_user_by_email
@@ -80,6 +81,26 @@ def archive(settings: Settings, arguments: argparse.Namespace, stop: threading.E
         return archive_user(domain, tx, ArchiveUserRequest(user_id=found.id))
 
     return _change_user(settings, do)
+
+
+def purge(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> int:
+    """Archive what functional tests made. Return 1 if that is refused."""
+    domain = settings.platform_email_address.rpartition("@")[2]
+    try:
+        people, services = purge_functional_test_data(
+            bootstrap.parts(settings).uow, domain, arguments.user_name
+        )
+    except NotifyError as error:
+        sys.stderr.write(f"{error.reason}\n")
+        return 1
+    sys.stdout.write(f"archived {people} users and {services} services\n")
+    return 0
+
+
+def _purge_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "user_name", help="before the plus of the users' email addresses, such as notify-tests"
+    )
 
 
 def _change_user(settings: Settings, do: Callable[[Tx], User]) -> int:
@@ -169,6 +190,13 @@ if __name__ == "__main__":
             ),
             main.Command(
                 "archive-user", "take a user out of everything and forget it", archive, _email_argument, False
+            ),
+            main.Command(
+                "purge-functional-test-data",
+                "archive the users NAME+<UUID>@… that tests made, and their services",
+                purge,
+                _purge_arguments,
+                False,
             ),
             main.Command(
                 "add-inbound-numbers",

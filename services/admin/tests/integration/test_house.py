@@ -267,6 +267,7 @@ def test_commands_bring_an_empty_database_into_service(
         gone = run(as_app, "archive-user", "ann@example.gov.uk")
         assert (gone.returncode, gone.stdout) == (0, made.stdout)
         assert run(as_app, "archive-user", "ann@example.gov.uk").returncode == 1
+        assert run(as_app, "purge-functional-test-data", "notify-tests").returncode == 0
         engine = create_engine(app_url)
         with engine.begin() as conn:
             assert conn.execute(sa.text("SELECT count(*) FROM templates")).scalar_one() == len(TEMPLATES)

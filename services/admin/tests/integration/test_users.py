@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 from notify.admin.v1 import user_pb2
 from notify.admin.v1 import users_service_pb2 as pb
+from notify_admin.usecases.purge import purge_functional_test_data
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.ids import new_id
@@ -245,3 +247,23 @@ def test_users_are_listed_by_when_they_were_made_and_last_signed_in(admin: Admin
     assert listed(logged_in_before_time="2026-02-02T00:00:00Z") == [bea]
     assert listed(take_part_in_research=False) == [cem]
     assert listed(take_part_in_research=True) == [ann, bea]
+
+
+def test_what_functional_tests_made_is_archived_and_nothing_else(admin: Admin, uow: UnitOfWork) -> None:
+    def person(address: str) -> str:
+        return admin.make_user("Ann", address)
+
+    made = person(f"notify-tests+{uuid4()}@example.gov.uk")
+    near = [
+        person(address)
+        for address in ("notify-tests@example.gov.uk", "notify-tests+ann@example.gov.uk", "a@example.gov.uk")
+    ]
+    theirs = admin.make_service("Of tests", created_by_id=made)
+    other = admin.make_service("Of a person", created_by_id=near[0])
+    assert purge_functional_test_data(uow, "example.gov.uk", "notify-tests") == (1, 1)
+    assert not admin.get_service(theirs.id).active
+    assert admin.get_service(other.id).active
+    states = [admin.users.GetUser(pb.GetUserRequest(user_id=each)).user.state for each in (made, *near)]
+    assert states.count("inactive") == 1
+    assert states[0] == "inactive"
+    assert purge_functional_test_data(uow, "example.gov.uk", "notify-tests") == (0, 0)

@@ -41,3 +41,12 @@ def _between(column: ColumnElement[Any], start: datetime | None, end: datetime |
 def has_email_part(part: str) -> ColumnElement[bool]:
     """Return which users have a part of their email address, without regard to case."""
     return users.c.email_address.icontains(part, autoescape=True)
+
+
+def made_by_tests(tx: Tx, name: str) -> list[tuple[str, str]]:
+    """Return id and email address of the users whose address begins with a name and a plus, in order of the
+    ids.
+    """
+    mine = users.c.email_address.istartswith(f"{name}+", autoescape=True)
+    query = sa.select(sa.cast(users.c.id, sa.Text), users.c.email_address).where(mine).order_by(users.c.id)
+    return [(row[0], row[1]) for row in tx.execute(query)]
