@@ -11,9 +11,10 @@ from notify_common import clock
 from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel, KeyType, Postage
-from notify_notifications.domain.counts import CountKey, Usage, UsageKey
+from notify_notifications.domain.counts import CountKey, Processing, Usage, UsageKey
 from notify_notifications.domain.notification import State
 from notify_notifications.store.counts import add_counts, add_usage
+from notify_notifications.store.platform_days import add_processing, close_days
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 TODAY, YEAR, FIRST = NOW.date(), 2026, date(2026, 4, 1)
@@ -134,6 +135,8 @@ def fill(tx: Any, scene: Scene) -> None:
         (TODAY, LETTER, letter, "dvla", 0, Postage.FIRST, 1): (1, 1),
         (TODAY, LETTER, letter, "dvla", 0, Postage.SECOND, 2): (10, 20),
     }
+    close_days(tx, TODAY)
+    add_processing(tx, {FIRST: Processing(60, 45), TODAY: Processing(1, 1)})
     add_usage(tx, {UsageKey(scene.id, *key): Usage(*used) for key, used in usage.items()})
 
 
@@ -253,6 +256,20 @@ def test_reports_of_all_services(web: Web, scene: Scene) -> None:
     (live,) = (row for row in web.get("/service/live-services-data")["data"] if row["service_id"] == scene.id)
     assert (live["sms_totals"], live["email_totals"], live["letter_totals"]) == (65, 3, 11)
     assert (live["free_sms_fragment_limit"], live["contact_name"]) == (ALLOWANCE, None)
+
+
+def test_performance(web: Web, scene: Scene) -> None:
+    found = web.days("/performance-dashboard", FIRST, FIRST)
+    assert (found["total_notifications"], found["sms_notifications"], found["letter_notifications"]) == (
+        60,
+        60,
+        0,
+    )
+    assert found["notifications_by_type"] == [{"date": str(FIRST), "emails": 0, "sms": 60, "letters": 0}]
+    assert found["processing_time"] == [{"date": str(FIRST), "percentage_under_10_seconds": 75}]
+    (mine,) = (row for row in found["services_using_notify"] if row["service_id"] == scene.id)
+    assert mine["organisation_id"] == scene.organisation["id"]
+    assert found["live_service_count"] == len(found["services_using_notify"])
 
 
 @pytest.mark.parametrize("path", ["daily-volumes-report", "volumes-by-service", "data-for-billing-report"])

@@ -44,7 +44,6 @@ LACKING = {
     "internal/billing/data-for-dvla-billing-report",
     "internal/billing/data-for-dvla-billing-report-order",
     "internal/billing/data-for-dvla-billing-report-years",
-    "internal/billing/performance",
     "internal/invites/org-token",
     "internal/invites/token",
     "internal/jobs/cancel-unknown",

@@ -5,7 +5,7 @@ import sys
 import threading
 from datetime import date, timedelta
 
-from notify_common import main, process
+from notify_common import clock, main, process
 from notify_common.db import migrations
 from notify_common.feeds.command import cursors_command
 from notify_common.leases.table import NO_SERVICE
@@ -13,6 +13,7 @@ from notify_common.ops.command import parked_command
 
 from notify_notifications import bootstrap
 from notify_notifications.settings import Settings
+from notify_notifications.store.platform_days import close_days
 from notify_notifications.store.retention import next_counted_service
 from notify_notifications.store.tables import feed_cursors
 from notify_notifications.usecases.ops import OPS
@@ -51,6 +52,8 @@ def recount(settings: Settings, arguments: argparse.Namespace, stop: threading.E
         service_id = found
         for number in range((arguments.to - arguments.first).days + 1):
             corrected += recount_day(uow, service_id, arguments.first + timedelta(days=number))
+    with uow.begin() as tx:
+        close_days(tx, clock.london_day(clock.now()), arguments.first)
     uow.engine.dispose()
     sys.stdout.write(f"{corrected} corrected\n")
 

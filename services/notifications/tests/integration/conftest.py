@@ -114,6 +114,8 @@ class World:
             "service_day_counters",
             "message_counts",
             "usage_facts",
+            "platform_days",
+            "processing_days",
             "deleted_message_counts",
             "idempotency_keys",
             "feed_cursors",

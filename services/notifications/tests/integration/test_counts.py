@@ -67,6 +67,8 @@ def test_a_text_is_counted_where_it_stands(world: World) -> None:
     world.apply_events()
     assert counted(world, service) == [("sms", "normal", "sending", 1)]
     assert usage(world, service) == [("sms", "sandbox", 24_000, 1, "", 1, 2)]
+    (taken,) = world.rows("SELECT message_count, prompt_count FROM processing_days")
+    assert tuple(taken) == (1, 1)
     world.providers.tell(text, "delivered", "delivered")
     world.apply_events()
     assert counted(world, service) == [("sms", "normal", "delivered", 1)]
@@ -225,6 +227,8 @@ def test_each_night_two_days_are_counted_again_and_what_was_deleted_with_them(wo
     assert counted(world, service) == [("sms", "normal", "created", 1), *right[0]]
     assert usage(world, service) == right[1]
     assert world.state(service, kept) == "created"
+    (total,) = world.rows("SELECT channel, message_count FROM platform_days")
+    assert tuple(total) == ("sms", 3)
 
 
 def test_the_command_counts_what_was_never_counted(world: World) -> None:

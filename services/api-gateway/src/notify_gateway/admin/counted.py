@@ -44,7 +44,7 @@ _TEMPLATES_AT_ONCE: Final = 100
 Json = Any
 
 
-def channel_of(group: pb.MessageCount | usage_pb.UsageSum) -> str:
+def channel_of(group: pb.MessageCount | pb.PlatformDay | usage_pb.UsageSum) -> str:
     """Return the channel of a group as the contract calls it."""
     return enums.to_text(Channel, group.channel)
 

@@ -1,4 +1,4 @@
-"""Usage of all services, for those who run the platform (internal-api.md B12, B48, B51, B53 to B55)."""
+"""Usage of all services, for those who run the platform (internal-api.md B12, B48, B51, B53 to B56)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -13,12 +13,13 @@ from notify.admin.v1.user_pb2 import User
 from notify.admin.v1.users_service_pb2 import GetUserRequest
 from notify.common.v1.common_pb2 import Postage
 from notify.notifications.v1 import usage_service_pb2 as pb
+from notify.notifications.v1.statistics_service_pb2 import GetPerformanceRequest
 from notify_common import clock
 from notify_common.errors import NotifyError
 from notify_common.rpc import enums
 
 from notify_gateway.admin.counted import channel_of, usage
-from notify_gateway.admin.days import Days, current_year, financial_year, range_asked
+from notify_gateway.admin.days import Days, current_year, financial_year, range_asked, range_or_today
 from notify_gateway.admin.organisations import sorted_by_name
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, data, every
 from notify_gateway.admin.shapes import Shape, as_, http_time
@@ -35,6 +36,7 @@ _PER_SERVICE: Final = (
     pb.USAGE_GROUP_RATE,
 )
 _ABROAD: Final = frozenset({"europe", "rest-of-world"})
+_PLURALS: Final = {"email": "emails", "sms": "sms", "letter": "letters"}
 _POUND: Final = 1_000_000
 
 LIVE_SERVICE = Shape(
@@ -167,6 +169,39 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
         used = _by_service(clients, days, live)
         rows = [_volumes(each, used[each.id], all_) for each in live]
         return bare(sorted(rows, key=_by_organisation))
+
+    @made.get("/performance-dashboard")
+    def get_performance(call: Call) -> Answer:
+        asked = range_or_today(call).asked()
+        found = clients.statistics.GetPerformance(GetPerformanceRequest(**asked))
+        totals = {channel_of(one): one.message_count for one in found.totals}
+        days: defaultdict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_PLURALS.values(), 0))
+        for one in found.days:
+            days[one.day][_PLURALS[channel_of(one)]] = one.message_count
+        live, all_ = [each for each in services(only_active=True) if _is_live(each)], organisations()
+        return bare(
+            {
+                "total_notifications": sum(totals.values()),
+                **{f"{channel}_notifications": totals.get(channel, 0) for channel in _PLURALS},
+                "notifications_by_type": [{"date": day, **counts} for day, counts in days.items()],
+                "processing_time": [
+                    {
+                        "date": one.day,
+                        "percentage_under_10_seconds": 100 * one.prompt_count / one.message_count,
+                    }
+                    for one in found.processing_days
+                ],
+                "live_service_count": len(live),
+                "services_using_notify": [
+                    {
+                        "service_id": each.id,
+                        "service_name": each.name,
+                        **{name: value or None for name, value in _organisation(each, all_).items()},
+                    }
+                    for each in live
+                ],
+            }
+        )
 
     return made
 

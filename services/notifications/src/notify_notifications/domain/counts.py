@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, NamedTuple
 
 from notify_common import clock
@@ -28,6 +28,8 @@ BILLABLE: Final[Mapping[Channel, frozenset[State]]] = {
     Channel.LETTER: frozenset({State.SENDING, State.DELIVERED, State.RETURNED_LETTER}),
 }
 """States in which a message, not one of a test key, is a usage fact."""
+PROMPT: Final = timedelta(seconds=10)
+"""How soon a provider should take a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,14 @@ class Usage(NamedTuple):
     """Texts: fragments, not yet times the multiplier. Letters: sheets. Emails: 0."""
 
 
+class Processing(NamedTuple):
+    """Texts and emails that a provider took."""
+
+    message_count: int
+    prompt_count: int
+    """Within PROMPT of their creation."""
+
+
 def count_differences(moves: Iterable[Move]) -> dict[CountKey, int]:
     """Return by how much each count changes; those that stay are left out."""
     sums: defaultdict[CountKey, int] = defaultdict(int)
@@ -93,6 +103,20 @@ def usage_differences(moves: Iterable[Move]) -> dict[UsageKey, Usage]:
                 messages, units = sums[key]
                 sums[key] = Usage(messages + sign, units + sign * _units(progress))
     return {key: change for key, change in sums.items() if any(change)}
+
+
+def processing_differences(moves: Iterable[Move]) -> dict[date, Processing]:
+    """Return by London day of creation which messages a provider took (internal-api.md §4.13)."""
+    sums: defaultdict[date, Processing] = defaultdict(lambda: Processing(0, 0))
+    for move in moves:
+        sent = move.after.sent_time
+        if sent is None or move.before.sent_time is not None:
+            continue
+        if move.after.key_type is not KeyType.TEST and move.after.channel is not Channel.LETTER:
+            day, created = clock.london_day(move.after.create_time), move.after.create_time
+            messages, prompt = sums[day]
+            sums[day] = Processing(messages + 1, prompt + (sent - created <= PROMPT))
+    return dict(sums)
 
 
 def is_billable(progress: Progress) -> bool:

@@ -1,6 +1,6 @@
 """What counts and usage are asked by, and the sums that answer (internal-api.md §§4.13, 4.15)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -86,3 +86,31 @@ class UsageSum:
     provider: str | None = None
     postage: Postage | None = None
     rate_micropounds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformDay:
+    """Messages of one channel on one day that is over."""
+
+    day: date
+    channel: Channel
+    message_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingDay:
+    """Texts and emails of one day that a provider took, and how many of them within 10 seconds."""
+
+    day: date
+    message_count: int
+    prompt_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """How much the platform sends, and how promptly; without messages of test keys."""
+
+    totals: Mapping[Channel, int]
+    """Of all days that are over."""
+    days: Sequence[PlatformDay]
+    processing: Sequence[ProcessingDay]

@@ -13,8 +13,16 @@ from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import FieldViolation, invalid_field
 from notify_common.rpc import enums
 
-from notify_notifications.domain.statistics import CountFilters, CountGroup, Days, MessageCount, UsageSum
-from notify_notifications.usecases.statistics import count_messages
+from notify_notifications.domain.statistics import (
+    CountFilters,
+    CountGroup,
+    Days,
+    MessageCount,
+    PlatformDay,
+    ProcessingDay,
+    UsageSum,
+)
+from notify_notifications.usecases.statistics import count_messages, get_performance
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["StatisticsService"].full_name
 _WRITERS: Final[dict[str, Callable[[Any], Any]]] = {
@@ -45,6 +53,19 @@ class StatisticsServicer(pb_grpc.StatisticsServiceServicer):
         found = count_messages(self._uow, filters, list(dict.fromkeys(groups)))
         return pb.GetMessageCountsResponse(counts=[pb.MessageCount(**group_fields(one)) for one in found])
 
+    def GetPerformance(
+        self, request: pb.GetPerformanceRequest, context: grpc.ServicerContext
+    ) -> pb.GetPerformanceResponse:
+        found = get_performance(self._uow, days_of(request))
+        return pb.GetPerformanceResponse(
+            totals=[
+                pb.PlatformDay(channel=enums.to_proto(channel), message_count=count)
+                for channel, count in found.totals.items()
+            ],
+            days=[pb.PlatformDay(**group_fields(one)) for one in found.days],
+            processing_days=[pb.ProcessingDay(**group_fields(one)) for one in found.processing],
+        )
+
 
 class DaysAsked(Protocol):
     """A request that names its days."""
@@ -58,7 +79,7 @@ def days_of(request: DaysAsked) -> Days:
     return Days(_day("from_day", request.from_day), _day("to_day", request.to_day))
 
 
-def group_fields(group: MessageCount | UsageSum) -> dict[str, Any]:
+def group_fields(group: MessageCount | UsageSum | PlatformDay | ProcessingDay) -> dict[str, Any]:
     """Return the fields of a group as its message has them; those that it was not grouped by are left out."""
     values = {field.name: getattr(group, field.name) for field in fields(group)}
     plain: Callable[[Any], Any] = lambda value: value  # noqa: E731 - a def says no more

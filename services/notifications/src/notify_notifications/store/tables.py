@@ -172,6 +172,24 @@ usage_facts = Table(
 )
 Index("ix_usage_facts_day", usage_facts.c.day)
 
+# Messages of all services, those of test keys left out; of days that are over.
+platform_days = Table(
+    "platform_days",
+    metadata,
+    Column("day", sa.Date, primary_key=True),  # of creation, in London
+    Column("channel", sa.Text, primary_key=True),
+    Column("message_count", sa.BigInteger, nullable=False),
+)
+
+# Texts and emails that a provider took, those of test keys left out.
+processing_days = Table(
+    "processing_days",
+    metadata,
+    Column("day", sa.Date, primary_key=True),  # of creation, in London
+    Column("message_count", sa.BigInteger, nullable=False),
+    Column("prompt_count", sa.BigInteger, nullable=False),  # taken within 10 seconds of their creation
+)
+
 # Messages that were deleted, by all that counts and usage facts tell apart, so that both can be made anew.
 deleted_message_counts = Table(
     "deleted_message_counts",

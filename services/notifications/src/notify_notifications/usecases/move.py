@@ -7,9 +7,15 @@ from collections.abc import Sequence
 
 from notify_common.db.unit_of_work import Tx
 
-from notify_notifications.domain.counts import Move, count_differences, usage_differences
+from notify_notifications.domain.counts import (
+    Move,
+    count_differences,
+    processing_differences,
+    usage_differences,
+)
 from notify_notifications.store.counts import add_counts, add_usage
 from notify_notifications.store.notifications import save_progress
+from notify_notifications.store.platform_days import add_processing
 
 
 def move(tx: Tx, moves: Sequence[Move]) -> None:
@@ -24,3 +30,4 @@ def move(tx: Tx, moves: Sequence[Move]) -> None:
     save_progress(tx, [one.after for one in moves])
     add_counts(tx, count_differences(moves))
     add_usage(tx, usage_differences(moves))
+    add_processing(tx, processing_differences(moves))

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import FieldViolation, invalid_field
 
-from notify_notifications.domain.statistics import CountFilters, CountGroup, MessageCount
-from notify_notifications.store import statistics
+from notify_notifications.domain.statistics import CountFilters, CountGroup, Days, MessageCount, Performance
+from notify_notifications.store import platform_days, statistics
 
 
 def count_messages(
@@ -23,3 +23,9 @@ def count_messages(
         raise invalid_field(FieldViolation("group_by", "asks for too many groups"))
     with uow.autocommit() as tx:
         return statistics.count_messages(tx, filters, groups)
+
+
+def get_performance(uow: UnitOfWork, days: Days) -> Performance:
+    """Return how much the platform sent on days that are over, and how promptly."""
+    with uow.begin() as tx:
+        return platform_days.get_performance(tx, days)

@@ -10,6 +10,7 @@ from notify_common.logging import get_logger
 from prometheus_client import Counter, Gauge
 
 from notify_notifications.store.counts import compact, recount
+from notify_notifications.store.platform_days import close_days
 from notify_notifications.store.retention import next_service
 
 RECOUNTED: Final = (timedelta(days=1), timedelta(days=4))
@@ -30,17 +31,26 @@ _COMPLETED: Final = Gauge(
 
 
 class Recount:
-    """Goes through all services once a London day, counts two of its days again, and compacts them."""
+    """Goes through all services once a London day, counts two of their days again, and compacts them.
+
+    Then it sums up the days of the whole platform.
+    """
 
     def __init__(self) -> None:
         self._round = DailyRound(next_service, _recount, _COMPLETED)
+        self._closed: date | None = None
 
     def step(self, uow: UnitOfWork) -> int:
         """Count the days of some services again; return how many services, 0 when the round is done.
 
         `uow` is one whose statements may take STATEMENT_SECONDS.
         """
-        return self._round.step(uow)
+        done, today = self._round.step(uow), clock.london_day(clock.now())
+        if not done and self._closed != today:
+            with uow.begin() as tx:
+                close_days(tx, today)
+            self._closed = today
+        return done
 
 
 def recount_day(uow: UnitOfWork, service_id: str, day: date) -> int:

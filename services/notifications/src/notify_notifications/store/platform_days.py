@@ -1,0 +1,64 @@
+"""Totals of days of the whole platform (internal-api.md B56)."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from notify_common.db.arrays import unnest
+from notify_common.db.unit_of_work import Tx
+from notify_common.enums import Channel, KeyType
+from sqlalchemy.dialects.postgresql import insert
+
+from notify_notifications.domain.counts import Processing
+from notify_notifications.domain.statistics import Days, Performance, PlatformDay, ProcessingDay
+from notify_notifications.store.tables import message_counts, platform_days, processing_days
+
+_AGAIN: Final = timedelta(days=7)
+"""How far back days are summed up again: what a recount corrected of them is in."""
+
+_c, _d, _p = message_counts.c, platform_days.c, processing_days.c
+
+
+def add_processing(tx: Tx, changes: Mapping[date, Processing]) -> None:
+    """Add to the days, in their order."""
+    if not changes:
+        return
+    names = ("day", *Processing._fields)
+    rows = [(day, *changes[day]) for day in sorted(changes)]
+    given = unnest("given", {name: _p[name].type for name in names}, rows)
+    adding = insert(processing_days).from_select(names, sa.select(given).order_by(given.c.day))
+    sums = {name: _p[name] + adding.excluded[name] for name in Processing._fields}
+    tx.execute(adding.on_conflict_do_update(index_elements=["day"], set_=sums))
+
+
+def close_days(tx: Tx, today: date, first: date | None = None) -> None:
+    """Sum up the days before today that were not, and again those from `first` on, or of the last week."""
+    begins = sa.select(sa.func.max(_d.day) - _AGAIN.days).scalar_subquery()
+    since = sa.func.coalesce(begins, date.min) if first is None else sa.literal(first)
+    total = sa.func.sum(_c.count)
+    summed = (
+        sa.select(_c.day, _c.channel, total)
+        .where(_c.day < today, _c.day >= since, _c.key_type != KeyType.TEST)
+        .group_by(_c.day, _c.channel)
+    )
+    closing = insert(platform_days).from_select(["day", "channel", "message_count"], summed)
+    changed = {"message_count": closing.excluded.message_count}
+    tx.execute(closing.on_conflict_do_update(index_elements=["day", "channel"], set_=changed))
+
+
+def get_performance(tx: Tx, days: Days) -> Performance:
+    """Return totals of all time, and of each of the days."""
+    of_channel = sa.select(_d.channel, sa.func.sum(_d.message_count)).group_by(_d.channel)
+    of_days = sa.select(_d.day, _d.channel, _d.message_count).where(_d.day.between(days.first, days.last))
+    processed = sa.select(_p.day, _p.message_count, _p.prompt_count).where(
+        _p.day.between(days.first, days.last)
+    )
+    return Performance(
+        totals={Channel(channel): int(count) for channel, count in tx.execute(of_channel)},
+        days=[
+            PlatformDay(row.day, Channel(row.channel), row.message_count)
+            for row in tx.execute(of_days.order_by(_d.day, _d.channel))
+        ],
+        processing=[ProcessingDay(*row) for row in tx.execute(processed.order_by(_p.day))],
+    )
