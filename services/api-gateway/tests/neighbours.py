@@ -62,6 +62,7 @@ from notify_common.rpc import status
 from notify_common.rpc.server import Registration
 from notify_letters.pdf.reader import Limits, PdfReader
 from notify_letters.servicers.previews import PreviewsServicer
+from notify_letters.usecases.template_assets import Logos
 from notify_testing.admin import AdminService
 from notify_testing.rpc import InProcessServer
 from notify_testing.waiting import WAIT_SECONDS
@@ -435,7 +436,7 @@ class Neighbours:
                 registration(
                     add_PreviewsServiceServicer_to_server,
                     # the real one, which has no database
-                    PreviewsServicer(PdfReader(Limits()), None, ("", "", ""), processes=2),
+                    PreviewsServicer(PdfReader(Limits()), None, Logos(None), ("", "", ""), processes=2),
                     "notify.letters.v1.PreviewsService",
                 ),
                 registration(

@@ -56,6 +56,7 @@ INBOUND_NUMBERS = tuple(f"07700900{number}" for number in range(500, 510))
 """Numbers that services here may receive texts at."""
 ATTACHMENT_BUCKET = "development-letter-attachments"
 TRANSIENT_UPLOAD_BUCKET = "development-transient-uploaded-letters"
+LOGO_BUCKET = "public-logos-tools"
 """Likewise."""
 ADMIN_APP_BUCKETS = (
     ATTACHMENT_BUCKET,
@@ -66,7 +67,7 @@ ADMIN_APP_BUCKETS = (
     "development-template-email-files",
     TRANSIENT_UPLOAD_BUCKET,
     "notify.tools-mou",
-    "public-logos-tools",
+    LOGO_BUCKET,
 )
 """Buckets that the admin web app expects to be there (docs/admin-app.md), by its names for development."""
 GATEWAY_WORKERS = min(os.cpu_count() or 1, 4)
@@ -198,6 +199,7 @@ class Stack:
                 "CLAMD_ADDRESS": "off",
                 "ATTACHMENT_BUCKET": ATTACHMENT_BUCKET,
                 "TRANSIENT_UPLOAD_BUCKET": TRANSIENT_UPLOAD_BUCKET,
+                "LOGO_BUCKET": LOGO_BUCKET,
                 **blobs,
             },
             "notifications": {

@@ -161,7 +161,7 @@ def test_snapshot_needs_the_same_number_of_statements_for_many_services(
     statements: list[str] = []
     sa.event.listen(uow.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     snapshots(admin, *(service_key(service.id) for service in services))
-    assert len(statements) == 6
+    assert len(statements) == 7
 
 
 def test_feed_tells_changes_in_order_page_by_page(admin: Admin) -> None:

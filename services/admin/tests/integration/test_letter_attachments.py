@@ -28,16 +28,14 @@ class Attachments:
             self.service_id, self.user_id, channel=channel, subject="A guide", content="See behind"
         )
 
-    def ask(self, template_id: str = "", **fields: Any) -> pb.CreateLetterAttachmentRequest:
+    def ask(self, template_id: str = "") -> pb.CreateLetterAttachmentRequest:
         attachment = LetterAttachment(
             template_id=template_id or self.template.id,
             original_filename="guide.pdf",
             page_count=2,
             created_by_id=self.user_id,
         )
-        return pb.CreateLetterAttachmentRequest(
-            **{"request_id": new_id(), "letter_attachment": attachment} | fields
-        )
+        return pb.CreateLetterAttachmentRequest(request_id=new_id(), letter_attachment=attachment)
 
     def archive(self, attachment_id: str) -> LetterAttachment:
         ask = pb.ArchiveLetterAttachmentRequest(

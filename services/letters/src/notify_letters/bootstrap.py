@@ -42,6 +42,7 @@ from notify_letters.usecases.complete_print_run import complete_print_run
 from notify_letters.usecases.ops import OPS
 from notify_letters.usecases.start_print_run import start_daily_print_run
 from notify_letters.usecases.submit_batch import submit_batch
+from notify_letters.usecases.template_assets import Attachments, Logos
 from notify_letters.workers.housekeeping import Housekeeper
 from notify_letters.workers.relay import BatchRelay
 from notify_letters.workers.retention import Retention
@@ -49,6 +50,7 @@ from notify_letters.workers.retention import Retention
 if TYPE_CHECKING:
     from notify_letters.pdf.layout import LetterLayout
     from notify_letters.pdf.typesetter import Typesetter
+    from notify_letters.usecases.render_batch import Assets
 
 QUEUES: Final = ("relay", "checks", "print-runs", "housekeeping")
 """What `work --queues` takes."""
@@ -85,6 +87,20 @@ class Parts(process.Parts[Settings]):
         """The store of the PDFs that are attached to templates."""
         bucket = self.settings.attachment_bucket
         return self._bucket(bucket) if bucket else None
+
+    @cached_property
+    def logos(self) -> Logos:
+        """The logos of letter brandings."""
+        bucket = self.settings.logo_bucket
+        return Logos(self._bucket(bucket) if bucket else None)
+
+    @cached_property
+    def _assets(self) -> "Assets":
+        from notify_letters.usecases.render_batch import Assets
+
+        service_logos = SnapshotCache("letter-logos", self._admin.letter_logos, max_entries=_SERVICES)
+        attachments = Attachments(self.blobs, self.attachments, self.pdf_reader)
+        return Assets(attachments, self.logos, service_logos)
 
     @cached_property
     def uploads(self) -> BlobStore | None:
@@ -166,7 +182,13 @@ class Parts(process.Parts[Settings]):
         from notify_letters.usecases.render_batch import render_batch
 
         return render_batch(
-            self.uow, self.render_queue, self._layouts, self._typesetter, self.blobs, batch_id
+            self.uow,
+            self.render_queue,
+            self._layouts,
+            self._assets,
+            self._typesetter,
+            self.blobs,
+            batch_id,
         )
 
     def submit_batch(self, batch_id: str) -> bool:
@@ -248,7 +270,7 @@ def registrations(parts: Parts) -> Sequence[Registration]:
     settings = parts.settings
     pager = Pager(settings.page_token_secret.get_secret_value().encode())
     previews = PreviewsServicer(
-        parts.preview_reader, parts.attachments, parts.head, settings.preview_processes
+        parts.preview_reader, parts.attachments, parts.logos, parts.head, settings.preview_processes
     )
     # Whoever waits for a preview waits for others who look, not for those who print.
     for name in ("RenderPreview", "DrawPdf", "SanitisePdf", "GetAttachmentPageImage"):

@@ -82,6 +82,9 @@ class Settings(DatabaseSettings):
     attachment_bucket: str | None = None
     """The bucket of the same store into which the admin web app puts PDFs that are attached to templates;
     without one nothing is attached."""
+    logo_bucket: str | None = None
+    """The bucket of the same store into which the admin web app puts logos; without one letters have the
+    operator's head alone."""
     transient_upload_bucket: str | None = None
     """The bucket of the same store into which the admin web app puts letters that people upload; without one
     none is taken."""

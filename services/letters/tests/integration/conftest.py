@@ -361,6 +361,7 @@ def world(
             "blob_region": object_store.region,
             "blob_bucket": f"letters-{ids.new_id()}",
             "attachment_bucket": f"attachments-{ids.new_id()}",
+            "logo_bucket": f"logos-{ids.new_id()}",
             "transient_upload_bucket": f"uploads-{ids.new_id()}",
             "blob_access_key": object_store.access_key,
             "blob_secret_key": object_store.secret_key,

@@ -12,6 +12,7 @@ from notify_common import ids
 from notify_common.errors import NotifyError
 from notify_letters.pdf.reader import Limits, PdfReader
 from notify_letters.servicers.previews import PreviewsServicer
+from notify_letters.usecases.template_assets import Logos
 from notify_testing import pdfs
 from pikepdf import Dictionary, Name
 from PIL import Image
@@ -241,7 +242,7 @@ def test_pages_of_attachments_are_pictures(world: World) -> None:
 
 def test_only_so_many_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("notify_letters.servicers.previews._WAIT_SECONDS", 0.01)
-    servicer = PreviewsServicer(PdfReader(Limits()), None, ("", "", ""), processes=1)
+    servicer = PreviewsServicer(PdfReader(Limits()), None, Logos(None), ("", "", ""), processes=1)
     context: Any = None
     request = pb.GetAttachmentPageImageRequest(service_id=ids.new_id(), attachment_id=ids.new_id())
     with servicer._process():

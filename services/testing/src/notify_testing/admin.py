@@ -17,16 +17,22 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from notify.admin.v1 import (
     api_keys_service_pb2,
     api_keys_service_pb2_grpc,
+    branding_service_pb2,
+    branding_service_pb2_grpc,
     service_settings_service_pb2,
     service_settings_service_pb2_grpc,
     services_service_pb2,
     services_service_pb2_grpc,
+    template_files_service_pb2,
+    template_files_service_pb2_grpc,
     templates_service_pb2,
     templates_service_pb2_grpc,
     users_service_pb2,
     users_service_pb2_grpc,
 )
 from notify.admin.v1.api_key_pb2 import ApiKey, VerificationKey
+from notify.admin.v1.branding_pb2 import LetterBranding
+from notify.admin.v1.letter_attachment_pb2 import LetterAttachment
 from notify.admin.v1.service_pb2 import LetterContact, ReplyToAddress, Service, ServiceLimits
 from notify.admin.v1.service_setting_pb2 import Callback, DataRetention
 from notify.admin.v1.template_pb2 import Template
@@ -102,6 +108,8 @@ class AdminService:
         channel = self._server.channel(OPERATOR)
         self._services = services_service_pb2_grpc.ServicesServiceStub(channel)
         self._templates = templates_service_pb2_grpc.TemplatesServiceStub(channel)
+        self._files = template_files_service_pb2_grpc.TemplateFilesServiceStub(channel)
+        self._brandings = branding_service_pb2_grpc.BrandingServiceStub(channel)
         self._keys = api_keys_service_pb2_grpc.ApiKeysServiceStub(channel)
         self._users = users_service_pb2_grpc.UsersServiceStub(channel)
         self._settings_of_services = service_settings_service_pb2_grpc.ServiceSettingsServiceStub(channel)
@@ -287,6 +295,29 @@ class AdminService:
         request = templates_service_pb2.CreateTemplateRequest(request_id=id or new_id(), template=template)
         self._templates.CreateTemplate(request)
         return request.request_id
+
+    def attach(self, template_id: str, page_count: int = 1) -> str:
+        """Attach a PDF to a letter template, and return its id; where the PDF is, is the caller's."""
+        attachment = LetterAttachment(
+            template_id=template_id,
+            original_filename="attached.pdf",
+            page_count=page_count,
+            created_by_id=self.user_id,
+        )
+        request = template_files_service_pb2.CreateLetterAttachmentRequest(
+            request_id=new_id(), letter_attachment=attachment
+        )
+        self._files.CreateLetterAttachment(request)
+        return request.request_id
+
+    def add_letter_branding(self, service_id: str, filename: str) -> None:
+        """Give a service a logo on its letters; where the SVG is, is the caller's."""
+        branding = LetterBranding(name=f"Branding {next(self._numbers)}", filename=filename)
+        request = branding_service_pb2.CreateLetterBrandingRequest(
+            request_id=new_id(), letter_branding=branding
+        )
+        self._brandings.CreateLetterBranding(request)
+        self.change_service(service_id, letter_branding_id=request.request_id)
 
     def get_template(self, service_id: str, template_id: str) -> Template:
         """Return the current version of a template."""

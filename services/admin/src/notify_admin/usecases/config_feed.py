@@ -14,6 +14,7 @@ from notify_admin.store import changes, members, templates
 from notify_admin.store.resources import (
     CALLBACKS,
     DATA_RETENTION,
+    LETTER_BRANDINGS,
     REPLY_TO_ADDRESSES,
     SERVICES,
     SMS_SENDERS,
@@ -58,6 +59,10 @@ def _service_snapshots(tx: Tx, service_ids: list[str]) -> dict[str, ServiceSnaps
         found[retention.service_id].data_retention.append(retention)
     for callback in CALLBACKS.first_of_each(tx, ids, len(CallbackType)):
         found[callback.service_id].service.callbacks.add(id=callback.id, type=callback.type)
+    brandings = {service.service.letter_branding_id for service in found.values()} - {""}
+    logos = {one.id: one.filename for one in LETTER_BRANDINGS.of_ids(tx, sorted(brandings))}
+    for snapshot in found.values():
+        snapshot.letter_logo_filename = logos.get(snapshot.service.letter_branding_id, "")
     for member in members.addresses(tx, ids, MOST_MEMBERS):
         snapshot = found[member.service_id]
         snapshot.member_ids.append(member.user_id)

@@ -1,8 +1,7 @@
 """The template preview service that the admin web app asks for looks of letters (internal-api.md §6).
 
-Pages are drawn, and PDFs checked, by letters; nothing is stored. `filename`, the logo of a letter branding,
-is taken and has no effect: letters have the operator's logo. `hide_notify` has none either, as the printer's
-mark is white.
+Pages are drawn, and PDFs checked, by letters; nothing is stored. `filename` names the logo of a letter
+branding. `hide_notify` has no effect, as the printer's mark is white.
 """
 
 import base64
@@ -150,6 +149,7 @@ def _render(
         format=format,
         page_number=number,
         attachment_id=_text(attachment, "id") if isinstance(attachment, dict) else "",
+        logo_filename=form["filename"] or "",
     )
     if written := form.get("date"):
         ask.letter_time.FromDatetime(_time(written))

@@ -39,10 +39,23 @@ class AdminClient:
                 welsh_subject=snapshot.template.welsh_subject,
                 welsh_content=snapshot.template.welsh_content,
                 contact_block=snapshot.template.letter_contact_block,
+                attachment_id=snapshot.template.letter_attachment_id,
             )
             if snapshot.HasField("template")
             else None
             for key, snapshot in zip(keys, snapshots, strict=True)
+        }
+
+    def letter_logos(self, service_ids: Sequence[str]) -> dict[str, str | None]:
+        """Read the names of services' logos on letters, empty for none; None where there is no such service.
+
+        Raises:
+            NotifyError: admin can't be reached.
+        """
+        snapshots = get_snapshots(self._stub, (SnapshotKey(service_id=one) for one in service_ids))
+        return {
+            service_id: snapshot.service.letter_logo_filename if snapshot.HasField("service") else None
+            for service_id, snapshot in zip(service_ids, snapshots, strict=True)
         }
 
     def retention_days(self, service_ids: Sequence[str]) -> dict[str, int | None]:

@@ -266,6 +266,11 @@ def app_key(service_id: str, upload_id: str) -> str:
     return f"service-{service_id}/{upload_id}.pdf"
 
 
+def attachment_key(attachment_id: str) -> str:
+    """Key of a PDF that is printed behind letters of a template, once it was made printable."""
+    return f"letters/attachments/{attachment_id}.pdf"
+
+
 def upload_key(letter_id: str) -> str:
     """Key of a PDF as it came: until it is checked, and beside the printable one for as long as that."""
     return f"letters/uploads/{letter_id}.pdf"

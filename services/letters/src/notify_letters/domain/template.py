@@ -24,3 +24,5 @@ class TemplateVersion:
     """Empty for letters in English only."""
     contact_block: str
     """Lines separated by line feeds; empty for none. May hold placeholders."""
+    attachment_id: str = ""
+    """The PDF that is printed behind its letters; empty for none."""

@@ -25,8 +25,8 @@ from notify_letters.domain.template import TemplateVersion
 Letter = dict[str, Any]
 """JSON: `address_lines`, and `parts`, one a language, each with `language` (`en` or `cy`), `date`, `subject`,
 `blocks` and `contact_block` as `notify_content.letters.LetterContent.to_dict` has them; in previews
-`marks_gaps`. Texts have places where a word too long for a line may be broken; QR codes have the `svg` to
-draw."""
+`marks_gaps`; `logo_svg` where the service has a logo of its own. Texts have places where a word too long for
+a line may be broken; QR codes have the `svg` to draw."""
 
 _CODES: Final = {Language.ENGLISH: "en", Language.WELSH: "cy"}
 _SPACES: Final = re.compile(r"[ \t\n\r]+")
@@ -57,6 +57,15 @@ class LetterTooLong(LetterInvalid):
     failure = LETTER_TOO_LONG
 
 
+class AttachmentInvalid(LetterInvalid):
+    """The PDF that would be printed behind the letter breaks a rule of attachments."""
+
+    def __init__(self, failure: str) -> None:
+        super().__init__()
+        self.failure = failure
+        self.detail = "the attachment"
+
+
 class CharactersNotPrintable(LetterInvalid):
     """Some of the letter's characters are in no font (content.md §7.5)."""
 
@@ -78,6 +87,7 @@ class LetterLayout:
     """
 
     def __init__(self, version: TemplateVersion) -> None:
+        self.attachment_id = version.attachment_id
         english = LetterTemplate(version.subject, version.content, version.contact_block)
         self._parts = [(Language.ENGLISH, english)]
         if version.welsh_subject or version.welsh_content:

@@ -4,16 +4,14 @@ It lays out what anybody may have written, in a process of its own: see `reader_
 """
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from pikepdf import Pdf
-
 from notify_letters.domain.letter import PersonalisationValue
 from notify_letters.domain.template import TemplateVersion
 from notify_letters.pdf.fonts import Fonts
+from notify_letters.pdf.joining import joined
 from notify_letters.pdf.layout import ContentInvalid, Letter, LetterInvalid, LetterLayout
 from notify_letters.pdf.pages import count_pages, page_png
 from notify_letters.pdf.typesetter import LetterHead, Typesetter, TypesettingFailed
@@ -38,6 +36,8 @@ class Wording(NamedTuple):
     """The page to draw, from 1."""
     attachment: str
     """The PDF whose pages come last, in Base64; empty for none."""
+    logo_svg: str
+    """The logo of the service, in place of the head; empty for none."""
 
 
 def preview(told: Mapping[str, Any], fonts: Fonts) -> tuple[dict[str, int], bytes]:
@@ -54,6 +54,7 @@ def preview(told: Mapping[str, Any], fonts: Fonts) -> tuple[dict[str, int], byte
     typesetter = Typesetter(fonts, LetterHead(*wording.head))
     try:
         letter = LetterLayout(TemplateVersion(**wording.version)).preview(dict(wording.personalisation), time)
+        letter["logo_svg"] = wording.logo_svg
         typeset = typesetter.typeset(letter, time, allow_boxes=True)
         welsh_page_count = _welsh_page_count(typesetter, letter, time)
     except (ContentInvalid, LetterInvalid, TypesettingFailed):
@@ -71,7 +72,7 @@ def preview(told: Mapping[str, Any], fonts: Fonts) -> tuple[dict[str, int], byte
         case "png" if wording.page_number <= counts["page_count"]:
             return counts, page_png(attachment, wording.page_number - typeset.page_count)
         case "pdf":
-            return counts, _joined(typeset.content, attachment) if attachment else typeset.content
+            return counts, joined(typeset.content, attachment) if attachment else typeset.content
         case _:
             return counts, b""
 
@@ -80,11 +81,3 @@ def _welsh_page_count(typesetter: Typesetter, letter: Letter, time: datetime) ->
     if len(letter["parts"]) == 1:
         return 0
     return typesetter.typeset({**letter, "parts": letter["parts"][:1]}, time, allow_boxes=True).page_count
-
-
-def _joined(first: bytes, last: bytes) -> bytes:
-    out = io.BytesIO()
-    with Pdf.open(io.BytesIO(first)) as made, Pdf.open(io.BytesIO(last)) as added:
-        made.pages.extend(added.pages)
-        made.save(out, deterministic_id=True)
-    return out.getvalue()

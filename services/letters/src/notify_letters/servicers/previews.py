@@ -25,6 +25,7 @@ from notify_letters.usecases.previews import (
     render_preview,
     sanitise_pdf,
 )
+from notify_letters.usecases.template_assets import Logos
 
 _CHUNK_BYTES: Final = 256 * 1024
 _WAIT_SECONDS: Final = 8.0
@@ -43,10 +44,16 @@ class PreviewsServicer(PreviewsServiceServicer):
     """
 
     def __init__(
-        self, reader: PdfReader, attachments: BlobStore | None, head: Sequence[str], processes: int
+        self,
+        reader: PdfReader,
+        attachments: BlobStore | None,
+        logos: Logos,
+        head: Sequence[str],
+        processes: int,
     ) -> None:
         self._reader = reader
         self._attachments = attachments
+        self._logos = logos
         self._head = head
         self._processes = threading.BoundedSemaphore(processes)
 
@@ -69,9 +76,10 @@ class PreviewsServicer(PreviewsServiceServicer):
             format=_FORMATS[request.format],
             page_number=request.page_number or 1,
             attachment_id=request.attachment_id,
+            logo_filename=request.logo_filename,
         )
         with self._process():
-            preview, made = render_preview(self._reader, self._attachments, self._head, command)
+            preview, made = render_preview(self._reader, self._attachments, self._logos, self._head, command)
         yield pb.RenderPreviewResponse(metadata=pb.PreviewMetadata(**preview._asdict()))
         yield from _chunks(made, pb.RenderPreviewResponse)
 

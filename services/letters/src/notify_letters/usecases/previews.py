@@ -9,10 +9,11 @@ from enum import StrEnum
 from notify_common.blobs.s3 import BlobNotFound, BlobStore
 from notify_common.errors import NotifyError
 
-from notify_letters.domain.letter import MAX_UPLOAD_BYTES, PersonalisationValue, app_key
+from notify_letters.domain.letter import PersonalisationValue
 from notify_letters.domain.precompiled import UNREADABLE, Inspected
 from notify_letters.domain.template import TemplateVersion
 from notify_letters.pdf.reader import PdfReader, Preview, ReaderDied, Zones
+from notify_letters.usecases.template_assets import Logos, read_uploaded
 
 
 class Format(StrEnum):
@@ -35,10 +36,15 @@ class PreviewCommand:
     format: Format
     page_number: int
     attachment_id: str
+    logo_filename: str
 
 
 def render_preview(
-    reader: PdfReader, attachments: BlobStore | None, head: Sequence[str], command: PreviewCommand
+    reader: PdfReader,
+    attachments: BlobStore | None,
+    logos: Logos,
+    head: Sequence[str],
+    command: PreviewCommand,
 ) -> tuple[Preview, bytes]:
     """Lay wording out in a process apart; returns its pages, and the PDF or picture.
 
@@ -60,6 +66,7 @@ def render_preview(
         "format": command.format,
         "page_number": command.page_number,
         "attachment": base64.b64encode(attachment).decode(),
+        "logo_svg": _logo(logos, command.logo_filename),
     }
     try:
         preview, made = reader.preview(wording)
@@ -135,12 +142,14 @@ def get_attachment_page_image(
 
 
 def _attachment(attachments: BlobStore | None, service_id: str, attachment_id: str) -> bytes:
-    if attachments is None or not service_id:
+    pdf = read_uploaded(attachments, service_id, attachment_id) if service_id else None
+    if pdf is None:
         raise NotifyError("ATTACHMENT_NOT_FOUND")
-    key = app_key(service_id, attachment_id)
+    return pdf
+
+
+def _logo(logos: Logos, filename: str) -> str:
     try:
-        if attachments.head(key).size > MAX_UPLOAD_BYTES:
-            raise NotifyError("PDF_UNREADABLE", "The attachment is larger than any is taken.")
-        return attachments.get(key)
+        return logos.get(filename)
     except BlobNotFound:
-        raise NotifyError("ATTACHMENT_NOT_FOUND") from None
+        return ""

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Protocol
 
 from notify_common import clock, current, ids
@@ -23,9 +24,11 @@ from notify_letters.domain.letter import (
     rendered,
 )
 from notify_letters.domain.template import TemplateKey
-from notify_letters.pdf.layout import LetterInvalid, LetterLayout
+from notify_letters.pdf.joining import joined
+from notify_letters.pdf.layout import AttachmentInvalid, LetterInvalid, LetterLayout
 from notify_letters.pdf.typesetter import Pdf, Typesetter
 from notify_letters.store import batches, letters
+from notify_letters.usecases.template_assets import Attachment, Attachments, Logos
 
 HEARTBEAT_SECONDS = 5
 UPLOADS = 8
@@ -39,12 +42,39 @@ class Layouts(Protocol):
         ...
 
 
+class ServiceLogos(Protocol):
+    """Names of services' logos."""
+
+    def get(self, key: str) -> str | None:
+        """Return the name of a service's logo, empty for none; None where there is no such service."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """What letters hold besides their wording."""
+
+    attachments: Attachments
+    logos: Logos
+    service_logos: ServiceLogos
+
+    def logo_of(self, service_id: str) -> str:
+        """Return the SVG of a service's logo; empty for none. Raises BlobNotFound, NotifyError."""
+        return self.logos.get(self.service_logos.get(service_id) or "")
+
+
 class LeaseLost(Exception):
     """Another task has the batch by now."""
 
 
 def render_batch(
-    uow: UnitOfWork, queue: Queue, layouts: Layouts, typesetter: Typesetter, blobs: BlobStore, batch_id: str
+    uow: UnitOfWork,
+    queue: Queue,
+    layouts: Layouts,
+    assets: Assets,
+    typesetter: Typesetter,
+    blobs: BlobStore,
+    batch_id: str,
 ) -> bool:
     """Render one batch: PDFs into the blob store, then one transaction for all its letters.
 
@@ -68,7 +98,7 @@ def render_batch(
         span("render_batch", batch_id=batch_id),
     ):
         try:
-            outcomes = _render(lease, layouts, typesetter, blobs, rows)
+            outcomes = _render(lease, layouts, assets, typesetter, blobs, rows)
             with uow.begin() as tx:
                 if not batches.finish(tx, queue, batch):
                     raise LeaseLost
@@ -108,16 +138,22 @@ class _Lease:
 
 
 def _render(
-    lease: _Lease, layouts: Layouts, typesetter: Typesetter, blobs: BlobStore, rows: Sequence[LetterToRender]
+    lease: _Lease,
+    layouts: Layouts,
+    assets: Assets,
+    typesetter: Typesetter,
+    blobs: BlobStore,
+    rows: Sequence[LetterToRender],
 ) -> list[Outcome]:
     keys = {row.id: TemplateKey(row.service_id, row.template_id, row.template_version) for row in rows}
     found = layouts.get_many(list(dict.fromkeys(keys.values())))
+    logos = {service_id: assets.logo_of(service_id) for service_id in {row.service_id for row in rows}}
     outcomes: list[Outcome] = []
     uploads: list[Future[None]] = []
     with ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload") as pool:
         for row in rows:
             lease.keep()
-            pdf = _typeset(typesetter, row, found[keys[row.id]])
+            pdf = _typeset(typesetter, row, found[keys[row.id]], logos[row.service_id], assets.attachments)
             if isinstance(pdf, Outcome):
                 outcomes.append(pdf)
                 continue
@@ -140,15 +176,31 @@ def _wait_for(lease: _Lease, uploads: Iterable[Future[None]]) -> None:
         lease.keep()
 
 
-def _typeset(typesetter: Typesetter, row: LetterToRender, layout: LetterLayout | None) -> Pdf | Outcome:
-    """Return the PDF, or what became of the letter without one."""
+def _typeset(
+    typesetter: Typesetter,
+    row: LetterToRender,
+    layout: LetterLayout | None,
+    logo_svg: str,
+    attachments: Attachments,
+) -> Pdf | Outcome:
+    """Return the PDF, or what became of the letter without one.
+
+    Whatever reading an attachment raises is raised, as it is no fault of this letter's.
+    """
     log = get_logger()
     if layout is None:
         log.error("letter's template version is unknown", notification_id=row.id)
         return not_rendered(row.id)
+    attached = None
+    if layout.attachment_id:
+        attached = attachments.get(row.service_id, layout.attachment_id)
+        if attached is None:
+            return not_rendered(row.id)
     try:
         data = layout.letter(dict(row.personalisation), row.address_lines, row.create_time)
-        return typesetter.typeset(data, row.create_time)
+        data["logo_svg"] = logo_svg
+        made = typesetter.typeset(data, row.create_time)
+        return made if attached is None else _with_attachment(made, attached)
     except LetterInvalid as error:
         return invalid(row.id, error.failure, error.detail)
     except MemoryError:
@@ -156,3 +208,9 @@ def _typeset(typesetter: Typesetter, row: LetterToRender, layout: LetterLayout |
     except Exception as error:  # whatever a letter provokes, the others of its batch go on
         log.error("letter can't be typeset", notification_id=row.id, **describe_exception(error))
         return not_rendered(row.id)
+
+
+def _with_attachment(letter: Pdf, attached: Attachment) -> Pdf:
+    if attached.failure:
+        raise AttachmentInvalid(attached.failure)
+    return Pdf(joined(letter.content, attached.pdf), letter.page_count + attached.page_count)

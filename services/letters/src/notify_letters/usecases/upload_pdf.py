@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import BinaryIO, NamedTuple, cast
 
-from notify_common.blobs.s3 import BlobNotFound, BlobStore
+from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.logging import get_logger
 
-from notify_letters.domain.letter import MAX_UPLOAD_BYTES, app_key, upload_key
+from notify_letters.domain.letter import upload_key
 from notify_letters.store import pdf_checks
+from notify_letters.usecases.template_assets import read_uploaded
 
 _MEMORY_BYTES = 1024 * 1024
 _REMOVE_AT_ONCE = 200
@@ -76,21 +77,12 @@ def take_uploaded_pdf(
         raise NotifyError("REQUEST_ID_REUSED")
     if known is not None and known.stored:
         return known.sha256
-    pdf = _uploaded(uploads, app_key(service_id, letter_id))
+    pdf = read_uploaded(uploads, service_id, letter_id)
+    if pdf is None:
+        raise NotifyError("UPLOAD_NOT_FOUND")
     upload = NewUpload(letter_id, service_id, len(pdf), hashlib.sha256(pdf).hexdigest())
     upload_pdf(uow, blobs, upload, [pdf])
     return upload.sha256
-
-
-def _uploaded(uploads: BlobStore | None, key: str) -> bytes:
-    if uploads is None:
-        raise NotifyError("UPLOAD_NOT_FOUND")
-    try:
-        if uploads.head(key).size > MAX_UPLOAD_BYTES:
-            raise NotifyError("UPLOAD_NOT_FOUND", "It is larger than any that is taken.")
-        return uploads.get(key)
-    except BlobNotFound:
-        raise NotifyError("UPLOAD_NOT_FOUND") from None
 
 
 def remove_untaken_uploads(uow: UnitOfWork, blobs: BlobStore, keep_days: float) -> int:
