@@ -149,6 +149,8 @@ def test_a_start_after_a_killed_one_keeps_everything_and_ctrl_c_leaves_nothing(s
         "api_keys",
         "templates",
         "grpc",
+        "redis_url",
+        "object_store_url",
         "certs",
     }
     assert (first["api_keys"], first["templates"]) == (second["api_keys"], second["templates"])
