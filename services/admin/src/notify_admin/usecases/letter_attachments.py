@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import sqlalchemy as sa
 from notify.admin.v1 import template_files_service_pb2 as pb
 from notify.admin.v1.letter_attachment_pb2 import LetterAttachment
 from notify.common.v1.common_pb2 import Channel
+from notify_common import clock
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 from notify_common.rpc import enums
@@ -48,7 +48,7 @@ def archive_letter_attachment(tx: Tx, ask: pb.ArchiveLetterAttachmentRequest) ->
         raise NotifyError("FILE_ARCHIVED")
     USERS.one(tx, id=ask.archived_by_id)
     _set(tx, service_id, found.template_id, None, ask.archived_by_id)
-    gone: dict[str, Any] = {"archive_time": sa.func.now(), "archived_by_id": ask.archived_by_id}
+    gone: dict[str, Any] = {"archive_time": clock.now(), "archived_by_id": ask.archived_by_id}
     return LETTER_ATTACHMENTS.change(tx, {"id": attachment_id}, **gone)[0]
 
 
