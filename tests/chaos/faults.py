@@ -37,7 +37,8 @@ ROLLING = (
     ("admin",),
     ("providers", "providers-work"),
     ("letters", "letters-work", "letters-celery", "letters-beat"),
-    ("notifications", "notifications-work"),
+    ("notifications", "notifications-work", "notifications-callbacks"),
+    ("callback-receiver",),
     ("api-gateway",),
     ("edge",),
 )
@@ -351,6 +352,13 @@ FAULTS: tuple[Fault, ...] = (
         "kill-providers-work-under-calls", ("providers-work",), LATER, provider_killed_under_calls, lasts=True
     ),
     Fault("kill-notifications-work", ("notifications-work",), LATER, killed("notifications-work")),
+    Fault(
+        "kill-notifications-callbacks",
+        ("notifications-callbacks",),
+        NOTHING,
+        killed("notifications-callbacks"),
+    ),
+    Fault("kill-callback-receiver", ("callback-receiver",), NOTHING, killed("callback-receiver")),
     Fault("kill-notifications", ("notifications",), REFUSED, killed("notifications")),
     Fault("kill-providers", ("providers",), LATER, killed("providers"), prints=True),
     Fault("kill-admin", ("admin",), NOTHING, killed("admin")),

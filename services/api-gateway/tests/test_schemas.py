@@ -64,6 +64,7 @@ VALID: dict[str, dict[str, Any]] = {
     "SEND_LETTER": {"template_id": UUID, "personalisation": {}},
     "SEND_PRECOMPILED_LETTER": {"reference": "", "content": ""},
     "LIST_NOTIFICATIONS": {},
+    "LIST_RECEIVED_TEXTS": {"older_than": UUID},
     "NOTIFICATION_ID": {"notification_id": UUID},
     "TEMPLATE_ID": {"id": UUID},
     "PREVIEW_TEMPLATE": {"id": UUID},

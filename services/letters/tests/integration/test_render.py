@@ -224,7 +224,7 @@ def test_a_qr_code_with_too_much_data_fails_its_letter_alone(world: World) -> No
     assert dict(world.events()) == {good.id: "ready", bad.id: "technical-failure"}
 
 
-def test_what_a_template_version_costs_admin_is_one_call_a_process(world: World) -> None:
+def test_what_letters_of_a_template_version_cost_admin_is_two_calls_a_process(world: World) -> None:
     calls: list[str] = []
     world.admin.before_call = lambda method, _: calls.append(method)
     parts = world.parts()
@@ -232,7 +232,8 @@ def test_what_a_template_version_costs_admin_is_one_call_a_process(world: World)
         create(world, letter())
         for batch_id in world.batch_ids("render_batches"):
             assert parts.render_batch(batch_id)
-    assert calls == ["GetSnapshots"]
+    # the version, and the service for its logo
+    assert calls == ["GetSnapshots"] * 2
 
 
 def test_hostile_values_are_printed_as_they_are(world: World) -> None:

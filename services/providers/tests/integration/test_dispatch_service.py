@@ -344,10 +344,10 @@ def test_the_sandbox_lists_newest_first_and_is_searched_by_recipient(
 
 def test_providers_are_listed_and_changed_under_a_lock(world: World, server: InProcessServer) -> None:
     stub = ProviderSettingsServiceStub(server.channel("operator"))
-    listed = list(stub.ListProviders(settings_pb.ListProvidersRequest(page_size=5)).providers)
-    token = stub.ListProviders(settings_pb.ListProvidersRequest(page_size=5)).next_page_token
-    listed += stub.ListProviders(settings_pb.ListProvidersRequest(page_size=5, page_token=token)).providers
-    emails, letters = ["sandbox-email", "ses", "smtp"], ["dvla", "sandbox-print"]
+    listed = list(stub.ListProviders(settings_pb.ListProvidersRequest(page_size=6)).providers)
+    token = stub.ListProviders(settings_pb.ListProvidersRequest(page_size=6)).next_page_token
+    listed += stub.ListProviders(settings_pb.ListProvidersRequest(page_size=6, page_token=token)).providers
+    emails, letters = ["sandbox-email", "ses", "smtp"], ["dvla", "print-drop", "sandbox-print"]
     texts = ["aws-sms", "firetext", "mmg", "sandbox-sms", "twilio"]
     assert [p.name for p in listed] == [*emails, *letters, *texts]
     provider = next(p for p in listed if p.name == "sandbox-sms")
