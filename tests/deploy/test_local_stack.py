@@ -16,7 +16,7 @@ import psutil
 import pytest
 import requests
 from notifications_python_client.notifications import NotificationsAPIClient
-from notify_local.backing import free_ports, wait_until
+from notify_local.backing import ChildProcess, free_ports, wait_until
 from notify_testing.waiting import WAIT_SECONDS
 
 
@@ -174,3 +174,22 @@ def test_a_start_that_is_told_to_stop_leaves_nothing(stack_folder: Path) -> None
         process.send_signal(signal.SIGTERM)
         assert process.wait(WAIT_SECONDS) == 0, said.read_text()
     assert living(folder) == {}
+
+
+def test_a_signal_while_a_process_is_made_leaves_it_known(tmp_path: Path) -> None:
+    armed = [True]
+
+    def interrupt(event: str, _: object) -> None:
+        if armed and event == "subprocess.Popen":
+            armed.clear()
+            signal.raise_signal(signal.SIGINT)
+
+    sys.addaudithook(interrupt)  # it can't be taken away, but it is armed once
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    child = ChildProcess("sleeper", command, tmp_path / "log", os.environ)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            child.start()
+        assert child.alive()
+    finally:
+        child.stop()

@@ -11,8 +11,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -100,6 +101,30 @@ def wait_until(condition: Callable[[], bool], seconds: float, interval: float = 
     return True
 
 
+@contextlib.contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Have a signal to end wait for the end of the block: between a process is made and known, it would leave
+    one behind that nobody ends.
+
+    They are not masked, since the new process would have them masked too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals interrupt the main thread alone
+        return
+    came: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for came_number in came:
+            signal.raise_signal(came_number)
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
@@ -126,7 +151,7 @@ class ChildProcess:
     def start(self) -> None:
         """Start it; return at once."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.log, "ab", opener=_private) as output:
+        with open(self.log, "ab", opener=_private) as output, _signals_held_back():
             self._process = subprocess.Popen(  # noqa: S603 - fixed commands of this package
                 self.command,
                 env=self.environment,
