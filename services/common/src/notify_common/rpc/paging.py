@@ -5,9 +5,9 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 from notify.common.v1 import page_token_pb2
@@ -22,6 +22,18 @@ MAX_PAGE_SIZE = 250
 
 _SIGNATURE_BYTES = 16
 _MAX_TOKEN_LENGTH = 2048
+
+
+class InTime(Protocol):
+    """A row of a list that is ordered by when its rows were made, then by id."""
+
+    @property
+    def create_time(self) -> datetime:
+        """When it was made."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
 
 
 class Pager:
@@ -67,6 +79,22 @@ class Pager:
         if not hmac.compare_digest(content.filters_hash, _hash(filters)):
             raise _invalid("belongs to other filters")
         return tuple(content.position)
+
+    def page_in_time(
+        self, rows: Sequence[InTime], messages: Iterable[M], filters: Mapping[str, object]
+    ) -> tuple[list[M], str]:
+        """Return the messages of a page that fit into one answer, and the token of what comes behind them.
+
+        Args:
+            rows: what was found, in the order of the list; one more than the page holds if there is more.
+            messages: of the rows of the page, in their order.
+            filters: as in `encode`.
+        """
+        fitting = that_fit(messages)
+        if len(fitting) == len(rows):
+            return fitting, ""
+        last = rows[len(fitting) - 1]
+        return fitting, self.encode(position_in_time(last.create_time, last.id), filters)
 
     def _sign(self, payload: bytes) -> bytes:
         return hmac.digest(self._secret, payload, "sha256")[:_SIGNATURE_BYTES]

@@ -1,13 +1,12 @@
 """InboundSmsService: conversion, nothing else."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import grpc
 from notify.notifications.v1 import inbound_sms_service_pb2 as pb
 from notify.notifications.v1 import inbound_sms_service_pb2_grpc as pb_grpc
 from notify_common.errors import FieldViolation, invalid_field
-from notify_common.rpc.paging import Pager, page_size, position_in_time, read_position_in_time, that_fit
+from notify_common.rpc.paging import Pager, page_size, read_position_in_time
 
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.inbound_sms import InboundSms
@@ -46,7 +45,7 @@ class InboundSmsServicer(pb_grpc.InboundSmsServiceServicer):
         found = read_inbound_sms.list_inbound_sms(
             self._store, self._snapshots, request.service_id, request.user_number, before, size + 1
         )
-        texts, token = self._page(found, size, bound)
+        texts, token = self._pager.page_in_time(found, map(_text, found[:size]), bound)
         return pb.ListInboundSmsResponse(inbound_sms=texts, next_page_token=token)
 
     def ListLatestInboundSms(
@@ -58,7 +57,7 @@ class InboundSmsServicer(pb_grpc.InboundSmsServiceServicer):
         found = read_inbound_sms.list_latest_inbound_sms(
             self._store, self._snapshots, request.service_id, before, size + 1
         )
-        texts, token = self._page(found, size, bound)
+        texts, token = self._pager.page_in_time(found, map(_text, found[:size]), bound)
         return pb.ListLatestInboundSmsResponse(inbound_sms=texts, next_page_token=token)
 
     def GetInboundSms(
@@ -73,15 +72,6 @@ class InboundSmsServicer(pb_grpc.InboundSmsServiceServicer):
         found = read_inbound_sms.get_summary(self._store, request.service_id)
         summary = pb.InboundSmsSummary(count=found.count, latest_time=found.latest_time)
         return pb.GetInboundSmsSummaryResponse(inbound_sms_summary=summary)
-
-    def _page(
-        self, found: Sequence[InboundSms], size: int, bound: dict[str, Any]
-    ) -> tuple[list[pb.InboundSms], str]:
-        texts = that_fit(map(_text, found[:size]))
-        if len(texts) == len(found):
-            return texts, ""
-        last = found[len(texts) - 1]
-        return texts, self._pager.encode(position_in_time(last.create_time, last.id), bound)
 
 
 def _text(stored: InboundSms) -> pb.InboundSms:

@@ -1,22 +1,18 @@
 """UnsubscribeService: conversion, nothing else."""
 
-from collections.abc import Iterable, Sequence
 from datetime import UTC
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import grpc
-from google.protobuf.message import Message
 from notify.notifications.v1 import unsubscribe_service_pb2 as pb
 from notify.notifications.v1 import unsubscribe_service_pb2_grpc as pb_grpc
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.rpc.paging import Pager, page_size, position_in_time, read_position_in_time, that_fit
+from notify_common.rpc.paging import Pager, page_size, read_position_in_time
 
 from notify_notifications.domain.unsubscribe import UnsubscribeLinks, UnsubscribeReport, UnsubscribeRequest
 from notify_notifications.usecases import unsubscribe
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["UnsubscribeService"].full_name
-
-M = TypeVar("M", bound=Message)
 
 
 class UnsubscribeServicer(pb_grpc.UnsubscribeServiceServicer):
@@ -74,7 +70,7 @@ class UnsubscribeServicer(pb_grpc.UnsubscribeServiceServicer):
         size = page_size(request.page_size)
         before = read_position_in_time(self._pager.decode(request.page_token, bound))
         found = unsubscribe.list_reports(self._uow, request.service_id, before, size + 1)
-        reports, token = self._page(found, map(_report, found[:size]), bound)
+        reports, token = self._pager.page_in_time(found, map(_report, found[:size]), bound)
         return pb.ListUnsubscribeReportsResponse(unsubscribe_reports=reports, next_page_token=token)
 
     def MarkUnsubscribeReport(
@@ -92,20 +88,8 @@ class UnsubscribeServicer(pb_grpc.UnsubscribeServiceServicer):
         size = page_size(request.page_size)
         before = read_position_in_time(self._pager.decode(request.page_token, bound))
         found = unsubscribe.list_requests(self._uow, request.service_id, request.report_id, before, size + 1)
-        requests, token = self._page(found, map(_request, found[:size]), bound)
+        requests, token = self._pager.page_in_time(found, map(_request, found[:size]), bound)
         return pb.ListUnsubscribeRequestsResponse(unsubscribe_requests=requests, next_page_token=token)
-
-    def _page(
-        self,
-        found: Sequence[UnsubscribeReport | UnsubscribeRequest],
-        messages: Iterable[M],
-        bound: dict[str, Any],
-    ) -> tuple[list[M], str]:
-        fitting = that_fit(messages)
-        if len(fitting) == len(found):
-            return fitting, ""
-        last = found[len(fitting) - 1]
-        return fitting, self._pager.encode(position_in_time(last.create_time, last.id), bound)
 
 
 def _report(stored: UnsubscribeReport) -> pb.UnsubscribeReport:
