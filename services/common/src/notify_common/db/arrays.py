@@ -80,10 +80,19 @@ def array_text(values: Sequence[object]) -> str:
         return "{}"
     if None in values or not isinstance(values[0], str):
         return "{" + ",".join(map(_element, values)) + "}"
-    joined = _NUL.join(values)  # type: ignore[arg-type] # a column of texts
-    if joined.count(_NUL) != len(values) - 1:
+    return "{" + text_elements(values) + "}"  # type: ignore[arg-type] # a column of texts
+
+
+def text_elements(texts: Sequence[str]) -> str:
+    """Return texts, at least one, as PostgreSQL writes the elements of an array.
+
+    Raises:
+        ValueError: a text holds the character NUL, which would divide it in two.
+    """
+    joined = _NUL.join(texts)
+    if joined.count(_NUL) != len(texts) - 1:
         raise ValueError("a text holds the character NUL")
-    return '{"' + _escaped(joined).replace(_NUL, '","') + '"}'
+    return '"' + _escaped(joined).replace(_NUL, '","') + '"'
 
 
 _NUL: Final = "\0"

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, cast
 import psycopg2
 import sqlalchemy as sa
 from notify_common import clock
+from notify_common.db.arrays import text_elements
 from notify_common.db.engine import failure_reason, postgres_url
 from notify_common.db.waiting import AFTER_STATEMENT_SECONDS, TCP, bounded_connections
 from notify_common.enums import Channel, KeyType, Lane, Postage
@@ -225,17 +226,6 @@ Column = Sequence[Any]
 """The values of one field, without NULLs."""
 
 
-def _texts(column: Column) -> str:
-    """Write texts as the elements of an array.
-
-    Raises ValueError for one with a NUL character, which would divide it in two.
-    """
-    joined = "\0".join(column)
-    if joined.count("\0") != len(column) - 1:
-        raise ValueError("a text holds a NUL character")
-    return '"' + joined.replace("\\", "\\\\").replace('"', '\\"').replace("\0", '","') + '"'
-
-
 def _bytes(column: Column) -> str:
     return ",".join(f'"\\\\x{value.hex()}"' for value in column)
 
@@ -257,7 +247,7 @@ def _writer(name: str) -> Callable[[Column], str]:
         return ",".join
     if kind in ("INTEGER", "BOOLEAN", "DATE"):
         return _plain
-    return _times if kind.startswith("TIMESTAMP") else _texts
+    return _times if kind.startswith("TIMESTAMP") else text_elements
 
 
 _WRITERS: Final = [_writer(name) for name in _FIELDS]
