@@ -21,7 +21,7 @@ from notify_common.errors import NotifyError
 from notify_gateway.admin.forms import STRING, UUID, InvalidForm, schema
 from notify_gateway.admin.letter_attachments import attachments_of
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, every, new_id, plain
-from notify_gateway.admin.shapes import Shape, always, nullable, whole
+from notify_gateway.admin.shapes import Key, Shape, always, nullable, whole
 from notify_gateway.admin.templates import VERSION
 from notify_gateway.answers import v2_shape
 from notify_gateway.auth import ClientAuthenticator
@@ -135,24 +135,29 @@ def _of_texts(write: Any) -> Any:
     return whole(lambda found: write(found) if found.channel == Channel.CHANNEL_SMS else None)
 
 
+OF_EVERY_NOTIFICATION: Final[Mapping[str, str | Key]] = {
+    "service": "service_id",
+    "notification_type": "channel",
+    "status": "state",
+    "key_type": "key_type",
+    "job": always(None),
+    "job_row_number": always(None),
+    "created_at": "create_time",
+    "sent_at": "sent_time",
+    "updated_at": "update_time",
+    "sent_by": nullable("provider"),
+    "reference": always(None),
+    "client_reference": "reference",
+    "document_download_count": always(None),
+}
+"""Keys that mean the same wherever one is shown (internal-api.md §2.2)."""
+
 NOTIFICATION: Final = Shape(
     Notification,
     "id",
     to=whole(_to),
     normalised_to=whole(_normalised),
-    service="service_id",
-    notification_type="channel",
-    status="state",
-    key_type="key_type",
     api_key=nullable("details.api_key_id"),
-    job=always(None),
-    job_row_number=always(None),
-    created_at="create_time",
-    sent_at="sent_time",
-    updated_at="update_time",
-    sent_by=nullable("provider"),
-    reference=always(None),
-    client_reference="reference",
     personalisation=whole(values),
     billable_units=whole(lambda found: found.cost.sms_fragments or found.cost.letter_sheets),
     international="details.international",
@@ -160,8 +165,8 @@ NOTIFICATION: Final = Shape(
     rate_multiplier=_of_texts(lambda found: float(found.details.rate_multiplier)),
     postage=nullable("postage"),
     reply_to_text=nullable("details.sender"),
-    document_download_count=always(None),
     unsubscribe_link=nullable("one_click_unsubscribe_url"),
+    **OF_EVERY_NOTIFICATION,
 )
 """A notification (internal-api.md §2.2), without what other services know of it."""
 

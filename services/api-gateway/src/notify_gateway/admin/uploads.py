@@ -19,9 +19,9 @@ from notify_common.errors import NotifyError
 from notify_common.rpc import enums
 
 from notify_gateway.admin.forms import STRING, TEXT, UUID, InvalidForm, schema
-from notify_gateway.admin.notifications import Joined, name_of
+from notify_gateway.admin.notifications import OF_EVERY_NOTIFICATION, Joined, name_of
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare
-from notify_gateway.admin.shapes import Shape, always, nullable, whole
+from notify_gateway.admin.shapes import Shape, always, whole
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import Clients
 from notify_gateway.errors import BAD_REQUEST, NO_RESULT, TABLE, Rows
@@ -59,28 +59,16 @@ UPLOADED = Shape(
     "id postage",
     to="recipient",
     normalised_to=whole(lambda found: "".join(found.recipient.split()).lower()),
-    service="service_id",
-    notification_type="channel",
-    status="state",
-    key_type="key_type",
     key_name=always(None),
     api_key=always(None),
-    job=always(None),
-    job_row_number=always(None),
-    created_at="create_time",
-    sent_at="sent_time",
-    updated_at="update_time",
-    sent_by=nullable("provider"),
-    reference=always(None),
-    client_reference="reference",
     personalisation=whole(lambda found: dict(found.address)),
     billable_units="cost.letter_sheets",
     international=whole(lambda found: found.postage in _ABROAD),
     phone_prefix=always(None),
     rate_multiplier=always(None),
     reply_to_text=always(None),
-    document_download_count=always(None),
     unsubscribe_link=always(None),
+    **OF_EVERY_NOTIFICATION,
 )
 """A letter as lists have it (internal-api.md §2.2), without its template and who sent it."""
 
