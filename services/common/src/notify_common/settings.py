@@ -107,6 +107,8 @@ class ServiceSettings(EnvironmentSettings):
     """Where the gRPC services are served."""
     ops_listen: ListenAddress = "127.0.0.1:0"
     """Where health (and reflection, if switched on) is served, apart from the calls."""
+    health_listen: ListenAddress | None = None
+    """Where health alone is served besides, in plain text, to who has no certificate, such as Kubernetes."""
     metrics_listen: ListenAddress = "127.0.0.1:0"
     """Where Prometheus reads metrics over HTTP."""
     tls_ca_file: ReadableFile

@@ -12,14 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
 from notify_common.errors import NotifyError
 from notify_common.reasons import Code
 from notify_common.rpc.channel import Channels
+from notify_common.rpc.health import LIVENESS
 from notify_common.rpc.server import BootError, OpsServer
 from notify_testing.requests import GET_USER, any_id
 from notify_testing.rpc import InProcessServer, tls_settings
@@ -113,6 +117,26 @@ class TestHealth:
         assert stub.Check(health_pb2.HealthCheckRequest()).status == SERVING
         channels.close()
         server.stop()
+
+    def test_in_plain_text_has_health_and_nothing_else(self, tmp_path: Path) -> None:
+        plain = f"unix:{tmp_path}/health"
+        settings = tls_settings("notifications", health_listen=plain, reflection_enabled=True)
+        server = OpsServer("notifications", settings, {"queue": lambda: True})
+        server.start()
+        with grpc.insecure_channel(plain) as channel:
+            health: Any = HealthStub(channel)
+            assert health.Check(health_pb2.HealthCheckRequest()).status == SERVING
+            reflection: Any = ServerReflectionStub(channel)
+            with pytest.raises(grpc.RpcError) as refused:
+                list(reflection.ServerReflectionInfo(iter([ServerReflectionRequest(list_services="")])))
+        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        server.stop()
+
+    def test_a_process_that_is_not_ready_lives(self, serve_users: Serve) -> None:
+        server = serve_users(checks={"database": lambda: False})
+        stub: Any = HealthStub(server.channel("operator", server.ops_target))
+        assert stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING
+        assert stub.Check(health_pb2.HealthCheckRequest(service=LIVENESS)).status == SERVING
 
 
 @pytest.fixture

@@ -11,6 +11,10 @@ from notify_common.logging import describe_exception, get_logger
 
 Check = Callable[[], bool]
 
+LIVENESS = "liveness"
+"""Name to ask for whether the process answers at all; what its checks say, or that it stops, is no matter.
+A process whose database is away is not ready, but nothing is won by starting it anew."""
+
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _STALE_INTERVALS = 3
@@ -27,7 +31,7 @@ class Health(health_pb2_grpc.HealthServicer):
     def __init__(self, checks: Mapping[str, Check], services: Iterable[str], interval: float = 5.0) -> None:
         """Take `checks` by name, and in `services` the full names of the gRPC services that it speaks for."""
         self._checks = dict(checks)
-        self._names = frozenset(("", *services))
+        self._names = frozenset(("", LIVENESS, *services))
         self._interval = interval
         self._stop = threading.Event()
         self._failing: frozenset[str] | None = None
@@ -36,11 +40,13 @@ class Health(health_pb2_grpc.HealthServicer):
     def Check(
         self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext
     ) -> health_pb2.HealthCheckResponse:
-        """Return the status of a gRPC service, or of the whole process for an empty name."""
+        """Return the status of a gRPC service, of the whole process for an empty name, or SERVING for
+        LIVENESS."""
         if request.service not in self._names:
             context.set_code(grpc.StatusCode.NOT_FOUND)
             return health_pb2.HealthCheckResponse()
-        return health_pb2.HealthCheckResponse(status=_SERVING if self.is_serving() else _NOT_SERVING)
+        serving = request.service == LIVENESS or self.is_serving()
+        return health_pb2.HealthCheckResponse(status=_SERVING if serving else _NOT_SERVING)
 
     def is_serving(self) -> bool:
         """Tell whether the last checks all passed, are fresh, and nobody asked the process to stop."""

@@ -59,7 +59,8 @@ class OpsServer:
     """Health on a port and threads of its own, so that it answers while the service is saturated.
 
     Any certificate of the authority may ask for health; reflection is for the operator and the observer, if
-    it is switched on. A worker, which serves no calls, has this server alone.
+    it is switched on. Where `health_listen` is set, health can be asked for without a certificate there. A
+    worker, which serves no calls, has this server alone.
     """
 
     def __init__(
@@ -81,6 +82,8 @@ class OpsServer:
     def start(self) -> int | None:
         """Run the checks and listen. Return the port. Raises BootError where the address is taken."""
         port = _bind(self._server, self._settings.ops_listen, self._settings, "ops_listen")
+        if self._settings.health_listen is not None:
+            _bind(self._server, self._settings.health_listen, None, "health_listen")
         self.health.start()
         self._server.start()
         return port
@@ -195,9 +198,13 @@ def _build(
     )
 
 
-def _bind(server: grpc.Server, listen: str, settings: ServiceSettings, setting: str) -> int | None:
+def _bind(server: grpc.Server, listen: str, settings: ServiceSettings | None, setting: str) -> int | None:
+    """Take the address; in plain text without `settings`, where nobody has a name that would let them in."""
     try:
-        port = server.add_secure_port(listen, server_credentials(settings))
+        if settings is None:
+            port = server.add_insecure_port(listen)
+        else:
+            port = server.add_secure_port(listen, server_credentials(settings))
     except (RuntimeError, ValueError):
         raise BootError(
             f"{listen} can't be listened on: it is taken or not an address here; set {setting}"
