@@ -3,6 +3,7 @@
 import contextlib
 import stat
 import sys
+import tomllib
 from pathlib import Path
 
 import psutil
@@ -14,37 +15,25 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.harness.house import House
 
-SERVE = {
-    name: ["-m", f"notify_{name}", "serve"] for name in ("admin", "providers", "letters", "notifications")
-}
-WORK = {
-    "providers-work": [
-        "-m",
-        "notify_providers",
-        "work",
-        "--queues",
-        "dispatch,receipts,sandbox,housekeeping",
-    ],
-    "letters-work": ["-m", "notify_letters", "work", "--queues", "relay,checks,print-runs,housekeeping"],
-    "letters-celery": ["-m", "celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render,submit"],
-    "letters-beat": ["-m", "celery", "-A", "notify_letters.celery_app", "beat"],
-    "notifications-work": ["-m", "notify_notifications", "work", "--queues", "relay,feeds,housekeeping"],
-    "notifications-callbacks": ["-m", "notify_notifications", "work", "--queues", "callbacks"],
-}
+ROOT = Path(__file__).parents[2]
 
 
 def test_each_process_is_started_with_its_command(house: House) -> None:
     commands = {
         name: psutil.Process(process.pid).cmdline() for name, process in house.stack.processes.items()
     }
-    gateway, edge = commands.pop("api-gateway"), commands.pop("edge")
+    edge = commands.pop("edge")
+    assert edge[0].endswith("/envoy")
     assert "notify_local.receiver" in commands.pop("callback-receiver")
-    assert commands == {name: [sys.executable, *rest] for name, rest in (SERVE | WORK).items()}
+    gateway = commands["api-gateway"]
+    # what the gateway's command becomes
     assert gateway[:3] == [sys.executable, "-m", "granian"]
     assert gateway[gateway.index("--interface") :][:3] == ["--interface", "wsgi", "--factory"]
     assert gateway[-1] == "notify_gateway.app:create_app"
     assert "--respawn-failed-workers" in gateway
-    assert edge[0].endswith("/envoy")
+    commands["api-gateway"] = house.stack.processes["api-gateway"].command
+    declared = tomllib.loads((ROOT / "deploy" / "processes.toml").read_text())["processes"]
+    assert commands == {name: [sys.executable, *process["command"][1:]] for name, process in declared.items()}
 
 
 def test_any_worker_of_the_gateway_tells_the_metrics_of_all(house: House) -> None:

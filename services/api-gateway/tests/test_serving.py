@@ -33,6 +33,8 @@ def granian(settings: GatewaySettings, tmp_path: Path) -> Iterator[tuple[subproc
         port = taken.getsockname()[1]
     files = certificates()["api-gateway"]
     told = {
+        "HTTP_LISTEN": f"127.0.0.1:{port}",
+        "HTTP_THREADS": 4,
         "TLS_CA_FILE": files.ca,
         "TLS_CERT_FILE": files.cert,
         "TLS_KEY_FILE": files.key,
@@ -42,14 +44,9 @@ def granian(settings: GatewaySettings, tmp_path: Path) -> Iterator[tuple[subproc
         "PROVIDERS_TARGET": settings.providers_target,
     }
     log = tmp_path / "log"
-    command = [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--no-ws"),
-        *("--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "4"),
-        *("--workers-kill-timeout", "20", "--log-level", "warning", "notify_gateway.app:create_app"),
-    ]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "notify_gateway", "serve"],
             env=os.environ | {f"NOTIFY_GATEWAY_{name}": str(value) for name, value in told.items()},
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -6,7 +6,6 @@ variables. Used by `make run` and by the tests that need the whole house.
 
 import os
 import secrets
-import shutil
 import sys
 import time
 import urllib.error
@@ -264,22 +263,17 @@ class Stack:
     def _add_gateway(self, internal_port: int) -> None:
         self.gateway_port = internal_port if self.options.with_edge else self.port
         told = {
+            "HTTP_LISTEN": f"127.0.0.1:{self.gateway_port}",
+            "HTTP_PROCESSES": str(GATEWAY_WORKERS),
             "CONSOLE_ENABLED": str(self.options.console).lower(),
             "ADMIN_CLIENT_SECRETS": ADMIN_CLIENT_SECRET,
             "TEMPLATE_PREVIEW_TOKENS": TEMPLATE_PREVIEW_TOKEN,
         }
         environment = self._environment("gateway", "", told)
         metrics = self.folder / "gateway-metrics"
-        shutil.rmtree(metrics, ignore_errors=True)
-        metrics.mkdir()
+        metrics.mkdir(exist_ok=True)
         environment |= {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
-        command = [
-            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory"),
-            *("--host", "127.0.0.1", "--port", str(self.gateway_port), "--blocking-threads", "8"),
-            *("--workers", str(GATEWAY_WORKERS), "--respawn-failed-workers", "--no-ws"),
-            *("--log-level", "warning"),
-            "notify_gateway.app:create_app",
-        ]
+        command = [sys.executable, "-m", "notify_gateway", "serve"]
         self._add("api-gateway", command, environment, lambda: _http_answers(self.gateway_port))
         if self.options.with_edge:
             config = edge.write_config(self.folder / "edge.yaml", self.port, self.gateway_port)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from notify_common.settings import ServiceAddress, ServiceSettings
+from notify_common.settings import ListenAddress, ServiceAddress, ServiceSettings
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -15,6 +15,12 @@ class GatewaySettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_GATEWAY_")
 
+    http_listen: ListenAddress = "127.0.0.1:6011"
+    """Where the REST API is served."""
+    http_processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that serve it: one a processor. One that dies is replaced."""
+    http_threads: Annotated[int, Field(ge=1, le=64)] = 8
+    """Requests that each of them serves at once; the next wait."""
     admin_target: ServiceAddress
     """Where the admin service is."""
     notifications_target: ServiceAddress

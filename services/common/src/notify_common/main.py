@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, NoReturn, TypeVar
 
 from notify_common import signals
+from notify_common.boot import BootError
 from notify_common.logging import configure_logging, describe_exception, get_logger
 from notify_common.metrics import serve_metrics
-from notify_common.rpc.server import BootError
 from notify_common.settings import ServiceSettings, load_settings
 from notify_common.tracing import configure_tracing, shutdown_tracing
 

@@ -37,7 +37,8 @@ CLIENT_IN_FLIGHT = Gauge(
 )
 
 
-_SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own variable, read when it is imported
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""prometheus_client's own variable, read when it is imported."""
 
 
 def exposition() -> bytes:
@@ -46,7 +47,7 @@ def exposition() -> bytes:
     Where PROMETHEUS_MULTIPROC_DIR names a folder, empty at the start, these are the metrics of all processes
     that were told of it, added up: the workers of one server, of which any may be asked.
     """
-    if _SHARED_FOLDER not in os.environ:
+    if SHARED_FOLDER not in os.environ:
         return prometheus_client.generate_latest()
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -55,7 +56,7 @@ def exposition() -> bytes:
 
 def leave_shared_metrics() -> None:
     """Say, at the end of a process, that its gauges no longer count among those of `exposition`."""
-    if _SHARED_FOLDER in os.environ:
+    if SHARED_FOLDER in os.environ:
         mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
 

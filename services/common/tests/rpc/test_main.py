@@ -16,7 +16,7 @@ from notify_testing.waiting import WAIT_SECONDS
 PROGRAM = """
 import argparse, threading
 from notify_common.main import Command, run
-from notify_common.rpc.server import BootError
+from notify_common.boot import BootError
 from notify_common.settings import ServiceSettings
 
 class Settings(ServiceSettings):

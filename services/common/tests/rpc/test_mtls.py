@@ -11,10 +11,11 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub, add_UsersServiceServicer_to_server
+from notify_common.boot import BootError
 from notify_common.errors import NotifyError
 from notify_common.reasons import Code
 from notify_common.rpc.channel import Channels
-from notify_common.rpc.server import BootError, Registration, Server
+from notify_common.rpc.server import Registration, Server
 from notify_common.settings import ServiceSettings
 from notify_testing.certs import ensure_certificates
 from notify_testing.requests import GET_USER

@@ -20,11 +20,12 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
+from notify_common.boot import BootError
 from notify_common.errors import NotifyError
 from notify_common.reasons import Code
 from notify_common.rpc.channel import Channels
 from notify_common.rpc.health import LIVENESS
-from notify_common.rpc.server import BootError, OpsServer
+from notify_common.rpc.server import OpsServer
 from notify_testing.requests import GET_USER, any_id
 from notify_testing.rpc import InProcessServer, tls_settings
 from notify_testing.waiting import WAIT_SECONDS, until

@@ -12,6 +12,7 @@ from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from notify_common.boot import BootError
 from notify_common.logging import get_logger
 from notify_common.metrics import SERVER_POOL_WAIT
 from notify_common.rpc.field_rules import FieldRulesInterceptor
@@ -30,10 +31,6 @@ from notify_common.settings import ServiceSettings
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _OPS_THREADS = 2
 _OPS_CONCURRENT = 16
-
-
-class BootError(Exception):
-    """The process can't start; the message is one sentence for the person who started it."""
 
 
 @dataclass(frozen=True, slots=True)
