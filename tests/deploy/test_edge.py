@@ -1,26 +1,15 @@
 """The edge: its configuration is valid, and what passes it and what does not."""
 
 import base64
-import subprocess
-from pathlib import Path
 
 import pytest
 import requests
 from notify_common.ids import new_id
-from notify_local import edge
 from notify_local.stack import TEMPLATE_PREVIEW_TOKEN
 from notify_testing import pdfs
 from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import House
-
-
-def test_the_configuration_is_valid(tmp_path: Path) -> None:
-    config = edge.write_config(tmp_path / "edge.yaml", 18080, 18081)
-    done = subprocess.run(
-        [*edge.command(config), "--mode", "validate"], capture_output=True, text=True, timeout=WAIT_SECONDS
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_request_passes(house: House) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from notify_local import edge
+from notify_local import edge, envoy
 from notify_local.backing import ChildProcess, free_ports, wait_until
 from notify_testing.serving import serve_in_thread
 from notify_testing.waiting import WAIT_SECONDS
@@ -98,8 +98,8 @@ def running_edge(folder: Path, **limits: int) -> Iterator[LoneEdge]:
     [port] = free_ports(1)
     with ExitStack() as stack:
         stack.enter_context(serving(inside))
-        config = edge.write_config(folder / "edge.yaml", port, inside.port, **limits)
-        process = ChildProcess("edge", edge.command(config), folder / "edge.log", {})
+        config = edge.write_config(folder / "edge.yaml", port, [inside.port], **limits)
+        process = ChildProcess("edge", envoy.command(config), folder / "edge.log", {})
         process.start()
         stack.callback(process.stop)
         assert wait_until(lambda: answer_seconds(port, 1) != [NEVER], WAIT_SECONDS)

@@ -45,12 +45,12 @@ def test_any_worker_of_the_gateway_tells_the_metrics_of_all(house: House) -> Non
             sample.value
             for family in text_string_to_metric_families(scraped)
             for sample in family.samples
-            if sample.name == "http_requests_total" and sample.labels["route"] == "/_status"
+            if sample.name == "http_requests_total" and sample.labels["route"] == "/"
         )
 
     before = answered()
     for _ in range(40):  # each on a connection of its own, which any worker may take
-        assert requests.get(f"{gateway}/_status?simple=1", timeout=WAIT_SECONDS).status_code == 200
+        assert requests.get(f"{gateway}/?simple=1", timeout=WAIT_SECONDS).status_code == 200
     assert {answered() for _ in range(10)} == {before + 40}
 
 

@@ -1,15 +1,12 @@
-"""Envoy in front of the gateway: `deploy/envoy/edge.yaml` with its addresses filled in."""
+"""Envoy in front of the gateways: `deploy/envoy/edge.yaml` on one machine."""
 
-import string
-import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
-TEMPLATE = Path(__file__).resolve().parents[3] / "envoy" / "edge.yaml"
-"""The edge's configuration; the distribution is only ever installed from its own tree."""
-
+from notify_local import envoy
 
 LISTS_AT_ONCE = 2
-"""Lists of messages that the gateway makes at once."""
+"""Lists of messages that a gateway makes at once."""
 
 HEAP_BYTES = 512 * 1024 * 1024
 """Memory that the edge may take before it cuts the largest bodies off."""
@@ -18,42 +15,33 @@ HEAP_BYTES = 512 * 1024 * 1024
 def write_config(
     path: Path,
     edge_port: int,
-    gateway_port: int,
+    gateway_ports: Sequence[int],
     *,
     requests_per_second: int = 50_000,
     burst: int = 50_000,
     request_seconds: int = 30,
+    watch_port: int | None = None,
 ) -> Path:
-    """Write the configuration with its addresses and limits filled in to `path`, and return that.
+    """Write production's configuration, changed into one of this machine, to `path`, and return that.
 
-    `requests_per_second` and `burst` are of one address: on one machine everybody has the same. A request has
-    to arrive within `request_seconds`.
+    It differs in its addresses, in that clients speak HTTP without TLS, and in limits: `requests_per_second`
+    and `burst` are of one address, and on one machine everybody has the same. A request has to arrive within
+    `request_seconds`. Its metrics are at `watch_port`, if there is one.
     """
-    path.write_text(
-        string.Template(TEMPLATE.read_text()).substitute(
-            EDGE_PORT=edge_port,
-            GATEWAY_HOST="127.0.0.1",
-            GATEWAY_PORT=gateway_port,
-            EDGE_REQUESTS_PER_SECOND=requests_per_second,
-            EDGE_BURST=burst,
-            EDGE_REQUEST_SECONDS=request_seconds,
-            EDGE_LISTS_AT_ONCE=LISTS_AT_ONCE,
-            EDGE_HEAP_BYTES=HEAP_BYTES,
-        )
-    )
-    return path
-
-
-def command(config: Path) -> list[str]:
-    """Return the command that runs the edge."""
-    envoy = Path(sysconfig.get_path("scripts")) / "envoy"
-    return [
-        str(envoy),
-        "--config-path",
-        str(config),
-        "--log-level",
-        "warning",
-        "--concurrency",
-        "1",
-        "--use-dynamic-base-id",
+    config = envoy.load("edge")
+    edge = envoy.listener(config, "edge")
+    edge["address"] = envoy.on_this_machine(edge_port)
+    del edge["filter_chains"][0]["transport_socket"]
+    manager = envoy.connection_manager(edge)
+    manager["request_timeout"] = f"{request_seconds}s"
+    [limit] = [
+        filter["typed_config"] for filter in manager["http_filters"] if "local_ratelimit" in filter["name"]
     ]
+    limit["descriptors"][0]["token_bucket"] |= {
+        "max_tokens": burst,
+        "tokens_per_fill": requests_per_second,
+    }
+    for lane in ("gateway", "lists"):
+        envoy.send_to(envoy.cluster(config, lane), gateway_ports)
+    envoy.watch_at(config, watch_port, path.with_suffix(".sock"))
+    return envoy.write(config, path)

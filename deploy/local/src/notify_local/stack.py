@@ -24,7 +24,7 @@ from notify_common.blobs.s3 import BlobStore
 from notify_testing.certs import CertificateFiles, ensure_certificates
 from notify_testing.provisioning import app_role, provision
 
-from notify_local import edge
+from notify_local import edge, envoy
 from notify_local.backing import (
     START_SECONDS,
     BackingServer,
@@ -276,8 +276,8 @@ class Stack:
         command = [sys.executable, "-m", "notify_gateway", "serve"]
         self._add("api-gateway", command, environment, lambda: _http_answers(self.gateway_port))
         if self.options.with_edge:
-            config = edge.write_config(self.folder / "edge.yaml", self.port, self.gateway_port)
-            self._add("edge", edge.command(config), os.environ, lambda: _http_answers(self.port))
+            config = edge.write_config(self.folder / "edge.yaml", self.port, [self.gateway_port])
+            self._add("edge", envoy.command(config), os.environ, lambda: _http_answers(self.port))
 
     def _add_receiver(self, port: int, page_port: int) -> None:
         certificate = self.certificates["api-gateway"]
