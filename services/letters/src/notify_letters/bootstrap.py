@@ -44,7 +44,7 @@ from notify_letters.usecases.start_print_run import start_daily_print_run
 from notify_letters.usecases.submit_batch import submit_batch
 from notify_letters.usecases.template_assets import Attachments, Logos
 from notify_letters.workers.housekeeping import Housekeeper
-from notify_letters.workers.relay import BatchRelay
+from notify_letters.workers.relay import SEND_AT_ONCE, BatchRelay
 from notify_letters.workers.retention import Retention
 
 if TYPE_CHECKING:
@@ -339,7 +339,7 @@ def _relay_workers(parts: Parts, broker: Broker) -> list[Worker]:
     def worker(name: str, batches: Queue, task: str, celery_queue: str) -> Worker:
         due = queue_to_enqueue(batches.table, resend_after)
         relay = BatchRelay(due, task, celery_queue, broker, settings.max_waiting_tasks)
-        return Worker(name, parts.uow, relay.send_due, queue=batches)
+        return Worker(name, parts.uow, relay.send_due, full_batch=SEND_AT_ONCE, queue=batches)
 
     return [
         worker("relay-render", parts.render_queue, RENDER_BATCH, RENDER),

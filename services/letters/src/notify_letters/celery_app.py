@@ -17,6 +17,7 @@ from celery.signals import (
     worker_process_shutdown,
     worker_shutdown,
 )
+from notify_common import garbage
 from notify_common.logging import configure_logging
 from notify_common.settings import load_settings
 from notify_common.tracing import configure_tracing, shutdown_tracing
@@ -44,6 +45,7 @@ def _set_up_logging(**_: Any) -> None:
 def _enter_process(**_: Any) -> None:
     configure_tracing("letters", _settings().otlp_endpoint)
     runtime.enter(parts_for_tasks(_settings()))
+    garbage.settle()
 
 
 @worker_process_shutdown.connect

@@ -14,7 +14,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -172,7 +172,7 @@ class Queue:
         t = self.table
         picked = (
             sa.select(*self._keys, t.c.due_at, self._place.label("place"))
-            .where(self.waiting(), self._running(), *self._equal(filters))
+            .where(self._waiting(), self._running(), *self._equal(filters))
             .order_by(t.c.due_at)
             .limit(sa.bindparam("at_most", type_=sa.Integer))
             .with_for_update(skip_locked=True)
@@ -334,8 +334,15 @@ class Queue:
         parked = sa.select(sa.func.count()).select_from(self.table).where(self.table.c.parked_at.is_not(None))
         return int(conn.execute(parked).scalar_one())
 
-    def waiting(self) -> ColumnElement[bool]:
-        """Return what is true of the rows that a claim may take."""
+    def any_waiting(self, conn: Connection) -> bool:
+        """Tell whether a row waits that a claim may take; a pause is not looked at."""
+        return bool(conn.execute(self._any_waiting).scalar_one())
+
+    @cached_property
+    def _any_waiting(self) -> Executable:
+        return sa.select(sa.exists().where(self._waiting()))
+
+    def _waiting(self) -> ColumnElement[bool]:
         t = self.table
         unleased = sa.or_(t.c.leased_until.is_(None), t.c.leased_until <= sa.func.now())
         return sa.and_(t.c.due_at <= sa.func.now(), t.c.parked_at.is_(None), unleased, self._free)
@@ -487,7 +494,7 @@ class FairQueue(Queue):
         last = sa.tuple_(asked.c.lane, asked.c.service_id, sa.func.now())
         theirs = (
             sa.select(*self._keys, t.c.due_at, self._place.label("place"))
-            .where(self.waiting(), *self._equal(filters), place >= first, place <= last)
+            .where(self._waiting(), *self._equal(filters), place >= first, place <= last)
             .order_by(t.c.lane, t.c.service_id, t.c.due_at)
             .limit(asked.c.quota)
             .with_for_update(skip_locked=True)

@@ -35,11 +35,6 @@ def queue_to_enqueue(table: Table, resend_after: timedelta) -> Queue:
     return Queue(table, ["id"], pauses=ops.pauses, free=free, marks=marks)
 
 
-def any_to_enqueue(tx: Tx, queue: Queue) -> bool:
-    """Tell whether `take_to_enqueue` would find a batch."""
-    return bool(tx.execute(sa.select(sa.exists().where(queue.waiting()))).scalar_one())
-
-
 def take_to_enqueue(tx: Tx, queue: Queue, limit: int) -> list[str]:
     """Take up to `limit` batches of a `queue_to_enqueue` and return their ids."""
     return [row.id for row in queue.claim(tx, limit)]

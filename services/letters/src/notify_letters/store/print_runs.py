@@ -119,17 +119,20 @@ def exists(tx: Tx, run_id: str) -> bool:
     return tx.execute(sa.select(print_runs.c.id).where(print_runs.c.id == run_id)).first() is not None
 
 
+_ONE_TO_EXPECT = (
+    sa.select(print_runs.c.id, print_runs.c.deadline)
+    .where(
+        print_runs.c.state == PrintRunState.COLLECTING.value,
+        print_runs.c.expected_letter_count.is_(None),
+    )
+    .order_by(print_runs.c.create_time)
+    .limit(1)
+)
+
+
 def one_to_expect(tx: Tx) -> tuple[str, datetime] | None:
     """Return id and deadline of the oldest run that collects and whose letters were not counted before."""
-    row = tx.execute(
-        sa.select(print_runs.c.id, print_runs.c.deadline)
-        .where(
-            print_runs.c.state == PrintRunState.COLLECTING.value,
-            print_runs.c.expected_letter_count.is_(None),
-        )
-        .order_by(print_runs.c.create_time)
-        .limit(1)
-    ).one_or_none()
+    row = tx.execute(_ONE_TO_EXPECT).one_or_none()
     return None if row is None else (row.id, row.deadline)
 
 
@@ -152,29 +155,35 @@ def expect(tx: Tx, run_id: str, letter_count: int) -> None:
     )
 
 
-def lock_one_to_collect(tx: Tx) -> Row[Any] | None:
-    """Lock the oldest run that collects, does not rest, is not far ahead of submitting, and is in no other
-    transaction's hands.
-
-    Batches that were tried do not count as ahead: what providers refuse must not hold up the rest.
-    """
+def _one_to_collect() -> Select[Any]:
+    """Batches that were tried do not count as ahead: what providers refuse must not hold up the rest."""
     b = print_batches.c
     not_begun = (
         sa.select(sa.func.coalesce(sa.func.sum(b.letter_count), 0))
         .where(b.print_run_id == print_runs.c.id, b.submit_time.is_(None), b.attempt == 0)
         .scalar_subquery()
     )
-    return tx.execute(
+    return (
         sa.select(print_runs)
         .where(
             print_runs.c.state == PrintRunState.COLLECTING.value,
             print_runs.c.pause_time.is_(None),
-            not_begun < AHEAD_LETTERS,
+            not_begun < sa.bindparam("most_ahead"),
         )
         .order_by(print_runs.c.create_time)
         .limit(1)
         .with_for_update(skip_locked=True)
-    ).one_or_none()
+    )
+
+
+_ONE_TO_COLLECT = _one_to_collect()
+
+
+def lock_one_to_collect(tx: Tx) -> Row[Any] | None:
+    """Lock the oldest run that collects, does not rest, is not far ahead of submitting, and is in no other
+    transaction's hands.
+    """
+    return tx.execute(_ONE_TO_COLLECT, {"most_ahead": AHEAD_LETTERS}).one_or_none()
 
 
 def collect_slice(tx: Tx) -> int | None:

@@ -39,7 +39,7 @@ class BatchRelay:
             kombu.exceptions.OperationalError: the broker can't be reached; what was not sent is due again.
         """
         with uow.autocommit() as tx:
-            if not store.any_to_enqueue(tx, self._batches):
+            if not self._batches.any_waiting(tx):
                 return 0
         room = min(SEND_AT_ONCE, self._max_waiting - self._broker.waiting(self._celery_queue))
         if room <= 0:
