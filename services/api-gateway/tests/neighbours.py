@@ -192,6 +192,20 @@ class Notifications(NotificationsServiceServicer):
                 return notifications_service_pb2.GetNotificationResponse(notification=notification)
         raise NotifyError("NOTIFICATION_NOT_FOUND")
 
+    def CancelNotification(self, request: Any, context: Any) -> Any:
+        self.recorder.record("CancelNotification", request)
+        return notifications_service_pb2.CancelNotificationResponse(notification=self._changed(request))
+
+    def RescheduleNotification(self, request: Any, context: Any) -> Any:
+        self.recorder.record("RescheduleNotification", request)
+        return notifications_service_pb2.RescheduleNotificationResponse(notification=self._changed(request))
+
+    def _changed(self, request: Any) -> Notification:
+        for notification in self.stored:
+            if notification.id == request.notification_id:
+                return notification
+        raise NotifyError("NOTIFICATION_NOT_FOUND")
+
     def ListNotifications(self, request: Any, context: Any) -> Any:
         self.recorder.record("ListNotifications", request)
         stored = self.stored

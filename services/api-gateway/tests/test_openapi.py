@@ -57,6 +57,7 @@ def test_every_reference_leads_somewhere() -> None:
         ("SendEmail", schemas.SEND_EMAIL),
         ("SendLetter", schemas.SEND_LETTER),
         ("SendPrecompiledLetter", schemas.SEND_PRECOMPILED_LETTER),
+        ("Reschedule", schemas.RESCHEDULE),
     ],
 )
 def test_bodies_are_described_as_they_are_validated(name: str, schema: Schema) -> None:
@@ -76,7 +77,10 @@ def test_bodies_are_described_as_they_are_validated(name: str, schema: Schema) -
 )
 def test_queries_are_described_as_they_are_validated(path: str, schema: Schema) -> None:
     assert {one["name"] for one in OPENAPI["paths"][path]["get"]["parameters"]} == schema.keys
-    assert OPENAPI["components"]["schemas"]["StatusFilter"]["enum"] == list(schemas.STATUSES)
+    assert OPENAPI["components"]["schemas"]["StatusFilter"]["enum"] == [
+        *schemas.STATUSES,
+        *schemas.OWN_STATUSES,
+    ]
 
 
 def test_the_description_is_served_for_programs_and_for_people(client: FlaskClient) -> None:

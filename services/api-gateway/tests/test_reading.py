@@ -196,6 +196,7 @@ def test_filters_are_passed_on(client: FlaskClient, tenant: Tenant, neighbours: 
         Notification.STATE_PERMANENT_FAILURE,
         Notification.STATE_VALIDATION_FAILED,
         Notification.STATE_VIRUS_SCAN_FAILED,
+        Notification.STATE_EXPIRED,
         Notification.STATE_CREATED,
         Notification.STATE_SENDING,
     }

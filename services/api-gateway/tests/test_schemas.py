@@ -34,7 +34,7 @@ TEXTS = st.one_of(
             *("", UUID, UUID.upper(), f"{{{UUID}}}", f" {UUID}", "07700 900123", "+14155550123", "999"),
             *("a@example.com", "a@example", "https://example.com/x", "https:x", "http://x", "https://a b"),
             *("first", "third", "sms", "email", "delivered", "elephant", "true", "True", "false"),
-            *("2020-01-01 10:00", "9999-01-01", "tomorrow", "r" * 1000, "r" * 1001),
+            *("2020-01-01 10:00", "2026-11-24T07:10:18Z", "9999-01-01", "tomorrow", "r" * 1000, "r" * 1001),
         ]
     ),
 )
@@ -63,6 +63,7 @@ VALID: dict[str, dict[str, Any]] = {
     "SEND_EMAIL": {"email_address": "a@example.com", "template_id": UUID},
     "SEND_LETTER": {"template_id": UUID, "personalisation": {}},
     "SEND_PRECOMPILED_LETTER": {"reference": "", "content": ""},
+    "RESCHEDULE": {"send_at": "2026-11-24T07:10:18Z"},
     "LIST_NOTIFICATIONS": {},
     "LIST_RECEIVED_TEXTS": {"older_than": UUID},
     "NOTIFICATION_ID": {"notification_id": UUID},

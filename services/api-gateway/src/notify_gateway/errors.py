@@ -141,6 +141,9 @@ TABLE: Final[Rows] = {
     # notifications
     "ALLOWANCE_NOT_FOUND": _bad(BAD_REQUEST),
     "NOTIFICATION_NOT_FOUND": NO_RESULT,
+    "NOT_SCHEDULED": Row(
+        409, "ConflictError", "Only a message that is waiting for its send_at can be cancelled or moved"
+    ),
     "INBOUND_SMS_NOT_FOUND": NO_RESULT,
     "UNSUBSCRIBE_REPORT_NOT_FOUND": NO_RESULT,
     "TEMPLATE_WRONG_CHANNEL": _bad("{template_channel} template is not suitable for {channel} notification"),

@@ -146,6 +146,9 @@ REASONS: Final[Mapping[str, Reason]] = {
     # --- notifications
     "CALLBACK_NOT_FOUND": Reason(Code.NOT_FOUND, "The service was told of nothing with this id."),
     "ALLOWANCE_NOT_FOUND": Reason(Code.NOT_FOUND, "The year has no allowances."),
+    "NOT_SCHEDULED": Reason(
+        Code.FAILED_PRECONDITION, "The message is not waiting for its time to be sent (any more)."
+    ),
     "NOTIFICATION_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such notification."),
     "INBOUND_SMS_NOT_FOUND": Reason(Code.NOT_FOUND, "The service received no such text."),
     "UNSUBSCRIBE_REPORT_NOT_FOUND": Reason(

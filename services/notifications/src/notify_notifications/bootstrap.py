@@ -183,6 +183,7 @@ def registrations(parts: Parts) -> list[Registration]:
     pager = Pager(parts.settings.page_token_secret.get_secret_value().encode())
     links = parts.settings.unsubscribe_links()
     servicer = NotificationsServicer(
+        uow=parts.uow,
         sending=sending_parts(parts),
         notifications=NotificationStore(parts.uow),
         links=links,

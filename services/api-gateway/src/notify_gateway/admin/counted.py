@@ -36,6 +36,7 @@ FAILED: Final = frozenset(
         "permanent-failure",
         "validation-failed",
         "virus-scan-failed",
+        "expired",
     }
 )
 _SERVICES_AT_ONCE: Final = 250

@@ -34,6 +34,7 @@ _COMPLETED: Final = frozenset(
         Notification.STATE_CANCELLED,
         Notification.STATE_VALIDATION_FAILED,
         Notification.STATE_RETURNED_LETTER,
+        Notification.STATE_EXPIRED,
     }
 )
 _ADDRESS_FIELDS: Final = {f"line_{n}": f"address_line_{n}" for n in range(1, 7)} | {"postcode": "postcode"}
@@ -55,12 +56,14 @@ _STATES_OF: Final[Mapping[str, tuple[State, ...]]] = {
         Notification.STATE_PERMANENT_FAILURE,
         Notification.STATE_VALIDATION_FAILED,
         Notification.STATE_VIRUS_SCAN_FAILED,
+        Notification.STATE_EXPIRED,
     ),
     "accepted": (Notification.STATE_CREATED, Notification.STATE_SENDING),
     "received": (Notification.STATE_DELIVERED,),
     "pending-virus-check": (Notification.STATE_PENDING_VIRUS_CHECK,),
     "virus-scan-failed": (Notification.STATE_VIRUS_SCAN_FAILED,),
     "returned-letter": (Notification.STATE_RETURNED_LETTER,),
+    "expired": (Notification.STATE_EXPIRED,),
 }
 
 
@@ -131,7 +134,7 @@ def _sent(
             "version": response.template_version,
             "uri": f"{root}services/{service_id}/templates/{template_id}",
         },
-        "scheduled_for": None,
+        "scheduled_for": timestamps.again(form["send_at"]) if "send_at" in form else None,
     }
 
 
@@ -162,12 +165,14 @@ def notification(found: Notification, root: str) -> dict[str, Any]:
         "completed_at": (
             timestamps.text_or_none(found, "update_time") if found.state in _COMPLETED else None
         ),
-        "scheduled_for": None,
+        "scheduled_for": timestamps.text_or_none(found, "send_at"),
         "one_click_unsubscribe_url": found.one_click_unsubscribe_url or None,
     }
     address = found.address if is_letter else {}
     body |= {field: address.get(key) for field, key in _ADDRESS_FIELDS.items()}
     body |= _cost(found)
+    if found.HasField("deliver_by"):
+        body["deliver_by"] = timestamps.text(found.deliver_by)
     if is_letter:
         body["estimated_delivery"] = timestamps.text_or_none(found, "estimated_delivery_time")
     return body

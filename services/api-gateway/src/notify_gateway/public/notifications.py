@@ -1,4 +1,4 @@
-"""GET /v2/notifications…: reading (public-api.md §3.1 to §3.3)."""
+"""/v2/notifications…: reading (public-api.md §3.1 to §3.3), and cancelling or moving what is not sent."""
 
 import re
 from collections.abc import Iterator
@@ -10,10 +10,12 @@ from notify.common.v1.common_pb2 import Channel
 from notify.letters.v1.letters_service_pb2 import DownloadPdfRequest
 from notify.notifications.v1.notification_pb2 import Notification
 from notify.notifications.v1.notifications_service_pb2 import (
+    CancelNotificationRequest,
     GetNotificationRequest,
     GetNotificationResponse,
     ListNotificationsRequest,
     ListNotificationsResponse,
+    RescheduleNotificationRequest,
 )
 from notify_common.errors import NotifyError
 from notify_common.ids import canonical_uuid
@@ -25,7 +27,10 @@ from notify_gateway.clients import Clients
 from notify_gateway.errors import READING, TABLE
 from notify_gateway.places import Places
 from notify_gateway.presenters import notifications as presenter
+from notify_gateway.presenters import timestamps
 from notify_gateway.public import schemas, v2
+from notify_gateway.public.body import parse_json, read
+from notify_gateway.public.sending import caller_message
 
 PAGE_SIZE: Final = 250
 LISTS_AT_ONCE: Final = 2
@@ -45,7 +50,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGN
 
 
 def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
-    """Return the routes that read notifications."""
+    """Return the routes that read notifications, cancel and move them."""
     routes = v2.blueprint("notifications", authenticator, _ANSWERS)
 
     lists = Places(LISTS_AT_ONCE, LISTS_AT_ONCE_OF_A_SERVICE, LISTS_WAITING, LIST_WAIT_SECONDS)
@@ -57,8 +62,26 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
 
     @routes.get("/v2/notifications/<notification_id>")
     def get_notification(notification_id: str) -> Response:
-        found = _find(clients, notification_id)
-        return json_response(presenter.notification(found, v2.root()))
+        return _shown(_find(clients, notification_id))
+
+    @routes.post("/v2/notifications/<notification_id>/cancel")
+    def cancel_notification(notification_id: str) -> Response:
+        asked = CancelNotificationRequest(
+            caller=caller_message(v2.caller()), notification_id=_checked(notification_id)
+        )
+        return _shown(clients.notifications.CancelNotification(asked).notification)
+
+    @routes.post("/v2/notifications/<notification_id>/reschedule")
+    def reschedule_notification(notification_id: str) -> Response:
+        checked = _checked(notification_id)
+        form = parse_json(read(request))
+        schemas.RESCHEDULE.check(form)
+        asked = RescheduleNotificationRequest(
+            caller=caller_message(v2.caller()),
+            notification_id=checked,
+            send_at=timestamps.moment(form["send_at"]),
+        )
+        return _shown(clients.notifications.RescheduleNotification(asked).notification)
 
     @routes.get("/v2/notifications/<notification_id>/pdf")
     @_PDF_ANSWERS.route
@@ -68,8 +91,16 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     return routes
 
 
+def _checked(notification_id: str) -> str:
+    return v2.checked_id(schemas.NOTIFICATION_ID, "notification_id", notification_id)
+
+
+def _shown(found: Notification) -> Response:
+    return json_response(presenter.notification(found, v2.root()))
+
+
 def _find(clients: Clients, notification_id: str) -> Notification:
-    checked = v2.checked_id(schemas.NOTIFICATION_ID, "notification_id", notification_id)
+    checked = _checked(notification_id)
     response: GetNotificationResponse = clients.notifications.GetNotification(
         GetNotificationRequest(service_id=v2.caller().service.id, notification_id=checked)
     )

@@ -19,6 +19,7 @@ from notify_content import email_address, phone
 from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped] # ships no type information
 
 from notify_gateway.answers import InvalidRequest
+from notify_gateway.presenters import timestamps
 
 Json = Any
 Predicate = Callable[[Json], bool]
@@ -71,6 +72,10 @@ def _check_schedule(value: str) -> None:
         raise _Refused("datetime can only be 24 hours in the future")
 
 
+def _check_moment(value: str) -> None:
+    timestamps.moment(value)
+
+
 def _check_postage(value: str) -> None:
     if value not in ("first", "second", "economy"):
         raise _Refused("invalid. It must be either first, second or economy.")
@@ -80,14 +85,31 @@ def _check_date(value: str) -> None:
     date.fromisoformat(value)
 
 
+STATUSES: Final = (
+    *("cancelled", "created", "sending", "sent", "delivered", "pending", "failed", "technical-failure"),
+    *("temporary-failure", "permanent-failure", "pending-virus-check", "validation-failed"),
+    *("virus-scan-failed", "returned-letter", "accepted", "received"),
+)
+"""Statuses of the contract that lists are filtered by; what refuses another one names them."""
+OWN_STATUSES: Final = ("expired",)
+"""Those that the contract does not have."""
+
+
+def _check_status(value: str) -> None:
+    if value not in STATUSES and value not in OWN_STATUSES:
+        raise _Refused(f"{value} is not one of [{', '.join(STATUSES)}]")
+
+
 _FORMATS: Final[Mapping[str, Callable[[str], None]]] = {
     "uuid": _check_uuid,
     "https_url": _check_https_url,
     "phone_number": _check_phone_number,
     "email_address": _check_email_address,
     "schedule": _check_schedule,
+    "moment": _check_moment,
     "postage": _check_postage,
     "date": _check_date,
+    "status": _check_status,
 }
 
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
@@ -234,6 +256,11 @@ _STRING: Final = {"type": "string"}
 _REFERENCE: Final = {"type": "string", "maxLength": 1000}
 _OBJECT: Final = {"type": "object"}
 _SCHEDULE: Final = {"type": ["string", "null"], "format": "schedule"}
+_MOMENT: Final = {
+    "type": "string",
+    "format": "moment",
+    "wording": "is not a date-time with a time zone, such as 2026-01-31T09:00:00Z",
+}
 
 
 def _request(properties: Mapping[str, Json], *required: str, closed: bool = True) -> Schema:
@@ -250,6 +277,8 @@ SEND_SMS: Final = _request(
         "personalisation": _OBJECT,
         "scheduled_for": _SCHEDULE,
         "sms_sender_id": _UUID,
+        "send_at": _MOMENT,
+        "deliver_by": _MOMENT,
     },
     "phone_number",
     "template_id",
@@ -269,6 +298,8 @@ SEND_EMAIL: Final = _request(
             "wording": "is not a valid https url",
         },
         "sanitise_content_for": {"type": ["array", "null"], "items": _STRING},
+        "send_at": _MOMENT,
+        "deliver_by": _MOMENT,
     },
     "email_address",
     "template_id",
@@ -291,22 +322,18 @@ CHANNELS: Final[Mapping[str, Channel]] = {
     "email": Channel.CHANNEL_EMAIL,
     "letter": Channel.CHANNEL_LETTER,
 }
-STATUSES: Final = (
-    *("cancelled", "created", "sending", "sent", "delivered", "pending", "failed", "technical-failure"),
-    *("temporary-failure", "permanent-failure", "pending-virus-check", "validation-failed"),
-    *("virus-scan-failed", "returned-letter", "accepted", "received"),
-)
 
 LIST_NOTIFICATIONS: Final = _request(
     {
         "reference": _STRING,
-        "status": {"type": "array", "items": {"enum": list(STATUSES)}},
+        "status": {"type": "array", "items": {"format": "status"}},
         "template_type": {"type": "array", "items": {"enum": list(CHANNELS)}},
         "include_jobs": {"enum": ["true", "True"]},
         "older_than": _UUID,
     }
 )
 
+RESCHEDULE: Final = _request({"send_at": _MOMENT}, "send_at")
 NOTIFICATION_ID: Final = _request({"notification_id": _UUID}, "notification_id")
 TEMPLATE_ID: Final = _request({"id": _UUID}, "id")
 PREVIEW_TEMPLATE: Final = _request({"id": _UUID, "personalisation": _OBJECT}, "id", closed=False)

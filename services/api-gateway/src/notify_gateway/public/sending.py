@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from flask import Blueprint, abort
@@ -28,6 +29,7 @@ from notify_gateway.batching import SendBatcher
 from notify_gateway.clients import Clients
 from notify_gateway.errors import row_of
 from notify_gateway.presenters import notifications as presenter
+from notify_gateway.presenters import timestamps
 from notify_gateway.public import schemas, v2
 from notify_gateway.public.body import parse_json, read_body, too_large
 from notify_gateway.public.files import check_structure, is_file
@@ -150,12 +152,14 @@ class Sending:
         template_id = canonical_uuid(form["template_id"])
         message = pb.SendSmsRequest(
             request_id=new_id(),
-            caller=_caller(caller),
+            caller=caller_message(caller),
             template_id=template_id,
             phone_number=form["phone_number"],
             reference=form.get("reference"),
             sms_sender_id=_optional_uuid(form, "sms_sender_id"),
             idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_SMS),
+            send_at=_optional_moment(form, "send_at"),
+            deliver_by=_optional_moment(form, "deliver_by"),
         )
         self._personalise(message, form, asked, Channel.CHANNEL_SMS)
         response = self._send(message, asked)
@@ -168,7 +172,7 @@ class Sending:
         template_id = canonical_uuid(form["template_id"])
         message = pb.SendEmailRequest(
             request_id=new_id(),
-            caller=_caller(caller),
+            caller=caller_message(caller),
             template_id=template_id,
             email_address=form["email_address"],
             reference=form.get("reference"),
@@ -176,6 +180,8 @@ class Sending:
             one_click_unsubscribe_url=form.get("one_click_unsubscribe_url", ""),
             sanitise_content_for=form.get("sanitise_content_for"),
             idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_EMAIL),
+            send_at=_optional_moment(form, "send_at"),
+            deliver_by=_optional_moment(form, "deliver_by"),
         )
         self._personalise(message, form, asked, Channel.CHANNEL_EMAIL)
         try:
@@ -195,7 +201,7 @@ class Sending:
         template_id = canonical_uuid(form["template_id"])
         message = pb.SendLetterRequest(
             request_id=new_id(),
-            caller=_caller(caller),
+            caller=caller_message(caller),
             template_id=template_id,
             reference=form.get("reference"),
             idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_LETTER),
@@ -214,7 +220,7 @@ class Sending:
         request_id, sha256 = new_id(), hashlib.sha256(pdf).hexdigest()
         message = pb.SendPrecompiledLetterRequest(
             request_id=request_id,
-            caller=_caller(caller),
+            caller=caller_message(caller),
             template_id=self._precompiled_templates.of(caller.service.id),
             reference=form["reference"],
             postage=_POSTAGES[form.get("postage", "")],
@@ -297,7 +303,7 @@ class Sending:
 
     def _count(self, caller: Caller, channel: Channel) -> Mapping[str, str]:
         """Return what is left, as `notify_gateway.quotas` has it."""
-        count = pb.CountRefusedRequestRequest(caller=_caller(caller), channel=channel)
+        count = pb.CountRefusedRequestRequest(caller=caller_message(caller), channel=channel)
         try:
             counted = self._clients.notifications.CountRefusedRequest(count)
         except NotifyError as error:
@@ -366,12 +372,17 @@ def _letter_schema(form: Any) -> Schema:
     return schemas.SEND_PRECOMPILED_LETTER if precompiled else schemas.SEND_LETTER
 
 
-def _caller(caller: Caller) -> pb.Caller:
+def caller_message(caller: Caller) -> pb.Caller:
+    """Return who calls as notifications is told."""
     return pb.Caller(
         service_id=caller.service.id,
         api_key_id=caller.api_key_id,
         key_type=caller.key_type,
     )
+
+
+def _optional_moment(form: Form, name: str) -> datetime | None:
+    return timestamps.moment(form[name]) if name in form else None
 
 
 def _optional_uuid(form: Form, name: str) -> str:

@@ -70,4 +70,5 @@ def _dispatch(notification: Notification, origin: Origin, retention_days: int) -
         lane=enums.to_proto(origin.lane),
         # the range that DispatchService takes
         retention_days=min(max(retention_days, 1), 365),
+        deliver_by=notification.deliver_by,
     )

@@ -11,7 +11,7 @@ from notify_common.ids import child_id
 
 from notify_notifications.domain.notification import Progress, State
 
-_TOLD: Final = {State.DELIVERED, State.PERMANENT_FAILURE, State.TEMPORARY_FAILURE}
+_TOLD: Final = {State.DELIVERED, State.PERMANENT_FAILURE, State.TEMPORARY_FAILURE, State.EXPIRED}
 _FORMAT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -51,7 +51,7 @@ def type_told(progress: Progress) -> CallbackType | None:
 
     See public-api.md §6.3 and §6.5.
 
-    A message that no provider took fails without a word.
+    A message that no provider took fails without a word, unless it is since its own time was over.
     """
     if progress.channel is Channel.LETTER:
         return CallbackType.RETURNED_LETTER if progress.state is State.RETURNED_LETTER else None

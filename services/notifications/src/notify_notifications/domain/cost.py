@@ -10,6 +10,7 @@ from notify_notifications.domain.notification import State
 _UNBILLED_LETTERS: Final = frozenset(
     {State.CANCELLED, State.TECHNICAL_FAILURE, State.VALIDATION_FAILED, State.VIRUS_SCAN_FAILED}
 )
+_NEVER_SENT: Final = frozenset({State.CANCELLED, State.EXPIRED})
 _BEFORE_RECEIPT: Final = frozenset({State.CREATED, State.SENDING, State.SENT})
 
 
@@ -55,6 +56,8 @@ def cost(billable: Billable) -> Cost | None:
 
 
 def _sms_cost(billable: Billable) -> Cost | None:
+    if billable.state in _NEVER_SENT:
+        return Cost()
     if billable.fragment_count is None and billable.state is State.CREATED:
         return None
     if billable.sms_rate_micropounds is None:

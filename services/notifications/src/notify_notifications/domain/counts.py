@@ -80,7 +80,7 @@ class Processing(NamedTuple):
 
     message_count: int
     prompt_count: int
-    """Within PROMPT of their creation."""
+    """Within PROMPT of their creation, or of when they were to be sent."""
 
 
 def count_differences(moves: Iterable[Move]) -> dict[CountKey, int]:
@@ -113,9 +113,9 @@ def processing_differences(moves: Iterable[Move]) -> dict[date, Processing]:
         if sent is None or move.before.sent_time is not None:
             continue
         if move.after.key_type is not KeyType.TEST and move.after.channel is not Channel.LETTER:
-            day, created = clock.london_day(move.after.create_time), move.after.create_time
+            day, due = clock.london_day(move.after.create_time), move.after.send_at or move.after.create_time
             messages, prompt = sums[day]
-            sums[day] = Processing(messages + 1, prompt + (sent - created <= PROMPT))
+            sums[day] = Processing(messages + 1, prompt + (sent - due <= PROMPT))
     return dict(sums)
 
 

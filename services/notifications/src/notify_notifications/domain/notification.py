@@ -27,6 +27,7 @@ class State(StrEnum):
     VALIDATION_FAILED = "validation-failed"
     VIRUS_SCAN_FAILED = "virus-scan-failed"
     RETURNED_LETTER = "returned-letter"
+    EXPIRED = "expired"
 
 
 _RANKS: Final = {
@@ -56,6 +57,8 @@ class Happening(StrEnum):
     TEMPORARY_FAILURE = "temporary-failure"
     PERMANENT_FAILURE = "permanent-failure"
     TECHNICAL_FAILURE = "technical-failure"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
     LETTER_READY = "letter-ready"
     LETTER_VALIDATION_FAILED = "letter-validation-failed"
     LETTER_TECHNICAL_FAILURE = "letter-technical-failure"
@@ -70,6 +73,8 @@ _STATE_AFTER: Final = {
     Happening.TEMPORARY_FAILURE: State.TEMPORARY_FAILURE,
     Happening.PERMANENT_FAILURE: State.PERMANENT_FAILURE,
     Happening.TECHNICAL_FAILURE: State.TECHNICAL_FAILURE,
+    Happening.EXPIRED: State.EXPIRED,
+    Happening.CANCELLED: State.CANCELLED,
     Happening.LETTER_VALIDATION_FAILED: State.VALIDATION_FAILED,
     Happening.LETTER_TECHNICAL_FAILURE: State.TECHNICAL_FAILURE,
     Happening.LETTER_VIRUS_FOUND: State.VIRUS_SCAN_FAILED,
@@ -120,6 +125,8 @@ class Progress:
     sheet_count: int | None
     postage: Postage | None
     """Letters: class of post. Other channels: None."""
+    send_at: datetime | None = None
+    """When it was to be sent; None for at once."""
 
 
 def advance(progress: Progress, events: Iterable[Event]) -> Progress:
@@ -165,6 +172,8 @@ def _next_state(progress: Progress, happening: Happening) -> State | None:
             return State.TECHNICAL_FAILURE  # no provider took it
         case Happening.PERMANENT_FAILURE if progress.sent_time is None:
             return State.PERMANENT_FAILURE  # no provider was asked: its recipient is suppressed
+        case Happening.EXPIRED | Happening.CANCELLED:
+            return _STATE_AFTER[happening]  # no provider was asked
     if progress.international and not promises_receipts(progress.phone_prefix):
         return None  # what such countries report is not worth believing: it stays `sent` (public-api.md §4.2)
     return _STATE_AFTER[happening]

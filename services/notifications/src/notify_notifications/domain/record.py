@@ -40,6 +40,10 @@ class Notification:
     billable: Billable
     created_by_id: str | None = None
     """The member who sent it in the admin web app."""
+    send_at: datetime | None = None
+    """When it is to be sent; None for at once."""
+    deliver_by: datetime | None = None
+    """After which no provider gets it; None for never."""
 
     @property
     def size_bytes(self) -> int:

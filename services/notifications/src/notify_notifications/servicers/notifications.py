@@ -5,14 +5,16 @@ import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import Any, Final, TypedDict
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 from notify.notifications.v1 import notification_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1 import notifications_service_pb2_grpc as pb_grpc
 from notify_common import clock, current, ids, tracing
+from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel, KeyType, Postage
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.logging import get_logger
@@ -59,6 +61,7 @@ from notify_notifications.usecases.read_notifications import (
     list_notifications,
     list_uploaded_letters,
 )
+from notify_notifications.usecases.reschedule import cancel, reschedule
 from notify_notifications.usecases.reserve import admit_list
 from notify_notifications.usecases.send import SendingParts, send_messages
 
@@ -86,11 +89,13 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
     def __init__(
         self,
         *,
+        uow: UnitOfWork,
         sending: SendingParts,
         notifications: NotificationStore,
         links: UnsubscribeLinks,
         pager: Pager,
     ) -> None:
+        self._uow = uow
         self._sending = sending
         self._links = links
         self._notifications = notifications
@@ -162,6 +167,28 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             self._sending, _caller(request.caller), enums.from_proto(Channel, request.channel)
         )
         return pb.CountRefusedRequestResponse(quota=None if quota is None else _quota(quota))
+
+    def CancelNotification(
+        self, request: pb.CancelNotificationRequest, context: grpc.ServicerContext
+    ) -> pb.CancelNotificationResponse:
+        caller = _caller(request.caller)
+        cancel(self._uow, caller, request.notification_id)
+        return pb.CancelNotificationResponse(notification=self._found(caller, request.notification_id))
+
+    def RescheduleNotification(
+        self, request: pb.RescheduleNotificationRequest, context: grpc.ServicerContext
+    ) -> pb.RescheduleNotificationResponse:
+        caller = _caller(request.caller)
+        send_at = _time("send_at", request.send_at)
+        reschedule(self._uow, self._notifications, caller, request.notification_id, send_at)
+        return pb.RescheduleNotificationResponse(notification=self._found(caller, request.notification_id))
+
+    def _found(self, caller: Caller, notification_id: str) -> notification_pb2.Notification:
+        return _notification(
+            get_notification(
+                self._notifications, self._sending.snapshots, self._links, caller.service_id, notification_id
+            )
+        )
 
     def GetNotification(
         self, request: pb.GetNotificationRequest, context: grpc.ServicerContext
@@ -317,6 +344,8 @@ class _Common(TypedDict):
     is_repeat: bool
     origin: Origin
     deadline: float | None
+    send_at: datetime | None
+    deliver_by: datetime | None
 
 
 def _common(request: Any, received: _Received) -> _Common:
@@ -336,7 +365,23 @@ def _common(request: Any, received: _Received) -> _Common:
         is_repeat=received.is_repeat,
         origin=Origin(received.request_id, received.traceparent, lane_of(caller.service_id)),
         deadline=received.deadline,
+        send_at=_optional_time(request, "send_at"),
+        deliver_by=_optional_time(request, "deliver_by"),
     )
+
+
+def _optional_time(request: Any, name: str) -> datetime | None:
+    """Return a time that a request has, if it is of a kind that may have one. Raises NotifyError."""
+    if name not in request.DESCRIPTOR.fields_by_name or not request.HasField(name):
+        return None
+    return _time(name, getattr(request, name))
+
+
+def _time(name: str, value: Timestamp) -> datetime:
+    try:
+        return value.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        raise invalid_field(FieldViolation(name, "is not a time")) from None
 
 
 def _sms_command(request: pb.SendSmsRequest, received: _Received) -> SmsCommand:
@@ -553,6 +598,8 @@ def _notification(view: NotificationView, with_details: bool = False) -> notific
         hand_over_time=stored.hand_over_time,
         sent_time=stored.sent_time,
         update_time=stored.update_time,
+        send_at=stored.send_at,
+        deliver_by=stored.deliver_by,
         estimated_delivery_time=view.estimated_delivery_time,
         cost=None if view.cost is None else _cost(view.cost),
         details=_details(stored) if with_details else None,

@@ -84,6 +84,9 @@ class NewMessage(NamedTuple):
     phone_prefix: str
     rate_multiplier: int
     postage: Postage | None
+    send_at: datetime | None
+    """When it comes up in the outbox; None for at once."""
+    deliver_by: datetime | None
     destination: Destination
     lane: Lane
     request_id: str
@@ -178,8 +181,8 @@ WITH given AS (
     ON CONFLICT (id) DO NOTHING
     RETURNING id AS stored_id
 ), queued AS (
-    INSERT INTO outbox (notification_id, {_OUTBOX})
-    SELECT id, {_OUTBOX} FROM given WHERE id IN (SELECT stored_id FROM stored)
+    INSERT INTO outbox (notification_id, {_OUTBOX}, due_at)
+    SELECT id, {_OUTBOX}, coalesce(send_at, now()) FROM given WHERE id IN (SELECT stored_id FROM stored)
 ), counted AS (
     INSERT INTO service_day_counters AS counters (service_id, day, counter, shard, count)
     SELECT service_id, day, counter, {_SHARD}, count(*)

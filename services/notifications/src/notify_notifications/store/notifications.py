@@ -354,6 +354,11 @@ def lock_progress(conn: Tx, ids: Sequence[str]) -> dict[str, Progress]:
     return {row.id: _progress(row) for row in conn.execute(query)}
 
 
+def set_send_at(tx: Tx, notification_id: str, time: datetime) -> None:
+    """Write another time at which a locked notification is to be sent."""
+    tx.execute(sa.update(notifications).values(send_at=time).where(_n.id == notification_id))
+
+
 def _progress(row: Row[Any]) -> Progress:
     values = row._asdict()
     values |= {
@@ -425,6 +430,8 @@ def _notification(row: Row[Any]) -> Notification:
             letter_rate_micropounds=row.letter_rate,
         ),
         created_by_id=row.created_by_id,
+        send_at=row.send_at,
+        deliver_by=row.deliver_by,
     )
 
 

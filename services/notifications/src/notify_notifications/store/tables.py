@@ -63,6 +63,8 @@ notifications = Table(
     Column("postage", sa.Text),  # letters only
     Column("sheet_count", sa.Integer),  # letters: known once the PDF is made
     id_column("created_by_id", nullable=True),  # the member who sent it in the admin web app
+    Column("send_at", _INSTANT),  # null: at once
+    Column("deliver_by", _INSTANT),  # no provider gets it after this; null: never mind
 )
 Index(
     "ix_notifications_listed",

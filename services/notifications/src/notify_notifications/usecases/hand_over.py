@@ -9,12 +9,13 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 from notify.letters.v1 import letter_pb2
 from notify_common import clock, current
-from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
 from notify_common.reasons import Code
@@ -38,7 +39,7 @@ from notify_notifications.domain.unsubscribe import UnsubscribeLinks
 from notify_notifications.store import outbox
 from notify_notifications.store.notifications import HandedOver, by_ids
 from notify_notifications.store.outbox import Waiting
-from notify_notifications.usecases.record_events import record_events
+from notify_notifications.usecases.callbacks import record_and_tell
 from notify_notifications.usecases.record_hand_over import record_hand_over
 from notify_notifications.usecases.unsubscribe import unsubscribable
 
@@ -66,7 +67,12 @@ _log = get_logger()
 
 
 class Undeliverable(Exception):
-    """This message can never be handed over; it ends as a technical failure."""
+    """This message can never be handed over."""
+
+    def __init__(self, reason: str, ends_as: Happening = Happening.TECHNICAL_FAILURE) -> None:
+        """Take the `reason` for the log, and what becomes of the message."""
+        super().__init__(reason)
+        self.ends_as = ends_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class MessageRelay:
         prepare: makes a notification ready. What it raises concerns that message
             alone, unless it is an outage.
         send: hands messages over, all or none, each once per id.
+        record: applies what became of a message, and tells its service of it.
     """
 
     def __init__(
@@ -94,8 +101,10 @@ class MessageRelay:
         destination: Destination,
         prepare: Callable[[Notification, Origin], tuple[Message, HandedOver]],
         send: Callable[[Sequence[Any]], None],
+        record: Callable[[Tx, Sequence[Event]], None],
     ) -> None:
         self._destination = destination
+        self._record = record
         self._prepare = prepare
         self._send = send
         self._at_once = outbox.MOST_ROWS
@@ -175,12 +184,14 @@ class MessageRelay:
         try:
             if notification is None:
                 raise Undeliverable("the notification is gone")
+            if notification.deliver_by is not None and notification.deliver_by <= clock.now():
+                raise Undeliverable("its time is over", Happening.EXPIRED)
             message, handed_over = self._prepare(notification, waiting.origin)
             size = message.ByteSize()
             if size > LARGEST_CONTENT_BYTES:
                 raise Undeliverable("the message is too large to be handed over")
         except Undeliverable as error:
-            self._give_up(uow, waiting, str(error))
+            self._give_up(uow, waiting, error)
         except NotifyError as error:
             if error.reason in _OUTAGES:
                 raise
@@ -221,13 +232,13 @@ class MessageRelay:
         with uow.begin() as conn:
             outbox.back_off(conn, [waiting], reason)
 
-    def _give_up(self, uow: UnitOfWork, waiting: Waiting, reason: str) -> None:
+    def _give_up(self, uow: UnitOfWork, waiting: Waiting, why: Undeliverable) -> None:
+        ended = Event(waiting.notification_id, why.ends_as, clock.now())
         with _of(waiting):
-            _log.warning("message given up", notification_id=waiting.notification_id, reason=reason)
-        failed = Event(waiting.notification_id, Happening.TECHNICAL_FAILURE, clock.now())
-        with uow.begin() as conn:
-            if outbox.remove(conn, [waiting]):
-                record_events(conn, [failed])
+            _log.warning("message given up", notification_id=waiting.notification_id, reason=str(why))
+            with uow.begin() as conn:
+                if outbox.remove(conn, [waiting]):
+                    self._record(conn, [ended])
 
 
 def rows_at_once(rows: int, seconds: float, most: int = outbox.MOST_ROWS) -> int:
@@ -366,12 +377,14 @@ def message_relay(
 ) -> MessageRelay:
     """Return the relay of texts and emails."""
     preparer = MessagePreparer(snapshots, links, email_domain, branding)
-    return MessageRelay(Destination.PROVIDERS, preparer.prepare, client.batch_dispatch)
+    record = partial(record_and_tell, snapshots)
+    return MessageRelay(Destination.PROVIDERS, preparer.prepare, client.batch_dispatch, record)
 
 
 def letter_relay(snapshots: Snapshots, client: LettersClient) -> MessageRelay:
     """Return the relay of letters."""
-    return MessageRelay(Destination.LETTERS, LetterPreparer(snapshots).prepare, client.batch_create)
+    record = partial(record_and_tell, snapshots)
+    return MessageRelay(Destination.LETTERS, LetterPreparer(snapshots).prepare, client.batch_create, record)
 
 
 def _template(snapshots: Snapshots, notification: Notification) -> Template:

@@ -5,6 +5,7 @@ compute; the order of the checks decides which error a client sees where several
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import ClassVar, Final
 
 from notify_common.enums import Channel, KeyType, Postage
@@ -59,6 +60,10 @@ class SendCommand:
     """Request id and trace that follow the message."""
     deadline: float | None = None
     """Reading of `clock.monotonic()` after which nobody waits for the answer; None for never."""
+    send_at: datetime | None = None
+    """When it is to be sent; None for at once."""
+    deliver_by: datetime | None = None
+    """After which no provider gets it; None for never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

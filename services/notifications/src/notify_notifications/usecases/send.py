@@ -16,6 +16,7 @@ from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain import limits
 from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.limits import Quota
+from notify_notifications.domain.schedule import check_times
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
 from notify_notifications.store.acceptance import (
@@ -173,7 +174,10 @@ def _prepare(parts: SendingParts, sending: _Sending) -> None:
 def prepare(
     parts: SendingParts, service: Service, template: Template | None, command: SendCommand
 ) -> Prepared:
-    """Return what the rules of its channel say of a message. Raises NotifyError as they do."""
+    """Return what the rules of its channel say of a message. Raises NotifyError as they do, and INVALID_FIELD
+    for times that can't be.
+    """
+    check_times(clock.now(), command.send_at, command.deliver_by)
     match command:
         case SmsCommand():
             return prepare_sms(service, template, command, parts.default_sms_sender)
@@ -273,6 +277,8 @@ def _new_message(command: SendCommand, prepared: Prepared, reservation: Reservat
         phone_prefix=details.phone_prefix,
         rate_multiplier=details.rate_multiplier,
         postage=details.postage,
+        send_at=command.send_at,
+        deliver_by=command.deliver_by,
         destination=Destination.LETTERS if command.channel is Channel.LETTER else Destination.PROVIDERS,
         lane=command.origin.lane,
         request_id=command.origin.request_id,

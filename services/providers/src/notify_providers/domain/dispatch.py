@@ -45,6 +45,8 @@ NOT_STARTED = "not_started"
 """Reason of an attempt whose call was never made, because it would have begun too late."""
 PROCESS_DIED = "process_died"
 """Reason of an attempt that nobody ended."""
+EXPIRED = "expired"
+"""Reason of an attempt that was none, since the time by which its message was to be delivered was over."""
 RELEASED = "released"
 """Reason of an attempt of unknown outcome once a person has decided that its message is sent again."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from notify_common.enums import Channel, KeyType, Lane, Postage
@@ -60,6 +61,7 @@ class NewDispatch:
     Attributes:
         id: the notification's, and the only key it is known by.
         retention_days: for which it is kept.
+        deliver_by: after which no provider is called for it; None for never.
     """
 
     id: str
@@ -70,6 +72,7 @@ class NewDispatch:
     traceparent: str
     lane: Lane = Lane.API
     retention_days: int = 7
+    deliver_by: datetime | None = None
 
     @property
     def channel(self) -> Channel:
@@ -84,7 +87,7 @@ class Message:
     Attributes:
         repeat: the outcome of an earlier call for it is unknown, so that the provider may have it already.
         start_before: reading of the monotonic clock after which the call must not be begun any more, because
-            another worker may by then have taken the message over.
+            another worker may by then have taken the message over, or because it would be delivered too late.
     """
 
     id: str

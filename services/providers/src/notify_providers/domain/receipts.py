@@ -14,7 +14,7 @@ _MAX_WORD = 64
 
 
 class Kind(StrEnum):
-    """What a delivery event says; a receipt makes one of all but `SENT`."""
+    """What a delivery event says; a receipt makes one of all but `SENT` and `EXPIRED`."""
 
     SENT = "sent"
     PENDING = "pending"
@@ -22,6 +22,7 @@ class Kind(StrEnum):
     TEMPORARY_FAILURE = "temporary-failure"
     PERMANENT_FAILURE = "permanent-failure"
     TECHNICAL_FAILURE = "technical-failure"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Between the protos of this context and plain values."""
 
+from datetime import UTC
 from typing import Any
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
@@ -42,6 +43,7 @@ def new_dispatch(
         traceparent=message.traceparent,
         lane=enums.optional_from_proto(Lane, message.lane) or Lane.API,
         retention_days=message.retention_days or retention_days,
+        deliver_by=message.deliver_by.ToDatetime(UTC) if message.HasField("deliver_by") else None,
     )
 
 

@@ -28,8 +28,14 @@ from notify_providers.domain.dispatch import (
 from notify_providers.domain.message import NewDispatch, content_to_json
 from notify_providers.domain.receipts import DeliveryEvent, Kind
 from notify_providers.domain.routing import Why
-from notify_providers.domain.suppression import SUPPRESSED
-from notify_providers.store.tables import attempts, delivery_events, dispatch_queue, dispatches, receipts
+from notify_providers.store.tables import (
+    LEASE_SECONDS,
+    attempts,
+    delivery_events,
+    dispatch_queue,
+    dispatches,
+    receipts,
+)
 
 _ID = id_type()
 _DAY: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 day'", sa.Interval)
@@ -43,6 +49,7 @@ class Due:
 
     Attributes:
         attempt: which try it is claimed for, from 1.
+        seconds_left: until no provider is called any more, by the database's clock; None for no end.
         row: the claimed row, for the queue.
     """
 
@@ -52,6 +59,7 @@ class Due:
     channel: Channel
     content: Mapping[str, Any]
     attempt: int
+    seconds_left: float | None
     lease_token: str
     request_id: str
     traceparent: str
@@ -73,6 +81,8 @@ class Locked:
 @dataclass(frozen=True, slots=True)
 class Change:
     """The new state of a dispatch. `delay` is the seconds until its next try, None if none follows.
+
+    It comes up at its `deliver_by` if that is earlier.
 
     `content` is kept while a try may follow, in doubt included.
     """
@@ -111,6 +121,7 @@ _NEW: Final[Types] = {
     "traceparent": sa.Text(),
     "lane": sa.Text(),
     "expire_time": sa.Integer(),
+    "deliver_by": sa.DateTime(timezone=True),
 }
 _INSERT_NEW: Final = _insert_new()
 
@@ -132,6 +143,7 @@ def insert_new(conn: Tx, new: Sequence[NewDispatch]) -> int:
             d.traceparent,
             d.lane,
             d.retention_days,
+            d.deliver_by,
         )
         for d in new
     ]
@@ -151,6 +163,7 @@ def claim_due(conn: Tx, channel: Channel, limit: int) -> list[Due]:
             channel=channel,
             content=row.content,
             attempt=row.attempt,
+            seconds_left=_seconds_left(row),
             lease_token=row.lease_token,
             request_id=row.request_id or "",
             traceparent=row.traceparent or "",
@@ -158,6 +171,14 @@ def claim_due(conn: Tx, channel: Channel, limit: int) -> list[Due]:
         )
         for row in dispatch_queue.claim(conn, limit, channel=channel)
     ]
+
+
+def _seconds_left(row: Row[Any]) -> float | None:
+    """Return how long a row that was claimed just now may still be sent; its lease says when now is."""
+    if row.deliver_by is None:
+        return None
+    left: timedelta = row.deliver_by - (row.leased_until - timedelta(seconds=LEASE_SECONDS))
+    return left.total_seconds()
 
 
 def park(conn: Tx, due: Due, reason: str) -> None:
@@ -203,11 +224,15 @@ def change_states(conn: Tx, changes: Sequence[Change]) -> None:
         {"id": _ID, "state": sa.Text(), "delay": sa.Float(), "keeps_content": sa.Boolean()},
         [(c.id, c.state, c.delay, c.keeps_content) for c in changes],
     )
+    later = sa.func.now() + new.c.delay * _SECOND
+    ends = sa.case(
+        (sa.and_(dispatches.c.deliver_by > sa.func.now(), later.is_not(None)), dispatches.c.deliver_by)
+    )
     conn.execute(
         sa.update(dispatches)
         .values(
             state=new.c.state,
-            due_at=sa.func.now() + new.c.delay * _SECOND,
+            due_at=sa.func.least(later, ends),
             leased_until=None,
             lease_token=None,
             parked_at=None,
@@ -245,15 +270,13 @@ def insert_attempts(conn: Tx, started: Sequence[Mark]) -> None:
     conn.execute(sa.insert(attempts).from_select(list(types), sa.select(*new.c)))
 
 
-def insert_suppressed(conn: Tx, ended: Sequence[tuple[str, int]]) -> None:
-    """Note attempts (dispatch id, number) that were none, since their recipients are suppressed."""
+def insert_unsent(conn: Tx, ended: Sequence[tuple[str, int, str]]) -> None:
+    """Note attempts (dispatch id, number, reason) that were none, since nobody is called for the message."""
     if not ended:
         return
-    new = unnest("new", {"dispatch_id": _ID, "number": sa.Integer()}, ended)
-    rows = sa.select(
-        *new.c, sa.literal(""), sa.func.now(), sa.literal(Outcome.REFUSED.value), sa.literal(SUPPRESSED)
-    )
-    columns = ["dispatch_id", "number", "provider", "end_time", "outcome", "reason"]
+    new = unnest("new", {"dispatch_id": _ID, "number": sa.Integer(), "reason": sa.Text()}, ended)
+    rows = sa.select(*new.c, sa.literal(""), sa.func.now(), sa.literal(Outcome.REFUSED.value))
+    columns = ["dispatch_id", "number", "reason", "provider", "end_time", "outcome"]
     conn.execute(sa.insert(attempts).from_select(columns, rows))
 
 

@@ -56,6 +56,7 @@ dispatches = Table(
     Column("create_time", _instant, nullable=False, server_default=sa.func.now()),
     lane_column(),
     Column("expire_time", _instant, nullable=False, server_default=sa.text("now() + interval '7 days'")),
+    Column("deliver_by", _instant),  # no provider is called after it; null for never
     *lease_columns(),
 )
 Index("ix_dispatches_expire_time", dispatches.c.expire_time)

@@ -17,6 +17,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from notify_providers.clients.base import ProviderClient
 from notify_providers.domain.dispatch import (
+    EXPIRED,
     MAX_RETRIES,
     CallResult,
     EarlierAttempt,
@@ -41,7 +42,7 @@ from notify_providers.domain.routing import (
     choose_provider,
     country_table,
 )
-from notify_providers.domain.suppression import AddressHash, hash_of
+from notify_providers.domain.suppression import SUPPRESSED, AddressHash, hash_of
 from notify_providers.store import countries, dispatches, health, suppressions
 from notify_providers.store.dispatches import Change, Due, Event, Locked, Mark
 from notify_providers.store.tables import LEASE_SECONDS
@@ -83,7 +84,7 @@ class _Plan:
         calls: the messages for each provider by its name.
         reasons: why each message goes to its provider, by its id.
         hashes: of recipients, by the id of the message; letters have none.
-        suppressed: ids and tries of messages that are not sent, since their recipients are suppressed.
+        unsent: ids and tries of messages for which nobody is called, and why.
     """
 
     providers: Mapping[str, Provider]
@@ -92,7 +93,7 @@ class _Plan:
     calls: dict[str, list[Message]] = field(default_factory=dict)
     reasons: dict[str, Why] = field(default_factory=dict)
     hashes: dict[str, bytes] = field(default_factory=dict)
-    suppressed: list[tuple[str, int]] = field(default_factory=list)
+    unsent: list[tuple[str, int, str]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
@@ -185,10 +186,10 @@ class Dispatcher:
             due = [one for one in claimed if one.id not in self._under_way]
             if not due:
                 return 0
-            plan = self._plan(conn, due, claimed_at + self._start_seconds)
+            plan = self._plan(conn, due, claimed_at)
             dispatches.change_states(conn, plan.changes)
             dispatches.append_events(conn, plan.events)
-            dispatches.insert_suppressed(conn, plan.suppressed)
+            dispatches.insert_unsent(conn, plan.unsent)
             dispatches.insert_attempts(
                 conn,
                 [
@@ -217,7 +218,7 @@ class Dispatcher:
             raise failure
         return len(due)
 
-    def _plan(self, conn: Tx, due: Sequence[Due], start_before: float) -> _Plan:
+    def _plan(self, conn: Tx, due: Sequence[Due], claimed_at: float) -> _Plan:
         again = [one for one in due if one.attempt > 1]
         history = self._history(conn, again) if again else {}
         proven = self._apply_early_receipts(conn, again, history) if history else set()
@@ -238,7 +239,7 @@ class Dispatcher:
         for one, content in read:
             try:
                 suppressed = plan.hashes.get(one.id) in unwanted and one.key_type is not KeyType.TEST
-                self._plan_one(plan, one, content, history.get(one.id, []), start_before, suppressed)
+                self._plan_one(plan, one, content, history.get(one.id, []), claimed_at, suppressed)
             except Exception as error:
                 self._park(conn, one, error)
         return plan
@@ -270,7 +271,7 @@ class Dispatcher:
         due: Due,
         content: Content,
         earlier: Sequence[EarlierAttempt],
-        start_before: float,
+        claimed_at: float,
         suppressed: bool,
     ) -> None:
         if last_is_unknown(earlier):
@@ -279,10 +280,15 @@ class Dispatcher:
             if waiting is not None:
                 self._follow(plan.changes, plan.events, due, waiting, last.provider)
                 return
+        if due.seconds_left is not None and due.seconds_left <= 0:
+            if holder := may_have_it(earlier):
+                # it may have been delivered in time: that is for a receipt or a person to say
+                self._follow(plan.changes, plan.events, due, Next(State.IN_DOUBT), holder)
+                return
+            self._end_unsent(plan, due, EXPIRED, Kind.EXPIRED)
+            return
         if suppressed:
-            plan.suppressed.append((due.id, due.attempt))
-            plan.changes.append(Change(due.id, State.FAILED, None, keeps_content=False))
-            plan.events.append(Event(due.id, due.channel, Kind.PERMANENT_FAILURE, ""))
+            self._end_unsent(plan, due, SUPPRESSED, Kind.PERMANENT_FAILURE)
             return
         choice = None
         if due.attempt <= MAX_RETRIES + 1:
@@ -314,11 +320,18 @@ class Dispatcher:
             content=content,
             attempt=due.attempt,
             repeat=may_be_repeat(earlier, provider.name),
-            start_before=start_before,
+            start_before=claimed_at + min(self._start_seconds, due.seconds_left or self._start_seconds),
             request_id=due.request_id,
             traceparent=due.traceparent,
         )
         plan.calls.setdefault(provider.name, []).append(message)
+
+    @staticmethod
+    def _end_unsent(plan: _Plan, due: Due, reason: str, kind: Kind) -> None:
+        """End a dispatch for which no provider is called."""
+        plan.unsent.append((due.id, due.attempt, reason))
+        plan.changes.append(Change(due.id, State.FAILED, None, keeps_content=False))
+        plan.events.append(Event(due.id, due.channel, kind, ""))
 
     def _history(self, conn: Tx, again: Sequence[Due]) -> dict[str, list[EarlierAttempt]]:
         ids = [one.id for one in again]
