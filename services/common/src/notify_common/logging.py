@@ -15,14 +15,16 @@ from typing import BinaryIO, Final
 from notify_common import clock, current
 from notify_common.errors import NotifyError
 
+FIXED: Final = frozenset({"ts", "level", "event", "service", "request_id", "trace_id", "dropped"})
+"""Keys that come first where a line has them."""
 KEYS: Final = frozenset(
     {
         "action", "attempt", "attempts", "caller", "channel", "check", "code", "command", "count", "cursor",
-        "environment", "error_type", "exit_status", "frames", "healthy", "http_method", "key_type", "lag",
-        "level", "listen", "logger", "message", "method", "migration", "mode", "name", "origin", "path",
-        "peer", "pid", "port", "provider", "queue", "queues", "reason", "reference", "revision", "route",
-        "seconds", "service", "severity", "signal", "size", "sqlstate", "state", "status", "table",
-        "target", "task", "threads", "topic", "version", "violations", "worker",
+        "disagreements", "environment", "error_type", "exit_status", "frames", "healthy", "http_method",
+        "key_type", "lag", "level", "listen", "logger", "message", "method", "migration", "mode",
+        "name", "origin", "path", "peer", "pid", "port", "provider", "queue", "queues", "reason", "reference",
+        "revision", "route", "seconds", "service", "severity", "signal", "size", "sqlstate", "state",
+        "status", "table", "target", "task", "threads", "topic", "version", "violations", "worker",
     }
 )  # fmt: skip
 """Keys that may be logged besides the fixed first ones; all hold names and numbers of ours."""

@@ -8,6 +8,7 @@ from notify_common import current
 from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_testing.database import FreshDatabase
+from prometheus_client import REGISTRY
 
 
 @pytest.fixture
@@ -113,3 +114,26 @@ def test_one_connection_more_than_the_pool_holds_waits_and_then_fails(uow: UnitO
     with uow.begin(), uow.begin(), pytest.raises(sa.exc.TimeoutError), uow.begin():
         pass
     assert words(uow) == []
+
+
+def test_errors_are_counted_by_sqlstate_and_connections_told(uow: UnitOfWork) -> None:
+    def errors(sqlstate: str) -> float:
+        return REGISTRY.get_sample_value("notify_database_errors_total", {"sqlstate": sqlstate}) or 0.0
+
+    before = errors("22012")
+    with uow.begin():
+        assert REGISTRY.get_sample_value("notify_database_connections_in_use") == 1
+    with pytest.raises(sa.exc.DataError), uow.begin() as connection:
+        fail_after(connection, "lost")
+    assert errors("22012") == before + 1
+    assert REGISTRY.get_sample_value("notify_database_connections_in_use") == 0
+    assert REGISTRY.get_sample_value("notify_database_connections_limit") == 2
+
+
+def test_a_server_that_is_away_is_counted(uow: UnitOfWork) -> None:
+    before = REGISTRY.get_sample_value("notify_database_errors_total", {"sqlstate": "none"})
+    gone = UnitOfWork(create_engine("postgresql://127.0.0.1:1/gone", pool_size=1))
+    with pytest.raises(sa.exc.OperationalError), gone.begin():
+        pass
+    assert before is not None
+    assert REGISTRY.get_sample_value("notify_database_errors_total", {"sqlstate": "none"}) == before + 1

@@ -257,3 +257,26 @@ def test_cost_of_a_claim_is_bounded(uow: UnitOfWork, services: int) -> None:
     assert "Seq Scan" not in plan, plan
     assert "Sort" not in plan
     assert touched < 6 * 500
+
+
+def test_how_long_rows_wait_is_told_by_lane(uow: UnitOfWork) -> None:
+    queue = make_queue()
+    with uow.begin() as conn:
+        assert queue.oldest_due_ages(conn, kind="a") == {lane.value: 0 for lane in Lane}
+    fill(uow, {(Lane.JOB, number): 3 for number in range(1, 6)})
+    fill(uow, {(Lane.PLATFORM, 1): 1}, kind="b")
+    with uow.begin() as conn:
+        late = sa.update(work).where(work.c.service_id == service(4)).values(due_at=sa.func.now() + HOUR)
+        conn.execute(late)
+        older = (
+            sa.update(work).where(work.c.service_id == service(5)).values(due_at=sa.func.now() - 48 * HOUR)
+        )
+        conn.execute(older)
+        parked = {"parked_at": sa.func.now(), "due_at": sa.func.now() - 96 * HOUR}
+        conn.execute(sa.update(work).where(work.c.service_id == service(3)).values(parked))
+    with uow.begin() as conn:
+        ages = queue.oldest_due_ages(conn, kind="a")
+        assert (ages["platform"], ages["api"]) == (0, 0)
+        assert 48 * 3600 <= ages["job"] < 49 * 3600
+        assert queue.parked_count(conn, kind="a") == 3
+        assert queue.parked_count(conn, kind="b") == 0

@@ -1,6 +1,7 @@
 """Who gets in: certificates of the authority whose name is on the allow-list (design.md D12)."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from notify_common.errors import NotifyError
 from notify_common.reasons import Code
 from notify_common.rpc.channel import Channels
 from notify_common.rpc.server import Registration, Server
+from notify_common.rpc.tls import channel_credentials
 from notify_common.settings import ServiceSettings
 from notify_testing.certs import ensure_certificates
 from notify_testing.requests import GET_USER
 from notify_testing.rpc import InProcessServer, tls_settings
+from prometheus_client import REGISTRY
 
 Serve = Callable[..., InProcessServer]
 USERS = "notify.admin.v1.UsersService"
@@ -225,3 +228,26 @@ def test_certificates_are_kept_and_keys_are_private(tmp_path: Path) -> None:
     assert again["letters"].cert.exists()
     for key in (files.key, tmp_path / "ca.key"):
         assert key.stat().st_mode & 0o077 == 0
+
+
+def test_a_process_tells_when_its_certificate_ends(tmp_path: Path) -> None:
+    def told() -> float | None:
+        return REGISTRY.get_sample_value("notify_certificate_expiry_timestamp_seconds", {"name": "brief"})
+
+    authority = trustme.CA()
+    files = {name: tmp_path / f"{name}.pem" for name in ("ca", "cert", "key")}
+    authority.cert_pem.write_to_path(str(files["ca"]))
+
+    def issue(ends: datetime) -> None:
+        leaf = authority.issue_cert("brief", not_after=ends)
+        leaf.private_key_pem.write_to_path(str(files["key"]))
+        leaf.cert_chain_pems[0].write_to_path(str(files["cert"]))
+
+    ends = datetime(2040, 1, 1, tzinfo=UTC)
+    issue(ends)
+    settings = ServiceSettings(**{f"tls_{name}_file": path for name, path in files.items()})
+    channel_credentials(settings)
+    assert told() == ends.timestamp()
+    issue(ends + timedelta(days=90))
+    channel_credentials(settings)
+    assert told() == (ends + timedelta(days=90)).timestamp()

@@ -44,6 +44,7 @@ from notify_letters.usecases.start_print_run import start_daily_print_run
 from notify_letters.usecases.submit_batch import submit_batch
 from notify_letters.usecases.template_assets import Attachments, Logos
 from notify_letters.workers.housekeeping import Housekeeper
+from notify_letters.workers.print_run_meter import PrintRunMeter
 from notify_letters.workers.relay import SEND_AT_ONCE, BatchRelay
 from notify_letters.workers.retention import Retention
 
@@ -57,7 +58,7 @@ QUEUES: Final = ("relay", "checks", "print-runs", "housekeeping")
 
 _LAYOUTS: Final = 500
 _SERVICES: Final = 5_000
-_WORKER_CONNECTIONS: Final = 6
+_WORKER_CONNECTIONS: Final = 7
 _SCAN_SECONDS: Final = 30.0
 _STORE_SECONDS: Final = 60.0
 """What fetching and storing a PDF may take besides scanning and checking it."""
@@ -315,6 +316,7 @@ def workers(parts: Parts, broker: Broker, queue: str) -> list[Worker]:
             steps = {
                 "housekeeping": housekeeper.step,
                 "retention": Retention(parts.blobs, parts.retention_days).step,
+                "print-run-meter": PrintRunMeter().step,
             }
             return [
                 Worker(name, uow, step, longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS)
@@ -339,7 +341,7 @@ def _relay_workers(parts: Parts, broker: Broker) -> list[Worker]:
     def worker(name: str, batches: Queue, task: str, celery_queue: str) -> Worker:
         due = queue_to_enqueue(batches.table, resend_after)
         relay = BatchRelay(due, task, celery_queue, broker, settings.max_waiting_tasks)
-        return Worker(name, parts.uow, relay.send_due, full_batch=SEND_AT_ONCE, queue=batches)
+        return Worker(name, parts.uow, relay.send_due, full_batch=SEND_AT_ONCE, queue=due)
 
     return [
         worker("relay-render", parts.render_queue, RENDER_BATCH, RENDER),

@@ -32,6 +32,7 @@ from notify_notifications.clients.platform_mail import PlatformMailFeed
 from notify_notifications.clients.providers import ProvidersClient
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.addresses import may_be_called
+from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.inbound_sms import InboundSms
 from notify_notifications.servicers import callbacks, inbound_sms, statistics, unsubscribe, usage
 from notify_notifications.servicers.callbacks import CallbacksServicer
@@ -262,9 +263,17 @@ def relay_workers(parts: Parts) -> list[Worker]:
             messages.step,
             full_batch=MOST_ROWS,
             queue=outbox_queue,
+            filters={"destination": Destination.PROVIDERS.value},
             longest_idle_seconds=PROMPT_IDLE_SECONDS,
         ),
-        Worker("relay-letters", parts.uow, letter_relay(parts.snapshots, letters).step, full_batch=MOST_ROWS),
+        Worker(
+            "relay-letters",
+            parts.uow,
+            letter_relay(parts.snapshots, letters).step,
+            full_batch=MOST_ROWS,
+            queue=outbox_queue,
+            filters={"destination": Destination.LETTERS.value},
+        ),
     ]
 
 
@@ -282,9 +291,13 @@ def callback_worker(parts: Parts, type: CallbackType) -> Worker:
         pause_seconds=settings.callback_pause_seconds,
     )
     parts.callers.append(caller)
-    # all kinds share one table, which one of them measures for all
-    queue = callback_queue if type is CallbackType.DELIVERY_STATUS else None
-    return Worker(f"callbacks-{type}", parts.uow, lambda _: caller.step(), queue=queue)
+    return Worker(
+        f"callbacks-{type}",
+        parts.uow,
+        lambda _: caller.step(),
+        queue=callback_queue,
+        filters={"type": type.value},
+    )
 
 
 def feed_workers(parts: Parts) -> list[Worker]:

@@ -212,13 +212,12 @@ def _dispatch_worker(parts: Parts, channel: Channel) -> Worker:
         least_calls=settings.health_least_calls,
     )
     parts.dispatchers.append(dispatcher)
-    # All channels share one table, which one of them measures for all.
-    queue = dispatch_queue if channel is Channel.SMS else None
     longest = LONGEST_IDLE_SECONDS if channel is Channel.LETTER else PROMPT_IDLE_SECONDS
     return Worker(
         f"dispatch-{channel}",
         parts.uow,
         lambda _: dispatcher.step(),
-        queue=queue,
+        queue=dispatch_queue,
+        filters={"channel": channel},
         longest_idle_seconds=longest,
     )

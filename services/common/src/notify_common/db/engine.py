@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import psycopg2
 import sqlalchemy as sa
+from prometheus_client import Counter, Gauge
 from psycopg2.extensions import UNICODE, new_array_type, new_type, register_type
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL, make_url
@@ -14,6 +15,18 @@ from sqlalchemy.engine import URL, make_url
 from notify_common.db.waiting import TCP, bounded_connections
 
 IDLE_IN_TRANSACTION_MS = 60_000
+
+_ERRORS: Final = Counter(
+    "notify_database_errors_total",
+    "Statements and connections that failed, by SQLSTATE; `none` where the server said none.",
+    ["sqlstate"],
+)
+_IN_USE: Final = Gauge("notify_database_connections_in_use", "Connections that are doing something.")
+_LIMIT: Final = Gauge("notify_database_connections_limit", "Connections that this process may have.")
+_DISK_FULL: Final = "53100"
+_TOO_MANY_CONNECTIONS: Final = "53300"
+for _sqlstate in (_DISK_FULL, _TOO_MANY_CONNECTIONS, "none"):
+    _ERRORS.labels(_sqlstate)  # what is counted from 0 is not missed the first time
 
 _QUERY_CANCELED = "57014"
 # Classes and codes of SQLSTATE that tell of the database and not of the statement: connections, transactions
@@ -86,6 +99,8 @@ def create_engine(
         },
     )
     sa.event.listen(engine, "connect", _read_ids_as_text)
+    sa.event.listen(engine, "handle_error", _count_error)
+    _tell_connections(engine, pool_size)
     _forget_connections_after_fork(engine)
     return engine
 
@@ -124,6 +139,22 @@ def _read_ids_as_text(connection: Any, record: object) -> None:
 def _read_json(text: str) -> Any:
     """Read a value that PostgreSQL wrote, which has no space around it."""
     return _DECODER.raw_decode(text)[0]
+
+
+def _count_error(context: sa.engine.ExceptionContext) -> None:
+    _ERRORS.labels(getattr(context.original_exception, "pgcode", None) or "none").inc()
+
+
+def _tell_connections(engine: Engine, limit: int) -> None:
+    """Tell of this engine's connections: a process has one that lasts."""
+    reference = weakref.ref(engine)
+
+    def in_use() -> float:
+        living = reference()
+        return float(living.pool.checkedout()) if living is not None else 0.0  # type: ignore[attr-defined] # its pool is one that counts
+
+    _LIMIT.set(limit)
+    _IN_USE.set_function(in_use)
 
 
 def _forget_connections_after_fork(engine: Engine) -> None:

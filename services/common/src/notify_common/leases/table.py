@@ -12,7 +12,7 @@ Where services fill a queue it is a `FairQueue`: a claim is divided between lane
 import math
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import cache, cached_property
 from typing import Any, TypeAlias
@@ -32,6 +32,8 @@ MAX_CLAIM = 500
 NO_SERVICE = "00000000-0000-0000-0000-000000000000"
 """The service of rows that were queued before queues knew any."""
 
+_MOST_MEASURED = 1_000
+"""Services of a lane that are looked at to find the row due longest."""
 _MOST_LOOKS = 4
 """Looks round the rings in one claim, where many services wait for a later time only."""
 
@@ -200,7 +202,7 @@ class Queue:
         name = sa.bindparam("queue_name", type_=sa.Text)
         return ~sa.select(p.c.queue).where(p.c.queue == name, p.c.service_id == NO_SERVICE).exists()
 
-    def _equal(self, filters: Sequence[str]) -> list[ColumnElement[bool]]:
+    def _equal(self, filters: Iterable[str]) -> list[ColumnElement[bool]]:
         return [self.table.c[name] == sa.bindparam(f"only_{name}") for name in filters]
 
     def finish(self, conn: Connection, rows: Sequence[LeasedRow]) -> int:
@@ -320,19 +322,29 @@ class Queue:
         extended = sa.update(self.table).values(due_at=ends, leased_until=ends)
         return conn.execute(extended.where(self._still_ours(held))).rowcount
 
-    def oldest_due_age(self, conn: Connection) -> float:
-        """Return seconds that the row waiting longest has been due; 0 when none is."""
+    def oldest_due_ages(self, conn: Connection, **filters: object) -> dict[str, float]:
+        """Return seconds that the row waiting longest has been due, by lane; 0 where none is.
+
+        A queue without lanes has one, whose name is empty.
+
+        Args:
+            filters: column name -> value, as of `claim`.
+        """
         t = self.table
         oldest = sa.select(sa.func.min(t.c.due_at)).where(
-            t.c.due_at <= sa.func.now(), t.c.parked_at.is_(None)
+            t.c.due_at <= sa.func.now(), t.c.parked_at.is_(None), *self._equal(filters)
         )
         age = sa.func.extract("epoch", sa.func.now() - oldest.scalar_subquery())
-        return float(conn.execute(sa.select(sa.func.coalesce(age, 0))).scalar_one())
+        asked = {f"only_{name}": value for name, value in filters.items()}
+        return {"": float(conn.execute(sa.select(sa.func.coalesce(age, 0)), asked).scalar_one())}
 
-    def parked_count(self, conn: Connection) -> int:
-        """Return how many rows are parked: more than none is an alert."""
+    def parked_count(self, conn: Connection, **filters: object) -> int:
+        """Return how many rows are parked, of those that claims with these filters take: more than none is an
+        alert.
+        """
         parked = sa.select(sa.func.count()).select_from(self.table).where(self.table.c.parked_at.is_not(None))
-        return int(conn.execute(parked).scalar_one())
+        asked = {f"only_{name}": value for name, value in filters.items()}
+        return int(conn.execute(parked.where(*self._equal(filters)), asked).scalar_one())
 
     def any_waiting(self, conn: Connection) -> bool:
         """Tell whether a row waits that a claim may take; a pause is not looked at."""
@@ -376,6 +388,7 @@ class FairQueue(Queue):
         self._shares: defaultdict[tuple[object, ...], Shares] = defaultdict(Shares)
         self._walk_statement = cache(self._make_walk_statement)
         self._fair_statement = cache(self._make_fair_statement)
+        self._ages_statement = cache(self._make_ages_statement)
 
     def claim(self, conn: Connection, limit: int = MAX_CLAIM, **filters: object) -> list[LeasedRow]:
         """Lease rows as `Queue.claim` does, divided between lanes and services, the fastest lane first.
@@ -399,6 +412,13 @@ class FairQueue(Queue):
             if left == 0 or all(walk.whole for walk in walks.values()):
                 break
         return sorted(rows, key=lambda row: (PLACES[row.lane], row.due_at))
+
+    def oldest_due_ages(self, conn: Connection, **filters: object) -> dict[str, float]:
+        """Return what `Queue.oldest_due_ages` does, of each lane, by at most 1,000 of its services."""
+        asked: dict[str, object] = {f"only_{name}": value for name, value in filters.items()}
+        asked |= {"lanes": [lane.value for lane in Lane], "most": _MOST_MEASURED}
+        rows = conn.execute(self._ages_statement(*filters), asked)
+        return {row.lane: float(row.age) for row in rows}
 
     def _claim_of(
         self, conn: Connection, quotas: Mapping[Tenant, int], filters: Mapping[str, object]
@@ -453,10 +473,7 @@ class FairQueue(Queue):
 
         Nothing is looked at where no row is due at all, which one probe of the other index tells.
         """
-        equal = "".join(f" AND t.{name} = :only_{name}" for name in filters)
-        waiting = f"FROM {self.table.name} t WHERE t.due_at IS NOT NULL AND t.parked_at IS NULL{equal}"
-        first = f"SELECT t.service_id, t.due_at {waiting} AND t.lane = l.lane"
-        order = "ORDER BY t.service_id, t.due_at LIMIT 1"
+        waiting, first, order = self._probe(filters)
         whole, theirs = "", "AND ring.service_id <> ALL(CAST(:without AS uuid[]))"
         if self._pauses is not None:
             paused = f"SELECT FROM {self._pauses.name} p WHERE p.queue = :queue_name AND p.service_id ="
@@ -483,6 +500,31 @@ class FairQueue(Queue):
             ) AS ring
             WHERE (SELECT t.due_at {waiting} ORDER BY t.due_at LIMIT 1) <= now() {whole}
         """)  # noqa: S608 - the table's own names
+
+    def _make_ages_statement(self, *filters: str) -> Executable:
+        """Return a loose index scan as that of `_make_walk_statement`: each lane's row due longest."""
+        waiting, first, order = self._probe(filters)
+        return sa.text(f"""
+            SELECT l.lane, coalesce(extract(epoch FROM now() - ring.oldest), 0) AS age
+            FROM unnest(CAST(:lanes AS text[])) AS l (lane)
+            LEFT JOIN LATERAL (
+                WITH RECURSIVE services AS (
+                    ({first} {order})
+                    UNION ALL
+                    SELECT following.* FROM services
+                    CROSS JOIN LATERAL ({first} AND t.service_id > services.service_id {order}) AS following
+                )
+                SELECT min(seen.due_at) FILTER (WHERE seen.due_at <= now()) AS oldest
+                FROM (SELECT * FROM services LIMIT :most) AS seen
+            ) AS ring ON (SELECT t.due_at {waiting} ORDER BY t.due_at LIMIT 1) <= now()
+        """)  # noqa: S608 - the table's own names
+
+    def _probe(self, filters: Sequence[str]) -> tuple[str, str, str]:
+        """Return the SQL of which rows are in the queue, of those of a lane `l`, and of their order."""
+        equal = "".join(f" AND t.{name} = :only_{name}" for name in filters)
+        waiting = f"FROM {self.table.name} t WHERE t.due_at IS NOT NULL AND t.parked_at IS NULL{equal}"
+        first = f"SELECT t.service_id, t.due_at {waiting} AND t.lane = l.lane"
+        return waiting, first, "ORDER BY t.service_id, t.due_at LIMIT 1"
 
     def _make_fair_statement(self, *filters: str) -> Executable:
         t = self.table

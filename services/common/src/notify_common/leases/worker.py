@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -12,7 +12,9 @@ from notify_common.leases.table import Queue
 from notify_common.logging import describe_exception, get_logger
 
 _OLDEST = Gauge(
-    "notify_lease_oldest_due_seconds", "How long the row waiting longest has been due.", ["worker"]
+    "notify_lease_oldest_due_seconds",
+    "How long the row waiting longest has been due; the lane is empty where a queue has none.",
+    ["worker", "lane"],
 )
 _PARKED = Gauge("notify_lease_parked_rows", "Rows given up until an operator looks at them.", ["worker"])
 _ROWS = Counter("notify_worker_rows_total", "Rows or events handled.", ["worker"])
@@ -47,6 +49,7 @@ class Worker:
             each few rows otherwise.
         queue: whose oldest due row and parked rows are measured every 5 s; more parked rows than before are
             logged as an error too.
+        filters: those of its claims, where it takes a part of the queue's rows: only these are measured.
         longest_idle_seconds: the longest wait; PROMPT_IDLE_SECONDS on a message's way to a person.
     """
 
@@ -58,6 +61,7 @@ class Worker:
         *,
         full_batch: int = 0,
         queue: Queue | None = None,
+        filters: Mapping[str, object] | None = None,
         longest_idle_seconds: float = LONGEST_IDLE_SECONDS,
     ) -> None:
         self.name = name
@@ -65,6 +69,7 @@ class Worker:
         self._claim_and_do = claim_and_do
         self._full_batch = full_batch
         self._queue = queue
+        self._filters = filters or {}
         self._longest_idle = longest_idle_seconds
         self._failures = 0
         self._measured_at = float("-inf")
@@ -72,6 +77,9 @@ class Worker:
         self._busy_since: float | None = None
         self.handled_count = 0
         """Rows or events handled so far."""
+        # what is counted from 0 is not missed the first time
+        _ROWS.labels(name)
+        _ERRORS.labels(name)
 
     @property
     def busy_seconds(self) -> float:
@@ -130,12 +138,13 @@ class Worker:
         self._measured_at = clock.monotonic()
         try:
             with self._uow.begin() as conn:
-                oldest_due_age = self._queue.oldest_due_age(conn)
-                parked = self._queue.parked_count(conn)
+                ages = self._queue.oldest_due_ages(conn, **self._filters)
+                parked = self._queue.parked_count(conn, **self._filters)
         except Exception as error:
             get_logger().warning("queue not measured", worker=self.name, **describe_exception(error))
             return
-        _OLDEST.labels(self.name).set(oldest_due_age)
+        for lane, age in ages.items():
+            _OLDEST.labels(self.name, lane).set(age)
         _PARKED.labels(self.name).set(parked)
         if parked > self._parked:
             get_logger().error(

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import grpc
+from cryptography import x509
+from prometheus_client import Gauge
 
 from notify_common.logging import describe_exception, get_logger
 from notify_common.settings import ServiceSettings
@@ -11,6 +13,13 @@ OPERATOR = "operator"
 """Name in the certificate of the person who runs the platform."""
 OBSERVER = "observer"
 """Name in the certificate of whoever may look at its queues and change nothing."""
+
+_EXPIRY = Gauge(
+    "notify_certificate_expiry_timestamp_seconds",
+    "When the certificate ends that this process shows, by its first name.",
+    ["name"],
+    multiprocess_mode="livemin",
+)
 
 _SAN = "x509_subject_alternative_name"
 
@@ -29,10 +38,12 @@ def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials:
 
 def channel_credentials(settings: ServiceSettings) -> grpc.ChannelCredentials:
     """Return credentials of this service as a caller, as the files are now; they don't follow the files."""
+    certificate = settings.tls_cert_file.read_bytes()
+    _tell_expiry(certificate)
     return grpc.ssl_channel_credentials(
         root_certificates=settings.tls_ca_file.read_bytes(),
         private_key=settings.tls_key_file.read_bytes(),
-        certificate_chain=settings.tls_cert_file.read_bytes(),
+        certificate_chain=certificate,
     )
 
 
@@ -50,6 +61,17 @@ def file_stamps(settings: ServiceSettings) -> tuple[int, ...]:
     return tuple(path.stat().st_mtime_ns for path in _files(settings))
 
 
+def _tell_expiry(certificate: bytes) -> None:
+    try:
+        shown = x509.load_pem_x509_certificate(certificate)
+        names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        get_logger().warning("certificate can't be read")  # whoever uses it says more
+        return
+    name = next(iter(names.get_values_for_type(x509.DNSName)), "")
+    _EXPIRY.labels(name).set(shown.not_valid_after_utc.timestamp())
+
+
 def _files(settings: ServiceSettings) -> tuple[Path, ...]:
     return settings.tls_key_file, settings.tls_cert_file, settings.tls_ca_file
 
@@ -62,6 +84,7 @@ class _ServerFiles:
     def read(self) -> grpc.ServerCertificateConfiguration:
         self._seen = file_stamps(self._settings)
         key, certificate, authority = (path.read_bytes() for path in _files(self._settings))
+        _tell_expiry(certificate)
         return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authority)
 
     def read_if_changed(self) -> grpc.ServerCertificateConfiguration | None:

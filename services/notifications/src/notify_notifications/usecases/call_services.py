@@ -104,6 +104,8 @@ class ServiceCaller:
         self._pause_seconds = pause_seconds
         self._endpoints: dict[str, Endpoint] = {}
         self._under_way: dict[str, _Call] = {}
+        for verdict in Verdict:
+            _CALLS.labels(type, verdict)  # what is counted from 0 is not missed the first time
         self._reported: SimpleQueue[tuple[str, HttpAnswer, float]] = SimpleQueue()
         self._ended: list[Ended] = []
 

@@ -478,3 +478,9 @@ def _dispatch(row: Row[Any]) -> Dispatch:
         request_id=row.request_id or "",
         traceparent=row.traceparent or "",
     )
+
+
+def count_in_doubt(tx: Tx, most: int) -> int:
+    """Return how many dispatches are in doubt, `most` at most."""
+    some = sa.select(dispatches.c.id).where(dispatches.c.state == State.IN_DOUBT).limit(most).subquery()
+    return int(tx.execute(sa.select(sa.func.count()).select_from(some)).scalar_one())

@@ -1,7 +1,7 @@
 """Finding out how providers do from their calls, about once a second (domain/health.py)."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from notify_common import clock
@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from notify_providers.clients.registry import ADAPTERS
 from notify_providers.domain.dispatch import NOT_STARTED, CallResult, Outcome
 from notify_providers.domain.health import SLOW_SECONDS, WINDOWS_SECONDS, Calls, Health, next_condition
-from notify_providers.domain.routing import SANDBOX_BY_CHANNEL
+from notify_providers.domain.routing import SANDBOX_BY_CHANNEL, Condition
 from notify_providers.store import health
 
 _CHANGES = Counter(
@@ -86,3 +86,10 @@ class CallWatch:
         for provider, condition in changes:
             _CHANGES.labels(provider, condition).inc()
             get_logger().warning("provider found", provider=provider, condition=condition)
+
+
+def conditions(uow: UnitOfWork, names: Collection[str]) -> dict[str, Condition]:
+    """Return how each of these providers was found to do."""
+    with uow.autocommit() as tx:
+        found = health.list_all(tx)
+    return {name: found.get(name, Health()).condition for name in names}

@@ -15,6 +15,7 @@ from notify_providers.store import dispatches, health, print_drops, receipts
 from notify_providers.store.dispatches import Change, Event
 from notify_providers.store.tables import delivery_events
 
+_MOST_COUNTED: Final = 10_000
 _DROP_DAYS: Final = 400
 """For which it is known in which file a letter was: longer than any dispatch is kept."""
 
@@ -45,6 +46,12 @@ def trim_history(uow: UnitOfWork, event_days: float, unmatched_days: float, unma
         deleted += print_drops.trim(conn, _DROP_DAYS)
         deleted += receipts.trim_unmatched(conn, unmatched_days, unmatched_count)
         return deleted + dispatches.trim(conn)
+
+
+def count_in_doubt(uow: UnitOfWork) -> int:
+    """Return how many dispatches are in doubt; 10,000 where they are more."""
+    with uow.autocommit() as tx:
+        return dispatches.count_in_doubt(tx, _MOST_COUNTED)
 
 
 def give_up_overdue(uow: UnitOfWork) -> int:

@@ -2,17 +2,23 @@
 
 from notify_common import clock
 from notify_common.db.unit_of_work import UnitOfWork
+from prometheus_client import Gauge
 
 from notify_providers.settings import Settings
-from notify_providers.usecases.history import give_up_overdue, trim_history
+from notify_providers.usecases.history import count_in_doubt, give_up_overdue, trim_history
 from notify_providers.usecases.inbound import trim_inbound
 from notify_providers.usecases.sandbox import trim_messages
 
 _EVERY_SECONDS = 60.0
 
+_IN_DOUBT = Gauge(
+    "notify_dispatches_in_doubt",
+    "Dispatches that a provider may or may not have, which wait for a receipt or a person; 10,000 at most.",
+)
+
 
 class Housekeeper:
-    """Delete what is kept for a time only, in bounded bites, once a minute.
+    """Delete what is kept for a time only, in bounded bites, once a minute, and count what is in doubt.
 
     Doing it again, or twice at once, changes nothing.
     """
@@ -32,6 +38,7 @@ class Housekeeper:
             uow, settings.event_keep_days, settings.unmatched_keep_days, settings.unmatched_keep_count
         )
         deleted += trim_inbound(uow, settings.inbound_keep_days)
+        _IN_DOUBT.set(count_in_doubt(uow))
         if not deleted:
             self._due = clock.monotonic() + _EVERY_SECONDS
         return deleted
