@@ -231,7 +231,7 @@ def test_parks_with_the_reason_after_the_last_attempt(uow: UnitOfWork) -> None:
     with uow.begin() as conn:
         assert queue.claim(conn) == []
         assert queue.parked_count(conn) == 1
-        assert queue.oldest_due_age(conn) == 0
+        assert queue.oldest_due_ages(conn) == {"": 0}
         assert conn.execute(sa.select(work.c.park_reason)).scalar_one() == "address refused"
         assert queue.put_back(conn, conn.execute(sa.select(work)).all(), [0]) == 1
     with uow.begin() as conn:
@@ -273,13 +273,13 @@ def test_heartbeat_begins_the_lease_anew(uow: UnitOfWork) -> None:
 
 def test_age_is_of_the_row_waiting_longest_that_no_worker_has(uow: UnitOfWork) -> None:
     with uow.begin() as conn:
-        assert queue.oldest_due_age(conn) == 0
+        assert queue.oldest_due_ages(conn) == {"": 0}
     fill(uow, 2, age=100)
     with uow.begin() as conn:
         queue.claim(conn, 1)
-        assert 100 <= queue.oldest_due_age(conn) < 200
+        assert 100 <= queue.oldest_due_ages(conn)[""] < 200
         queue.claim(conn, 1)
-        assert queue.oldest_due_age(conn) == 0
+        assert queue.oldest_due_ages(conn) == {"": 0}
 
 
 def test_claimed_row_says_since_when_it_was_due(uow: UnitOfWork) -> None:

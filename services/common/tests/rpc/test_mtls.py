@@ -245,7 +245,9 @@ def test_a_process_tells_when_its_certificate_ends(tmp_path: Path) -> None:
 
     ends = datetime(2040, 1, 1, tzinfo=UTC)
     issue(ends)
-    settings = ServiceSettings(**{f"tls_{name}_file": path for name, path in files.items()})
+    settings = ServiceSettings(
+        tls_ca_file=files["ca"], tls_cert_file=files["cert"], tls_key_file=files["key"]
+    )
     channel_credentials(settings)
     assert told() == ends.timestamp()
     issue(ends + timedelta(days=90))
