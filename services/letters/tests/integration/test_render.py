@@ -258,6 +258,21 @@ def test_hostile_values_are_printed_as_they_are(world: World) -> None:
     assert "#SET PAGE(FILL: RED)" in text
 
 
+def test_control_characters_in_an_address_line_add_no_line_and_change_no_order(world: World) -> None:
+    breaks = ["\n", "\r\n", "\x01", "\x07", "\x0b", "\x0c", "\x1b", "\x7f", "\x85", "\u2028", "\u2029"]
+    letters = [
+        letter(address_lines=["Ms A Example", f"27{character}Abc{character}Street", "EX1 1EX"])
+        for character in (*breaks, "\u202e", "\u2066", "\u200b")
+    ]
+    create(world, *letters)
+    render_all(world)
+    for one in letters:
+        assert get(world, one.id).state == Letter.STATE_READY
+        lines = text_of(b"".join(download(world, one.id)[1])).splitlines()
+        (printed,) = [line for line in lines if "27" in line]
+        assert "".join(printed.replace("\u200b", "").split()) == "27ABCSTREET"
+
+
 def test_downloads_come_in_chunks_of_at_most_256_kib(world: World) -> None:
     one = letter()
     create(world, one)

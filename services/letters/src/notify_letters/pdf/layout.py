@@ -35,6 +35,9 @@ _LONG_WORD: Final = re.compile(r"[^\s\u200b]{30,}")
 # where to break it: after punctuation of addresses, else after so many letters
 _BREAK_AFTER: Final = re.compile(r"[/.?&=_\u2011]|[^/.?&=_\u2011]{20}")
 _ZERO_WIDTH_SPACE: Final = "\u200b"
+# what would begin a line, or show the characters of one in another order than the one that was checked
+_BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_REORDERING: Final = re.compile(r"[\u202a-\u202e\u2066-\u2069]+")
 _CHARACTERS_NAMED: Final = 10
 
 
@@ -104,7 +107,8 @@ class LetterLayout:
 
         Args:
             personalisation: in the client's order.
-            address_lines: as printed, 3 to 7.
+            address_lines: 3 to 7. Each is printed as one line: control characters become spaces, and those
+                that reorder text are left out.
             create_time: whose London date is printed.
 
         Raises:
@@ -115,7 +119,7 @@ class LetterLayout:
             raise LetterTooLong
         day = create_time.astimezone(LONDON).date()
         return {
-            "address_lines": list(address_lines),
+            "address_lines": [_REORDERING.sub("", _BREAKS.sub(" ", line)) for line in address_lines],
             "parts": [_part(language, template, personalisation, day) for language, template in self._parts],
         }
 
