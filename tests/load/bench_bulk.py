@@ -33,6 +33,7 @@ from notify_common.enums import Channel, KeyType, Lane
 from notify_common.errors import NotifyError
 from notify_content.sms import SmsTemplate
 from notify_local.backing import Postgres, Redis, free_ports
+from notify_notifications.domain.files import FileLinks
 from notify_notifications.domain.record import Origin
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
@@ -134,7 +135,8 @@ def main() -> None:
         store = AcceptanceStore(url)
         exits.callback(store.close)
         limits = LimitStore(redis.Redis.from_url(cache.url, decode_responses=True))
-        parts = SendingParts(snapshots, limits, CounterStore(uow), store, "GOVUK", "example.gov.uk")
+        links = FileLinks("http://localhost:6011", "http://localhost:6011")
+        parts = SendingParts(snapshots, limits, CounterStore(uow), store, "GOVUK", "example.gov.uk", links)
         result = _run(parts, snapshots, rows)
         result |= _compared(uow, rows)
     for name, value in result.items():

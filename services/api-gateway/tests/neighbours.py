@@ -24,9 +24,14 @@ from notify.letters.v1.print_runs_service_pb2_grpc import (
     add_PrintRunsServiceServicer_to_server,
 )
 from notify.notifications.v1 import (
+    files_service_pb2,
     inbound_sms_service_pb2,
     notifications_service_pb2,
     unsubscribe_service_pb2,
+)
+from notify.notifications.v1.files_service_pb2_grpc import (
+    FilesServiceServicer,
+    add_FilesServiceServicer_to_server,
 )
 from notify.notifications.v1.inbound_sms_service_pb2_grpc import (
     InboundSmsServiceServicer,
@@ -237,6 +242,42 @@ class Notifications(NotificationsServiceServicer):
         )
 
 
+class Files(FilesServiceServicer):
+    """Takes emails with files, and hands out what a test puts in."""
+
+    def __init__(self, recorder: Recorder, notifications: Notifications) -> None:
+        self.recorder = recorder
+        self._notifications = notifications
+        self.contents: list[bytes] = []
+        """Bytes that came with the last email."""
+        self.shown = files_service_pb2.EmailFile()
+        self.address = ""
+        """The one that the file is handed to."""
+        self.content = files_service_pb2.DownloadFileResponse()
+
+    def SendEmailWithFiles(self, request_iterator: Iterator[Any], context: Any) -> Any:
+        item = next(request_iterator).item
+        self.contents = [part.chunk for part in request_iterator]
+        self.recorder.record("SendEmailWithFiles", item.email)
+        bare = notifications_service_pb2.SendItem()
+        bare.CopyFrom(item)
+        bare.email.ClearField("personalisation")
+        sent = self._notifications.BatchSend(
+            notifications_service_pb2.BatchSendRequest(items=[bare]), context
+        )
+        return files_service_pb2.SendEmailWithFilesResponse(result=sent.results[0])
+
+    def GetFile(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetFile", request)
+        return files_service_pb2.GetFileResponse(file=self.shown)
+
+    def DownloadFile(self, request: Any, context: Any) -> Any:
+        self.recorder.record("DownloadFile", request)
+        if request.email_address != self.address:
+            raise NotifyError("EMAIL_ADDRESS_WRONG")
+        return self.content
+
+
 class Recipients(InboundSmsServiceServicer, UnsubscribeServiceServicer):
     """What people do: texts that they sent, newest first, and links that they follow."""
 
@@ -414,6 +455,7 @@ class Neighbours:
         self.admin = AdminService(admin_database_url)
         self.admin.before_call = self._record_admin
         self.notifications = Notifications(self.recorder)
+        self.files = Files(self.recorder, self.notifications)
         self.recipients = Recipients(self.recorder)
         self.letters = Letters(self.recorder)
         self.print_runs = PrintRuns()
@@ -427,6 +469,11 @@ class Neighbours:
 
         served = {
             "notifications": [
+                registration(
+                    add_FilesServiceServicer_to_server,
+                    self.files,
+                    "notify.notifications.v1.FilesService",
+                ),
                 registration(
                     add_NotificationsServiceServicer_to_server,
                     self.notifications,

@@ -609,12 +609,79 @@ def test_structure_of_files(send: Send, change: dict[str, Any], sentence: str) -
 def test_files_are_not_set_up(
     send: Send, neighbours: Neighbours, tenant: Tenant, file: dict[str, Any]
 ) -> None:
+    neighbours.recorder.failures["SendEmail"] = NotifyError("FILES_NOT_SET_UP")
     page = f"http://localhost:6012/services/{tenant.id}/service-settings/send-files-by-email"
     assert messages(
         send("email", EMAIL | {"personalisation": {"a": "x", "link": file}}), "BadRequestError"
     ) == [f"Send files by email has not been set up - add contact details for your service at {page}"]
-    [asked] = neighbours.recorder.requests("SendEmail")
+    [asked] = neighbours.recorder.requests("SendEmailWithFiles")
     assert [field.WhichOneof("value") for field in asked.personalisation] == ["text", "file"]
+
+
+def test_files_go_along_with_the_email(send: Send, neighbours: Neighbours) -> None:
+    content = bytes(range(256)) * 2000
+    files = {
+        "link": {
+            "file": base64.b64encode(content).decode(),
+            "filename": "a.pdf",
+            "confirm_email_before_download": False,
+            "retention_period": " 4 WEEKS ",
+        },
+        "name": "x",
+        "other": {"file": base64.b64encode(b"a,b").decode(), "is_csv": True},
+        "bad": {"file": "abcde"},
+        "large": {"file": base64.b64encode(bytes(2 * 1024 * 1024 + 1025)).decode()},
+        "empty": {"file": ""},
+    }
+    answer = send("email", EMAIL | {"personalisation": files}, Idempotency_Key="once")
+    assert answer.status_code == 201
+    [asked] = neighbours.recorder.requests("SendEmailWithFiles")
+    assert asked.idempotency_key == "once"
+    said = {field.key: field.file for field in asked.personalisation if field.HasField("file")}
+    assert list(said) == ["link", "other", "bad", "large", "empty"]
+    assert (said["link"].name, said["link"].open_to_all, said["link"].retention_weeks) == ("a.pdf", True, 4)
+    assert said["link"].sha256 == hashlib.sha256(content).hexdigest()
+    assert (said["other"].is_csv, said["other"].open_to_all, said["other"].retention_weeks) == (
+        True,
+        False,
+        0,
+    )
+    sizes = [file.size_bytes for file in said.values()]
+    assert sizes == [len(content), 3, -1, 2 * 1024 * 1024 + 1025, 0]
+    assert b"".join(neighbours.files.contents) == content + b"a,b"
+    assert max(map(len, neighbours.files.contents)) <= 256 * 1024
+
+
+@pytest.mark.parametrize(
+    ("reason", "facts", "sentence"),
+    [
+        ("FILE_NAME_TOO_LONG", {"limit": "100"}, "`filename` cannot be longer than 100 characters"),
+        (
+            "FILE_TYPE_NOT_ALLOWED",
+            {"type": ".exe", "allowed": "'.csv', '.doc'"},
+            "Unsupported file type '.exe'. Supported types are: '.csv', '.doc'",
+        ),
+        ("FILE_NOT_DECODABLE", {}, "Document is not base64 encoded"),
+        ("FILE_EMPTY", {}, "Document must not be empty"),
+        ("FILE_TOO_LARGE", {}, "Uploaded file exceeds file size limit"),
+        ("VIRUS_FOUND", {}, "File did not pass the virus scan"),
+    ],
+)
+def test_files_that_are_refused(
+    send: Send, neighbours: Neighbours, reason: str, facts: dict[str, str], sentence: str
+) -> None:
+    neighbours.recorder.failures["SendEmail"] = NotifyError(reason, metadata=facts)
+    answer = send("email", EMAIL | {"personalisation": {"link": FILE}})
+    assert messages(answer, "BadRequestError") == [sentence]
+
+
+def test_a_repeat_of_what_is_running_is_asked_to_come_back(send: Send, neighbours: Neighbours) -> None:
+    neighbours.recorder.failures["SendSms"] = NotifyError("REQUEST_RUNNING", retry_after=timedelta(seconds=1))
+    answer = send("sms", SMS, Idempotency_Key="once")
+    assert messages(answer, "ConflictError", 409) == [
+        "A request with this Idempotency-Key is still running, try again later"
+    ]
+    assert answer.headers["Retry-After"] == "1"
 
 
 @pytest.mark.parametrize("channel", ["sms", "letter"])

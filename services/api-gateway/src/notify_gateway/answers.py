@@ -128,7 +128,7 @@ class Answers:
         response = self._shape(row.status, entries_of(error, row))
         response.headers.extend(quota_headers(error.metadata))
         # a daily limit says no time: it ends with the day
-        if row.status == 503 or (row.status == 429 and error.retry_after):
+        if row.status == 503 or (row.status in (409, 429) and error.retry_after):
             wait = error.retry_after.total_seconds() if error.retry_after else _RETRY_AFTER_SECONDS
             response.headers["Retry-After"] = str(max(1, math.ceil(wait)))
         return response

@@ -24,7 +24,16 @@ from notify_gateway.callbacks import door
 from notify_gateway.clients import Clients
 from notify_gateway.console import inbox
 from notify_gateway.middleware import RestOfBody, Surroundings
-from notify_gateway.public import docs, notifications, received_texts, sending, status, templates, unsubscribe
+from notify_gateway.public import (
+    docs,
+    downloads,
+    notifications,
+    received_texts,
+    sending,
+    status,
+    templates,
+    unsubscribe,
+)
 from notify_gateway.settings import GatewaySettings
 from notify_gateway.snapshots import Snapshots
 
@@ -71,6 +80,7 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     app.register_blueprint(templates.blueprint(authenticator, clients))
     app.register_blueprint(received_texts.blueprint(authenticator, clients))
     app.register_blueprint(unsubscribe.blueprint(clients))
+    app.register_blueprint(downloads.blueprint(clients))
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(docs.blueprint())
     app.register_blueprint(status.blueprint(settings))

@@ -155,10 +155,13 @@ class SendBatcher:
             self._silent = error.reason == "DEADLINE_EXCEEDED" and timeout > SEND_SECONDS / 2
             return [_unknown(error)] * len(several)
         self._silent = False
-        return [_outcome(result) for result in response.results]
+        return [outcome_of(result) for result in response.results]
 
 
-def _outcome(result: SendResult) -> Outcome:
+def outcome_of(result: SendResult) -> Outcome:
+    """Return the result of a message that was accepted, or why it was not, with what is left of the limits
+    among its facts.
+    """
     if result.WhichOneof("result") != "error":
         return result
     error = status.from_bytes(result.error)

@@ -24,6 +24,7 @@ from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify.letters.v1.previews_service_pb2_grpc import PreviewsServiceStub
 from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
 from notify.notifications.v1.callbacks_service_pb2_grpc import CallbacksServiceStub
+from notify.notifications.v1.files_service_pb2_grpc import FilesServiceStub
 from notify.notifications.v1.inbound_sms_service_pb2_grpc import InboundSmsServiceStub
 from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
 from notify.notifications.v1.statistics_service_pb2_grpc import StatisticsServiceStub
@@ -81,6 +82,11 @@ class Clients:
     def unsubscribes(self) -> UnsubscribeServiceStub:
         """Requests to get no more emails."""
         return cast(UnsubscribeServiceStub, self._stub(UnsubscribeServiceStub, "notifications"))
+
+    @property
+    def files(self) -> FilesServiceStub:
+        """Files that emails link to."""
+        return cast(FilesServiceStub, self._stub(FilesServiceStub, "notifications"))
 
     @property
     def callbacks(self) -> CallbacksServiceStub:

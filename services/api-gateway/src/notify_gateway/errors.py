@@ -193,6 +193,19 @@ TABLE: Final[Rows] = {
     ),
     "ADDRESS_INVALID": Row(400, "ValidationError", "{problem}"),
     "FILE_NOT_ALLOWED": _bad("Can only send a file by email"),
+    "FILES_NOT_SET_UP": _bad(
+        "Send files by email has not been set up - add contact details for your service at {page}"
+    ),
+    "FILE_NAME_TOO_LONG": _bad("`filename` cannot be longer than {limit} characters"),
+    "FILE_TYPE_NOT_ALLOWED": _bad("Unsupported file type '{type}'. Supported types are: {allowed}"),
+    "FILE_NOT_DECODABLE": _bad("Document is not base64 encoded"),
+    "FILE_EMPTY": _bad("Document must not be empty"),
+    "FILE_TOO_LARGE": _bad("Uploaded file exceeds file size limit"),
+    "EMAIL_ADDRESS_WRONG": _bad("This is not the email address the file was sent to", 403),
+    "TOO_MANY_TRIES": Row(429, "RateLimitError", "Too many requests"),
+    "REQUEST_RUNNING": Row(
+        409, "ConflictError", "A request with this Idempotency-Key is still running, try again later"
+    ),
     "QR_CODE_TOO_LONG": Row(
         400,
         "ValidationError",
@@ -257,9 +270,6 @@ TABLE: Final[Rows] = {
     "VALUE_IMPOSSIBLE": Row(404, "DataError", NOT_FOUND),
     "NOT_A_LETTER": _bad("Notification is not a letter"),
     "PDF_UNAVAILABLE": _bad("PDF not available for letters in status {status}"),
-    "FILES_NOT_SET_UP": _bad(
-        "Send files by email has not been set up - add contact details for your service at {page}"
-    ),
     "LETTER_CONTENT_INVALID": _bad("Cannot decode letter content (invalid base64 encoding)"),
 }
 """Every reason of `notify_common.reasons`; one that is not here is answered as INTERNAL."""

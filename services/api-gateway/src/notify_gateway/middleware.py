@@ -25,7 +25,7 @@ SEND_BUDGET_SECONDS: Final = 3.0
 ROUTE: Final = "notify.route"
 """In the environment of a request: the route that it met, as it was declared."""
 
-_PAGES: Final = ("/console/", "/unsubscribe/page/", "/docs")
+_PAGES: Final = ("/console/", "/unsubscribe/page/", "/d/", "/docs")
 """Where what is looked at by people begins."""
 _SLOW_SECONDS: Final = 1.0
 _READ_BYTES: Final = 64 * 1024

@@ -196,6 +196,26 @@ REASONS: Final[Mapping[str, Reason]] = {
     "FILE_NOT_ALLOWED": Reason(
         Code.INVALID_ARGUMENT, "The personalisation holds a file, which can't be sent."
     ),
+    # the gateway adds the page where a member sets them
+    "FILES_NOT_SET_UP": Reason(
+        Code.FAILED_PRECONDITION, "The service has no contact details for files.", ("page",)
+    ),
+    "FILE_NAME_TOO_LONG": Reason(Code.INVALID_ARGUMENT, "A file's name is too long.", facts=("limit",)),
+    "FILE_TYPE_NOT_ALLOWED": Reason(
+        Code.INVALID_ARGUMENT,
+        "A file is of a type, by its ending or its content, that is not taken.",
+        facts=("type", "allowed"),
+    ),
+    "FILE_NOT_DECODABLE": Reason(Code.INVALID_ARGUMENT, "The content of a file is no Base64."),
+    "FILE_EMPTY": Reason(Code.INVALID_ARGUMENT, "A file has no content."),
+    "FILE_TOO_LARGE": Reason(Code.INVALID_ARGUMENT, "A file is too large."),
+    "EMAIL_ADDRESS_WRONG": Reason(
+        Code.PERMISSION_DENIED, "A file was sent to another address than the one that was named."
+    ),
+    "TOO_MANY_TRIES": Reason(Code.RESOURCE_EXHAUSTED, "Too many addresses were tried for a file."),
+    "REQUEST_RUNNING": Reason(
+        Code.ABORTED, "A request with this idempotency key is being dealt with at the moment."
+    ),
     "QR_CODE_TOO_LONG": Reason(
         Code.INVALID_ARGUMENT,
         "The content of a QR code is over its limit.",
@@ -265,8 +285,5 @@ REASONS: Final[Mapping[str, Reason]] = {
     ),
     "NOT_A_LETTER": Reason(Code.FAILED_PRECONDITION, "The notification has no PDF: it is no letter."),
     "PDF_UNAVAILABLE": Reason(Code.FAILED_PRECONDITION, "Letters in this status have no PDF.", ("status",)),
-    "FILES_NOT_SET_UP": Reason(
-        Code.FAILED_PRECONDITION, "The service has no contact details for files.", ("page",)
-    ),
     "LETTER_CONTENT_INVALID": Reason(Code.INVALID_ARGUMENT, "The letter's content is no base64 text."),
 }

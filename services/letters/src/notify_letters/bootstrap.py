@@ -16,6 +16,7 @@ from notify.letters.v1.print_runs_service_pb2_grpc import add_PrintRunsServiceSe
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify_common import clock, process
 from notify_common.blobs.s3 import BlobStore
+from notify_common.clamd import Scanner, scanner_of
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases.table import FairQueue, Queue
 from notify_common.leases.worker import Worker
@@ -26,7 +27,6 @@ from notify_common.snapshots.cache import SnapshotCache
 
 from notify_letters.clients.admin import AdminClient
 from notify_letters.clients.broker import RENDER, RENDER_BATCH, SUBMIT, SUBMIT_BATCH, Broker
-from notify_letters.clients.clamd import Clamd
 from notify_letters.clients.providers import ProvidersClient
 from notify_letters.domain.manifest import Signer
 from notify_letters.domain.print_run import PrintRun, Schedule
@@ -151,10 +151,9 @@ class Parts(process.Parts[Settings]):
         return PdfReader(limits, settings.font_dirs)
 
     @cached_property
-    def scanner(self) -> Clamd | None:
+    def scanner(self) -> Scanner | None:
         """What finds viruses; None where they are not looked for."""
-        address = self.settings.clamd_address
-        return None if address == "off" else Clamd(address, _SCAN_SECONDS)
+        return scanner_of(self.settings.clamd_address, _SCAN_SECONDS)
 
     def check_step(self, queue: FairQueue) -> Callable[[UnitOfWork], int]:
         """Return what a worker of the queue `checks` does."""

@@ -5,6 +5,7 @@ from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+from notify_common.clamd import ClamdAddress
 from notify_common.ops.servicer import OPS_CALLERS
 from notify_common.settings import DatabaseSettings, ServiceAddress
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, field_validator, model_validator
@@ -67,7 +68,7 @@ class Settings(DatabaseSettings):
     """An SVG that stands before it, in the colours that the file has."""
     brand_colour: Annotated[str, Field(pattern=r"^(#[0-9A-Fa-f]{6})?$")] = ""
     """Colour of the name, such as `#1d70b8`; without one it is black."""
-    clamd_address: Annotated[str, Field(pattern=r"^(off|tcp://[^/\s]+:[0-9]{1,5}|unix:///\S+)$")]
+    clamd_address: ClamdAddress
     """Where clamd scans PDFs that come ready made for viruses, tcp://host:port or unix:///path; `off` takes
     them unscanned."""
     check_processes: Annotated[int, Field(ge=1, le=32)] = 2

@@ -14,9 +14,9 @@ from notify.letters.v1 import print_runs_service_pb2 as runs_pb
 from notify.letters.v1.letter_pb2 import Letter, PrecompiledPdf
 from notify_common import clock
 from notify_common.blobs.s3 import BlobNotFound, BlobStore
+from notify_common.clamd import Clamd, ScanFailed, ScannerUnavailable, Verdict
 from notify_common.errors import NotifyError
 from notify_common.ids import new_id
-from notify_letters.clients.clamd import Clamd, ScanFailed, ScannerUnavailable, Verdict
 from notify_letters.domain.letter import infected_key, invalid_key, pdf_key, upload_key
 from notify_letters.domain.precompiled import Inspected
 from notify_letters.pdf.fonts import Fonts

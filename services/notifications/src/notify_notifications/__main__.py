@@ -35,8 +35,11 @@ def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Even
 
 
 def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
-    """Bring the database to the newest schema."""
+    """Bring the database to the newest schema, and make the bucket of files unless it is there."""
     migrations.migrate("notify_notifications", settings.database_url.get_secret_value(), settings.app_role)
+    blobs = bootstrap.parts_for_workers(settings).blobs
+    if blobs is not None:
+        blobs.ensure_bucket()
 
 
 def recount(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:

@@ -6,12 +6,15 @@ from typing import Any, Final
 
 import redis
 from notify.notifications.v1.callbacks_service_pb2_grpc import add_CallbacksServiceServicer_to_server
+from notify.notifications.v1.files_service_pb2_grpc import add_FilesServiceServicer_to_server
 from notify.notifications.v1.inbound_sms_service_pb2_grpc import add_InboundSmsServiceServicer_to_server
 from notify.notifications.v1.notifications_service_pb2_grpc import add_NotificationsServiceServicer_to_server
 from notify.notifications.v1.statistics_service_pb2_grpc import add_StatisticsServiceServicer_to_server
 from notify.notifications.v1.unsubscribe_service_pb2_grpc import add_UnsubscribeServiceServicer_to_server
 from notify.notifications.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
 from notify_common import process
+from notify_common.blobs.s3 import BlobStore
+from notify_common.clamd import scanner_of
 from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import CallbackType
@@ -34,8 +37,9 @@ from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.addresses import may_be_called
 from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.inbound_sms import InboundSms
-from notify_notifications.servicers import callbacks, inbound_sms, statistics, unsubscribe, usage
+from notify_notifications.servicers import callbacks, files, inbound_sms, statistics, unsubscribe, usage
 from notify_notifications.servicers.callbacks import CallbacksServicer
+from notify_notifications.servicers.files import FilesServicer
 from notify_notifications.servicers.inbound_sms import InboundSmsServicer
 from notify_notifications.servicers.notifications import SERVICE, NotificationsServicer
 from notify_notifications.servicers.statistics import StatisticsServicer
@@ -51,6 +55,7 @@ from notify_notifications.store.outbox import MOST_ROWS
 from notify_notifications.store.tables import callback_queue, feed_cursors, outbox_queue
 from notify_notifications.usecases.call_services import ServiceCaller
 from notify_notifications.usecases.callbacks import record_and_tell
+from notify_notifications.usecases.files import FileParts, remove_expired_files, settle_files
 from notify_notifications.usecases.hand_over import letter_relay, message_relay
 from notify_notifications.usecases.ops import OPS
 from notify_notifications.usecases.send import SendingParts
@@ -66,6 +71,10 @@ QUEUES: Final = ("relay", "feeds", "callbacks", "housekeeping")
 
 _WORKER_CONNECTIONS: Final = 16
 _READING_THREADS: Final = 2
+_FILE_THREADS: Final = 4
+_BLOB_SECONDS: Final = 5.0
+_SCAN_SECONDS: Final = 5.0
+"""Longest waits for store and scanner: a client that sends files has 10 s in all."""
 _HOUSEKEEPING_IDLE_SECONDS: Final = 5.0
 
 
@@ -106,6 +115,30 @@ class Parts(process.Parts[Settings]):
     def acceptance(self) -> AcceptanceStore:
         """Where accepted messages are stored."""
         return AcceptanceStore(self.settings.database_url.get_secret_value())
+
+    @cached_property
+    def blobs(self) -> BlobStore | None:
+        """The bucket of files that emails link to."""
+        settings = self.settings
+        if settings.file_bucket is None:
+            return None
+        return BlobStore(
+            settings.blob_endpoint,
+            settings.file_bucket,
+            settings.blob_access_key,
+            settings.blob_secret_key.get_secret_value(),
+            region=settings.blob_region,
+            timeout_seconds=_BLOB_SECONDS,
+        )
+
+    @cached_property
+    def files(self) -> FileParts | None:
+        """What keeps those files."""
+        if self.blobs is None:
+            return None
+        return FileParts(
+            self.uow, self.blobs, scanner_of(self.settings.clamd_address or "off", _SCAN_SECONDS)
+        )
 
     @cached_property
     def recount_uow(self) -> UnitOfWork:
@@ -158,7 +191,7 @@ def recount_uow(settings: Settings) -> UnitOfWork:
 
 def parts_for_server(settings: Settings) -> Parts:
     """Return the parts of the process that serves calls."""
-    return Parts(settings, connections=settings.grpc_threads + 2 * _READING_THREADS + 1)
+    return Parts(settings, connections=settings.grpc_threads + 2 * _READING_THREADS + _FILE_THREADS + 1)
 
 
 def parts_for_workers(settings: Settings) -> Parts:
@@ -176,6 +209,8 @@ def sending_parts(parts: Parts) -> SendingParts:
         store=parts.acceptance,
         default_sms_sender=settings.default_sms_sender,
         email_domain=settings.email_domain,
+        links=settings.file_links(),
+        files=parts.files,
     )
 
 
@@ -200,6 +235,10 @@ def registrations(parts: Parts) -> list[Registration]:
     inbound.ListInboundSms = apart(inbound.ListInboundSms, _READING_THREADS, "inbound")  # type: ignore[method-assign]
     # Whoever reads without end waits for others who read, not those who send for them.
     servicer.ListNotifications = apart(servicer.ListNotifications, _READING_THREADS, "list")  # type: ignore[method-assign]
+    # Files take longer than messages: who sends them waits for others who do.
+    kept = FilesServicer(parts.files, parts.snapshots, servicer.send_email_with_files)
+    for name in ("SendEmailWithFiles", "DownloadFile"):
+        setattr(kept, name, apart(getattr(kept, name), _FILE_THREADS, "files"))
     return [
         Registration(add_NotificationsServiceServicer_to_server, servicer, SERVICE),
         Registration(
@@ -215,6 +254,7 @@ def registrations(parts: Parts) -> list[Registration]:
         Registration(
             add_CallbacksServiceServicer_to_server, CallbacksServicer(parts.uow, pager), callbacks.SERVICE
         ),
+        Registration(add_FilesServiceServicer_to_server, kept, files.SERVICE),
         ops_registration(OPS, parts.uow, pager),
     ]
 
@@ -238,6 +278,12 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
                 "callback-retention": delete_old_callbacks,
                 "inbound-sms-retention": inbound_sms_retention(parts.snapshots).step,
             }
+            if parts.files is not None:
+                kept = parts.files
+                steps |= {
+                    "settle-files": lambda _: settle_files(kept),
+                    "expired-files": lambda _: remove_expired_files(kept),
+                }
             return [
                 Worker(name, parts.uow, step, longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS)
                 for name, step in steps.items()

@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
+from notify_common.clamd import ClamdAddress
 from notify_common.ops.servicer import OPS_CALLERS
 from notify_common.settings import DatabaseSettings, ServiceAddress
 from notify_content.email_page import EmailBranding
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, model_vali
 from pydantic_settings import SettingsConfigDict
 
 from notify_notifications.domain.calls import RETRY_SECONDS
+from notify_notifications.domain.files import FileLinks
 from notify_notifications.domain.unsubscribe import UnsubscribeLinks
 
 _DEVELOPMENT_TOKEN_KEY: Final = base64.urlsafe_b64encode(bytes(32)).decode()
@@ -37,6 +39,7 @@ class Settings(DatabaseSettings):
             "notify.notifications.v1.InboundSmsService": ["api-gateway", "operator"],
             "notify.notifications.v1.UnsubscribeService": ["api-gateway", "operator"],
             "notify.notifications.v1.CallbacksService": ["api-gateway", "operator"],
+            "notify.notifications.v1.FilesService": ["api-gateway", "operator"],
             **OPS_CALLERS,
         }
     )
@@ -93,6 +96,27 @@ class Settings(DatabaseSettings):
     callback_ca_file: Path | None = None
     """Authorities that vouch for services' servers (PEM), in place of those that the public knows."""
 
+    file_page_url: BaseUrl = "http://localhost:6011"
+    """Where the pages of files are that emails link to, below `/d/`: the gateway."""
+    file_bucket: str | None = None
+    """The bucket of files that emails link to; without one none are taken."""
+    blob_endpoint: str | None = None
+    """URL of the S3-compatible store that has it; without one it is Amazon's."""
+    blob_region: str = "eu-west-2"
+    """Its region."""
+    blob_access_key: str = ""
+    """Id of the credentials."""
+    blob_secret_key: SecretStr = SecretStr("")
+    """Secret of the credentials."""
+    clamd_address: ClamdAddress | None = None
+    """Where clamd scans files for viruses, tcp://host:port or unix:///path; `off` takes them unscanned."""
+
+    @model_validator(mode="after")
+    def _files_are_scanned(self) -> Self:
+        if self.file_bucket and self.clamd_address is None:
+            raise ValueError("clamd_address is required with file_bucket; `off` takes files unscanned")
+        return self
+
     @model_validator(mode="after")
     def _secrets_are_set(self) -> Self:
         if self.environment != "local" and self.token_secret_key.get_secret_value() == _DEVELOPMENT_TOKEN_KEY:
@@ -103,6 +127,10 @@ class Settings(DatabaseSettings):
         """Return what makes and reads the links of emails."""
         keys = self.token_secret_key.get_secret_value().split()
         return UnsubscribeLinks(keys, self.api_base_url, self.unsubscribe_page_url)
+
+    def file_links(self) -> FileLinks:
+        """Return what makes the links to files."""
+        return FileLinks(self.file_page_url, self.api_base_url)
 
     def email_branding(self) -> EmailBranding:
         """Return the look of emails of services without a branding."""

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +14,7 @@ from notify.admin.v1.templates_service_pb2 import EnsurePrecompiledTemplateReque
 from notify.common.v1.common_pb2 import Channel, KeyType, Postage
 from notify.letters.v1.letters_service_pb2 import UploadPdfHeader, UploadPdfRequest
 from notify.notifications.v1 import notifications_service_pb2 as pb
+from notify.notifications.v1.files_service_pb2 import SendEmailWithFilesRequest
 from notify_common import current, tracing
 from notify_common.errors import NotifyError
 from notify_common.ids import canonical_uuid, new_id
@@ -25,14 +26,14 @@ from werkzeug.wsgi import get_content_length
 from notify_gateway import middleware
 from notify_gateway.answers import V2, InvalidRequest, json_text
 from notify_gateway.auth import Authenticator, Caller
-from notify_gateway.batching import SendBatcher
+from notify_gateway.batching import SendBatcher, outcome_of
 from notify_gateway.clients import Clients
 from notify_gateway.errors import row_of
 from notify_gateway.presenters import notifications as presenter
 from notify_gateway.presenters import timestamps
 from notify_gateway.public import schemas, v2
 from notify_gateway.public.body import parse_json, read_body, too_large
-from notify_gateway.public.files import check_structure, is_file
+from notify_gateway.public.files import announce, check_structure, is_file
 from notify_gateway.public.personalisation import to_fields
 from notify_gateway.public.schemas import Schema
 from notify_gateway.quotas import quota_facts, quota_headers
@@ -184,12 +185,8 @@ class Sending:
             deliver_by=_optional_moment(form, "deliver_by"),
         )
         self._personalise(message, form, asked, Channel.CHANNEL_EMAIL)
-        try:
-            response = self._send(message, asked)
-        except NotifyError as error:
-            if error.reason == "FILE_NOT_ALLOWED":
-                self._refuse_files(form["personalisation"], caller)
-            raise
+        files = [value for value in form.get("personalisation", {}).values() if is_file(value)]
+        response = self._send_with_files(message, files, asked) if files else self._send(message, asked)
         return presenter.sent_email(response, form, caller.service.id, template_id, asked.root)
 
     def letter(self, asked: _Asked) -> dict[str, Any]:
@@ -315,18 +312,53 @@ class Sending:
 
     def _send(self, message: SendRequest | pb.SendPrecompiledLetterRequest, asked: _Asked) -> Any:
         """Have a message accepted; return the response of its kind, and note what the answer says besides."""
-        result = self._batcher.send(message)
+        return self._noted(self._batcher.send(message), asked)
+
+    def _noted(self, result: pb.SendResult, asked: _Asked) -> Any:
         if result.HasField("quota"):
             asked.headers.extend(quota_headers(quota_facts(result.quota)))
         if result.replayed:
             asked.headers.append(_REPLAYED)
         return getattr(result, str(result.WhichOneof("result")))
 
-    def _refuse_files(self, personalisation: Mapping[str, Any], caller: Caller) -> NoReturn:
-        """Raise why files can't be sent (public-api.md §2.5): no service has contact details for them."""
-        check_structure(filter(is_file, personalisation.values()))
-        page = f"{self._admin_base_url}/services/{caller.service.id}/service-settings/send-files-by-email"
-        raise NotifyError("FILES_NOT_SET_UP", metadata={"page": page})
+    def _send_with_files(
+        self, message: pb.SendEmailRequest, files: Sequence[Mapping[str, Any]], asked: _Asked
+    ) -> Any:
+        """Have an email accepted together with its files (public-api.md §2.5).
+
+        What is wrong with the form of a file is said in its turn: after all that is wrong with the email.
+        """
+        try:
+            check_structure(files)
+        except InvalidRequest as faults:
+            try:
+                # files that were not announced are refused in the end
+                return self._send(message, asked)
+            except NotifyError as error:
+                if error.reason != "FILE_NOT_ALLOWED":
+                    raise
+                faults.facts = error.metadata
+                raise faults from None
+        middleware.limit(middleware.BUDGET_SECONDS)
+        contents: list[bytes] = []
+        for entry in message.personalisation:
+            if entry.HasField("file"):
+                file, content = announce(files[len(contents)])
+                entry.file.CopyFrom(file)
+                contents.append(content)
+        item = pb.SendItem(
+            email=message,
+            origin_request_id=current.request_id.get(),
+            traceparent=current.traceparent.get(),
+        )
+        outcome = outcome_of(self._clients.files.SendEmailWithFiles(_with_files(item, contents)).result)
+        if not isinstance(outcome, NotifyError):
+            return self._noted(outcome, asked)
+        if outcome.reason == "FILES_NOT_SET_UP":
+            service = f"{self._admin_base_url}/services/{asked.caller.service.id}"
+            page = {"page": f"{service}/service-settings/send-files-by-email"}
+            outcome.metadata = {**outcome.metadata, **page}
+        raise outcome
 
 
 def refusal_of_letters(
@@ -363,8 +395,20 @@ class PrecompiledTemplates:
 
 def _upload(header: UploadPdfHeader, pdf: bytes) -> Iterator[UploadPdfRequest]:
     yield UploadPdfRequest(header=header)
-    for start in range(0, len(pdf), _CHUNK_BYTES):
-        yield UploadPdfRequest(chunk=pdf[start : start + _CHUNK_BYTES])
+    for chunk in _chunks(pdf):
+        yield UploadPdfRequest(chunk=chunk)
+
+
+def _with_files(item: pb.SendItem, contents: Iterable[bytes]) -> Iterator[SendEmailWithFilesRequest]:
+    yield SendEmailWithFilesRequest(item=item)
+    for content in contents:
+        for chunk in _chunks(content):
+            yield SendEmailWithFilesRequest(chunk=chunk)
+
+
+def _chunks(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), _CHUNK_BYTES):
+        yield content[start : start + _CHUNK_BYTES]
 
 
 def _letter_schema(form: Any) -> Schema:

@@ -3,16 +3,16 @@
 import hashlib
 import json
 from datetime import timedelta
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from notify_common import current, ids
 from notify_common.blobs.s3 import BlobNotFound, BlobStore
+from notify_common.clamd import ScanFailed, Scanner, ScannerUnavailable, Verdict
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases.table import FairQueue
 from notify_common.logging import describe_exception, get_logger
 from notify_common.tracing import span
 
-from notify_letters.clients.clamd import ScanFailed, ScannerUnavailable, Verdict
 from notify_letters.domain.letter import (
     NO_PDF,
     EventKind,
@@ -34,13 +34,6 @@ TRIES: Final = 3
 """How often a file may crash what scans or checks it, or be missing, before it is the file's fault."""
 SCANNER_RETRY: Final = timedelta(seconds=15)
 """When a letter is tried again for which the scanner was not there."""
-
-
-class Scanner(Protocol):
-    """What finds viruses."""
-
-    def scan(self, content: bytes) -> Verdict:
-        """Scan a file. Raises ScannerUnavailable, ScanFailed."""
 
 
 class _Judged(NamedTuple):

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from notify.common.v1 import common_pb2
+from notify_common.ids import new_id
 
+from notify_notifications.domain.files import DEFAULT_WEEKS, NewFile, new_secret
 from notify_notifications.domain.personalisation import Pairs
 
 FILE_TEXT: Final = "file"
-"""What a file is until its message is refused: no missing and no empty value."""
+"""What a file is until its link takes its place, or its message is refused: no missing and no empty value."""
 
 
 def from_proto(fields: Iterable[common_pb2.PersonalisationField]) -> Pairs:
@@ -25,6 +27,25 @@ def from_proto(fields: Iterable[common_pb2.PersonalisationField]) -> Pairs:
             case _:
                 pairs.append((field.key, None))
     return pairs
+
+
+def new_files(fields: Iterable[common_pb2.PersonalisationField]) -> tuple[NewFile, ...]:
+    """Return the files among the fields, each with an id and a key of its own."""
+    return tuple(
+        NewFile(
+            key=field.key,
+            id=new_id(),
+            secret=new_secret(),
+            name=field.file.name,
+            size_bytes=field.file.size_bytes,
+            sha256=field.file.sha256,
+            open_to_all=field.file.open_to_all,
+            retention_weeks=field.file.retention_weeks or DEFAULT_WEEKS,
+            is_csv=field.file.is_csv,
+        )
+        for field in fields
+        if field.HasField("file")
+    )
 
 
 def to_proto(pairs: Pairs) -> list[common_pb2.PersonalisationField]:

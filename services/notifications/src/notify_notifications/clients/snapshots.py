@@ -138,6 +138,7 @@ def _service(snapshot: snapshot_pb2.ServiceSnapshot) -> Service:
         daily_limits=_daily_limits(service.limits),
         prefix_sms=service.prefix_sms,
         organisation_type=service.organisation_type,
+        contact_link=service.contact_link,
         email_local_part=service.email_sender_local_part,
         email_from_name=service.custom_email_sender_name or service.name,
         sms_senders={

@@ -55,6 +55,8 @@ class Service:
     """Of the channels for which it has a retention of its own."""
     callback_types: frozenset[CallbackType] = frozenset()
     """What it is told of over HTTP."""
+    contact_link: str = ""
+    """Where recipients of files get help; empty where none may be sent."""
     organisation_type: str = ""
     """Such as `central`, which its allowance follows from; empty if unknown."""
 

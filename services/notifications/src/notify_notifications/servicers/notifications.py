@@ -1,8 +1,9 @@
 """NotificationsService: conversion, nothing else; the protos say what fields must be (ADR 0013)."""
 
 import contextvars
+import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -118,17 +119,38 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         return _precompiled_letter_response(self._send_one(request, context, _precompiled_letter_command))
 
     def BatchSend(self, request: pb.BatchSendRequest, context: grpc.ServicerContext) -> pb.BatchSendResponse:
+        return self._send_items(request.items, context)
+
+    def send_email_with_files(
+        self, item: pb.SendItem, chunks: Iterator[bytes], context: grpc.ServicerContext
+    ) -> pb.SendResult:
+        """Accept the email of an item with its files, whose bytes `chunks` bring, as BatchSend would."""
+        files = personalisation.new_files(item.email.personalisation)
+
+        def with_files(command: SendCommand) -> SendCommand:
+            assert isinstance(command, EmailCommand)  # noqa: S101 - of an item that is an email
+            return dataclasses.replace(command, files=files, contents=chunks)
+
+        (result,) = self._send_items([item], context, with_files).results
+        return result
+
+    def _send_items(
+        self,
+        items: Iterable[pb.SendItem],
+        context: grpc.ServicerContext,
+        complete: Callable[[SendCommand], SendCommand] = lambda command: command,
+    ) -> pb.BatchSendResponse:
         retried = _is_retried(context)
         caller_deadline = current.deadline.get()
         response = pb.BatchSendResponse()
         commands: list[SendCommand] = []
         places: list[tuple[pb.SendResult, contextvars.Context]] = []
         with ExitStack() as spans:
-            for item in request.items:
+            for item in items:
                 own, received = _context_of(item, caller_deadline, retried, spans)
                 result = response.results.add()
                 try:
-                    commands.append(_item_command(item, received))
+                    commands.append(complete(_item_command(item, received)))
                 except NotifyError as error:
                     own.run(_refuse, result, error)
                 else:

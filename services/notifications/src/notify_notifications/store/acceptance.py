@@ -224,6 +224,8 @@ CROSS JOIN LATERAL (
 ) AS earlier
 """
 
+_PERSONALISATION: Final = "SELECT personalisation FROM notifications WHERE id = %(id)s::uuid"
+
 
 Column = Sequence[Any]
 """The values of one field, without NULLs."""
@@ -324,6 +326,14 @@ class AcceptanceStore:
         for place, *earlier in self._reading.run(_EARLIER, parameters):
             found[place - 1] = Earlier(earlier[0], bytes(earlier[1]), *earlier[2:])
         return found
+
+    def personalisation_of(self, notification_id: str) -> Pairs:
+        """Return the personalisation that was stored with a message; empty where it is gone.
+
+        Raises NotifyError DEADLINE_EXCEEDED or UNAVAILABLE.
+        """
+        rows = self._reading.run(_PERSONALISATION, {"id": notification_id})
+        return [(key, value) for key, value in rows[0][0]] if rows else []
 
     def close(self) -> None:
         """Close the connections."""

@@ -341,6 +341,28 @@ Index("ix_unsubscribe_requests_notification_id", _u.notification_id)
 Index("ix_unsubscribe_requests_service_id", _u.service_id)
 Index("ix_unsubscribe_requests_listed", _u.report_id, _u.create_time.desc(), _u.id.desc())
 
+# Their content is in the object store, encrypted as the name is with the key that their link alone holds.
+files = Table(
+    "files",
+    metadata,
+    id_column("id", primary_key=True),
+    id_column("service_id", nullable=False),
+    id_column("notification_id", nullable=False),  # the email that links to it
+    Column("sealed_name", sa.LargeBinary, nullable=False),
+    Column("media_type", sa.Text, nullable=False),
+    Column("size_bytes", sa.Integer, nullable=False),
+    Column("key_check", sa.LargeBinary, nullable=False),  # tells the right key from others
+    Column("address_check", sa.LargeBinary),  # tells the right address; null where none is asked for
+    Column("create_time", _INSTANT, nullable=False),
+    Column("expire_time", _INSTANT, nullable=False),
+    # whether the email is known to be accepted; one that is not after an hour never was
+    Column("settled", sa.Boolean, nullable=False, server_default=sa.false()),
+    Column("tries", sa.SmallInteger, nullable=False, server_default="0"),  # of addresses, lately
+    Column("tries_since", _INSTANT, nullable=False, server_default=sa.func.now()),
+)
+Index("ix_files_expire_time", files.c.expire_time)
+Index("ix_files_unsettled", files.c.create_time, postgresql_where=sa.not_(files.c.settled))
+
 feed_cursors = cursors_table(metadata)
 
 ops = ops_tables(metadata)

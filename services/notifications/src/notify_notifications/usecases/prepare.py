@@ -4,6 +4,7 @@ What checks and dresses takes a service and a template that were looked up befor
 compute; the order of the checks decides which error a client sees where several things are wrong.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Final
@@ -13,6 +14,7 @@ from notify_common.errors import NotifyError
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_content.placeholders import Personalisation
 
+from notify_notifications.domain.files import NewFile
 from notify_notifications.domain.notification import State
 from notify_notifications.domain.personalisation import Pairs
 from notify_notifications.domain.record import Origin
@@ -91,6 +93,10 @@ class EmailCommand(SendCommand):
     one_click_unsubscribe_url: str = field(repr=False)
     """Empty for none."""
     sanitise_content_for: tuple[str, ...] = field(repr=False)
+    files: tuple[NewFile, ...] = field(repr=False, default=())
+    """What its placeholders link to."""
+    contents: Iterator[bytes] = field(repr=False, default=iter(()))
+    """The files' bytes, one after the other, read once their turn among the checks has come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

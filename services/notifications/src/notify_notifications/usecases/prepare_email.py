@@ -11,6 +11,9 @@ from notify_content.placeholders import Personalisation
 
 from notify_notifications.domain import recipients
 from notify_notifications.domain.email_size import size_above
+from notify_notifications.domain.files import FileLinks, check_announced
+from notify_notifications.domain.personalisation import Pairs
+from notify_notifications.domain.recipients import SIMULATED_EMAIL_ADDRESSES
 from notify_notifications.domain.sanitising import SanitisedField, sanitise
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
@@ -35,23 +38,26 @@ _REST_BYTES: Final = 32 * 1024
 
 
 def prepare_email(
-    service: Service, template: Template | None, command: EmailCommand, email_domain: str
+    service: Service, template: Template | None, command: EmailCommand, email_domain: str, links: FileLinks
 ) -> Prepared:
     """Return what the rules say of an email.
 
     Args:
         template: the current version of the one that the command names; None if the service has none of that
-        id. email_domain: right of the @ in the address that emails come from.
+        id. email_domain: right of the @ in the address that emails come from. links: makes those to files.
 
     Raises:
         NotifyError: NOT_A_MEMBER, RECIPIENT_INVALID, CHANNEL_NOT_ALLOWED, TEMPLATE_*,
             MISSING_PERSONALISATION, MESSAGE_EMPTY, SENDER_NOT_FOUND, RECIPIENT_NOT_ALLOWED, FILE_NOT_ALLOWED,
-            MESSAGE_TOO_LONG.
+            FILES_NOT_SET_UP, those of `check_announced`, MESSAGE_TOO_LONG.
     """
     check_member(service, command.caller)
     address = _parse(command.email_address)
     template = usable(service, template, command.channel)
     pairs, changed = sanitise(command.personalisation, command.sanitise_content_for)
+    simulated = command.caller.created_by_id is None and address.normalised in SIMULATED_EMAIL_ADDRESSES
+    if command.files:
+        pairs = _with_links(service, pairs, command, links, simulated=simulated)
     message = _render(template, values_for(template, pairs))
     if message.is_empty:
         raise NotifyError("MESSAGE_EMPTY")
@@ -59,7 +65,7 @@ def prepare_email(
     key_type = command.caller.key_type
     if not recipients.may_write_to(service, key_type, address.normalised, service.team_email_addresses):
         raise NotifyError("RECIPIENT_NOT_ALLOWED", metadata={"key_type": key_type})
-    check_no_file(command)
+    _check_files(service, command, simulated=simulated)
     if message.too_long:
         raise too_long(command.channel, SIZE_LIMIT, message.size_bytes)
     if size := size_above(message, LARGEST_CONTENT_BYTES - _REST_BYTES):
@@ -67,7 +73,7 @@ def prepare_email(
     accepted = _answer(command.request_id, service, template, message, changed, email_domain)
     sanitised = (text for one in changed for text in one)
     check_size(accepted.subject, accepted.body, command.one_click_unsubscribe_url, *sanitised)
-    if command.caller.created_by_id is None and address.normalised in recipients.SIMULATED_EMAIL_ADDRESSES:
+    if simulated:
         return Prepared(accepted=accepted)
     details = Details(
         template_version=template.version,
@@ -81,12 +87,42 @@ def prepare_email(
 
 
 def answer_email(
-    service: Service, command: EmailCommand, template: Template, notification_id: str, email_domain: str
+    service: Service,
+    command: EmailCommand,
+    template: Template,
+    notification_id: str,
+    email_domain: str,
+    stored: Pairs | None = None,
 ) -> AcceptedEmail:
-    """Return the answer to an email that was accepted earlier, with `template` at the version used."""
+    """Return the answer to an email that was accepted earlier, with `template` at the version used, and the
+    personalisation that was stored then where it has files: no other request has their links.
+    """
     pairs, changed = sanitise(command.personalisation, command.sanitise_content_for)
-    message = _render(template, Personalisation(dict(pairs)))
+    message = _render(template, Personalisation(dict(pairs if stored is None else stored)))
     return _answer(notification_id, service, template, message, changed, email_domain)
+
+
+def _with_links(
+    service: Service, pairs: Pairs, command: EmailCommand, links: FileLinks, *, simulated: bool
+) -> Pairs:
+    """Return the personalisation with the link of each file in its place."""
+    shown = {
+        file.key: links.test_link(service.id) if simulated else links.link(service.id, file)
+        for file in command.files
+    }
+    return [(key, shown.get(key, value)) for key, value in pairs]
+
+
+def _check_files(service: Service, command: EmailCommand, *, simulated: bool) -> None:
+    """Raise NotifyError for files that can't be sent (public-api.md §2.5)."""
+    if not command.files:
+        check_no_file(command)
+        return
+    if not service.contact_link:
+        raise NotifyError("FILES_NOT_SET_UP")
+    if not simulated:
+        for file in command.files:
+            check_announced(file)
 
 
 def _answer(

@@ -2,8 +2,11 @@
 §2.1).
 """
 
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from notify_common import clock
@@ -14,6 +17,7 @@ from prometheus_client import Counter
 
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain import limits
+from notify_notifications.domain.files import FileLinks
 from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.limits import Quota
 from notify_notifications.domain.schedule import check_times
@@ -29,6 +33,7 @@ from notify_notifications.store.acceptance import (
 )
 from notify_notifications.store.counters import CounterStore
 from notify_notifications.store.limits import LimitStore
+from notify_notifications.usecases.files import FileParts, end_files, keep_files, read_files
 from notify_notifications.usecases.prepare import (
     Accepted,
     Details,
@@ -57,6 +62,10 @@ _DECIDED: Final = Counter(
     "notify_messages_total", "Messages that were accepted (OK) or refused, by reason.", ["channel", "reason"]
 )
 
+_UNKNOWN_OUTCOMES: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
+"""After these nobody knows whether a message was stored."""
+_RETRY_AFTER: Final = timedelta(seconds=1)
+
 K = TypeVar("K")
 
 Result = Accepted | NotifyError
@@ -73,6 +82,28 @@ class Decision(NamedTuple):
     """Whether an earlier request with the same idempotency key was accepted."""
 
 
+class RunningKeys:
+    """Idempotency keys of the requests that this process is dealing with. Safe to share between threads.
+
+    A repeat that comes meanwhile is told so at once, instead of doing again what the first is doing, such as
+    storing files; in another process the database decides which of the two is accepted.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._requests: dict[tuple[str, str], str] = {}
+
+    def begin(self, service_id: str, idempotency_key: str, request_id: str) -> bool:
+        """Note the key of a request; return False where another request with it is running."""
+        with self._lock:
+            return self._requests.setdefault((service_id, idempotency_key), request_id) == request_id
+
+    def end(self, service_id: str, idempotency_key: str) -> None:
+        """Forget a key that was noted."""
+        with self._lock:
+            self._requests.pop((service_id, idempotency_key), None)
+
+
 @dataclass(frozen=True, slots=True)
 class SendingParts:
     """What sending needs; made once a process."""
@@ -85,6 +116,12 @@ class SendingParts:
     """Shown for services that have no sender of their own."""
     email_domain: str
     """Right of the @ in the address that emails come from."""
+    links: FileLinks
+    """Makes the links to files."""
+    files: FileParts | None = None
+    """What keeps files; None where there is nowhere to keep them."""
+    running: RunningKeys = field(default_factory=RunningKeys)
+    """Idempotency keys of the requests that are being dealt with."""
 
 
 _UNPREPARED: Final = Prepared()
@@ -97,6 +134,10 @@ class _Sending:
     command: SendCommand
     service: Service | None = None
     prepared: Prepared = _UNPREPARED
+    holds_key: bool = False
+    """Whether its idempotency key is noted as that of a running request."""
+    kept: "partial[None] | None" = None
+    """Settles its files, where some were stored."""
     reservation: Reservation | None = None
     stored: bool = False
     result: Result | None = None
@@ -132,24 +173,89 @@ def send_messages(
         most_bytes: of the answers' texts together; messages after the first whose answers have no room get
             OVERLOADED and are not stored.
 
-    Errors: SERVICE_NOT_FOUND, RATE_LIMITED, DAILY_LIMIT_REACHED, REQUEST_ID_REUSED, and those of the
-    channel's `prepare_…`.
+    Errors: SERVICE_NOT_FOUND, RATE_LIMITED, DAILY_LIMIT_REACHED, REQUEST_ID_REUSED, REQUEST_RUNNING, those of
+    the channel's `prepare_…`, and of `keep_files`.
     """
     sendings = [_Sending(command) for command in commands]
+    try:
+        return _send(parts, sendings, most_bytes)
+    finally:
+        for sending in sendings:
+            if sending.holds_key:
+                parts.running.end(sending.command.caller.service_id, sending.command.idempotency_key)
+
+
+def _send(parts: SendingParts, sendings: Sequence[_Sending], most_bytes: int | None) -> list[Decision]:
     for sending in sendings:
         _prepare(parts, sending)
+    _note_keys(parts, sendings)
     if most_bytes is not None:
         _leave_out_what_has_no_room(sendings, most_bytes)
     _reserve(parts, [one for one in sendings if one.result is None])
+    for sending in sendings:
+        if sending.result is None and isinstance(sending.command, EmailCommand) and sending.command.files:
+            _keep_files(parts, sending, sending.command)
     _store(parts, [one for one in sendings if one.result is None])
+    for sending in sendings:
+        _end_files(sending)
     release(parts.limits, [one.reservation for one in sendings if one.reservation and not one.stored])
     for sending in sendings:
         if isinstance(sending.result, NotifyError) and sending.result.reason not in _FINAL_REFUSALS:
             _answer_repeat(parts, sending)
     decisions = [one.decided() for one in sendings]
-    for command, (result, _, _) in zip(commands, decisions, strict=True):
-        _DECIDED.labels(command.channel, result.reason if isinstance(result, NotifyError) else "OK").inc()
+    for sending, (result, _, _) in zip(sendings, decisions, strict=True):
+        reason = result.reason if isinstance(result, NotifyError) else "OK"
+        _DECIDED.labels(sending.command.channel, reason).inc()
     return decisions
+
+
+def _note_keys(parts: SendingParts, sendings: Sequence[_Sending]) -> None:
+    """Note that requests with these idempotency keys are running; refuse those of which another one is.
+
+    A repeat of the same request by the gateway is no other one, and of those with one key in the same call
+    the database accepts the first.
+    """
+    ours: set[tuple[str, str]] = set()
+    for sending in sendings:
+        command = sending.command
+        key = command.caller.service_id, command.idempotency_key
+        if sending.result is not None or not command.idempotency_key or command.is_repeat or key in ours:
+            continue
+        sending.holds_key = parts.running.begin(*key, command.request_id)
+        if sending.holds_key:
+            ours.add(key)
+        else:
+            sending.prepared = Prepared(refusal=NotifyError("REQUEST_RUNNING", retry_after=_RETRY_AFTER))
+
+
+def _keep_files(parts: SendingParts, sending: _Sending, command: EmailCommand) -> None:
+    """Store the files of an email, unless an earlier request did."""
+    files = parts.files
+    if files is None:
+        sending.result = NotifyError("UNAVAILABLE")
+        return
+    earlier = _earlier(parts, command)
+    if earlier is not None:
+        sending.result = _answer_of(parts, sending, earlier)
+        return
+    address = _known(sending.prepared.details).normalised_recipient
+    contents = read_files(command.files, command.contents)
+    service_id = command.caller.service_id
+    sending.kept = partial(end_files, files, service_id, [file.id for file in command.files])
+    try:
+        keep_files(files, service_id, command.request_id, address, command.files, contents)
+    except NotifyError as error:
+        sending.result = error
+        sending.kept(accepted=False)
+        sending.kept = None
+
+
+def _end_files(sending: _Sending) -> None:
+    """Settle the files of an email, unless nobody knows what became of it."""
+    result = sending.result
+    unknown = isinstance(result, NotifyError) and result.reason in _UNKNOWN_OUTCOMES
+    if sending.kept is not None and not unknown:
+        sending.kept(accepted=sending.stored)
 
 
 def _prepare(parts: SendingParts, sending: _Sending) -> None:
@@ -182,7 +288,7 @@ def prepare(
         case SmsCommand():
             return prepare_sms(service, template, command, parts.default_sms_sender)
         case EmailCommand():
-            return prepare_email(service, template, command, parts.email_domain)
+            return prepare_email(service, template, command, parts.email_domain, parts.links)
         case LetterCommand():
             return prepare_letter(service, template, command)
         case PrecompiledLetterCommand():
@@ -295,16 +401,21 @@ def _answer_repeat(parts: SendingParts, sending: _Sending) -> None:
     It may meet a limit that its own first try filled, or a template archived since. Only requests that say
     that they may be repeats cost a look.
     """
-    command = sending.command
+    earlier = _earlier(parts, sending.command)
+    if earlier is not None and earlier.content_hash == sending.command.content_hash:
+        sending.result = _answer_of(parts, sending, earlier)
+
+
+def _earlier(parts: SendingParts, command: SendCommand) -> Earlier | None:
+    """Return what an earlier request of a repeat stored; None for nothing, or where that can't be asked."""
     if not (command.is_repeat or command.idempotency_key):
-        return
+        return None
     asked = Asked(command.request_id, command.caller.service_id, key_hash(command.idempotency_key))
     try:
         (earlier,) = parts.store.find_earlier([asked])
     except NotifyError:
-        return
-    if earlier is not None and earlier.content_hash == command.content_hash:
-        sending.result = _answer_of(parts, sending, earlier)
+        return None
+    return earlier
 
 
 def _answer_of(parts: SendingParts, sending: _Sending, earlier: Earlier) -> Accepted | NotifyError:
@@ -324,7 +435,8 @@ def _answer_of(parts: SendingParts, sending: _Sending, earlier: Earlier) -> Acce
         case SmsCommand():
             return answer_sms(command, template, id, earlier.sender)
         case EmailCommand():
-            return answer_email(service, command, template, id, parts.email_domain)
+            stored = parts.store.personalisation_of(id) if command.files else None
+            return answer_email(service, command, template, id, parts.email_domain, stored)
         case LetterCommand():
             return answer_letter(command, template, id)
         case PrecompiledLetterCommand():

@@ -2,7 +2,12 @@
 
 import socket
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final, Protocol
+
+from pydantic import Field
+
+ClamdAddress = Annotated[str, Field(pattern=r"^(off|tcp://[^/\s]+:[0-9]{1,5}|unix:///\S+)$")]
+"""Setting: where clamd listens, `tcp://host:port` or `unix:///path`; `off` for files that are not scanned."""
 
 _CHUNK: Final = 64 * 1024
 _LONGEST_ANSWER: Final = 4096
@@ -21,6 +26,18 @@ class ScannerUnavailable(Exception):
 
 class ScanFailed(Exception):
     """clamd says that it can't scan this file, such as one that is larger than it takes."""
+
+
+class Scanner(Protocol):
+    """What finds viruses."""
+
+    def scan(self, content: bytes) -> Verdict:
+        """Scan a file. Raises ScannerUnavailable, ScanFailed."""
+
+
+def scanner_of(address: str, seconds: float) -> Scanner | None:
+    """Return what scans files as the setting says; None where they are not scanned."""
+    return None if address == "off" else Clamd(address, seconds)
 
 
 class Clamd:
