@@ -50,6 +50,11 @@ ReadableFile = Annotated[Path, AfterValidator(_readable_file)]
 """A file that exists and can be read."""
 
 
+def is_secret(annotation: object) -> bool:
+    """Tell whether a field of this type is a secret, optional or constrained ones included."""
+    return annotation is SecretStr or any(is_secret(part) for part in get_args(annotation))
+
+
 class SecretFiles(PydanticBaseSettingsSource):
     """Reads `<PREFIX><FIELD>_FILE` for every secret field; the file's content without its last line break."""
 
@@ -57,7 +62,7 @@ class SecretFiles(PydanticBaseSettingsSource):
         """Return the content of the field's file, if its variable is set. Raises SettingsError."""
         variable = f"{self.config.get('env_prefix', '')}{field_name}".upper()
         path = os.environ.get(f"{variable}_FILE")
-        if path is None or SecretStr not in (field.annotation, *get_args(field.annotation)):
+        if path is None or not is_secret(field.annotation):
             return None, field_name, False
         if variable in os.environ:
             raise SettingsError(f"{variable} and {variable}_FILE are both set; set one")

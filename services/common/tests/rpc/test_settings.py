@@ -15,7 +15,7 @@ class Settings(DatabaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_EXAMPLE_")
 
-    api_key: SecretStr | None = None
+    api_key: Annotated[SecretStr, Field(min_length=3)] | None = None
     workers: Annotated[int, Field(ge=1, le=9)] = 3
 
 
