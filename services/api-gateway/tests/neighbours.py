@@ -417,6 +417,18 @@ class Providers(DispatchServiceServicer, ReceiptsServiceServicer, SandboxService
             dispatch=Dispatch(id=request.dispatch_id), attempts=attempts, receipts=receipts
         )
 
+    def ListSandboxFaults(self, request: Any, context: Any) -> Any:
+        self.recorder.record("ListSandboxFaults", request)
+        fault = sandbox_service_pb2.SandboxFault(
+            name="down",
+            phone_number_ending="7700900904",
+            email_address="down@sandbox.notify",
+            address_line="Sandbox Down",
+            happens="never <answers>",
+            status="created",
+        )
+        return sandbox_service_pb2.ListSandboxFaultsResponse(faults=[fault])
+
     def ListSandboxMessages(self, request: Any, context: Any) -> Any:
         self.recorder.record("ListSandboxMessages", request)
         wanted = request.contains.casefold()

@@ -256,3 +256,9 @@ def test_the_start_names_the_inbox_the_api_and_the_docs(client: FlaskClient) -> 
     for place in ("console", "docs"):
         assert f'href="{answer[place]}"' in page_of_it.get_data(as_text=True)
     assert client.get("/?simple=1", headers=browser).get_json() == {"status": "ok"}
+
+
+def test_the_faults_that_are_scripted_are_listed(client: FlaskClient) -> None:
+    shown = page(client, "/console/faults")
+    for text in ("07700900904", "down@sandbox.notify", "Sandbox Down", "never &lt;answers&gt;", "created"):
+        assert text in shown

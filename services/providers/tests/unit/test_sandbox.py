@@ -1,11 +1,15 @@
 """What the sandbox does with a recipient (public-api.md §5.4 and the sandbox's own faults)."""
 
+from pathlib import Path
+
 import pytest
 from notify_common.enums import KeyType, Postage
 from notify_providers.domain.dispatch import Outcome
 from notify_providers.domain.message import Content, EmailContent, PrintContent, SmsContent
 from notify_providers.domain.receipts import Kind
-from notify_providers.domain.sandbox import Script, script
+from notify_providers.domain.sandbox import FAULTS, Fault, Script, script
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def sms(typed: str, *, international: bool = False) -> SmsContent:
@@ -65,6 +69,11 @@ def test_with_other_keys_these_recipients_mean_nothing(content: Content, key_typ
         (905, "no-receipt", 1, Script(True, Outcome.ACCEPTED, "", ())),
         (906, "repeated-receipt", 1, Script(True, Outcome.ACCEPTED, "", (Kind.DELIVERED,) * 3)),
         (907, "mixed-receipts", 1, Script(True, Outcome.ACCEPTED, "", (Kind.DELIVERED, Kind.PENDING))),
+        (908, "temporary-failure", 1, Script(True, Outcome.ACCEPTED, "", (Kind.TEMPORARY_FAILURE,))),
+        (909, "permanent-failure", 1, Script(True, Outcome.ACCEPTED, "", (Kind.PERMANENT_FAILURE,))),
+        (910, "delayed", 1, Script(True, Outcome.ACCEPTED, "", (Kind.PENDING, Kind.DELIVERED), 30)),
+        (911, "late-receipt", 1, Script(True, Outcome.ACCEPTED, "", (Kind.DELIVERED,), 60)),
+        (912, "slow", 1, Script(True, Outcome.ACCEPTED, "", (Kind.DELIVERED,), answer_seconds=3)),
     ],
 )
 @pytest.mark.parametrize("key_type", list(KeyType))
@@ -78,3 +87,15 @@ def test_a_fault_has_a_recipient_on_every_channel(
     ]
     for content in recipients:
         assert script(content, key_type, attempt) == expected
+
+
+def test_every_fault_is_declared_once_and_the_readme_shows_what_is_declared() -> None:
+    assert [one.fault for one in FAULTS] == list(Fault)
+    shown = [
+        f"| …{one.number[:4]} {one.number[4:]} | `{one.address}` | {one.line} | {one.happens} "
+        f"| {one.status} |"
+        for one in FAULTS
+    ]
+    lines = README.read_text().splitlines()
+    begin = lines.index(shown[0])
+    assert lines[begin : begin + len(shown) + 1] == [*shown, ""]

@@ -20,6 +20,7 @@ from notify.notifications.v1.notifications_service_pb2 import (
 from notify.providers.v1.dispatch_service_pb2 import GetDispatchRequest
 from notify.providers.v1.sandbox_service_pb2 import (
     GetSandboxMessageRequest,
+    ListSandboxFaultsRequest,
     ListSandboxMessagesRequest,
     SandboxMessage,
 )
@@ -87,6 +88,11 @@ def blueprint(clients: Clients, hosts: Sequence[str]) -> Blueprint:
     def letter(message_id: UUID) -> Response:
         found = _find(clients, str(message_id))
         return pdf_response(clients, found.service_id, found.id)
+
+    @pages.get("/faults")
+    def faults() -> str:
+        listed = clients.sandbox.ListSandboxFaults(ListSandboxFaultsRequest())
+        return render_template("console/faults.html", faults=listed.faults)
 
     print_runs.add_pages(pages, clients)
 

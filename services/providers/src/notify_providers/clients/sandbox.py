@@ -6,6 +6,7 @@ call that does not say so is a second copy, which it counts.
 """
 
 import json
+import threading
 from collections.abc import Sequence
 
 from notify_common import clock
@@ -33,7 +34,7 @@ class SandboxClient:
         self._keep = keep
 
     def send(self, messages: Sequence[Message], report: Report) -> None:
-        """See ProviderClient. The calls have ended when it returns."""
+        """See ProviderClient. The calls have ended when it returns, but for slowly answered ones."""
         begun = clock.monotonic()
         played = [(m, script(m.content, m.key_type, m.attempt)) for m in messages if begun <= m.start_before]
         for message in messages:
@@ -41,10 +42,15 @@ class SandboxClient:
                 report(CallResult(message.id, message.attempt, Outcome.RETRYABLE, NOT_STARTED))
         known = self._keep(self._name, [(message, part) for message, part in played if part.keeps])
         for message, part in played:
-            if known:
-                report(CallResult(message.id, message.attempt, part.outcome, part.reason))
-            else:
+            result = CallResult(message.id, message.attempt, part.outcome, part.reason)
+            if not known:
                 report(CallResult(message.id, message.attempt, Outcome.UNKNOWN, "connection_lost"))
+            elif part.answer_seconds:
+                answering = threading.Timer(part.answer_seconds, report, [result])
+                answering.daemon = True
+                answering.start()
+            else:
+                report(result)
 
     def close(self) -> None:
         """See ProviderClient; there is nothing to close."""

@@ -1,23 +1,15 @@
 """What the sandbox does with a message: scripted by its recipient.
 
 Messages of test keys end as public-api.md §5.4 says. A second script works with every key: recipients that
-make the hand-over or the receipt go wrong, so that a person or a test can watch the platform cope. They are
-
-| text message to | email to | letter, first line | what happens |
-|---|---|---|---|
-| …7700900901 | refused@sandbox.notify | Sandbox Refused | the hand-over is refused for good |
-| …7700900902 | lost-answer@sandbox.notify | Sandbox Lost Answer | taken, but the first answer gets lost |
-| …7700900903 | busy-twice@sandbox.notify | Sandbox Busy Twice | turned away twice, then taken |
-| …7700900904 | down@sandbox.notify | Sandbox Down | never answers, never takes it |
-| …7700900905 | no-receipt@sandbox.notify | Sandbox No Receipt | taken, no receipt follows |
-| …7700900906 | repeated-receipt@sandbox.notify | Sandbox Repeated Receipt | the receipt comes three times |
-| …7700900907 | mixed-receipts@sandbox.notify | Sandbox Mixed Receipts | `pending` comes after `delivered` |
+make the hand-over or the receipt go otherwise than well, so that a person or a test can watch the platform
+cope. They are declared in FAULTS, which the console and the README show.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from notify_common.enums import Channel, KeyType
 
@@ -27,7 +19,7 @@ from notify_providers.domain.receipts import Kind
 
 
 class Fault(StrEnum):
-    """What goes wrong with a message to a scripted recipient, in the order of their numbers."""
+    """What goes otherwise than well with a message to a scripted recipient."""
 
     REFUSED = "refused"
     LOST_ANSWER = "lost-answer"
@@ -36,11 +28,68 @@ class Fault(StrEnum):
     NO_RECEIPT = "no-receipt"
     REPEATED_RECEIPT = "repeated-receipt"
     MIXED_RECEIPTS = "mixed-receipts"
+    TEMPORARY_FAILURE = "temporary-failure"
+    PERMANENT_FAILURE = "permanent-failure"
+    DELAYED = "delayed"
+    LATE_RECEIPT = "late-receipt"
+    SLOW = "slow"
 
 
-_FAULT_ADDRESSES = {f"{fault}@sandbox.notify": fault for fault in Fault}
-_FAULT_NUMBERS = {f"77009009{number:02d}": fault for number, fault in enumerate(Fault, start=1)}
-_FAULT_LINES = {f"sandbox {fault.replace('-', ' ')}": fault for fault in Fault}
+SLOW_SECONDS: Final = 3.0
+DELAY_SECONDS: Final = 30.0
+LATE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedFault:
+    """A fault with the recipients that bring it about, for people to read.
+
+    Attributes:
+        happens: what the provider that the sandbox plays does.
+        status: what a text or email ends as, in the words of the public API, live or of a test key.
+    """
+
+    fault: Fault
+    happens: str
+    status: str
+
+    @property
+    def number(self) -> str:
+        """The last ten digits of the number that texts are sent to."""
+        return f"77009009{list(Fault).index(self.fault) + 1:02d}"
+
+    @property
+    def address(self) -> str:
+        """The address that emails are sent to."""
+        return f"{self.fault}@sandbox.notify"
+
+    @property
+    def line(self) -> str:
+        """The first line of the address that letters are sent to."""
+        return f"Sandbox {self.fault.replace('-', ' ').title()}"
+
+
+FAULTS: Final = (
+    ScriptedFault(Fault.REFUSED, "the hand-over is refused for good", "technical-failure"),
+    ScriptedFault(Fault.LOST_ANSWER, "taken, but the first answer gets lost", "delivered"),
+    ScriptedFault(Fault.BUSY_TWICE, "turned away twice, then taken", "delivered"),
+    ScriptedFault(Fault.DOWN, "never answers, never takes it", "created, after 48 tries technical-failure"),
+    ScriptedFault(Fault.NO_RECEIPT, "taken, no receipt follows", "sending"),
+    ScriptedFault(Fault.REPEATED_RECEIPT, "the receipt comes three times", "delivered"),
+    ScriptedFault(Fault.MIXED_RECEIPTS, "`pending` comes after `delivered`", "delivered"),
+    ScriptedFault(Fault.TEMPORARY_FAILURE, "the receipt says that it did not arrive", "temporary-failure"),
+    ScriptedFault(Fault.PERMANENT_FAILURE, "the receipt says that it can't arrive", "permanent-failure"),
+    ScriptedFault(
+        Fault.DELAYED, f"`pending` comes first, the receipt {DELAY_SECONDS:.0f} s later", "pending, delivered"
+    ),
+    ScriptedFault(Fault.LATE_RECEIPT, f"the receipt comes {LATE_SECONDS:.0f} s later", "sending, delivered"),
+    ScriptedFault(Fault.SLOW, f"the answer takes {SLOW_SECONDS:.0f} s", "delivered"),
+)
+"""Every fault, in the order of the numbers."""
+
+_FAULT_ADDRESSES: Final = {one.address: one.fault for one in FAULTS}
+_FAULT_NUMBERS: Final = {one.number: one.fault for one in FAULTS}
+_FAULT_LINES: Final = {one.line.lower(): one.fault for one in FAULTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +101,16 @@ class Script:
         outcome: what the caller is told.
         reason: word on why it is not `accepted`.
         receipts: what is reported later, in this order.
+        last_receipt_seconds: by how much later than others the last of them comes.
+        answer_seconds: until the caller is told.
     """
 
     keeps: bool
     outcome: Outcome
     reason: str
     receipts: Sequence[Kind]
+    last_receipt_seconds: float = 0.0
+    answer_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +171,16 @@ def script(content: Content, key_type: KeyType, attempt: int) -> Script:
             return Script(True, Outcome.ACCEPTED, "", (Kind.DELIVERED,) * 3)
         case Fault.MIXED_RECEIPTS:
             return Script(True, Outcome.ACCEPTED, "", (Kind.DELIVERED, Kind.PENDING))
+        case Fault.TEMPORARY_FAILURE:
+            return Script(True, Outcome.ACCEPTED, "", (Kind.TEMPORARY_FAILURE,))
+        case Fault.PERMANENT_FAILURE:
+            return Script(True, Outcome.ACCEPTED, "", (Kind.PERMANENT_FAILURE,))
+        case Fault.DELAYED:
+            return Script(True, Outcome.ACCEPTED, "", (Kind.PENDING, Kind.DELIVERED), DELAY_SECONDS)
+        case Fault.LATE_RECEIPT:
+            return Script(True, Outcome.ACCEPTED, "", (Kind.DELIVERED,), LATE_SECONDS)
+        case Fault.SLOW:
+            return Script(True, Outcome.ACCEPTED, "", receipts, answer_seconds=SLOW_SECONDS)
     return Script(True, Outcome.ACCEPTED, "", receipts)
 
 

@@ -10,7 +10,7 @@ from notify_common.enums import Channel
 from notify_common.rpc.enums import optional_from_proto, to_proto
 from notify_common.rpc.paging import Pager, page_size, position_in_time, read_position_in_time
 
-from notify_providers.domain.sandbox import KeptMessage, Wanted
+from notify_providers.domain.sandbox import FAULTS, KeptMessage, Wanted
 from notify_providers.servicers import convert
 from notify_providers.usecases import sandbox
 
@@ -55,6 +55,23 @@ class SandboxServicer(SandboxServiceServicer):
         message.dispatch.traceparent = kept.traceparent
         convert.content_to_proto(content, message.dispatch)
         return pb.GetSandboxMessageResponse(message=message)
+
+    def ListSandboxFaults(
+        self, request: pb.ListSandboxFaultsRequest, context: grpc.ServicerContext
+    ) -> pb.ListSandboxFaultsResponse:
+        return pb.ListSandboxFaultsResponse(
+            faults=[
+                pb.SandboxFault(
+                    name=one.fault,
+                    phone_number_ending=one.number,
+                    email_address=one.address,
+                    address_line=one.line,
+                    happens=one.happens,
+                    status=one.status,
+                )
+                for one in FAULTS
+            ]
+        )
 
 
 def _to_proto(kept: KeptMessage) -> pb.SandboxMessage:

@@ -43,7 +43,7 @@ def keep_messages(
                     number=number,
                     provider=provider,
                     body=write_receipt(message.id, kind, now),
-                    delay=receipt_delay * (1 + number / 10),
+                    delay=_delay(receipt_delay, part, number),
                     request_id=message.request_id,
                     traceparent=message.traceparent,
                 )
@@ -55,6 +55,11 @@ def keep_messages(
     except sandbox.DatabaseError:
         return False
     return True
+
+
+def _delay(receipt_delay: float, part: Script, number: int) -> float:
+    is_last = number == len(part.receipts) - 1
+    return receipt_delay * (1 + number / 10) + (part.last_receipt_seconds if is_last else 0.0)
 
 
 def issue_receipts(uow: UnitOfWork) -> int:
