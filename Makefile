@@ -141,6 +141,10 @@ KINDS ?=
 chaos: setup ## every kind of fault beside sends, then a census: none lost, none doubled (MESSAGES=700 a kind, KINDS='kill freeze-admin')
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.chaos.run $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(KINDS),--kinds $(KINDS))
 
+.PHONY: chaos-kills
+chaos-kills: setup ## 10,000 sends while processes are killed at random, then a census (MESSAGES=10000, SEED of an earlier run)
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.chaos.kills $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: cover
 cover: setup ## tests of the services with their coverage
 	@$(BIN)/coverage run --source services -m pytest -q services
