@@ -43,10 +43,11 @@ lock: $(VENV)/.packages ## pin requirements.in into requirements.txt, with hashe
 # --- running -----------------------------------------------------------------------------------------------------
 
 PORT ?= 6011
+COPIES ?= 1
 
 .PHONY: run
-run: setup ## start the whole platform on this machine and send three demo messages (PORT=6011)
-	@$(BIN)/python -m notify_local run --port $(PORT)
+run: setup ## start the whole platform on this machine and send three demo messages (PORT=6011, COPIES=2 of each process)
+	@$(BIN)/python -m notify_local run --port $(PORT) --copies $(COPIES)
 
 .PHONY: demo
 demo: setup ## send a text, an email and a letter through the platform that `make run` started

@@ -27,7 +27,9 @@ SMS = {"phone_number": "07400123456", "template_id": TEMPLATE_ID}
 
 
 @pytest.fixture
-def granian(settings: GatewaySettings, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+def granian(
+    request: pytest.FixtureRequest, settings: GatewaySettings, tmp_path: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -35,6 +37,7 @@ def granian(settings: GatewaySettings, tmp_path: Path) -> Iterator[tuple[subproc
     told = {
         "HTTP_LISTEN": f"127.0.0.1:{port}",
         "HTTP_THREADS": 4,
+        "DRAIN_SECONDS": 300 if getattr(request, "param", None) == "slowly" else 0,
         "TLS_CA_FILE": files.ca,
         "TLS_CERT_FILE": files.cert,
         "TLS_KEY_FILE": files.key,
@@ -100,6 +103,19 @@ def test_a_request_under_way_is_answered_after_sigterm(
     assert process.wait(timeout=WAIT_SECONDS) == 0
     assert b"Traceback" not in log.read_bytes()
     assert not re.search(rb"900123|07400123456", log.read_bytes())
+
+
+@pytest.mark.parametrize("granian", ["slowly"], indirect=True)
+def test_told_to_stop_it_says_so_and_serves_on(
+    granian: tuple[subprocess.Popen[bytes], str, Path], tenant: Tenant
+) -> None:
+    process, url, _ = granian
+    process.send_signal(signal.SIGTERM)
+    until(lambda: httpx.get(f"{url}/_status?simple=1").status_code == 503)
+    assert httpx.post(f"{url}/v2/notifications/sms", json=SMS, headers=tenant.headers()).status_code == 201
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=WAIT_SECONDS) == 0
 
 
 def test_an_idempotency_key_beyond_ascii_is_not_dropped(

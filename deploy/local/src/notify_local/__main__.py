@@ -22,6 +22,8 @@ from notify_local.stack import ADMIN_CLIENT_SECRET, CERTIFICATE_NAMES, Options, 
 
 DEFAULT_RUN_FOLDER = Path(".run")
 ADMIN_CLIENT_ID = "notify-admin"
+MOST_COPIES = 4
+"""Of each process; a laptop has no room for more."""
 STEPS = 7
 """How many things a start reports, for the bar's length."""
 
@@ -70,7 +72,9 @@ class _Reporter:
 def run(arguments: argparse.Namespace) -> int:
     """Start everything, send the demo messages and stay until it is told to stop."""
     run_folder = arguments.run_folder.resolve()
-    stack = Stack(Options(run_folder, port=arguments.port, with_edge=True, with_receiver=True))
+    stack = Stack(
+        Options(run_folder, port=arguments.port, with_edge=True, with_receiver=True, copies=arguments.copies)
+    )
     other = stack.ledger.running_stack()
     if other is not None:
         console.print(
@@ -134,7 +138,11 @@ def _write_demo_file(stack: Stack, seeded: Seeded) -> DemoFile:
         "service_id": seeded.service_id,
         "api_keys": seeded.api_keys,
         "templates": seeded.templates,
-        "grpc": stack.grpc_targets,
+        # For tools that take one address.
+        "grpc": {
+            context: target.removeprefix("ipv4:").split(",")[0]
+            for context, target in stack.grpc_targets.items()
+        },
         "redis_url": stack.redis_url,
         "object_store_url": stack.object_store_url,
         "certs": {"ca": str(operator.ca), "cert": str(operator.cert), "key": str(operator.key)},
@@ -257,6 +265,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _copies(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= MOST_COPIES):
+        raise argparse.ArgumentTypeError(f"{text!r} should be a number from 1 to {MOST_COPIES}")
+    return int(text)
+
+
 def main() -> int:
     """Command line entry; return the exit status."""
     parser = argparse.ArgumentParser(prog="notify_local", description=__doc__)
@@ -266,6 +280,7 @@ def main() -> int:
     commands = parser.add_subparsers(required=True)
     run_parser = commands.add_parser("run", help="start the platform and stay until Ctrl-C")
     run_parser.add_argument("--port", type=_port, default=6011, help="where the platform is reached (6011)")
+    run_parser.add_argument("--copies", type=_copies, default=1, help="of each server and worker (1)")
     run_parser.set_defaults(command=run)
     demo_parser = commands.add_parser("demo", help="send a text, an email and a letter")
     demo_parser.set_defaults(command=demo)

@@ -5,6 +5,7 @@ variables. Used by `make run` and by the tests that need the whole house.
 """
 
 import os
+import re
 import secrets
 import sys
 import time
@@ -24,7 +25,7 @@ from notify_common.blobs.s3 import BlobStore
 from notify_testing.certs import CertificateFiles, ensure_certificates
 from notify_testing.provisioning import app_role, provision
 
-from notify_local import edge, envoy
+from notify_local import edge, envoy, sidecar
 from notify_local.backing import (
     START_SECONDS,
     BackingServer,
@@ -72,6 +73,18 @@ ADMIN_APP_BUCKETS = (
 GATEWAY_WORKERS = min(os.cpu_count() or 1, 4)
 """Processes of the gateway: as many as there are processors, as in production, within reason for a laptop."""
 
+CALLS: Mapping[str, Sequence[str]] = {
+    "letters": ("admin", "providers"),
+    "notifications": ("admin", "letters", "providers"),
+    CALLBACKS_WORKER: ("admin", "letters", "providers"),
+    "api-gateway": CONTEXTS,
+}
+"""Name in a certificate -> the contexts that its processes call."""
+
+DRAIN_SECONDS = 3
+"""How long a process goes on after it was told to stop, where there is another one: longer than whoever
+spreads calls needs to see it."""
+
 HEARTBEAT_SECONDS = 6.0
 """How old the heartbeat of a worker that lives may be."""
 
@@ -101,6 +114,11 @@ class Options:
     """Process name -> variables that win over the stack's own."""
     postgres_settings: Mapping[str, str] | None = None
     """Settings of the PostgreSQL server."""
+    copies: int = 1
+    """How many there are of each server and worker."""
+    sidecars: bool | None = None
+    """Whether services call each other through sidecars, one for each certificate, or balance by themselves;
+    None has sidecars where there is more than one copy."""
 
 
 class Stack:
@@ -117,13 +135,24 @@ class Stack:
         self.certificates: dict[str, CertificateFiles] = {}
         self.app_urls: dict[str, str] = {}
         self.grpc_targets: dict[str, str] = {}
+        """Context -> gRPC target of its servers, all of them."""
         self.postgres: Postgres | None = None
         self.redis_url = ""
         self.object_store_url = ""
-        self.gateway_port = 0
+        self.gateway_ports: list[int] = []
         self.receiver_url = ""
         self.received_url = ""
         self.port = 0
+
+    @property
+    def with_sidecars(self) -> bool:
+        """Whether services call each other through sidecars."""
+        return self.options.copies > 1 if self.options.sidecars is None else self.options.sidecars
+
+    @property
+    def gateway_port(self) -> int:
+        """Where the first gateway is reached."""
+        return self.gateway_ports[0]
 
     @property
     def base_url(self) -> str:
@@ -152,7 +181,8 @@ class Stack:
         self.port = self.options.port or free_ports(1)[0]
         progress("certificates")
         self.certificates = ensure_certificates(self.folder / "certs", CERTIFICATE_NAMES)
-        ports = iter(free_ports(24))
+        copies = self.options.copies
+        ports = iter(free_ports(16 + 16 * copies))
         progress("database, Redis and object store")
         # The text of a statement that failed, or that a server process died in, and the rows that an error
         # names would put recipients and personalisation into the server's log.
@@ -176,10 +206,13 @@ class Stack:
             ).ensure_bucket()
         shared = self._secrets()
         owner_urls: dict[str, str] = {}
+        server_ports: dict[str, list[int]] = {}
         for context in CONTEXTS:
             provisioned = provision(self.postgres.url, context)
             owner_urls[context], self.app_urls[context] = provisioned
-            self.grpc_targets[context] = f"127.0.0.1:{next(ports)}"
+            server_ports[context] = [next(ports) for _ in range(copies)]
+            addresses = ",".join(f"127.0.0.1:{port}" for port in server_ports[context])
+            self.grpc_targets[context] = addresses if copies == 1 else f"ipv4:{addresses}"
         blobs = {
             "BLOB_ENDPOINT": objects.url,
             "BLOB_ACCESS_KEY": objects.access_key,
@@ -217,25 +250,43 @@ class Stack:
         }
         progress("migrations")
         self._migrate(environments, owner_urls)
+        if self.with_sidecars:
+            for caller in CALLS:
+                self._add_sidecar(caller, server_ports, next(ports))
         for context, environment in environments.items():
-            self._add_server(context, environment, f"127.0.0.1:{next(ports)}")
-            for worker, command in _WORKERS[context].items():
-                own = self._callbacks_environment() if worker == "notifications-callbacks" else {}
-                self._add_worker(worker, context, command, environment | own, f"127.0.0.1:{next(ports)}")
-        self._add_gateway(next(ports))
+            for number in range(copies):
+                listen = f"127.0.0.1:{server_ports[context][number]}"
+                name = copy_name(context, number)
+                self._add_server(name, context, environment, listen, f"127.0.0.1:{next(ports)}")
+                for worker, command in _WORKERS[context].items():
+                    own = self._callbacks_environment() if worker == "notifications-callbacks" else {}
+                    name = copy_name(worker, number)
+                    self._add_worker(name, context, command, environment | own, f"127.0.0.1:{next(ports)}")
+        for number in range(copies):
+            self._add_gateway(copy_name("api-gateway", number), next(ports))
+        if self.options.with_edge:
+            config = edge.write_config(self.folder / "edge.yaml", self.port, self.gateway_ports)
+            self._add("edge", envoy.command(config), os.environ, lambda: _http_answers(self.port))
         if self.options.with_receiver:
             self._add_receiver(next(ports), next(ports))
         # Each wave calls those before it; within one, all start at once.
         progress("admin")
-        self._start_together(["admin"], waiting)
-        servers = [context for context in CONTEXTS if context != "admin"]
-        progress(", ".join(servers))
-        self._start_together(servers, waiting)
+        sidecars = [name for name in self.processes if name.startswith(SIDECAR)]
+        self._start_together([*sidecars, *self.copies_of("admin")], waiting)
+        others = [context for context in CONTEXTS if context != "admin"]
+        progress(", ".join(others))
+        self._start_together([name for context in others for name in self.copies_of(context)], waiting)
         progress("workers and gateway")
-        self._start_together([name for name in self.processes if name not in (*CONTEXTS, "edge")], waiting)
+        left = [name for name, process in self.processes.items() if process.pid is None and name != "edge"]
+        self._start_together(left, waiting)
         if self.options.with_edge:
             progress("edge")
             self._start_together(["edge"], waiting)
+
+    def copies_of(self, name: str) -> list[str]:
+        """Return the names of all copies of a process, such as `admin` and `admin-2`."""
+        names = (copy_name(name, number) for number in range(self.options.copies))
+        return [name for name in names if name in self.processes]
 
     def _migrate(self, environments: Mapping[str, dict[str, str]], owner_urls: Mapping[str, str]) -> None:
         migrations = []
@@ -255,33 +306,44 @@ class Stack:
             seeding.start()
             seeding.wait_for_success()
 
-    def _add_server(self, context: str, environment: dict[str, str], ops_listen: str) -> None:
-        prefix = f"NOTIFY_{context.upper()}_"
-        listen = {
-            f"{prefix}GRPC_LISTEN": self.grpc_targets[context],
-            f"{prefix}OPS_LISTEN": ops_listen,
-        }
-        command = [sys.executable, "-m", f"notify_{context}", "serve"]
-        self._add(context, command, environment | listen, partial(self._is_serving, ops_listen))
+    def _add_sidecar(self, caller: str, server_ports: Mapping[str, Sequence[int]], watch_port: int) -> None:
+        called = {context: server_ports[context] for context in CALLS[caller]}
+        folder, certificate = self._sidecar_folder(caller), self.certificates[caller]
+        config = sidecar.write_config(folder, certificate, called, watch_port)
+        self._add(
+            f"{SIDECAR}{caller}",
+            envoy.command(config),
+            os.environ,
+            lambda: _http_answers(watch_port, "/ready"),
+        )
 
-    def _add_gateway(self, internal_port: int) -> None:
-        self.gateway_port = internal_port if self.options.with_edge else self.port
+    def _sidecar_folder(self, caller: str) -> Path:
+        return self.folder / "sidecars" / caller
+
+    def _add_server(
+        self, name: str, context: str, environment: dict[str, str], listen: str, ops_listen: str
+    ) -> None:
+        prefix = f"NOTIFY_{context.upper()}_"
+        told = {f"{prefix}GRPC_LISTEN": listen, f"{prefix}OPS_LISTEN": ops_listen}
+        command = [sys.executable, "-m", f"notify_{context}", "serve"]
+        self._add(name, command, environment | told, partial(self._is_serving, ops_listen))
+
+    def _add_gateway(self, name: str, internal_port: int) -> None:
+        port = internal_port if self.options.with_edge else self.port
+        self.gateway_ports.append(port)
         told = {
-            "HTTP_LISTEN": f"127.0.0.1:{self.gateway_port}",
+            "HTTP_LISTEN": f"127.0.0.1:{port}",
             "HTTP_PROCESSES": str(GATEWAY_WORKERS),
             "CONSOLE_ENABLED": str(self.options.console).lower(),
             "ADMIN_CLIENT_SECRETS": ADMIN_CLIENT_SECRET,
             "TEMPLATE_PREVIEW_TOKENS": TEMPLATE_PREVIEW_TOKEN,
         }
         environment = self._environment("gateway", "", told)
-        metrics = self.folder / "gateway-metrics"
+        metrics = self.folder / f"{name}-metrics"
         metrics.mkdir(exist_ok=True)
         environment |= {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         command = [sys.executable, "-m", "notify_gateway", "serve"]
-        self._add("api-gateway", command, environment, lambda: _http_answers(self.gateway_port))
-        if self.options.with_edge:
-            config = edge.write_config(self.folder / "edge.yaml", self.port, [self.gateway_port])
-            self._add("edge", envoy.command(config), os.environ, lambda: _http_answers(self.port))
+        self._add(name, command, environment, lambda: _http_answers(port))
 
     def _add_receiver(self, port: int, page_port: int) -> None:
         certificate = self.certificates["api-gateway"]
@@ -351,7 +413,7 @@ class Stack:
     def _add(
         self, name: str, command: list[str], environment: Mapping[str, str], ready: Callable[[], bool]
     ) -> None:
-        extra = (self.options.extra_environment or {}).get(name, {})
+        extra = (self.options.extra_environment or {}).get(original(name), {})
         log = self.folder / "logs" / f"{name}.log"
         self.processes[name] = ChildProcess(name, command, log, {**environment, **extra})
         self._ready[name] = ready
@@ -363,6 +425,8 @@ class Stack:
         if command[0] == "celery":
             # Celery's processes hold no gRPC server; each shows that it is alive by a file that it touches.
             heartbeat = self.folder / f"{name}.heartbeat"
+            if name != original(name) and "worker" in command:
+                command = [*command, "--hostname", f"{name}@%h"]  # by the machine's name alone both were one
             environment = common | {f"{prefix}WORKER_HEARTBEAT_FILE": str(heartbeat)}
             self._add(name, [sys.executable, "-m", *command], environment, partial(_is_fresh, heartbeat))
             return
@@ -382,7 +446,19 @@ class Stack:
             "CALLBACK_CA_FILE": str(certificate.ca),
             "CALLBACK_NETWORKS": '["127.0.0.0/8", "::1/128"]',
         }
+        settings |= self._targets(CALLBACKS_WORKER)
         return {f"NOTIFY_NOTIFICATIONS_{key}": value for key, value in settings.items()}
+
+    def _targets(self, caller: str) -> dict[str, str]:
+        """Return how who has this name in its certificate is told where the others are."""
+        called = CALLS.get(caller, ())
+        if not self.with_sidecars:
+            return {f"{context.upper()}_TARGET": self.grpc_targets[context] for context in called}
+        folder = self._sidecar_folder(caller)
+        sockets = {
+            f"{context.upper()}_TARGET": f"unix:{sidecar.socket(folder, context)}" for context in called
+        }
+        return {"SIDECAR": "true", **sockets} if called else {}
 
     def _environment(self, context: str, page_token_secret: str, told: Mapping[str, str]) -> dict[str, str]:
         name = "api-gateway" if context == "gateway" else context
@@ -392,7 +468,8 @@ class Stack:
             "TLS_CERT_FILE": str(certificate.cert),
             "TLS_KEY_FILE": str(certificate.key),
             "ENVIRONMENT": "local",
-            **{f"{target.upper()}_TARGET": address for target, address in self.grpc_targets.items()},
+            "DRAIN_SECONDS": str(DRAIN_SECONDS if self.options.copies > 1 else 0),
+            **self._targets(name),
             **told,
         }
         if context != "gateway":
@@ -400,7 +477,6 @@ class Stack:
                 "DATABASE_URL": self.app_urls[context],
                 "PAGE_TOKEN_SECRET": page_token_secret,
                 "REFLECTION_ENABLED": "true",
-                "DRAIN_SECONDS": "0",
             }
         return os.environ | {f"NOTIFY_{context.upper()}_{key}": value for key, value in settings.items()}
 
@@ -433,12 +509,13 @@ class Stack:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     def operator_channel(self, address: str) -> grpc.Channel:
-        """Return a channel to `address` with the operator's certificate; close it after use."""
+        """Return a channel to `address`, or one of several, with the operator's certificate; close it."""
         certificate = self.certificates["operator"]
         credentials = grpc.ssl_channel_credentials(
             certificate.ca.read_bytes(), certificate.key.read_bytes(), certificate.cert.read_bytes()
         )
-        return grpc.secure_channel(address, credentials)
+        named = (("grpc.ssl_target_name_override", "localhost"),)
+        return grpc.secure_channel(address, credentials, options=named)
 
 
 _WORKERS: dict[str, dict[str, list[str]]] = {
@@ -454,6 +531,19 @@ _WORKERS: dict[str, dict[str, list[str]]] = {
         "notifications-callbacks": ["work", "--queues", "callbacks"],
     },
 }
+
+
+SIDECAR = "sidecar-"
+
+
+def copy_name(name: str, number: int) -> str:
+    """Return what the copy `number` of a process, from 0, is called: `admin`, `admin-2`, `admin-3`."""
+    return name if number == 0 else f"{name}-{number + 1}"
+
+
+def original(name: str) -> str:
+    """Return what the first copy of the same process is called."""
+    return re.sub(r"-[0-9]+$", "", name)
 
 
 def _is_fresh(heartbeat: Path) -> bool:

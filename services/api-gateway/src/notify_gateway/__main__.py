@@ -19,20 +19,10 @@ def serve(settings: GatewaySettings, arguments: argparse.Namespace, stop: thread
 
     Settings are right by then: a worker that ended for their sake would be replaced without end.
     """
-    host, _, port = settings.http_listen.rpartition(":")
-    where = ["--host", host.strip("[]"), "--port", port] if host != "unix" else ["--uds", port]
     _forget_earlier_metrics()
-    command = [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory"),
-        *where,
-        *("--blocking-threads", str(settings.http_threads), "--workers", str(settings.http_processes)),
-        *("--respawn-failed-workers", "--no-ws", "--log-level", "warning"),
-        # in seconds, from when a worker is told to stop
-        *("--workers-kill-timeout", str(max(1, round(settings.stop_grace_seconds)))),
-        "notify_gateway.app:create_app",
-    ]
     sys.stdout.flush()
     sys.stderr.flush()
+    command = [sys.executable, "-m", "notify_gateway.serving"]
     os.execv(sys.executable, command)  # noqa: S606 - a fixed command of this package
 
 

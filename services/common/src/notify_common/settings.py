@@ -12,9 +12,9 @@ Every `SecretStr` field can be given by value (`NOTIFY_ADMIN_DATABASE_URL`) or b
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
@@ -122,6 +122,9 @@ class ServiceSettings(EnvironmentSettings):
     """This service's certificate chain (PEM); its first DNS name is the service's name."""
     tls_key_file: ReadableFile
     """The private key (PEM) of that certificate."""
+    sidecar: bool = False
+    """Whether an Envoy beside this process speaks TLS for it to the services that it calls, with the same
+    certificate (deploy/envoy/sidecar.yaml). Their targets are then unix sockets, which see no network."""
     allowed_callers: dict[str, list[str]] = {}
     """Who may call: full name of a gRPC service, or `service/Method` where a method has a list of its own, ->
     names in the callers' certificates. Nobody else may.
@@ -144,6 +147,14 @@ class ServiceSettings(EnvironmentSettings):
     """Streams to this server that the callers with one name may have open at once; each holds a thread."""
     access_log_sample: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Of reads that go well and quickly, every n-th is logged; all are counted."""
+
+    @model_validator(mode="after")
+    def _what_is_said_without_tls_stays_here(self) -> Self:
+        if self.sidecar:
+            for name in type(self).model_fields:
+                if name.endswith("_target") and not getattr(self, name).startswith("unix:"):
+                    raise ValueError(f"with a sidecar, {name} should be a unix socket of it: unix:/path")
+        return self
 
 
 class DatabaseSettings(ServiceSettings):

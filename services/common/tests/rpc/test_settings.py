@@ -122,3 +122,21 @@ class TestSecretFiles:
         monkeypatch.setenv("NOTIFY_EXAMPLE_DATABASE_URL_FILE", str(tmp_path / "url"))
         [line] = complaint(capsys)
         assert "both set" in line
+
+
+class Calling(Settings):
+    """Of a service that calls another."""
+
+    admin_target: str = "unix:/run/envoy/admin.sock"
+
+
+def test_what_a_sidecar_is_told_without_tls_leaves_no_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NOTIFY_EXAMPLE_SIDECAR", "true")
+    assert load_settings(Calling).sidecar
+    for target in ("dns:///admin:6012", "127.0.0.1:6012"):
+        monkeypatch.setenv("NOTIFY_EXAMPLE_ADMIN_TARGET", target)
+        with pytest.raises(SystemExit):
+            load_settings(Calling)
+        assert "admin_target should be a unix socket" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from notify_gateway.answers import LEGACY, json_response
 from notify_gateway.errors import Row
 from notify_gateway.public import v2
 from notify_gateway.settings import GatewaySettings
+from notify_gateway.stopping import is_stopping
 
 _DOCS: Final = "https://docs.notifications.service.gov.uk/rest-api.html"
 """The contract, as those who made it describe it to clients."""
@@ -36,6 +37,8 @@ def blueprint(settings: GatewaySettings) -> Blueprint:
 
     @routes.route("/_status", methods=["GET", "POST"])
     def status() -> Response:
+        if is_stopping():
+            return json_response({"status": "stopping"}, 503)
         return json_response({"status": "ok"} if request.args.get("simple") else everything)
 
     @routes.get("/")

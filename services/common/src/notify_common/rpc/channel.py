@@ -35,8 +35,9 @@ class Channels:
         """Return the channel to the service `service` (`admin`, `letters`, …) at `target`.
 
         `target` is a gRPC target such as `dns:///notifications:6012`, whose addresses are used in turn, or
-        `unix:/path`. The server's certificate must bear the name `service`. Raises RuntimeError during an
-        import: what is made then is shared by every process that is forked later.
+        `unix:/path`. The server's certificate must bear the name `service`, which a sidecar sees to where
+        there is one. Raises RuntimeError during an import: what is made then is shared by every process that
+        is forked later.
         """
         key = (os.getpid(), service, target)
         channel = self._channels.get(key)
@@ -55,9 +56,10 @@ class Channels:
             return channel
 
     def _make(self, service: str, target: str) -> grpc.Channel:
-        return grpc.secure_channel(
-            target, channel_credentials(self._settings), options=channel_options(service)
-        )
+        options = channel_options(service)
+        if self._settings.sidecar:
+            return grpc.insecure_channel(target, options=options)
+        return grpc.secure_channel(target, channel_credentials(self._settings), options=options)
 
     def close(self) -> None:
         """Close the channels that this process made; call under way end with CANCELLED."""
