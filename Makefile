@@ -171,6 +171,10 @@ ROWS ?= 100000
 bench-bulk: setup ## messages prepared and stored in bulk a second by one process (ROWS=100000)
 	@$(BIN)/python tests/load/bench_bulk.py --rows $(ROWS)
 
+.PHONY: bench-batch
+bench-batch: setup ## rows of one batch accepted a second through the whole platform, and what each costs (ROWS=100000)
+	@$(BIN)/python tests/load/bench_batch.py --rows $(ROWS)
+
 .PHONY: bench-dispatch
 bench-dispatch: setup ## messages handed to a provider stub a second, the whole way too (MESSAGES=20000)
 	@$(BIN)/python tests/load/bench_dispatch.py $(if $(MESSAGES),--messages $(MESSAGES))

@@ -41,7 +41,7 @@ def write_config(
         "max_tokens": burst,
         "tokens_per_fill": requests_per_second,
     }
-    for lane in ("gateway", "lists"):
+    for lane in ("gateway", "lists", "batches"):
         envoy.send_to(envoy.cluster(config, lane), gateway_ports)
     envoy.watch_at(config, watch_port, path.with_suffix(".sock"))
     return envoy.write(config, path)

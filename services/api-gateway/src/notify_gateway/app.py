@@ -25,6 +25,7 @@ from notify_gateway.clients import Clients
 from notify_gateway.console import inbox
 from notify_gateway.middleware import RestOfBody, Surroundings
 from notify_gateway.public import (
+    batches,
     docs,
     downloads,
     notifications,
@@ -76,6 +77,7 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     middleware.install(app)
     LEGACY.install(app)
     app.register_blueprint(sending.blueprint(authenticator))
+    app.register_blueprint(batches.blueprint(authenticator, clients))
     app.register_blueprint(notifications.blueprint(authenticator, clients))
     app.register_blueprint(templates.blueprint(authenticator, clients))
     app.register_blueprint(received_texts.blueprint(authenticator, clients))

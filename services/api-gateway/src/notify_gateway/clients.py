@@ -23,6 +23,7 @@ from notify.admin.v1.users_service_pb2_grpc import UsersServiceStub
 from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify.letters.v1.previews_service_pb2_grpc import PreviewsServiceStub
 from notify.letters.v1.print_runs_service_pb2_grpc import PrintRunsServiceStub
+from notify.notifications.v1.batches_service_pb2_grpc import BatchesServiceStub
 from notify.notifications.v1.callbacks_service_pb2_grpc import CallbacksServiceStub
 from notify.notifications.v1.files_service_pb2_grpc import FilesServiceStub
 from notify.notifications.v1.inbound_sms_service_pb2_grpc import InboundSmsServiceStub
@@ -62,6 +63,11 @@ class Clients:
     def notifications(self) -> NotificationsServiceStub:
         """Accepts messages and tells where they stand."""
         return cast(NotificationsServiceStub, self._stub(NotificationsServiceStub, "notifications"))
+
+    @property
+    def batches(self) -> BatchesServiceStub:
+        """Accepts many messages that came in one request."""
+        return cast(BatchesServiceStub, self._stub(BatchesServiceStub, "notifications"))
 
     @property
     def statistics(self) -> StatisticsServiceStub:

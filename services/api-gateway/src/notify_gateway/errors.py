@@ -140,6 +140,10 @@ TABLE: Final[Rows] = {
     "TOO_MANY": _bad("There can’t be more than {limit}"),
     # notifications
     "ALLOWANCE_NOT_FOUND": _bad(BAD_REQUEST),
+    "BATCH_NOT_FOUND": NO_RESULT,
+    "BATCH_RUNNING": Row(
+        409, "ConflictError", "This batch is being processed by another request, try again later"
+    ),
     "NOTIFICATION_NOT_FOUND": NO_RESULT,
     "NOT_SCHEDULED": Row(
         409, "ConflictError", "Only a message that is waiting for its send_at can be cancelled or moved"
@@ -267,6 +271,15 @@ TABLE: Final[Rows] = {
     "IDEMPOTENCY_KEY_INVALID": Row(
         400, "ValidationError", "Idempotency-Key must be 1 to {limit} ASCII characters"
     ),
+    "IDEMPOTENCY_KEY_MISSING": Row(400, "ValidationError", "Idempotency-Key is a required header"),
+    "CONTENT_TYPE_UNKNOWN": _bad("Content-Type must be one of {types}", 415),
+    "CONTENT_ENCODED": _bad("Content-Encoding is not supported, send the body as it is", 415),
+    "LENGTH_MISSING": _bad("Content-Length is a required header for {type}", 411),
+    "BODY_INCOMPLETE": _bad("Request body ended too soon"),
+    "BATCH_EMPTY": Row(400, "ValidationError", "A batch must have at least 1 row"),
+    "BATCH_TOO_LONG": Row(400, "ValidationError", "A batch cannot have more than {limit} rows"),
+    "ROW_TOO_LARGE": _bad("Row {row} is too large. It cannot be larger than {limit} bytes.", 413),
+    "FILE_IN_BATCH": _bad("Files cannot be sent in a batch"),
     "VALUE_IMPOSSIBLE": Row(404, "DataError", NOT_FOUND),
     "NOT_A_LETTER": _bad("Notification is not a letter"),
     "PDF_UNAVAILABLE": _bad("PDF not available for letters in status {status}"),

@@ -149,6 +149,10 @@ REASONS: Final[Mapping[str, Reason]] = {
     "NOT_SCHEDULED": Reason(
         Code.FAILED_PRECONDITION, "The message is not waiting for its time to be sent (any more)."
     ),
+    "BATCH_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such batch."),
+    "BATCH_RUNNING": Reason(
+        Code.ABORTED, "The batch is being worked off by another request, which may take a while."
+    ),
     "NOTIFICATION_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such notification."),
     "INBOUND_SMS_NOT_FOUND": Reason(Code.NOT_FOUND, "The service received no such text."),
     "UNSUBSCRIBE_REPORT_NOT_FOUND": Reason(
@@ -277,6 +281,19 @@ REASONS: Final[Mapping[str, Reason]] = {
     "BODY_HAS_TOO_MANY_VALUES": Reason(
         Code.INVALID_ARGUMENT, "The body holds more names and list items than are taken.", ("limit",)
     ),
+    "IDEMPOTENCY_KEY_MISSING": Reason(Code.INVALID_ARGUMENT, "A batch comes without an Idempotency-Key."),
+    "CONTENT_TYPE_UNKNOWN": Reason(
+        Code.INVALID_ARGUMENT, "The body is of a type that the route does not read.", ("types",)
+    ),
+    "CONTENT_ENCODED": Reason(Code.INVALID_ARGUMENT, "The body is compressed."),
+    "LENGTH_MISSING": Reason(
+        Code.INVALID_ARGUMENT, "Nothing says where a body of this type ends.", ("type",)
+    ),
+    "BODY_INCOMPLETE": Reason(Code.INVALID_ARGUMENT, "The body ends before its length is reached."),
+    "BATCH_EMPTY": Reason(Code.INVALID_ARGUMENT, "A batch has no row."),
+    "BATCH_TOO_LONG": Reason(Code.INVALID_ARGUMENT, "A batch has too many rows.", ("limit",)),
+    "ROW_TOO_LARGE": Reason(Code.INVALID_ARGUMENT, "A row of a batch is too large.", ("row", "limit")),
+    "FILE_IN_BATCH": Reason(Code.INVALID_ARGUMENT, "A row of a batch holds a file."),
     "IDEMPOTENCY_KEY_INVALID": Reason(
         Code.INVALID_ARGUMENT, "The Idempotency-Key can't be stored.", ("limit",)
     ),

@@ -5,6 +5,7 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 import redis
+from notify.notifications.v1.batches_service_pb2_grpc import add_BatchesServiceServicer_to_server
 from notify.notifications.v1.callbacks_service_pb2_grpc import add_CallbacksServiceServicer_to_server
 from notify.notifications.v1.files_service_pb2_grpc import add_FilesServiceServicer_to_server
 from notify.notifications.v1.inbound_sms_service_pb2_grpc import add_InboundSmsServiceServicer_to_server
@@ -37,7 +38,16 @@ from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.addresses import may_be_called
 from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.inbound_sms import InboundSms
-from notify_notifications.servicers import callbacks, files, inbound_sms, statistics, unsubscribe, usage
+from notify_notifications.servicers import (
+    batches,
+    callbacks,
+    files,
+    inbound_sms,
+    statistics,
+    unsubscribe,
+    usage,
+)
+from notify_notifications.servicers.batches import BatchesServicer
 from notify_notifications.servicers.callbacks import CallbacksServicer
 from notify_notifications.servicers.files import FilesServicer
 from notify_notifications.servicers.inbound_sms import InboundSmsServicer
@@ -218,9 +228,10 @@ def registrations(parts: Parts) -> list[Registration]:
     """Return the gRPC services of this context."""
     pager = Pager(parts.settings.page_token_secret.get_secret_value().encode())
     links = parts.settings.unsubscribe_links()
+    sending = sending_parts(parts)
     servicer = NotificationsServicer(
         uow=parts.uow,
-        sending=sending_parts(parts),
+        sending=sending,
         notifications=NotificationStore(parts.uow),
         links=links,
         pager=pager,
@@ -241,6 +252,9 @@ def registrations(parts: Parts) -> list[Registration]:
         setattr(kept, name, apart(getattr(kept, name), _FILE_THREADS, "files"))
     return [
         Registration(add_NotificationsServiceServicer_to_server, servicer, SERVICE),
+        Registration(
+            add_BatchesServiceServicer_to_server, BatchesServicer(parts.uow, sending), batches.SERVICE
+        ),
         Registration(
             add_StatisticsServiceServicer_to_server, StatisticsServicer(parts.uow), statistics.SERVICE
         ),

@@ -34,6 +34,7 @@ class Settings(DatabaseSettings):
     allowed_callers: dict[str, list[str]] = Field(
         default={
             "notify.notifications.v1.NotificationsService": ["api-gateway", "operator"],
+            "notify.notifications.v1.BatchesService": ["api-gateway", "operator"],
             "notify.notifications.v1.StatisticsService": ["api-gateway", "operator"],
             "notify.notifications.v1.UsageService": ["api-gateway", "operator"],
             "notify.notifications.v1.InboundSmsService": ["api-gateway", "operator"],

@@ -118,6 +118,8 @@ class World:
             "processing_days",
             "deleted_message_counts",
             "idempotency_keys",
+            "batches",
+            "batch_counts",
             "feed_cursors",
             "callbacks",
             "inbound_sms",

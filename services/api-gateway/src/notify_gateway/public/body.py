@@ -59,7 +59,14 @@ def parse_json(body: bytes) -> Any:
     BODY_HAS_TOO_MANY_VALUES, InvalidRequest where a string holds a NUL character, which no database keeps.
     """
     try:
-        text = body.decode(json.detect_encoding(body))
+        return parse_text(body.decode(json.detect_encoding(body)))
+    except ValueError:
+        raise NotifyError("JSON_INVALID") from None
+
+
+def parse_text(text: str) -> Any:
+    """Return what a JSON text says, as `parse_json` does."""
+    try:
         if len(text) > MOST_VALUES:
             _check_marks(text)
         decoder = _CAREFUL_DECODER if _MAY_BE_TOO_LARGE.search(text) else _DECODER

@@ -62,8 +62,13 @@ def _operations() -> Iterator[dict[str, Json]]:
                     "method": method.upper(),
                     "parameters": [_resolved(each) for each in parameters],
                     "body": _content(operation.get("requestBody", {})),
+                    "examples": _examples(operation.get("requestBody", {})),
                     "answers": {
-                        status: {**(found := _resolved(answer)), "schemas": _content(found)}
+                        status: {
+                            **(found := _resolved(answer)),
+                            "schemas": _content(found),
+                            "examples": _examples(found),
+                        }
                         for status, answer in operation["responses"].items()
                     },
                 }
@@ -72,6 +77,15 @@ def _operations() -> Iterator[dict[str, Json]]:
 def _content(of: Mapping[str, Json]) -> list[Json]:
     """Return the schemas of a body, by its content types."""
     return [content["schema"] for content in of.get("content", {}).values() if "schema" in content]
+
+
+def _examples(of: Mapping[str, Json]) -> list[tuple[str, str]]:
+    """Return the examples of a body, each with its content type."""
+    return [
+        (kind, shown if isinstance(shown := content["example"], str) else json.dumps(shown, indent=2))
+        for kind, content in of.get("content", {}).items()
+        if "example" in content
+    ]
 
 
 def _resolved(node: Json) -> Json:

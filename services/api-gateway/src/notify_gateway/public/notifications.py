@@ -42,7 +42,7 @@ LISTS_WAITING: Final = 2
 LIST_WAIT_SECONDS: Final = 2.0
 """How long they wait."""
 
-_FIRST_VALUE_ONLY: Final = ("reference", "older_than", "include_jobs")
+_FIRST_VALUE_ONLY: Final = ("reference", "older_than", "include_jobs", "batch_id")
 _ANSWERS: Final = V2.but(READING)
 # A letter that letters does not know was accepted, and is not handed over yet.
 _PDF_ANSWERS: Final = _ANSWERS.but({"LETTER_NOT_FOUND": TABLE["PDF_NOT_READY"]})
@@ -133,6 +133,7 @@ def _page(clients: Clients, values: dict[str, Any]) -> ListNotificationsResponse
         reference=values.get("reference"),
         older_than_id=canonical_uuid(values["older_than"]) if "older_than" in values else "",
         page_size=PAGE_SIZE,
+        batch_id=canonical_uuid(values["batch_id"]) if "batch_id" in values else "",
     )
     page: ListNotificationsResponse = clients.notifications.ListNotifications(message)
     return page

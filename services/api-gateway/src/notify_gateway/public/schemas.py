@@ -317,6 +317,10 @@ SEND_PRECOMPILED_LETTER: Final = _request(
     "content",
 )
 
+SEND_BY_CHANNEL: Final[Mapping[str, Schema]] = {"sms": SEND_SMS, "email": SEND_EMAIL, "letter": SEND_LETTER}
+"""What a row of a batch is besides its `type`."""
+BATCH_ROW: Final = _request({"type": {"enum": list(SEND_BY_CHANNEL)}}, "type", closed=False)
+
 CHANNELS: Final[Mapping[str, Channel]] = {
     "sms": Channel.CHANNEL_SMS,
     "email": Channel.CHANNEL_EMAIL,
@@ -330,11 +334,13 @@ LIST_NOTIFICATIONS: Final = _request(
         "template_type": {"type": "array", "items": {"enum": list(CHANNELS)}},
         "include_jobs": {"enum": ["true", "True"]},
         "older_than": _UUID,
+        "batch_id": _UUID,
     }
 )
 
 RESCHEDULE: Final = _request({"send_at": _MOMENT}, "send_at")
 NOTIFICATION_ID: Final = _request({"notification_id": _UUID}, "notification_id")
+BATCH_ID: Final = _request({"batch_id": _UUID}, "batch_id")
 TEMPLATE_ID: Final = _request({"id": _UUID}, "id")
 PREVIEW_TEMPLATE: Final = _request({"id": _UUID, "personalisation": _OBJECT}, "id", closed=False)
 LIST_RECEIVED_TEXTS: Final = _request({"older_than": _UUID})

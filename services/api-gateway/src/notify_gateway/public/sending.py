@@ -151,16 +151,12 @@ class Sending:
         caller = asked.caller
         form = self._form(asked, Channel.CHANNEL_SMS, lambda form: schemas.SEND_SMS)
         template_id = canonical_uuid(form["template_id"])
-        message = pb.SendSmsRequest(
+        message = sms_request(
+            form,
             request_id=new_id(),
             caller=caller_message(caller),
             template_id=template_id,
-            phone_number=form["phone_number"],
-            reference=form.get("reference"),
-            sms_sender_id=_optional_uuid(form, "sms_sender_id"),
             idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_SMS),
-            send_at=_optional_moment(form, "send_at"),
-            deliver_by=_optional_moment(form, "deliver_by"),
         )
         self._personalise(message, form, asked, Channel.CHANNEL_SMS)
         response = self._send(message, asked)
@@ -171,18 +167,12 @@ class Sending:
         caller = asked.caller
         form = self._form(asked, Channel.CHANNEL_EMAIL, lambda form: schemas.SEND_EMAIL)
         template_id = canonical_uuid(form["template_id"])
-        message = pb.SendEmailRequest(
+        message = email_request(
+            form,
             request_id=new_id(),
             caller=caller_message(caller),
             template_id=template_id,
-            email_address=form["email_address"],
-            reference=form.get("reference"),
-            email_reply_to_id=_optional_uuid(form, "email_reply_to_id"),
-            one_click_unsubscribe_url=form.get("one_click_unsubscribe_url", ""),
-            sanitise_content_for=form.get("sanitise_content_for"),
             idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_EMAIL),
-            send_at=_optional_moment(form, "send_at"),
-            deliver_by=_optional_moment(form, "deliver_by"),
         )
         self._personalise(message, form, asked, Channel.CHANNEL_EMAIL)
         files = [value for value in form.get("personalisation", {}).values() if is_file(value)]
@@ -196,11 +186,11 @@ class Sending:
         if "content" in form:
             return self._precompiled_letter(form, asked)
         template_id = canonical_uuid(form["template_id"])
-        message = pb.SendLetterRequest(
+        message = letter_request(
+            form,
             request_id=new_id(),
             caller=caller_message(caller),
             template_id=template_id,
-            reference=form.get("reference"),
             idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_LETTER),
         )
         self._personalise(message, form, asked, Channel.CHANNEL_LETTER)
@@ -264,16 +254,12 @@ class Sending:
     def _idempotency_key(self, asked: _Asked, channel: Channel) -> str:
         """Return the client's Idempotency-Key; empty without one.
 
-        Raises NotifyError IDEMPOTENCY_KEY_INVALID where it can't be used. A client that sends a key counts on
-        it, so none is dropped. Servers hand on bytes beyond ASCII as "".
+        Raises NotifyError IDEMPOTENCY_KEY_INVALID, or a passed limit that wins over it.
         """
-        key: str | None = asked.environ.get("HTTP_IDEMPOTENCY_KEY")
-        if key is None:
-            return ""
-        if not key.isascii() or not 0 < len(key) <= _LONGEST_IDEMPOTENCY_KEY:
-            limit = {"limit": str(_LONGEST_IDEMPOTENCY_KEY)}
-            self._refuse(NotifyError("IDEMPOTENCY_KEY_INVALID", metadata=limit), asked.caller, channel)
-        return key
+        try:
+            return idempotency_key(asked.environ) or ""
+        except NotifyError as refusal:
+            self._refuse(refusal, asked.caller, channel)
 
     def _personalise(self, message: SendRequest, form: Form, asked: _Asked, channel: Channel) -> None:
         """Put the personalisation into `message`. Raises NotifyError BODY_TOO_LARGE."""
@@ -409,6 +395,48 @@ def _with_files(item: pb.SendItem, contents: Iterable[bytes]) -> Iterator[SendEm
 def _chunks(content: bytes) -> Iterator[bytes]:
     for start in range(0, len(content), _CHUNK_BYTES):
         yield content[start : start + _CHUNK_BYTES]
+
+
+def sms_request(form: Form, **fields: Any) -> pb.SendSmsRequest:
+    """Return a valid form as a request, without its personalisation. `fields` are set besides."""
+    return pb.SendSmsRequest(
+        phone_number=form["phone_number"],
+        reference=form.get("reference"),
+        sms_sender_id=_optional_uuid(form, "sms_sender_id"),
+        send_at=_optional_moment(form, "send_at"),
+        deliver_by=_optional_moment(form, "deliver_by"),
+        **fields,
+    )
+
+
+def email_request(form: Form, **fields: Any) -> pb.SendEmailRequest:
+    """Return a valid form as a request, without its personalisation. `fields` are set besides."""
+    return pb.SendEmailRequest(
+        email_address=form["email_address"],
+        reference=form.get("reference"),
+        email_reply_to_id=_optional_uuid(form, "email_reply_to_id"),
+        one_click_unsubscribe_url=form.get("one_click_unsubscribe_url", ""),
+        sanitise_content_for=form.get("sanitise_content_for"),
+        send_at=_optional_moment(form, "send_at"),
+        deliver_by=_optional_moment(form, "deliver_by"),
+        **fields,
+    )
+
+
+def letter_request(form: Form, **fields: Any) -> pb.SendLetterRequest:
+    """Return a valid form as a request, without its personalisation. `fields` are set besides."""
+    return pb.SendLetterRequest(reference=form.get("reference"), **fields)
+
+
+def idempotency_key(environ: "WSGIEnvironment") -> str | None:
+    """Return the client's Idempotency-Key; None without one. Raises NotifyError IDEMPOTENCY_KEY_INVALID.
+
+    A client that sends a key counts on it, so none is dropped. Servers hand on bytes beyond ASCII as "".
+    """
+    key: str | None = environ.get("HTTP_IDEMPOTENCY_KEY")
+    if key is not None and (not key.isascii() or not 0 < len(key) <= _LONGEST_IDEMPOTENCY_KEY):
+        raise NotifyError("IDEMPOTENCY_KEY_INVALID", metadata={"limit": str(_LONGEST_IDEMPOTENCY_KEY)})
+    return key
 
 
 def _letter_schema(form: Any) -> Schema:

@@ -52,6 +52,13 @@ class CountKey(NamedTuple):
     state: State
 
 
+class BatchCountKey(NamedTuple):
+    """What messages of batches are counted by."""
+
+    batch_id: str
+    state: State
+
+
 class UsageKey(NamedTuple):
     """What usage is told apart by, the rate aside, which follows from it."""
 
@@ -90,6 +97,17 @@ def count_differences(moves: Iterable[Move]) -> dict[CountKey, int]:
         if move.before.state is not move.after.state:
             sums[_count_key(move.before)] -= 1
             sums[_count_key(move.after)] += 1
+    return {key: change for key, change in sums.items() if change}
+
+
+def batch_differences(moves: Iterable[Move]) -> dict[BatchCountKey, int]:
+    """Return by how much each count of a batch changes; those that stay are left out."""
+    sums: defaultdict[BatchCountKey, int] = defaultdict(int)
+    for move in moves:
+        batch_id = move.after.batch_id
+        if batch_id is not None and move.before.state is not move.after.state:
+            sums[BatchCountKey(batch_id, move.before.state)] -= 1
+            sums[BatchCountKey(batch_id, move.after.state)] += 1
     return {key: change for key, change in sums.items() if change}
 
 

@@ -127,6 +127,8 @@ class Progress:
     """Letters: class of post. Other channels: None."""
     send_at: datetime | None = None
     """When it was to be sent; None for at once."""
+    batch_id: str | None = None
+    """The batch that it came in, if it came in one."""
 
 
 def advance(progress: Progress, events: Iterable[Event]) -> Progress:

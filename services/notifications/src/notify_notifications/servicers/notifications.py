@@ -70,18 +70,20 @@ SERVICE: Final = pb.DESCRIPTOR.services_by_name["NotificationsService"].full_nam
 
 _RETRY_METADATA: Final = "grpc-previous-rpc-attempts"
 _BATCH_SEND: Final = f"{SERVICE}/BatchSend"
-_DOMAIN: Final = "notifications.notify"
+DOMAIN: Final = "notifications.notify"
 _STATES = notification_pb2.Notification.State
 
 
 @dataclass(frozen=True, slots=True)
-class _Received:
+class Received:
     """What comes with a request to send besides its fields."""
 
     request_id: str
     traceparent: str
     deadline: float | None
     is_repeat: bool
+    batch_id: str | None = None
+    """The batch that it is a row of, if it is one."""
 
 
 class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
@@ -167,9 +169,9 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         self,
         request: Any,
         context: grpc.ServicerContext,
-        convert: "Callable[[Any, _Received], SendCommand]",
+        convert: "Callable[[Any, Received], SendCommand]",
     ) -> Any:
-        received = _Received(
+        received = Received(
             current.request_id.get(),
             tracing.current_traceparent(),
             current.deadline.get(),
@@ -186,21 +188,21 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         self, request: pb.CountRefusedRequestRequest, context: grpc.ServicerContext
     ) -> pb.CountRefusedRequestResponse:
         quota = count_refused_request(
-            self._sending, _caller(request.caller), enums.from_proto(Channel, request.channel)
+            self._sending, caller_of(request.caller), enums.from_proto(Channel, request.channel)
         )
         return pb.CountRefusedRequestResponse(quota=None if quota is None else _quota(quota))
 
     def CancelNotification(
         self, request: pb.CancelNotificationRequest, context: grpc.ServicerContext
     ) -> pb.CancelNotificationResponse:
-        caller = _caller(request.caller)
+        caller = caller_of(request.caller)
         cancel(self._uow, caller, request.notification_id)
         return pb.CancelNotificationResponse(notification=self._found(caller, request.notification_id))
 
     def RescheduleNotification(
         self, request: pb.RescheduleNotificationRequest, context: grpc.ServicerContext
     ) -> pb.RescheduleNotificationResponse:
-        caller = _caller(request.caller)
+        caller = caller_of(request.caller)
         send_at = _time("send_at", request.send_at)
         reschedule(self._uow, self._notifications, caller, request.notification_id, send_at)
         return pb.RescheduleNotificationResponse(notification=self._found(caller, request.notification_id))
@@ -234,6 +236,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             channels=list(dict.fromkeys(enums.from_proto(Channel, one) for one in request.channels)),
             states=list(dict.fromkeys(State(enums.to_text(_STATES, one)) for one in request.states)),
             reference=request.reference if request.HasField("reference") else None,
+            batch_id=request.batch_id,
         )
         admit_list(self._sending.limits, request.service_id, filters.key_type)
         bound = {"list": "notifications", "service": request.service_id, **_as_json(filters)}
@@ -365,14 +368,16 @@ class _Common(TypedDict):
     content_hash: bytes
     is_repeat: bool
     origin: Origin
+    batch_id: str | None
     deadline: float | None
     send_at: datetime | None
     deliver_by: datetime | None
 
 
-def _common(request: Any, received: _Received) -> _Common:
+def _common(request: Any, received: Received) -> _Common:
     """Read what the Send requests have in common. Clear fields of `request`; read the others before."""
-    caller = _caller(request.caller)
+    caller = caller_of(request.caller)
+    lane = lane_of(caller.service_id, of_job=received.batch_id is not None)
     # a letter that comes as a PDF has none
     written = getattr(request, "personalisation", ())
     return _Common(
@@ -385,7 +390,8 @@ def _common(request: Any, received: _Received) -> _Common:
         idempotency_key=request.idempotency_key,
         content_hash=_content_hash(request),
         is_repeat=received.is_repeat,
-        origin=Origin(received.request_id, received.traceparent, lane_of(caller.service_id)),
+        origin=Origin(received.request_id, received.traceparent, lane),
+        batch_id=received.batch_id,
         deadline=received.deadline,
         send_at=_optional_time(request, "send_at"),
         deliver_by=_optional_time(request, "deliver_by"),
@@ -406,7 +412,7 @@ def _time(name: str, value: Timestamp) -> datetime:
         raise invalid_field(FieldViolation(name, "is not a time")) from None
 
 
-def _sms_command(request: pb.SendSmsRequest, received: _Received) -> SmsCommand:
+def _sms_command(request: pb.SendSmsRequest, received: Received) -> SmsCommand:
     return SmsCommand(
         phone_number=request.phone_number,
         sms_sender_id=request.sms_sender_id,
@@ -414,7 +420,7 @@ def _sms_command(request: pb.SendSmsRequest, received: _Received) -> SmsCommand:
     )
 
 
-def _email_command(request: pb.SendEmailRequest, received: _Received) -> EmailCommand:
+def _email_command(request: pb.SendEmailRequest, received: Received) -> EmailCommand:
     url = request.one_click_unsubscribe_url
     if url and not url.startswith("https"):
         raise invalid_field(FieldViolation("one_click_unsubscribe_url", "is not a valid https url"))
@@ -427,12 +433,12 @@ def _email_command(request: pb.SendEmailRequest, received: _Received) -> EmailCo
     )
 
 
-def _letter_command(request: pb.SendLetterRequest, received: _Received) -> LetterCommand:
+def _letter_command(request: pb.SendLetterRequest, received: Received) -> LetterCommand:
     return LetterCommand(**_common(request, received))
 
 
 def _precompiled_letter_command(
-    request: pb.SendPrecompiledLetterRequest, received: _Received
+    request: pb.SendPrecompiledLetterRequest, received: Received
 ) -> PrecompiledLetterCommand:
     postage = enums.optional_from_proto(Postage, request.postage)
     if not request.caller.created_by_id:
@@ -445,17 +451,18 @@ def _precompiled_letter_command(
     )
 
 
-_CONVERTERS: Final[dict[str, Callable[[Any, _Received], SendCommand]]] = {
+CONVERTERS: Final[dict[str, Callable[[Any, Received], SendCommand]]] = {
     "sms": _sms_command,
     "email": _email_command,
     "letter": _letter_command,
     "precompiled_letter": _precompiled_letter_command,
 }
+"""What makes a command of each kind of request to send. They clear fields of the request."""
 
 
 def _context_of(
     item: pb.SendItem, caller_deadline: float | None, retried: bool, spans: ExitStack
-) -> tuple[contextvars.Context, _Received]:
+) -> tuple[contextvars.Context, Received]:
     """Return a context in which an item's request is the current one, with a span in its own trace."""
     deadline = caller_deadline
     if item.HasField("time_left"):
@@ -468,14 +475,14 @@ def _context_of(
         context.run(span.__enter__)
         spans.callback(context.run, span.__exit__, None, None, None)
     is_repeat = retried or item.is_repeat
-    return context, _Received(context[current.request_id], context[current.traceparent], deadline, is_repeat)
+    return context, Received(context[current.request_id], context[current.traceparent], deadline, is_repeat)
 
 
-def _item_command(item: pb.SendItem, received: _Received) -> SendCommand:
+def _item_command(item: pb.SendItem, received: Received) -> SendCommand:
     """Return the command of an item. Raises NotifyError INVALID_FIELD."""
     field_rules.check(item)
     kind: str = item.WhichOneof("request")
-    return _CONVERTERS[kind](getattr(item, kind), received)
+    return CONVERTERS[kind](getattr(item, kind), received)
 
 
 def _answer(result: pb.SendResult, command: SendCommand, answer: Accepted | NotifyError) -> None:
@@ -500,7 +507,7 @@ def _answer(result: pb.SendResult, command: SendCommand, answer: Accepted | Noti
 
 def _refuse(result: pb.SendResult, error: NotifyError) -> None:
     get_logger().info("message refused", reason=error.reason)
-    answer = status.to_status(error, _DOMAIN, current.request_id.get())
+    answer = status.to_status(error, DOMAIN, current.request_id.get())
     result.error = answer.SerializeToString()
 
 
@@ -565,7 +572,8 @@ def _quota(quota: Quota) -> pb.Quota:
     return pb.Quota(limit=quota.limit, remaining=quota.remaining, reset_seconds=quota.reset_seconds)
 
 
-def _caller(caller: pb.Caller) -> Caller:
+def caller_of(caller: pb.Caller) -> Caller:
+    """Return who calls. Raises NotifyError INVALID_FIELD unless it is one of both kinds."""
     if bool(caller.api_key_id) == bool(caller.created_by_id):
         raise invalid_field(FieldViolation("caller", "should be either an API key or a member"))
     return Caller(
@@ -582,6 +590,7 @@ def _as_json(filters: Filters) -> dict[str, object]:
         "channels": sorted(filters.channels),
         "states": sorted(filters.states),
         "reference": filters.reference,
+        "batch_id": filters.batch_id,
     }
 
 
@@ -606,7 +615,7 @@ def _notification(view: NotificationView, with_details: bool = False) -> notific
         key_type=enums.to_proto(stored.key_type),
         reference=stored.reference,
         recipient=stored.recipient,
-        state=_state(stored.state),
+        state=state_of(stored.state),
         template_id=stored.template_id,
         template_version=stored.template_version,
         subject=view.subject,
@@ -638,5 +647,6 @@ def _cost(cost: Cost) -> notification_pb2.Cost:
     )
 
 
-def _state(text: str) -> Any:
+def state_of(text: str) -> Any:
+    """Return the proto value of a state."""
     return enums.from_text(_STATES, text)

@@ -27,7 +27,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from sqlalchemy.dialects import postgresql
 
-from notify_notifications.domain.counts import CountKey
+from notify_notifications.domain.counts import BatchCountKey, CountKey
 from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.notification import State
 from notify_notifications.domain.personalisation import Pairs
@@ -66,6 +66,7 @@ class NewMessage(NamedTuple):
     service_id: str
     api_key_id: str | None
     created_by_id: str | None
+    batch_id: str | None
     key_type: KeyType
     channel: Channel
     template_id: str
@@ -162,6 +163,7 @@ _OLDEST_KEY: Final = f"${len(_FIELDS) + 2}"
 _NOTIFICATION: Final = ", ".join(_columns_of(notifications))
 _OUTBOX: Final = ", ".join(_columns_of(outbox))
 _TALLY: Final = ", ".join(CountKey._fields)
+_BATCH_TALLY: Final = ", ".join(BatchCountKey._fields)
 
 # Repeats are no errors here: PostgreSQL would log the failed statement with the message in it. Rows are
 # written in one order by everybody, so that no two statements wait for each other.
@@ -202,6 +204,13 @@ WITH given AS (
     GROUP BY {_TALLY}
     ORDER BY {_TALLY}
     ON CONFLICT ({_TALLY}, shard) DO UPDATE SET count = tally.count + excluded.count
+), batched AS (
+    INSERT INTO batch_counts AS tally ({_BATCH_TALLY}, count)
+    SELECT {_BATCH_TALLY}, count(*)
+    FROM given WHERE batch_id IS NOT NULL AND id IN (SELECT stored_id FROM stored)
+    GROUP BY {_BATCH_TALLY}
+    ORDER BY {_BATCH_TALLY}
+    ON CONFLICT ({_BATCH_TALLY}) DO UPDATE SET count = tally.count + excluded.count
 )
 SELECT stored_id::text FROM stored
 """  # noqa: S608 - the names are those of fields and columns

@@ -11,9 +11,10 @@ from notify_common.enums import Channel, KeyType
 from sqlalchemy import ColumnElement, FromClause, Select, Table
 from sqlalchemy.dialects.postgresql import insert
 
-from notify_notifications.domain.counts import BILLABLE, CountKey, Usage, UsageKey
+from notify_notifications.domain.counts import BILLABLE, BatchCountKey, CountKey, Usage, UsageKey
 from notify_notifications.store.tables import (
     MOVED_SHARD,
+    batch_counts,
     deleted_message_counts,
     letter_rates,
     message_counts,
@@ -38,6 +39,16 @@ def add_counts(tx: Tx, changes: Mapping[CountKey, int]) -> None:
     types = {name: _c[name].type for name in (*_COUNT, "count")}
     given = unnest("given", types, [[*key, change] for key, change in changes.items()])
     tx.execute(_added(message_counts, _COUNT, ["count"], sa.select(given), shard=MOVED_SHARD))
+
+
+def add_batch_counts(tx: Tx, changes: Mapping[BatchCountKey, int]) -> None:
+    """Add to the counts of batches, in the order of keys."""
+    if not changes:
+        return
+    keys = BatchCountKey._fields
+    types = {name: batch_counts.c[name].type for name in (*keys, "count")}
+    given = unnest("given", types, [[*key, change] for key, change in changes.items()])
+    tx.execute(_added(batch_counts, keys, ["count"], sa.select(given)))
 
 
 def add_usage(tx: Tx, changes: Mapping[UsageKey, Usage]) -> None:

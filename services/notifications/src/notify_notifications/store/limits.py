@@ -183,7 +183,7 @@ class Demand:
     bucket_size: int
     rate_per_minute: int
     tokens: int
-    """That each message takes off the bucket."""
+    """That each message takes off the bucket; 0 where none is asked for."""
     day: date
     daily_limit: int
     international_limit: int
@@ -195,7 +195,7 @@ class Demand:
     def keys(self) -> tuple[str, str, str]:
         """Names of the bucket and the two counters in Redis."""
         return (
-            f"{self.service_id}-tokens-{self.key_type}",
+            _bucket_key(self.service_id, self.key_type),
             counter_key(self.service_id, self.channel, self.day, counted=self.counted),
             counter_key(self.service_id, INTERNATIONAL_SMS, self.day, counted=self.counted),
         )
@@ -336,9 +336,16 @@ class LimitStore:
 
         It is a bucket apart from that of messages, so that who reads a lot can still send.
         """
-        size = bucket_size(LISTS_PER_MINUTE)
-        sized = (size, LISTS_PER_MINUTE / 60, 1, _kept_seconds(size, LISTS_PER_MINUTE))
-        answer = self._guarded(lambda: self._take.run(([f"{service_id}-list-tokens-{key_type}"], sized)))
+        return self._admits(f"{service_id}-list-tokens-{key_type}", LISTS_PER_MINUTE)
+
+    def admits_request(self, service_id: str, key_type: KeyType, rate_per_minute: int) -> bool:
+        """Take a token off the bucket of a service's messages; True too where Redis does not answer."""
+        return self._admits(_bucket_key(service_id, key_type), rate_per_minute)
+
+    def _admits(self, bucket: str, rate_per_minute: int) -> bool:
+        size = bucket_size(rate_per_minute)
+        sized = (size, rate_per_minute / 60, 1, _kept_seconds(size, rate_per_minute))
+        answer = self._guarded(lambda: self._take.run(([bucket], sized)))
         return answer is None or answer == ["1"]
 
     def release(self, places: Mapping[Place, int]) -> None:
@@ -393,6 +400,10 @@ def _call(demand: Demand, known: Sequence[object]) -> tuple[Sequence[str], Seque
 def _kept_seconds(bucket_size: int, rate_per_minute: int) -> int:
     """Return the seconds until a bucket is full again, and needs not be known any more."""
     return int(bucket_size * 60 / rate_per_minute) + 2 if rate_per_minute else DAY_SECONDS
+
+
+def _bucket_key(service_id: str, key_type: KeyType) -> str:
+    return f"{service_id}-tokens-{key_type}"
 
 
 def counter_key(service_id: str, counter: str, day: date, *, counted: bool = True) -> str:

@@ -25,7 +25,15 @@ _ROWS_AT_ONCE: Final = 25
 _READ_MS: Final = 1500
 """Milliseconds after which a list is given up."""
 
-_NOT_AS_THEY_ARE: Final = ("id", "service_id", "template_id", "created_by_id", "api_key_id", "content_hash")
+_NOT_AS_THEY_ARE: Final = (
+    "id",
+    "service_id",
+    "template_id",
+    "created_by_id",
+    "api_key_id",
+    "batch_id",
+    "content_hash",
+)
 """Columns that are read as texts, or not at all."""
 
 _n = notifications.c
@@ -63,6 +71,8 @@ class Filters:
     channels: Sequence[Channel] = ()
     states: Sequence[State] = ()
     reference: str | None = field(default=None, repr=False)
+    batch_id: str = ""
+    """Empty for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +242,12 @@ def _page_query(
     if before is not None:
         conditions.append(sa.tuple_(_n.create_time, _n.id) < sa.tuple_(*map(sa.literal, before)))
     order = (_n.create_time.desc(), _n.id.desc())
-    if filters.reference is not None:
-        conditions += [reference_hash(_n.reference) == reference_hash(filters.reference)]
-        conditions += [_n.reference == filters.reference]
+    if filters.reference is not None or filters.batch_id:
+        if filters.reference is not None:
+            conditions += [reference_hash(_n.reference) == reference_hash(filters.reference)]
+            conditions += [_n.reference == filters.reference]
+        if filters.batch_id:
+            conditions.append(_n.batch_id == filters.batch_id)
         if filters.channels:
             conditions.append(_n.channel.in_(filters.channels))
         if filters.states:

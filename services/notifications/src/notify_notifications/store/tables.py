@@ -65,6 +65,7 @@ notifications = Table(
     id_column("created_by_id", nullable=True),  # the member who sent it in the admin web app
     Column("send_at", _INSTANT),  # null: at once
     Column("deliver_by", _INSTANT),  # no provider gets it after this; null: never mind
+    id_column("batch_id", nullable=True),  # of those that came in one request; null for all others
 )
 Index(
     "ix_notifications_listed",
@@ -104,6 +105,14 @@ Index(
     notifications.c.create_time.desc(),
     notifications.c.id.desc(),
     postgresql_where=sa.text("created_by_id IS NOT NULL AND channel = 'letter'"),
+)
+
+Index(
+    "ix_notifications_batch_id",
+    notifications.c.batch_id,
+    notifications.c.create_time.desc(),
+    notifications.c.id.desc(),
+    postgresql_where=notifications.c.batch_id.is_not(None),
 )
 
 outbox = Table(
@@ -220,6 +229,36 @@ idempotency_keys = Table(
     Column("create_time", _INSTANT, nullable=False),
 )
 Index("ix_idempotency_keys_create_time", idempotency_keys.c.create_time)
+
+batches = Table(
+    "batches",
+    metadata,
+    id_column("id", primary_key=True),
+    id_column("service_id", nullable=False),
+    Column("key_type", sa.Text, nullable=False),
+    Column("key_hash", sa.LargeBinary),  # of the client's key; null once its time is over
+    Column("content_hash", sa.LargeBinary, nullable=False),  # of all that the client sent
+    Column("row_count", sa.Integer, nullable=False),
+    Column("create_time", _INSTANT, nullable=False),
+    id_column("run_id", nullable=False),  # who works it off
+    Column("lease_time", _INSTANT, nullable=False),  # until when nobody else may
+    Column("complete_time", _INSTANT),
+    Column("accepted_count", sa.Integer),  # null before complete_time, and so is the next
+    Column("answer", sa.LargeBinary),  # what its client is answered
+)
+_b = batches.c
+Index("ix_batches_key_hash", _b.service_id, _b.key_hash, unique=True)
+Index("ix_batches_create_time", _b.create_time)
+
+# How many messages of a batch stand in each state; changes by difference, as message_counts do.
+batch_counts = Table(
+    "batch_counts",
+    metadata,
+    id_column("batch_id", primary_key=True),
+    Column("state", sa.Text, primary_key=True),
+    Column("count", sa.Integer, nullable=False),
+    postgresql_with={"fillfactor": "50"},
+)
 
 sms_rates = Table(
     "sms_rates",

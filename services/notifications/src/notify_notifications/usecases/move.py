@@ -9,11 +9,12 @@ from notify_common.db.unit_of_work import Tx
 
 from notify_notifications.domain.counts import (
     Move,
+    batch_differences,
     count_differences,
     processing_differences,
     usage_differences,
 )
-from notify_notifications.store.counts import add_counts, add_usage
+from notify_notifications.store.counts import add_batch_counts, add_counts, add_usage
 from notify_notifications.store.notifications import save_progress
 from notify_notifications.store.platform_days import add_processing
 
@@ -29,5 +30,6 @@ def move(tx: Tx, moves: Sequence[Move]) -> None:
     """
     save_progress(tx, [one.after for one in moves])
     add_counts(tx, count_differences(moves))
+    add_batch_counts(tx, batch_differences(moves))
     add_usage(tx, usage_differences(moves))
     add_processing(tx, processing_differences(moves))

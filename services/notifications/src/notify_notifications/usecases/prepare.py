@@ -60,6 +60,8 @@ class SendCommand:
     """Whether this may not be the first time that the request is made."""
     origin: Origin
     """Request id and trace that follow the message."""
+    batch_id: str | None = None
+    """The batch that it came in, whose one token stands for all of its messages."""
     deadline: float | None = None
     """Reading of `clock.monotonic()` after which nobody waits for the answer; None for never."""
     send_at: datetime | None = None

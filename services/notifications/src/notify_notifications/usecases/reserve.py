@@ -27,7 +27,7 @@ class Request:
     key_type: KeyType
     channel: Channel
     tokens: int
-    """Of the rate limit."""
+    """Of the rate limit; 0 for those of a batch, which takes one for all of them."""
     adds: bool
     """Whether it counts for the day, if it is admitted: not if it is refused or only simulated."""
     international: bool = False
@@ -79,6 +79,17 @@ def admit_list(store: LimitStore, service_id: str, key_type: KeyType) -> None:
     """
     if not store.admits_list(service_id, key_type):
         raise _rate_limited(key_type, limits.LISTS_PER_MINUTE)
+
+
+def admit_batch(store: LimitStore, service: Service, key_type: KeyType) -> None:
+    """Take one token off the rate limit of messages for a whole batch.
+
+    Raises:
+        NotifyError: RATE_LIMITED.
+    """
+    rate = service.rate_limit_per_minute
+    if not store.admits_request(service.id, key_type, rate):
+        raise _rate_limited(key_type, rate)
 
 
 def release(store: LimitStore, reservations: Sequence[Reservation]) -> None:
@@ -136,10 +147,12 @@ def _quota(demand: Demand, admission: Admission, verdict: Verdict) -> Quota | No
     now = clock.now()
     if verdict is Verdict.INTERNATIONAL_LIMIT_REACHED:
         return limits.daily_quota(demand.international_limit, demand.international_limit, now)
+    today = limits.daily_quota(demand.daily_limit, admission.count, now)
+    if not demand.tokens:
+        return today
     rate = limits.rate_quota(demand.rate_per_minute, admission.tokens_left, demand.tokens)
     if verdict is Verdict.RATE_LIMITED:
         return rate
-    today = limits.daily_quota(demand.daily_limit, admission.count, now)
     return today if today.remaining <= rate.remaining else rate
 
 

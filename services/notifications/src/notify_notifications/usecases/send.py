@@ -3,6 +3,7 @@
 """
 
 import threading
+from collections import Counter as Tally
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -203,9 +204,12 @@ def _send(parts: SendingParts, sendings: Sequence[_Sending], most_bytes: int | N
         if isinstance(sending.result, NotifyError) and sending.result.reason not in _FINAL_REFUSALS:
             _answer_repeat(parts, sending)
     decisions = [one.decided() for one in sendings]
-    for sending, (result, _, _) in zip(sendings, decisions, strict=True):
-        reason = result.reason if isinstance(result, NotifyError) else "OK"
-        _DECIDED.labels(sending.command.channel, reason).inc()
+    ended = Tally(
+        (one.command.channel, result.reason if isinstance(result, NotifyError) else "OK")
+        for one, (result, _, _) in zip(sendings, decisions, strict=True)
+    )
+    for labels, count in ended.items():
+        _DECIDED.labels(*labels).inc(count)
     return decisions
 
 
@@ -316,9 +320,7 @@ def _reserve(parts: SendingParts, sendings: Sequence[_Sending]) -> None:
             channel=one.command.channel,
             adds=one.prepared.details is not None,
             international=one.prepared.international,
-            tokens=limits.tokens_taken(
-                one.command.channel, is_precompiled=isinstance(one.command, PrecompiledLetterCommand)
-            ),
+            tokens=_tokens(one.command),
         )
         for one in sendings
     ]
@@ -327,6 +329,13 @@ def _reserve(parts: SendingParts, sendings: Sequence[_Sending]) -> None:
         sending.result = reservation.refusal or sending.prepared.refusal
         if sending.result is None and sending.prepared.details is None:
             sending.result = sending.prepared.accepted
+
+
+def _tokens(command: SendCommand) -> int:
+    if command.batch_id is not None:
+        return 0
+    is_precompiled = isinstance(command, PrecompiledLetterCommand)
+    return limits.tokens_taken(command.channel, is_precompiled=is_precompiled)
 
 
 def _store(parts: SendingParts, sendings: Sequence[_Sending]) -> None:
@@ -366,6 +375,7 @@ def _new_message(command: SendCommand, prepared: Prepared, reservation: Reservat
         service_id=command.caller.service_id,
         api_key_id=command.caller.api_key_id,
         created_by_id=command.caller.created_by_id,
+        batch_id=command.batch_id,
         key_type=command.caller.key_type,
         channel=command.channel,
         template_id=command.template_id,

@@ -7,6 +7,8 @@ from notify_common import clock
 from notify_common.db.unit_of_work import UnitOfWork
 from redis.exceptions import RedisError
 
+from notify_notifications.domain.batch import KEPT as BATCHES_KEPT
+from notify_notifications.store import batches
 from notify_notifications.store.acceptance import IDEMPOTENCY_KEY_LIFETIME
 from notify_notifications.store.counters import CounterStore
 from notify_notifications.store.idempotency import IdempotencyKeyStore
@@ -20,7 +22,7 @@ _KEYS_AT_ONCE: Final = 5000
 
 
 class Housekeeper:
-    """Deletes expired idempotency keys and old counters, and corrects the counters in Redis."""
+    """Deletes expired idempotency keys, old counters and batches, and corrects the counters in Redis."""
 
     def __init__(self, uow: UnitOfWork, counters: CounterStore, limits: LimitStore) -> None:
         self._keys = IdempotencyKeyStore(uow)
@@ -37,6 +39,7 @@ class Housekeeper:
         self.forget_expired_keys()
         self._counters.delete_before((clock.now() - COUNTERS_KEPT).date())
         self.forget_unsubscribe_requests(uow)
+        self.forget_batches(uow)
         self._reconcile_alone()
         return 0
 
@@ -64,6 +67,16 @@ class Housekeeper:
         while True:
             with uow.begin() as tx:
                 deleted = delete_old(tx, _KEYS_AT_ONCE)
+            total += deleted
+            if deleted < _KEYS_AT_ONCE:
+                return total
+
+    def forget_batches(self, uow: UnitOfWork) -> int:
+        """Delete batches whose time is over, 5,000 a transaction; return how many."""
+        total = 0
+        while True:
+            with uow.begin() as tx:
+                deleted = batches.delete_before(tx, clock.now() - BATCHES_KEPT, _KEYS_AT_ONCE)
             total += deleted
             if deleted < _KEYS_AT_ONCE:
                 return total

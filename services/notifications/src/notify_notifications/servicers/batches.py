@@ -1,0 +1,143 @@
+"""BatchesService: conversion, nothing else."""
+
+from typing import Final
+
+import grpc
+from notify.notifications.v1 import batches_service_pb2 as pb
+from notify.notifications.v1 import batches_service_pb2_grpc as pb_grpc
+from notify_common import clock, current, tracing
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.errors import FieldViolation, NotifyError, invalid_field
+from notify_common.ids import child_id
+from notify_common.rpc import field_rules, status
+
+from notify_notifications.domain.batch import LEASE, Batch
+from notify_notifications.servicers.notifications import CONVERTERS, DOMAIN, Received, caller_of, state_of
+from notify_notifications.usecases.accept_batch import (
+    accept_rows,
+    finish_batch,
+    get_batch,
+    leave_batch,
+    open_batch,
+)
+from notify_notifications.usecases.prepare import SendCommand
+from notify_notifications.usecases.send import SendingParts
+
+SERVICE: Final = pb.DESCRIPTOR.services_by_name["BatchesService"].full_name
+
+MOST_ERROR_BYTES: Final = 256 * 1024
+"""Of the errors in one answer; of rows beyond it the answer says that they are refused, and not why."""
+
+
+class BatchesServicer(pb_grpc.BatchesServiceServicer):
+    """Serves notify.notifications.v1.BatchesService."""
+
+    def __init__(self, uow: UnitOfWork, sending: SendingParts) -> None:
+        self._uow = uow
+        self._sending = sending
+
+    def OpenBatch(self, request: pb.OpenBatchRequest, context: grpc.ServicerContext) -> pb.OpenBatchResponse:
+        caller, now = caller_of(request.caller), clock.now()
+        asked = Batch(
+            id=request.request_id,
+            service_id=caller.service_id,
+            key_type=caller.key_type,
+            content_hash=request.content_hash,
+            row_count=request.row_count,
+            create_time=now,
+            run_id=request.run_id,
+            lease_time=now + LEASE,
+            complete_time=None,
+            accepted_count=None,
+        )
+        kept, answer = open_batch(self._uow, self._sending, asked, request.idempotency_key)
+        return pb.OpenBatchResponse(batch=_batch(kept), replayed=kept.id != asked.id, answer=answer or b"")
+
+    def BatchAcceptRows(
+        self, request: pb.BatchAcceptRowsRequest, context: grpc.ServicerContext
+    ) -> pb.BatchAcceptRowsResponse:
+        caller_of(request.caller)
+        received = Received(
+            current.request_id.get(),
+            tracing.current_traceparent(),
+            current.deadline.get(),
+            request.is_repeat,
+            request.batch_id,
+        )
+        refusals: dict[int, NotifyError] = {}
+        commands: dict[int, SendCommand] = {}
+        for row in request.rows:
+            try:
+                commands[row.number] = _command(row, request, received)
+            except NotifyError as error:
+                refusals[row.number] = error
+        if commands:
+            decided = accept_rows(
+                self._uow,
+                self._sending,
+                request.batch_id,
+                request.run_id,
+                list(commands.values()),
+                is_repeat=request.is_repeat,
+            )
+            for number, refusal in zip(commands, decided, strict=True):
+                if refusal is not None:
+                    refusals[number] = refusal
+        return pb.BatchAcceptRowsResponse(refusals=_told(refusals))
+
+    def FinishBatch(
+        self, request: pb.FinishBatchRequest, context: grpc.ServicerContext
+    ) -> pb.FinishBatchResponse:
+        kept = finish_batch(
+            self._uow, request.batch_id, request.run_id, request.accepted_count, request.answer
+        )
+        return pb.FinishBatchResponse(batch=_batch(kept))
+
+    def LeaveBatch(
+        self, request: pb.LeaveBatchRequest, context: grpc.ServicerContext
+    ) -> pb.LeaveBatchResponse:
+        leave_batch(self._uow, request.batch_id, request.run_id)
+        return pb.LeaveBatchResponse()
+
+    def GetBatch(self, request: pb.GetBatchRequest, context: grpc.ServicerContext) -> pb.GetBatchResponse:
+        found, counts = get_batch(self._uow, request.service_id, request.batch_id)
+        return pb.GetBatchResponse(
+            batch=_batch(found),
+            counts=[
+                pb.StateCount(state=state_of(state), message_count=count)
+                for state, count in sorted(counts.items())
+            ],
+        )
+
+
+def _command(row: pb.BatchRow, request: pb.BatchAcceptRowsRequest, received: Received) -> SendCommand:
+    """Return the command of a row. Raises NotifyError INVALID_FIELD."""
+    kind = row.WhichOneof("request")
+    if kind is None:
+        raise invalid_field(FieldViolation("request", "is required"))
+    send = getattr(row, kind)
+    # an id that rules of fields let pass: a row's own is derived
+    send.request_id = request.batch_id
+    send.caller.CopyFrom(request.caller)
+    field_rules.check(row)
+    send.request_id = child_id(request.batch_id, row.number)
+    return CONVERTERS[kind](send, received)
+
+
+def _told(refusals: dict[int, NotifyError]) -> list[pb.RowRefusal]:
+    told, left = [], MOST_ERROR_BYTES
+    for number, refusal in sorted(refusals.items()):
+        error = status.to_status(refusal, DOMAIN, current.request_id.get()).SerializeToString()
+        left -= len(error)
+        told.append(pb.RowRefusal(number=number, error=error if left >= 0 else b""))
+    return told
+
+
+def _batch(kept: Batch) -> pb.Batch:
+    return pb.Batch(
+        id=kept.id,
+        create_time=kept.create_time,
+        complete_time=kept.complete_time,
+        row_count=kept.row_count,
+        accepted_count=kept.accepted_count or 0,
+    )
