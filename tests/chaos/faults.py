@@ -39,7 +39,7 @@ ROLLING = (
     ("letters", "letters-work", "letters-celery", "letters-beat"),
     ("notifications", "notifications-work", "notifications-callbacks"),
     ("callback-receiver",),
-    ("api-gateway",),
+    ("gateway-public", "gateway-internal"),
     ("edge",),
 )
 """The processes as a release restarts them, one service after the other."""
@@ -92,7 +92,7 @@ def frozen(name: str) -> Harm:
 @contextmanager
 def gateway_worker_killed(house: House) -> Iterator[None]:
     """End one of the gateway's worker processes, which its parent replaces."""
-    gateway = psutil.Process(house.stack.processes["api-gateway"].pid)
+    gateway = psutil.Process(house.stack.processes["gateway-public"].pid)
     workers = [child for child in gateway.children() if child.cmdline()]
     workers[-1].kill()
     yield
@@ -362,8 +362,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("kill-notifications", ("notifications",), REFUSED, killed("notifications")),
     Fault("kill-providers", ("providers",), LATER, killed("providers"), prints=True),
     Fault("kill-admin", ("admin",), NOTHING, killed("admin")),
-    Fault("kill-api-gateway", ("api-gateway",), REFUSED, killed("api-gateway")),
-    Fault("kill-gateway-worker", ("api-gateway",), REFUSED, gateway_worker_killed),
+    Fault("kill-gateway", ("gateway-public",), REFUSED, killed("gateway-public")),
+    Fault("kill-gateway-worker", ("gateway-public",), REFUSED, gateway_worker_killed),
     Fault("kill-edge", ("edge",), REFUSED, killed("edge")),
     Fault("kill-letters", ("letters",), LATER, killed("letters")),
     Fault("kill-letters-work", ("letters-work",), LATER, killed("letters-work"), prints=True),

@@ -1,16 +1,18 @@
 """The gateway over HTTP in front of the real servicers of admin, with the platform's own service seeded."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from flask import Flask
 from notify_admin.usecases.seed import seed_platform
 from notify_gateway.app import create_app
-from notify_gateway.settings import GatewaySettings
+from notify_gateway.settings import Face, GatewaySettings
 from notify_notifications import bootstrap
 from notify_notifications.settings import Settings
 from notify_testing.admin import AdminService
@@ -75,34 +77,64 @@ def notifications_url(database_server: str) -> Iterator[str]:
         yield fresh("notify_notifications")
 
 
+def settings_of(face: Face, targets: Mapping[str, Any], **values: Any) -> GatewaySettings:
+    """Return the settings of one face of the gateway."""
+    files = certificates()[face.service]
+    return GatewaySettings(
+        face=face,
+        tls_ca_file=files.ca,
+        tls_cert_file=files.cert,
+        tls_key_file=files.key,
+        **targets,
+        **values,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """Both faces of the gateway at one address, as the edge has them on one machine."""
+
+    public: Flask
+    internal: Flask
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        """Answer by the face that knows the path."""
+        rules = self.internal.url_map.bind_to_environ(environ)
+        face = self.internal if rules.allowed_methods() else self.public
+        return face(environ, start_response)
+
+    def close(self) -> None:
+        """Close the connections of both."""
+        for face in (self.public, self.internal):
+            face.extensions["close"]()
+
+
 @pytest.fixture(scope="session")
 def base_url(database_server: str, notifications_url: str) -> Iterator[str]:
     """Provide the gateway's address."""
-    files = certificates()["api-gateway"]
     with (
         databases(database_server) as fresh,
         AdminService(fresh("notify_admin")) as admin,
         notifications(notifications_url, admin.target) as notifications_target,
     ):
         seed_platform(admin.uow, "notify@example.gov.uk")
-        app = create_app(
-            GatewaySettings(
-                tls_ca_file=files.ca,
-                tls_cert_file=files.cert,
-                tls_key_file=files.key,
-                admin_target=admin.target,
-                notifications_target=notifications_target,
-                letters_target=NOWHERE,
-                providers_target=NOWHERE,
-                admin_client_secrets=SecretStr(f"{ADMIN_SECRET} another-one"),
-            )
+        targets = {
+            "admin_target": admin.target,
+            "notifications_target": notifications_target,
+            "letters_target": NOWHERE,
+            "providers_target": NOWHERE,
+        }
+        secrets = SecretStr(f"{ADMIN_SECRET} another-one")
+        faces = Faces(
+            public=create_app(settings_of(Face.PUBLIC, targets)),
+            internal=create_app(settings_of(Face.INTERNAL, targets, admin_client_secrets=secrets)),
         )
-        server = make_server("127.0.0.1", 0, app, threaded=True)
+        server = make_server("127.0.0.1", 0, faces, threaded=True)
         serve_in_thread(server)
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         server.server_close()
-        app.extensions["close"]()
+        faces.close()
 
 
 @pytest.fixture(scope="session")

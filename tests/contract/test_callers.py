@@ -27,17 +27,51 @@ SERVICES: dict[str, type[DatabaseSettings]] = {
     "providers": ProvidersSettings,
 }
 
+GATEWAYS = ("gateway-public", "gateway-internal")
+
 WITH_QUEUES = ("letters", "notifications", "providers")
 
 NEVER = {
-    "notify.common.v1.OpsService/PauseQueue": {"observer", "api-gateway"},
-    "notify.common.v1.OpsService/DropParkedRows": {"observer", "api-gateway"},
-    "notify.providers.v1.DispatchService/BatchDispatch": {"api-gateway", "letters", "admin"},
+    "notify.common.v1.OpsService/PauseQueue": {"observer", *GATEWAYS},
+    "notify.common.v1.OpsService/DropParkedRows": {"observer", *GATEWAYS},
+    "notify.providers.v1.DispatchService/BatchDispatch": {*GATEWAYS, "letters", "admin"},
     "notify.providers.v1.ReceiptsService/RecordReceipt": {"notifications", "letters", "admin"},
-    "notify.letters.v1.LettersService/BatchCreateLetters": {"api-gateway", "providers", "admin"},
+    "notify.letters.v1.LettersService/BatchCreateLetters": {*GATEWAYS, "providers", "admin"},
     "notify.notifications.v1.NotificationsService/SendSms": {"providers", "letters", "admin"},
+    "notify.admin.v1.ApiKeyVerificationService/ListVerificationKeys": {"gateway-internal", "operator"},
 }
 """What would be worst, said apart from the tables."""
+
+FACES_THE_INTERNET = {
+    "notify.admin.v1.ApiKeyVerificationService/ListVerificationKeys",
+    "notify.admin.v1.ConfigFeedService/GetSnapshots",
+    "notify.admin.v1.ConfigFeedService/ListConfigChanges",
+    "notify.admin.v1.TemplatesService/EnsurePrecompiledTemplate",
+    "notify.admin.v1.TemplatesService/GetTemplate",
+    "notify.admin.v1.TemplatesService/ListTemplates",
+    "notify.letters.v1.LettersService/DownloadPdf",
+    "notify.letters.v1.LettersService/UploadPdf",
+    "notify.notifications.v1.BatchesService/BatchAcceptRows",
+    "notify.notifications.v1.BatchesService/FinishBatch",
+    "notify.notifications.v1.BatchesService/GetBatch",
+    "notify.notifications.v1.BatchesService/LeaveBatch",
+    "notify.notifications.v1.BatchesService/OpenBatch",
+    "notify.notifications.v1.FilesService/DownloadFile",
+    "notify.notifications.v1.FilesService/GetFile",
+    "notify.notifications.v1.FilesService/SendEmailWithFiles",
+    "notify.notifications.v1.InboundSmsService/ListInboundSms",
+    "notify.notifications.v1.NotificationsService/BatchSend",
+    "notify.notifications.v1.NotificationsService/CancelNotification",
+    "notify.notifications.v1.NotificationsService/CountRefusedRequest",
+    "notify.notifications.v1.NotificationsService/GetNotification",
+    "notify.notifications.v1.NotificationsService/ListNotifications",
+    "notify.notifications.v1.NotificationsService/PreviewTemplate",
+    "notify.notifications.v1.NotificationsService/RescheduleNotification",
+    "notify.notifications.v1.UnsubscribeService/RecordUnsubscribeRequest",
+    "notify.providers.v1.ReceiptsService/RecordInboundSms",
+    "notify.providers.v1.ReceiptsService/RecordReceipt",
+}
+"""All that whoever takes over the public face could call: no key is made there, no user read (ADR 0027)."""
 
 
 def table(service: str) -> dict[str, list[str]]:
@@ -114,6 +148,8 @@ def test_every_method_is_open_to_its_callers_alone(service: str) -> None:
     assert open_to == wanted
     for name, strangers in NEVER.items():
         assert not open_to.get(name, set()) & strangers, name
+    faces_the_internet = {name for name, callers in open_to.items() if "gateway-public" in callers}
+    assert faces_the_internet == FACES_THE_INTERNET & set(open_to)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -1,15 +1,21 @@
 """The edge: its configuration is valid, and what passes it and what does not."""
 
 import base64
+import os
+from pathlib import Path
 
 import pytest
 import requests
 from notify_common.ids import new_id
+from notify_local import edge, envoy
+from notify_local.backing import ChildProcess, free_ports, wait_until
 from notify_local.stack import TEMPLATE_PREVIEW_TOKEN
 from notify_testing import pdfs
 from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import House
+
+GATEWAYS = ("gateway-public", "gateway-internal")
 
 
 def test_a_request_passes(house: House) -> None:
@@ -42,6 +48,50 @@ def test_metrics_stay_inside(house: House) -> None:
     assert hidden.status_code == 404
 
 
+def test_each_path_is_served_by_its_face(house: House) -> None:
+    """One address on one machine; the faces themselves have no path in common but status and metrics."""
+    faces = {"public": house.stack.gateway_port, "internal": house.stack.internal_gateway_port}
+    paths = {
+        "public": ("/v2/templates", "/openapi.json", "/docs"),
+        "internal": ("/service", "/user", "/console/"),
+    }
+    for face, other in (("public", "internal"), ("internal", "public")):
+        for path in paths[face]:
+            at_edge, inside, elsewhere = (
+                requests.get(f"{url}{path}", timeout=WAIT_SECONDS).status_code
+                for url in (
+                    house.stack.base_url,
+                    f"http://127.0.0.1:{faces[face]}",
+                    f"http://127.0.0.1:{faces[other]}",
+                )
+            )
+            assert at_edge == inside != 404, path
+            assert elsewhere == 404, path
+
+
+def test_production_s_edge_has_no_internal_paths(house: House, tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    config = edge.write_config(tmp_path / "edge.yaml", port, [house.stack.gateway_port])
+    served = ChildProcess("edge", envoy.command(config), tmp_path / "edge.log", os.environ)
+    served.start()
+    try:
+        assert wait_until(lambda: answers(port), WAIT_SECONDS)
+        url = f"http://127.0.0.1:{port}"
+        for path in ("/service", "/console/", "/precompiled/sanitise"):
+            absent = requests.post(f"{url}{path}", timeout=WAIT_SECONDS)
+            assert (absent.status_code, absent.json()["message"][:17]) == (404, "The requested URL"), path
+        assert requests.get(f"{url}/v2/templates", timeout=WAIT_SECONDS).status_code == 401
+    finally:
+        served.stop()
+
+
+def answers(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/_status", timeout=WAIT_SECONDS).ok
+    except requests.ConnectionError:
+        return False
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/v2/notifications"])
 def test_what_the_edge_answers_itself_has_the_headers_of_every_answer(house: House, path: str) -> None:
     of_the_gateway = set(requests.get(f"{house.stack.base_url}/none", timeout=WAIT_SECONDS).headers)
@@ -71,14 +121,15 @@ def test_a_body_over_the_limit_is_refused_in_the_words_of_the_api(house: House) 
 
 def test_without_the_gateway_the_answer_is_503_in_the_words_of_the_api(house: House) -> None:
     sentence = "The service is busy, try again later"
-    house.stack.kill("api-gateway")
+    for name in GATEWAYS:
+        house.stack.kill(name)
     try:
         answer = requests.get(
             f"{house.stack.base_url}/v2/notifications", headers=house.headers(), timeout=WAIT_SECONDS
         )
         page = requests.get(f"{house.stack.base_url}/console/", timeout=WAIT_SECONDS)
     finally:
-        house.stack.restart("api-gateway")
+        house.stack.restart(*GATEWAYS)
     assert (answer.status_code, answer.json()) == (
         503,
         {"status_code": 503, "errors": [{"error": "ServiceUnavailableError", "message": sentence}]},

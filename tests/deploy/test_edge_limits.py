@@ -92,7 +92,7 @@ class LoneEdge:
 
 
 @contextmanager
-def running_edge(folder: Path, **limits: int) -> Iterator[LoneEdge]:
+def running_edge(folder: Path, **limits: Any) -> Iterator[LoneEdge]:
     allow_many_connections()
     inside = Inside()
     [port] = free_ports(1)

@@ -26,8 +26,9 @@ def test_each_process_is_started_with_its_command(house: House) -> None:
     assert edge[0].endswith("/envoy")
     assert "notify_local.receiver" in commands.pop("callback-receiver")
     # what the gateway's command becomes
-    assert commands["api-gateway"] == [sys.executable, "-m", "notify_gateway.serving"]
-    commands["api-gateway"] = house.stack.processes["api-gateway"].command
+    for name in ("gateway-public", "gateway-internal"):
+        assert commands[name] == [sys.executable, "-m", "notify_gateway.serving"]
+        commands[name] = house.stack.processes[name].command
     declared = tomllib.loads((ROOT / "deploy" / "processes.toml").read_text())["processes"]
     assert commands == {name: [sys.executable, *process["command"][1:]] for name, process in declared.items()}
 
@@ -51,7 +52,7 @@ def test_any_worker_of_the_gateway_tells_the_metrics_of_all(house: House) -> Non
 
 
 def test_a_worker_of_the_gateway_that_dies_is_replaced(house: House) -> None:
-    gateway = psutil.Process(house.stack.processes["api-gateway"].pid)
+    gateway = psutil.Process(house.stack.processes["gateway-public"].pid)
 
     def workers() -> set[int]:
         """Return the ids of the workers: the children that listen."""

@@ -77,7 +77,7 @@ def answers(watch_port: int) -> bool:
 
 def test_a_server_that_dies_is_left_out_by_the_sidecar_and_comes_back(folder: Path, exits: ExitStack) -> None:
     watch, *ports = free_ports(3)
-    files = ensure_certificates(folder / "certs", ["admin", "api-gateway"])["api-gateway"]
+    files = ensure_certificates(folder / "certs", ["admin", "gateway-internal"])["gateway-internal"]
     two = Two("grpc", ports, folder)
     exits.callback(two.stop)
     running(sidecar.write_config(folder, files, {"admin": ports}, watch), exits)
@@ -102,7 +102,7 @@ def test_a_server_that_dies_is_left_out_by_the_sidecar_and_comes_back(folder: Pa
     lost = die_under_load(two, ask, lambda: healthy(watch, "admin"))
     assert lost <= CALLERS
     assert {id: times for id, times in two.taken().items() if times > 1} == {}
-    assert callers == {"api-gateway"}
+    assert callers == {"gateway-internal"}
     settings = ServiceSettings(
         tls_ca_file=files.ca, tls_cert_file=files.cert, tls_key_file=files.key, sidecar=True
     )

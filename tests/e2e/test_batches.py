@@ -198,7 +198,7 @@ def test_an_upload_that_breaks_off_stores_nothing_and_its_repeat_all(house: Hous
     assert batches(house) == before + 1
 
 
-@pytest.mark.parametrize("process", ["notifications", "api-gateway"])
+@pytest.mark.parametrize("process", ["notifications", "gateway-public"])
 def test_a_death_in_the_middle_loses_and_doubles_nothing(house: House, process: str) -> None:
     key = str(uuid.uuid4())
     count = 10_000

@@ -90,6 +90,22 @@ def test_a_service_that_is_not_on_the_list_is_refused(house: House) -> None:
     assert status_with(house, house.stack.certificates["letters"]) == grpc.StatusCode.PERMISSION_DENIED
 
 
+@pytest.mark.parametrize(
+    ("face", "call"),
+    [
+        ("gateway-public", "ApiKeysService/CreateApiKey"),
+        ("gateway-public", "UsersService/GetUser"),
+        ("gateway-public", "UsersService/ListUsers"),
+        ("gateway-public", "SignInService/SetPassword"),
+        ("gateway-internal", "ApiKeyVerificationService/ListVerificationKeys"),
+    ],
+)
+def test_neither_face_of_the_gateway_has_what_is_the_other_s(house: House, face: str, call: str) -> None:
+    status, output = grpcurl(house, "admin", f"notify.admin.v1.{call}", name=face, data="{}")
+    assert status != 0
+    assert "PermissionDenied" in output, output
+
+
 def test_an_unknown_name_of_the_right_authority_is_refused(house: House) -> None:
     certificate = ensure_certificates(house.stack.folder / "certs", ["stranger"])["stranger"]
     assert status_with(house, certificate) == grpc.StatusCode.PERMISSION_DENIED

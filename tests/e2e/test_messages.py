@@ -321,7 +321,7 @@ def test_one_trace_follows_a_message_from_the_request_to_the_provider_call(house
     )
     assert answer.status_code == 201
     wanted = {
-        ("api-gateway", "POST /v2/notifications/sms"),
+        ("gateway-public", "POST /v2/notifications/sms"),
         ("notifications", "notify.notifications.v1.NotificationsService/BatchSend"),
         ("providers", "provider call"),
     }

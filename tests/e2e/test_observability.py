@@ -78,7 +78,7 @@ def scrape(house: House) -> Exported:
         if process in _NO_METRICS:
             continue
         started = [line for line in log_lines(house.stack.folder, process) if line["event"] == "started"]
-        port = started[-1]["port"] if started else house.stack.gateway_port
+        port = started[-1]["port"] if started else house.stack.gateway_ports[process][0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=WAIT_SECONDS) as answer:
             text = answer.read().decode()
         for family in text_string_to_metric_families(text):

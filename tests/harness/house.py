@@ -41,7 +41,7 @@ ASK_SECONDS = 30.0
 """How long a client waits for one answer."""
 
 TRACED = {
-    "api-gateway": "GATEWAY",
+    "gateway-public": "GATEWAY",
     "notifications": "NOTIFICATIONS",
     "notifications-work": "NOTIFICATIONS",
     "providers": "PROVIDERS",

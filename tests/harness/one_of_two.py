@@ -157,7 +157,7 @@ def _serve_grpc(port: int, take: Callable[[str], None], name: str, certificates:
         tls_ca_file=files.ca,
         tls_cert_file=files.cert,
         tls_key_file=files.key,
-        allowed_callers={USERS: ["api-gateway"]},
+        allowed_callers={USERS: ["gateway-internal"]},
     )
     add = users_service_pb2_grpc.add_UsersServiceServicer_to_server
     server = Server("admin", settings, [Registration(add, Users(), USERS)], {})

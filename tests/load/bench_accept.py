@@ -64,7 +64,7 @@ WORKERS = (
     "letters-work",
     "letters-celery",
 )
-MEASURED = ("edge", "api-gateway", "notifications")
+MEASURED = ("edge", "gateway-public", "notifications")
 """Processes whose memory and processor time are reported, besides those of PostgreSQL and Redis."""
 
 RequestMaker = Callable[[int], bytes]

@@ -65,8 +65,8 @@ def main() -> int:
             headers = {"Authorization": f"Bearer {tokens.now()}"}
             return http_request("GET", paths[number % len(paths)], headers)
 
-        run_load(stack.gateway_port, make, connections=8, requests=8 * len(paths))
-        found = run_load(stack.gateway_port, make, connections=CONNECTIONS, requests=requests)
+        run_load(stack.internal_gateway_port, make, connections=8, requests=8 * len(paths))
+        found = run_load(stack.internal_gateway_port, make, connections=CONNECTIONS, requests=requests)
     figures = {
         "connections": CONNECTIONS,
         "requests": len(found.latencies),

@@ -30,7 +30,7 @@ from notify_local.seed import Seeded, seed
 from notify_local.stack import Options, Stack
 from notify_testing.folders import passable_folder
 
-MEASURED: Final = ("edge", "api-gateway", "notifications")
+MEASURED: Final = ("edge", "gateway-public", "notifications")
 SAMPLE_SECONDS: Final = 1.0
 MIB: Final = 1024 * 1024
 
@@ -135,7 +135,7 @@ def _measured(stack: Stack, seeded: Seeded, pids: dict[str, int], body: bytes, r
 def _sample(pids: dict[str, int], peaks: dict[str, float], ended: threading.Event) -> None:
     """Note the most memory that one process of each kind had."""
     while not ended.wait(SAMPLE_SECONDS):
-        for name in ("api-gateway", "notifications"):
+        for name in ("gateway-public", "notifications"):
             parent = psutil.Process(pids[name])
             sizes = [one.memory_info().rss / MIB for one in (parent, *parent.children(recursive=True))]
             peaks[name] = max(peaks.get(name, 0.0), *sizes)

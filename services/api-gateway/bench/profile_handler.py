@@ -22,7 +22,7 @@ import jwt
 from notify.common.v1.common_pb2 import KeyType
 from notify.notifications.v1.notifications_service_pb2 import SendSmsRequest, SendSmsResponse
 from notify_gateway import app as gateway
-from notify_gateway.clients import Clients
+from notify_gateway.clients import PublicClients
 from notify_gateway.settings import GatewaySettings
 from notify_gateway.snapshots import ApiKey, ServiceFacts, Snapshots
 from notify_testing.rpc import certificates
@@ -48,7 +48,7 @@ class KnownService(Snapshots):
         return KEYS
 
 
-class AnswersAtOnce(Clients):
+class AnswersAtOnce(PublicClients):
     """Notifications in no time."""
 
     @property
@@ -103,8 +103,8 @@ def main() -> None:
     arguments.add_argument("--profile", action="store_true", help="print where the time goes")
     options = arguments.parse_args()
     setattr(gateway, "Snapshots", KnownService)  # noqa: B010 - stands in for an import of that module
-    setattr(gateway, "Clients", AnswersAtOnce)  # noqa: B010
-    files = certificates()["api-gateway"]
+    setattr(gateway, "PublicClients", AnswersAtOnce)  # noqa: B010
+    files = certificates()["gateway-public"]
     targets = dict.fromkeys(
         ("admin_target", "notifications_target", "letters_target", "providers_target"), "127.0.0.1:1"
     )

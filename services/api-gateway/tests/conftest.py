@@ -12,9 +12,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from notify.admin.v1.api_key_pb2 import VerificationKey
 from notify_gateway.app import create_app
-from notify_gateway.settings import GatewaySettings
+from notify_gateway.settings import Face, GatewaySettings
 from notify_testing.database import databases
 from notify_testing.rpc import certificates
+from pydantic import SecretStr
 
 from .neighbours import Neighbours
 
@@ -31,27 +32,54 @@ def neighbours(started_neighbours: Neighbours) -> Neighbours:
     return started_neighbours
 
 
+ADMIN_SECRET = "a-secret-of-the-admin-web-app-long-enough"
+PREVIEW_TOKENS = "another one-of-two"
+
+
 @pytest.fixture(scope="session")
 def settings(started_neighbours: Neighbours) -> GatewaySettings:
-    files = certificates()["api-gateway"]
-    targets = started_neighbours.targets
+    return settings_of(Face.PUBLIC, started_neighbours)
+
+
+@pytest.fixture(scope="session")
+def internal_settings(started_neighbours: Neighbours) -> GatewaySettings:
+    return settings_of(
+        Face.INTERNAL,
+        started_neighbours,
+        console_enabled=True,
+        admin_client_secrets=SecretStr(ADMIN_SECRET),
+        template_preview_tokens=SecretStr(PREVIEW_TOKENS),
+    )
+
+
+def settings_of(face: Face, neighbours: Neighbours, **values: Any) -> GatewaySettings:
+    files = certificates()[face.service]
+    targets = neighbours.targets
     return GatewaySettings(
+        face=face,
         tls_ca_file=files.ca,
         tls_cert_file=files.cert,
         tls_key_file=files.key,
         max_body_bytes=9_000_000,
-        console_enabled=True,
         access_log_sample=1,
         admin_target=targets["admin"],
         notifications_target=targets["notifications"],
         letters_target=targets["letters"],
         providers_target=targets["providers"],
+        **values,
     )
 
 
 @pytest.fixture(scope="session")
 def app(settings: GatewaySettings) -> Iterator[Flask]:
     made = create_app(settings)
+    yield made
+    made.extensions["close"]()
+
+
+@pytest.fixture(scope="session")
+def internal_app(internal_settings: GatewaySettings) -> Iterator[Flask]:
+    made = create_app(internal_settings)
     yield made
     made.extensions["close"]()
 
@@ -96,6 +124,11 @@ def new_tenant(neighbours: Neighbours, **facts: Any) -> Tenant:
 @pytest.fixture
 def tenant(neighbours: Neighbours) -> Tenant:
     return new_tenant(neighbours)
+
+
+@pytest.fixture
+def internal_client(internal_app: Flask, neighbours: Neighbours) -> FlaskClient:
+    return internal_app.test_client()
 
 
 @pytest.fixture

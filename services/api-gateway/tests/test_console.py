@@ -19,6 +19,11 @@ from .sandbox import add_email, add_letter, add_text, add_way
 EVIL = "<script>alert(1)</script>\"'&"
 
 
+@pytest.fixture
+def client(internal_client: FlaskClient) -> FlaskClient:
+    return internal_client
+
+
 def page(client: FlaskClient, path: str, status: int = 200) -> str:
     response = client.get(path)
     assert response.status_code == status

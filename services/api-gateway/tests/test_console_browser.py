@@ -27,8 +27,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def base_url(app: Flask) -> Iterator[str]:
-    with serve(app) as url:
+def base_url(internal_app: Flask) -> Iterator[str]:
+    with serve(internal_app) as url:
         yield url
 
 

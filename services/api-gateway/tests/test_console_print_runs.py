@@ -23,6 +23,11 @@ def add_run(neighbours: Neighbours, state: "PrintRun.State", **values: int) -> P
     return run
 
 
+@pytest.fixture
+def client(internal_client: FlaskClient) -> FlaskClient:
+    return internal_client
+
+
 def page(client: FlaskClient, path: str, status: int = 200) -> str:
     response = client.get(path)
     assert response.status_code == status

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pypdfium2
@@ -12,16 +11,12 @@ import pytest
 from flask.testing import FlaskClient
 from notify.letters.v1.letter_pb2 import PrecompiledPdf
 from notify_common.ids import new_id
-from notify_gateway.app import create_app
-from notify_gateway.settings import GatewaySettings
 from notify_testing import pdfs
 from PIL import Image
-from pydantic import SecretStr
 
-from .conftest import bearer, make_token
+from .conftest import ADMIN_SECRET, bearer, make_token
 from .neighbours import Neighbours
 
-ADMIN_SECRET = "a-secret-of-the-admin-web-app-long-enough"
 TOKEN = {"Authorization": "Token one-of-two"}
 TEMPLATE = {
     "service": new_id(),
@@ -46,36 +41,16 @@ ALL = (
 WRONG = pdfs.letter(pdfs.address() + pdfs.bar(2, 150, 8, 8))
 
 
-@pytest.fixture(scope="module")
-def inside(settings: GatewaySettings) -> Iterator[Any]:
-    made = create_app(
-        settings.model_copy(
-            update={
-                "template_preview_tokens": SecretStr("another one-of-two"),
-                "admin_client_secrets": SecretStr(ADMIN_SECRET),
-            }
-        )
-    )
-    yield made
-    made.extensions["close"]()
-
-
-@pytest.fixture
-def app_inside(inside: Any, neighbours: Neighbours) -> FlaskClient:
-    client: FlaskClient = inside.test_client()
-    return client
-
-
 def is_png(content: bytes) -> bool:
     return Image.open(io.BytesIO(content)).size[0] == 1000
 
 
 @pytest.mark.parametrize("path", ALL)
-def test_no_route_is_open(app_inside: FlaskClient, path: str) -> None:
+def test_no_route_is_open(internal_client: FlaskClient, path: str) -> None:
     # the same app's other token
     other = bearer(make_token("notify-admin", ADMIN_SECRET))
     for header in ({}, other, {"Authorization": "Bearer one-of-two"}):
-        assert app_inside.post(path, headers=header, data=b"{}").status_code == 401
+        assert internal_client.post(path, headers=header, data=b"{}").status_code == 401
     wrong = (
         {"Authorization": "Token other"},
         {"Authorization": "Token one"},
@@ -83,31 +58,33 @@ def test_no_route_is_open(app_inside: FlaskClient, path: str) -> None:
         {"Authorization": "Token"},
     )
     for header in wrong:
-        assert app_inside.post(path, headers=header, data=b"{}").status_code == 403
+        assert internal_client.post(path, headers=header, data=b"{}").status_code == 403
 
 
 def test_without_tokens_nothing_is_served(client: FlaskClient) -> None:
     assert {client.post(path, headers=TOKEN).status_code for path in ALL} == {404}
 
 
-def test_a_template_is_shown(app_inside: FlaskClient) -> None:
-    pdf = app_inside.post("/preview.pdf", json={**BODY, "date": "2026-07-31T23:30:00+00:00"}, headers=TOKEN)
+def test_a_template_is_shown(internal_client: FlaskClient) -> None:
+    pdf = internal_client.post(
+        "/preview.pdf", json={**BODY, "date": "2026-07-31T23:30:00+00:00"}, headers=TOKEN
+    )
     assert (pdf.status_code, pdf.mimetype) == (200, "application/pdf")
     text = str(pypdfium2.PdfDocument(pdf.data)[0].get_textpage().get_text_range())
     assert "Your bins" in text
     assert "((name))" in text
     assert "1 August 2026" in text
-    png = app_inside.post("/preview.png?page=1", json={**BODY, "values": {"name": "Ann"}}, headers=TOKEN)
+    png = internal_client.post("/preview.png?page=1", json={**BODY, "values": {"name": "Ann"}}, headers=TOKEN)
     assert (png.status_code, png.mimetype) == (200, "image/png")
     assert is_png(png.data)
-    past = app_inside.post("/preview.png?page=2", json=BODY, headers=TOKEN)
+    past = internal_client.post("/preview.png?page=2", json=BODY, headers=TOKEN)
     assert past.status_code == 404
 
 
-def test_pages_are_counted(app_inside: FlaskClient) -> None:
+def test_pages_are_counted(internal_client: FlaskClient) -> None:
     welsh = {"letter_welsh_subject": "Pwnc", "letter_welsh_content": "Annwyl"}
     body = {**BODY, "template": {**TEMPLATE, **welsh, "content": "one\n\n***\n\ntwo"}}
-    answer = app_inside.post("/get-page-count", json=body, headers=TOKEN)
+    answer = internal_client.post("/get-page-count", json=body, headers=TOKEN)
     assert (answer.status_code, answer.get_json()) == (
         200,
         {"count": 3, "welsh_page_count": 1, "attachment_page_count": 0},
@@ -129,32 +106,32 @@ def test_pages_are_counted(app_inside: FlaskClient) -> None:
         ({**BODY, "template": {**TEMPLATE, "letter_attachment": {"id": "x"}}}, 404),
     ],
 )
-def test_bodies_that_are_no_letter(app_inside: FlaskClient, body: Any, status: int) -> None:
-    answer = app_inside.post("/get-page-count", json=body, headers=TOKEN)
+def test_bodies_that_are_no_letter(internal_client: FlaskClient, body: Any, status: int) -> None:
+    answer = internal_client.post("/get-page-count", json=body, headers=TOKEN)
     assert answer.status_code == status, answer.data
     assert "xxx" not in answer.get_data(as_text=True)
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "1.5", "9" * 30, "²"])
-def test_pages_that_are_no_number(app_inside: FlaskClient, page: str) -> None:
-    answer = app_inside.post("/preview.png", query_string={"page": page}, json=BODY, headers=TOKEN)
+def test_pages_that_are_no_number(internal_client: FlaskClient, page: str) -> None:
+    answer = internal_client.post("/preview.png", query_string={"page": page}, json=BODY, headers=TOKEN)
     assert answer.status_code == 400
     assert answer.get_json()["message"] == {"page": ["Not a valid integer."]}
 
 
-def test_a_page_of_a_pdf_is_shown(app_inside: FlaskClient) -> None:
+def test_a_page_of_a_pdf_is_shown(internal_client: FlaskClient) -> None:
     encoded = base64.b64encode(WRONG)
-    plain = app_inside.post("/precompiled-preview.png?hide_notify=true", data=encoded, headers=TOKEN)
+    plain = internal_client.post("/precompiled-preview.png?hide_notify=true", data=encoded, headers=TOKEN)
     assert (plain.status_code, plain.mimetype) == (200, "image/png")
     assert is_png(plain.data)
-    marked = app_inside.post("/precompiled/overlay.png?page_number=1", data=WRONG, headers=TOKEN)
-    third = app_inside.post("/precompiled/overlay.png?page_number=3", data=WRONG, headers=TOKEN)
-    attached = app_inside.post(
+    marked = internal_client.post("/precompiled/overlay.png?page_number=1", data=WRONG, headers=TOKEN)
+    third = internal_client.post("/precompiled/overlay.png?page_number=3", data=WRONG, headers=TOKEN)
+    attached = internal_client.post(
         "/precompiled/overlay.png?page_number=1&is_an_attachment=true", data=WRONG, headers=TOKEN
     )
     assert len({plain.data, marked.data, third.data}) == 3
     assert attached.data == third.data
-    pdf = app_inside.post("/precompiled/overlay.pdf", data=WRONG, headers=TOKEN)
+    pdf = internal_client.post("/precompiled/overlay.pdf", data=WRONG, headers=TOKEN)
     assert (pdf.status_code, pdf.mimetype, pdf.data[:5]) == (200, "application/pdf", b"%PDF-")
 
 
@@ -162,22 +139,22 @@ def test_a_page_of_a_pdf_is_shown(app_inside: FlaskClient) -> None:
     "path", ["/precompiled-preview.png", "/precompiled/overlay.png", "/precompiled/overlay.pdf"]
 )
 @pytest.mark.parametrize("content", [b"", b"no PDF", b"\xff\xfe", base64.b64encode(b"%PDF-1.7 junk")])
-def test_what_can_be_no_pdf(app_inside: FlaskClient, path: str, content: bytes) -> None:
-    answer = app_inside.post(path, data=content, headers=TOKEN)
+def test_what_can_be_no_pdf(internal_client: FlaskClient, path: str, content: bytes) -> None:
+    answer = internal_client.post(path, data=content, headers=TOKEN)
     assert (answer.status_code, answer.get_json()["message"]) == (400, "unable-to-read-the-file")
 
 
-def test_a_pdf_that_is_too_large(app_inside: FlaskClient) -> None:
+def test_a_pdf_that_is_too_large(internal_client: FlaskClient) -> None:
     for path in ("/precompiled/overlay.png", "/precompiled/sanitise"):
-        answer = app_inside.post(path, data=bytes(5_000_000), headers=TOKEN)
+        answer = internal_client.post(path, data=bytes(5_000_000), headers=TOKEN)
         assert answer.status_code == 413
     encoded = base64.b64encode(bytes(4_200_000))
-    assert app_inside.post("/precompiled-preview.png", data=encoded, headers=TOKEN).status_code == 413
+    assert internal_client.post("/precompiled-preview.png", data=encoded, headers=TOKEN).status_code == 413
 
 
-def test_a_pdf_is_sanitised(app_inside: FlaskClient) -> None:
+def test_a_pdf_is_sanitised(internal_client: FlaskClient) -> None:
     path = f"/precompiled/sanitise?upload_id={new_id()}"
-    answer = app_inside.post(path, data=pdfs.letter(), headers=TOKEN)
+    answer = internal_client.post(path, data=pdfs.letter(), headers=TOKEN)
     said = answer.get_json()
     assert answer.status_code == 200
     assert base64.b64decode(said.pop("file")).startswith(b"%PDF-")
@@ -188,7 +165,7 @@ def test_a_pdf_is_sanitised(app_inside: FlaskClient) -> None:
         "message": None,
         "invalid_pages": None,
     }
-    refused = app_inside.post(path, data=WRONG, headers=TOKEN)
+    refused = internal_client.post(path, data=WRONG, headers=TOKEN)
     assert (refused.status_code, refused.get_json()) == (
         400,
         {
@@ -201,22 +178,24 @@ def test_a_pdf_is_sanitised(app_inside: FlaskClient) -> None:
     )
     abroad = pdfs.letter(pdfs.address("Ms Example", "1 Rue", "France"))
     messages = [
-        app_inside.post(
+        internal_client.post(
             f"{path}&allow_international_letters={allowed}", data=abroad, headers=TOKEN
         ).get_json()
         for allowed in ("false", "true")
     ]
     assert [one["message"] for one in messages] == ["cant-send-international-letters", None]
     for content, message in ((b"", "no-encoded-string"), (b"junk", "unable-to-read-the-file")):
-        answer = app_inside.post(path, data=content, headers=TOKEN)
+        answer = internal_client.post(path, data=content, headers=TOKEN)
         assert (answer.status_code, answer.get_json()["message"]) == (400, message)
 
 
-def test_an_attachment_that_there_is_not(app_inside: FlaskClient) -> None:
+def test_an_attachment_that_there_is_not(internal_client: FlaskClient) -> None:
     body = {"letter_attachment_id": new_id().upper(), "service_id": new_id()}
-    answer = app_inside.post("/letter_attachment_preview.png?page=1", json=body, headers=TOKEN)
+    answer = internal_client.post("/letter_attachment_preview.png?page=1", json=body, headers=TOKEN)
     assert answer.status_code == 404
-    bad = app_inside.post("/letter_attachment_preview.png", json={**body, "service_id": "x"}, headers=TOKEN)
+    bad = internal_client.post(
+        "/letter_attachment_preview.png", json={**body, "service_id": "x"}, headers=TOKEN
+    )
     assert bad.status_code == 400
 
 
@@ -229,7 +208,7 @@ def look(client: FlaskClient, letter_id: str, file_type: str, page: str = "") ->
     return client.get(path, query_string={"page": page} if page else {}, headers=admin_header())
 
 
-def test_a_sent_letter_is_shown(app_inside: FlaskClient, neighbours: Neighbours) -> None:
+def test_a_sent_letter_is_shown(internal_client: FlaskClient, neighbours: Neighbours) -> None:
     letter_id = new_id()
     neighbours.letters.pages[letter_id] = [b"first", b"second"]
     neighbours.letters.pdfs[letter_id] = pdfs.letter()
@@ -238,13 +217,13 @@ def test_a_sent_letter_is_shown(app_inside: FlaskClient, neighbours: Neighbours)
         ("png", "2", b"second"),
         ("pdf", "", pdfs.letter()),
     ):
-        answer = look(app_inside, letter_id, file_type, page)
+        answer = look(internal_client, letter_id, file_type, page)
         assert answer.status_code == 200
         assert answer.get_json() == {"content": base64.b64encode(content).decode(), "metadata": {}}
     assert not neighbours.recorder.requests("GetPageImage")[0].mark_zones
-    assert look(app_inside, letter_id, "png", "3").status_code == 404
-    assert look(app_inside, new_id(), "png").status_code == 404
-    bad = look(app_inside, letter_id, "gif")
+    assert look(internal_client, letter_id, "png", "3").status_code == 404
+    assert look(internal_client, new_id(), "png").status_code == 404
+    bad = look(internal_client, letter_id, "gif")
     assert (bad.status_code, bad.get_json()["message"]) == (
         400,
         {"content": ["file_type must be pdf or png"]},
@@ -252,7 +231,7 @@ def test_a_sent_letter_is_shown(app_inside: FlaskClient, neighbours: Neighbours)
 
 
 def test_a_letter_that_failed_is_shown_with_what_is_wrong(
-    app_inside: FlaskClient, neighbours: Neighbours
+    internal_client: FlaskClient, neighbours: Neighbours
 ) -> None:
     letter_id = new_id()
     neighbours.letters.pages[letter_id] = [b"marked"]
@@ -262,7 +241,7 @@ def test_a_letter_that_failed_is_shown_with_what_is_wrong(
         "failure": "content-outside-printable-area",
         "failure_pages": [1],
     }
-    png = look(app_inside, letter_id, "png").get_json()
+    png = look(internal_client, letter_id, "png").get_json()
     assert png["metadata"] == {
         "page_count": "1",
         "validation_status": "failed",
@@ -270,7 +249,7 @@ def test_a_letter_that_failed_is_shown_with_what_is_wrong(
         "invalid_pages": json.dumps([1]),
     }
     assert neighbours.recorder.requests("GetPageImage")[-1].mark_zones
-    pdf = look(app_inside, letter_id, "pdf").get_json()
+    pdf = look(internal_client, letter_id, "pdf").get_json()
     marked = base64.b64decode(pdf["content"])
     assert marked != WRONG
     assert marked.startswith(b"%PDF-")

@@ -33,7 +33,7 @@ def granian(
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    files = certificates()["api-gateway"]
+    files = certificates()["gateway-public"]
     told = {
         "HTTP_LISTEN": f"127.0.0.1:{port}",
         "HTTP_THREADS": 4,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -12,7 +13,9 @@ from flask.testing import FlaskClient
 from notify.providers.v1 import receipts_service_pb2
 from notify_common.errors import NotifyError
 from notify_gateway.app import create_app
-from notify_gateway.settings import GatewaySettings
+from notify_gateway.settings import Face, GatewaySettings
+from notify_local import envoy
+from notify_local.edge import INTERNAL_PATHS
 from pydantic import SecretStr, ValidationError
 
 from .conftest import Tenant
@@ -23,7 +26,6 @@ NOT_FOUND = (
     "If you entered the URL manually please check your spelling and try again."
 )
 SOME_ID = "f33517ff-2a88-4f6e-b855-c550268ce08a"
-EDGE = Path(__file__).resolve().parents[3] / "deploy/envoy/edge.yaml"
 HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "Content-Type,Authorization",
@@ -127,9 +129,7 @@ def test_metrics(client: FlaskClient) -> None:
 
 @pytest.fixture
 def guarded(settings: GatewaySettings) -> Iterator[FlaskClient]:
-    app = create_app(
-        settings.model_copy(update={"metrics_token": SecretStr("sesame"), "console_enabled": False})
-    )
+    app = create_app(settings.model_copy(update={"metrics_token": SecretStr("sesame")}))
     yield app.test_client()
     app.extensions["close"]()
 
@@ -285,26 +285,64 @@ def test_faults_of_our_own_leak_nothing(app: Flask, tenant: Tenant, monkeypatch:
     assert response.status_code == 500
 
 
-def test_the_console_is_for_local_and_staging_alone(settings: GatewaySettings) -> None:
-    values = settings.model_dump() | {"environment": "production"}
+def test_the_console_is_for_local_and_staging_alone(internal_settings: GatewaySettings) -> None:
+    values = internal_settings.model_dump() | {"environment": "production"}
     with pytest.raises(ValidationError, match="local and staging only"):
         GatewaySettings(**values)
     assert not GatewaySettings(**values | {"console_enabled": False}).console_enabled
 
 
-def test_the_console_is_not_there_unless_switched_on(guarded: FlaskClient) -> None:
-    assert guarded.get("/console/").status_code == 404
+def test_the_console_is_not_there_unless_switched_on(internal_settings: GatewaySettings) -> None:
+    without = create_app(internal_settings.model_copy(update={"console_enabled": False}))
+    assert without.test_client().get("/console/").status_code == 404
+    without.extensions["close"]()
     assert GatewaySettings.model_fields["console_enabled"].default is False
 
 
-def test_the_edge_lets_every_route_through_but_metrics(app: Flask) -> None:
-    edge = yaml.safe_load(re.sub(r"\$\{\w+\}", "1", EDGE.read_text()))
+def paths(app: Flask) -> set[str]:
+    return {re.sub(r"<[^>]+>", "1", rule.rule) for rule in app.url_map.iter_rules()}
+
+
+COMMON = {"/", "/_status", "/metrics"}
+"""What both faces serve."""
+
+
+def test_the_edge_leads_every_path_to_its_face_but_metrics(app: Flask, internal_app: Flask) -> None:
+    edge = yaml.safe_load((envoy.FOLDER / "edge.yaml").read_text())
     manager = edge["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     absent = manager["route_config"]["virtual_hosts"][0]["routes"][0]
     assert absent["direct_response"]["status"] == 404
-    listed = re.compile(absent["match"]["headers"][0]["string_match"]["safe_regex"]["regex"])
-    paths = {re.sub(r"<[^>]+>", "1", rule.rule) for rule in app.url_map.iter_rules()}
-    assert {path for path in paths if not listed.fullmatch(path)} == {"/metrics"}
+    outside = absent["match"]["headers"][0]["string_match"]["safe_regex"]["regex"]
+    for regex, face in ((outside, paths(app)), (INTERNAL_PATHS, paths(internal_app) - {"/_status"})):
+        listed = re.compile(regex)
+        assert {path for path in face if not listed.fullmatch(path)} == {"/metrics"}
+        other = (paths(app) | paths(internal_app)) - face - COMMON
+        assert other
+        assert not any(map(listed.fullmatch, other))
+
+
+def test_the_faces_share_status_and_metrics_alone(app: Flask, internal_app: Flask) -> None:
+    assert paths(app) & paths(internal_app) == COMMON
+    assert {"/v2/notifications/sms", "/notifications/sms/mmg", "/openapi.json"} <= paths(app)
+    assert {"/service/1/api-key", "/user/1", "/preview.png", "/console/"} <= paths(internal_app)
+
+
+@pytest.mark.parametrize(
+    ("face", "values", "sentence"),
+    [
+        ("public", {"admin_client_secrets": "x"}, "admin_client_secrets is a setting of the internal face"),
+        ("public", {"template_preview_tokens": "x"}, "template_preview_tokens is a setting of the internal"),
+        ("public", {"console_enabled": True}, "console_enabled is a setting of the internal face"),
+        ("internal", {}, "serves nothing without admin_client_secrets"),
+        ("both", {}, "Input should be 'public' or 'internal'"),
+    ],
+)
+def test_a_setting_of_the_other_face_is_refused(
+    settings: GatewaySettings, face: str, values: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        GatewaySettings(**settings.model_dump() | {"face": face} | values)
+    assert GatewaySettings.model_fields["face"].default is Face.PUBLIC
 
 
 def test_bad_settings_are_one_sentence_each(

@@ -1,6 +1,5 @@
 """Letters that people upload as PDFs in the admin web app (internal-api.md C1, B20, B21)."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -12,27 +11,9 @@ from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1.notification_pb2 import Cost, Notification
 from notify_common.errors import NotifyError
 from notify_common.ids import new_id
-from notify_gateway.app import create_app
-from notify_gateway.settings import GatewaySettings
-from pydantic import SecretStr
 
-from .conftest import bearer, make_token
+from .conftest import ADMIN_SECRET, bearer, make_token
 from .neighbours import Neighbours, a_notification, timestamp
-
-ADMIN_SECRET = "a-secret-of-the-admin-web-app-long-enough"
-
-
-@pytest.fixture(scope="module")
-def inside(settings: GatewaySettings) -> Iterator[Any]:
-    made = create_app(settings.model_copy(update={"admin_client_secrets": SecretStr(ADMIN_SECRET)}))
-    yield made
-    made.extensions["close"]()
-
-
-@pytest.fixture
-def app_inside(inside: Any, neighbours: Neighbours) -> FlaskClient:
-    client: FlaskClient = inside.test_client()
-    return client
 
 
 def by_admin() -> dict[str, str]:
@@ -55,10 +36,10 @@ def send(client: FlaskClient, service_id: str, body: Any) -> tuple[int, Any]:
     return answer.status_code, answer.get_json()
 
 
-def test_a_letter_is_taken_over_and_sent(app_inside: FlaskClient, neighbours: Neighbours) -> None:
+def test_a_letter_is_taken_over_and_sent(internal_client: FlaskClient, neighbours: Neighbours) -> None:
     service = neighbours.admin.add_service()
     body = form(neighbours, postage="rest-of-world")
-    assert send(app_inside, service, body) == (201, {"id": body["file_id"]})
+    assert send(internal_client, service, body) == (201, {"id": body["file_id"]})
     (take,) = neighbours.recorder.requests("TakeUploadedPdf")
     assert (take.service_id, take.letter_id) == (service, body["file_id"])
     (sent,) = neighbours.recorder.requests("SendPrecompiledLetter")
@@ -79,17 +60,19 @@ def test_a_letter_is_taken_over_and_sent(app_inside: FlaskClient, neighbours: Ne
     assert calls.index("TakeUploadedPdf") < calls.index("SendPrecompiledLetter")
 
 
-def test_a_letter_that_was_sent_is_not_sent_again(app_inside: FlaskClient, neighbours: Neighbours) -> None:
+def test_a_letter_that_was_sent_is_not_sent_again(
+    internal_client: FlaskClient, neighbours: Neighbours
+) -> None:
     service = neighbours.admin.add_service()
     neighbours.recorder.failures["SendPrecompiledLetter"] = NotifyError("REQUEST_ID_REUSED")
     body = form(neighbours)
     neighbours.notifications.stored[:] = [a_notification(service, id=body["file_id"])]
-    assert send(app_inside, service, body) == (201, {"id": body["file_id"]})
-    status, _ = send(app_inside, service, form(neighbours))
+    assert send(internal_client, service, body) == (201, {"id": body["file_id"]})
+    status, _ = send(internal_client, service, form(neighbours))
     assert status == 404
 
 
-def test_who_may_not_send(app_inside: FlaskClient, neighbours: Neighbours) -> None:
+def test_who_may_not_send(internal_client: FlaskClient, neighbours: Neighbours) -> None:
     trial = neighbours.admin.add_service(restricted=True)
     mute = neighbours.admin.add_service(permissions=["sms"])
     service = neighbours.admin.add_service(name="Pigeon post")
@@ -98,51 +81,51 @@ def test_who_may_not_send(app_inside: FlaskClient, neighbours: Neighbours) -> No
         "https://www.notifications.service.gov.uk/trial-mode"
     )
     body = form(neighbours)
-    assert send(app_inside, trial, body) == (400, {"result": "error", "message": sentence})
+    assert send(internal_client, trial, body) == (400, {"result": "error", "message": sentence})
     sentence = "Service is not allowed to send letters"
-    assert send(app_inside, mute, body) == (400, {"result": "error", "message": sentence})
+    assert send(internal_client, mute, body) == (400, {"result": "error", "message": sentence})
     assert not neighbours.recorder.requests("TakeUploadedPdf")
 
     refusals = neighbours.recorder.failures
     facts = {"user": neighbours.admin.user_id, "service_name": "Pigeon post"}
     refusals["SendPrecompiledLetter"] = NotifyError("NOT_A_MEMBER", metadata=facts)
     sentence = 'Can’t create notification - Ann Member is not part of the "Pigeon post" service'
-    assert send(app_inside, service, body) == (400, {"result": "error", "message": sentence})
+    assert send(internal_client, service, body) == (400, {"result": "error", "message": sentence})
     facts = {"counter": "letter", "limit": "50"}
     refusals["SendPrecompiledLetter"] = NotifyError("DAILY_LIMIT_REACHED", metadata=facts)
-    status, told = send(app_inside, service, body)
+    status, told = send(internal_client, service, body)
     assert (status, told["message"]) == (429, "Exceeded send limits (letter: 50) for today")
     refusals["TakeUploadedPdf"] = NotifyError("UPLOAD_NOT_FOUND")
-    status, told = send(app_inside, service, body)
+    status, told = send(internal_client, service, body)
     assert (status, told["message"]) == (500, "Internal server error")
 
 
 @pytest.mark.parametrize("name", ["postage", "filename", "created_by", "file_id", "recipient_address"])
-def test_nothing_may_be_missing(app_inside: FlaskClient, neighbours: Neighbours, name: str) -> None:
+def test_nothing_may_be_missing(internal_client: FlaskClient, neighbours: Neighbours, name: str) -> None:
     body = form(neighbours)
     del body[name]
-    status, told = send(app_inside, new_id(), body)
+    status, told = send(internal_client, new_id(), body)
     assert (status, told["errors"][0]["message"]) == (400, f"{name} is a required property")
 
 
-def test_values_that_are_none(app_inside: FlaskClient, neighbours: Neighbours) -> None:
-    status, told = send(app_inside, new_id(), form(neighbours, postage="third"))
+def test_values_that_are_none(internal_client: FlaskClient, neighbours: Neighbours) -> None:
+    status, told = send(internal_client, new_id(), form(neighbours, postage="third"))
     sentence = "postage invalid. It must be first, second, economy, europe or rest-of-world."
     assert (status, told["errors"][0]["message"]) == (400, sentence)
-    status, told = send(app_inside, new_id(), form(neighbours, file_id="x"))
+    status, told = send(internal_client, new_id(), form(neighbours, file_id="x"))
     assert (status, told["message"]) == (404, "No result found")
-    status, told = send(app_inside, new_id(), form(neighbours))
+    status, told = send(internal_client, new_id(), form(neighbours))
     assert (status, told["message"]) == (404, "No result found")
 
 
-def test_days_that_have_letters(app_inside: FlaskClient, neighbours: Neighbours) -> None:
+def test_days_that_have_letters(internal_client: FlaskClient, neighbours: Neighbours) -> None:
     service = neighbours.admin.add_service()
     deadline = timestamp(datetime(2026, 7, 31, 16, 30, tzinfo=UTC))
     day = pb.GetUploadedLetterCountsResponse.PrintDay(
         print_date="2026-07-31", deadline=deadline, letter_count=7
     )
     neighbours.notifications.print_days = [day] * 51
-    answer = app_inside.get(f"/service/{service}/upload?limit_days=7", headers=by_admin())
+    answer = internal_client.get(f"/service/{service}/upload?limit_days=7", headers=by_admin())
     shown: dict[str, Any] = {
         "id": None,
         "original_file_name": "Uploaded letters",
@@ -156,14 +139,14 @@ def test_days_that_have_letters(app_inside: FlaskClient, neighbours: Neighbours)
     assert answer.get_json() == {"data": [shown] * 50, "page_size": 50, "total": 51, "links": {}}
     (asked,) = neighbours.recorder.requests("GetUploadedLetterCounts")
     assert asked.days == 7
-    second = app_inside.get(f"/service/{service}/upload?page=2", headers=by_admin()).get_json()
+    second = internal_client.get(f"/service/{service}/upload?page=2", headers=by_admin()).get_json()
     assert second["data"] == [shown]
     for page in ("0", "x", "-1", "9" * 9):
-        answer = app_inside.get(f"/service/{service}/upload?page={page}", headers=by_admin())
+        answer = internal_client.get(f"/service/{service}/upload?page={page}", headers=by_admin())
         assert answer.status_code == 400
 
 
-def test_letters_of_a_day(app_inside: FlaskClient, neighbours: Neighbours) -> None:
+def test_letters_of_a_day(internal_client: FlaskClient, neighbours: Neighbours) -> None:
     service = neighbours.admin.add_service()
     template = neighbours.admin.precompiled_template(service)
     one = a_notification(
@@ -179,7 +162,7 @@ def test_letters_of_a_day(app_inside: FlaskClient, neighbours: Neighbours) -> No
     )
     neighbours.notifications.stored[:] = [one]
     path = f"/service/{service}/upload/uploaded-letters/2026-07-31"
-    answer = app_inside.get(f"{path}?page=3", headers=by_admin()).get_json()
+    answer = internal_client.get(f"{path}?page=3", headers=by_admin()).get_json()
     assert (answer["total"], answer["page_size"], answer["links"]) == (1, 50, {})
     (letter,) = answer["notifications"]
     assert letter["created_by"]["name"] == "Ann Member"
@@ -202,4 +185,4 @@ def test_letters_of_a_day(app_inside: FlaskClient, neighbours: Neighbours) -> No
     assert {name: letter[name] for name in expected} == expected
     (asked,) = neighbours.recorder.requests("GetUploadedLetters")
     assert (asked.print_date, asked.page_number, asked.template_id) == ("2026-07-31", 3, template.id)
-    assert app_inside.get(f"{path[:-2]}32", headers=by_admin()).status_code == 400
+    assert internal_client.get(f"{path[:-2]}32", headers=by_admin()).status_code == 400

@@ -2,8 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from notify_local import envoy
+
+INTERNAL_PATHS = (
+    "/(?:(?:_status/live-service-and-organisation-counts|console|complaint|email-branding|events"
+    "|get-page-count|inbound-number|invite|letter-attachment|letter_attachment_preview[.]png|letter-branding"
+    "|letter-rates|letters|organisation|organisations|performance-dashboard|platform-admin|platform-stats"
+    "|precompiled|precompiled-preview[.]png|preview[.](?:pdf|png)|protected-sender-id|provider-details"
+    "|service|sms-rate|user)(?:/.*)?)?"
+)
+"""What of the gateway's internal face is served on one machine, beside the public one at the same address:
+what the admin web app asks for, previews, the inbox and the page that leads to it (ADR 0027)."""
 
 LISTS_AT_ONCE = 2
 """Lists of messages that a gateway makes at once."""
@@ -17,6 +28,7 @@ def write_config(
     edge_port: int,
     gateway_ports: Sequence[int],
     *,
+    internal_ports: Sequence[int] = (),
     requests_per_second: int = 50_000,
     burst: int = 50_000,
     request_seconds: int = 30,
@@ -26,7 +38,8 @@ def write_config(
 
     It differs in its addresses, in that clients speak HTTP without TLS, and in limits: `requests_per_second`
     and `burst` are of one address, and on one machine everybody has the same. A request has to arrive within
-    `request_seconds`. Its metrics are at `watch_port`, if there is one.
+    `request_seconds`. Its metrics are at `watch_port`, if there is one. With `internal_ports` the gateway's
+    internal face is served as well, at the same address.
     """
     config = envoy.load("edge")
     edge = envoy.listener(config, "edge")
@@ -43,5 +56,26 @@ def write_config(
     }
     for lane in ("gateway", "lists", "batches"):
         envoy.send_to(envoy.cluster(config, lane), gateway_ports)
+    if internal_ports:
+        _serve_internal_face(config, manager, internal_ports)
     envoy.watch_at(config, watch_port, path.with_suffix(".sock"))
     return envoy.write(config, path)
+
+
+def _serve_internal_face(config: dict[str, Any], manager: dict[str, Any], ports: Sequence[int]) -> None:
+    buffer = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute"
+    [host] = manager["route_config"]["virtual_hosts"]
+    host["routes"].insert(
+        0,
+        {
+            "name": "internal",
+            "match": {"safe_regex": {"regex": INTERNAL_PATHS}},
+            "route": {"cluster": "internal_gateway", "timeout": "40s"},
+            # The PDFs of previews are larger than what waits here.
+            "typed_per_filter_config": {"envoy.filters.http.buffer": {"@type": buffer, "disabled": True}},
+        },
+    )
+    internal: dict[str, Any] = {"name": "internal_gateway", "connect_timeout": "1s", "load_assignment": {}}
+    internal["load_assignment"]["cluster_name"] = "internal_gateway"
+    envoy.send_to(internal, ports)
+    config["static_resources"]["clusters"].append(internal)

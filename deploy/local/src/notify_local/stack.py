@@ -22,6 +22,7 @@ import grpc
 from cryptography.fernet import Fernet
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from notify_common.blobs.s3 import BlobStore
+from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_testing.certs import CertificateFiles, ensure_certificates
 from notify_testing.provisioning import app_role, provision
 
@@ -44,7 +45,7 @@ CONTEXTS = ("admin", "providers", "letters", "notifications")
 CALLBACKS_WORKER = "callbacks-worker"
 """Who calls services: a worker of notifications with a certificate of its own."""
 
-CERTIFICATE_NAMES = (*CONTEXTS, CALLBACKS_WORKER, "api-gateway", "operator", "observer")
+CERTIFICATE_NAMES = (*CONTEXTS, CALLBACKS_WORKER, PUBLIC_GATEWAY, INTERNAL_GATEWAY, "operator", "observer")
 """Whom the local authority vouches for: every service, and the person who operates them."""
 
 ADMIN_CLIENT_SECRET = "dev-notify-secret-key"  # noqa: S105 - the admin web app's own default for development
@@ -71,13 +72,14 @@ ADMIN_APP_BUCKETS = (
 )
 """Buckets that the admin web app expects to be there (docs/admin-app.md), by its names for development."""
 GATEWAY_WORKERS = min(os.cpu_count() or 1, 4)
-"""Processes of the gateway: as many as there are processors, as in production, within reason for a laptop."""
+"""Processes of each face of the gateway: as many as there are processors, within reason for a laptop."""
 
 CALLS: Mapping[str, Sequence[str]] = {
     "letters": ("admin", "providers"),
     "notifications": ("admin", "letters", "providers"),
     CALLBACKS_WORKER: ("admin", "letters", "providers"),
-    "api-gateway": CONTEXTS,
+    PUBLIC_GATEWAY: CONTEXTS,
+    INTERNAL_GATEWAY: CONTEXTS,
 }
 """Name in a certificate -> the contexts that its processes call."""
 
@@ -139,7 +141,7 @@ class Stack:
         self.postgres: Postgres | None = None
         self.redis_url = ""
         self.object_store_url = ""
-        self.gateway_ports: list[int] = []
+        self.gateway_ports: dict[str, list[int]] = {PUBLIC_GATEWAY: [], INTERNAL_GATEWAY: []}
         self.receiver_url = ""
         self.received_url = ""
         self.port = 0
@@ -151,8 +153,13 @@ class Stack:
 
     @property
     def gateway_port(self) -> int:
-        """Where the first gateway is reached."""
-        return self.gateway_ports[0]
+        """Where the public face of the first gateway is reached."""
+        return self.gateway_ports[PUBLIC_GATEWAY][0]
+
+    @property
+    def internal_gateway_port(self) -> int:
+        """Where the internal face of the first gateway is reached."""
+        return self.gateway_ports[INTERNAL_GATEWAY][0]
 
     @property
     def base_url(self) -> str:
@@ -182,7 +189,7 @@ class Stack:
         progress("certificates")
         self.certificates = ensure_certificates(self.folder / "certs", CERTIFICATE_NAMES)
         copies = self.options.copies
-        ports = iter(free_ports(16 + 16 * copies))
+        ports = iter(free_ports(18 + 18 * copies))
         progress("database, Redis and object store")
         # The text of a statement that failed, or that a server process died in, and the rows that an error
         # names would put recipients and personalisation into the server's log.
@@ -263,9 +270,10 @@ class Stack:
                     name = copy_name(worker, number)
                     self._add_worker(name, context, command, environment | own, f"127.0.0.1:{next(ports)}")
         for number in range(copies):
-            self._add_gateway(copy_name("api-gateway", number), next(ports))
+            self._add_gateways(number, next(ports), next(ports))
         if self.options.with_edge:
-            config = edge.write_config(self.folder / "edge.yaml", self.port, self.gateway_ports)
+            public, internal = (self.gateway_ports[name] for name in (PUBLIC_GATEWAY, INTERNAL_GATEWAY))
+            config = edge.write_config(self.folder / "edge.yaml", self.port, public, internal_ports=internal)
             self._add("edge", envoy.command(config), os.environ, lambda: _http_answers(self.port))
         if self.options.with_receiver:
             self._add_receiver(next(ports), next(ports))
@@ -328,17 +336,21 @@ class Stack:
         command = [sys.executable, "-m", f"notify_{context}", "serve"]
         self._add(name, command, environment | told, partial(self._is_serving, ops_listen))
 
-    def _add_gateway(self, name: str, internal_port: int) -> None:
-        port = internal_port if self.options.with_edge else self.port
-        self.gateway_ports.append(port)
-        told = {
-            "HTTP_LISTEN": f"127.0.0.1:{port}",
-            "HTTP_PROCESSES": str(GATEWAY_WORKERS),
+    def _add_gateways(self, number: int, public_port: int, internal_port: int) -> None:
+        internal = {
             "CONSOLE_ENABLED": str(self.options.console).lower(),
             "ADMIN_CLIENT_SECRETS": ADMIN_CLIENT_SECRET,
             "TEMPLATE_PREVIEW_TOKENS": TEMPLATE_PREVIEW_TOKEN,
         }
-        environment = self._environment("gateway", "", told)
+        outside = public_port if self.options.with_edge else self.port
+        self._add_gateway(PUBLIC_GATEWAY, number, outside, {"FACE": "public"})
+        self._add_gateway(INTERNAL_GATEWAY, number, internal_port, {"FACE": "internal", **internal})
+
+    def _add_gateway(self, face: str, number: int, port: int, told: Mapping[str, str]) -> None:
+        name = copy_name(face, number)
+        self.gateway_ports[face].append(port)
+        where = {"HTTP_LISTEN": f"127.0.0.1:{port}", "HTTP_PROCESSES": str(GATEWAY_WORKERS)}
+        environment = self._environment("gateway", "", {**where, **told}, name=face)
         metrics = self.folder / f"{name}-metrics"
         metrics.mkdir(exist_ok=True)
         environment |= {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
@@ -346,7 +358,7 @@ class Stack:
         self._add(name, command, environment, lambda: _http_answers(port))
 
     def _add_receiver(self, port: int, page_port: int) -> None:
-        certificate = self.certificates["api-gateway"]
+        certificate = self.certificates[PUBLIC_GATEWAY]
         command = [sys.executable, "-m", "notify_local.receiver", "--port", str(port), "--page-port"]
         command += [str(page_port), "--cert", str(certificate.cert), "--key", str(certificate.key)]
         self.receiver_url = f"https://127.0.0.1:{port}"
@@ -460,8 +472,11 @@ class Stack:
         }
         return {"SIDECAR": "true", **sockets} if called else {}
 
-    def _environment(self, context: str, page_token_secret: str, told: Mapping[str, str]) -> dict[str, str]:
-        name = "api-gateway" if context == "gateway" else context
+    def _environment(
+        self, context: str, page_token_secret: str, told: Mapping[str, str], name: str = ""
+    ) -> dict[str, str]:
+        """Return what a process of a context is told, whose certificate has `name`, or the context's."""
+        name = name or context
         certificate = self.certificates[name]
         settings = {
             "TLS_CA_FILE": str(certificate.ca),

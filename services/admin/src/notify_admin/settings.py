@@ -3,6 +3,7 @@
 import base64
 from typing import Annotated, Self
 
+from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_common.settings import DatabaseSettings
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -10,10 +11,11 @@ from pydantic_settings import SettingsConfigDict
 from notify_admin.domain.senders import reply_to_address, text_sender
 from notify_admin.usecases.secrets import SecretBox
 
-_GATEWAY = ["api-gateway", "operator"]
-_GATEWAY_ALONE = ["api-gateway"]
+_GATEWAY = [INTERNAL_GATEWAY, "operator"]
+_GATEWAY_ALONE = [INTERNAL_GATEWAY]
+_BOTH_GATEWAYS = [PUBLIC_GATEWAY, INTERNAL_GATEWAY, "operator"]
 _OPERATOR_ALONE = ["operator"]
-_FOLLOWERS = ["api-gateway", "notifications", "callbacks-worker", "operator"]
+_FOLLOWERS = [PUBLIC_GATEWAY, "notifications", "callbacks-worker", "operator"]
 _CALLBACKS_WORKER_ALONE = ["callbacks-worker"]
 _CALLERS = [
     ("ServicesService", _GATEWAY, "CreateService GetService ListServices UpdateService ArchiveService"),
@@ -29,8 +31,9 @@ _CALLERS = [
     ("ServiceSettingsService", _GATEWAY, "CreateCallback GetCallback SetCallback DeleteCallback"),
     ("ServiceSettingsService", _GATEWAY, "RotateCallbackSecret"),
     ("CallbackTargetsService", _CALLBACKS_WORKER_ALONE, "GetCallbackTargets"),
-    ("TemplatesService", _GATEWAY, "CreateTemplate GetTemplate ListTemplates ListTemplateVersions"),
-    ("TemplatesService", _GATEWAY, "UpdateTemplate ArchiveTemplate RedactTemplate EnsurePrecompiledTemplate"),
+    ("TemplatesService", _BOTH_GATEWAYS, "GetTemplate ListTemplates EnsurePrecompiledTemplate"),
+    ("TemplatesService", _GATEWAY, "CreateTemplate ListTemplateVersions"),
+    ("TemplatesService", _GATEWAY, "UpdateTemplate ArchiveTemplate RedactTemplate"),
     ("TemplateFoldersService", _GATEWAY, "CreateTemplateFolder ListTemplateFolders SetTemplateFolder"),
     ("TemplateFoldersService", _GATEWAY, "DeleteTemplateFolder MoveToFolder"),
     ("TemplateFilesService", _GATEWAY, "CreateTemplateEmailFile GetTemplateEmailFile SetTemplateEmailFile"),
@@ -38,7 +41,7 @@ _CALLERS = [
     ("TemplateFilesService", _GATEWAY, "ArchiveTemplateEmailFile"),
     ("TemplateFilesService", _GATEWAY, "CreateLetterAttachment GetLetterAttachment ArchiveLetterAttachment"),
     ("ApiKeysService", _GATEWAY, "CreateApiKey ListApiKeys RevokeApiKey"),
-    ("ApiKeyVerificationService", _GATEWAY_ALONE, "ListVerificationKeys"),
+    ("ApiKeyVerificationService", [PUBLIC_GATEWAY], "ListVerificationKeys"),
     ("UsersService", _GATEWAY, "CreateUser GetUser GetUserByEmail SetUser ActivateUser ResetFailedLogins"),
     ("UsersService", _GATEWAY, "AddMember ListMembers RemoveMember SetMemberPermissions"),
     ("UsersService", _GATEWAY, "ArchiveUser ListUsers"),
@@ -68,10 +71,10 @@ _CALLERS = [
     ("BrandingService", _GATEWAY, "CreateLetterBranding GetLetterBranding SetLetterBranding"),
     ("BrandingService", _GATEWAY, "ListLetterBrandings GetBrandingUses SuggestBrandingName"),
     ("BrandingService", _GATEWAY, "AddToBrandingPool RemoveFromBrandingPool"),
-    ("ConfigFeedService", [*_FOLLOWERS, "letters"], "GetSnapshots"),
+    ("ConfigFeedService", [*_FOLLOWERS, INTERNAL_GATEWAY, "letters"], "GetSnapshots"),
     ("ConfigFeedService", _FOLLOWERS, "ListConfigChanges"),
 ]
-"""gRPC service, who may call, methods. The gateway may call what it calls, and nothing else."""
+"""gRPC service, who may call, methods. Each face of the gateway may call what it calls, and nothing else."""
 _ALLOWED_CALLERS = {
     f"notify.admin.v1.{service}/{method}": callers
     for service, callers, methods in _CALLERS

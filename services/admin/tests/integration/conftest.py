@@ -202,7 +202,7 @@ class Admin:
 @pytest.fixture
 def admin(server: InProcessServer, uow: UnitOfWork) -> Admin:
     """Provide what the gateway calls."""
-    return Admin(server.channel("api-gateway"), uow)
+    return Admin(server.channel("gateway-internal"), uow)
 
 
 @pytest.fixture

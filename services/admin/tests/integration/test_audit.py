@@ -34,7 +34,7 @@ Read = Callable[..., list[audit_service_pb2.AuditRecord]]
 @pytest.fixture
 def read(server: InProcessServer) -> Read:
     """Provide what reads a chain, two records at a time."""
-    stub = audit_service_pb2_grpc.AuditServiceStub(server.channel("api-gateway"))
+    stub = audit_service_pb2_grpc.AuditServiceStub(server.channel("gateway-internal"))
 
     def records(chain_id: str, of_api_keys: bool = False) -> list[audit_service_pb2.AuditRecord]:
         found: list[audit_service_pb2.AuditRecord] = []
@@ -98,7 +98,9 @@ def test_personal_data_and_secrets_are_left_out_but_their_change_is_told(
     ask.update_mask.paths.append("email_address")
     admin.users.SetUser(ask)
     service = admin.make_service()
-    settings = service_settings_service_pb2_grpc.ServiceSettingsServiceStub(server.channel("api-gateway"))
+    settings = service_settings_service_pb2_grpc.ServiceSettingsServiceStub(
+        server.channel("gateway-internal")
+    )
     callback = service_setting_pb2.Callback(
         service_id=service.id, type="delivery_status", url="https://example.gov.uk", updated_by_id=ann
     )

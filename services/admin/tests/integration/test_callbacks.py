@@ -39,7 +39,7 @@ def rotate(admin: AdminService, service: str, callback: str, **changes: str) -> 
         "type": TYPE,
         "updated_by_id": admin.user_id,
     }
-    stub = ServiceSettingsServiceStub(admin.channel("api-gateway"))
+    stub = ServiceSettingsServiceStub(admin.channel("gateway-internal"))
     made = stub.RotateCallbackSecret(settings_pb.RotateCallbackSecretRequest(**fields | changes))
     return str(made.signing_secret)
 
@@ -55,7 +55,7 @@ def test_the_worker_is_given_url_and_token(admin: AdminService) -> None:
     assert target(admin, service, "inbound_sms") is None
 
 
-@pytest.mark.parametrize("caller", ["api-gateway", "notifications", "operator"])
+@pytest.mark.parametrize("caller", ["gateway-internal", "notifications", "operator"])
 def test_nobody_else_is_given_secrets(admin: AdminService, caller: str) -> None:
     stub = CallbackTargetsServiceStub(admin.channel(caller))
     key = pb.CallbackTargetKey(service_id=new_id(), type=TYPE)

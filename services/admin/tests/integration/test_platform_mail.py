@@ -43,12 +43,12 @@ _KIND = pb.SendAccountMailRequest
 
 @pytest.fixture
 def sign_in(server: InProcessServer) -> SignInServiceStub:
-    return SignInServiceStub(server.channel("api-gateway"))
+    return SignInServiceStub(server.channel("gateway-internal"))
 
 
 @pytest.fixture
 def invitations(server: InProcessServer) -> Any:
-    return invitations_service_pb2_grpc.InvitationsServiceStub(server.channel("api-gateway"))
+    return invitations_service_pb2_grpc.InvitationsServiceStub(server.channel("gateway-internal"))
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_check_of_a_reply_to_address_is_a_mail_that_can_be_looked_up(
     admin: Admin, server: InProcessServer, read: Read
 ) -> None:
     service = admin.make_service()
-    stub = service_settings_service_pb2_grpc.ServiceSettingsServiceStub(server.channel("api-gateway"))
+    stub = service_settings_service_pb2_grpc.ServiceSettingsServiceStub(server.channel("gateway-internal"))
 
     def check(address: str) -> str:
         ask = service_settings_service_pb2.VerifyReplyToRequest(
@@ -251,7 +251,9 @@ def test_invitation_and_its_link(
     admin: Admin, invitations: Any, user_id: str, read: Read, settings: Settings, server: InProcessServer
 ) -> None:
     service = admin.make_service()
-    organisations = organisations_service_pb2_grpc.OrganisationsServiceStub(server.channel("api-gateway"))
+    organisations = organisations_service_pb2_grpc.OrganisationsServiceStub(
+        server.channel("gateway-internal")
+    )
     organisation = organisations.CreateOrganisation(
         organisations_service_pb2.CreateOrganisationRequest(
             request_id=new_id(), organisation=Organisation(name="Ministry")
@@ -306,7 +308,7 @@ def test_invitation_of_another_service_is_found_by_nobody(
 
 
 def test_only_notifications_reads_mail(server: InProcessServer) -> None:
-    for caller in ("api-gateway", "operator", "letters"):
+    for caller in ("gateway-internal", "operator", "letters"):
         stub = platform_mail_service_pb2_grpc.PlatformMailServiceStub(server.channel(caller))
         ask = platform_mail_service_pb2.ListPlatformMailEventsRequest()
         assert reason(lambda stub=stub, ask=ask: stub.ListPlatformMailEvents(ask)) == "CALLER_NOT_ALLOWED"  # type: ignore[misc] # bound by default

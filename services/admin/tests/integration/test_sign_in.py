@@ -15,7 +15,7 @@ from .conftest import Admin
 
 @pytest.fixture
 def sign_in(server: InProcessServer) -> sign_in_service_pb2_grpc.SignInServiceStub:
-    return sign_in_service_pb2_grpc.SignInServiceStub(server.channel("api-gateway"))
+    return sign_in_service_pb2_grpc.SignInServiceStub(server.channel("gateway-internal"))
 
 
 @pytest.fixture

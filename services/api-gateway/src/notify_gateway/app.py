@@ -1,4 +1,4 @@
-"""The gateway as a WSGI application (design.md §2.12):
+"""The gateway as a WSGI application, one face of it a process (design.md §2.12, ADR 0027):
 
 granian --interface wsgi --factory notify_gateway.app:create_app
 """
@@ -21,7 +21,7 @@ from notify_gateway.answers import LEGACY
 from notify_gateway.auth import ADMIN_CLIENT, Authenticator, ClientAuthenticator, TokenAuthenticator
 from notify_gateway.batching import SendBatcher
 from notify_gateway.callbacks import door
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients, PublicClients
 from notify_gateway.console import inbox
 from notify_gateway.middleware import RestOfBody, Surroundings
 from notify_gateway.public import (
@@ -35,13 +35,11 @@ from notify_gateway.public import (
     templates,
     unsubscribe,
 )
-from notify_gateway.settings import GatewaySettings
+from notify_gateway.settings import Face, GatewaySettings
 from notify_gateway.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
-
-NAME = "api-gateway"
 
 
 class _Application(Flask):
@@ -60,15 +58,10 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     deployed = settings is None
     if settings is None:
         settings = load_settings(GatewaySettings)
-        configure_logging(NAME, settings.log_level)
-        configure_tracing(NAME, settings.otlp_endpoint)
+        configure_logging(settings.face.service, settings.log_level)
+        configure_tracing(settings.face.service, settings.otlp_endpoint)
         atexit.register(shutdown_tracing)
         atexit.register(leave_shared_metrics)
-    clients = Clients(settings)
-    snapshots = Snapshots(clients, settings.auth_stale_seconds)
-    authenticator = Authenticator(snapshots)
-    batcher = SendBatcher(clients)
-
     app = _Application("notify_gateway", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.url_map.strict_slashes = True
@@ -76,6 +69,27 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     middleware.install(app)
     LEGACY.install(app)
+    app.register_blueprint(status.blueprint(settings))
+    add_face = _add_public if settings.face is Face.PUBLIC else _add_internal
+    close = add_face(app, settings)
+    around: Any = app.wsgi_app
+    if hops := settings.trusted_proxy_count:
+        around = ProxyFix(around, x_for=0, x_proto=hops, x_host=hops)
+    around = Surroundings(around, settings.access_log_sample)
+    app.wsgi_app = around  # type: ignore[method-assign] # Flask's documented way
+    app.extensions["close"] = close
+    atexit.register(close)
+    if deployed:
+        garbage.settle()
+    return app
+
+
+def _add_public(app: Flask, settings: GatewaySettings) -> Callable[[], None]:
+    """Add what the internet reaches; return what closes it."""
+    clients = PublicClients(settings)
+    snapshots = Snapshots(clients, settings.auth_stale_seconds)
+    authenticator = Authenticator(snapshots)
+    batcher = SendBatcher(clients)
     app.register_blueprint(sending.blueprint(authenticator))
     app.register_blueprint(batches.blueprint(authenticator, clients))
     app.register_blueprint(notifications.blueprint(authenticator, clients))
@@ -85,44 +99,31 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     app.register_blueprint(downloads.blueprint(clients))
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(docs.blueprint())
-    app.register_blueprint(status.blueprint(settings))
     app.register_blueprint(door.blueprint(clients, settings.trusted_proxy_count))
+    app.extensions["batcher"] = batcher
+    limit = settings.max_body_bytes
+    sender = sending.Sending(clients, batcher, settings.admin_base_url)
+    inner: WSGIApplication = RestOfBody(app.wsgi_app, limit)
+    app.wsgi_app = sending.SendDoor(inner, authenticator, sender, limit)  # type: ignore[method-assign] # as above
+
+    def close() -> None:
+        snapshots.close()
+        clients.close()
+
+    return close
+
+
+def _add_internal(app: Flask, settings: GatewaySettings) -> Callable[[], None]:
+    """Add what the admin web app and operators' browsers reach; return what closes it."""
+    clients = InternalClients(settings)
     if settings.admin_client_secrets is not None:
-        secrets = settings.admin_client_secrets.get_secret_value().split()
-        for routes in internal.blueprints(clients, ClientAuthenticator(ADMIN_CLIENT, secrets)):
+        client = ClientAuthenticator(ADMIN_CLIENT, settings.admin_client_secrets.get_secret_value().split())
+        for routes in internal.blueprints(clients, client):
             app.register_blueprint(routes)
     if settings.template_preview_tokens is not None:
         tokens = TokenAuthenticator(settings.template_preview_tokens.get_secret_value().split())
         app.register_blueprint(previews.routes(clients, tokens).blueprint)
     if settings.console_enabled:
         app.register_blueprint(inbox.blueprint(clients, settings.console_hosts))
-    around: Any = _around(app, settings, authenticator, clients, batcher)
-    app.wsgi_app = around  # type: ignore[method-assign] # Flask's documented way
-
-    def close() -> None:
-        snapshots.close()
-        clients.close()
-
-    app.extensions["close"] = close
-    app.extensions["batcher"] = batcher
-    atexit.register(close)
-    if deployed:
-        garbage.settle()
-    return app
-
-
-def _around(
-    app: Flask,
-    settings: GatewaySettings,
-    authenticator: Authenticator,
-    clients: Clients,
-    batcher: SendBatcher,
-) -> "WSGIApplication":
-    """Return `app` with what stands around it."""
-    limit = settings.max_body_bytes
-    sender = sending.Sending(clients, batcher, settings.admin_base_url)
-    inner: WSGIApplication = RestOfBody(app.wsgi_app, limit)
-    inner = sending.SendDoor(inner, authenticator, sender, limit)
-    if hops := settings.trusted_proxy_count:
-        inner = ProxyFix(inner, x_for=0, x_proto=hops, x_host=hops)
-    return Surroundings(inner, settings.access_log_sample)
+    app.wsgi_app = RestOfBody(app.wsgi_app, settings.max_body_bytes)  # type: ignore[method-assign] # as above
+    return clients.close

@@ -40,7 +40,9 @@ from notify_gateway.settings import GatewaySettings
 
 
 class Clients:
-    """One stub a gRPC service and process. Every call of a stub fails with NotifyError alone."""
+    """What both faces call: one stub a gRPC service and process. Every call of a stub fails with NotifyError
+    alone.
+    """
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._channels = Channels(settings)
@@ -65,9 +67,62 @@ class Clients:
         return cast(NotificationsServiceStub, self._stub(NotificationsServiceStub, "notifications"))
 
     @property
+    def inbound_sms(self) -> InboundSmsServiceStub:
+        """Texts that people sent to services."""
+        return cast(InboundSmsServiceStub, self._stub(InboundSmsServiceStub, "notifications"))
+
+    @property
+    def unsubscribes(self) -> UnsubscribeServiceStub:
+        """Requests to get no more emails."""
+        return cast(UnsubscribeServiceStub, self._stub(UnsubscribeServiceStub, "notifications"))
+
+    @property
+    def config_feed(self) -> ConfigFeedServiceStub:
+        """Snapshots of services and the news of their changes."""
+        return cast(ConfigFeedServiceStub, self._stub(ConfigFeedServiceStub, "admin"))
+
+    @property
+    def templates(self) -> TemplatesServiceStub:
+        """Templates and their versions."""
+        return cast(TemplatesServiceStub, self._stub(TemplatesServiceStub, "admin"))
+
+    @property
+    def letters(self) -> LettersServiceStub:
+        """PDFs and page images of letters."""
+        return cast(LettersServiceStub, self._stub(LettersServiceStub, "letters"))
+
+    def close(self) -> None:
+        """Close this process's channels; calls under way end with CANCELLED."""
+        self._stubs.clear()
+        self._channels.close()
+
+
+class PublicClients(Clients):
+    """What the public face calls besides."""
+
+    @property
     def batches(self) -> BatchesServiceStub:
         """Accepts many messages that came in one request."""
         return cast(BatchesServiceStub, self._stub(BatchesServiceStub, "notifications"))
+
+    @property
+    def files(self) -> FilesServiceStub:
+        """Files that emails link to."""
+        return cast(FilesServiceStub, self._stub(FilesServiceStub, "notifications"))
+
+    @property
+    def key_verification(self) -> ApiKeyVerificationServiceStub:
+        """Secrets of API keys."""
+        return cast(ApiKeyVerificationServiceStub, self._stub(ApiKeyVerificationServiceStub, "admin"))
+
+    @property
+    def receipts(self) -> ReceiptsServiceStub:
+        """Takes what providers report."""
+        return cast(ReceiptsServiceStub, self._stub(ReceiptsServiceStub, "providers"))
+
+
+class InternalClients(Clients):
+    """What the internal face calls besides."""
 
     @property
     def statistics(self) -> StatisticsServiceStub:
@@ -80,34 +135,9 @@ class Clients:
         return cast(UsageServiceStub, self._stub(UsageServiceStub, "notifications"))
 
     @property
-    def inbound_sms(self) -> InboundSmsServiceStub:
-        """Texts that people sent to services."""
-        return cast(InboundSmsServiceStub, self._stub(InboundSmsServiceStub, "notifications"))
-
-    @property
-    def unsubscribes(self) -> UnsubscribeServiceStub:
-        """Requests to get no more emails."""
-        return cast(UnsubscribeServiceStub, self._stub(UnsubscribeServiceStub, "notifications"))
-
-    @property
-    def files(self) -> FilesServiceStub:
-        """Files that emails link to."""
-        return cast(FilesServiceStub, self._stub(FilesServiceStub, "notifications"))
-
-    @property
     def callbacks(self) -> CallbacksServiceStub:
         """What services were told of over HTTP."""
         return cast(CallbacksServiceStub, self._stub(CallbacksServiceStub, "notifications"))
-
-    @property
-    def config_feed(self) -> ConfigFeedServiceStub:
-        """Snapshots of services and the news of their changes."""
-        return cast(ConfigFeedServiceStub, self._stub(ConfigFeedServiceStub, "admin"))
-
-    @property
-    def key_verification(self) -> ApiKeyVerificationServiceStub:
-        """Secrets of API keys."""
-        return cast(ApiKeyVerificationServiceStub, self._stub(ApiKeyVerificationServiceStub, "admin"))
 
     @property
     def settings(self) -> ServiceSettingsServiceStub:
@@ -175,16 +205,6 @@ class Clients:
         return cast(ServicesServiceStub, self._stub(ServicesServiceStub, "admin"))
 
     @property
-    def templates(self) -> TemplatesServiceStub:
-        """Templates and their versions."""
-        return cast(TemplatesServiceStub, self._stub(TemplatesServiceStub, "admin"))
-
-    @property
-    def letters(self) -> LettersServiceStub:
-        """PDFs and page images of letters."""
-        return cast(LettersServiceStub, self._stub(LettersServiceStub, "letters"))
-
-    @property
     def previews(self) -> PreviewsServiceStub:
         """Looks of letters that are not sent."""
         return cast(PreviewsServiceStub, self._stub(PreviewsServiceStub, "letters"))
@@ -200,16 +220,6 @@ class Clients:
         return cast(DispatchServiceStub, self._stub(DispatchServiceStub, "providers"))
 
     @property
-    def receipts(self) -> ReceiptsServiceStub:
-        """Takes what providers report."""
-        return cast(ReceiptsServiceStub, self._stub(ReceiptsServiceStub, "providers"))
-
-    @property
     def sandbox(self) -> SandboxServiceStub:
         """Messages that the sandbox providers keep."""
         return cast(SandboxServiceStub, self._stub(SandboxServiceStub, "providers"))
-
-    def close(self) -> None:
-        """Close this process's channels; calls under way end with CANCELLED."""
-        self._stubs.clear()
-        self._channels.close()

@@ -1,7 +1,9 @@
 """What the gateway is told, read from `NOTIFY_GATEWAY_…` variables (design.md §2.9)."""
 
+from enum import StrEnum
 from typing import Annotated, Self
 
+from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_common.settings import ListenAddress, ServiceAddress, ServiceSettings
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -10,11 +12,28 @@ CONSOLE_ENVIRONMENTS = frozenset({"local", "staging"})
 """Where the inbox may be switched on: it shows every message to whoever can reach it."""
 
 
+class Face(StrEnum):
+    """What a process serves, and to whom (ADR 0027)."""
+
+    PUBLIC = "public"
+    """The REST API of services, providers' callbacks, links in emails: what faces the internet."""
+    INTERNAL = "internal"
+    """The admin web app's routes, template previews, the inbox: what the internet never reaches."""
+
+    @property
+    def service(self) -> str:
+        """The service's name: in its certificate, its logs and its traces."""
+        return PUBLIC_GATEWAY if self is Face.PUBLIC else INTERNAL_GATEWAY
+
+
 class GatewaySettings(ServiceSettings):
     """Settings of the gateway; every target is a gRPC target such as `dns:///admin:6013` or `unix:/path`."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_GATEWAY_")
 
+    face: Face = Face.PUBLIC
+    """Which routes are served, `public` or `internal`; the certificate is that of `gateway-public` or
+    `gateway-internal`, and the services behind let each call what its routes need."""
     http_listen: ListenAddress = "127.0.0.1:6011"
     """Where the REST API is served."""
     http_processes: Annotated[int, Field(ge=1, le=64)] = 1
@@ -30,7 +49,8 @@ class GatewaySettings(ServiceSettings):
     providers_target: ServiceAddress
     """Where the providers service is."""
     console_enabled: bool = False
-    """Whether the inbox is served at /console/; only in the environments `local` and `staging`."""
+    """Whether the internal face serves the inbox at /console/; only in the environments `local` and
+    `staging`."""
     console_hosts: Annotated[tuple[str, ...], Field(min_length=1)] = ("localhost", "127.0.0.1")
     """Names that the inbox is opened by, without port, `.example.gov.uk` for all below it. Under others
     it shows nothing, so that no web page that somebody has open can read it by a name of its own."""
@@ -44,11 +64,11 @@ class GatewaySettings(ServiceSettings):
     """How old keys may be that are used on while the admin service does not answer."""
     admin_client_secrets: SecretStr | None = None
     """Secrets with which the admin web app signs its tokens, one a line (or parted by spaces), several while
-    one is changed. Without any, its routes are not served: so should run what faces the internet."""
+    one is changed. The internal face serves its routes where there are any."""
     template_preview_tokens: SecretStr | None = None
     """What the admin web app shows as its key of the template preview service, one a line (or parted by
-    spaces), several while one is changed. Without any, that service's routes are not served: so should run
-    what faces the internet."""
+    spaces), several while one is changed. The internal face serves that service's routes where there are
+    any."""
     metrics_token: SecretStr | None = None
     """Bearer token that GET /metrics asks for; without it the route is open."""
     git_commit: str = "unknown"
@@ -60,4 +80,14 @@ class GatewaySettings(ServiceSettings):
     def _console_stays_inside(self) -> Self:
         if self.console_enabled and self.environment not in CONSOLE_ENVIRONMENTS:
             raise ValueError("the console may be switched on in the environments local and staging only")
+        return self
+
+    @model_validator(mode="after")
+    def _public_face_has_nothing_internal(self) -> Self:
+        if self.face is Face.PUBLIC:
+            for name in ("console_enabled", "admin_client_secrets", "template_preview_tokens"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} is a setting of the internal face alone (face is public)")
+        elif not (self.admin_client_secrets or self.template_preview_tokens or self.console_enabled):
+            raise ValueError("the internal face serves nothing without admin_client_secrets")
         return self

@@ -20,7 +20,7 @@ from notify.common.v1.common_pb2 import KeyType
 from notify_common.snapshots.cache import ConfigFeedPoller, SnapshotCache
 from notify_common.snapshots.source import get_snapshots
 
-from notify_gateway.clients import Clients
+from notify_gateway.clients import PublicClients
 
 _MAX_SERVICES = 10_000
 _KEY_PAGE_SIZE = 250
@@ -59,7 +59,7 @@ class ApiKey:
 class Snapshots:
     """Services and their API keys by service id; the feed is followed from the first read in a process."""
 
-    def __init__(self, clients: Clients, stale_seconds: float) -> None:
+    def __init__(self, clients: PublicClients, stale_seconds: float) -> None:
         self._clients = clients
         self._services: SnapshotCache[str, ServiceFacts] = SnapshotCache(
             "services", self._load_services, max_entries=_MAX_SERVICES, stale_limit=stale_seconds

@@ -41,7 +41,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 @pytest.mark.parametrize("before", ["used", "unused"])
 def test_a_forked_process_gets_channels_of_its_own(serve_users: Serve, before: str) -> None:
-    files = tls_settings("api-gateway")
+    files = tls_settings("gateway-internal")
     environment = os.environ | {
         "TLS_CA_FILE": str(files.tls_ca_file),
         "TLS_CERT_FILE": str(files.tls_cert_file),
@@ -74,7 +74,7 @@ def test_grpc_knows_every_option() -> None:
 
 
 def test_asking_again_gives_the_same_channel() -> None:
-    channels = Channels(tls_settings("api-gateway"))
+    channels = Channels(tls_settings("gateway-internal"))
     first = channels.get("admin", "dns:///localhost:1")
     assert channels.get("admin", "dns:///localhost:1") is first
     assert channels.get("letters", "dns:///localhost:1") is not first
@@ -88,7 +88,7 @@ def test_a_channel_made_at_import_is_refused(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "hasty.py").write_text(
         "from notify_common.rpc.channel import Channels\n"
         "from notify_testing.rpc import tls_settings\n"
-        "Channels(tls_settings('api-gateway')).get('admin', 'dns:///localhost:1')\n"
+        "Channels(tls_settings('gateway-internal')).get('admin', 'dns:///localhost:1')\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(RuntimeError, match="while a module is imported"):

@@ -47,7 +47,7 @@ def test_a_server_takes_off_the_way_back(serve_users: Serve) -> None:
 def test_a_call_without_a_deadline_gets_the_method_s_own(serve_users: Serve) -> None:
     told = Told()
     server = serve_users(told)
-    credentials = channel_credentials(tls_settings("api-gateway"))
+    credentials = channel_credentials(tls_settings("gateway-internal"))
     with grpc.secure_channel(server.target, credentials, options=channel_options("admin")) as channel:
         UsersServiceStub(channel).GetUser(GET_USER)
     [left], [remaining] = told.left, told.on_the_wire

@@ -53,7 +53,7 @@ def read(responses: Iterator[letters_pb.DownloadPdfResponse], into: list[bytes])
 def raw_channel(server: InProcessServer, context: str) -> grpc.Channel:
     """Return a channel without our client side, to see what is really on the wire."""
     return grpc.secure_channel(
-        server.target, channel_credentials(tls_settings("api-gateway")), options=channel_options(context)
+        server.target, channel_credentials(tls_settings("gateway-internal")), options=channel_options(context)
     )
 
 
@@ -268,7 +268,7 @@ class TestWithoutAReason:
     def test_nobody_listening_is_unavailable_and_names_no_address(self, tmp_path: Any) -> None:
         from notify_common.rpc.channel import Channels
 
-        channels = Channels(tls_settings("api-gateway"))
+        channels = Channels(tls_settings("gateway-internal"))
         with pytest.raises(NotifyError) as caught:
             UsersServiceStub(channels.get("admin", f"unix:{tmp_path}/nobody")).GetUser(GET_USER)
         channels.close()

@@ -102,4 +102,4 @@ def test_of_good_reads_a_sample_is_logged_and_of_everything_else_each(
         ("GetUser", "NOT_FOUND"),
     ]
     assert served[-1]["reason"] == "USER_NOT_FOUND"
-    assert served[-1]["caller"] == "api-gateway"
+    assert served[-1]["caller"] == "gateway-internal"

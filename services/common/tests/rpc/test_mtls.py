@@ -40,7 +40,7 @@ def server(serve_users: Serve, calls: list[object]) -> InProcessServer:
         calls.append(request)
         return pb.GetUserResponse()
 
-    return serve_users(get_user, allowed_callers={USERS: ["api-gateway"]}, grpc_listen="127.0.0.1:0")
+    return serve_users(get_user, allowed_callers={USERS: ["gateway-internal"]}, grpc_listen="127.0.0.1:0")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def secure(target: str, **credentials: bytes) -> grpc.Channel:
 
 
 def test_a_name_on_the_allow_list_gets_in(server: InProcessServer, target: str, calls: list[object]) -> None:
-    UsersServiceStub(server.channel("api-gateway", target)).GetUser(GET_USER)
+    UsersServiceStub(server.channel("gateway-internal", target)).GetUser(GET_USER)
     assert len(calls) == 1
 
 
@@ -78,7 +78,7 @@ def test_plaintext_is_refused(target: str, calls: list[object]) -> None:
 
 
 def test_no_certificate_is_refused(target: str, calls: list[object]) -> None:
-    authority = tls_settings("api-gateway").tls_ca_file.read_bytes()
+    authority = tls_settings("gateway-internal").tls_ca_file.read_bytes()
     assert call(secure(target, root_certificates=authority)) is grpc.StatusCode.UNAVAILABLE
     assert calls == []
 
@@ -86,10 +86,10 @@ def test_no_certificate_is_refused(target: str, calls: list[object]) -> None:
 def test_a_certificate_of_another_authority_is_refused(
     target: str, calls: list[object], tmp_path: Path
 ) -> None:
-    rogue = ensure_certificates(tmp_path, ["api-gateway"])["api-gateway"]
+    rogue = ensure_certificates(tmp_path, ["gateway-internal"])["gateway-internal"]
     channel = secure(
         target,
-        root_certificates=tls_settings("api-gateway").tls_ca_file.read_bytes(),
+        root_certificates=tls_settings("gateway-internal").tls_ca_file.read_bytes(),
         private_key=rogue.key.read_bytes(),
         certificate_chain=rogue.cert.read_bytes(),
     )
@@ -112,7 +112,7 @@ def test_a_common_name_is_no_name(server: InProcessServer, target: str, calls: l
     authority = trustme.CA.from_pem(
         files.tls_ca_file.read_bytes(), (files.tls_ca_file.parent / "ca.key").read_bytes()
     )
-    leaf = authority.issue_cert("letters", common_name="api-gateway")
+    leaf = authority.issue_cert("letters", common_name="gateway-internal")
     channel = secure(
         target,
         root_certificates=files.tls_ca_file.read_bytes(),
@@ -125,14 +125,14 @@ def test_a_common_name_is_no_name(server: InProcessServer, target: str, calls: l
 
 def test_a_service_without_a_list_is_closed_to_everyone(serve_users: Serve) -> None:
     server = serve_users(allowed_callers={})
-    for caller in ("api-gateway", "operator"):
+    for caller in ("gateway-internal", "operator"):
         with pytest.raises(NotifyError) as caught:
             UsersServiceStub(server.channel(caller)).GetUser(GET_USER)
         assert caught.value.reason == "CALLER_NOT_ALLOWED"
 
 
 def test_a_client_refuses_a_server_with_another_name(server: InProcessServer, target: str) -> None:
-    channels = Channels(tls_settings("api-gateway"))
+    channels = Channels(tls_settings("gateway-internal"))
     with pytest.raises(NotifyError) as caught:
         # Whoever listens there shows the certificate of admin, and letters was called.
         channels.get("letters", target).unary_unary("/grpc.health.v1.Health/Check")(b"")
@@ -146,7 +146,7 @@ def test_health_answers_any_certificate_of_the_authority(server: InProcessServer
 
 
 def test_an_allow_list_with_a_service_that_nobody_serves_refuses_to_boot() -> None:
-    settings = tls_settings("admin", allowed_callers={"notify.admin.v1.UserService": ["api-gateway"]})
+    settings = tls_settings("admin", allowed_callers={"notify.admin.v1.UserService": ["gateway-internal"]})
     registration = Registration(add_UsersServiceServicer_to_server, object(), USERS)
     with pytest.raises(BootError, match=r"notify\.admin\.v1\.UserService"):
         Server("admin", settings, [registration], {})
@@ -155,8 +155,8 @@ def test_an_allow_list_with_a_service_that_nobody_serves_refuses_to_boot() -> No
 def test_a_renewed_certificate_is_taken_without_a_restart(
     serve_users: Serve, tmp_path: Path, calls: list[object]
 ) -> None:
-    first = ensure_certificates(tmp_path / "first", ["admin", "api-gateway"])
-    second = ensure_certificates(tmp_path / "second", ["admin", "api-gateway"])
+    first = ensure_certificates(tmp_path / "first", ["admin", "gateway-internal"])
+    second = ensure_certificates(tmp_path / "second", ["admin", "gateway-internal"])
     live = tmp_path / "live"
     live.mkdir()
 
@@ -178,17 +178,17 @@ def test_a_renewed_certificate_is_taken_without_a_restart(
 
     install(first["admin"])
     renewed = serve_users(tls_ca_file=live / "ca", tls_cert_file=live / "cert", tls_key_file=live / "key")
-    assert reached(first["api-gateway"])
-    assert not reached(second["api-gateway"])
+    assert reached(first["gateway-internal"])
+    assert not reached(second["gateway-internal"])
     install(second["admin"])
-    assert reached(second["api-gateway"])
-    assert not reached(first["api-gateway"])
+    assert reached(second["gateway-internal"])
+    assert not reached(first["gateway-internal"])
 
 
 def test_a_client_s_renewed_certificate_is_taken_without_a_restart(
     serve_users: Serve, tmp_path: Path, calls: list[object]
 ) -> None:
-    server = serve_users(allowed_callers={USERS: ["api-gateway"]})
+    server = serve_users(allowed_callers={USERS: ["gateway-internal"]})
     live = tmp_path / "live"
     live.mkdir()
 
@@ -211,9 +211,9 @@ def test_a_client_s_renewed_certificate_is_taken_without_a_restart(
     channels = Channels(settings, look_seconds=0)
     stub = UsersServiceStub(channels.get("admin", server.target))
     assert [outcome(), outcome()] == ["CALLER_NOT_ALLOWED"] * 2
-    install("api-gateway", "cert")
+    install("gateway-internal", "cert")
     assert outcome() == "CALLER_NOT_ALLOWED"
-    install("api-gateway", "key")  # until now certificate and key did not fit one another
+    install("gateway-internal", "key")  # until now certificate and key did not fit one another
     assert [outcome(), outcome()] == ["CALLER_NOT_ALLOWED", "OK"]
     (live / "key").unlink()
     assert outcome() == "OK"

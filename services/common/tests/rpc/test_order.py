@@ -13,7 +13,7 @@ from notify_testing.rpc import InProcessServer
 Serve = Callable[..., InProcessServer]
 LogLines = Callable[[], list[dict[str, object]]]
 
-ALLOWED = {"notify.admin.v1.UsersService": ["api-gateway"]}
+ALLOWED = {"notify.admin.v1.UsersService": ["gateway-internal"]}
 TRIES = 200
 
 

@@ -188,7 +188,7 @@ class TestGrpcurl:
 
     def test_is_for_no_service(self, serve_users: Serve, grpcurl: Grpcurl) -> None:
         server = serve_users(reflection_enabled=True, grpc_listen="127.0.0.1:0")
-        refused = grpcurl(server.bound.grpc, "list", caller="api-gateway")
+        refused = grpcurl(server.bound.grpc, "list", caller="gateway-internal")
         assert refused.returncode != 0
         assert "may not call" in refused.stderr
         assert USERS not in refused.stdout
@@ -227,7 +227,7 @@ class Users(stubs.UsersServiceServicer):
         return pb.GetUserResponse()
 
 stop = signals.install()
-settings = ServiceSettings(allowed_callers={"notify.admin.v1.UsersService": ["api-gateway"]})
+settings = ServiceSettings(allowed_callers={"notify.admin.v1.UsersService": ["gateway-internal"]})
 server = Server(
     "admin", settings,
     [Registration(stubs.add_UsersServiceServicer_to_server, Users(), "notify.admin.v1.UsersService")], {},
@@ -276,7 +276,7 @@ class TestBeingToldToStop:
     def test_it_says_so_serves_on_lets_calls_end_and_leaves(
         self, process: "subprocess.Popen[str]", tmp_path: Path, number: signal.Signals
     ) -> None:
-        channels = Channels(tls_settings("api-gateway"))
+        channels = Channels(tls_settings("gateway-internal"))
         users = UsersServiceStub(channels.get("admin", f"unix:{tmp_path}/grpc"))
         health: Any = HealthStub(channels.get("admin", f"unix:{tmp_path}/ops"))
         with ThreadPoolExecutor(1) as pool:
@@ -299,7 +299,7 @@ class TestBeingToldToStop:
 
     def test_a_client_finds_a_restarted_server_again(self, tmp_path: Path, serve_users: Serve) -> None:
         listen = f"unix:{tmp_path}/grpc"
-        channels = Channels(tls_settings("api-gateway"))
+        channels = Channels(tls_settings("gateway-internal"))
         stub = UsersServiceStub(channels.get("admin", listen))
         first = serve_users(grpc_listen=listen)
         stub.GetUser(GET_USER)

@@ -360,7 +360,7 @@ class Users(stubs.UsersServiceServicer):
         return pb.GetUserResponse(user=User(id=request.user_id))
 
 Server(
-    "admin", ServiceSettings(allowed_callers={"notify.admin.v1.UsersService": ["api-gateway"]}),
+    "admin", ServiceSettings(allowed_callers={"notify.admin.v1.UsersService": ["gateway-internal"]}),
     [Registration(stubs.add_UsersServiceServicer_to_server, Users(), "notify.admin.v1.UsersService")], {},
 ).start()
 print("ready", flush=True)
@@ -384,7 +384,7 @@ def test_reads_go_on_while_admin_is_stopped(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
-    channels = Channels(tls_settings("api-gateway"))
+    channels = Channels(tls_settings("gateway-internal"))
     stub = UsersServiceStub(channels.get("admin", f"unix:{tmp_path}/grpc"))
     loads: list[list[str]] = []
 

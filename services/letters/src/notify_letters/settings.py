@@ -7,25 +7,26 @@ from typing import Annotated, Any, Self
 
 from notify_common.clamd import ClamdAddress
 from notify_common.ops.servicer import OPS_CALLERS
+from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_common.settings import DatabaseSettings, ServiceAddress
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 _LETTERS = "notify.letters.v1.LettersService"
 _ALLOWED_CALLERS = {
-    f"{_LETTERS}/UploadPdf": ["api-gateway", "operator"],
-    f"{_LETTERS}/TakeUploadedPdf": ["api-gateway", "operator"],
+    f"{_LETTERS}/UploadPdf": [PUBLIC_GATEWAY, "operator"],
+    f"{_LETTERS}/TakeUploadedPdf": [INTERNAL_GATEWAY, "operator"],
     f"{_LETTERS}/BatchCreateLetters": ["notifications", "operator"],
     f"{_LETTERS}/BatchCancelLetters": ["notifications", "operator"],
     f"{_LETTERS}/ListLetterEvents": ["notifications", "operator"],
-    f"{_LETTERS}/GetLetter": ["api-gateway", "operator"],
-    f"{_LETTERS}/DownloadPdf": ["api-gateway", "operator"],
-    f"{_LETTERS}/GetPageImage": ["api-gateway", "operator"],
-    f"{_LETTERS}/StreamLettersAwaitingPrint": ["api-gateway", "operator"],
-    f"{_LETTERS}/BatchRecordReturnedLetters": ["api-gateway", "operator"],
+    f"{_LETTERS}/GetLetter": [INTERNAL_GATEWAY, "operator"],
+    f"{_LETTERS}/DownloadPdf": [PUBLIC_GATEWAY, INTERNAL_GATEWAY, "operator"],
+    f"{_LETTERS}/GetPageImage": [INTERNAL_GATEWAY, "operator"],
+    f"{_LETTERS}/StreamLettersAwaitingPrint": [INTERNAL_GATEWAY, "operator"],
+    f"{_LETTERS}/BatchRecordReturnedLetters": [INTERNAL_GATEWAY, "operator"],
     f"{_LETTERS}/BatchRenderLetters": ["operator"],
-    "notify.letters.v1.PreviewsService": ["api-gateway", "operator"],
-    "notify.letters.v1.PrintRunsService": ["api-gateway", "operator"],
+    "notify.letters.v1.PreviewsService": [INTERNAL_GATEWAY, "operator"],
+    "notify.letters.v1.PrintRunsService": [INTERNAL_GATEWAY, "operator"],
     **OPS_CALLERS,
 }
 

@@ -380,9 +380,9 @@ def world(
                 settings=settings,
                 folder=tmp_path,
                 letters=LettersServiceStub(server.channel("notifications")),
-                gateway_letters=LettersServiceStub(server.channel("api-gateway")),
+                gateway_letters=LettersServiceStub(server.channel("gateway-internal")),
                 print_runs=PrintRunsServiceStub(server.channel("operator")),
-                previews=PreviewsServiceStub(server.channel("api-gateway")),
+                previews=PreviewsServiceStub(server.channel("gateway-internal")),
             )
             admin.add_service(id=SERVICE_ID)
             admin.add_template(SERVICE_ID, Channel.LETTER, "Dear ((name))", "Your letter", id=TEMPLATE_ID)

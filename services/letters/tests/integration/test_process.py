@@ -96,7 +96,7 @@ def test_who_may_call_what(world: World) -> None:
     socket = f"unix:{world.folder}/grpc"
     may = {
         "notifications": (False, False),
-        "api-gateway": (True, True),
+        "gateway-internal": (True, True),
         "operator": (True, True),
         "providers": (False, False),
     }

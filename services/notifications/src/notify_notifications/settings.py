@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from notify_common.clamd import ClamdAddress
 from notify_common.ops.servicer import OPS_CALLERS
+from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_common.settings import DatabaseSettings, ServiceAddress
 from notify_content.email_page import EmailBranding
 from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, model_validator
@@ -20,6 +21,31 @@ _DEVELOPMENT_TOKEN_KEY: Final = base64.urlsafe_b64encode(bytes(32)).decode()
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^\s\"<>()\[\]]+$")]
 """An address that others are appended to; it stands in emails, in the markup of their text too."""
 
+_V1: Final = "notify.notifications.v1"
+_INTERNAL: Final = [INTERNAL_GATEWAY, "operator"]
+_PUBLIC: Final = [PUBLIC_GATEWAY, "operator"]
+_BOTH: Final = [PUBLIC_GATEWAY, INTERNAL_GATEWAY, "operator"]
+_ALLOWED_CALLERS: Final = {
+    f"{_V1}.NotificationsService": _INTERNAL,
+    f"{_V1}.NotificationsService/BatchSend": _PUBLIC,
+    f"{_V1}.NotificationsService/CancelNotification": _PUBLIC,
+    f"{_V1}.NotificationsService/CountRefusedRequest": _PUBLIC,
+    f"{_V1}.NotificationsService/GetNotification": _BOTH,
+    f"{_V1}.NotificationsService/ListNotifications": _BOTH,
+    f"{_V1}.NotificationsService/PreviewTemplate": _BOTH,
+    f"{_V1}.NotificationsService/RescheduleNotification": _PUBLIC,
+    f"{_V1}.BatchesService": _PUBLIC,
+    f"{_V1}.StatisticsService": _INTERNAL,
+    f"{_V1}.UsageService": _INTERNAL,
+    f"{_V1}.InboundSmsService": _INTERNAL,
+    f"{_V1}.InboundSmsService/ListInboundSms": _BOTH,
+    f"{_V1}.UnsubscribeService": _INTERNAL,
+    f"{_V1}.UnsubscribeService/RecordUnsubscribeRequest": _PUBLIC,
+    f"{_V1}.CallbacksService": _INTERNAL,
+    f"{_V1}.FilesService": _PUBLIC,
+    **OPS_CALLERS,
+}
+
 
 def _fernet_keys(value: SecretStr) -> SecretStr:
     UnsubscribeLinks(value.get_secret_value().split(), "", "")
@@ -31,19 +57,7 @@ class Settings(DatabaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_NOTIFICATIONS_")
 
-    allowed_callers: dict[str, list[str]] = Field(
-        default={
-            "notify.notifications.v1.NotificationsService": ["api-gateway", "operator"],
-            "notify.notifications.v1.BatchesService": ["api-gateway", "operator"],
-            "notify.notifications.v1.StatisticsService": ["api-gateway", "operator"],
-            "notify.notifications.v1.UsageService": ["api-gateway", "operator"],
-            "notify.notifications.v1.InboundSmsService": ["api-gateway", "operator"],
-            "notify.notifications.v1.UnsubscribeService": ["api-gateway", "operator"],
-            "notify.notifications.v1.CallbacksService": ["api-gateway", "operator"],
-            "notify.notifications.v1.FilesService": ["api-gateway", "operator"],
-            **OPS_CALLERS,
-        }
-    )
+    allowed_callers: dict[str, list[str]] = Field(default=_ALLOWED_CALLERS)
     grpc_threads: Annotated[int, Field(ge=1, le=64)] = 4
     """Threads that serve calls: enough to keep a processor busy during commits (docs/adr/0010). More are
     worth it where calls wait for a thread (`grpc_server_pool_wait_seconds`).

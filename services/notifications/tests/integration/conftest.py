@@ -181,7 +181,7 @@ def town(database_server: str, module_database: FreshDatabase, redis_server: Red
         server = stack.enter_context(
             InProcessServer("notifications", bootstrap.registrations(parts), grpc_threads=8)
         )
-        channel = server.channel("api-gateway")
+        channel = server.channel("gateway-internal")
         superuser = sa.create_engine(
             postgres_url(database_server).set(database=make_url(url).database), poolclass=sa.NullPool
         )

@@ -487,7 +487,7 @@ def test_what_is_old_is_deleted_with_its_attempts(callers: Callers) -> None:
 @pytest.fixture(scope="module")
 def stub(town: World) -> Iterator[Any]:
     with InProcessServer("notifications", bootstrap.registrations(town.parts)) as server:
-        yield CallbacksServiceStub(server.channel("api-gateway"))
+        yield CallbacksServiceStub(server.channel("gateway-internal"))
 
 
 def test_what_a_service_was_told_is_listed_with_its_attempts(callers: Callers, stub: Any) -> None:

@@ -90,7 +90,7 @@ class Mailing:
         self.server = InProcessServer(
             "notifications", [Registration(add_FilesServiceServicer_to_server, kept, files.SERVICE)]
         )
-        self.stub = FilesServiceStub(self.server.__enter__().channel("api-gateway"))
+        self.stub = FilesServiceStub(self.server.__enter__().channel("gateway-public"))
         return self
 
     def __exit__(self, *raised: Any) -> None:

@@ -31,14 +31,14 @@ def platform(town: World) -> None:
 
 
 def send_code(world: World) -> str:
-    stub = SignInServiceStub(world.admin.channel("api-gateway"))
+    stub = SignInServiceStub(world.admin.channel("gateway-internal"))
     ask = pb.SendCodeRequest(request_id=new_id(), user_id=world.admin.user_id, type=pb.CODE_TYPE_SMS)
     stub.SendCode(ask)
     return ask.request_id
 
 
 def send_mail(world: World, email_address: str = "") -> str:
-    stub = SignInServiceStub(world.admin.channel("api-gateway"))
+    stub = SignInServiceStub(world.admin.channel("gateway-internal"))
     ask = pb.SendAccountMailRequest(
         request_id=new_id(),
         user_id=world.admin.user_id,
@@ -109,7 +109,7 @@ def test_answers_to_an_invitation_go_to_who_invites(world: World) -> None:
         service_id=service, email_address="new@example.gov.uk", invited_by_id=world.admin.user_id
     )
     ask = invitations_service_pb2.CreateInvitationRequest(request_id=new_id(), invitation=given)
-    InvitationsServiceStub(world.admin.channel("api-gateway")).CreateInvitation(ask)
+    InvitationsServiceStub(world.admin.channel("gateway-internal")).CreateInvitation(ask)
     found: list[Any] = []
 
     def there() -> bool:

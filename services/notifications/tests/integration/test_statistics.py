@@ -103,9 +103,9 @@ def figures_over(url: str) -> Iterator[Figures]:
         Registration(add_UsageServiceServicer_to_server, UsageServicer(uow), names["Usage"]),
     ]
     with InProcessServer(
-        "notifications", served, allowed_callers={name: ["api-gateway"] for name in names.values()}
+        "notifications", served, allowed_callers={name: ["gateway-internal"] for name in names.values()}
     ) as server:
-        yield Figures(uow, server.channel("api-gateway"))
+        yield Figures(uow, server.channel("gateway-internal"))
     engine.dispose()
 
 

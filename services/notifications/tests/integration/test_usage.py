@@ -52,8 +52,8 @@ def usage(fresh_database: FreshDatabase, monkeypatch: pytest.MonkeyPatch) -> Ite
     engine = create_engine(fresh_database("notify_notifications"))
     add = pb_grpc.add_UsageServiceServicer_to_server
     served = [Registration(add, UsageServicer(UnitOfWork(engine)), SERVICE)]
-    with InProcessServer("notifications", served, allowed_callers={SERVICE: ["api-gateway"]}) as server:
-        yield Usage(pb_grpc.UsageServiceStub(server.channel("api-gateway")), monkeypatch)
+    with InProcessServer("notifications", served, allowed_callers={SERVICE: ["gateway-internal"]}) as server:
+        yield Usage(pb_grpc.UsageServiceStub(server.channel("gateway-internal")), monkeypatch)
     engine.dispose()
 
 

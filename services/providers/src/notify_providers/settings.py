@@ -6,6 +6,7 @@ Those of one provider stand in its module of `notify_providers.clients`.
 from typing import Annotated, Self
 
 from notify_common.ops.servicer import OPS_CALLERS
+from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_common.settings import DatabaseSettings
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -18,16 +19,16 @@ _SANDBOX_ENVIRONMENTS = ("local", "staging")
 _ALLOWED_CALLERS = {
     f"{_SERVICE}.DispatchService/BatchDispatch": ["notifications", "operator"],
     f"{_SERVICE}.DispatchService/SubmitPrintBatch": ["letters", "operator"],
-    f"{_SERVICE}.DispatchService/GetDispatch": ["api-gateway", "operator"],
+    f"{_SERVICE}.DispatchService/GetDispatch": [INTERNAL_GATEWAY, "operator"],
     f"{_SERVICE}.DispatchService/ListDispatches": ["operator"],
     f"{_SERVICE}.DispatchService/ResolveDispatch": ["operator"],
-    f"{_SERVICE}.ReceiptsService/RecordReceipt": ["api-gateway", "operator"],
-    f"{_SERVICE}.ReceiptsService/RecordInboundSms": ["api-gateway", "operator"],
+    f"{_SERVICE}.ReceiptsService/RecordReceipt": [PUBLIC_GATEWAY, "operator"],
+    f"{_SERVICE}.ReceiptsService/RecordInboundSms": [PUBLIC_GATEWAY, "operator"],
     f"{_SERVICE}.ReceiptsService/ListDeliveryEvents": ["notifications", "operator"],
     f"{_SERVICE}.ReceiptsService/ListInboundSmsEvents": ["notifications", "operator"],
-    f"{_SERVICE}.ProviderSettingsService": ["api-gateway", "operator"],
-    f"{_SERVICE}.SuppressionsService": ["api-gateway", "operator"],
-    f"{_SERVICE}.SandboxService": ["api-gateway", "operator"],
+    f"{_SERVICE}.ProviderSettingsService": [INTERNAL_GATEWAY, "operator"],
+    f"{_SERVICE}.SuppressionsService": [INTERNAL_GATEWAY, "operator"],
+    f"{_SERVICE}.SandboxService": [INTERNAL_GATEWAY, "operator"],
     **OPS_CALLERS,
 }
 

@@ -227,5 +227,5 @@ def test_an_observer_sees_and_changes_nothing(world: World) -> None:
             observer.PauseQueue(pb.PauseQueueRequest(queue="dispatches/sms", reason="why"))
         assert caught.value.reason == "CALLER_NOT_ALLOWED"
         with pytest.raises(NotifyError):
-            OpsServiceStub(server.channel("api-gateway")).ListQueues(pb.ListQueuesRequest())
+            OpsServiceStub(server.channel("gateway-internal")).ListQueues(pb.ListQueuesRequest())
     assert world.value("SELECT count(*) FROM ops_actions") == 0

@@ -57,7 +57,7 @@ class Receiver:
         self._always: dict[str, int | str] = {}
         self._released = threading.Event()
         self._lock = threading.Lock()
-        files = certificates()["api-gateway"]
+        files = certificates()["gateway-public"]
         self.ca_file = files.ca
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(files.cert, files.key)

@@ -11,13 +11,14 @@ from notify_common.rpc.channel import Channels
 from notify_common.rpc.health import Check
 from notify_common.rpc.interceptors.client import ClientChannel
 from notify_common.rpc.server import Bound, Registration, Server
-from notify_common.rpc.tls import OBSERVER, OPERATOR
+from notify_common.rpc.tls import INTERNAL_GATEWAY, OBSERVER, OPERATOR, PUBLIC_GATEWAY
 from notify_common.settings import ServiceSettings
 
 from notify_testing.certs import CertificateFiles, ensure_certificates
 
 NAMES = (
-    "api-gateway",
+    PUBLIC_GATEWAY,
+    INTERNAL_GATEWAY,
     "notifications",
     "callbacks-worker",
     "letters",
@@ -32,7 +33,7 @@ class InProcessServer:
     """Serves `registrations` as the service `service` while the `with` block runs.
 
         with InProcessServer("admin", [Registration(add, servicer, full_name)]) as server:
-            stub = UsersServiceStub(server.channel("api-gateway"))
+            stub = UsersServiceStub(server.channel("gateway-internal"))
 
     Unless `allowed_callers` is given, every caller of `NAMES` may call every service. Further settings of
     ServiceSettings are keywords.
@@ -78,7 +79,7 @@ class InProcessServer:
         """Where health and reflection are."""
         return self.settings.ops_listen
 
-    def channel(self, caller: str = "api-gateway", target: str | None = None) -> ClientChannel:
+    def channel(self, caller: str = INTERNAL_GATEWAY, target: str | None = None) -> ClientChannel:
         """Return a channel of `caller` to the services, or to `target`."""
         channels = Channels(tls_settings(caller))
         self._channels.append(channels)

@@ -11,7 +11,7 @@ from notify_gateway.admin.forms import fields, schema
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every, new_id, plain
 from notify_gateway.admin.shapes import Shape, whole
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 API_KEY = Shape(
     ApiKey,
@@ -34,7 +34,7 @@ CREATE = fields("name key_type created_by", name=forms.string, key_type=_key_typ
 REVOKE = schema(closed=True, created_by=forms.UUID)
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("api_keys", client, {"API_KEY_NOT_FOUND": plain("No result found", 404)})
     service = "/service/<uuid:service_id>"

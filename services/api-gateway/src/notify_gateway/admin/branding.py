@@ -9,7 +9,7 @@ from notify_gateway.admin.forms import NULLABLE_TEXT, STRING, schema
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, by_field, data, every, new_id, nothing
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 _BRAND_TYPE = {"enum": ["org", "both", "org_banner"]}
 _TIMES = {"created_at": "create_time", "updated_at": "update_time"}
@@ -43,7 +43,7 @@ LETTER_TAKEN = {
 }
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("branding", client)
 

@@ -16,7 +16,7 @@ from notify_gateway.admin.forms import InvalidForm, fields, list_of
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, new_id
 from notify_gateway.admin.shapes import z_time
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.errors import BAD_REQUEST
 
 _STATES: Final = pb.Callback.State
@@ -33,7 +33,7 @@ REPLAY_FORM = fields(
 SECRET_FORM = fields("callback_type updated_by_id", callback_type=forms.string, updated_by_id=forms.uuid)
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("callbacks", client)
     all_ = "/service/<uuid:service_id>/callbacks"

@@ -16,7 +16,7 @@ from notify_common.rpc import enums
 
 from notify_gateway.admin.days import Days
 from notify_gateway.admin.routes import Call
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 SERVICE, MONTH, CHANNEL, TEMPLATE, KEY_TYPE, STATE, DAY = (
     pb.COUNT_GROUP_SERVICE,
@@ -55,14 +55,18 @@ def state_of(count: pb.MessageCount) -> str:
     return enums.to_text(Notification.State, count.state)
 
 
-def service_of(clients: Clients, call: Call) -> Service:
+def service_of(clients: InternalClients, call: Call) -> Service:
     """Return the service that the path names."""
     found: Service = clients.services.GetService(GetServiceRequest(service_id=call.id("service_id"))).service
     return found
 
 
 def counts(
-    clients: Clients, days: Days, *groups: pb.CountGroup, services: Iterable[str] | None = None, **asked: Any
+    clients: InternalClients,
+    days: Days,
+    *groups: pb.CountGroup,
+    services: Iterable[str] | None = None,
+    **asked: Any,
 ) -> Iterator[pb.MessageCount]:
     """Yield counts of services, or of all of them together."""
     ids = None if services is None else list(services)
@@ -72,7 +76,10 @@ def counts(
 
 
 def usage(
-    clients: Clients, days: Days, *groups: usage_pb.UsageGroup, services: Iterable[Service] | None = None
+    clients: InternalClients,
+    days: Days,
+    *groups: usage_pb.UsageGroup,
+    services: Iterable[Service] | None = None,
 ) -> Iterator[usage_pb.SumUsageResponse]:
     """Yield what services used, in several answers, or all of them together; days of several financial years
     leave their allowances aside.
@@ -103,7 +110,7 @@ def stats(found: Iterable[pb.MessageCount]) -> dict[str, dict[str, int]]:
     return made
 
 
-def templates_of(clients: Clients, service_id: str, ids: Iterable[str]) -> Mapping[str, Template]:
+def templates_of(clients: InternalClients, service_id: str, ids: Iterable[str]) -> Mapping[str, Template]:
     """Return templates of a service by id, archived and hidden ones too; those that there are not are left
     out.
     """

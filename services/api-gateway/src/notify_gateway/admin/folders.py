@@ -7,7 +7,7 @@ from notify_gateway.admin.forms import NULLABLE_UUID, TEXT, UUID, schema
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every, new_id, nothing, plain
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.errors import NO_RESULT, Choice, Rows
 
 FOLDER = Shape(
@@ -33,7 +33,7 @@ MOVE_ERRORS: Rows = {
 }
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("folders", client)
     all_ = "/service/<uuid:service_id>/template-folder"
@@ -75,7 +75,7 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     return made
 
 
-def _move(clients: Clients, call: Call, target_id: str) -> Answer:
+def _move(clients: InternalClients, call: Call, target_id: str) -> Answer:
     ask = pb.MoveToFolderRequest(
         service_id=call.id("service_id"),
         target_id=target_id,

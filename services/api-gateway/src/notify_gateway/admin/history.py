@@ -9,7 +9,7 @@ from notify.admin.v1.audit_service_pb2 import AuditRecord, ListAuditRecordsReque
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, data, every
 from notify_gateway.admin.shapes import z_time
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 _OF_SERVICE: Final[Mapping[str, str]] = {
     "name": "name",
@@ -24,7 +24,7 @@ _OF_SERVICE: Final[Mapping[str, str]] = {
 }
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the route."""
     made = Routes("history", client)
 

@@ -14,7 +14,7 @@ from notify_gateway.admin.settings import SMS_SENDER
 from notify_gateway.admin.shapes import Shape, http_time
 from notify_gateway.admin.usage import naive_time
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.public.received_texts import received_text
 
 ASSIGN = fields(inbound_number_id=nullable(lambda value: value and uuid(value)))
@@ -25,7 +25,7 @@ RELEASE = schema("archive", closed=True, archive=BOOLEAN)
 NUMBER = Shape(InboundNumber, "id number provider active", created_at="create_time", updated_at="update_time")
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("inbound", client)
 
@@ -126,7 +126,7 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     return made
 
 
-def _service(clients: Clients, service_id: str) -> Json:
+def _service(clients: InternalClients, service_id: str) -> Json:
     if not service_id:
         return None
     ask = services_service_pb2.GetServiceRequest(service_id=service_id)

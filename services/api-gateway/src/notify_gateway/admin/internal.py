@@ -32,7 +32,7 @@ from notify_gateway.admin import (
     users,
 )
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 _MODULES = (
     api_keys,
@@ -63,7 +63,7 @@ _MODULES = (
 )
 
 
-def blueprints(clients: Clients, client: ClientAuthenticator) -> Iterable[Blueprint]:
+def blueprints(clients: InternalClients, client: ClientAuthenticator) -> Iterable[Blueprint]:
     """Return the blueprints, one a resource."""
     made = [module.routes(clients, client) for module in _MODULES]
     more = [

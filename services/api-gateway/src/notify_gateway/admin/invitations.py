@@ -10,7 +10,7 @@ from notify_gateway.admin.forms import EMAIL, STRING, UUID, fields, schema
 from notify_gateway.admin.routes import Answer, Call, Routes, by_key, data, every, new_id
 from notify_gateway.admin.shapes import Shape, as_
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.errors import TABLE, Row
 
 INVITATION = Shape(
@@ -74,7 +74,7 @@ def _told_of_link(reason: str) -> Row:
 LINK_ERRORS: Final = {reason: _told_of_link(reason) for reason in ("LINK_INVALID", "LINK_EXPIRED")}
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes of both kinds."""
     made = Routes("invitations", client)
     _kind(made, clients, "service", INVITATION, CREATE, SET)
@@ -83,7 +83,12 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
 
 
 def _kind(
-    made: Routes, clients: Clients, kind: str, shape: Shape[Invitation], create_form: Any, set_form: Any
+    made: Routes,
+    clients: InternalClients,
+    kind: str,
+    shape: Shape[Invitation],
+    create_form: Any,
+    set_form: Any,
 ) -> None:
     """Add the routes of one kind, which differ in their shapes and forms."""
     parent = f"{kind}_id"

@@ -10,12 +10,12 @@ from flask import abort
 from notify_gateway.admin.forms import InvalidForm
 from notify_gateway.admin.routes import Answer, Call, Routes, bare
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 PAGE_SIZE: Final = 50
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("jobs", client)
 

@@ -10,7 +10,7 @@ from notify_gateway.admin.forms import NULLABLE_TEXT, STRING, UUID, schema
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, new_id, plain
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 JOIN_REQUEST = Shape(
     JoinRequest,
@@ -43,7 +43,7 @@ DECIDE = schema(
 ERRORS = {"ALREADY_MEMBER": plain("user-already-in-service")}
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("join_requests", client, ERRORS)
     all_ = "/service/<uuid:service_id>/service-join-request"

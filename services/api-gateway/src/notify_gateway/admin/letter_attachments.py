@@ -13,7 +13,7 @@ from notify_gateway.admin.forms import INTEGER, TEXT, UUID, schema
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, nothing, plain
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.errors import Rows
 
 LETTER_ATTACHMENT = Shape(
@@ -39,7 +39,7 @@ ERRORS: Final[Rows] = {
 }
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("letter_attachments", client, ERRORS)
     one = "/letter-attachment/<uuid:letter_attachment_id>"
@@ -75,13 +75,13 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     return made
 
 
-def attachments_of(clients: Clients, templates: Iterable[Template]) -> list[Json]:
+def attachments_of(clients: InternalClients, templates: Iterable[Template]) -> list[Json]:
     """Return what is attached to each version of a template; None for nothing."""
     ids = [template.letter_attachment_id for template in templates]
     found = {one: _read(clients, one) if one else None for one in dict.fromkeys(ids)}
     return [found[one] for one in ids]
 
 
-def _read(clients: Clients, attachment_id: str) -> Json:
+def _read(clients: InternalClients, attachment_id: str) -> Json:
     ask = pb.GetLetterAttachmentRequest(letter_attachment_id=attachment_id)
     return LETTER_ATTACHMENT.json(clients.template_files.GetLetterAttachment(ask).letter_attachment)

@@ -13,7 +13,7 @@ from notify_gateway.admin.forms import InvalidForm
 from notify_gateway.admin.previews import draw, page_number
 from notify_gateway.admin.routes import Answer, Call, Routes, bare
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 OUTSIDE: Final = "content-outside-printable-area"
 """What is wrong with a letter that is shown with marks where nothing may be printed."""
@@ -21,7 +21,7 @@ OUTSIDE: Final = "content-outside-printable-area"
 _SECONDS: Final = 28.0
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("letters", client, seconds=_SECONDS)
 
@@ -51,7 +51,7 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     return made
 
 
-def _download(clients: Clients, service_id: str, letter_id: str) -> bytes:
+def _download(clients: InternalClients, service_id: str, letter_id: str) -> bytes:
     ask = pb.DownloadPdfRequest(service_id=service_id, letter_id=letter_id)
     parts = clients.letters.DownloadPdf(ask)
     return b"".join(part.chunk for part in parts)

@@ -25,7 +25,7 @@ from notify_gateway.admin.shapes import Key, Shape, always, nullable, whole
 from notify_gateway.admin.templates import VERSION
 from notify_gateway.answers import v2_shape
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.errors import NO_RESULT, TABLE, Rows
 from notify_gateway.presenters.notifications import states_of
 from notify_gateway.public.personalisation import to_fields
@@ -174,7 +174,7 @@ NOTIFICATION: Final = Shape(
 class Joined:
     """What notifications are shown with: template versions, people and names of keys, each asked for once."""
 
-    def __init__(self, clients: Clients, service_id: str) -> None:
+    def __init__(self, clients: InternalClients, service_id: str) -> None:
         self._clients = clients
         self._service_id = service_id
         self._templates: dict[tuple[str, int], Json] = {}
@@ -241,7 +241,7 @@ class Joined:
         return self._keys.get(key_id)
 
 
-def _sent_template(clients: Clients, template: Template) -> dict[str, Json]:
+def _sent_template(clients: InternalClients, template: Template) -> dict[str, Json]:
     version = VERSION.json(template)
     kept = (
         *("id", "service", "version", "name", "template_type", "content", "subject", "is_precompiled_letter"),
@@ -255,7 +255,7 @@ def _sent_template(clients: Clients, template: Template) -> dict[str, Json]:
     }
 
 
-def name_of(clients: Clients, user_id: str) -> str:
+def name_of(clients: InternalClients, user_id: str) -> str:
     """Return the name of a user, or words for one who is unknown."""
     try:
         return str(clients.users.GetUser(GetUserRequest(user_id=user_id)).user.name)
@@ -263,7 +263,7 @@ def name_of(clients: Clients, user_id: str) -> str:
         return _SOMEBODY
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("notifications", client, ERRORS)
     of_service = "/service/<uuid:service_id>/notifications"
@@ -388,7 +388,7 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     return made
 
 
-def return_routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def return_routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the route by which letters that came back are told of; its errors have the shape of the public
     API (internal-api.md §1.2).
     """
@@ -446,7 +446,7 @@ def _term(written: str, channels: list[str]) -> str:
     return term if channels[:1] == ["email"] else "".join(term.split())
 
 
-def _with_facts(error: NotifyError, clients: Clients, user_id: str) -> NotifyError:
+def _with_facts(error: NotifyError, clients: InternalClients, user_id: str) -> NotifyError:
     """Return an error with what its sentence needs to name."""
     facts: dict[str, str] = {}
     if error.reason == "NOT_A_MEMBER":

@@ -18,7 +18,7 @@ from notify_gateway.admin.shapes import Shape, as_, http_time
 from notify_gateway.admin.shapes import nullable as or_null
 from notify_gateway.admin.users import MEMBER, USER
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.errors import BAD_REQUEST
 
 _TEXTS: Final = words(
@@ -87,7 +87,7 @@ REFUSAL = schema(" ".join(_REFUSAL), **_REFUSAL_KEYS)
 TAKEN = {"NAME_TAKEN": plain("Organisation name already exists")}
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("organisations", client, TAKEN)
     one = "/organisations/<uuid:organisation_id>"
@@ -188,7 +188,7 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     return made
 
 
-def _go_live(made: Routes, clients: Clients) -> None:
+def _go_live(made: Routes, clients: InternalClients) -> None:
     """Add the routes that send mail about requests to go live."""
 
     def of(call: Call) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def _go_live(made: Routes, clients: Clients) -> None:
         return nothing()
 
 
-def _pool(made: Routes, clients: Clients, name: str, kind: BrandingKind, shape: Shape[Any]) -> None:
+def _pool(made: Routes, clients: InternalClients, name: str, kind: BrandingKind, shape: Shape[Any]) -> None:
     """Add the routes of what an organisation may choose from, which differ in the kind."""
     all_ = f"/organisations/<uuid:organisation_id>/{name}-branding-pool"
     errors = {

@@ -10,7 +10,7 @@ from notify_gateway.admin.forms import InvalidForm, fields
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, new_id
 from notify_gateway.admin.shapes import Shape, as_
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 
 def _object(value: Any) -> str:
@@ -24,7 +24,7 @@ EVENT = Shape(pb.Event, "id", event_type="type", data=as_("data", json.loads), c
 RECORD = fields("event_type data", event_type=forms.string, data=_object)
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("platform", client)
 

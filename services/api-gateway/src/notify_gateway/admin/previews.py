@@ -19,7 +19,7 @@ from notify_gateway.admin.forms import NULLABLE_TEXT, UUID, InvalidForm, schema
 from notify_gateway.admin.routes import Answer, Call, Routes, bare
 from notify_gateway.answers import json_response
 from notify_gateway.auth import TokenAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.public.body import read_body, too_large
 from notify_gateway.public.personalisation import to_fields
 
@@ -41,7 +41,7 @@ _LARGEST_PAGE_NUMBER: Final = 2**31 - 1
 _LARGEST_ENCODED_BYTES: Final = LARGEST_CONTENT_BYTES * 3 // 2
 
 
-def routes(clients: Clients, tokens: TokenAuthenticator) -> Routes:
+def routes(clients: InternalClients, tokens: TokenAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("previews", tokens, seconds=_SECONDS)
 
@@ -109,7 +109,7 @@ def routes(clients: Clients, tokens: TokenAuthenticator) -> Routes:
     return made
 
 
-def draw(clients: Clients, pdf: bytes, **wanted: Any) -> bytes:
+def draw(clients: InternalClients, pdf: bytes, **wanted: Any) -> bytes:
     """Return a page of a PDF as PNG, or a PDF with marks. Raises NotifyError as DrawPdf does."""
     if not pdf:
         raise NotifyError("PDF_UNREADABLE")
@@ -129,7 +129,7 @@ def page_number(name: str) -> int:
 
 
 def _render(
-    clients: Clients, call: Call, format: pb.RenderPreviewRequest.Format, number: int = 0
+    clients: InternalClients, call: Call, format: pb.RenderPreviewRequest.Format, number: int = 0
 ) -> tuple[pb.PreviewMetadata, bytes]:
     form = call.form
     template: Mapping[str, Any] = form["template"]

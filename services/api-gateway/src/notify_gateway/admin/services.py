@@ -30,7 +30,7 @@ from notify_gateway.admin.routes import (
 from notify_gateway.admin.shapes import Key, Shape, always, as_, db_time, http_time
 from notify_gateway.admin.shapes import nullable as or_null
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 _NULLABLE_TEXTS: Final = words(
     "custom_email_sender_name contact_link notes purchase_order_number billing_contact_names "
@@ -139,7 +139,7 @@ GUEST_LIST = schema("email_addresses phone_numbers", email_addresses=_TEXTS, pho
 TAKEN = {"NAME_TAKEN": by_field("name", "Duplicate service name '{name}'")}
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("services", client)
     one = "/service/<uuid:service_id>"
@@ -221,7 +221,7 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
 
 
 def _with_statistics(
-    clients: Clients, call: Call, services: Iterable[service_pb2.Service]
+    clients: InternalClients, call: Call, services: Iterable[service_pb2.Service]
 ) -> Iterator[dict[str, Any]]:
     """Yield services with what they sent: of today all of them, of other days those that sent something."""
     days = range_or_today(call)

@@ -13,7 +13,7 @@ from notify_gateway.admin.forms import BOOLEAN, EMAIL, HTTPS, INTEGER, STRING, U
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every, new_id, nothing, plain
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.errors import Choice, Rows
 
 _TIMES = {"created_at": "create_time", "updated_at": "update_time"}
@@ -91,7 +91,7 @@ DELETE_CALLBACK_ERRORS: Rows = {
 Wrap = Callable[[Any, int], Answer]
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes of the three kinds."""
     made = Routes("settings", client)
     _setting(
@@ -105,7 +105,7 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     return made
 
 
-def _reply_to_check(made: Routes, clients: Clients) -> None:
+def _reply_to_check(made: Routes, clients: InternalClients) -> None:
     taken: Rows = {
         "NAME_TAKEN": plain("‘{email}’ is already a reply-to email address for this service.", 409)
     }
@@ -117,7 +117,7 @@ def _reply_to_check(made: Routes, clients: Clients) -> None:
         return data({"id": clients.settings.VerifyReplyTo(ask).notification_id}, 201)
 
 
-def _data_retention(made: Routes, clients: Clients) -> None:
+def _data_retention(made: Routes, clients: InternalClients) -> None:
     all_, one = (
         "/service/<uuid:service_id>/data-retention",
         "/service/<uuid:service_id>/data-retention/<uuid:id>",
@@ -158,7 +158,7 @@ def _data_retention(made: Routes, clients: Clients) -> None:
         return nothing()
 
 
-def _callbacks(made: Routes, clients: Clients) -> None:
+def _callbacks(made: Routes, clients: InternalClients) -> None:
     all_, one = "/service/<uuid:service_id>/callback-api", "/service/<uuid:service_id>/callback-api/<uuid:id>"
 
     def keys(call: Call) -> dict[str, str]:
@@ -198,7 +198,7 @@ def _callbacks(made: Routes, clients: Clients) -> None:
 
 def _setting(
     made: Routes,
-    clients: Clients,
+    clients: InternalClients,
     name: str,
     shape: Shape[Any],
     form: Form,

@@ -23,7 +23,7 @@ from notify_gateway.admin.routes import Answer, Call, Routes, data, every, new_i
 from notify_gateway.admin.shapes import Shape
 from notify_gateway.admin.users import USER
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 _MAIL = pb.SendAccountMailRequest
 
@@ -61,7 +61,7 @@ PASSWORD_FORM = fields(password=forms.string)
 NEW_PASSWORD_FORM = fields("_password", refuse_unknown=True, _password=forms.string)
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("sign_in", client)
     user = "/user/<uuid:user_id>"

@@ -41,7 +41,7 @@ from notify_gateway.admin.forms import InvalidForm
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every
 from notify_gateway.admin.templates import is_precompiled
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 NO_YEAR: Final = "Year must be a number"
 _FAILURES: Final = ("technical-failure", "temporary-failure", "permanent-failure", "virus-scan-failed")
@@ -51,7 +51,7 @@ _A_YEAR: Final = 365
 _SECONDS: Final = 28.0
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes of one service."""
     made = Routes("statistics", client)
     one = "/service/<uuid:service_id>"
@@ -135,7 +135,7 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     return made
 
 
-def report_routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def report_routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes of all services."""
     made = Routes("statistics_reports", client, seconds=_SECONDS)
 

@@ -12,7 +12,7 @@ from notify_gateway.admin.forms import BOOLEAN, INTEGER, NULLABLE_TEXT, STRING, 
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, data, every, new_id, plain
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.errors import Rows
 
 _SAID: Final[dict[str, Any]] = {
@@ -49,7 +49,7 @@ ERRORS: Rows = {
 }
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("template_files", client, ERRORS)
     all_ = "/service/<uuid:service_id>/templates/<uuid:template_id>/template_email_files"
@@ -91,7 +91,7 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     return made
 
 
-def files_of(clients: Clients, templates: Iterable[Template]) -> list[list[Json]]:
+def files_of(clients: InternalClients, templates: Iterable[Template]) -> list[list[Json]]:
     """Return the files of versions of one template, as each has them."""
     versions = list(templates)
     if not versions or versions[0].channel != Channel.CHANNEL_EMAIL:

@@ -26,7 +26,7 @@ from notify_gateway.admin.routes import (
 from notify_gateway.admin.shapes import Shape, nullable, whole
 from notify_gateway.admin.template_files import files_of
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.errors import TABLE, Choice, Row, Rows
 
 PRECOMPILED: Final = "Pre-compiled PDF"
@@ -168,7 +168,7 @@ UPDATE_ERRORS: Rows = {
 }
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("templates", client, ERRORS)
     all_, one = (
@@ -276,7 +276,7 @@ CHANGEABLE: Final = frozenset(
 )
 
 
-def _files(clients: Clients, templates: list[Template]) -> list[dict[str, Any]]:
+def _files(clients: InternalClients, templates: list[Template]) -> list[dict[str, Any]]:
     """Return the files that versions of one template have."""
     files, attachments = files_of(clients, templates), attachments_of(clients, templates)
     return [
@@ -285,7 +285,7 @@ def _files(clients: Clients, templates: list[Template]) -> list[dict[str, Any]]:
     ]
 
 
-def _reply_to_text(clients: Clients, template: Template) -> str | None:
+def _reply_to_text(clients: InternalClients, template: Template) -> str | None:
     """Return what the messages of a template come from, or are answered to."""
     mine: dict[str, Any] = {"service_id": template.service_id, "page_size": 1}
     if template.channel == Channel.CHANNEL_SMS:

@@ -24,7 +24,7 @@ from notify_gateway.admin.routes import (
 )
 from notify_gateway.admin.shapes import Shape, always, http_time, z_time
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 REPORT: Final = Shape(
     pb.UnsubscribeReport,
@@ -71,7 +71,7 @@ class _Flag:
         return {"processed": flag}
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("unsubscribes", client)
     service = "/service/<uuid:service_id>"
@@ -156,7 +156,7 @@ def _unreported(service_id: str, found: pb.UnsubscribeStatistics) -> Json:
 
 
 def _requests(
-    clients: Clients, service_id: str, requests: Iterable[pb.UnsubscribeRequest]
+    clients: InternalClients, service_id: str, requests: Iterable[pb.UnsubscribeRequest]
 ) -> Iterator[dict[str, Any]]:
     names: dict[tuple[str, int], str] = {}
     for one in requests:

@@ -23,7 +23,7 @@ from notify_gateway.admin.notifications import OF_EVERY_NOTIFICATION, Joined, na
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare
 from notify_gateway.admin.shapes import Shape, always, whole
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.errors import BAD_REQUEST, NO_RESULT, TABLE, Rows
 from notify_gateway.public.sending import PrecompiledTemplates, refusal_of_letters
 
@@ -73,7 +73,7 @@ UPLOADED = Shape(
 """A letter as lists have it (internal-api.md §2.2), without its template and who sent it."""
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("uploads", client, ERRORS, seconds=_SECONDS)
     templates = PrecompiledTemplates(clients)

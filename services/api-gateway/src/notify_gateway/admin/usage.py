@@ -20,7 +20,7 @@ from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare
 from notify_gateway.admin.shapes import Shape, as_
 from notify_gateway.answers import v2_shape
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.errors import BAD_REQUEST
 
 _MICRO: Final = Decimal("0.000001")
@@ -57,7 +57,7 @@ NO_YEAR: Final = "No valid year provided"
 SET = schema("free_sms_fragment_limit", free_sms_fragment_limit={"type": "integer", "minimum": 0})
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes of one service's usage and allowance."""
     made = Routes("usage", client)
     billing = "/service/<uuid:service_id>/billing"
@@ -121,7 +121,7 @@ def _used(each: pb.UsageSum) -> dict[str, Json]:
     }
 
 
-def rate_routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def rate_routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes of rates, whose errors have the shape of the public API (internal-api.md §1.2)."""
     made = Routes("rates", client, shape=v2_shape)
 

@@ -26,7 +26,7 @@ from notify_gateway.admin.shapes import Shape, as_, http_time
 from notify_gateway.admin.shapes import nullable as or_null
 from notify_gateway.admin.usage import NO_YEAR, money
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 _SECONDS: Final = 28.0
 _PER_SERVICE: Final = (
@@ -81,7 +81,7 @@ class Used:
             self.letter_rows.append(one)
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("usage_reports", client, seconds=_SECONDS)
 
@@ -206,7 +206,7 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     return made
 
 
-def _by_service(clients: Clients, days: Days, services: Iterable[Service]) -> defaultdict[str, Used]:
+def _by_service(clients: InternalClients, days: Days, services: Iterable[Service]) -> defaultdict[str, Used]:
     used: defaultdict[str, Used] = defaultdict(Used)
     for answer in usage(clients, days, *_PER_SERVICE, services=services):
         for each in answer.sums:
@@ -232,7 +232,7 @@ def _by_organisation(row: Mapping[str, Json]) -> tuple[bool, str, str]:
     return not row["organisation_name"], row["organisation_name"], row["service_name"]
 
 
-def _people(clients: Clients, ids: Iterable[str]) -> dict[str, User]:
+def _people(clients: InternalClients, ids: Iterable[str]) -> dict[str, User]:
     found: dict[str, User] = {}
     for id in filter(None, dict.fromkeys(ids)):
         try:

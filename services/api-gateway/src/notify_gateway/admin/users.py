@@ -20,7 +20,7 @@ from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every,
 from notify_gateway.admin.services import SERVICE
 from notify_gateway.admin.shapes import Shape, as_, db_time, nullable, whole
 from notify_gateway.auth import ClientAuthenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.errors import NO_RESULT, Rows
 
 NOTIFY_SERVICE_ID: Final = "d6aa2c68-a2d9-4437-ab19-3ae8eb202553"
@@ -129,7 +129,7 @@ PERMISSION_ERRORS: Rows = {"MANAGERS_NEEDED": plain(_TOO_FEW), "MEMBER_NOT_FOUND
 ARCHIVE_ERRORS: Rows = {"MANAGERS_NEEDED": plain("User cannot be removed from a service")}
 
 
-def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
     made = Routes("users", client)
     users = "/user/<uuid:user_id>"
@@ -276,5 +276,5 @@ def routes(clients: Clients, client: ClientAuthenticator) -> Routes:
     return made
 
 
-def _service(clients: Clients, service_id: str) -> Any:
+def _service(clients: InternalClients, service_id: str) -> Any:
     return clients.services.GetService(GetServiceRequest(service_id=service_id)).service

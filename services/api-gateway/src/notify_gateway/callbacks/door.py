@@ -16,7 +16,7 @@ from notify.providers.v1.receipts_service_pb2 import (
 )
 from werkzeug.exceptions import RequestHeaderFieldsTooLarge, RequestURITooLarge
 
-from notify_gateway.clients import Clients
+from notify_gateway.clients import PublicClients
 from notify_gateway.public.body import read
 
 RECEIPT_ROUTES: Final[Mapping[str, str]] = {
@@ -36,7 +36,7 @@ _MAX_TEXT: Final = 8 * 1024
 _MAX_HEADERS: Final = 32
 
 
-def blueprint(clients: Clients, trusted_proxy_count: int) -> Blueprint:
+def blueprint(clients: PublicClients, trusted_proxy_count: int) -> Blueprint:
     """Return the routes.
 
     Args:

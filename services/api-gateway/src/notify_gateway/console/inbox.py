@@ -28,7 +28,7 @@ from notify_common.errors import NotifyError
 from notify_common.logging import get_logger
 from werkzeug.sansio.utils import host_is_trusted
 
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 from notify_gateway.console import print_runs, views
 from notify_gateway.errors import READING, row_of
 from notify_gateway.public.notifications import pdf_response
@@ -52,7 +52,7 @@ _PLAIN_POLICY: Final = "frame-ancestors 'none'"
 _HEAD: Final = re.compile(r"<head(\s[^>]*)?>", re.IGNORECASE)
 
 
-def blueprint(clients: Clients, hosts: Sequence[str]) -> Blueprint:
+def blueprint(clients: InternalClients, hosts: Sequence[str]) -> Blueprint:
     """Return the pages, below /console/, for requests to one of `hosts`."""
     pages = Blueprint(
         "console",
@@ -115,7 +115,7 @@ def blueprint(clients: Clients, hosts: Sequence[str]) -> Blueprint:
     return pages
 
 
-def _inbox(clients: Clients) -> str:
+def _inbox(clients: InternalClients) -> str:
     search = request.args.get("q", "").replace("\0", "").strip()[:_LONGEST_SEARCH]
     channel = views.choice(views.CHANNELS, request.args.get("channel", ""))
     outcome = views.choice(views.OUTCOMES, request.args.get("outcome", ""))
@@ -157,7 +157,7 @@ def _inbox(clients: Clients) -> str:
     )
 
 
-def _by_reference(clients: Clients, reference: str) -> list[SandboxMessage]:
+def _by_reference(clients: InternalClients, reference: str) -> list[SandboxMessage]:
     """Return messages with this client reference, of the services that the sandbox has heard of lately.
 
     References stay with notifications, which is asked for each of these services; a bounded number of them.
@@ -178,7 +178,7 @@ def _by_reference(clients: Clients, reference: str) -> list[SandboxMessage]:
     return found[:PAGE_SIZE]
 
 
-def _find(clients: Clients, message_id: str) -> SandboxMessage:
+def _find(clients: InternalClients, message_id: str) -> SandboxMessage:
     response = clients.sandbox.GetSandboxMessage(GetSandboxMessageRequest(message_id=message_id))
     found: SandboxMessage = response.message
     return found
@@ -194,7 +194,7 @@ def _if_any(ask: Callable[[], Any]) -> Any | None:
         return None
 
 
-def _message(clients: Clients, message_id: str) -> str:
+def _message(clients: InternalClients, message_id: str) -> str:
     found = _find(clients, message_id)
     service_id = found.service_id
     notification = _if_any(
@@ -225,7 +225,7 @@ def _message(clients: Clients, message_id: str) -> str:
     )
 
 
-def _email(clients: Clients, message_id: str) -> Response:
+def _email(clients: InternalClients, message_id: str) -> Response:
     found = _find(clients, message_id)
     if found.dispatch.WhichOneof("content") != "email":
         raise NotifyError("SANDBOX_MESSAGE_NOT_FOUND")
@@ -236,7 +236,7 @@ def _email(clients: Clients, message_id: str) -> Response:
     return response
 
 
-def _page_image(clients: Clients, message_id: str, number: int) -> Response:
+def _page_image(clients: InternalClients, message_id: str, number: int) -> Response:
     if not 1 <= number < 1000:
         raise NotifyError("PAGE_NOT_FOUND")
     found = _find(clients, message_id)

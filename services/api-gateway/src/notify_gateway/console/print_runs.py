@@ -11,7 +11,7 @@ from notify.letters.v1.print_run_pb2 import PrintRun, PrintVolume
 from notify.letters.v1.print_runs_service_pb2 import GetPrintRunRequest, ListPrintRunsRequest
 from notify_common.rpc import enums
 
-from notify_gateway.clients import Clients
+from notify_gateway.clients import InternalClients
 
 RUNS: Final = 25
 
@@ -56,7 +56,7 @@ class Volume:
     sheets: int
 
 
-def add_pages(pages: Blueprint, clients: Clients) -> None:
+def add_pages(pages: Blueprint, clients: InternalClients) -> None:
     """Add the pages below /console/print-runs to those of the console."""
 
     @pages.get("/print-runs")

@@ -24,7 +24,7 @@ from werkzeug.wsgi import get_content_length, get_input_stream
 from notify_gateway import middleware
 from notify_gateway.answers import InvalidRequest, json_response
 from notify_gateway.auth import Authenticator, Caller
-from notify_gateway.clients import Clients
+from notify_gateway.clients import PublicClients
 from notify_gateway.errors import entries_of, row_of
 from notify_gateway.places import Places
 from notify_gateway.presenters import timestamps
@@ -90,7 +90,7 @@ Row = tuple[int, bytes]
 Entry = dict[str, Any]
 
 
-def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
+def blueprint(authenticator: Authenticator, clients: PublicClients) -> Blueprint:
     """Return the routes of batches."""
     routes = v2.blueprint("batches", authenticator)
     places = Places(BATCHES_AT_ONCE, BATCHES_AT_ONCE_OF_A_SERVICE, most_waiting=0, seconds=0)
@@ -157,7 +157,7 @@ def _reader(environ: "WSGIEnvironment") -> Read:
 # --- the run ------------------------------------------------------------------------------------------------
 
 
-def _accept(clients: Clients, caller: Caller, key: str, rows: Rows) -> Response:
+def _accept(clients: PublicClients, caller: Caller, key: str, rows: Rows) -> Response:
     run_id = new_id()
     opened = clients.batches.OpenBatch(
         pb.OpenBatchRequest(
@@ -189,7 +189,7 @@ def _accept(clients: Clients, caller: Caller, key: str, rows: Rows) -> Response:
     return _answered(batch_id, answer, replayed=False)
 
 
-def _leave(clients: Clients, batch_id: str, run_id: str) -> None:
+def _leave(clients: PublicClients, batch_id: str, run_id: str) -> None:
     """Let the client's repeat go on at once; without that it waits for some seconds."""
     try:
         clients.batches.LeaveBatch(pb.LeaveBatchRequest(batch_id=batch_id, run_id=run_id))
@@ -201,7 +201,7 @@ class _Run:
     """One attempt to have all rows of a batch accepted."""
 
     def __init__(
-        self, clients: Clients, caller: Caller, batch_id: str, run_id: str, *, is_repeat: bool
+        self, clients: PublicClients, caller: Caller, batch_id: str, run_id: str, *, is_repeat: bool
     ) -> None:
         self._clients = clients
         self._caller = caller_message(caller)

@@ -11,7 +11,7 @@ from notify.notifications.v1.files_service_pb2 import DownloadFileRequest, Email
 from notify_common.errors import NotifyError
 
 from notify_gateway import pages
-from notify_gateway.clients import Clients
+from notify_gateway.clients import PublicClients
 from notify_gateway.errors import row_of
 
 _KEY_BYTES: Final = 32
@@ -40,7 +40,7 @@ class _Link(NamedTuple):
     key: bytes
 
 
-def blueprint(clients: Clients) -> Blueprint:
+def blueprint(clients: PublicClients) -> Blueprint:
     """Return the pages. The key in a link is a secret, and stands in no log.
 
     The link alone shows the page, since programs that look at links follow them; its button downloads.
@@ -77,7 +77,7 @@ def blueprint(clients: Clients) -> Blueprint:
     return routes
 
 
-def _find(clients: Clients, link: _Link) -> EmailFile:
+def _find(clients: PublicClients, link: _Link) -> EmailFile:
     found: EmailFile = clients.files.GetFile(GetFileRequest(**link._asdict())).file
     return found
 

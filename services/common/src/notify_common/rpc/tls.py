@@ -13,6 +13,10 @@ OPERATOR = "operator"
 """Name in the certificate of the person who runs the platform."""
 OBSERVER = "observer"
 """Name in the certificate of whoever may look at its queues and change nothing."""
+PUBLIC_GATEWAY = "gateway-public"
+"""Name in the certificate of the gateway that faces the internet (ADR 0027)."""
+INTERNAL_GATEWAY = "gateway-internal"
+"""Name in the certificate of the gateway that the admin web app and operators' browsers reach."""
 
 _EXPIRY = Gauge(
     "notify_certificate_expiry_timestamp_seconds",
