@@ -27,7 +27,7 @@ from notify_gateway import middleware
 from notify_gateway.answers import V2, InvalidRequest, json_text
 from notify_gateway.auth import Authenticator, Caller
 from notify_gateway.batching import SendBatcher, outcome_of
-from notify_gateway.clients import PublicClients
+from notify_gateway.clients import Clients, PublicClients
 from notify_gateway.errors import row_of
 from notify_gateway.presenters import notifications as presenter
 from notify_gateway.presenters import timestamps
@@ -365,7 +365,7 @@ def refusal_of_letters(
 class PrecompiledTemplates:
     """Ids of the hidden templates of services' ready-made letters, which never change once they are made."""
 
-    def __init__(self, clients: PublicClients) -> None:
+    def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._known: dict[str, str] = {}
 
