@@ -60,7 +60,7 @@ def test_a_slow_answer_keeps_nobody_else_waiting(world: World) -> None:
 
 
 def test_the_faults_are_listed_for_people(server: InProcessServer) -> None:
-    stub = SandboxServiceStub(server.channel("api-gateway"))
+    stub = SandboxServiceStub(server.channel("gateway-internal"))
     listed = stub.ListSandboxFaults(pb.ListSandboxFaultsRequest()).faults
     assert [(one.name, one.email_address, one.status) for one in listed] == [
         (one.fault, one.address, one.status) for one in FAULTS
