@@ -124,6 +124,10 @@ test-contract: setup ## tests of the contracts between the parts
 test-e2e: setup ## tests of the whole house, real processes
 	@$(BIN)/pytest -q tests/e2e tests/chaos tests/deploy
 
+.PHONY: e2e
+e2e: setup ## the end-to-end tests with COPIES=2 of each server and worker
+	@NOTIFY_COPIES=$(COPIES) $(BIN)/pytest -q tests/e2e
+
 CASES ?=
 .PHONY: conformance
 conformance: setup ## all recorded cases against the stack that `make run` started (PORT=6011, CASES='file …')
@@ -139,8 +143,8 @@ test: proto lint types ## all checks and all tests
 
 KINDS ?=
 .PHONY: chaos
-chaos: setup ## every kind of fault beside sends, then a census: none lost, none doubled (MESSAGES=700 a kind, KINDS='kill freeze-admin')
-	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.chaos.run $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(KINDS),--kinds $(KINDS))
+chaos: setup ## every kind of fault beside sends, then a census: none lost, none doubled (MESSAGES=700 a kind, KINDS='kill freeze-admin', COPIES=2)
+	@NOTIFY_COPIES=$(COPIES) GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.chaos.run $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(KINDS),--kinds $(KINDS))
 
 .PHONY: chaos-kills
 chaos-kills: setup ## 10,000 sends while processes are killed at random, then a census (MESSAGES=10000, SEED of an earlier run)
@@ -227,6 +231,11 @@ drill-admin-hangs: setup ## what sends come to while admin hangs instead of dyin
 .PHONY: drill-silent-database
 drill-silent-database: setup ## how long each service goes without its database when its connections fall silent
 	@$(BIN)/python tests/load/drill_silent_database.py
+
+FROM ?= HEAD~20
+.PHONY: drill-upgrade
+drill-upgrade: setup ## replace every process under load, from a commit's code and schema to this one's, and back (FROM=HEAD~20, RATE=40)
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.load.drill_upgrade --from $(FROM) --rate $(RATE)
 
 READER_ROWS ?= 1000000
 .PHONY: drill-readers

@@ -1,7 +1,9 @@
 """Send messages while one fault after the other is done to the platform, then counts: `make chaos`.
 
-One stack for all. Of each kind of fault (`--list` names them) a third of the messages is sent before, a third
-while it lasts, a third after it, by clients that repeat what was not answered, with the same
+One stack for all, with NOTIFY_COPIES of each server and worker.
+
+Of each kind of fault (`--list` names them) a third of the messages is sent before, a
+third while it lasts, a third after it, by clients that repeat what was not answered, with the same
 Idempotency-Key. At the end, once everything has arrived, there is one census: each accepted message was
 handed to its provider exactly once, nothing else was, and the day's counters say how many there were. Prints
 a line for each kind as it is done, then a table; ends with status 1 if a message was lost or doubled.
@@ -25,8 +27,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from tests.chaos.faults import FAULTS, Fault, redis_client
-from tests.harness.house import SETTLE_SECONDS, Accepted, House, eventually, running_house
+from tests.chaos.faults import FAULTS, SIDECAR_FAULTS, Fault, redis_client
+from tests.harness.house import COPIES, SETTLE_SECONDS, Accepted, House, eventually, running_house
 
 CLIENTS: Final = 8
 EMAIL_EVERY: Final = 5
@@ -309,7 +311,8 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="name the kinds and end")
     arguments = parser.parse_args()
     wanted = tuple(arguments.kinds)
-    faults = [fault for fault in FAULTS if not wanted or fault.name.startswith(wanted)]
+    known = FAULTS + (SIDECAR_FAULTS if COPIES > 1 else ())
+    faults = [fault for fault in known if not wanted or fault.name.startswith(wanted)]
     if not faults:
         parser.error("no kind has such a name; --list names them")
     if arguments.list:

@@ -9,9 +9,10 @@ import uuid
 from contextlib import closing
 
 import psycopg2
+from notify_local.stack import SIDECAR, original
 from notify_testing.waiting import until
 
-from tests.chaos.faults import FAULTS, ROLLING, execute, superuser_url
+from tests.chaos.faults import FAULTS, ROLLING, execute, faults_of, superuser_url
 from tests.chaos.run import Census, Sent, run, senders, table
 from tests.harness.house import Accepted, House
 
@@ -20,16 +21,19 @@ HOLD_SECONDS = 1.0
 
 
 def test_no_process_and_no_server_is_left_out(house: House) -> None:
-    parts = {*house.stack.processes, *(server.name for server in house.stack.backing)}
-    assert parts <= {name for fault in FAULTS for name in fault.hits}
-    assert {f"kill-{name}" for name in parts} <= {fault.name for fault in FAULTS}
-    assert {name for names in ROLLING for name in names} == set(house.stack.processes)
-    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+    faults = faults_of(house)
+    processes = {original(name) for name in house.stack.processes}
+    parts = processes | {server.name for server in house.stack.backing}
+    assert parts <= {name for fault in faults for name in fault.hits}
+    assert {f"kill-{name}" for name in parts} <= {fault.name for fault in faults}
+    released = {name for name in processes if not name.startswith(SIDECAR)}
+    assert {name for names in ROLLING for name in names} == released
+    assert len({fault.name for fault in faults}) == len(faults)
 
 
 def test_whatever_fails_nothing_is_lost_and_nothing_doubled(house: House) -> None:
     said: list[str] = []
-    quick = [fault for fault in FAULTS if not fault.slow]
+    quick = [fault for fault in faults_of(house) if not fault.slow]
     done, verdict = run(house, quick, MESSAGES, HOLD_SECONDS, redis_too=False, say=said.append)
     assert verdict.clean, "\n".join([*said, table(done, verdict)])
 

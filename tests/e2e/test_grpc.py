@@ -40,7 +40,7 @@ def grpcurl(
         files = house.stack.certificates[name]
         how = ["-cacert", str(files.ca), "-cert", str(files.cert), "-key", str(files.key)]
     done = subprocess.run(
-        [GRPCURL, "-max-time", "5", *how, "-d", data, house.stack.grpc_targets[context], *arguments],
+        [GRPCURL, "-max-time", "5", *how, "-d", data, house.stack.first_address(context), *arguments],
         capture_output=True,
         text=True,
         timeout=WAIT_SECONDS,
@@ -75,7 +75,7 @@ def status_with(house: House, files: CertificateFiles) -> grpc.StatusCode:
     credentials = grpc.ssl_channel_credentials(
         files.ca.read_bytes(), files.key.read_bytes(), files.cert.read_bytes()
     )
-    with grpc.secure_channel(house.stack.grpc_targets["admin"], credentials) as channel:
+    with grpc.secure_channel(house.stack.first_address("admin"), credentials) as channel:
         stub = services_service_pb2_grpc.ServicesServiceStub(channel)
         with pytest.raises(grpc.RpcError) as raised:
             stub.ListServices(services_service_pb2.ListServicesRequest(), timeout=WAIT_SECONDS)
@@ -118,7 +118,7 @@ def test_a_certificate_of_another_authority_is_refused(house: House) -> None:
         stranger.private_key_pem.bytes(),
         stranger.cert_chain_pems[0].bytes(),
     )
-    with grpc.secure_channel(house.stack.grpc_targets["admin"], credentials) as channel:
+    with grpc.secure_channel(house.stack.first_address("admin"), credentials) as channel:
         stub = services_service_pb2_grpc.ServicesServiceStub(channel)
         with pytest.raises(grpc.RpcError) as raised:
             stub.ListServices(services_service_pb2.ListServicesRequest(), timeout=WAIT_SECONDS)

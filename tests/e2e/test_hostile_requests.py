@@ -145,7 +145,7 @@ def channel(house: House, method: MethodDescriptor) -> Iterator[grpc.Channel]:
     credentials = grpc.ssl_channel_credentials(
         files.ca.read_bytes(), files.key.read_bytes(), files.cert.read_bytes()
     )
-    target = house.stack.grpc_targets[context]
+    target = house.stack.first_address(context)
     with grpc.secure_channel(target, credentials, channel_options(context)) as made:
         yield made
 

@@ -49,7 +49,7 @@ def test_the_demo_delivers_one_message_of_each_channel(house: House) -> None:
             "base_url": house.stack.base_url,
             "api_keys": house.seeded.api_keys,
             "templates": house.seeded.templates,
-            "grpc": house.stack.grpc_targets,
+            "grpc": {name: house.stack.first_address(name) for name in house.stack.grpc_targets},
             "certs": {"ca": str(operator.ca), "cert": str(operator.cert), "key": str(operator.key)},
         }
     )

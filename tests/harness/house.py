@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import threading
 import time
 import uuid
@@ -33,6 +34,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 
 from tests.harness.text_providers import Mmg
 
+COPIES = int(os.environ.get("NOTIFY_COPIES", "1"))
+"""How many there are of each server and worker, unless a test says otherwise."""
 ACCEPT_SECONDS = 300.0
 """How long a client repeats one request before it gives up: a busy machine starts a process in minutes."""
 SETTLE_SECONDS = 300.0
@@ -260,8 +263,19 @@ class Collector(TraceServiceServicer):
 
 
 @contextmanager
-def running_house(folder: Path, say: Callable[[str], None] = lambda _: None) -> Iterator[House]:
-    """Provide a house in `folder` with its edge, stopped at the end. `say` is told what is being started."""
+def running_house(
+    folder: Path,
+    say: Callable[[str], None] = lambda _: None,
+    copies: int = COPIES,
+    make: Callable[[Options], Stack] = Stack,
+) -> Iterator[House]:
+    """Provide a house in `folder` with its edge, stopped at the end.
+
+    Args:
+        say: is told what is being started.
+        copies: of each server and worker.
+        make: makes its stack.
+    """
     collector = Collector()
     server = grpc.server(ThreadPoolExecutor(2))
     add_TraceServiceServicer_to_server(collector, server)
@@ -276,7 +290,10 @@ def running_house(folder: Path, say: Callable[[str], None] = lambda _: None) -> 
         name: traced.get(name, {}) | SETTINGS.get(name, {}) | told.get(name, {})
         for name in {*traced, *SETTINGS, *told}
     }
-    stack = Stack(Options(folder, with_edge=True, with_receiver=True, extra_environment=environment))
+    options = Options(
+        folder, with_edge=True, with_receiver=True, extra_environment=environment, copies=copies
+    )
+    stack = make(options)
     try:
         stack.start(say)
         house = House(stack, seed(stack), collector, mmg)

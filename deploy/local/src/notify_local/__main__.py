@@ -138,11 +138,7 @@ def _write_demo_file(stack: Stack, seeded: Seeded) -> DemoFile:
         "service_id": seeded.service_id,
         "api_keys": seeded.api_keys,
         "templates": seeded.templates,
-        # For tools that take one address.
-        "grpc": {
-            context: target.removeprefix("ipv4:").split(",")[0]
-            for context, target in stack.grpc_targets.items()
-        },
+        "grpc": {context: stack.first_address(context) for context in stack.grpc_targets},
         "redis_url": stack.redis_url,
         "object_store_url": stack.object_store_url,
         "certs": {"ca": str(operator.ca), "cert": str(operator.cert), "key": str(operator.key)},

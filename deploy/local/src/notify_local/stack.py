@@ -135,6 +135,7 @@ class Stack:
         self._ready: dict[str, Callable[[], bool]] = {}
         self.backing: list[BackingServer] = []
         self.certificates: dict[str, CertificateFiles] = {}
+        self._owner_environments: dict[str, dict[str, str]] = {}
         self.app_urls: dict[str, str] = {}
         self.grpc_targets: dict[str, str] = {}
         """Context -> gRPC target of its servers, all of them."""
@@ -256,7 +257,7 @@ class Stack:
             context: self._environment(context, shared["page-token"], told[context]) for context in CONTEXTS
         }
         progress("migrations")
-        self._migrate(environments, owner_urls)
+        self._prepare(environments, owner_urls)
         if self.with_sidecars:
             for caller in CALLS:
                 self._add_sidecar(caller, server_ports, next(ports))
@@ -291,21 +292,32 @@ class Stack:
             progress("edge")
             self._start_together(["edge"], waiting)
 
+    def first_address(self, context: str) -> str:
+        """Return where the first server of a context listens, for tools that take one address."""
+        return self.grpc_targets[context].removeprefix("ipv4:").split(",")[0]
+
     def copies_of(self, name: str) -> list[str]:
         """Return the names of all copies of a process, such as `admin` and `admin-2`."""
         names = (copy_name(name, number) for number in range(self.options.copies))
         return [name for name in names if name in self.processes]
 
-    def _migrate(self, environments: Mapping[str, dict[str, str]], owner_urls: Mapping[str, str]) -> None:
-        migrations = []
-        for context, environment in environments.items():
-            prefix = f"NOTIFY_{context.upper()}_"
-            owner = {f"{prefix}DATABASE_URL": owner_urls[context], f"{prefix}APP_ROLE": app_role(context)}
-            migrations.append(self._command(context, "migrate", environment=environment | owner))
+    def migrate(self) -> None:
+        """Bring all schemas up to date, as their owners. Raises StartFailed."""
+        migrations = [
+            self._command(context, "migrate", environment=environment)
+            for context, environment in self._owner_environments.items()
+        ]
         for migration in migrations:
             migration.start()
         for migration in migrations:
             migration.wait_for_success()
+
+    def _prepare(self, environments: Mapping[str, dict[str, str]], owner_urls: Mapping[str, str]) -> None:
+        for context, environment in environments.items():
+            prefix = f"NOTIFY_{context.upper()}_"
+            owner = {f"{prefix}DATABASE_URL": owner_urls[context], f"{prefix}APP_ROLE": app_role(context)}
+            self._owner_environments[context] = environment | owner
+        self.migrate()
         numbers = self.folder / "inbound-numbers"
         numbers.write_text("\n".join(INBOUND_NUMBERS))
         adding = ("add-inbound-numbers", "--provider", "mmg", str(numbers))

@@ -26,7 +26,7 @@ class _Server(MPServer):
 
     def signal_handler_interrupt(self, *arguments: Any, **more: Any) -> None:
         if stopping.is_stopping() or not self.drain_seconds:
-            super().signal_handler_interrupt()
+            super().signal_handler_interrupt()  # type: ignore[no-untyped-call] # granian names no types
             return
         stopping.tell()
         timer = threading.Timer(self.drain_seconds, super().signal_handler_interrupt)
