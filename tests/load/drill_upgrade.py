@@ -3,8 +3,8 @@
 It starts two of each process from the other commit's code, on its schema, and sends texts, emails and letters
 at a steady rate through the edge, each once and without an Idempotency-Key, as a client does that repeats
 nothing; and reads now and then. Then it migrates each database by this commit's code and replaces the
-processes one by one: SIGTERM, wait for its end, start the new one, wait until it is ready. Then the same back,
-on the newer schema, which migrations that only expand allow. At the end it counts what was refused, what was
+processes one by one: SIGTERM, wait for its end, start the new one, wait until it is ready. Then the same back
+on the newer schema, as migrations only expand. At the end it counts what was refused, what was
 lost and what came twice. Prints a line for each step; ends with status 1 if there was any of these.
 
 The edge and the sidecars stay: they are upgraded by themselves. Both run with the packages of this commit.
@@ -15,6 +15,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -119,7 +120,7 @@ class OtherStack(Stack):
     ) -> None:
         super()._add(name, command, environment, ready)
         process = self.processes[name]
-        if name in _replaced(self):
+        if any(name in together for together in _replaced(self)):
             self.now[name] = process.command, dict(process.environment)
             if self._code is not None:
                 self._code.run_by(process)
@@ -142,10 +143,16 @@ class OtherStack(Stack):
         process.command, process.environment = command, dict(environment)
 
 
-def _replaced(stack: Stack) -> list[str]:
-    """Return the processes in the order in which they are replaced."""
-    names = [name for together in ROLLING for name in together if name not in ("edge", "callback-receiver")]
-    return [copy for name in names for copy in stack.copies_of(name)]
+def _replaced(stack: Stack) -> list[list[str]]:
+    """Return the processes in the order in which they are replaced, and which are together: one copy
+    of all that belongs to a service.
+    """
+    services = [names for names in ROLLING if not {"edge", "callback-receiver"} & set(names)]
+    return [
+        list(one_of_each)
+        for names in services
+        for one_of_each in zip(*map(stack.copies_of, names), strict=False)
+    ]
 
 
 class Load:
@@ -222,18 +229,26 @@ class Load:
 def replace_all(
     stack: Stack, load: Load, run_other: Callable[[str], None], what: str, say: Callable[[str], None]
 ) -> None:
-    """Replace the processes one by one."""
-    for name in _replaced(stack):
-        process = stack.processes[name]
+    """Replace the processes, service after service, one copy at a time."""
+    for names in _replaced(stack):
+        processes = [stack.processes[name] for name in names]
         sent, refused, begun = len(load.accepted), len(load.refused), time.monotonic()
-        process.stop(STOP_SECONDS)
-        ended, status = time.monotonic() - begun, process.exit_status()
-        run_other(name)
-        stack.restart(name)
-        left = "" if status == 0 else f", ended with status {status}"
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.stop(STOP_SECONDS)
+        ended = time.monotonic() - begun
+        badly = [process.name for process in processes if process.exit_status() != 0]
+        for name in names:
+            run_other(name)
+        stack.restart(*names)
+        how = Counter(how for _, how in load.refused[refused:])
         say(
-            f"{what} {name:26} ended in {ended:4.1f} s, ready in {time.monotonic() - begun - ended:4.1f} s; "
-            f"{len(load.accepted) - sent:4} sent meanwhile, {len(load.refused) - refused} refused{left}"
+            f"{what} {names[0]:16} and {len(names) - 1} workers: "
+            f"ended in {ended:4.1f} s, ready {time.monotonic() - begun - ended:4.1f} s later; "
+            f"{len(load.accepted) - sent:4} sent meanwhile, {how.total()} refused"
+            + "".join(f"; {times} times {one}" for one, times in how.items())
+            + "".join(f"; {name} did not end well" for name in badly)
         )
 
 
@@ -246,6 +261,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=40, help="requests a second (40)")
     parser.add_argument("--no-way-back", action="store_true", help="end once this commit's code runs")
     told = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whoever ends it ends the platform too
     begun = time.monotonic()
 
     def say(text: str) -> None:
