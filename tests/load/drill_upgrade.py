@@ -106,14 +106,14 @@ def _git(*arguments: str) -> str:
 
 
 class OtherStack(Stack):
-    """A stack whose services run another commit's code."""
+    """A stack whose services run the code of a commit that is told."""
 
     def __init__(self, options: Options, code: Code) -> None:
         options.sidecars = code.knows_sidecars
         super().__init__(options)
-        self._code: Code | None = code
-        self.now: dict[str, tuple[list[str], dict[str, str]]] = {}
-        """Process -> command and environment of this commit."""
+        self._code = code
+        self._commands: dict[str, list[str]] = {}
+        """Process -> its command where the code has the newest ones."""
 
     def _add(
         self, name: str, command: list[str], environment: Mapping[str, str], ready: Callable[[], bool]
@@ -121,26 +121,20 @@ class OtherStack(Stack):
         super()._add(name, command, environment, ready)
         process = self.processes[name]
         if any(name in together for together in _replaced(self)):
-            self.now[name] = process.command, dict(process.environment)
-            if self._code is not None:
-                self._code.run_by(process)
+            self._commands[name] = process.command
+            self._code.run_by(process)
 
     def _command(self, context: str, *command: str, environment: Mapping[str, str]) -> ChildProcess:
         made = super()._command(context, *command, environment=environment)
-        if self._code is not None:
-            self._code.run_by(made)
+        self._code.run_by(made)
         return made
 
-    def migrate_now(self) -> None:
-        """Bring all schemas to this commit's."""
-        self._code = None
-        self.migrate()
-
-    def run_now(self, name: str) -> None:
-        """Have a process run this commit's code at its next start."""
-        process = self.processes[name]
-        command, environment = self.now[name]
-        process.command, process.environment = command, dict(environment)
+    def use(self, code: Code) -> None:
+        """Have what is started from now on run this code."""
+        self._code = code
+        for name, command in self._commands.items():
+            self.processes[name].command = command
+            code.run_by(self.processes[name])
 
 
 def _replaced(stack: Stack) -> list[list[str]]:
@@ -226,10 +220,9 @@ class Load:
             self.letters.append(self.accepted[-1].id)
 
 
-def replace_all(
-    stack: Stack, load: Load, run_other: Callable[[str], None], what: str, say: Callable[[str], None]
-) -> None:
-    """Replace the processes, service after service, one copy at a time."""
+def replace_all(stack: OtherStack, load: Load, code: Code, what: str, say: Callable[[str], None]) -> None:
+    """Have this code in all processes, service after service, one copy at a time."""
+    stack.use(code)
     for names in _replaced(stack):
         processes = [stack.processes[name] for name in names]
         sent, refused, begun = len(load.accepted), len(load.refused), time.monotonic()
@@ -239,8 +232,6 @@ def replace_all(
             process.stop(STOP_SECONDS)
         ended = time.monotonic() - begun
         badly = [process.name for process in processes if process.exit_status() != 0]
-        for name in names:
-            run_other(name)
         stack.restart(*names)
         how = Counter(how for _, how in load.refused[refused:])
         say(
@@ -269,10 +260,11 @@ def main() -> int:
 
     folder = Path(tempfile.mkdtemp(prefix="notify-upgrade-"))
     folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
-    code = Code(told.commit, folder / "code")
+    # Both are snapshots, so that whoever works on goes on undisturbed.
+    code, newer = Code(told.commit, folder / "code"), Code("HEAD", folder / "newer")
     lock = "the same packages" if code.same_lock else "this commit's packages, though its lock is another"
     balance = "through sidecars" if code.knows_sidecars else "by the channels' own balancing"
-    say(f"from {code.commit} to {_git('rev-parse', '--short', 'HEAD')}, with {lock}; calls go {balance}")
+    say(f"from {code.commit} to {newer.commit}, with {lock}; calls go {balance}")
     stacks: list[OtherStack] = []
 
     def make(options: Options) -> Stack:
@@ -287,11 +279,12 @@ def main() -> int:
         with load.going_on():
             pause.wait(SETTLE_SECONDS)
             refused = len(load.refused)
-            stack.migrate_now()
+            stack.use(newer)
+            stack.migrate()
             say(f"migrated; {len(load.refused) - refused} refused")
-            replace_all(stack, load, stack.run_now, "forth", say)
+            replace_all(stack, load, newer, "forth", say)
             if not told.no_way_back:
-                replace_all(stack, load, lambda name: code.run_by(stack.processes[name]), "back ", say)
+                replace_all(stack, load, code, "back ", say)
             pause.wait(SETTLE_SECONDS)
         say("waiting until everything has arrived")
         drill = Fault("upgrade", (), NOTHING, lambda _: contextlib.nullcontext())
