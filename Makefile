@@ -232,9 +232,9 @@ drill-admin-hangs: setup ## what sends come to while admin hangs instead of dyin
 drill-silent-database: setup ## how long each service goes without its database when its connections fall silent
 	@$(BIN)/python tests/load/drill_silent_database.py
 
-FROM ?= HEAD~20
+FROM ?= HEAD~5
 .PHONY: drill-upgrade
-drill-upgrade: setup ## replace every process under load, from a commit's code and schema to this one's, and back (FROM=HEAD~20, RATE=40)
+drill-upgrade: setup ## replace every process under load, from a commit's code and schema to this one's, and back (FROM=HEAD~5, RATE=40)
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.load.drill_upgrade --from $(FROM) --rate $(RATE)
 
 READER_ROWS ?= 1000000

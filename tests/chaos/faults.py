@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import psutil
 import psycopg2
 import redis
+from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_local.backing import ObjectStore, Postgres, Redis
 from notify_local.stack import CERTIFICATE_NAMES, CONTEXTS, SIDECAR
 from notify_testing.certs import renew_certificates
@@ -446,7 +447,8 @@ SIDECAR_FAULTS: tuple[Fault, ...] = tuple(
         ("letters", LATER),
         ("notifications", LATER),
         ("callbacks-worker", NOTHING),
-        ("api-gateway", REFUSED),
+        (PUBLIC_GATEWAY, REFUSED),
+        (INTERNAL_GATEWAY, NOTHING),
     )
 )
 """Those that there are where services call each other through sidecars."""

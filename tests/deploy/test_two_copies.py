@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_local.stack import CONTEXTS
 
 from tests.chaos.faults import NOTHING, Fault, killed
@@ -9,7 +10,7 @@ from tests.chaos.run import run, table
 from tests.harness.house import running_house
 
 MESSAGES = 60
-SERVERS = (*CONTEXTS, "api-gateway", "letters-beat")
+SERVERS = (*CONTEXTS, PUBLIC_GATEWAY, INTERNAL_GATEWAY, "letters-beat")
 
 
 def test_one_of_two_may_die_and_nothing_is_lost_or_doubled(stack_folder: Path) -> None:

@@ -69,34 +69,15 @@ class Code:
         name = "requirements.txt"
         return (self.folder / name).read_text() == (ROOT / name).read_text()
 
-    def holds(self, path: str) -> bool:
-        """Tell whether it has a file."""
-        return (self.folder / path).exists()
-
     @property
-    def knows_sidecars(self) -> bool:
-        """Tell whether its services can call through a sidecar."""
-        settings = self.folder / "services" / "common" / "src" / "notify_common" / "settings.py"
-        return "sidecar: bool" in settings.read_text()
+    def has_two_faces(self) -> bool:
+        """Tell whether its services know the certificates of both faces of the gateway."""
+        declared = self.folder / "deploy" / "processes.toml"
+        return declared.exists() and "gateway-public" in declared.read_text()
 
     def run_by(self, process: ChildProcess) -> None:
         """Have a process run this code at its next start."""
         process.environment["PYTHONPATH"] = self.path
-        process.command = self.command(process.command, process.environment)
-
-    def command(self, command: list[str], environment: Mapping[str, str]) -> list[str]:
-        """Return with what this code is started."""
-        if "notify_gateway" not in command or self.holds(
-            "services/api-gateway/src/notify_gateway/__main__.py"
-        ):
-            return command
-        port = environment["NOTIFY_GATEWAY_HTTP_LISTEN"].rpartition(":")[2]
-        return [
-            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--host", "127.0.0.1"),
-            *("--port", port, "--blocking-threads", "8", "--respawn-failed-workers", "--no-ws"),
-            *("--workers", environment["NOTIFY_GATEWAY_HTTP_PROCESSES"], "--log-level", "warning"),
-            "notify_gateway.app:create_app",
-        ]
 
 
 def _git(*arguments: str) -> str:
@@ -109,20 +90,15 @@ class OtherStack(Stack):
     """A stack whose services run the code of a commit that is told."""
 
     def __init__(self, options: Options, code: Code) -> None:
-        options.sidecars = code.knows_sidecars
         super().__init__(options)
         self._code = code
-        self._commands: dict[str, list[str]] = {}
-        """Process -> its command where the code has the newest ones."""
 
     def _add(
         self, name: str, command: list[str], environment: Mapping[str, str], ready: Callable[[], bool]
     ) -> None:
         super()._add(name, command, environment, ready)
-        process = self.processes[name]
         if any(name in together for together in _replaced(self)):
-            self._commands[name] = process.command
-            self._code.run_by(process)
+            self._code.run_by(self.processes[name])
 
     def _command(self, context: str, *command: str, environment: Mapping[str, str]) -> ChildProcess:
         made = super()._command(context, *command, environment=environment)
@@ -132,9 +108,9 @@ class OtherStack(Stack):
     def use(self, code: Code) -> None:
         """Have what is started from now on run this code."""
         self._code = code
-        for name, command in self._commands.items():
-            self.processes[name].command = command
-            code.run_by(self.processes[name])
+        for together in _replaced(self):
+            for name in together:
+                code.run_by(self.processes[name])
 
 
 def _replaced(stack: Stack) -> list[list[str]]:
@@ -248,7 +224,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="make drill-upgrade", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--from", dest="commit", default="HEAD~20", help="the commit to begin with")
+    parser.add_argument("--from", dest="commit", default="HEAD~5", help="the commit to begin with")
     parser.add_argument("--rate", type=float, default=40, help="requests a second (40)")
     parser.add_argument("--no-way-back", action="store_true", help="end once this commit's code runs")
     told = parser.parse_args()
@@ -263,8 +239,9 @@ def main() -> int:
     # Both are snapshots, so that whoever works on goes on undisturbed.
     code, newer = Code(told.commit, folder / "code"), Code("HEAD", folder / "newer")
     lock = "the same packages" if code.same_lock else "this commit's packages, though its lock is another"
-    balance = "through sidecars" if code.knows_sidecars else "by the channels' own balancing"
-    say(f"from {code.commit} to {newer.commit}, with {lock}; calls go {balance}")
+    if not code.has_two_faces:
+        parser.error(f"the services of {code.commit} know one face of the gateway; begin with a later commit")
+    say(f"from {code.commit} to {newer.commit}, with {lock}")
     stacks: list[OtherStack] = []
 
     def make(options: Options) -> Stack:
