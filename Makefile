@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROTOS := $(shell find protos/notify -name '*.proto' -o -name 'service_config.json' 2>/dev/null)
-DISTRIBUTIONS := protos services/common services/api-gateway services/notifications services/letters services/providers services/admin services/testing deploy/local
+DISTRIBUTIONS := protos services/common services/api-gateway services/notifications services/letters services/providers services/admin services/testing deploy/local deploy/capacity
 SERVICES := common testing api-gateway notifications letters providers admin
 PROJECT_FILES := $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 
@@ -102,7 +102,7 @@ lint: setup ## ruff and the import contracts
 
 .PHONY: types
 types: setup ## mypy --strict over everything
-	@$(BIN)/mypy --no-error-summary protos/build_protos.py services/*/src deploy/local/src tests
+	@$(BIN)/mypy --no-error-summary protos/build_protos.py services/*/src deploy/local/src deploy/capacity/src tests
 	@for service in $(SERVICES); do \
 		echo "mypy services/$$service/tests"; \
 		(cd services/$$service && $(CURDIR)/$(BIN)/mypy --no-error-summary --config-file $(CURDIR)/pyproject.toml tests) || exit 1; \
@@ -168,6 +168,10 @@ bench-accept: setup ## requests accepted a second, beside a bare skeleton (REQUE
 .PHONY: bench-admin
 bench-admin: setup ## 200 reads of the admin web app at once (REQUESTS=4000)
 	@$(BIN)/python tests/load/bench_admin.py --requests $(REQUESTS)
+
+.PHONY: bench-size
+bench-size: setup ## how much room a message takes in the databases
+	@$(BIN)/python tests/load/bench_size.py
 
 ROWS ?= 100000
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import requests
+from notify_capacity.measured import value as measured
 from notify_common import logging
 from notify_testing.waiting import WAIT_SECONDS
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,6 +19,16 @@ from tests.harness.observability import RUNBOOKS, SCRAPED, grouped_by, queries, 
 _NO_METRICS = frozenset({"letters-celery", "letters-beat", "edge", "callback-receiver"})
 _SETTLE_SECONDS = 90.0
 """Longer than the rarest of measurements is apart."""
+CONNECTIONS = {
+    "admin": measured("server_connections"),
+    "providers": measured("server_connections"),
+    "letters": measured("server_connections"),
+    "notifications": measured("notifications_connections"),
+    "notifications-work": measured("notifications_work_connections"),
+    "notifications-callbacks": measured("callbacks_connections"),
+    "providers-work": measured("providers_work_connections"),
+    "letters-work": measured("letters_work_connections"),
+}
 _OURS = ("notify_", "http_", "grpc_")
 _OUTCOMES = frozenset({"grpc_code", "status", "outcome", "result", "verdict"})
 """Labels whose bad values are there once something bad happened."""
@@ -32,12 +43,14 @@ class Exported:
     Attributes:
         samples: name of a sample -> label -> the values that it has.
         metrics: names of the metrics, those without any sample included.
+        connections: process -> connections to its database that it may have.
     """
 
     samples: dict[str, dict[str, set[str]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(set))
     )
     metrics: set[str] = field(default_factory=set)
+    connections: dict[str, float] = field(default_factory=dict)
 
     def labels(self, metric: str) -> set[str] | None:
         """Return the labels of a metric's samples; None where it has none."""
@@ -85,6 +98,8 @@ def scrape(house: House) -> Exported:
             if not family.name.endswith("_created"):
                 found.metrics.add(f"{family.name}_total" if family.type == "counter" else family.name)
             for sample in family.samples:
+                if sample.name == "notify_database_connections_limit":
+                    found.connections[process] = sample.value
                 for label, value in sample.labels.items():
                     found.samples[sample.name][label].add(value)
                 found.samples[sample.name]  # those without labels too
@@ -137,6 +152,10 @@ def test_each_metric_of_the_platform_is_documented_and_no_other(exported: Export
     assert set(documented) == {name for name in exported.metrics if name.startswith(_OURS)}
     told = {name: exported.labels(name) for name in documented}
     assert {name: labels for name, labels in told.items() if labels not in (None, documented[name])} == {}
+
+
+def test_connections_are_those_that_capacity_is_planned_by(house: House, exported: Exported) -> None:
+    assert exported.connections == CONNECTIONS
 
 
 def test_log_lines_have_documented_fields_alone(house: House, exported: Exported) -> None:

@@ -29,6 +29,7 @@ from notify_gateway.public import (
     docs,
     downloads,
     notifications,
+    performance,
     received_texts,
     sending,
     status,
@@ -99,6 +100,7 @@ def _add_public(app: Flask, settings: GatewaySettings) -> Callable[[], None]:
     app.register_blueprint(downloads.blueprint(clients))
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(docs.blueprint())
+    app.register_blueprint(performance.blueprint(clients))
     app.register_blueprint(door.blueprint(clients, settings.trusted_proxy_count))
     app.extensions["batcher"] = batcher
     limit = settings.max_body_bytes

@@ -25,8 +25,9 @@ SEND_BUDGET_SECONDS: Final = 3.0
 ROUTE: Final = "notify.route"
 """In the environment of a request: the route that it met, as it was declared."""
 
-_PAGES: Final = ("/console/", "/unsubscribe/page/", "/d/", "/docs")
+_PAGES: Final = ("/console/", "/unsubscribe/page/", "/d/", "/docs", "/performance.json")
 """Where what is looked at by people begins."""
+_PAGE: Final = "/performance"  # whole: others begin so
 _SLOW_SECONDS: Final = 1.0
 _READ_BYTES: Final = 64 * 1024
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
@@ -68,7 +69,8 @@ class Surroundings:
         started = clock.monotonic()
         asked = environ.get
         current.enter(asked("HTTP_X_REQUEST_ID"), asked("HTTP_TRACEPARENT"), "api", started + BUDGET_SECONDS)
-        added = _COMMON_HEADERS if environ["PATH_INFO"].startswith(_PAGES) else _API_HEADERS
+        path = environ["PATH_INFO"]
+        added = _COMMON_HEADERS if path.startswith(_PAGES) or path == _PAGE else _API_HEADERS
         trace = next((environ[name] for name in _TRACE_HEADERS if asked(name)), None)
         ids = [
             ("X-B3-TraceId", trace or current.new_request_id()),

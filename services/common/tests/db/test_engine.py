@@ -116,18 +116,25 @@ def test_one_connection_more_than_the_pool_holds_waits_and_then_fails(uow: UnitO
     assert words(uow) == []
 
 
+def connections(which: str) -> float:
+    return REGISTRY.get_sample_value(f"notify_database_connections_{which}") or 0.0
+
+
 def test_errors_are_counted_by_sqlstate_and_connections_told(uow: UnitOfWork) -> None:
     def errors(sqlstate: str) -> float:
         return REGISTRY.get_sample_value("notify_database_errors_total", {"sqlstate": sqlstate}) or 0.0
 
     before = errors("22012")
+    resting, limit = connections("in_use"), connections("limit")
+    another = create_engine("postgresql://nowhere/gone", pool_size=3)
+    assert connections("limit") == limit + 3
+    another.dispose()
     with uow.begin():
-        assert REGISTRY.get_sample_value("notify_database_connections_in_use") == 1
+        assert connections("in_use") == resting + 1
     with pytest.raises(sa.exc.DataError), uow.begin() as connection:
         fail_after(connection, "lost")
     assert errors("22012") == before + 1
-    assert REGISTRY.get_sample_value("notify_database_connections_in_use") == 0
-    assert REGISTRY.get_sample_value("notify_database_connections_limit") == 2
+    assert connections("in_use") == resting
 
 
 def test_a_server_that_is_away_is_counted(uow: UnitOfWork) -> None:

@@ -115,6 +115,7 @@ class World:
             "message_counts",
             "usage_facts",
             "platform_days",
+            "processing_times",
             "processing_days",
             "deleted_message_counts",
             "idempotency_keys",

@@ -11,6 +11,7 @@ from prometheus_client import Counter, Gauge
 from psycopg2.extensions import UNICODE, new_array_type, new_type, register_type
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import QueuePool
 
 from notify_common.db.waiting import TCP, bounded_connections
 
@@ -25,6 +26,9 @@ _IN_USE: Final = Gauge("notify_database_connections_in_use", "Connections that a
 _LIMIT: Final = Gauge("notify_database_connections_limit", "Connections that this process may have.")
 _DISK_FULL: Final = "53100"
 _TOO_MANY_CONNECTIONS: Final = "53300"
+_ENGINES: Final[weakref.WeakSet[Engine]] = weakref.WeakSet()
+_IN_USE.set_function(lambda: sum(_pool(engine).checkedout() for engine in list(_ENGINES)))
+_LIMIT.set_function(lambda: sum(_pool(engine).size() for engine in list(_ENGINES)))
 for _sqlstate in (_DISK_FULL, _TOO_MANY_CONNECTIONS, "none"):
     _ERRORS.labels(_sqlstate)  # what is counted from 0 is not missed the first time
 
@@ -100,7 +104,7 @@ def create_engine(
     )
     sa.event.listen(engine, "connect", _read_ids_as_text)
     sa.event.listen(engine, "handle_error", _count_error)
-    _tell_connections(engine, pool_size)
+    _ENGINES.add(engine)
     _forget_connections_after_fork(engine)
     return engine
 
@@ -141,20 +145,13 @@ def _read_json(text: str) -> Any:
     return _DECODER.raw_decode(text)[0]
 
 
+def _pool(engine: Engine) -> QueuePool:
+    assert isinstance(engine.pool, QueuePool)  # noqa: S101 - what `create_engine` makes
+    return engine.pool
+
+
 def _count_error(context: sa.engine.ExceptionContext) -> None:
     _ERRORS.labels(getattr(context.original_exception, "pgcode", None) or "none").inc()
-
-
-def _tell_connections(engine: Engine, limit: int) -> None:
-    """Tell of this engine's connections: a process has one that lasts."""
-    reference = weakref.ref(engine)
-
-    def in_use() -> float:
-        living = reference()
-        return float(living.pool.checkedout()) if living is not None else 0.0  # type: ignore[attr-defined] # its pool is one that counts
-
-    _LIMIT.set(limit)
-    _IN_USE.set_function(in_use)
 
 
 def _forget_connections_after_fork(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 """What dashboards and bills are made of, and how a move changes it (internal-api.md §§4.13, 4.15)."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,12 @@ BILLABLE: Final[Mapping[Channel, frozenset[State]]] = {
 """States in which a message, not one of a test key, is a usage fact."""
 PROMPT: Final = timedelta(seconds=10)
 """How soon a provider should take a message."""
+TIME_RATIO: Final = 1.04
+"""How much longer each step of times is than the one before it."""
+_FIRST_STEP: Final = -180
+"""About 9 milliseconds; whatever is shorter counts as that."""
+_LAST_STEP: Final = 300
+"""About two weeks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,16 @@ class Usage(NamedTuple):
     """Texts: fragments, not yet times the multiplier. Letters: sheets. Emails: 0."""
 
 
+class TimeKey(NamedTuple):
+    """What messages that a provider took are counted by, to tell how long they waited."""
+
+    day: date
+    """Of creation, in London."""
+    channel: Channel
+    step: int
+    """See `time_step`."""
+
+
 class Processing(NamedTuple):
     """Texts and emails that a provider took."""
 
@@ -127,14 +144,44 @@ def processing_differences(moves: Iterable[Move]) -> dict[date, Processing]:
     """Return by London day of creation which messages a provider took (internal-api.md §4.13)."""
     sums: defaultdict[date, Processing] = defaultdict(lambda: Processing(0, 0))
     for move in moves:
-        sent = move.after.sent_time
-        if sent is None or move.before.sent_time is not None:
-            continue
-        if move.after.key_type is not KeyType.TEST and move.after.channel is not Channel.LETTER:
-            day, due = clock.london_day(move.after.create_time), move.after.send_at or move.after.create_time
+        if (waited := _waited(move)) is not None:
+            day = clock.london_day(move.after.create_time)
             messages, prompt = sums[day]
-            sums[day] = Processing(messages + 1, prompt + (sent - due <= PROMPT))
+            sums[day] = Processing(messages + 1, prompt + (waited <= PROMPT))
     return dict(sums)
+
+
+def time_differences(moves: Iterable[Move]) -> dict[TimeKey, int]:
+    """Return how many messages a provider took, by how long they had waited for that."""
+    sums: defaultdict[TimeKey, int] = defaultdict(int)
+    for move in moves:
+        if (waited := _waited(move)) is not None:
+            day = clock.london_day(move.after.create_time)
+            sums[TimeKey(day, move.after.channel, time_step(waited.total_seconds()))] += 1
+    return dict(sums)
+
+
+def time_step(seconds: float) -> int:
+    """Return the step of a time: times of one step are at most 4 % apart, and step 0 ends at PROMPT."""
+    least = PROMPT.total_seconds() * TIME_RATIO**_FIRST_STEP
+    if seconds <= least:
+        return _FIRST_STEP
+    return min(math.ceil(round(math.log(seconds / PROMPT.total_seconds(), TIME_RATIO), 9)), _LAST_STEP)
+
+
+def step_time(step: int) -> timedelta:
+    """Return the longest time of a step."""
+    return PROMPT * TIME_RATIO**step
+
+
+def _waited(move: Move) -> timedelta | None:
+    """Return how long a text or email waited that a provider just took; None for all other moves."""
+    sent = move.after.sent_time
+    if sent is None or move.before.sent_time is not None:
+        return None
+    if move.after.key_type is KeyType.TEST or move.after.channel is Channel.LETTER:
+        return None
+    return sent - (move.after.send_at or move.after.create_time)
 
 
 def is_billable(progress: Progress) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 
 from notify_common.enums import Channel, KeyType, Postage
@@ -94,6 +94,19 @@ class PlatformDay:
 
     day: date
     channel: Channel
+    message_count: int
+    service_count: int
+    """Services that they are of."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingTime:
+    """Texts or emails of one day that a provider took after about the same time."""
+
+    day: date
+    channel: Channel
+    longest: timedelta
+    """That any of them waited; all waited at least a 1.04th part of it."""
     message_count: int
 
 

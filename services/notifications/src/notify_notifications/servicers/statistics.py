@@ -20,9 +20,10 @@ from notify_notifications.domain.statistics import (
     MessageCount,
     PlatformDay,
     ProcessingDay,
+    ProcessingTime,
     UsageSum,
 )
-from notify_notifications.usecases.statistics import count_messages, get_performance
+from notify_notifications.usecases.statistics import count_messages, get_performance, list_processing_times
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["StatisticsService"].full_name
 _WRITERS: Final[dict[str, Callable[[Any], Any]]] = {
@@ -66,6 +67,14 @@ class StatisticsServicer(pb_grpc.StatisticsServiceServicer):
             processing_days=[pb.ProcessingDay(**group_fields(one)) for one in found.processing],
         )
 
+    def GetProcessingTimes(
+        self, request: pb.GetProcessingTimesRequest, context: grpc.ServicerContext
+    ) -> pb.GetProcessingTimesResponse:
+        found = list_processing_times(self._uow, days_of(request))
+        return pb.GetProcessingTimesResponse(
+            processing_times=[pb.ProcessingTime(**group_fields(one)) for one in found]
+        )
+
 
 class DaysAsked(Protocol):
     """A request that names its days."""
@@ -79,7 +88,9 @@ def days_of(request: DaysAsked) -> Days:
     return Days(_day("from_day", request.from_day), _day("to_day", request.to_day))
 
 
-def group_fields(group: MessageCount | UsageSum | PlatformDay | ProcessingDay) -> dict[str, Any]:
+def group_fields(
+    group: MessageCount | UsageSum | PlatformDay | ProcessingDay | ProcessingTime,
+) -> dict[str, Any]:
     """Return the fields of a group as its message has them; those that it was not grouped by are left out."""
     values = {field.name: getattr(group, field.name) for field in fields(group)}
     plain: Callable[[Any], Any] = lambda value: value  # noqa: E731 - a def says no more

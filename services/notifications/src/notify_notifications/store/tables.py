@@ -190,6 +190,7 @@ platform_days = Table(
     Column("day", sa.Date, primary_key=True),  # of creation, in London
     Column("channel", sa.Text, primary_key=True),
     Column("message_count", sa.BigInteger, nullable=False),
+    Column("service_count", sa.Integer, nullable=False, server_default="0"),  # of those that sent them
 )
 
 # Texts and emails that a provider took, those of test keys left out.
@@ -199,6 +200,16 @@ processing_days = Table(
     Column("day", sa.Date, primary_key=True),  # of creation, in London
     Column("message_count", sa.BigInteger, nullable=False),
     Column("prompt_count", sa.BigInteger, nullable=False),  # taken within 10 seconds of their creation
+)
+
+# How long texts and emails waited until a provider took them, those of test keys left out.
+processing_times = Table(
+    "processing_times",
+    metadata,
+    Column("day", sa.Date, primary_key=True),  # of creation, in London
+    Column("channel", sa.Text, primary_key=True),
+    Column("step", sa.SmallInteger, primary_key=True),  # of times, each 4 % longer than the one before it
+    Column("message_count", sa.BigInteger, nullable=False),
 )
 
 # Messages that were deleted, by all that counts and usage facts tell apart, so that both can be made anew.

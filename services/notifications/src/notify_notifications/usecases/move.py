@@ -12,11 +12,12 @@ from notify_notifications.domain.counts import (
     batch_differences,
     count_differences,
     processing_differences,
+    time_differences,
     usage_differences,
 )
 from notify_notifications.store.counts import add_batch_counts, add_counts, add_usage
 from notify_notifications.store.notifications import save_progress
-from notify_notifications.store.platform_days import add_processing
+from notify_notifications.store.platform_days import add_processing, add_times
 
 
 def move(tx: Tx, moves: Sequence[Move]) -> None:
@@ -33,3 +34,4 @@ def move(tx: Tx, moves: Sequence[Move]) -> None:
     add_batch_counts(tx, batch_differences(moves))
     add_usage(tx, usage_differences(moves))
     add_processing(tx, processing_differences(moves))
+    add_times(tx, time_differences(moves))
