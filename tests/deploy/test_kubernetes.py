@@ -406,7 +406,7 @@ def setting_problems(manifests: Manifests, folder: Path) -> list[str]:
         if pod.service == "envoy":
             continue
         told = manifests.environment(pod)
-        known = dict(_variables(pod.service))
+        known = dict(known_variables(pod.service))
         for name, value in told.items():
             if name not in known:
                 found.append(f"{pod.name}: no setting {name}")
@@ -418,7 +418,7 @@ def setting_problems(manifests: Manifests, folder: Path) -> list[str]:
     return found
 
 
-def _variables(service: str) -> Iterator[tuple[str, bool]]:
+def known_variables(service: str) -> Iterator[tuple[str, bool]]:
     """Yield the variables that a service's processes read, and whether each is a secret."""
     classes: list[type[EnvironmentSettings]] = [settings_of(service)]
     if service == "providers":
@@ -541,7 +541,7 @@ def process_problems(manifests: Manifests) -> list[str]:
     wanted: set[tuple[str, ...]] = set()
     folders: dict[tuple[str, ...], set[str]] = {}
     for process in declared["processes"].values():
-        for part in _parts(process["service"], process["command"]):
+        for part in command_parts(process["service"], process["command"]):
             wanted.add(part)
             folders[part] = set(process["writable"])
     found = []
@@ -554,7 +554,7 @@ def process_problems(manifests: Manifests) -> list[str]:
             for mount in pod.process["volumeMounts"]
             if "emptyDir" in pod.volume(mount["name"])
         }
-        for part in _parts(pod.service, pod.process["command"]):
+        for part in command_parts(pod.service, pod.process["command"]):
             started.add(part)
             if not folders.get(part, set()) <= writable:
                 found.append(f"{pod.name}: can't write {sorted(folders[part] - writable)}")
@@ -568,7 +568,7 @@ def process_problems(manifests: Manifests) -> list[str]:
     return found
 
 
-def _parts(service: str, command: list[str]) -> Iterator[tuple[str, ...]]:
+def command_parts(service: str, command: list[str]) -> Iterator[tuple[str, ...]]:
     """Yield what a command does, queue by queue."""
     if {"--queues", "-Q"} & set(command):
         for queue in command[-1].split(","):

@@ -6,7 +6,8 @@ A service subclasses `ServiceSettings` (or `DatabaseSettings`) and sets its pref
         model_config = SettingsConfigDict(env_prefix="NOTIFY_ADMIN_")
 
 Every `SecretStr` field can be given by value (`NOTIFY_ADMIN_DATABASE_URL`) or by file
-(`NOTIFY_ADMIN_DATABASE_URL_FILE`, whose content is the value).
+(`NOTIFY_ADMIN_DATABASE_URL_FILE`, whose content is the value). On Cloud Foundry what is not given comes from
+bound services (`notify_common.cloud_foundry`).
 """
 
 import os
@@ -17,6 +18,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from notify_common.cloud_foundry import CloudFoundry
 
 
 def _listen_address(text: str) -> str:
@@ -97,8 +100,8 @@ class EnvironmentSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let values given in code win over the environment, which wins over secret files."""
-        return init_settings, env_settings, SecretFiles(settings_cls)
+        """Let values in code win over the environment, that over secret files, those over Cloud Foundry."""
+        return init_settings, env_settings, SecretFiles(settings_cls), CloudFoundry(settings_cls)
 
 
 class ServiceSettings(EnvironmentSettings):
