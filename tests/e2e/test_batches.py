@@ -242,3 +242,24 @@ def test_a_death_in_the_middle_loses_and_doubles_nothing(house: House, process: 
         "notifications", "SELECT sum(count) FROM batch_counts WHERE batch_id = %s", told["id"]
     )
     assert counted[0] == count
+
+
+def test_a_preview_shows_messages_and_sends_none(house: House) -> None:
+    url = f"{house.stack.base_url}/v2/preview"
+    before = house.query("notifications", "SELECT count(*) FROM notifications")
+    rows = [text_row(house), email_row(house), text_row(house, phone_number="07"), text_row(house, type=None)]
+    answer = requests.post(url, json=rows, headers=house.headers(), timeout=WAIT_SECONDS)
+    assert answer.status_code == 200, answer.text
+    text, mail, bad, untyped = answer.json()["previews"]
+    assert (text["would_be_accepted"], text["encoding"], text["fragments"]) == (True, "GSM-7", 1)
+    assert text["cost_in_pounds"] > 0
+    assert mail["html"]
+    assert [one["would_be_accepted"] for one in (bad, untyped)] == [False, False]
+    assert bad["errors"][0]["field"] == "phone_number"
+    (alone,) = requests.post(url, json=rows[0], headers=house.headers(), timeout=WAIT_SECONDS).json()[
+        "previews"
+    ]
+    assert alone == text
+    many = requests.post(url, json=rows * 13, headers=house.headers(), timeout=WAIT_SECONDS)
+    assert many.status_code == 400
+    assert house.query("notifications", "SELECT count(*) FROM notifications") == before

@@ -28,6 +28,7 @@ from notify_gateway.public import (
     batches,
     docs,
     downloads,
+    message_previews,
     notifications,
     performance,
     received_texts,
@@ -93,6 +94,7 @@ def _add_public(app: Flask, settings: GatewaySettings) -> Callable[[], None]:
     batcher = SendBatcher(clients)
     app.register_blueprint(sending.blueprint(authenticator))
     app.register_blueprint(batches.blueprint(authenticator, clients))
+    app.register_blueprint(message_previews.blueprint(authenticator, clients))
     app.register_blueprint(notifications.blueprint(authenticator, clients))
     app.register_blueprint(templates.blueprint(authenticator, clients))
     app.register_blueprint(received_texts.blueprint(authenticator, clients))

@@ -192,3 +192,38 @@ def test_rows_that_break_rules_of_fields_are_refused_alone(world: World, stub: A
         3: "INVALID_FIELD",
     }
     assert world.counts() == (1, 1, 1)
+
+
+def test_a_preview_says_what_would_come_of_rows_and_stores_and_counts_nothing(
+    world: World, stub: Any
+) -> None:
+    limits = {"sms_per_day": 1, "rate_limit_per_minute": 6}
+    service = world.admin.add_service(limits=limits, permissions=["sms", "email", "letter"])
+    text = world.admin.add_template(service, "sms", "Ŵyn ((x))")
+    mail = world.admin.add_template(service, "email", "Dear ((x))", "On ((x))")
+    post = world.admin.add_template(service, "letter", "Dear ((x))", "s")
+    rows = rows_of(
+        sms(service, text, [("x", "a" * 70)]),
+        email(service, mail, [("x", "2")]),
+        letter(service, post, [*ADDRESS, ("x", "3")]),
+        sms(service, text),
+        sms(service, text, [("x", "1")], phone_number="+33 6 12 34 56 78"),
+    )
+    rows.append(pb.BatchRow(number=6))
+    ask = pb.PreviewRowsRequest(caller=caller(service), rows=rows)
+    for _ in range(5):  # more than the bucket holds
+        first, second, third, fourth, fifth, sixth = stub.PreviewRows(ask).previews
+    assert (first.sms.is_unicode, first.sms.fragment_count) == (True, 2)
+    assert first.sms.unicode_characters == ["Ŵ"]
+    assert (first.error, list(first.limits)) == (b"", [])
+    assert first.cost_micropounds > 0
+    assert (second.subject, second.body, second.cost_micropounds) == ("On 2", "Dear 2", 0)
+    assert "Dear 2" in second.html
+    assert not third.HasField("cost_micropounds")
+    assert third.postage
+    reasons = [status.from_bytes(one.error).reason for one in (fourth, fifth, sixth)]
+    assert reasons == ["MISSING_PERSONALISATION", "INTERNATIONAL_NOT_ALLOWED", "INVALID_FIELD"]
+    assert world.counts() == (0, 0, 0)
+    world.stub.SendSms(sms(service, text, [("x", "1")]))
+    (limited,) = stub.PreviewRows(pb.PreviewRowsRequest(caller=caller(service), rows=rows[:1])).previews
+    assert [status.from_bytes(one).reason for one in limited.limits] == ["DAILY_LIMIT_REACHED"]

@@ -238,13 +238,13 @@ class _Run:
         for number, text in part:
             kind = ""
             try:
-                kind, message = _row_message(number, text)
+                kind, message = row_message(number, _form(text))
                 made.append(message)
                 kinds[number] = kind
             except InvalidRequest as invalid:
-                self._refuse(number, _entries_of_messages(invalid.messages))
+                self._refuse(number, entries_of_messages(invalid.messages))
             except NotifyError as refusal:
-                self._refuse(number, _entries_of_error(refusal, kind))
+                self._refuse(number, entries_of_error(refusal, kind))
         return made, kinds
 
     def _call(self, made: list[pb.BatchRow], kinds: dict[int, str]) -> list[tuple[int, list[Entry]]]:
@@ -257,7 +257,7 @@ class _Run:
             is_repeat=self._is_repeat,
         )
         answer = self._asked(ask)
-        return [(one.number, _entries_of_refusal(one, kinds[one.number])) for one in answer.refusals]
+        return [(one.number, entries_of_refusal(one, kinds[one.number])) for one in answer.refusals]
 
     def _asked(self, ask: pb.BatchAcceptRowsRequest) -> pb.BatchAcceptRowsResponse:
         for attempt in range(1, ATTEMPTS + 1):
@@ -302,15 +302,18 @@ class _Run:
 # --- rows ---------------------------------------------------------------------------------------------------
 
 
-def _row_message(number: int, text: bytes) -> tuple[str, pb.BatchRow]:
+def _form(text: bytes) -> Any:
+    try:
+        return parse_text(text.decode())
+    except UnicodeDecodeError:
+        raise NotifyError("JSON_INVALID") from None
+
+
+def row_message(number: int, form: Any) -> tuple[str, pb.BatchRow]:
     """Return the type of a row and the row as notifications takes it.
 
     Raises InvalidRequest and NotifyError as for the same message alone.
     """
-    try:
-        form = parse_text(text.decode())
-    except UnicodeDecodeError:
-        raise NotifyError("JSON_INVALID") from None
     schemas.BATCH_ROW.check(form)
     kind: str = form.pop("type")
     schemas.SEND_BY_CHANNEL[kind].check(form)
@@ -333,7 +336,8 @@ _MESSAGES: Final[dict[str, Callable[..., Any]]] = {
 }
 
 
-def _entries_of_messages(messages: Iterable[str]) -> list[Entry]:
+def entries_of_messages(messages: Iterable[str]) -> list[Entry]:
+    """Return what a row's schema says of it, each sentence with the key that it is about."""
     entries = []
     for message in messages:
         first = message.split(" ", 1)[0]
@@ -351,11 +355,12 @@ def _entries_of_messages(messages: Iterable[str]) -> list[Entry]:
 _KEYS: Final = frozenset({"type"}).union(*(schema.keys for schema in schemas.SEND_BY_CHANNEL.values()))
 
 
-def _entries_of_refusal(refusal: pb.RowRefusal, kind: str) -> list[Entry]:
-    return _entries_of_error(status.from_bytes(refusal.error), kind) if refusal.error else []
+def entries_of_refusal(refusal: pb.RowRefusal, kind: str) -> list[Entry]:
+    return entries_of_error(status.from_bytes(refusal.error), kind) if refusal.error else []
 
 
-def _entries_of_error(error: NotifyError, kind: str) -> list[Entry]:
+def entries_of_error(error: NotifyError, kind: str) -> list[Entry]:
+    """Return why a row of a type is refused, with the key that it is about."""
     row = row_of(error)
     field = error.metadata.get("field") or _FIELDS.get(error.reason)
     if error.reason in _ABOUT_RECIPIENTS:

@@ -5,11 +5,13 @@ from typing import Final
 import grpc
 from notify.notifications.v1 import batches_service_pb2 as pb
 from notify.notifications.v1 import batches_service_pb2_grpc as pb_grpc
+from notify.notifications.v1 import notifications_service_pb2
 from notify_common import clock, current, tracing
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
-from notify_common.ids import child_id
-from notify_common.rpc import field_rules, status
+from notify_common.ids import child_id, new_id
+from notify_common.rpc import enums, field_rules, status
+from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
 from notify_notifications.domain.batch import LEASE, Batch
 from notify_notifications.servicers.notifications import CONVERTERS, DOMAIN, Received, caller_of, state_of
@@ -20,7 +22,8 @@ from notify_notifications.usecases.accept_batch import (
     leave_batch,
     open_batch,
 )
-from notify_notifications.usecases.prepare import SendCommand
+from notify_notifications.usecases.prepare import SendCommand, too_long_in_all
+from notify_notifications.usecases.preview_rows import RowPreview, preview_rows
 from notify_notifications.usecases.send import SendingParts
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["BatchesService"].full_name
@@ -68,7 +71,7 @@ class BatchesServicer(pb_grpc.BatchesServiceServicer):
         commands: dict[int, SendCommand] = {}
         for row in request.rows:
             try:
-                commands[row.number] = _command(row, request, received)
+                commands[row.number] = _command(row, request.batch_id, request.caller, received)
             except NotifyError as error:
                 refusals[row.number] = error
         if commands:
@@ -109,25 +112,72 @@ class BatchesServicer(pb_grpc.BatchesServiceServicer):
             ],
         )
 
+    def PreviewRows(
+        self, request: pb.PreviewRowsRequest, context: grpc.ServicerContext
+    ) -> pb.PreviewRowsResponse:
+        caller_of(request.caller)
+        received = Received(current.request_id.get(), "", None, is_repeat=False)
+        id = new_id()
+        previews: dict[int, pb.RowPreview] = {}
+        commands: dict[int, SendCommand] = {}
+        for row in request.rows:
+            try:
+                commands[row.number] = _command(row, id, request.caller, received)
+            except NotifyError as error:
+                previews[row.number] = pb.RowPreview(number=row.number, error=_status(error))
+        if commands:
+            shown = preview_rows(self._uow, self._sending, list(commands.values()))
+            previews |= {number: _preview(number, one) for number, one in zip(commands, shown, strict=True)}
+        size = sum(one.ByteSize() for one in previews.values())
+        if size > LARGEST_CONTENT_BYTES:
+            raise too_long_in_all(size)
+        return pb.PreviewRowsResponse(previews=[previews[row.number] for row in request.rows])
 
-def _command(row: pb.BatchRow, request: pb.BatchAcceptRowsRequest, received: Received) -> SendCommand:
+
+def _preview(number: int, shown: RowPreview) -> pb.RowPreview:
+    made = pb.RowPreview(
+        number=number,
+        error=b"" if shown.refusal is None else _status(shown.refusal),
+        limits=map(_status, shown.limits),
+        postage=enums.to_proto(shown.postage),
+        cost_micropounds=shown.cost_micropounds,
+    )
+    if shown.preview is not None:
+        made.template_version = shown.preview.template.version
+        made.subject, made.body, made.html = shown.preview.subject, shown.preview.body, shown.preview.html
+    if shown.sms is not None:
+        made.sms.is_unicode = shown.sms.is_unicode
+        made.sms.unicode_characters.extend(shown.sms.non_gsm_characters)
+        made.sms.unencodable_characters.extend(shown.sms.unencodable_characters)
+        made.sms.character_count = shown.sms.character_count
+        made.sms.fragment_count = shown.sms.fragment_count
+    return made
+
+
+def _status(error: NotifyError) -> bytes:
+    return status.to_status(error, DOMAIN, current.request_id.get()).SerializeToString()
+
+
+def _command(
+    row: pb.BatchRow, batch_id: str, caller: notifications_service_pb2.Caller, received: Received
+) -> SendCommand:
     """Return the command of a row. Raises NotifyError INVALID_FIELD."""
     kind = row.WhichOneof("request")
     if kind is None:
         raise invalid_field(FieldViolation("request", "is required"))
     send = getattr(row, kind)
     # an id that rules of fields let pass: a row's own is derived
-    send.request_id = request.batch_id
-    send.caller.CopyFrom(request.caller)
+    send.request_id = batch_id
+    send.caller.CopyFrom(caller)
     field_rules.check(row)
-    send.request_id = child_id(request.batch_id, row.number)
+    send.request_id = child_id(batch_id, row.number)
     return CONVERTERS[kind](send, received)
 
 
 def _told(refusals: dict[int, NotifyError]) -> list[pb.RowRefusal]:
     told, left = [], MOST_ERROR_BYTES
     for number, refusal in sorted(refusals.items()):
-        error = status.to_status(refusal, DOMAIN, current.request_id.get()).SerializeToString()
+        error = _status(refusal)
         left -= len(error)
         told.append(pb.RowRefusal(number=number, error=error if left >= 0 else b""))
     return told

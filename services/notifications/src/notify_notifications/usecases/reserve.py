@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -90,6 +90,18 @@ def admit_batch(store: LimitStore, service: Service, key_type: KeyType) -> None:
     rate = service.rate_limit_per_minute
     if not store.admits_request(service.id, key_type, rate):
         raise _rate_limited(key_type, rate)
+
+
+def limits_met(store: LimitStore, counters: CounterStore, request: Request) -> tuple[NotifyError, ...]:
+    """Return the limits that would refuse a request now, without taking anything off them."""
+    day = clock.now().date()
+    demand = _demand([replace(request, adds=False, tokens=0)], day)
+    (admission,) = store.reserve([demand], counters.count)
+    found = []
+    if admission.tokens_left is not None and admission.tokens_left - request.tokens < 1:
+        found.append(_rate_limited(request.key_type, request.service.rate_limit_per_minute))
+    refusal = _reservation(request, admission.verdicts[0], day, None).refusal
+    return (*found, refusal) if refusal is not None else tuple(found)
 
 
 def release(store: LimitStore, reservations: Sequence[Reservation]) -> None:
