@@ -10,7 +10,7 @@ from notify_common.rpc import enums, status
 
 from notify_gateway.answers import InvalidRequest, json_response
 from notify_gateway.auth import Authenticator
-from notify_gateway.clients import Clients
+from notify_gateway.clients import PublicClients
 from notify_gateway.public import body, v2
 from notify_gateway.public.batches import entries_of_error, entries_of_messages, row_message
 from notify_gateway.public.sending import caller_message
@@ -21,7 +21,7 @@ _MICRO: Final = 1_000_000
 Entry = dict[str, Any]
 
 
-def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
+def blueprint(authenticator: Authenticator, clients: PublicClients) -> Blueprint:
     """Return the route."""
     routes = v2.blueprint("preview", authenticator)
 
@@ -36,7 +36,7 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     return routes
 
 
-def _previews(clients: Clients, forms: list[Any]) -> list[Entry]:
+def _previews(clients: PublicClients, forms: list[Any]) -> list[Entry]:
     shown: dict[int, Entry] = {}
     made: list[pb.BatchRow] = []
     kinds: dict[int, str] = {}

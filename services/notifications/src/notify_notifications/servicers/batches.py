@@ -155,7 +155,8 @@ def _preview(number: int, shown: RowPreview) -> pb.RowPreview:
 
 
 def _status(error: NotifyError) -> bytes:
-    return status.to_status(error, DOMAIN, current.request_id.get()).SerializeToString()
+    told: bytes = status.to_status(error, DOMAIN, current.request_id.get()).SerializeToString()
+    return told
 
 
 def _command(
