@@ -22,7 +22,7 @@ import grpc
 from cryptography.fernet import Fernet
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from notify_common.blobs.s3 import BlobStore
-from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
+from notify_common.callers import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_testing.certs import CertificateFiles, ensure_certificates
 from notify_testing.provisioning import app_role, provision
 

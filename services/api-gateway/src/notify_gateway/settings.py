@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Self
 
-from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
+from notify_common.callers import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_common.settings import ListenAddress, ServiceAddress, ServiceSettings
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict

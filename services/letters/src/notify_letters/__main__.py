@@ -12,7 +12,6 @@ from notify_common.feeds.command import cursors_command
 from notify_common.ops.command import parked_command
 
 from notify_letters import bootstrap
-from notify_letters.celery_app import app
 from notify_letters.clients.broker import Broker
 from notify_letters.settings import Settings
 from notify_letters.store.tables import letter_events
@@ -27,6 +26,8 @@ def serve(settings: Settings, arguments: argparse.Namespace, stop: threading.Eve
 
 def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
     """Run the workers of the queues named until told to stop."""
+    from notify_letters.celery_app import app  # the server has no use for Celery
+
     parts = bootstrap.parts_for_workers(settings)
     broker = Broker(app)
     workers = [worker for queue in arguments.queues for worker in bootstrap.workers(parts, broker, queue)]

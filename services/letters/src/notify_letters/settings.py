@@ -5,9 +5,8 @@ from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+from notify_common.callers import INTERNAL_GATEWAY, OPS_CALLERS, PUBLIC_GATEWAY
 from notify_common.clamd import ClamdAddress
-from notify_common.ops.servicer import OPS_CALLERS
-from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_common.settings import DatabaseSettings, ServiceAddress
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict

@@ -4,9 +4,8 @@ import base64
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
+from notify_common.callers import INTERNAL_GATEWAY, OPS_CALLERS, PUBLIC_GATEWAY
 from notify_common.clamd import ClamdAddress
-from notify_common.ops.servicer import OPS_CALLERS
-from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_common.settings import DatabaseSettings, ServiceAddress
 from notify_content.email_page import EmailBranding
 from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, model_validator

@@ -13,10 +13,10 @@ from notify.notifications.v1.inbound_sms_service_pb2_grpc import InboundSmsServi
 from notify.providers.v1.receipts_service_pb2 import InboundSmsEvent
 from notify_admin.usecases.inbound_numbers import add_inbound_numbers
 from notify_common import clock
+from notify_common.callers import OPERATOR
 from notify_common.enums import CallbackType, Channel
 from notify_common.errors import NotifyError
 from notify_common.ids import new_id
-from notify_common.rpc.tls import OPERATOR
 from notify_notifications.workers.retention import inbound_sms_retention
 
 from .conftest import World

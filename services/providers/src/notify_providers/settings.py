@@ -5,8 +5,7 @@ Those of one provider stand in its module of `notify_providers.clients`.
 
 from typing import Annotated, Self
 
-from notify_common.ops.servicer import OPS_CALLERS
-from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
+from notify_common.callers import INTERNAL_GATEWAY, OPS_CALLERS, PUBLIC_GATEWAY
 from notify_common.settings import DatabaseSettings
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict

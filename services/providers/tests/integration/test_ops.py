@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from notify.common.v1 import ops_service_pb2 as pb
 from notify.common.v1.ops_service_pb2_grpc import OpsServiceStub
+from notify_common.callers import OPS_CALLERS
 from notify_common.errors import NotifyError
 from notify_common.ops.roll_call import RollCall
-from notify_common.ops.servicer import OPS_CALLERS, ops_registration
+from notify_common.ops.servicer import ops_registration
 from notify_common.rpc.paging import Pager
 from notify_providers import bootstrap
 from notify_providers.usecases.ops import OPS

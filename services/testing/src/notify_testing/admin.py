@@ -39,13 +39,14 @@ from notify.admin.v1.template_pb2 import Template
 from notify.admin.v1.user_pb2 import User
 from notify_admin import bootstrap
 from notify_admin.settings import Settings
+from notify_common.callers import OPERATOR
 from notify_common.enums import CallbackType, Channel, KeyType
 from notify_common.errors import NotifyError
 from notify_common.ids import PLATFORM_USER_ID, new_id
 from notify_common.rpc.enums import to_proto
 from notify_common.rpc.interceptors.client import ClientChannel
 from notify_common.rpc.server import Registration
-from notify_common.rpc.tls import OPERATOR, caller_names
+from notify_common.rpc.tls import caller_names
 from pydantic import SecretStr
 
 from notify_testing.rpc import InProcessServer, certificates

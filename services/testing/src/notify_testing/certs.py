@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
-from notify_common.rpc.tls import OBSERVER, OPERATOR
+from notify_common.callers import OBSERVER, OPERATOR
 
 
 @dataclass(frozen=True, slots=True)

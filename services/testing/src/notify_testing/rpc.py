@@ -7,11 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from notify_common.callers import INTERNAL_GATEWAY, OBSERVER, OPERATOR, PUBLIC_GATEWAY
 from notify_common.rpc.channel import Channels
 from notify_common.rpc.health import Check
 from notify_common.rpc.interceptors.client import ClientChannel
 from notify_common.rpc.server import Bound, Registration, Server
-from notify_common.rpc.tls import INTERNAL_GATEWAY, OBSERVER, OPERATOR, PUBLIC_GATEWAY
 from notify_common.settings import ServiceSettings
 
 from notify_testing.certs import CertificateFiles, ensure_certificates

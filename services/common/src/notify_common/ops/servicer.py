@@ -16,26 +16,11 @@ from notify_common.ops import queues
 from notify_common.ops.queues import MOST_COUNTED, Ops, OpsQueue
 from notify_common.rpc.paging import Pager, page_size, position_in_time, read_position_in_time
 from notify_common.rpc.server import Registration
-from notify_common.rpc.tls import OBSERVER, OPERATOR, caller_names
+from notify_common.rpc.tls import caller_names
 
 T = TypeVar("T")
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["OpsService"].full_name
-_READS: Final = (
-    "ListQueues",
-    "ListWorkers",
-    "ListParkedCauses",
-    "ListParkedRows",
-    "GetParkedRow",
-    "ListActions",
-)
-
-OPS_CALLERS: Final[Mapping[str, list[str]]] = {
-    SERVICE: [OPERATOR],
-    **{f"{SERVICE}/{method}": [OPERATOR, OBSERVER] for method in _READS},
-}
-"""Who may call it: the operator all of it, an observer what changes nothing. Part of `allowed_callers`."""
-
 _DEFAULT_REDRIVEN: Final = 1_000
 _DEFAULT_DROPPED: Final = 250
 

@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from notify_common.boot import BootError
+from notify_common.callers import OBSERVER, OPERATOR
 from notify_common.logging import get_logger
 from notify_common.metrics import SERVER_POOL_WAIT
 from notify_common.rpc.field_rules import FieldRulesInterceptor
@@ -25,7 +26,7 @@ from notify_common.rpc.interceptors.errors import ErrorsInterceptor
 from notify_common.rpc.interceptors.streams import StreamsInterceptor
 from notify_common.rpc.interceptors.telemetry import TelemetryInterceptor
 from notify_common.rpc.options import server_options
-from notify_common.rpc.tls import OBSERVER, OPERATOR, server_credentials
+from notify_common.rpc.tls import server_credentials
 from notify_common.settings import ServiceSettings
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

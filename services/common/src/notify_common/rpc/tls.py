@@ -9,15 +9,6 @@ from prometheus_client import Gauge
 from notify_common.logging import describe_exception, get_logger
 from notify_common.settings import ServiceSettings
 
-OPERATOR = "operator"
-"""Name in the certificate of the person who runs the platform."""
-OBSERVER = "observer"
-"""Name in the certificate of whoever may look at its queues and change nothing."""
-PUBLIC_GATEWAY = "gateway-public"
-"""Name in the certificate of the gateway that faces the internet (ADR 0027)."""
-INTERNAL_GATEWAY = "gateway-internal"
-"""Name in the certificate of the gateway that the admin web app and operators' browsers reach."""
-
 _EXPIRY = Gauge(
     "notify_certificate_expiry_timestamp_seconds",
     "When the certificate ends that this process shows, by its first name.",

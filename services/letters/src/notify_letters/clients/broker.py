@@ -1,8 +1,9 @@
 """The way to Celery's workers."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celery import Celery
+if TYPE_CHECKING:
+    from celery import Celery
 
 RENDER = "render"
 """The queue of `RENDER_BATCH`."""
@@ -17,7 +18,7 @@ START_DAILY_PRINT_RUN = "start_daily_print_run"
 class Broker:
     """Sends tasks that carry the id of a batch and nothing else."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: "Celery") -> None:
         self._app = app
 
     def waiting(self, queue: str) -> int:

@@ -1,12 +1,10 @@
-"""Calls to the services of AWS, signed (Signature Version 4)."""
+"""Calls to the services of AWS, signed (Signature Version 4).
+
+Amazon's SDK is imported by what uses it: it takes 20 MB, and most processes call no service of AWS.
+"""
 
 from typing import Annotated, Final, Self
 
-import botocore.session
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-from botocore.exceptions import NoCredentialsError
 from notify_common.http import HttpRequest
 from pydantic import Field, SecretStr, model_validator
 
@@ -38,6 +36,8 @@ class Signer:
 
     def __init__(self, settings: AwsSettings, region: str, service: str) -> None:
         """Take the name that signatures give the `service`. No credentials are looked for yet."""
+        from botocore.credentials import Credentials
+
         self._region = region
         self._service = service
         self._credentials = (
@@ -52,6 +52,11 @@ class Signer:
         Raises:
             botocore.exceptions.BotoCoreError: there are no credentials to sign with.
         """
+        import botocore.session
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.exceptions import NoCredentialsError
+
         if self._credentials is None:
             self._credentials = botocore.session.get_session().get_credentials()
         if self._credentials is None:

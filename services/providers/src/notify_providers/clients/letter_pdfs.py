@@ -1,16 +1,20 @@
-"""The PDFs of letters, as what hands letters to a printer reads them."""
+"""The PDFs of letters, as what hands letters to a printer reads them.
+
+The client of the store is imported by what uses it, as in `clients.aws`.
+"""
 
 import hashlib
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from botocore.exceptions import BotoCoreError, ClientError
-from notify_common.blobs.s3 import BlobNotFound, BlobStore
 from pydantic import SecretStr
 
 from notify_providers.clients.base import ProviderSettings
 from notify_providers.clients.http_provider import Verdict
 from notify_providers.domain.dispatch import Outcome
 from notify_providers.domain.message import PrintContent
+
+if TYPE_CHECKING:
+    from notify_common.blobs.s3 import BlobStore
 
 
 class LetterPdfSettings(ProviderSettings):
@@ -27,12 +31,14 @@ class LetterPdfSettings(ProviderSettings):
 class LetterPdfs:
     """Reads the PDFs of letters, and gives out none but the one that the manifest names."""
 
-    def __init__(self, blobs: BlobStore) -> None:
+    def __init__(self, blobs: "BlobStore") -> None:
         self._blobs = blobs
 
     @classmethod
     def of(cls, settings: LetterPdfSettings, call_seconds: float) -> Self:
         """Return what reads from the store of the settings; `call_seconds` bound each wait for it."""
+        from notify_common.blobs.s3 import BlobStore
+
         secret = settings.blob_secret_key.get_secret_value() if settings.blob_secret_key else ""
         return cls(
             BlobStore(
@@ -55,6 +61,9 @@ class LetterPdfs:
 
     def read_as(self, pdf_key: str, sha256: str) -> bytes | Verdict:
         """Return a PDF with this SHA-256, or the verdict as `read` does; an empty one is not checked."""
+        from botocore.exceptions import BotoCoreError, ClientError
+        from notify_common.blobs.s3 import BlobNotFound
+
         try:
             pdf = self._blobs.get(pdf_key)
         except BlobNotFound:

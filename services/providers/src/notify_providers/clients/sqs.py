@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self
 
-import boto3
-from botocore.config import Config
 from pydantic import Field, model_validator
 
 from notify_providers.clients.aws import AwsSettings
@@ -55,6 +53,9 @@ class SqsQueue:
 
     def __init__(self, settings: SqsSettings, url: str) -> None:
         """Take the URL of the queue; region and keys are those of the provider's settings."""
+        import boto3  # not by who has no queue
+        from botocore.config import Config
+
         self._url = url
         key = settings.secret_access_key
         self._client: Any = boto3.session.Session().client(
