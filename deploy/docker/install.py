@@ -49,7 +49,7 @@ class Lock:
 
     def __init__(self, text: str) -> None:
         entries = re.split(r"(?m)^(?=[A-Za-z0-9])", text)[1:]
-        self.entries = {_name(entry): entry for entry in entries}
+        self.entries = {name_of(entry): entry for entry in entries}
         """Name -> its lines, with version, marker and hashes."""
         self.needs: dict[str, set[str]] = {}
         """Name -> packages that it needs."""
@@ -71,13 +71,13 @@ class Lock:
         waiting = list(requirements)
         while waiting:
             requirement = waiting.pop()
-            name = _name(requirement)
+            name = name_of(requirement)
             if requirement in seen:
                 continue
             seen.add(requirement)
             found.add(name)
             if name in OWN:
-                waiting += _dependencies(requirement)
+                waiting += dependencies(requirement)
             elif name in self.entries:
                 waiting += self.needs.get(name, ())
             else:
@@ -90,6 +90,10 @@ class Lock:
         """Return the SHA-256 of each file that a package may be installed from, in hex."""
         return set(re.findall(r"--hash=sha256:([0-9a-f]{64})", self.entries[name]))
 
+    def version(self, name: str) -> str:
+        """Return the version that a package is pinned to."""
+        return self.entries[name].split("==", 1)[1].split()[0]
+
     def requirements(self, names: Iterable[str]) -> str:
         """Return the part of the lock that pins these packages."""
         return "".join(self.entries[name] for name in names)
@@ -100,7 +104,7 @@ def own_distributions(service: str) -> list[str]:
     found: list[str] = []
 
     def visit(name: str) -> None:
-        for dependency in map(_name, _dependencies(name)):
+        for dependency in map(name_of, dependencies(name)):
             if dependency in OWN and dependency not in found:
                 visit(dependency)
         found.append(name)
@@ -206,13 +210,14 @@ def _pinned(name: str, wheels: Path) -> str:
     return f"{name}=={version} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
-def _name(requirement: str) -> str:
+def name_of(requirement: str) -> str:
+    """Return the normal form of the name in a requirement."""
     return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]).lower()
 
 
-def _dependencies(requirement: str) -> list[str]:
+def dependencies(requirement: str) -> list[str]:
     """Return what a distribution of this repository needs, with the extras that the requirement names."""
-    project = tomllib.loads((OWN[_name(requirement)] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((OWN[name_of(requirement)] / "pyproject.toml").read_text())["project"]
     found: list[str] = list(project["dependencies"])
     if extras := re.search(r"\[(.*?)\]", requirement):
         for extra in extras[1].split(","):

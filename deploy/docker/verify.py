@@ -1,12 +1,12 @@
 """Proves what the image of each service does, without Docker: `deploy/verify.sh [--starts]`.
 
 1. Wheels of the lock and of this repository are installed by `install.py`, as in the images, into an empty
-   prefix a service. Nothing is there that it does not need, nothing is missing, and no other service's code.
-2. Each process of deploy/processes.toml is started with its command from its own prefix, and migrations and seeds
-   as well, against PostgreSQL, Redis and an S3 store: by bubblewrap as user 10001 without capabilities and as
-   process 1, on a file system that is read-only but for the declared folders and has nothing else of this
-   machine. One message of each channel goes through. Each ends with status 0 when it is told to stop. Where there
-   is no bubblewrap, processes are started without it, and that is said.
+   prefix a service. Nothing is there that it does not need, nothing is missing, no other service's code.
+2. Each process of deploy/processes.toml is started with its command from its own prefix, and so are
+   migrations and seeds, against PostgreSQL, Redis and an S3 store: by bubblewrap as user 10001 without
+   capabilities and as process 1, on a file system that is read-only but for the declared folders and has
+   nothing else of this machine. One message of each channel goes through. Each ends with status 0 when it is
+   told to stop. Where there is no bubblewrap, processes are started without it, and that is said.
 3. A table of what each takes is printed. With `--starts` each process is then started alone, and timed.
 
 What was found is written to the folder too (`report.json`), for tests. Status 1 where something is wrong.
@@ -54,15 +54,22 @@ IMAGE_ENVIRONMENT: Final = {
     "PYTHONPROFILEIMPORTTIME": "1",
 }
 HELP: Final = """
-import runpy, sys
-for arguments in sys.argv[2:]:
-    sys.argv = [sys.argv[0], *arguments.split(), "--help"]
-    try:
+import contextlib, io, re, runpy, sys
+
+def help_of(*command):
+    said = io.StringIO()
+    sys.argv = ["", *command, "--help"]
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
         runpy.run_module(MODULE, run_name="__main__")
-    except SystemExit as ended:
-        if ended.code:
-            raise
+    assert "usage:" in said.getvalue(), command
+    return said.getvalue()
+
+commands = re.findall(r"^    ([a-z][a-z-]*)(?: |$)", help_of(), re.MULTILINE)
+assert {"check-config", "serve"} <= set(commands), commands
+for command in commands:
+    help_of(command)
 """
+"""Has each command of a service say its help, all in one process."""
 STOP_SECONDS: Final = 60.0
 
 
@@ -94,10 +101,10 @@ def look_at_prefix(service: str, prefix: Path, problems: Problems) -> dict[str, 
         canonicalize_name(distribution.metadata["Name"]): distribution
         for distribution in importlib.metadata.distributions(path=[str(site)])
     }
-    needed = _needed(f"notify-{service}", found)
+    needed, wanted = _needed(f"notify-{service}", found)
     if missing := sorted(needed - found.keys()):
         problems.add(f"{service}: {', '.join(missing)} should be installed and is not")
-    if extra := sorted(found.keys() - needed):
+    if extra := sorted(found.keys() - wanted):
         problems.add(f"{service}: {', '.join(extra)} is installed and nothing needs it")
     if tools := sorted(found.keys() & TOOLS):
         problems.add(f"{service}: {', '.join(tools)} is a tool for building or testing")
@@ -114,9 +121,13 @@ def look_at_prefix(service: str, prefix: Path, problems: Problems) -> dict[str, 
     }
 
 
-def _needed(root: str, found: Mapping[str, importlib.metadata.Distribution]) -> set[str]:
-    """Return what a distribution needs by the installed metadata, which know nothing of the lock."""
-    needed: set[str] = set()
+def _needed(root: str, found: Mapping[str, importlib.metadata.Distribution]) -> tuple[set[str], set[str]]:
+    """Return what a distribution needs here, and what it needs on any platform, as the lock is for all.
+
+    It is told by the metadata that were installed, which know nothing of the lock.
+    """
+    needed: set[str] = {root}
+    wanted: set[str] = {root}
     waiting: list[tuple[str, frozenset[str]]] = [(root, frozenset())]
     seen: set[tuple[str, frozenset[str]]] = set()
     while waiting:
@@ -124,13 +135,16 @@ def _needed(root: str, found: Mapping[str, importlib.metadata.Distribution]) -> 
         if (name, extras) in seen:
             continue
         seen.add((name, extras))
-        needed.add(name)
         for text in (found[name].requires or []) if name in found else []:
             requirement = Requirement(text)
             marker = requirement.marker
+            one = canonicalize_name(requirement.name)
             if marker is None or any(marker.evaluate({"extra": extra}) for extra in (extras or {""})):
-                waiting.append((canonicalize_name(requirement.name), frozenset(requirement.extras)))
-    return needed
+                needed.add(one)
+                waiting.append((one, frozenset(requirement.extras)))
+            elif "extra" not in str(marker):
+                wanted.add(one)
+    return needed, wanted | needed
 
 
 # --- how processes are started ---
@@ -240,6 +254,14 @@ class ContainedStack(Stack):
 
     container: Container
 
+    def _migrate(self, environments: Mapping[str, dict[str, str]], owner_urls: Mapping[str, str]) -> None:
+        folder = self.folder / "postgres"
+        if folder.stat().st_uid != os.geteuid():
+            # Started by root, PostgreSQL is a user of its own; inside, there is no root who may pass by it.
+            os.chown(folder, -1, os.getegid())
+            folder.chmod(0o750)
+        super()._migrate(environments, owner_urls)
+
     def _add(self, name: str, command: list[str], environment: Mapping[str, str], ready: Any) -> None:
         if name not in PROCESSES:
             super()._add(name, command, environment, ready)
@@ -272,19 +294,11 @@ class ContainedStack(Stack):
 # --- what is looked at ---
 
 
-def commands_of(module: str) -> list[str]:
-    """Return the commands of a service, as its help lists them."""
-    listed = os.popen(f"{sys.executable} -m {module} --help").read()  # noqa: S605 - a fixed command
-    names = listed[listed.index("{") + 1 : listed.index("}")]
-    return [name.strip() for name in names.split(",")]
-
-
 def try_help(container: Container, logs: Path, problems: Problems) -> None:
     """Have each command of each service say its help, in its image."""
     tried = []
     for service, module in SERVICES.items():
-        program = HELP.replace("MODULE", repr(module))
-        command = ["python", "-c", program, module, "", *commands_of(module)]
+        command = ["python", "-c", HELP.replace("MODULE", repr(module))]
         wrapped, environment = container.wrap(f"{service}-help", service, (), command, {})
         tried.append(ChildProcess(f"{service} --help", wrapped, logs / f"{service}-help.log", environment))
         tried[-1].start()

@@ -94,6 +94,7 @@ class Parts(process.Parts[Settings]):
     """The parts of a process."""
 
     service = "admin"
+    package = "notify_admin"
 
 
 def parts(settings: Settings) -> Parts:

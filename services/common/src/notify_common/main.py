@@ -11,6 +11,7 @@ from notify_common import signals
 from notify_common.boot import BootError
 from notify_common.logging import configure_logging, describe_exception, get_logger
 from notify_common.metrics import serve_metrics
+from notify_common.rpc.certificates import require_usable_certificate
 from notify_common.settings import ServiceSettings, load_settings
 from notify_common.tracing import configure_tracing, shutdown_tracing
 
@@ -77,6 +78,7 @@ def run(
             command.add_arguments(subparser)
     parsed = parser.parse_args(arguments)
     loaded = load_settings(settings)
+    require_usable_certificate(loaded)
     if parsed.command == "check-config":
         sys.stdout.write("the settings are complete\n")
         raise SystemExit(0)

@@ -8,11 +8,13 @@ from typing import ClassVar, Generic, TypeVar
 
 from notify_common import garbage
 from notify_common.db.engine import create_engine
+from notify_common.db.schema import SchemaCheck
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases.worker import Worker, WorkerGroup
 from notify_common.logging import get_logger
 from notify_common.ops.queues import Ops
 from notify_common.ops.roll_call import RollCall
+from notify_common.rpc.certificates import CertificateWatch
 from notify_common.rpc.channel import Channels
 from notify_common.rpc.server import OpsServer, Registration, Server
 from notify_common.settings import DatabaseSettings
@@ -34,6 +36,8 @@ class Parts(Generic[S]):
 
     service: ClassVar[str]
     """The service's name, such as `admin`."""
+    package: ClassVar[str | None] = None
+    """Importable name of the package whose migrations make its schema; None where none do."""
     ops: ClassVar[Ops | None] = None
     """Its queues, as operators know them; None where it has none."""
 
@@ -51,9 +55,20 @@ class Parts(Generic[S]):
         """Channels to the other services."""
         return Channels(self.settings)
 
+    @cached_property
+    def schema(self) -> SchemaCheck | None:
+        """What is asked of the database's schema."""
+        return SchemaCheck(self.package, self.uow) if self.package is not None else None
+
     def checks(self) -> Mapping[str, Callable[[], bool]]:
         """Return what health depends on."""
-        return {"database": self.uow.check}
+        checks = {"database": self.uow.check, "certificate": CertificateWatch(self.settings).check}
+        return checks if self.schema is None else {**checks, "schema": self.schema.check}
+
+    def require_schema(self) -> None:
+        """Refuse to start where the database is not one that this version can work with. Raises BootError."""
+        if self.schema is not None:
+            self.schema.require()
 
     def start(self) -> None:
         """Start what runs beside the calls or workers."""
@@ -75,6 +90,7 @@ def serve(parts: "Parts[S]", registrations: Iterable[Registration], stop: thread
     """
     server = Server(parts.service, parts.settings, registrations, parts.checks())
     try:
+        parts.require_schema()
         parts.start()
         garbage.settle()
         server.start()
@@ -94,6 +110,7 @@ def work(parts: "Parts[S]", workers: Sequence[Worker], stop: threading.Event) ->
     roll_call = RollCall(parts.uow, parts.ops.tables, workers) if parts.ops is not None else None
     ops = OpsServer(parts.service, parts.settings, {**parts.checks(), "workers": group.healthy})
     try:
+        parts.require_schema()
         parts.start()
         garbage.settle()
         ops.start()

@@ -11,13 +11,21 @@ bound services (`notify_common.cloud_foundry`).
 """
 
 import os
+import re
 import sys
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from notify_common.cloud_foundry import CloudFoundry
 
@@ -58,23 +66,66 @@ def is_secret(annotation: object) -> bool:
     return annotation is SecretStr or any(is_secret(part) for part in get_args(annotation))
 
 
+def _postgres_url(url: SecretStr) -> SecretStr:
+    if not re.match(r"postgres(ql)?(\+psycopg2)?://[^\s?]*/[^\s/?]+(\?\S*)?$", url.get_secret_value()):
+        raise ValueError("should be postgresql://user:password@host/database")
+    return url
+
+
+def url_of(*schemes: str) -> AfterValidator:
+    """Return what checks that a secret is a URL of one of these schemes, such as `redis`."""
+
+    def check(url: SecretStr) -> SecretStr:
+        scheme, separator, rest = url.get_secret_value().partition("://")
+        if scheme not in schemes or not separator or re.search(r"\s", rest):
+            raise ValueError(f"should be a URL that begins with {', '.join(f'{one}://' for one in schemes)}")
+        return url
+
+    return AfterValidator(check)
+
+
+_found: ContextVar[dict[str, str] | None] = ContextVar("settings_problems", default=None)
+"""Field -> sentence, for what sources find while `load_settings` runs: it tells all of it at once."""
+
+
+def _tell(field_name: str, sentence: str) -> None:
+    found = _found.get()
+    if found is None:
+        raise SettingsError(sentence)
+    found[field_name] = sentence
+
+
+class EnvironmentVariables(EnvSettingsSource):
+    """Reads variables; says by its name which one should be JSON and is not."""
+
+    def prepare_field_value(
+        self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool
+    ) -> Any:
+        """See EnvSettingsSource. Raises SettingsError."""
+        try:
+            return super().prepare_field_value(field_name, field, value, value_is_complex)
+        except ValueError:
+            _tell(field_name, f"{self.env_prefix}{field_name}".upper() + " should be JSON")
+            return None
+
+
 class SecretFiles(PydanticBaseSettingsSource):
     """Reads `<PREFIX><FIELD>_FILE` for every secret field; the file's content without its last line break."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the content of the field's file, if its variable is set. Raises SettingsError."""
+        """Return the content of the field's file, if its variable is set and it can be read."""
         variable = f"{self.config.get('env_prefix', '')}{field_name}".upper()
         path = os.environ.get(f"{variable}_FILE")
         if path is None or not is_secret(field.annotation):
             return None, field_name, False
         if variable in os.environ:
-            raise SettingsError(f"{variable} and {variable}_FILE are both set; set one")
+            _tell(field_name, f"{variable} and {variable}_FILE are both set; set one")
+            return None, field_name, False
         try:
             return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"{variable}_FILE should name a readable text file ({type(error).__name__})"
-            ) from None
+            _tell(field_name, f"{variable}_FILE should name a readable text file ({type(error).__name__})")
+            return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
         """Return the values of all fields that come from files."""
@@ -101,7 +152,8 @@ class EnvironmentSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let values in code win over the environment, that over secret files, those over Cloud Foundry."""
-        return init_settings, env_settings, SecretFiles(settings_cls), CloudFoundry(settings_cls)
+        variables = EnvironmentVariables(settings_cls)
+        return init_settings, variables, SecretFiles(settings_cls), CloudFoundry(settings_cls)
 
 
 class ServiceSettings(EnvironmentSettings):
@@ -134,7 +186,7 @@ class ServiceSettings(EnvironmentSettings):
     """
     reflection_enabled: bool = False
     """Whether the operator may ask the server for its protos."""
-    otlp_endpoint: str | None = None
+    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://[^\s/]+\S*$")] | None = None
     """Where spans go, such as http://collector:4317; none are recorded without it."""
     drain_seconds: Annotated[float, Field(ge=0, le=300)] = 5.0
     """How long to go on as usual, marked as not serving, after being told to stop."""
@@ -163,7 +215,7 @@ class ServiceSettings(EnvironmentSettings):
 class DatabaseSettings(ServiceSettings):
     """What a process with a database is told besides."""
 
-    database_url: SecretStr
+    database_url: Annotated[SecretStr, AfterValidator(_postgres_url)]
     """postgresql://user:password@host/database; for `migrate` the owner's, otherwise the app role's."""
     page_token_secret: Annotated[SecretStr, Field(min_length=32)]
     """Signs page tokens; the same in all processes of a service."""
@@ -175,18 +227,33 @@ S = TypeVar("S", bound=BaseSettings)
 def load_settings(cls: type[S], **values: Any) -> S:
     """Return the settings of `cls` from the environment; `values` win over it.
 
-    Bad settings end the process with status 2 and one sentence a setting on standard error. No sentence
-    repeats a value.
+    Bad settings end the process with status 2 and one sentence a setting on standard error, all at once. What
+    contradicts each other is told where each by itself is right. No sentence repeats a value.
     """
+    enclosing = _found.get()
+    found: dict[str, str] = {}
+    token = _found.set(found)
+    lines: list[str] = []
+    loaded: S | None = None
     try:
-        return cls(**values)
+        loaded = cls(**values)
     except ValidationError as error:
         prefix = str(cls.model_config.get("env_prefix", ""))
         lines = [
-            _sentence(prefix, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()
+            _sentence(prefix, problem["loc"], problem["type"], problem["msg"])
+            for problem in error.errors()
+            if not problem["loc"] or problem["loc"][0] not in found
         ]
     except SettingsError as error:
         lines = [str(error)]
+    finally:
+        _found.reset(token)
+    lines += found.values()
+    if loaded is not None and not lines:
+        return loaded
+    if enclosing is not None:
+        enclosing |= {f"{cls.__name__} {number}": line for number, line in enumerate(lines)}
+        return cls.model_construct()
     for line in lines:
         sys.stderr.write(f"settings: {line}\n")
     raise SystemExit(2)

@@ -70,7 +70,7 @@ def test_a_missing_one_is_named(
         ("TLS_KEY_FILE", "/nowhere/key.pem", "should name a file that this process can read"),
         ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
         ("ALLOWED_CALLERS", '{"a": "b"}', "list"),
-        ("ALLOWED_CALLERS", "{", "allowed_callers"),
+        ("ALLOWED_CALLERS", "{", "should be JSON"),
         ("PAGE_TOKEN_SECRET", "hunter2", "at least 32"),
         ("DRAIN_SECONDS", "-1", "greater than or equal to 0"),
     ],

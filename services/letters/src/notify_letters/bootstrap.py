@@ -76,6 +76,7 @@ class Parts(process.Parts[Settings]):
     """The parts that the commands and tasks use."""
 
     service = "letters"
+    package = "notify_letters"
     ops = OPS
 
     @cached_property

@@ -22,6 +22,7 @@ from celery.signals import (
 )
 from notify_common import garbage
 from notify_common.logging import configure_logging
+from notify_common.rpc.certificates import require_usable_certificate
 from notify_common.settings import load_settings
 from notify_common.tracing import configure_tracing, shutdown_tracing
 
@@ -44,7 +45,8 @@ def _set_up_logging(**_: Any) -> None:
 
 
 @worker_init.connect
-def _import_once_for_all_processes(**_: Any) -> None:
+def _make_ready(**_: Any) -> None:
+    require_usable_certificate(_settings())
     importlib.import_module("notify_letters.bootstrap")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from notify_common.callers import INTERNAL_GATEWAY, OPS_CALLERS, PUBLIC_GATEWAY
 from notify_common.clamd import ClamdAddress
-from notify_common.settings import DatabaseSettings, ServiceAddress
+from notify_common.settings import DatabaseSettings, ServiceAddress, url_of
 from pydantic import DirectoryPath, Field, FilePath, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
@@ -29,6 +29,8 @@ _ALLOWED_CALLERS = {
     **OPS_CALLERS,
 }
 
+_BROKERS = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps", "sqs", "filesystem")
+
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -44,7 +46,7 @@ class Settings(DatabaseSettings):
     """gRPC target of admin, such as dns:///admin:6101."""
     providers_target: ServiceAddress
     """gRPC target of providers."""
-    broker_url: SecretStr
+    broker_url: Annotated[SecretStr, url_of(*_BROKERS)]
     """Celery's broker: redis://host:port/database, redis+socket:///path, amqp://user:password@host/vhost
     (RabbitMQ) or sqs:// (Amazon's, with the credentials of the machine)."""
     broker_options: dict[str, Any] = Field(default={})

@@ -93,6 +93,7 @@ class Parts(process.Parts[Settings]):
     """The parts that both commands use."""
 
     service = "notifications"
+    package = "notify_notifications"
     ops = OPS
 
     callers: list[ServiceCaller] = field(default_factory=list)

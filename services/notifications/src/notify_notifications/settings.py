@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from notify_common.callers import INTERNAL_GATEWAY, OPS_CALLERS, PUBLIC_GATEWAY
 from notify_common.clamd import ClamdAddress
-from notify_common.settings import DatabaseSettings, ServiceAddress
+from notify_common.settings import DatabaseSettings, ServiceAddress, url_of
 from notify_content.email_page import EmailBranding
 from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -69,7 +69,7 @@ class Settings(DatabaseSettings):
     """gRPC target of the providers service."""
     letters_target: ServiceAddress = "dns:///127.0.0.1:6103"
     """gRPC target of the letters service."""
-    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_url: Annotated[SecretStr, url_of("redis", "rediss", "unix")] = SecretStr("redis://127.0.0.1:6379/0")
     """Where rate limits and daily counters are kept; without it messages are accepted unchecked."""
     redis_timeout_seconds: Annotated[float, Field(gt=0, le=2)] = 0.1
     """How long one limit check may take before it is skipped."""

@@ -51,6 +51,7 @@ class Parts(process.Parts[Settings]):
     """The parts of a process."""
 
     service = "providers"
+    package = "notify_providers"
     ops = OPS
 
     dispatchers: list[Dispatcher] = field(default_factory=list)

@@ -16,11 +16,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg2
 import sqlalchemy as sa
 from sqlalchemy import Connection, MetaData
 
+from notify_common.boot import BootError
 from notify_common.db.engine import postgres_url
+from notify_common.db.schema import newest_revision
 from notify_common.db.waiting import TCP
+from notify_common.logging import get_logger
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -33,6 +37,7 @@ _ADVISORY_KEY = 0x6E6F74696679  # "notify": one migration at a time in a databas
 def migrate(package: str, url: str, app_role: str | None = None) -> None:
     """Bring the database to the newest schema of `package`; doing it again changes nothing.
 
+    A schema that is newer than this version, as after a roll-back, is left as it is: newer ones only add.
     Two may run at once: the second waits for the first, up to a minute. A statement that can't get its table
     lock in 2 s fails, and its migration with it, rather than queueing everyone behind it.
 
@@ -41,13 +46,40 @@ def migrate(package: str, url: str, app_role: str | None = None) -> None:
         url: connects as the owner role.
         app_role: role that the service runs as; it gets the rights to read and write rows, none to change
             the schema.
+
+    Raises:
+        BootError: the role that connects may not change the schema, or the database refuses it.
     """
     from alembic import command
 
-    with _locked_connection(url) as connection:
-        command.upgrade(_config(package, connection), "head")
-        if app_role is not None:
-            _grant(connection, app_role)
+    try:
+        with _locked_connection(url) as connection:
+            if not _is_newer(connection, package):
+                command.upgrade(_config(package, connection), "head")
+            if app_role is not None:
+                _grant(connection, app_role)
+    except sa.exc.DBAPIError as error:
+        if isinstance(error.orig, psycopg2.errors.InsufficientPrivilege):
+            raise BootError(
+                "this role may not change the schema; database_url should be the owner's"
+            ) from None
+        if isinstance(error.orig, psycopg2.OperationalError) and error.orig.pgcode is None:
+            raise BootError(
+                "the database can't be reached, or refuses this role; look at database_url"
+            ) from None
+        raise
+
+
+def _is_newer(connection: Connection, package: str) -> bool:
+    if connection.exec_driver_sql("SELECT to_regclass('public.alembic_version')").scalar() is None:
+        connection.rollback()
+        return False
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    connection.rollback()
+    newer = found is not None and str(found) > newest_revision(package)
+    if newer:
+        get_logger().warning("schema is newer than this version", schema=found)
+    return newer
 
 
 def schema_differences(metadata: MetaData, url: str) -> list[Any]:

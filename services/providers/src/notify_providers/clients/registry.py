@@ -37,7 +37,8 @@ BY_NAME: Final[Mapping[str, Adapter[Any]]] = {adapter.name: adapter for adapter 
 def load_provider_settings() -> dict[str, ProviderSettings]:
     """Return the settings of all providers from the environment, by name.
 
-    Bad ones end the process with one sentence each on standard error.
+    Bad ones end the process with one sentence each on standard error; within `load_settings` together with
+    what else is wrong.
     """
     return {adapter.name: load_settings(adapter.settings) for adapter in ADAPTERS}
 
