@@ -155,6 +155,14 @@ cover: setup ## tests of the services with their coverage
 	@$(BIN)/coverage run --source services -m pytest -q services
 	@$(BIN)/coverage report --skip-covered
 
+.PHONY: audit
+audit: setup ## licences and hashes of all packages; a bill of materials (CycloneDX) a service in .run/sbom/
+	@$(BIN)/python deploy/docker/audit.py --folder .run/sbom --made "$$(git log -1 --format=%cI)"
+
+.PHONY: verify-images
+verify-images: setup ## install each service as its image does, start its processes so, and look
+	@deploy/verify.sh
+
 # --- measuring ---------------------------------------------------------------------------------------------------
 
 REQUESTS ?= 4000
@@ -172,6 +180,9 @@ bench-admin: setup ## 200 reads of the admin web app at once (REQUESTS=4000)
 .PHONY: bench-size
 bench-size: setup ## how much room a message takes in the databases
 	@$(BIN)/python tests/load/bench_size.py
+.PHONY: bench-start
+bench-start: setup ## seconds until each process is ready, memory at rest, modules imported
+	@deploy/verify.sh --starts
 
 ROWS ?= 100000
 

@@ -19,6 +19,7 @@ GROUPS = {
     "tests/deploy": "house",
     "tests/e2e": "house",
     "tests/conformance": "conformance",
+    "tests/images": "images",
 }
 """Folders of tests that share what is dear to start: one worker runs all of a group, one after the other."""
 

@@ -6,7 +6,7 @@ It is told by the handshake that others will have with it, made with itself in m
 import ssl
 import sys
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from notify_common import clock
 from notify_common.logging import get_logger
@@ -82,7 +82,7 @@ def _no_password() -> str:
     return ""  # OpenSSL would ask for it on the terminal
 
 
-def _handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[str, object]:
+def _handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[str, Any]:
     """Let both ends show and check the certificate; return what it says."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = [
@@ -99,7 +99,8 @@ def _handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[str, obje
                 continue
         if not waiting:
             break
-    return ends[1].getpeercert() or {}
+    said: Any = ends[1].getpeercert()
+    return said or {}
 
 
 def require_usable_certificate(settings: ServiceSettings) -> None:
