@@ -180,6 +180,7 @@ bench-admin: setup ## 200 reads of the admin web app at once (REQUESTS=4000)
 .PHONY: bench-size
 bench-size: setup ## how much room a message takes in the databases
 	@$(BIN)/python tests/load/bench_size.py
+
 .PHONY: bench-start
 bench-start: setup ## seconds until each process is ready, memory at rest, modules imported
 	@deploy/verify.sh --starts

@@ -17,6 +17,7 @@ import importlib.metadata
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 import tomllib
@@ -156,7 +157,7 @@ class Container:
     def __init__(self, prefixes: Path, stack_folder: Path) -> None:
         self._prefixes = prefixes
         self._folder = stack_folder
-        self.bubblewrap = shutil.which("bwrap")
+        self.bubblewrap = _usable_bubblewrap()
         """None where there is none: then nothing keeps a process from the rest of this machine."""
 
     def state(self, name: str) -> Path:
@@ -214,6 +215,16 @@ class Container:
             ],
             environment,
         )
+
+
+def _usable_bubblewrap() -> str | None:
+    """Return where bubblewrap is, unless it may not make namespaces here."""
+    path = shutil.which("bwrap")
+    if path is None:
+        return None
+    probe = [path, "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+    works = subprocess.run(probe, capture_output=True, check=False).returncode == 0  # noqa: S603 - fixed
+    return path if works else None
 
 
 def _base() -> list[str]:
@@ -396,7 +407,7 @@ def verify(folder: Path, starts: bool) -> int:
     stack.container = Container(folder / "prefixes", run_folder)
     if stack.container.bubblewrap is None:
         say(
-            "\nSKIPPED: user, read-only file system and writable folders, as bubblewrap is not installed here"
+            "\nSKIPPED: user, read-only file system, writable folders: bubblewrap is not here or may not work"
         )
     say("\neach process of each service")
     looked: dict[str, dict[str, Any]] = {}
