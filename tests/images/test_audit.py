@@ -1,4 +1,4 @@
-"""What images are built from: packages pinned by hash, licences that are known and allowed, and their bills."""
+"""What images are built from: packages pinned by hash, known and allowed licences, bills of materials."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Callers of services that several services name, by their certificates; what operators may call everywhere."""
+"""Callers of services that several services name, by their certificates; what operators may call."""
 
 from collections.abc import Mapping
 from typing import Final
