@@ -24,10 +24,15 @@ from notify.letters.v1.print_runs_service_pb2_grpc import (
     add_PrintRunsServiceServicer_to_server,
 )
 from notify.notifications.v1 import (
+    callbacks_service_pb2,
     files_service_pb2,
     inbound_sms_service_pb2,
     notifications_service_pb2,
     unsubscribe_service_pb2,
+)
+from notify.notifications.v1.callbacks_service_pb2_grpc import (
+    CallbacksServiceServicer,
+    add_CallbacksServiceServicer_to_server,
 )
 from notify.notifications.v1.files_service_pb2_grpc import (
     FilesServiceServicer,
@@ -222,7 +227,7 @@ class Notifications(NotificationsServiceServicer):
         if request.older_than_id:
             start = ids.index(request.older_than_id) + 1 if request.older_than_id in ids else len(ids)
         return notifications_service_pb2.ListNotificationsResponse(
-            notifications=stored[start : start + min(2, request.page_size)]
+            notifications=stored[start : start + min(2, request.page_size)], quota=self.quota
         )
 
     def GetUploadedLetters(self, request: Any, context: Any) -> Any:
@@ -276,6 +281,26 @@ class Files(FilesServiceServicer):
         if request.email_address != self.address:
             raise NotifyError("EMAIL_ADDRESS_WRONG")
         return self.content
+
+
+class Callbacks(CallbacksServiceServicer):
+    """What services were told, as a test puts it in."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.told: list[callbacks_service_pb2.GetCallbackResponse] = []
+
+    def ListCallbacks(self, request: Any, context: Any) -> Any:
+        self.recorder.record("ListCallbacks", request)
+        found = [
+            one.callback
+            for one in self.told
+            if (one.callback.service_id, one.callback.subject_id) == (request.service_id, request.subject_id)
+        ]
+        return callbacks_service_pb2.ListCallbacksResponse(callbacks=found[: request.page_size])
+
+    def GetCallback(self, request: Any, context: Any) -> Any:
+        return next(one for one in self.told if one.callback.id == request.callback_id)
 
 
 class Recipients(InboundSmsServiceServicer, UnsubscribeServiceServicer):
@@ -467,6 +492,7 @@ class Neighbours:
         self.admin = AdminService(admin_database_url)
         self.admin.before_call = self._record_admin
         self.notifications = Notifications(self.recorder)
+        self.callbacks = Callbacks(self.recorder)
         self.files = Files(self.recorder, self.notifications)
         self.recipients = Recipients(self.recorder)
         self.letters = Letters(self.recorder)
@@ -481,6 +507,11 @@ class Neighbours:
 
         served = {
             "notifications": [
+                registration(
+                    add_CallbacksServiceServicer_to_server,
+                    self.callbacks,
+                    "notify.notifications.v1.CallbacksService",
+                ),
                 registration(
                     add_FilesServiceServicer_to_server,
                     self.files,
@@ -563,6 +594,7 @@ class Neighbours:
         self.notifications.stored.clear()
         self.notifications.quota = None
         self.notifications.replayed = False
+        self.callbacks.told.clear()
         self.recipients.texts.clear()
         self.letters.pdfs.clear()
         self.letters.pages.clear()

@@ -8,7 +8,10 @@ from uuid import uuid4
 import pytest
 from flask.testing import FlaskClient
 from notify.common.v1.common_pb2 import Channel, KeyType, Postage
+from notify.notifications.v1.callbacks_service_pb2 import Callback, CallbackAttempt, GetCallbackResponse
 from notify.notifications.v1.notification_pb2 import Cost, Notification
+from notify.notifications.v1.notifications_service_pb2 import Quota
+from notify.providers.v1.dispatch_pb2 import Attempt, Receipt
 from notify_common.errors import NotifyError
 from notify_gateway.public import schemas
 
@@ -364,3 +367,80 @@ def test_a_pdf_that_breaks_off_is_no_whole_answer(
     assert response.content_length == 5000
     with pytest.raises(NotifyError):
         response.get_data()
+
+
+def moment(second: int) -> Any:
+    return timestamp(datetime(2026, 3, 5, 12, 0, second, tzinfo=UTC))
+
+
+def test_the_timeline_of_a_text(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:
+    found = store(
+        neighbours,
+        tenant,
+        state=Notification.STATE_DELIVERED,
+        create_time=moment(1),
+        hand_over_time=moment(2),
+        update_time=moment(7),
+    )
+    first = Attempt(number=1, provider="mmg", start_time=moment(3), end_time=moment(4), choice="share")
+    first.outcome, first.reason = Attempt.OUTCOME_RETRYABLE, "timeout"
+    second = Attempt(number=2, provider="firetext", start_time=moment(5), choice="other-turned-away")
+    receipt = Receipt(provider="firetext", status="0", receive_time=moment(6))
+    neighbours.providers.timelines[found.id] = ([first, second], [receipt])
+    callback = Callback(id=str(uuid4()), service_id=tenant.id, type="delivery_status", subject_id=found.id)
+    tries = [
+        CallbackAttempt(number=1, start_time=moment(8), end_time=moment(9), failure="timeout"),
+        CallbackAttempt(number=2, start_time=moment(10), end_time=moment(11), status=200),
+    ]
+    neighbours.callbacks.told.append(GetCallbackResponse(callback=callback, attempts=tries))
+    answer = client.get(f"/v2/notifications/{found.id}/timeline", headers=tenant.headers())
+    assert answer.status_code == 200
+    body = answer.get_json()
+    assert (body["notification_id"], body["status"], body["left_out"]) == (found.id, "delivered", [])
+    assert [(event["type"], int(event["time"][17:19])) for event in body["events"]] == [
+        ("accepted", 1),
+        ("handed-over", 2),
+        ("attempt", 3),
+        ("attempt-ended", 4),
+        ("attempt", 5),
+        ("receipt", 6),
+        ("status", 7),
+        ("callback-attempt", 8),
+        ("callback-attempt", 10),
+    ]
+    assert body["events"][2] | {"chosen_because": "share"} == body["events"][2]
+    assert body["events"][3] | {"outcome": "retryable", "reason": "timeout"} == body["events"][3]
+    assert body["events"][7] | {"http_status": None, "failure": "timeout"} == body["events"][7]
+    assert "07700" not in answer.text
+
+
+def test_a_timeline_without_what_can_not_be_asked(
+    client: FlaskClient, tenant: Tenant, neighbours: Neighbours
+) -> None:
+    found = store(neighbours, tenant)
+    neighbours.recorder.failures |= {
+        "GetDispatch": NotifyError("UNAVAILABLE"),
+        "ListCallbacks": NotifyError("UNAVAILABLE"),
+    }
+    body = client.get(f"/v2/notifications/{found.id}/timeline", headers=tenant.headers()).get_json()
+    assert [event["type"] for event in body["events"]] == ["accepted"]
+    assert body["left_out"] == ["providers", "callbacks"]
+
+
+def test_timelines_of_others_do_not_exist(
+    client: FlaskClient, tenant: Tenant, neighbours: Neighbours
+) -> None:
+    found = store(neighbours, new_tenant(neighbours))
+    answer = client.get(f"/v2/notifications/{found.id}/timeline", headers=tenant.headers())
+    assert (answer.status_code, answer.get_json()["errors"][0]["error"]) == (404, "NoResultFound")
+    assert neighbours.recorder.requests("GetDispatch") == []
+    assert client.get("/v2/notifications/x/timeline", headers=tenant.headers()).status_code == 400
+
+
+def test_lists_say_what_is_left_of_their_own_limit(
+    client: FlaskClient, tenant: Tenant, neighbours: Neighbours
+) -> None:
+    neighbours.notifications.quota = Quota(limit=999, remaining=12, reset_seconds=20)
+    answer = client.get("/v2/notifications", headers=tenant.headers())
+    names = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+    assert [answer.headers[name] for name in names] == ["999", "12", "20"]

@@ -127,7 +127,6 @@ class Answers:
             get_logger().error("request failed", route=route or route_of(request), reason=error.reason)
         response = self._shape(row.status, entries_of(error, row))
         response.headers.extend(quota_headers(error.metadata))
-        # a daily limit says no time: it ends with the day
         if row.status == 503 or (row.status in (409, 429) and error.retry_after):
             wait = error.retry_after.total_seconds() if error.retry_after else _RETRY_AFTER_SECONDS
             response.headers["Retry-After"] = str(max(1, math.ceil(wait)))

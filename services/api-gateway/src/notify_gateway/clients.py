@@ -91,6 +91,16 @@ class Clients:
         """PDFs and page images of letters."""
         return cast(LettersServiceStub, self._stub(LettersServiceStub, "letters"))
 
+    @property
+    def callbacks(self) -> CallbacksServiceStub:
+        """What services were told of over HTTP."""
+        return cast(CallbacksServiceStub, self._stub(CallbacksServiceStub, "notifications"))
+
+    @property
+    def dispatches(self) -> DispatchServiceStub:
+        """Attempts and receipts of a message."""
+        return cast(DispatchServiceStub, self._stub(DispatchServiceStub, "providers"))
+
     def close(self) -> None:
         """Close this process's channels; calls under way end with CANCELLED."""
         self._stubs.clear()
@@ -133,11 +143,6 @@ class InternalClients(Clients):
     def usage(self) -> UsageServiceStub:
         """Rates and allowances."""
         return cast(UsageServiceStub, self._stub(UsageServiceStub, "notifications"))
-
-    @property
-    def callbacks(self) -> CallbacksServiceStub:
-        """What services were told of over HTTP."""
-        return cast(CallbacksServiceStub, self._stub(CallbacksServiceStub, "notifications"))
 
     @property
     def settings(self) -> ServiceSettingsServiceStub:
@@ -213,11 +218,6 @@ class InternalClients(Clients):
     def print_runs(self) -> PrintRunsServiceStub:
         """How far print runs are."""
         return cast(PrintRunsServiceStub, self._stub(PrintRunsServiceStub, "letters"))
-
-    @property
-    def dispatches(self) -> DispatchServiceStub:
-        """Attempts and receipts of a message."""
-        return cast(DispatchServiceStub, self._stub(DispatchServiceStub, "providers"))
 
     @property
     def sandbox(self) -> SandboxServiceStub:

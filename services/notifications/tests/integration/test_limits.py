@@ -1,8 +1,12 @@
 """Rate and daily limits in a real Redis (public-api.md §8.1, §8.2)."""
 
+import threading
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -81,12 +85,13 @@ def test_one_service_reads_lists_until_its_bucket_is_empty_and_others_go_on(worl
     service, other = world.admin.add_service(), world.admin.add_service()
     template = world.admin.add_template(service, "sms", "x")
 
-    def read(service_id: str, key_type: str = "normal") -> None:
-        world.stub.ListNotifications(
+    def read(service_id: str, key_type: str = "normal") -> Any:
+        return world.stub.ListNotifications(
             pb.ListNotificationsRequest(service_id=service_id, key_type=f"KEY_TYPE_{key_type.upper()}")
-        )
+        ).quota
 
-    read(service)
+    left = read(service)
+    assert (left.limit, left.remaining, left.reset_seconds) == (999, 998, 1)
     bucket = f"{service}-list-tokens-normal"
     assert world.redis.hget(bucket, "tokens") == "999"
     assert 0 < world.redis.ttl(bucket) < 60
@@ -94,7 +99,13 @@ def test_one_service_reads_lists_until_its_bucket_is_empty_and_others_go_on(worl
     world.redis.hincrbyfloat(bucket, "time", 60)
     with refusal("RATE_LIMITED") as caught:
         read(service)
-    assert caught[0].metadata == {"key_type": "normal", "limit": "3000"}
+    assert caught[0].metadata == {
+        "key_type": "normal",
+        "limit": "3000",
+        "quota_limit": "999",
+        "quota_remaining": "0",
+        "quota_reset_seconds": "20",
+    }
     assert caught[0].retry_after == timedelta(seconds=1)
     read(other)
     read(service, "test")
@@ -106,7 +117,7 @@ def test_one_service_reads_lists_until_its_bucket_is_empty_and_others_go_on(worl
 def test_without_redis_lists_are_read(world: World) -> None:
     (port,) = free_ports(1)
     away = LimitStore(redis.Redis(port=port, socket_timeout=0.1, socket_connect_timeout=0.1))
-    assert away.admits_list(world.admin.add_service(), KeyType.NORMAL)
+    assert away.take_list(world.admin.add_service(), KeyType.NORMAL) == (True, None)
 
 
 def test_a_letter_takes_two_tokens(world: World) -> None:
@@ -292,3 +303,34 @@ def test_a_repeat_under_a_key_is_told_as_one(world: World) -> None:
     # the gateway's own repeat has the id of the first
     again = world.stub.BatchSend(pb.BatchSendRequest(items=[items[0]])).results[0]
     assert (again.WhichOneof("result"), again.replayed) == ("sms", False)
+
+
+@pytest.mark.parametrize("limit", ["rate", "day"])
+def test_many_at_once_get_what_the_limit_allows_and_no_more(world: World, limit: str) -> None:
+    limits = {"rate_limit_per_minute": 90} if limit == "rate" else {"sms_per_day": 30}
+    service = world.admin.add_service(limits=limits)
+    template = world.admin.add_template(service, "sms", "x")
+    allowed = 30
+    barrier = threading.Barrier(8)
+    waits: list[timedelta | None] = []
+
+    def fire(_: int) -> list[str]:
+        barrier.wait()
+        said: list[str] = []
+        for _ in range(12):
+            try:
+                world.stub.SendSms(sms(service, template))
+                said.append("OK")
+            except NotifyError as error:
+                waits.append(error.retry_after)
+                said.append(error.reason)
+        return said
+
+    begun = time.monotonic()
+    with ThreadPoolExecutor(8) as threads:
+        said = [one for each in threads.map(fire, range(8)) for one in each]
+    refilled = 0 if limit == "day" else int((time.monotonic() - begun) * 1.5) + 1
+    assert allowed - 1 <= said.count("OK") <= allowed + refilled
+    assert set(said) == {"OK", "RATE_LIMITED" if limit == "rate" else "DAILY_LIMIT_REACHED"}
+    assert all(waits)
+    assert world.counts()[0] == said.count("OK")

@@ -5,19 +5,17 @@ shown is escaped; an email's HTML is served as a page of its own that the browse
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 from notify.common.v1.common_pb2 import KeyType
-from notify.letters.v1.letters_service_pb2 import GetLetterRequest, GetPageImageRequest
+from notify.letters.v1.letters_service_pb2 import GetPageImageRequest
 from notify.notifications.v1.notifications_service_pb2 import (
-    GetNotificationRequest,
     ListNotificationsRequest,
 )
-from notify.providers.v1.dispatch_service_pb2 import GetDispatchRequest
 from notify.providers.v1.sandbox_service_pb2 import (
     GetSandboxMessageRequest,
     ListSandboxFaultsRequest,
@@ -28,6 +26,7 @@ from notify_common.errors import NotifyError
 from notify_common.logging import get_logger
 from werkzeug.sansio.utils import host_is_trusted
 
+from notify_gateway import stories
 from notify_gateway.clients import InternalClients
 from notify_gateway.console import print_runs, views
 from notify_gateway.errors import READING, row_of
@@ -170,9 +169,9 @@ def _by_reference(clients: InternalClients, reference: str) -> list[SandboxMessa
             listed = ListNotificationsRequest(
                 service_id=service_id, key_type=key_type, reference=reference, page_size=PAGE_SIZE
             )
-            page = _if_any(partial(clients.notifications.ListNotifications, listed))
+            page = stories.if_any(partial(clients.notifications.ListNotifications, listed))
             for notification in page.notifications if page is not None else ():
-                message = _if_any(partial(_find, clients, notification.id))
+                message = stories.if_any(partial(_find, clients, notification.id))
                 if message is not None:
                     found.append(message)
     return found[:PAGE_SIZE]
@@ -184,44 +183,14 @@ def _find(clients: InternalClients, message_id: str) -> SandboxMessage:
     return found
 
 
-def _if_any(ask: Callable[[], Any]) -> Any | None:
-    """Return an answer, or None where it can't be had: a page shows what is known."""
-    try:
-        return ask()
-    except NotifyError as error:
-        if row_of(error, READING).status >= 500:
-            get_logger().warning("part of a page left out", reason=error.reason)
-        return None
-
-
 def _message(clients: InternalClients, message_id: str) -> str:
     found = _find(clients, message_id)
-    service_id = found.service_id
-    notification = _if_any(
-        lambda: (
-            clients.notifications.GetNotification(
-                GetNotificationRequest(notification_id=message_id, service_id=service_id)
-            ).notification
-        )
-    )
-    dispatch = _if_any(
-        lambda: clients.dispatches.GetDispatch(
-            GetDispatchRequest(dispatch_id=message_id, service_id=service_id)
-        )
-    )
-    letter = None
-    if found.dispatch.WhichOneof("content") == "print":
-        letter = _if_any(
-            lambda: (
-                clients.letters.GetLetter(
-                    GetLetterRequest(letter_id=message_id, service_id=service_id)
-                ).letter
-            )
-        )
+    is_letter = found.dispatch.WhichOneof("content") == "print"
+    story = stories.gather_known(clients, found.service_id, message_id, is_letter=is_letter)
     return render_template(
         "console/message.html",
-        message=views.message(found, letter),
-        timeline=views.timeline(notification, dispatch),
+        message=views.message(found, story.letter),
+        timeline=views.timeline(story.notification, story.dispatch),
     )
 
 

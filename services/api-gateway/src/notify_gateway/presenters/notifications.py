@@ -138,17 +138,22 @@ def _sent(
     }
 
 
+def shown_status(found: Notification) -> str:
+    """Return the status of a notification as services see it (public-api.md §4.1)."""
+    state = enums.to_text(State, found.state)
+    return _LETTER_STATUSES.get(state, state) if found.channel == Channel.CHANNEL_LETTER else state
+
+
 def notification(found: Notification, root: str) -> dict[str, Any]:
     """Return one notification. `root` is the API's base URL with a slash at the end."""
     channel = enums.to_text(Channel, found.channel)
-    state = enums.to_text(State, found.state)
     is_letter = found.channel == Channel.CHANNEL_LETTER
     is_sms = found.channel == Channel.CHANNEL_SMS
     body: dict[str, Any] = {
         "id": found.id,
         "reference": found.reference if found.HasField("reference") else None,
         "type": channel,
-        "status": _LETTER_STATUSES.get(state, state) if is_letter else state,
+        "status": shown_status(found),
         "email_address": found.recipient if found.channel == Channel.CHANNEL_EMAIL else None,
         "phone_number": found.recipient if is_sms else None,
         "postage": enums.to_text(Postage, found.postage) if is_letter else None,

@@ -21,16 +21,18 @@ from notify_common.errors import NotifyError
 from notify_common.ids import canonical_uuid
 from notify_common.turns import in_turns
 
+from notify_gateway import stories
 from notify_gateway.answers import V2, json_response
 from notify_gateway.auth import Authenticator
 from notify_gateway.clients import Clients
 from notify_gateway.errors import READING, TABLE
 from notify_gateway.places import Places
 from notify_gateway.presenters import notifications as presenter
-from notify_gateway.presenters import timestamps
+from notify_gateway.presenters import timeline, timestamps
 from notify_gateway.public import schemas, v2
 from notify_gateway.public.body import parse_json, read
 from notify_gateway.public.sending import caller_message
+from notify_gateway.quotas import quota_facts, quota_headers
 
 PAGE_SIZE: Final = 250
 LISTS_AT_ONCE: Final = 2
@@ -63,6 +65,12 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     @routes.get("/v2/notifications/<notification_id>")
     def get_notification(notification_id: str) -> Response:
         return _shown(_find(clients, notification_id))
+
+    @routes.get("/v2/notifications/<notification_id>/timeline")
+    def get_timeline(notification_id: str) -> Response:
+        service_id, checked = v2.caller().service.id, _checked(notification_id)
+        found = stories.gather(clients, service_id, checked)
+        return json_response(timeline.shown(found))
 
     @routes.post("/v2/notifications/<notification_id>/cancel")
     def cancel_notification(notification_id: str) -> Response:
@@ -120,7 +128,10 @@ def _list(clients: Clients) -> Response:
     notifications = [presenter.notification(found, v2.root()) for found in in_turns(page.notifications)]
     if notifications:
         links["next"] = _url(_after(query, notifications[-1]["id"]))
-    return json_response({"notifications": notifications, "links": links})
+    response = json_response({"notifications": notifications, "links": links})
+    if page.HasField("quota"):
+        response.headers.extend(quota_headers(quota_facts(page.quota)))
+    return response
 
 
 def _page(clients: Clients, values: dict[str, Any]) -> ListNotificationsResponse:

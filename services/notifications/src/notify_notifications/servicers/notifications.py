@@ -238,13 +238,14 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             reference=request.reference if request.HasField("reference") else None,
             batch_id=request.batch_id,
         )
-        admit_list(self._sending.limits, request.service_id, filters.key_type)
+        left = admit_list(self._sending.limits, request.service_id, filters.key_type)
+        quota = None if left is None else _quota(left)
         bound = {"list": "notifications", "service": request.service_id, **_as_json(filters)}
         size = page_size(request.page_size)
         if request.older_than_id:
             before = self._notifications.position(request.service_id, request.older_than_id)
             if before is None:
-                return pb.ListNotificationsResponse()
+                return pb.ListNotificationsResponse(quota=quota)
         else:
             before = read_position_in_time(self._pager.decode(request.page_token, bound))
         views, more = list_notifications(
@@ -256,7 +257,9 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             before,
             size,
         )
-        response = pb.ListNotificationsResponse(notifications=map(_notification, in_turns(views)))
+        response = pb.ListNotificationsResponse(
+            notifications=map(_notification, in_turns(views)), quota=quota
+        )
         if more:
             last = views[-1].notification
             response.next_page_token = self._pager.encode(position_in_time(last.create_time, last.id), bound)

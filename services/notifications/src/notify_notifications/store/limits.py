@@ -66,7 +66,8 @@ redis.call('HSET', KEYS[1], 'tokens', tokens, 'time', string.format('%.6f', at))
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 """
 
-# KEYS: token bucket. ARGV: as of _RESERVE, up to the fourth. Answers 1 where the tokens are there and taken.
+# KEYS: token bucket. ARGV: as of _RESERVE, up to the fourth. Answers with 1 where the tokens are there and
+# taken, or 0, and the tokens that are left.
 _TAKE: Final = f"""{_REFILL}
 local taken = 0
 if tokens - tonumber(ARGV[3]) >= 1 then
@@ -74,7 +75,7 @@ if tokens - tonumber(ARGV[3]) >= 1 then
   taken = 1
 end
 {_KEEP}
-return taken
+return string.format('%d %d', taken, tokens)
 """
 
 # KEYS: token bucket, daily counter, counter of other countries. ARGV: size of the bucket, tokens per second,
@@ -331,22 +332,28 @@ class LimitStore:
             return [Admission([Verdict.SKIPPED] * len(demand.wants), None, None) for demand in demands]
         return list(map(_admission, answered))
 
-    def admits_list(self, service_id: str, key_type: KeyType) -> bool:
-        """Take a token off the bucket of a service's lists; True too where Redis does not answer.
+    def take_list(self, service_id: str, key_type: KeyType) -> tuple[bool, int | None]:
+        """Take a token off the bucket of a service's lists; return whether there was one, and how many are
+        left: one, and None for not known, where Redis does not answer.
 
         It is a bucket apart from that of messages, so that who reads a lot can still send.
         """
-        return self._admits(f"{service_id}-list-tokens-{key_type}", LISTS_PER_MINUTE)
+        return self._take_one(f"{service_id}-list-tokens-{key_type}", LISTS_PER_MINUTE)
 
-    def admits_request(self, service_id: str, key_type: KeyType, rate_per_minute: int) -> bool:
-        """Take a token off the bucket of a service's messages; True too where Redis does not answer."""
-        return self._admits(_bucket_key(service_id, key_type), rate_per_minute)
+    def take_request(
+        self, service_id: str, key_type: KeyType, rate_per_minute: int
+    ) -> tuple[bool, int | None]:
+        """Take a token off the bucket of a service's messages, and return the same."""
+        return self._take_one(_bucket_key(service_id, key_type), rate_per_minute)
 
-    def _admits(self, bucket: str, rate_per_minute: int) -> bool:
+    def _take_one(self, bucket: str, rate_per_minute: int) -> tuple[bool, int | None]:
         size = bucket_size(rate_per_minute)
         sized = (size, rate_per_minute / 60, 1, _kept_seconds(size, rate_per_minute))
         answer = self._guarded(lambda: self._take.run(([bucket], sized)))
-        return answer is None or answer == ["1"]
+        if answer is None:
+            return True, None
+        taken, left = map(int, answer[0].split(" "))
+        return taken == 1, left
 
     def release(self, places: Mapping[Place, int]) -> None:
         """Give places back: the messages that were counted are not stored."""

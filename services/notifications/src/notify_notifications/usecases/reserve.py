@@ -71,25 +71,34 @@ def reserve(store: LimitStore, counters: CounterStore, requests: Sequence[Reques
     return reservations
 
 
-def admit_list(store: LimitStore, service_id: str, key_type: KeyType) -> None:
-    """Take a list off the rate limit of lists, which is apart from that of messages.
+def admit_list(store: LimitStore, service_id: str, key_type: KeyType) -> Quota | None:
+    """Take a list off the rate limit of lists, which is apart from that of messages; return what is left of
+    it, None where that is not known.
 
     Raises:
         NotifyError: RATE_LIMITED.
     """
-    if not store.admits_list(service_id, key_type):
-        raise _rate_limited(key_type, limits.LISTS_PER_MINUTE)
+    return _admitted(store.take_list(service_id, key_type), key_type, limits.LISTS_PER_MINUTE)
 
 
-def admit_batch(store: LimitStore, service: Service, key_type: KeyType) -> None:
-    """Take one token off the rate limit of messages for a whole batch.
+def admit_batch(store: LimitStore, service: Service, key_type: KeyType) -> Quota | None:
+    """Take one token off the rate limit of messages for a whole batch; return what is left, as `admit_list`.
 
     Raises:
         NotifyError: RATE_LIMITED.
     """
     rate = service.rate_limit_per_minute
-    if not store.admits_request(service.id, key_type, rate):
-        raise _rate_limited(key_type, rate)
+    return _admitted(store.take_request(service.id, key_type, rate), key_type, rate)
+
+
+def _admitted(taken: tuple[bool, int | None], key_type: KeyType, rate_per_minute: int) -> Quota | None:
+    admitted, left = taken
+    quota = None if left is None else limits.rate_quota(rate_per_minute, left, 1)
+    if not admitted:
+        refusal = _rate_limited(key_type, rate_per_minute)
+        _add_facts(refusal, quota)
+        raise refusal
+    return quota
 
 
 def limits_met(store: LimitStore, counters: CounterStore, request: Request) -> tuple[NotifyError, ...]:
@@ -180,4 +189,7 @@ def _rate_limited(key_type: KeyType, rate_per_minute: int) -> NotifyError:
 
 def _daily_limit(service: Service, key_type: KeyType, counter: str) -> NotifyError:
     limit = limits.daily_limit(service, key_type, counter)
-    return NotifyError("DAILY_LIMIT_REACHED", metadata={"counter": str(counter), "limit": str(limit)})
+    # it ends with the UTC day
+    wait = timedelta(seconds=limits.daily_quota(limit, limit, clock.now()).reset_seconds)
+    facts = {"counter": str(counter), "limit": str(limit)}
+    return NotifyError("DAILY_LIMIT_REACHED", metadata=facts, retry_after=wait)
