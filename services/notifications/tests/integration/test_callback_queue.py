@@ -88,6 +88,26 @@ def test_ends_are_told_unless_no_provider_took_the_message(
     assert [told["status"] for told in queued(world, service)] == statuses
 
 
+def test_a_complaint_is_told_and_changes_nothing(world: World) -> None:
+    service = known_service(world, "complaint")
+    other = known_service(world, "delivery_status")
+    messages = []
+    for each in (service, other):
+        request = email(each, world.admin.add_template(each, "email", "x"), reference="R")
+        world.stub.SendEmail(request)
+        messages.append(request.request_id)
+    world.relay()
+    for message in messages:
+        world.providers.tell(message, "sent", "complaint", "complaint")
+    world.apply_events()
+    (told,) = queued(world, service)
+    assert set(told) == {"notification_id", "complaint_id", "reference", "to", "complaint_date"}
+    assert (told["notification_id"], told["reference"]) == (messages[0], "R")
+    assert told["to"] == "Reader@example.com"
+    assert world.state(service, messages[0]) == "sending"
+    assert queued(world, other) == []
+
+
 def test_a_returned_letter_is_told_and_a_delivered_one_is_not(world: World) -> None:
     service = known_service(world, "delivery_status", "returned_letter")
     request = letter(service, world.admin.add_template(service, "letter", "x", "s"), reference="R")

@@ -84,7 +84,11 @@ class Mailing:
         object.__setattr__(sending, "files", self.parts)
         links, pager = parts.settings.unsubscribe_links(), Pager(b"x" * 32)
         servicer = NotificationsServicer(
-            sending=sending, notifications=NotificationStore(parts.uow), links=links, pager=pager
+            sending=sending,
+            notifications=NotificationStore(parts.uow),
+            uow=parts.uow,
+            links=links,
+            pager=pager,
         )
         kept = FilesServicer(self.parts, parts.snapshots, servicer.send_email_with_files)
         self.server = InProcessServer(

@@ -155,7 +155,7 @@ def test_an_address_that_ses_can_t_write_to_is_refused_here(
         ("Bounce", "Permanent", ["permanent-failure"]),
         ("Bounce", "Transient", ["temporary-failure"]),
         ("Bounce", "Undetermined", ["temporary-failure"]),
-        ("Complaint", "abuse", []),
+        ("Complaint", "abuse", ["complaint"]),
     ],
 )
 def test_events_are_receipts_once(

@@ -52,16 +52,16 @@ def _events(story: Story, notification: Notification) -> Iterator[Event]:
         yield _event("status", notification, "update_time", status=shown_status(notification))
     for told in story.callbacks:
         facts = {"callback_id": told.callback.id, "callback_type": told.callback.type}
-        for attempt in told.attempts:
+        for call in told.attempts:
             yield _event(
                 "callback-attempt",
-                attempt,
+                call,
                 "start_time",
                 **facts,
-                attempt=attempt.number,
-                ended_at=timestamps.text_or_none(attempt, "end_time"),
-                http_status=attempt.status or None,
-                failure=attempt.failure or None,
+                attempt=call.number,
+                ended_at=timestamps.text_or_none(call, "end_time"),
+                http_status=call.status or None,
+                failure=call.failure or None,
             )
 
 

@@ -122,24 +122,18 @@ def inbound_sms(
     return _event(CallbackType.INBOUND_SMS, service_id, id, facts)
 
 
-def complaint(
-    notification_id: str,
-    service_id: str,
-    *,
-    complaint_id: str,
-    reference: str | None,
-    recipient: str,
-    complaint_time: datetime,
-) -> CallbackEvent:
+def complaint(told: Told, complaint_time: datetime) -> CallbackEvent:
     """Return that somebody complained of an email (public-api.md §6.6)."""
+    complaint_date = timestamp(complaint_time)
+    complaint_id = child_id(told.id, "complaint", complaint_date)
     facts = {
-        "notification_id": notification_id,
+        "notification_id": told.id,
         "complaint_id": complaint_id,
-        "reference": reference,
-        "to": recipient,
-        "complaint_date": timestamp(complaint_time),
+        "reference": told.reference,
+        "to": told.recipient,
+        "complaint_date": complaint_date,
     }
-    return _event(CallbackType.COMPLAINT, service_id, notification_id, facts, complaint_id)
+    return _event(CallbackType.COMPLAINT, told.service_id, told.id, facts, complaint_id)
 
 
 def timestamp(time: datetime) -> str:

@@ -58,6 +58,8 @@ class Happening(StrEnum):
     PERMANENT_FAILURE = "permanent-failure"
     TECHNICAL_FAILURE = "technical-failure"
     EXPIRED = "expired"
+    COMPLAINT = "complaint"
+    """Its recipient complained; where it stands does not change."""
     CANCELLED = "cancelled"
     LETTER_READY = "letter-ready"
     LETTER_VALIDATION_FAILED = "letter-validation-failed"
@@ -168,6 +170,8 @@ def _next_state(progress: Progress, happening: Happening) -> State | None:
     match happening:
         case Happening.SENT:
             return State.SENT if progress.international else State.SENDING
+        case Happening.COMPLAINT:
+            return None
         case Happening.LETTER_READY:
             return State.CREATED  # it waits for its print run, one of a test key for the sandbox
         case Happening.TECHNICAL_FAILURE if progress.sent_time is None:

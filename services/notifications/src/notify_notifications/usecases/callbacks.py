@@ -9,11 +9,12 @@ from notify_common.enums import CallbackType
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.callback import (
     CallbackEvent,
+    complaint,
     delivery_status,
     returned_letter,
     type_told,
 )
-from notify_notifications.domain.notification import Event
+from notify_notifications.domain.notification import Event, Happening
 from notify_notifications.store import callbacks
 from notify_notifications.usecases.record_events import record_events
 
@@ -37,6 +38,12 @@ def record_and_tell(snapshots: Snapshots, tx: Tx, events: Sequence[Event]) -> No
     if ids := [id for id, pair in asked.items() if pair in wanting]:
         made = [_MAKES[asked[told.id][1]](told) for told in callbacks.told(tx, ids)]
         callbacks.add(tx, made)
+    complaints = {
+        event.notification_id: event.time for event in events if event.happening is Happening.COMPLAINT
+    }
+    if complaints:
+        about = callbacks.told(tx, list(complaints))
+        enqueue(snapshots, tx, [complaint(told, complaints[told.id]) for told in about])
 
 
 def enqueue(snapshots: Snapshots, tx: Tx, events: Sequence[CallbackEvent]) -> None:

@@ -87,6 +87,8 @@ def _receipt(provider: str, status: str, event: Mapping[str, Any]) -> Receipt | 
     kind = Kind.DELIVERED
     if status == _BOUNCE:
         kind = Kind.PERMANENT_FAILURE if detail == _PERMANENT else Kind.TEMPORARY_FAILURE
+    elif status == _COMPLAINT:
+        kind = Kind.COMPLAINT
     return Receipt(
         provider=provider,
         dispatch_id=id,
@@ -95,7 +97,6 @@ def _receipt(provider: str, status: str, event: Mapping[str, Any]) -> Receipt | 
         detail=detail,
         kind=kind,
         provider_time=utc_time(about.get("timestamp")),
-        silent=status == _COMPLAINT,
         suppression=_suppression(status, detail),
     )
 

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     PERMANENT_FAILURE = "permanent-failure"
     TECHNICAL_FAILURE = "technical-failure"
     EXPIRED = "expired"
+    COMPLAINT = "complaint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Receipt:
         kind: the delivery event it stands for.
         provider_time: when the provider says it happened; None if it doesn't say.
         silent: it proves that the provider has the message and makes no event: a repeated hand-over was
-            turned away because the message was there already, or a recipient complained.
+            turned away because the message was there already.
         suppression: why its recipient shall get no more messages; None if that is not so.
         kind_after_pending: the event in place of `kind` if the provider had reported `pending` before.
     """
