@@ -56,6 +56,8 @@ FACES_THE_INTERNET = {
     "notify.notifications.v1.BatchesService/GetBatch",
     "notify.notifications.v1.BatchesService/LeaveBatch",
     "notify.notifications.v1.BatchesService/OpenBatch",
+    "notify.notifications.v1.CallbacksService/GetCallback",
+    "notify.notifications.v1.CallbacksService/ListCallbacks",
     "notify.notifications.v1.FilesService/DownloadFile",
     "notify.notifications.v1.FilesService/GetFile",
     "notify.notifications.v1.FilesService/SendEmailWithFiles",
@@ -68,6 +70,7 @@ FACES_THE_INTERNET = {
     "notify.notifications.v1.NotificationsService/PreviewTemplate",
     "notify.notifications.v1.NotificationsService/RescheduleNotification",
     "notify.notifications.v1.UnsubscribeService/RecordUnsubscribeRequest",
+    "notify.providers.v1.DispatchService/GetDispatch",
     "notify.providers.v1.ReceiptsService/RecordInboundSms",
     "notify.providers.v1.ReceiptsService/RecordReceipt",
 }

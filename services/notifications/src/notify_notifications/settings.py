@@ -41,6 +41,8 @@ _ALLOWED_CALLERS: Final = {
     f"{_V1}.UnsubscribeService": _INTERNAL,
     f"{_V1}.UnsubscribeService/RecordUnsubscribeRequest": _PUBLIC,
     f"{_V1}.CallbacksService": _INTERNAL,
+    f"{_V1}.CallbacksService/ListCallbacks": _BOTH,
+    f"{_V1}.CallbacksService/GetCallback": _BOTH,
     f"{_V1}.FilesService": _PUBLIC,
     **OPS_CALLERS,
 }

@@ -18,7 +18,7 @@ _SANDBOX_ENVIRONMENTS = ("local", "staging")
 _ALLOWED_CALLERS = {
     f"{_SERVICE}.DispatchService/BatchDispatch": ["notifications", "operator"],
     f"{_SERVICE}.DispatchService/SubmitPrintBatch": ["letters", "operator"],
-    f"{_SERVICE}.DispatchService/GetDispatch": [INTERNAL_GATEWAY, "operator"],
+    f"{_SERVICE}.DispatchService/GetDispatch": [PUBLIC_GATEWAY, INTERNAL_GATEWAY, "operator"],
     f"{_SERVICE}.DispatchService/ListDispatches": ["operator"],
     f"{_SERVICE}.DispatchService/ResolveDispatch": ["operator"],
     f"{_SERVICE}.ReceiptsService/RecordReceipt": [PUBLIC_GATEWAY, "operator"],
