@@ -5,6 +5,7 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 import redis
+from notify.admin.v1.platform_mail_service_pb2 import PlatformMail
 from notify.notifications.v1.batches_service_pb2_grpc import add_BatchesServiceServicer_to_server
 from notify.notifications.v1.callbacks_service_pb2_grpc import add_CallbacksServiceServicer_to_server
 from notify.notifications.v1.files_service_pb2_grpc import add_FilesServiceServicer_to_server
@@ -20,6 +21,7 @@ from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import CallbackType
 from notify_common.feeds.consumer import FeedConsumer
+from notify_common.feeds.intake import Intake
 from notify_common.http import HttpCaller
 from notify_common.leases.worker import PROMPT_IDLE_SECONDS, Worker
 from notify_common.ops.servicer import ops_registration
@@ -69,7 +71,7 @@ from notify_notifications.usecases.files import FileParts, remove_expired_files,
 from notify_notifications.usecases.hand_over import letter_relay, message_relay
 from notify_notifications.usecases.ops import OPS
 from notify_notifications.usecases.send import SendingParts
-from notify_notifications.usecases.take_in_inbound_sms import InboundSmsIntake, inbound_sms_consumer
+from notify_notifications.usecases.take_in_inbound_sms import inbound_sms_consumer
 from notify_notifications.workers import recount
 from notify_notifications.workers.callbacks import delete_old_callbacks
 from notify_notifications.workers.housekeeping import Housekeeper
@@ -236,11 +238,12 @@ def registrations(parts: Parts) -> list[Registration]:
         notifications=NotificationStore(parts.uow),
         links=links,
         pager=pager,
+        platform_mail=Intake(mail_consumer(parts, aside=True)),
     )
     inbound = InboundSmsServicer(
         InboundSmsStore(parts.uow),
         parts.snapshots,
-        InboundSmsIntake(inbound_consumer(parts, aside=True)),
+        Intake(inbound_consumer(parts, aside=True)),
         pager,
     )
     # It may wait for providers.
@@ -361,18 +364,23 @@ def callback_worker(parts: Parts, type: CallbackType) -> Worker:
     )
 
 
+def mail_consumer(parts: Parts, *, aside: bool = False) -> FeedConsumer[PlatformMail]:
+    """Return what sends the platform's own mail."""
+    feed = PlatformMailFeed(parts.channels.get("admin", parts.settings.admin_target))
+    return platform_mail_consumer(parts.uow, feed, sending_parts(parts), aside=aside)
+
+
 def feed_workers(parts: Parts) -> list[Worker]:
     """Make one worker a feed."""
     settings = parts.settings
     delivery = DeliveryEvents(parts.channels.get("providers", settings.providers_target))
     letters = LetterEvents(parts.channels.get("letters", settings.letters_target))
-    admin = parts.channels.get("admin", settings.admin_target)
     record = partial(record_and_tell, parts.snapshots)
     consumers: list[FeedConsumer[Any]] = [
         FeedConsumer("delivery-events", parts.uow, feed_cursors, delivery.fetch, record),
         FeedConsumer("letter-events", parts.uow, feed_cursors, letters.fetch, record),
         inbound_consumer(parts),
-        platform_mail_consumer(parts.uow, PlatformMailFeed(admin), sending_parts(parts)),
+        mail_consumer(parts),
     ]
     return [
         Worker(one.name, parts.uow, lambda uow, one=one: one.step(), full_batch=PAGE_SIZE)  # type: ignore[misc]

@@ -26,6 +26,7 @@ from notify_common import clock
 from notify_common.blobs.s3 import BlobStore
 from notify_common.clamd import scanner_of
 from notify_common.errors import NotifyError
+from notify_common.feeds.intake import Intake
 from notify_common.ids import new_id
 from notify_common.rpc import status
 from notify_common.rpc.paging import Pager
@@ -84,11 +85,12 @@ class Mailing:
         object.__setattr__(sending, "files", self.parts)
         links, pager = parts.settings.unsubscribe_links(), Pager(b"x" * 32)
         servicer = NotificationsServicer(
+            uow=parts.uow,
             sending=sending,
             notifications=NotificationStore(parts.uow),
-            uow=parts.uow,
             links=links,
             pager=pager,
+            platform_mail=Intake(bootstrap.mail_consumer(parts, aside=True)),
         )
         kept = FilesServicer(self.parts, parts.snapshots, servicer.send_email_with_files)
         self.server = InProcessServer(

@@ -12,6 +12,8 @@ from notify.admin.v1 import sign_in_service_pb2 as pb
 from notify.admin.v1.invitation_pb2 import Invitation
 from notify.admin.v1.invitations_service_pb2_grpc import InvitationsServiceStub
 from notify.admin.v1.sign_in_service_pb2_grpc import SignInServiceStub
+from notify.common.v1.common_pb2 import KeyType, PersonalisationField
+from notify.notifications.v1.notifications_service_pb2 import GetActivityRequest, GetNotificationRequest
 from notify_admin.usecases.seed import seed_platform
 from notify_common.errors import NotifyError
 from notify_common.ids import PLATFORM_SERVICE_ID, new_id
@@ -172,3 +174,28 @@ def test_mail_that_can_not_be_sent_keeps_no_other_waiting(world: World) -> None:
     good = send_mail(world)
     send_until(world, good)
     assert stored(world, bad) == []
+
+
+def test_who_reads_what_the_platform_sent_sees_what_was_written_just_before(world: World) -> None:
+    ask = GetActivityRequest(
+        service_id=PLATFORM_SERVICE_ID, key_types=[KeyType.KEY_TYPE_NORMAL], page_size=50
+    )
+    sent = send_code(world)
+
+    def found() -> list[PersonalisationField]:
+        """Return what the code's text says; nobody but the read itself takes the feed in."""
+        listed = [each for each in world.stub.GetActivity(ask).notifications if each.id == sent]
+        return list(listed[0].details.personalisation) if listed else []
+
+    assert wait_until(lambda: bool(found()), 20)
+    assert [field.key for field in found()] == ["verify_code"]
+    mailed = send_mail(world)
+    one = GetNotificationRequest(service_id=PLATFORM_SERVICE_ID, notification_id=mailed, with_details=True)
+
+    def is_there() -> bool:
+        with suppress(NotifyError):
+            return bool(world.stub.GetNotification(one).notification.id == mailed)
+        return False
+
+    assert wait_until(is_there, 20)
+    assert sorted(stored(world, sent, mailed)) == sorted([sent, mailed])

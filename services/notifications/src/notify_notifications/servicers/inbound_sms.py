@@ -6,13 +6,13 @@ import grpc
 from notify.notifications.v1 import inbound_sms_service_pb2 as pb
 from notify.notifications.v1 import inbound_sms_service_pb2_grpc as pb_grpc
 from notify_common.errors import FieldViolation, invalid_field
+from notify_common.feeds.intake import Intake
 from notify_common.rpc.paging import Pager, page_size, read_position_in_time
 
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.inbound_sms import InboundSms
 from notify_notifications.store.inbound_sms import InboundSmsStore
 from notify_notifications.usecases import read_inbound_sms
-from notify_notifications.usecases.take_in_inbound_sms import InboundSmsIntake
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["InboundSmsService"].full_name
 
@@ -20,9 +20,7 @@ SERVICE: Final = pb.DESCRIPTOR.services_by_name["InboundSmsService"].full_name
 class InboundSmsServicer(pb_grpc.InboundSmsServiceServicer):
     """Serves notify.notifications.v1.InboundSmsService."""
 
-    def __init__(
-        self, store: InboundSmsStore, snapshots: Snapshots, intake: InboundSmsIntake, pager: Pager
-    ) -> None:
+    def __init__(self, store: InboundSmsStore, snapshots: Snapshots, intake: Intake, pager: Pager) -> None:
         self._store = store
         self._snapshots = snapshots
         self._intake = intake

@@ -18,6 +18,8 @@ from notify_common import clock, current, ids, tracing
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel, KeyType, Postage
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
+from notify_common.feeds.intake import Intake
+from notify_common.ids import PLATFORM_SERVICE_ID
 from notify_common.logging import get_logger
 from notify_common.rpc import enums, field_rules, status
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
@@ -97,12 +99,14 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         notifications: NotificationStore,
         links: UnsubscribeLinks,
         pager: Pager,
+        platform_mail: Intake,
     ) -> None:
         self._uow = uow
         self._sending = sending
         self._links = links
         self._notifications = notifications
         self._pager = pager
+        self._platform_mail = platform_mail
 
     def SendSms(self, request: pb.SendSmsRequest, context: grpc.ServicerContext) -> pb.SendSmsResponse:
         return _sms_response(self._send_one(request, context, _sms_command))
@@ -214,9 +218,16 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             )
         )
 
+    def _take_in_mail(self, service_id: str) -> None:
+        """Have mail that admin wrote just before be there for who reads what the platform sent (ADR 0017)."""
+        if service_id == PLATFORM_SERVICE_ID:
+            self._platform_mail.take_in()
+
     def GetNotification(
         self, request: pb.GetNotificationRequest, context: grpc.ServicerContext
     ) -> pb.GetNotificationResponse:
+        if request.with_details:
+            self._take_in_mail(request.service_id)
         view = get_notification(
             self._notifications,
             self._sending.snapshots,
@@ -302,6 +313,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
     def GetActivity(
         self, request: pb.GetActivityRequest, context: grpc.ServicerContext
     ) -> pb.GetActivityResponse:
+        self._take_in_mail(request.service_id)
         if request.older_than_id and request.page_number:
             raise invalid_field(FieldViolation("page_number", "can't be given together with older_than_id"))
         before = None

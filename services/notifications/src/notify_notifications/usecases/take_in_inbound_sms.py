@@ -2,18 +2,14 @@
 §9.4, pipeline.md §7.4).
 """
 
-import threading
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from notify.admin.v1.inbound_number_pb2 import InboundNumber
 from notify.providers.v1.receipts_service_pb2 import InboundSmsEvent
-from notify_common import current
 from notify_common.db.unit_of_work import Tx, UnitOfWork
-from notify_common.errors import NotifyError
 from notify_common.feeds.consumer import FeedConsumer
-from notify_common.logging import get_logger
 from prometheus_client import Counter
 
 from notify_notifications.clients.inbound_sms import PAGE_SIZE, InboundNumbers, InboundSmsFeed, inbound_sms
@@ -28,7 +24,6 @@ from notify_notifications.usecases.callbacks import enqueue
 RECEIVING: Final = "inbound_sms"
 """The permission without which a service gets no texts."""
 
-_ASIDE_SECONDS: Final = 0.5
 _TAKEN: Final = Counter(
     "notify_inbound_sms_total", "Texts that came, by whether a service owns their number.", ["owned"]
 )
@@ -42,7 +37,7 @@ def inbound_sms_consumer(
     *,
     aside: bool = False,
 ) -> FeedConsumer[InboundSms]:
-    """Return what takes in each text of the feed once, by its id; `aside` for an InboundSmsIntake.
+    """Return what takes in each text of the feed once, by its id; `aside` for an Intake.
 
     A text belongs to the service that had its number, in use and with permission to receive, when it came.
     One that came before the number last changed hands is nobody's: whose it was is not known any more.
@@ -82,33 +77,6 @@ def _told(text: InboundSms) -> CallbackEvent:
         # providers that say no time are as quick as those that do
         date_received=text.provider_time or text.create_time,
     )
-
-
-class InboundSmsIntake:
-    """Takes texts in aside from the worker that does so all the time, so that who reads them sees what came
-    just before. Safe to share between threads.
-    """
-
-    def __init__(self, consumer: FeedConsumer[InboundSms]) -> None:
-        self._consumer = consumer
-        self._lock = threading.Lock()
-
-    def take_in(self) -> None:
-        """Take in what there is, as far as that takes half a second; failing to do so is no failure."""
-        if not self._lock.acquire(timeout=_ASIDE_SECONDS):
-            return
-        try:
-            left = current.time_left()
-            with current.bind(
-                request_id=current.request_id.get(),
-                traceparent=current.traceparent.get(),
-                timeout=_ASIDE_SECONDS if left is None else min(left / 2, _ASIDE_SECONDS),
-            ):
-                self._consumer.step()
-        except NotifyError as error:
-            get_logger().warning("texts not taken in aside", reason=error.reason)
-        finally:
-            self._lock.release()
 
 
 def _owner(event: InboundSmsEvent, number: InboundNumber | None, snapshots: Snapshots) -> str | None:

@@ -25,9 +25,9 @@ _CALLER: Final = Caller(PLATFORM_SERVICE_ID, None, KeyType.NORMAL)
 
 
 def platform_mail_consumer(
-    uow: UnitOfWork, feed: PlatformMailFeed, sending: SendingParts
+    uow: UnitOfWork, feed: PlatformMailFeed, sending: SendingParts, *, aside: bool = False
 ) -> FeedConsumer[PlatformMail]:
-    """Return what sends each mail of the feed.
+    """Return what sends each mail of the feed; `aside` for an Intake.
 
     A page is sent before the cursor moves on, since sending can't be part of the cursor's transaction. Each
     mail is stored under its own id: a page that is read again, by this process or another, sends none twice.
@@ -41,7 +41,7 @@ def platform_mail_consumer(
     def sent(tx: Tx, mails: Sequence[PlatformMail]) -> None:
         """Have nothing left to do."""
 
-    return FeedConsumer("platform-mail", uow, feed_cursors, send_page, sent, full_page=PAGE_SIZE)
+    return FeedConsumer("platform-mail", uow, feed_cursors, send_page, sent, full_page=PAGE_SIZE, aside=aside)
 
 
 def command(mail: PlatformMail) -> SendCommand:
