@@ -188,7 +188,9 @@ def lingering(runs: Runs, seconds: float) -> Gatherer[int, int]:
 
 
 def shared(gatherer: Gatherer[int, int], runs: Runs, callers: int) -> None:
-    """Make a run that one leads alone, and one after it that is shared by `callers`."""
+    """Make a run that one leads alone, and one after it that is shared by `callers` and waits for nobody."""
+    lingers = gatherer._linger_seconds
+    gatherer._linger_seconds = 0
     first = blocked(gatherer, runs)
     others = []
     for number in range(callers):
@@ -198,6 +200,7 @@ def shared(gatherer: Gatherer[int, int], runs: Runs, callers: int) -> None:
     for caller in (first, *others):
         caller.end()
     runs.batches.clear()
+    gatherer._linger_seconds = lingers
 
 
 def led(gatherer: Gatherer[int, int]) -> None:

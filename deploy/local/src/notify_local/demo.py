@@ -21,6 +21,7 @@ DELIVERY_SECONDS = 60.0
 # Processes that have just started may say that they are busy. All tries are within the life of a token.
 _WHEN_BUSY = Retry(
     total=6,
+    connect=0,
     backoff_factor=0.25,
     backoff_max=4,
     status_forcelist={503},
