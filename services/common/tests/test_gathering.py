@@ -201,6 +201,7 @@ def shared(gatherer: Gatherer[int, int], runs: Runs, callers: int) -> None:
         caller.end()
     runs.batches.clear()
     gatherer._linger_seconds = lingers
+    gatherer._expected_until += lingers
 
 
 def led(gatherer: Gatherer[int, int]) -> None:
