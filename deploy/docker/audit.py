@@ -25,7 +25,10 @@ from cyclonedx.model.license import LicenseExpression
 from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from license_expression import ExpressionError, get_spdx_licensing
+from license_expression import (  # type: ignore[import-untyped] # ships no type information
+    ExpressionError,
+    get_spdx_licensing,
+)
 from packageurl import PackageURL
 
 RULES: Final = Path(__file__).with_name("licences.toml")
@@ -59,10 +62,10 @@ def licence(name: str, rules: Rules) -> str | None:
         metadata = importlib.metadata.metadata(name)
     except importlib.metadata.PackageNotFoundError:
         return rules.elsewhere.get(name)
-    for field in ("License-Expression", "License"):
-        text = metadata.get(field)
-        if text and _is_spdx(text):
-            return str(text)
+    for field in ("license_expression", "license"):
+        text = metadata.json.get(field)
+        if isinstance(text, str) and _is_spdx(text):
+            return text
     return None
 
 

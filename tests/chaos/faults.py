@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import psutil
 import psycopg2
 import redis
-from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
+from notify_common.callers import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_local.backing import ObjectStore, Postgres, Redis
 from notify_local.stack import CERTIFICATE_NAMES, CONTEXTS, SIDECAR
 from notify_testing.certs import renew_certificates

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from notify_common.rpc.tls import INTERNAL_GATEWAY, PUBLIC_GATEWAY
+from notify_common.callers import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_local.stack import CONTEXTS
 
 from tests.chaos.faults import NOTHING, Fault, killed

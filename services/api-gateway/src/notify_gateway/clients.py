@@ -101,6 +101,11 @@ class Clients:
         """Attempts and receipts of a message."""
         return cast(DispatchServiceStub, self._stub(DispatchServiceStub, "providers"))
 
+    @property
+    def statistics(self) -> StatisticsServiceStub:
+        """How many messages there are."""
+        return cast(StatisticsServiceStub, self._stub(StatisticsServiceStub, "notifications"))
+
     def close(self) -> None:
         """Close this process's channels; calls under way end with CANCELLED."""
         self._stubs.clear()
@@ -133,11 +138,6 @@ class PublicClients(Clients):
 
 class InternalClients(Clients):
     """What the internal face calls besides."""
-
-    @property
-    def statistics(self) -> StatisticsServiceStub:
-        """How many messages there are."""
-        return cast(StatisticsServiceStub, self._stub(StatisticsServiceStub, "notifications"))
 
     @property
     def usage(self) -> UsageServiceStub:

@@ -12,10 +12,16 @@ from notify_common.settings import ServiceSettings
 DAY = timedelta(days=1)
 
 
-def issue(folder: Path, authority: trustme.CA, **more: datetime) -> ServiceSettings:
+def issue(
+    folder: Path,
+    authority: trustme.CA,
+    *,
+    not_before: datetime | None = None,
+    not_after: datetime | None = None,
+) -> ServiceSettings:
     """Put a certificate of `authority` where it may replace another; return settings that name it."""
     ca, cert, key = (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
-    leaf = authority.issue_cert("admin", "localhost", **more)
+    leaf = authority.issue_cert("admin", "localhost", not_before=not_before, not_after=not_after)
     if not ca.exists():
         authority.cert_pem.write_to_path(str(ca))
     cert.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))

@@ -35,6 +35,8 @@ _ALLOWED_CALLERS: Final = {
     f"{_V1}.NotificationsService/RescheduleNotification": _PUBLIC,
     f"{_V1}.BatchesService": _PUBLIC,
     f"{_V1}.StatisticsService": _INTERNAL,
+    f"{_V1}.StatisticsService/GetPerformance": _BOTH,
+    f"{_V1}.StatisticsService/GetProcessingTimes": _PUBLIC,
     f"{_V1}.UsageService": _INTERNAL,
     f"{_V1}.InboundSmsService": _INTERNAL,
     f"{_V1}.InboundSmsService/ListInboundSms": _BOTH,
