@@ -183,6 +183,7 @@ class Container:
         state.mkdir(parents=True, exist_ok=True)
         if self.bubblewrap is None:
             return [str(self._prefixes / service / "bin" / "python"), *command[1:]], environment
+        self._let_pass_to_database()
         environment = {key: value.replace(str(state), STATE) for key, value in environment.items()}
         return (
             [
@@ -215,6 +216,16 @@ class Container:
             ],
             environment,
         )
+
+    def _let_pass_to_database(self) -> None:
+        """Let this user's group reach PostgreSQL's socket.
+
+        Started by root, PostgreSQL is a user of its own, and inside there is no root who may pass by it.
+        """
+        folder = self._folder / "postgres"
+        if folder.stat().st_uid != os.geteuid():
+            os.chown(folder, -1, os.getegid())
+            folder.chmod(0o750)
 
 
 def _usable_bubblewrap() -> str | None:
@@ -264,14 +275,6 @@ class ContainedStack(Stack):
     """The local stack, each of whose services' processes runs as in its image."""
 
     container: Container
-
-    def _migrate(self, environments: Mapping[str, dict[str, str]], owner_urls: Mapping[str, str]) -> None:
-        folder = self.folder / "postgres"
-        if folder.stat().st_uid != os.geteuid():
-            # Started by root, PostgreSQL is a user of its own; inside, there is no root who may pass by it.
-            os.chown(folder, -1, os.getegid())
-            folder.chmod(0o750)
-        super()._migrate(environments, owner_urls)
 
     def _add(self, name: str, command: list[str], environment: Mapping[str, str], ready: Any) -> None:
         if name not in PROCESSES:

@@ -11,6 +11,7 @@ Alembic is imported by what uses it: each process knows the command that migrate
 """
 
 import importlib.resources
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ import psycopg2
 import sqlalchemy as sa
 from sqlalchemy import Connection, MetaData
 
+from notify_common import clock
 from notify_common.boot import BootError
 from notify_common.db.engine import postgres_url
 from notify_common.db.schema import newest_revision
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 LOCK_WAIT_MS = 60_000
 TABLE_LOCK_WAIT_MS = 2_000
+_LOCK_ASK_SECONDS = 0.1
 _ADVISORY_KEY = 0x6E6F74696679  # "notify": one migration at a time in a database
 
 
@@ -126,8 +129,14 @@ def _config(package: str, connection: Connection) -> "Config":
 def _locked_connection(url: str) -> Iterator[Connection]:
     engine = sa.create_engine(postgres_url(url), poolclass=sa.NullPool, connect_args=TCP)
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"SET lock_timeout = {LOCK_WAIT_MS}")
-        connection.execute(sa.select(sa.func.pg_advisory_lock(_ADVISORY_KEY)))
+        deadline = clock.monotonic() + LOCK_WAIT_MS / 1000
+        # Asked for again and again rather than waited for: who waits has a transaction open, and an index
+        # that is built concurrently waits for its end: a deadlock with whoever holds the lock.
+        while not connection.execute(sa.select(sa.func.pg_try_advisory_lock(_ADVISORY_KEY))).scalar():
+            connection.rollback()
+            if clock.monotonic() > deadline:
+                raise BootError("another migration of this database takes longer than a minute; try again")
+            time.sleep(_LOCK_ASK_SECONDS)
         connection.exec_driver_sql(f"SET lock_timeout = {TABLE_LOCK_WAIT_MS}")
         connection.commit()
         yield connection
