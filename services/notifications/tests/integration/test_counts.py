@@ -89,6 +89,20 @@ def test_what_is_no_longer_billable_is_no_usage(world: World) -> None:
     assert not usage(world, service)
 
 
+def test_a_text_that_no_provider_was_asked_to_send_costs_nothing(world: World) -> None:
+    service = world.admin.add_service()
+    text = a_text(world, service)
+    world.relay()
+    world.providers.tell(text, "permanent_failure", "permanent_failure")
+    world.apply_events()
+    assert counted(world, service) == [("sms", "normal", "permanent-failure", 1)]
+    assert [units for *_, units in usage(world, service)] == [0]
+    world.execute("UPDATE outbox SET due_at = now()")
+    world.relay()
+    assert [units for *_, units in usage(world, service)] == [0]
+    assert differences(world, service) == 0
+
+
 def test_a_provider_that_speaks_before_the_hand_over_is_noted_loses_no_units(world: World) -> None:
     service = world.admin.add_service()
     text = a_text(world, service)

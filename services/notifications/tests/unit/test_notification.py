@@ -90,6 +90,7 @@ def test_order_and_repeats_don_t_decide_whether_the_end_is_reached(
 def test_what_no_provider_was_asked_to_send_can_fail_for_good(destination: dict[str, object]) -> None:
     progress = advance(created(**destination), events(Happening.PERMANENT_FAILURE))
     assert (progress.state, progress.sent_time) == (State.PERMANENT_FAILURE, None)
+    assert progress.fragment_count == 0, "nothing is charged"
 
 
 @given(histories, destinations)

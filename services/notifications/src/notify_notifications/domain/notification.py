@@ -120,7 +120,7 @@ class Progress:
     rate_multiplier: int
     """Texts: factor of the destination. Other channels: 0."""
     fragment_count: int | None
-    """Texts: fragments as handed over; None before, and for other channels."""
+    """Texts: fragments as handed over, 0 where no provider was asked; None before, and for other channels."""
     sent_time: datetime | None
     update_time: datetime | None
     provider: str
@@ -158,6 +158,8 @@ def _with_facts(progress: Progress, event: Event) -> Progress:
             # a letter of a test key goes to the sandbox, which posts nothing (public-api.md §3.1)
             is_posted = progress.channel is not Channel.LETTER or progress.key_type is not KeyType.TEST
             return replace(progress, sent_time=event.time if is_posted else None, provider=event.provider)
+        case Happening.PERMANENT_FAILURE if progress.sent_time is None and progress.channel is Channel.SMS:
+            return replace(progress, fragment_count=0)  # no provider was asked, so nothing is charged
         case Happening.LETTER_READY if progress.sheet_count is None:
             # letters of test keys are not printed, so nothing is billed (pipeline.md §2.7)
             sheets = 0 if progress.key_type is KeyType.TEST else event.sheet_count

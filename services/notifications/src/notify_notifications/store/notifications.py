@@ -387,7 +387,16 @@ def save_progress(conn: Tx, progress: Sequence[Progress]) -> None:
     """Write back what events changed, in one statement."""
     if not progress:
         return
-    names = ("id", "state", "sent_time", "update_time", "provider", "sheet_count", "postage")
+    names = (
+        "id",
+        "state",
+        "sent_time",
+        "update_time",
+        "provider",
+        "fragment_count",
+        "sheet_count",
+        "postage",
+    )
     types = {name: _n[name].type for name in names}
     given = unnest("given", types, [[getattr(one, name) for name in names] for one in progress])
     changes = {name: given.c[name] for name in names[1:]}
