@@ -75,17 +75,22 @@ def server(settings: Settings, uow: UnitOfWork) -> Iterator[InProcessServer]:
 
 
 class Admin:
-    """The stubs of one caller, and short ways to make things."""
+    """The stubs of one caller, and short ways to make things.
 
-    def __init__(self, channel: grpc.Channel, uow: UnitOfWork) -> None:
+    Args:
+        public: the channel of the gateway's public face, where the caller is the other one.
+    """
+
+    def __init__(self, channel: grpc.Channel, uow: UnitOfWork, public: grpc.Channel | None = None) -> None:
         self._uow = uow
+        public = public or channel
         self.services = services_service_pb2_grpc.ServicesServiceStub(channel)
         self.templates = templates_service_pb2_grpc.TemplatesServiceStub(channel)
         self.keys = api_keys_service_pb2_grpc.ApiKeysServiceStub(channel)
-        self.verification = api_keys_service_pb2_grpc.ApiKeyVerificationServiceStub(channel)
+        self.verification = api_keys_service_pb2_grpc.ApiKeyVerificationServiceStub(public)
         self.users = users_service_pb2_grpc.UsersServiceStub(channel)
         self.channel = channel
-        self.feed = config_feed_service_pb2_grpc.ConfigFeedServiceStub(channel)
+        self.feed = config_feed_service_pb2_grpc.ConfigFeedServiceStub(public)
 
     def make_user(
         self, name: str = "Ann", email_address: str = "ann@example.gov.uk", mobile: str = ""
@@ -201,8 +206,8 @@ class Admin:
 
 @pytest.fixture
 def admin(server: InProcessServer, uow: UnitOfWork) -> Admin:
-    """Provide what the gateway calls."""
-    return Admin(server.channel("gateway-internal"), uow)
+    """Provide what both faces of the gateway call."""
+    return Admin(server.channel("gateway-internal"), uow, server.channel("gateway-public"))
 
 
 @pytest.fixture
