@@ -1,6 +1,7 @@
 """HTTP calls to servers that somebody else names: which addresses are connected to, and what is read."""
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
@@ -82,3 +83,35 @@ def test_half_an_answer_is_none_and_a_redirect_is_not_followed(receiver: Receive
     assert call(receiver, receiver.url("/moved"), None)[0].status == 307
     receiver.location = ""
     assert receiver.of("/elsewhere") == []
+
+
+class HangsUp:
+    """A server that answers the first request of each connection and then closes it, without a word."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.hung_up: SimpleQueue[None] = SimpleQueue()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}/"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._server.accept()
+            with connection:
+                if connection.recv(65536):
+                    self.requests += 1
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            self.hung_up.put(None)
+
+
+def test_nothing_is_written_to_a_connection_that_was_closed() -> None:
+    server = HangsUp()
+    caller = HttpCaller(4, 5.0)
+    answers: SimpleQueue[HttpAnswer] = SimpleQueue()
+    for _ in range(8):
+        caller.call(HttpRequest(server.url, {}, b"{}", clock.monotonic() + 60), answers.put)
+        assert answers.get(timeout=WAIT_SECONDS).status == 200
+        server.hung_up.get(timeout=WAIT_SECONDS)
+    caller.close()
+    assert server.requests == 8

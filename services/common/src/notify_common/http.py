@@ -5,6 +5,7 @@ http.client 179 and urllib3 332 (2 shared cores, Python 3.11, keep-alive, 64 con
 """
 
 import io
+import select
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -21,6 +22,11 @@ from notify_common.logging import describe_exception, get_logger
 MAX_ANSWER_BYTES = 65_536
 _POLL_SECONDS = 0.005
 _CONNECT_MS = 3_000
+_LOOK_SECONDS = 1.5
+"""libcurl looks for closed connections once a second."""
+_LONGEST_REST_SECONDS = 4
+"""A connection that was idle for longer is not used again: below the 5 s after which many servers close one,
+as a request that crosses with the end of its connection may have been taken."""
 
 NOT_STARTED = "not_started"
 UNREACHABLE = "unreachable"
@@ -81,6 +87,11 @@ class HttpCaller:
     Every request ends in one call of its `done`, from the caller's own thread, within `timeout` of its
     beginning. A request is never repeated here: libcurl would send one again whose kept-open connection broke
     before an answer, which a provider could take for two; since its body can't be rewound, it fails instead.
+
+    A connection that the far end has closed is not written to. libcurl looks for such ones once a second
+    only, and nothing on this side proves afterwards whether a request that went into one was read. So the
+    sockets are asked before a request begins, and where one has hung up, what begins gets a connection of its
+    own. What crosses with the end of its connection on the wire is as any other whose connection was lost.
     """
 
     def __init__(
@@ -108,6 +119,8 @@ class HttpCaller:
         self._multi.setopt(pycurl.M_MAXCONNECTS, connections)
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
         self._idle: list[pycurl.Curl] = []
+        self._hang_ups = select.poll()
+        self._fresh_until = float("-inf")
         # None is the last that comes
         self._waiting: SimpleQueue[tuple[HttpRequest, Done] | None] = SimpleQueue()
         self._active: dict[pycurl.Curl, tuple[Done, HttpRequest, bytearray]] = {}
@@ -126,33 +139,53 @@ class HttpCaller:
 
     def _run(self) -> None:
         while self._active or not self._closing:
-            self._take_waiting()
-            if not self._active:
-                continue
-            self._multi.perform()
-            if not self._finish_ended():
+            # what came is read before anything begins: a connection that ends with its answer is gone then
+            if self._active:
+                self._multi.perform()
+            finished = self._finish_ended()
+            begun = self._take_waiting()
+            if self._active and not finished and not begun:
                 self._multi.select(_POLL_SECONDS)
         self._multi.close()
 
-    def _take_waiting(self) -> None:
-        """Begin what waits; wait itself while nothing is under way."""
+    def _take_waiting(self) -> int:
+        """Begin what waits and return how much; wait itself while nothing is under way."""
+        begun = 0
+        fresh: bool | None = None
         while not self._closing:
             try:
                 waiting = self._waiting.get(block=not self._active)
             except Empty:
-                return
+                break
             if waiting is None:
                 self._closing = True
-            else:
-                self._begin(*waiting)
+                break
+            if fresh is None or not self._active:
+                fresh = self._may_be_closed()
+            self._begin(*waiting, fresh=fresh)
+            begun += 1
+        return begun
 
-    def _begin(self, request: HttpRequest, done: Done) -> None:
+    def _may_be_closed(self) -> bool:
+        """Tell whether libcurl may take a connection that the far end has closed.
+
+        It drops such ones, at the latest with the first request after its longest time without a look.
+        """
+        for number, happened in self._hang_ups.poll(0):
+            self._hang_ups.unregister(number)
+            if not happened & select.POLLNVAL:  # that one is closed here too
+                self._fresh_until = clock.monotonic() + _LOOK_SECONDS
+        return clock.monotonic() < self._fresh_until
+
+    def _begin(self, request: HttpRequest, done: Done, *, fresh: bool) -> None:
         if clock.monotonic() > request.start_before:
             done(_NOT_BEGUN)
             return
         answer = bytearray()
         try:
             curl = self._set_up(request, answer)
+            # which connection it would be is not known before
+            curl.setopt(pycurl.FRESH_CONNECT, int(fresh))
         except (pycurl.error, ValueError, TypeError) as error:
             # Everybody's calls go through this thread: one that can't be made must not end it.
             get_logger().error("call can't be made", **describe_exception(error))
@@ -195,6 +228,7 @@ class HttpCaller:
         curl.setopt(pycurl.TCP_KEEPALIVE, 1)
         curl.setopt(pycurl.TCP_KEEPIDLE, 4)
         curl.setopt(pycurl.TCP_KEEPINTVL, 2)
+        curl.setopt(pycurl.MAXAGE_CONN, _LONGEST_REST_SECONDS)
         if self._may_connect is not None:
             curl.setopt(pycurl.NOPROXY, "*")
             curl.setopt(pycurl.OPENSOCKETFUNCTION, self._opener(curl, self._may_connect))
@@ -210,6 +244,12 @@ class HttpCaller:
             return pycurl.SOCKET_BAD
 
         return open_socket
+
+    def _watch(self, curl: pycurl.Curl) -> None:
+        """Notice when the far end closes the connection that a request was made on."""
+        number = curl.getinfo(pycurl.LASTSOCKET)
+        if number >= 0:
+            self._hang_ups.register(number, select.POLLRDHUP)
 
     def _finish_ended(self) -> int:
         """Report on requests that have ended; return how many."""
@@ -234,6 +274,7 @@ class HttpCaller:
         return HttpAnswer(status, bytes(answer[head:]), headers=_headers(bytes(answer[:head])))
 
     def _finish(self, curl: pycurl.Curl, answer: HttpAnswer) -> None:
+        self._watch(curl)
         self._multi.remove_handle(curl)
         done, _, _ = self._active.pop(curl)
         self._idle.append(curl)

@@ -49,8 +49,9 @@ class Settings(DatabaseSettings):
     """Time between two tries to hand a message over."""
 
     suppression_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
-    """Key of the hashes by which suppressed addresses are known; whoever changes it empties the list. Without
-    it the key is made of `page_token_secret`."""
+    """Key of the hashes by which suppressed addresses are known; whoever changes it empties the list. Only in
+    the environment `local` it may be absent, where the key is made of `page_token_secret`: elsewhere a new
+    secret of tokens would empty the list without a word."""
 
     secrets_key: SecretStr | None = None
     """Fernet key of the providers' secrets that are changed here; without it none is."""
@@ -91,6 +92,8 @@ class Settings(DatabaseSettings):
             raise ValueError(
                 f"sandbox_live_messages should only be on in {' and '.join(_SANDBOX_ENVIRONMENTS)}"
             )
+        if self.environment != "local" and self.suppression_secret is None:
+            raise ValueError("suppression_secret is required in every environment but local")
         return self
 
     @property

@@ -53,6 +53,7 @@ def test_good_settings_are_said_to_be_complete() -> None:
         ({"mmg_url": "https://example.com"}, "mmg_url and mmg_api_key should be set together"),
         ({"mmg_url": "ftp://x", "mmg_api_key": "k"}, "NOTIFY_PROVIDERS_MMG_URL"),
         ({"environment": "production", "sandbox_live_messages": "true"}, "sandbox_live_messages"),
+        ({"environment": "staging"}, "suppression_secret is required in every environment but local"),
         ({"dispatch_window": "0"}, "NOTIFY_PROVIDERS_DISPATCH_WINDOW"),
         ({"provider_timeout_seconds": "45"}, "NOTIFY_PROVIDERS_PROVIDER_TIMEOUT_SECONDS"),
     ],

@@ -127,7 +127,7 @@ def test_messages_of_test_keys_go_to_the_sandbox_even_where_it_takes_no_others(
 ) -> None:
     message = sms("447700900002", key_type=KeyType.TEST)
     world.take_over(message)
-    world.workers(world.parts(**mmg.settings, environment="production")).settle()
+    world.workers(world.parts(**mmg.settings, environment="production", suppression_secret="s" * 32)).settle()
     assert world.kinds(message.id) == ["sent", "permanent-failure"]
     assert mmg.messages == []
 
