@@ -4,7 +4,7 @@ Nothing here counts where a variable of the setting itself, or a file, says othe
 Cloud Foundry, which is known by `VCAP_APPLICATION`:
 
 - a service with the tag `postgresql` gives `database_url`, `redis` gives `redis_url` and `broker_url`,
-  `rabbitmq` gives `broker_url` before Redis does, `s3` gives `blob_…`;
+  `rabbitmq` gives `broker_url` before Redis does, `s3` gives `blob_…` and `file_bucket`;
 - a user-provided service gives whatever its credentials name by the variable of the setting
   (`{"NOTIFY_ADMIN_PAGE_TOKEN_SECRET": "…"}`); of a setting that names a file, the file's content.
 """
@@ -32,6 +32,7 @@ _TAGS: Final[Mapping[str, Sequence[frozenset[str]]]] = {
     "blob_endpoint": (frozenset({"s3"}),),
     "blob_region": (frozenset({"s3"}),),
     "blob_bucket": (frozenset({"s3"}),),
+    "file_bucket": (frozenset({"s3"}),),
     "blob_access_key": (frozenset({"s3"}),),
     "blob_secret_key": (frozenset({"s3"}),),
 }
@@ -41,6 +42,7 @@ _KEYS: Final[Mapping[str, Sequence[str]]] = {
     "blob_endpoint": ("endpoint_url", "endpoint"),
     "blob_region": ("aws_region", "region"),
     "blob_bucket": ("bucket_name", "bucket"),
+    "file_bucket": ("bucket_name", "bucket"),
     "blob_access_key": ("aws_access_key_id", "access_key_id"),
     "blob_secret_key": ("aws_secret_access_key", "secret_access_key"),
 }

@@ -19,6 +19,7 @@ class Settings(DatabaseSettings):
     broker_url: SecretStr
     blob_endpoint: str | None = None
     blob_bucket: str = "default"
+    file_bucket: str | None = None
     blob_access_key: str
     blob_secret_key: SecretStr
 
@@ -119,6 +120,7 @@ def test_bound_services_the_port_and_own_settings_are_read(monkeypatch: pytest.M
     assert settings.redis_url.get_secret_value() == "rediss://:p%2Fw@cache:6380/"
     assert settings.broker_url == settings.redis_url
     assert (settings.blob_bucket, settings.blob_access_key) == ("pdfs", "id")
+    assert settings.file_bucket == "pdfs"
     assert settings.blob_secret_key.get_secret_value() == "hunter2"
     assert settings.blob_endpoint is None
     assert settings.grpc_listen == "0.0.0.0:8080"
