@@ -27,7 +27,8 @@ def foretold() -> dict[str, float]:
         "messages a second of a worker whose provider takes 60 ms": dispatches_a_second(60),
         "processor ms of accepting with 8 connections": value("accept_ms"),
         "MiB of 5000 texts in notifications and providers": 5000 * sum(map(value, kept)) / 2**20,
-        "connections of a platform with one of each process": servers + sum(map(value, workers)),
+        "connections of a platform with one of each process, but Celery's": servers
+        + sum(map(value, workers)),
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import requests
+from notify_capacity.measured import POINTS
 from notify_capacity.measured import value as measured
 from notify_common import logging
 from notify_testing.waiting import WAIT_SECONDS
@@ -156,6 +157,8 @@ def test_each_metric_of_the_platform_is_documented_and_no_other(exported: Export
 
 def test_connections_are_those_that_capacity_is_planned_by(house: House, exported: Exported) -> None:
     assert exported.connections == CONNECTIONS
+    foretold = POINTS["connections of a platform with one of each process, but Celery's"]
+    assert sum(exported.connections.values()) == foretold.measured
 
 
 def test_log_lines_have_documented_fields_alone(house: House, exported: Exported) -> None:

@@ -110,7 +110,7 @@ POINTS: Final = {
     "MiB of 5000 texts in notifications and providers": Point(
         13.30, 0.1, "tests/load/bench_size.py --rows 5000"
     ),
-    "connections of a platform with one of each process": Point(
-        90, 0, "sum of notify_database_connections_limit"
+    "connections of a platform with one of each process, but Celery's": Point(
+        90, 0, "sum of notify_database_connections_limit (tests/e2e/test_observability.py)"
     ),
 }
