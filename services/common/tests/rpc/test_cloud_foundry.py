@@ -138,10 +138,10 @@ def test_rabbitmq_is_the_broker_before_redis(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_variables_win(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     bind(monkeypatch, DATABASE, DATABASE | {"name": "other"}, REDIS, OBJECTS, OWN)
-    monkeypatch.setenv("NOTIFY_EXAMPLE_DATABASE_URL", "postgresql://mine")
+    monkeypatch.setenv("NOTIFY_EXAMPLE_DATABASE_URL", "postgresql://u:p@mine/d")
     monkeypatch.setenv("NOTIFY_EXAMPLE_GRPC_LISTEN", "0.0.0.0:6012")
     settings = load_settings(Settings)
-    assert settings.database_url.get_secret_value() == "postgresql://mine"
+    assert settings.database_url.get_secret_value() == "postgresql://u:p@mine/d"
     assert settings.grpc_listen == "0.0.0.0:6012"
 
 
