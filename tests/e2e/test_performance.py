@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from datetime import timedelta
 
-import grpc
 from notify.common.v1.common_pb2 import CHANNEL_SMS
 from notify.notifications.v1 import statistics_service_pb2, statistics_service_pb2_grpc
 from notify_common import clock
@@ -29,11 +28,7 @@ def counted(house: House) -> Counter[float]:
     ask = statistics_service_pb2.GetProcessingTimesRequest(
         from_day=str(today - timedelta(days=1)), to_day=str(today)
     )
-    files = house.stack.certificates["api-gateway"]
-    credentials = grpc.ssl_channel_credentials(
-        files.ca.read_bytes(), files.key.read_bytes(), files.cert.read_bytes()
-    )
-    with grpc.secure_channel(house.stack.grpc_targets["notifications"], credentials) as channel:
+    with house.channel("notifications") as channel:
         stub = statistics_service_pb2_grpc.StatisticsServiceStub(channel)
         answer = stub.GetProcessingTimes(ask, timeout=ASK_SECONDS)
     return Counter(
