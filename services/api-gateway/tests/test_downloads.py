@@ -1,10 +1,9 @@
 """Pages of files that emails link to (public-api.md §2.5)."""
 
 import base64
-import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,7 +12,7 @@ from notify_common.errors import NotifyError
 
 from .neighbours import Neighbours, timestamp
 
-SERVICE, FILE, KEY = uuid4(), uuid4(), os.urandom(32)
+SERVICE, FILE, KEY = UUID(int=1), UUID(int=2), bytes(range(32))
 NAME = 'Zoë "x"; a=b\r\nSet-Cookie: 1.pdf'
 
 
