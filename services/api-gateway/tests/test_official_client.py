@@ -104,14 +104,13 @@ def test_errors(official: NotificationsAPIClient, neighbours: Neighbours) -> Non
         official.send_sms_notification(phone_number="07700900123", template_id=TEMPLATE_ID)
 
 
-def test_files_are_refused_clearly(official: NotificationsAPIClient) -> None:
-    with pytest.raises(HTTPError) as raised:
-        official.send_email_notification(
-            email_address="a@example.com",
-            template_id=TEMPLATE_ID,
-            personalisation={"link": prepare_upload(io.BytesIO(b"%PDF"))},
-        )
-    assert first_error(raised.value)["message"].startswith("Send files by email has not been set up")
+def test_a_file(official: NotificationsAPIClient) -> None:
+    sent = official.send_email_notification(
+        email_address="a@example.com",
+        template_id=TEMPLATE_ID,
+        personalisation={"link": prepare_upload(io.BytesIO(b"%PDF"))},
+    )
+    assert sent["uri"].endswith(f"/v2/notifications/{sent['id']}")
 
 
 def test_a_precompiled_letter(official: NotificationsAPIClient, neighbours: Neighbours) -> None:

@@ -66,6 +66,8 @@ VALID: dict[str, dict[str, Any]] = {
     "RESCHEDULE": {"send_at": "2026-11-24T07:10:18Z"},
     "LIST_NOTIFICATIONS": {},
     "LIST_RECEIVED_TEXTS": {"older_than": UUID},
+    "BATCH_ROW": {"type": "sms"},
+    "BATCH_ID": {"batch_id": UUID},
     "NOTIFICATION_ID": {"notification_id": UUID},
     "TEMPLATE_ID": {"id": UUID},
     "PREVIEW_TEMPLATE": {"id": UUID},
