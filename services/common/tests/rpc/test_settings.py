@@ -97,13 +97,13 @@ class TestSecretFiles:
     def test_give_any_secret_without_their_last_line_break(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        (tmp_path / "url").write_text("postgresql://from-file\n")
+        (tmp_path / "url").write_text("postgresql://from-file/x\n")
         (tmp_path / "key").write_text("abc")
         monkeypatch.delenv("NOTIFY_EXAMPLE_DATABASE_URL")
         monkeypatch.setenv("NOTIFY_EXAMPLE_DATABASE_URL_FILE", str(tmp_path / "url"))
         monkeypatch.setenv("NOTIFY_EXAMPLE_API_KEY_FILE", str(tmp_path / "key"))
         settings = load_settings(Settings)
-        assert settings.database_url.get_secret_value() == "postgresql://from-file"
+        assert settings.database_url.get_secret_value() == "postgresql://from-file/x"
         assert settings.api_key is not None
         assert settings.api_key.get_secret_value() == "abc"
 
