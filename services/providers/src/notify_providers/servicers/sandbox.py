@@ -59,6 +59,10 @@ class SandboxServicer(SandboxServiceServicer):
     def ListSandboxFaults(
         self, request: pb.ListSandboxFaultsRequest, context: grpc.ServicerContext
     ) -> pb.ListSandboxFaultsResponse:
+        size, filters = page_size(request.page_size), {"list": "sandbox-faults"}
+        after = self._pager.decode(request.page_token, filters)
+        first = int(after[0]) if after else 0
+        more = first + size < len(FAULTS)
         return pb.ListSandboxFaultsResponse(
             faults=[
                 pb.SandboxFault(
@@ -69,8 +73,9 @@ class SandboxServicer(SandboxServiceServicer):
                     happens=one.happens,
                     status=one.status,
                 )
-                for one in FAULTS
-            ]
+                for one in FAULTS[first : first + size]
+            ],
+            next_page_token=self._pager.encode((str(first + size),), filters) if more else "",
         )
 
 
