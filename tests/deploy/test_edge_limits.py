@@ -98,7 +98,8 @@ def running_edge(folder: Path, **limits: Any) -> Iterator[LoneEdge]:
     [port] = free_ports(1)
     with ExitStack() as stack:
         stack.enter_context(serving(inside))
-        config = edge.write_config(folder / "edge.yaml", port, [inside.port], **limits)
+        ports = [inside.port]
+        config = edge.write_config(folder / "edge.yaml", port, ports, internal_ports=ports, **limits)
         process = ChildProcess("edge", envoy.command(config), folder / "edge.log", {})
         process.start()
         stack.callback(process.stop)
