@@ -131,14 +131,13 @@ def _taker(environ: "WSGIEnvironment") -> Callable[[IO[bytes]], Rows]:
     if length is not None and length > LARGEST_BODY_BYTES:
         raise NotifyError("BODY_TOO_LARGE", metadata={"limit": str(LARGEST_BODY_BYTES)})
     read = _reader(environ)
-    match request.mimetype:
-        case "application/json":
-            return partial(take_array, read, length=length)
-        case "application/x-ndjson":
-            if length is None:
-                # A server hands on a body that broke off as one that has ended.
-                raise NotifyError("LENGTH_MISSING", metadata={"type": NDJSON})
-            return partial(take_lines, read, length=length)
+    if request.mimetype == JSON:
+        return partial(take_array, read, length=length)
+    if request.mimetype == NDJSON:
+        if length is None:
+            # A server hands on a body that broke off as one that has ended.
+            raise NotifyError("LENGTH_MISSING", metadata={"type": NDJSON})
+        return partial(take_lines, read, length=length)
     raise NotifyError("CONTENT_TYPE_UNKNOWN", metadata={"types": f"{NDJSON}, {JSON}"})
 
 
@@ -257,7 +256,7 @@ class _Run:
             is_repeat=self._is_repeat,
         )
         answer = self._asked(ask)
-        return [(one.number, entries_of_refusal(one, kinds[one.number])) for one in answer.refusals]
+        return [(one.number, entries_of_refusal(one.error, kinds[one.number])) for one in answer.refusals]
 
     def _asked(self, ask: pb.BatchAcceptRowsRequest) -> pb.BatchAcceptRowsResponse:
         for attempt in range(1, ATTEMPTS + 1):
@@ -355,8 +354,9 @@ def entries_of_messages(messages: Iterable[str]) -> list[Entry]:
 _KEYS: Final = frozenset({"type"}).union(*(schema.keys for schema in schemas.SEND_BY_CHANNEL.values()))
 
 
-def entries_of_refusal(refusal: pb.RowRefusal, kind: str) -> list[Entry]:
-    return entries_of_error(status.from_bytes(refusal.error), kind) if refusal.error else []
+def entries_of_refusal(error: bytes, kind: str) -> list[Entry]:
+    """Return the same of an error as notifications tells it; nothing for none."""
+    return entries_of_error(status.from_bytes(error), kind) if error else []
 
 
 def entries_of_error(error: NotifyError, kind: str) -> list[Entry]:

@@ -6,13 +6,18 @@ from flask import Blueprint, Response, request
 from notify.common.v1.common_pb2 import Postage
 from notify.notifications.v1 import batches_service_pb2 as pb
 from notify_common.errors import NotifyError
-from notify_common.rpc import enums, status
+from notify_common.rpc import enums
 
 from notify_gateway.answers import InvalidRequest, json_response
 from notify_gateway.auth import Authenticator
 from notify_gateway.clients import PublicClients
 from notify_gateway.public import body, v2
-from notify_gateway.public.batches import entries_of_error, entries_of_messages, row_message
+from notify_gateway.public.batches import (
+    entries_of_error,
+    entries_of_messages,
+    entries_of_refusal,
+    row_message,
+)
 from notify_gateway.public.sending import caller_message
 
 MOST_ROWS: Final = 50
@@ -53,16 +58,13 @@ def _previews(clients: PublicClients, forms: list[Any]) -> list[Entry]:
         ask = pb.PreviewRowsRequest(caller=caller_message(v2.caller()), rows=made)
         for found in clients.batches.PreviewRows(ask).previews:
             kind = kinds[found.number]
-            refused = entries_of_error(status.from_bytes(found.error), kind) if found.error else []
-            shown[found.number] = _shown(kind, found, refused)
+            shown[found.number] = _shown(kind, found, entries_of_refusal(found.error, kind))
     return [shown[number] for number in sorted(shown)]
 
 
 def _shown(kind: Any, found: pb.RowPreview, errors: list[Entry]) -> Entry:
     is_sms, sms = found.HasField("sms"), found.sms
-    limits = [
-        entry for limit in found.limits for entry in entries_of_error(status.from_bytes(limit), str(kind))
-    ]
+    limits = [entry for limit in found.limits for entry in entries_of_refusal(limit, str(kind))]
     return {
         "row": found.number,
         "type": kind,
