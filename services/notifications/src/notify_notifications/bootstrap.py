@@ -227,19 +227,23 @@ def sending_parts(parts: Parts) -> SendingParts:
     )
 
 
-def registrations(parts: Parts) -> list[Registration]:
-    """Return the gRPC services of this context."""
-    pager = Pager(parts.settings.page_token_secret.get_secret_value().encode())
-    links = parts.settings.unsubscribe_links()
-    sending = sending_parts(parts)
-    servicer = NotificationsServicer(
+def notifications_servicer(parts: Parts, sending: SendingParts, pager: Pager) -> NotificationsServicer:
+    """Return what sends and shows messages."""
+    return NotificationsServicer(
         uow=parts.uow,
         sending=sending,
         notifications=NotificationStore(parts.uow),
-        links=links,
+        links=parts.settings.unsubscribe_links(),
         pager=pager,
         platform_mail=Intake(mail_consumer(parts, aside=True)),
     )
+
+
+def registrations(parts: Parts) -> list[Registration]:
+    """Return the gRPC services of this context."""
+    pager = Pager(parts.settings.page_token_secret.get_secret_value().encode())
+    sending = sending_parts(parts)
+    servicer = notifications_servicer(parts, sending, pager)
     inbound = InboundSmsServicer(
         InboundSmsStore(parts.uow),
         parts.snapshots,
@@ -266,7 +270,7 @@ def registrations(parts: Parts) -> list[Registration]:
         Registration(add_InboundSmsServiceServicer_to_server, inbound, inbound_sms.SERVICE),
         Registration(
             add_UnsubscribeServiceServicer_to_server,
-            UnsubscribeServicer(parts.uow, links, pager),
+            UnsubscribeServicer(parts.uow, parts.settings.unsubscribe_links(), pager),
             unsubscribe.SERVICE,
         ),
         Registration(

@@ -7,6 +7,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, timedelta
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,6 @@ from notify_common import clock
 from notify_common.blobs.s3 import BlobStore
 from notify_common.clamd import scanner_of
 from notify_common.errors import NotifyError
-from notify_common.feeds.intake import Intake
 from notify_common.ids import new_id
 from notify_common.rpc import status
 from notify_common.rpc.paging import Pager
@@ -36,9 +36,7 @@ from notify_notifications import bootstrap
 from notify_notifications.domain.files import MEDIA_TYPES, MOST_TRIES, detect
 from notify_notifications.servicers import files
 from notify_notifications.servicers.files import FilesServicer
-from notify_notifications.servicers.notifications import NotificationsServicer
 from notify_notifications.store import files as files_store
-from notify_notifications.store.notifications import NotificationStore
 from notify_notifications.usecases import send
 from notify_notifications.usecases.files import FileParts, remove_expired_files, settle_files
 from notify_testing.clamd import VIRUS, FakeClamd
@@ -81,17 +79,8 @@ class Mailing:
     def __enter__(self) -> "Mailing":
         self.clamd.__enter__()
         parts = self.world.parts
-        sending = bootstrap.sending_parts(parts)
-        object.__setattr__(sending, "files", self.parts)
-        links, pager = parts.settings.unsubscribe_links(), Pager(b"x" * 32)
-        servicer = NotificationsServicer(
-            uow=parts.uow,
-            sending=sending,
-            notifications=NotificationStore(parts.uow),
-            links=links,
-            pager=pager,
-            platform_mail=Intake(bootstrap.mail_consumer(parts, aside=True)),
-        )
+        sending = replace(bootstrap.sending_parts(parts), files=self.parts)
+        servicer = bootstrap.notifications_servicer(parts, sending, Pager(b"x" * 32))
         kept = FilesServicer(self.parts, parts.snapshots, servicer.send_email_with_files)
         self.server = InProcessServer(
             "notifications", [Registration(add_FilesServiceServicer_to_server, kept, files.SERVICE)]

@@ -1,7 +1,6 @@
 """Accepting up to 100,000 messages of one request, a part at a time (docs/adr/0026)."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from notify_common import clock
 from notify_common.db.unit_of_work import UnitOfWork
@@ -14,10 +13,12 @@ from notify_notifications.store import batches
 from notify_notifications.store.acceptance import IDEMPOTENCY_KEY_LIFETIME, Asked, key_hash
 from notify_notifications.usecases.prepare import SendCommand
 from notify_notifications.usecases.reserve import admit_batch
-from notify_notifications.usecases.send import SendingParts, find_service, send_messages
-
-_UNDECIDED: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
-"""Errors that say nothing about a row."""
+from notify_notifications.usecases.send import (
+    UNKNOWN_OUTCOMES,
+    SendingParts,
+    find_service,
+    send_messages,
+)
 
 
 def open_batch(
@@ -82,7 +83,7 @@ def accept_rows(
         decisions = send_messages(parts, [commands[number] for number in waiting])
         for number, decision in zip(waiting, decisions, strict=True):
             if isinstance(decision.result, NotifyError):
-                if decision.result.reason in _UNDECIDED:
+                if decision.result.reason in UNKNOWN_OUTCOMES:
                     raise decision.result
                 refusals[number] = decision.result
     refused = sum(refusal is not None for refusal in refusals)

@@ -63,7 +63,7 @@ _DECIDED: Final = Counter(
     "notify_messages_total", "Messages that were accepted (OK) or refused, by reason.", ["channel", "reason"]
 )
 
-_UNKNOWN_OUTCOMES: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
+UNKNOWN_OUTCOMES: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 """After these nobody knows whether a message was stored."""
 _RETRY_AFTER: Final = timedelta(seconds=1)
 
@@ -257,7 +257,7 @@ def _keep_files(parts: SendingParts, sending: _Sending, command: EmailCommand) -
 def _end_files(sending: _Sending) -> None:
     """Settle the files of an email, unless nobody knows what became of it."""
     result = sending.result
-    unknown = isinstance(result, NotifyError) and result.reason in _UNKNOWN_OUTCOMES
+    unknown = isinstance(result, NotifyError) and result.reason in UNKNOWN_OUTCOMES
     if sending.kept is not None and not unknown:
         sending.kept(accepted=sending.stored)
 
