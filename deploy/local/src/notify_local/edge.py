@@ -8,13 +8,20 @@ from notify_local import envoy
 
 INTERNAL_PATHS = (
     "/(?:(?:_status/live-service-and-organisation-counts|console|complaint|email-branding|events"
-    "|get-page-count|inbound-number|invite|letter-attachment|letter_attachment_preview[.]png|letter-branding"
-    "|letter-rates|letters|organisation|organisations|performance-dashboard|platform-admin|platform-stats"
-    "|precompiled|precompiled-preview[.]png|preview[.](?:pdf|png)|protected-sender-id|provider-details"
-    "|service|sms-rate|user)(?:/.*)?)?"
+    "|inbound-number|invite|letter-attachment|letter-branding|letter-rates|letters|organisation|organisations"
+    "|performance-dashboard|platform-admin|platform-stats|protected-sender-id|provider-details|service"
+    "|sms-rate|user)(?:/.*)?)?"
 )
 """What of the gateway's internal face is served on one machine, beside the public one at the same address:
-what the admin web app asks for, previews, the inbox and the page that leads to it (ADR 0027)."""
+what the admin web app asks for, the inbox and the page that leads to it (ADR 0027)."""
+
+DOCUMENT_PATHS = (
+    "/(?:get-page-count|letter_attachment_preview[.]png|precompiled|precompiled-preview[.]png"
+    "|preview[.](?:pdf|png))(?:/.*)?"
+)
+"""The rest of that face: previews and checks, to which PDFs are sent."""
+
+LARGEST_BODY_BYTES = 10 * 1024 * 1024
 
 LISTS_AT_ONCE = 2
 """Lists of messages that a gateway makes at once."""
@@ -65,16 +72,17 @@ def write_config(
 def _serve_internal_face(config: dict[str, Any], manager: dict[str, Any], ports: Sequence[int]) -> None:
     buffer = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute"
     [host] = manager["route_config"]["virtual_hosts"]
-    host["routes"].insert(
-        0,
-        {
-            "name": "internal",
-            "match": {"safe_regex": {"regex": INTERNAL_PATHS}},
+    for name, paths, waiting in (
+        ("internal", INTERNAL_PATHS, {"buffer": {"max_request_bytes": LARGEST_BODY_BYTES}}),
+        ("documents", DOCUMENT_PATHS, {"disabled": True}),
+    ):
+        route = {
+            "name": name,
+            "match": {"safe_regex": {"regex": paths}},
             "route": {"cluster": "internal_gateway", "timeout": "40s"},
-            # The PDFs of previews are larger than what waits here.
-            "typed_per_filter_config": {"envoy.filters.http.buffer": {"@type": buffer, "disabled": True}},
-        },
-    )
+            "typed_per_filter_config": {"envoy.filters.http.buffer": {"@type": buffer, **waiting}},
+        }
+        host["routes"].insert(0, route)
     internal: dict[str, Any] = {"name": "internal_gateway", "connect_timeout": "1s", "load_assignment": {}}
     internal["load_assignment"]["cluster_name"] = "internal_gateway"
     envoy.send_to(internal, ports)

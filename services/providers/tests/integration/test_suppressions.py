@@ -164,6 +164,15 @@ def test_those_of_a_bad_day_are_released_together(world: World, server: InProces
     assert release(cause=pb.Suppression.CAUSE_HARD_BOUNCE) == 3
     assert release() == 1
     assert look_up(server, "07700900123", SMS) == "CAUSE_OPERATOR"
+    kept = world.rows("SELECT action, caller, reason, cause, count FROM ops_actions ORDER BY id")
+    assert kept[3:] == [
+        ("suppress", "operator", "Ticket 7", "sms", 1),
+        ("suppress", "operator", "Ticket 7", "email", 1),
+        ("release-many", "operator", "SES reported wrongly", "email", 0),
+        ("release-many", "operator", "SES reported wrongly", "email: complaint", 0),
+        ("release-many", "operator", "SES reported wrongly", "email: hard-bounce", 3),
+        ("release-many", "operator", "SES reported wrongly", "email", 1),
+    ]
 
 
 @pytest.mark.parametrize(

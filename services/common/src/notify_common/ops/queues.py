@@ -134,7 +134,7 @@ class WorkerState:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What somebody changed, and why. `id` is 0 until it is kept."""
+    """What somebody changed, and why. `queue` is empty where it was of none; `id` is 0 until it is kept."""
 
     action: str
     queue: str
@@ -304,7 +304,7 @@ def pause(tx: Tx, ops: Ops, queue: str, service_id: str, caller: str, reason: st
         raise NotifyError("SERVICE_NOT_PAUSABLE")
     row = insert(ops.tables.pauses).values(queue=queue, service_id=service_id or NO_SERVICE)
     count = tx.execute(row.on_conflict_do_nothing()).rowcount
-    _keep(tx, ops, Action("pause", queue, caller, reason, service_id or None, count=count))
+    keep_action(tx, ops.tables, Action("pause", queue, caller, reason, service_id or None, count=count))
 
 
 def resume(tx: Tx, ops: Ops, queue: str, service_id: str, caller: str, reason: str) -> None:
@@ -313,7 +313,7 @@ def resume(tx: Tx, ops: Ops, queue: str, service_id: str, caller: str, reason: s
     ops.find(queue)
     mine = sa.and_(p.c.queue == queue, p.c.service_id == (service_id or NO_SERVICE))
     count = tx.execute(sa.delete(p).where(mine)).rowcount
-    _keep(tx, ops, Action("resume", queue, caller, reason, service_id or None, count=count))
+    keep_action(tx, ops.tables, Action("resume", queue, caller, reason, service_id or None, count=count))
 
 
 def redrive(
@@ -344,7 +344,7 @@ def redrive(
     rows = _take(tx, found, keys, cause, limit)
     delays = [place / rows_per_second if rows_per_second else 0.0 for place in range(len(rows))]
     count = found.queue.put_back(tx, rows, delays)
-    _keep(tx, ops, Action("redrive", queue, caller, reason, None, tuple(keys), cause, count))
+    keep_action(tx, ops.tables, Action("redrive", queue, caller, reason, None, tuple(keys), cause, count))
     return count
 
 
@@ -371,7 +371,7 @@ def drop(
     if rows:
         found.drop(tx, rows)
     action = Action("drop", queue, caller, reason, None, tuple(keys), cause, len(rows))
-    _keep(tx, ops, action)
+    keep_action(tx, ops.tables, action)
     return len(rows)
 
 
@@ -386,9 +386,10 @@ def _take(tx: Tx, ops: OpsQueue, keys: Sequence[str], cause: str, limit: int) ->
     return list(tx.execute(statement.with_for_update(skip_locked=True)))
 
 
-def _keep(tx: Tx, ops: Ops, action: Action) -> None:
+def keep_action(tx: Tx, tables: OpsTables, action: Action) -> None:
+    """Keep that somebody changed something, in the transaction of the change."""
     tx.execute(
-        sa.insert(ops.tables.actions).values(
+        sa.insert(tables.actions).values(
             action=action.action,
             queue=action.queue,
             caller=action.caller,

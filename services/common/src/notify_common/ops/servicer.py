@@ -16,7 +16,7 @@ from notify_common.ops import queues
 from notify_common.ops.queues import MOST_COUNTED, Ops, OpsQueue
 from notify_common.rpc.paging import Pager, page_size, position_in_time, read_position_in_time
 from notify_common.rpc.server import Registration
-from notify_common.rpc.tls import caller_names
+from notify_common.rpc.tls import caller_name
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ class OpsServicer(OpsServiceServicer):
     def PauseQueue(
         self, request: pb.PauseQueueRequest, context: grpc.ServicerContext
     ) -> pb.PauseQueueResponse:
-        asked = (request.queue, request.service_id, _caller(context), request.reason)
+        asked = (request.queue, request.service_id, caller_name(context), request.reason)
         with self._uow.begin() as tx:
             queues.pause(tx, self._ops, *asked)
             return pb.PauseQueueResponse(queue=self._queue(tx, self._ops.find(request.queue)))
@@ -78,7 +78,7 @@ class OpsServicer(OpsServiceServicer):
     def ResumeQueue(
         self, request: pb.ResumeQueueRequest, context: grpc.ServicerContext
     ) -> pb.ResumeQueueResponse:
-        asked = (request.queue, request.service_id, _caller(context), request.reason)
+        asked = (request.queue, request.service_id, caller_name(context), request.reason)
         with self._uow.begin() as tx:
             queues.resume(tx, self._ops, *asked)
             return pb.ResumeQueueResponse(queue=self._queue(tx, self._ops.find(request.queue)))
@@ -134,7 +134,7 @@ class OpsServicer(OpsServiceServicer):
                 tx,
                 self._ops,
                 request.queue,
-                _caller(context),
+                caller_name(context),
                 request.reason,
                 keys=list(request.keys),
                 cause=request.cause,
@@ -154,7 +154,7 @@ class OpsServicer(OpsServiceServicer):
                 tx,
                 self._ops,
                 request.queue,
-                _caller(context),
+                caller_name(context),
                 request.reason,
                 keys=list(request.keys),
                 cause=request.cause,
@@ -202,11 +202,6 @@ class OpsServicer(OpsServiceServicer):
         rest = [one for one in ordered if after is None or position(one) > after]
         token = self._pager.encode(position(rest[size - 1]), filters) if len(rest) > size else ""
         return rest[:size], token
-
-
-def _caller(context: grpc.ServicerContext) -> str:
-    """Return the first name in the caller's certificate."""
-    return next(iter(caller_names(context)), "")
 
 
 def _row(row: queues.ParkedRow) -> pb.ParkedRow:

@@ -49,6 +49,11 @@ def caller_names(context: grpc.ServicerContext) -> tuple[str, ...]:
     return tuple(name.decode("utf-8", "replace") for name in context.peer_identities() or ())
 
 
+def caller_name(context: grpc.ServicerContext) -> str:
+    """Return the first name in the caller's certificate; empty if it has none."""
+    return next(iter(caller_names(context)), "")
+
+
 def file_stamps(settings: ServiceSettings) -> tuple[int, ...]:
     """Return what is another when one of the certificate's files was replaced. Raises OSError if one is
     missing.

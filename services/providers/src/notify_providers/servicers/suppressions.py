@@ -9,6 +9,7 @@ from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel
 from notify_common.errors import FieldViolation, invalid_field
 from notify_common.rpc.enums import from_proto, to_proto, to_text
+from notify_common.rpc.tls import caller_name
 
 from notify_providers.domain.suppression import AddressHash, Cause, Suppression
 from notify_providers.servicers import convert
@@ -40,14 +41,18 @@ class SuppressionsServicer(SuppressionsServiceServicer):
         self, request: pb.AddSuppressionRequest, context: grpc.ServicerContext
     ) -> pb.AddSuppressionResponse:
         channel = _channel(request.channel)
-        added = add_suppression(self._uow, self._hashed, channel, request.address, request.reason)
+        added = add_suppression(
+            self._uow, self._hashed, channel, request.address, caller_name(context), request.reason
+        )
         return pb.AddSuppressionResponse(suppression=_to_proto(added))
 
     def RemoveSuppression(
         self, request: pb.RemoveSuppressionRequest, context: grpc.ServicerContext
     ) -> pb.RemoveSuppressionResponse:
         channel = _channel(request.channel)
-        removed = remove_suppression(self._uow, self._hashed, channel, request.address, request.reason)
+        removed = remove_suppression(
+            self._uow, self._hashed, channel, request.address, caller_name(context), request.reason
+        )
         return pb.RemoveSuppressionResponse(was_suppressed=removed)
 
     def ReleaseSuppressions(
@@ -56,7 +61,7 @@ class SuppressionsServicer(SuppressionsServiceServicer):
         cause = Cause(to_text(pb.Suppression.Cause, request.cause)) if request.cause else None
         since, until = (moment.ToDatetime(UTC) for moment in (request.begin_time, request.end_time))
         count = release_suppressions(
-            self._uow, _channel(request.channel), cause, since, until, request.reason
+            self._uow, _channel(request.channel), cause, since, until, caller_name(context), request.reason
         )
         return pb.ReleaseSuppressionsResponse(released_count=count, more=count == MAX_RELEASED)
 

@@ -5,10 +5,11 @@ from typing import Final
 
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel
-from notify_common.logging import get_logger
+from notify_common.ops.queues import Action, keep_action
 
 from notify_providers.domain.suppression import AddressHash, Cause, Suppression, one_spelling
 from notify_providers.store import suppressions
+from notify_providers.store.tables import ops
 
 MAX_RELEASED: Final = 10_000
 """Addresses that one call releases at most."""
@@ -23,31 +24,37 @@ def get_suppression(
 
 
 def add_suppression(
-    uow: UnitOfWork, hashed: AddressHash, channel: Channel, address: str, reason: str
+    uow: UnitOfWork, hashed: AddressHash, channel: Channel, address: str, caller: str, reason: str
 ) -> Suppression:
     """Suppress an address for an operator's reason. One that is suppressed stays so, for its first cause."""
     key = hashed(channel, one_spelling(channel, address))
     with uow.begin() as conn:
         new = suppressions.add(conn, channel, key, Cause.OPERATOR, reason)
         found = suppressions.get(conn, channel, key)
+        keep_action(conn, ops, Action("suppress", "", caller, reason, cause=channel, count=int(new)))
     if found is None:
         raise RuntimeError("an address that was suppressed in this transaction is not")
-    get_logger().info("address suppressed", channel=channel, new=new, why=reason)
     return found
 
 
 def remove_suppression(
-    uow: UnitOfWork, hashed: AddressHash, channel: Channel, address: str, reason: str
+    uow: UnitOfWork, hashed: AddressHash, channel: Channel, address: str, caller: str, reason: str
 ) -> bool:
     """Let an address have messages again; return whether it was suppressed. Again, it changes nothing."""
     with uow.begin() as conn:
         removed = suppressions.remove(conn, channel, hashed(channel, one_spelling(channel, address)))
-    get_logger().info("address released", channel=channel, was_suppressed=removed, why=reason)
+        keep_action(conn, ops, Action("release", "", caller, reason, cause=channel, count=int(removed)))
     return removed
 
 
 def release_suppressions(
-    uow: UnitOfWork, channel: Channel, cause: Cause | None, since: datetime, until: datetime, reason: str
+    uow: UnitOfWork,
+    channel: Channel,
+    cause: Cause | None,
+    since: datetime,
+    until: datetime,
+    caller: str,
+    reason: str,
 ) -> int:
     """Let up to MAX_RELEASED addresses have messages again that were suppressed in a time; return how many.
 
@@ -57,7 +64,8 @@ def release_suppressions(
         cause: only those of this cause; None means of any.
         until: not included.
     """
+    named = channel if cause is None else f"{channel}: {cause}"
     with uow.begin() as conn:
         count = suppressions.release(conn, channel, cause, since, until, MAX_RELEASED)
-    get_logger().warning("addresses released", channel=channel, cause=cause, count=count, why=reason)
+        keep_action(conn, ops, Action("release-many", "", caller, reason, cause=named, count=count))
     return count

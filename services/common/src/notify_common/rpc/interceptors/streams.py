@@ -62,7 +62,7 @@ class StreamsInterceptor(grpc.ServerInterceptor):
 
     @contextmanager
     def _place(self, context: grpc.ServicerContext) -> Iterator[None]:
-        caller = next(iter(tls.caller_names(context)), "")
+        caller = tls.caller_name(context)
         with self._lock:
             if self._open[caller] >= self._most:
                 raise NotifyError("OVERLOADED", "the caller has as many streams open as it may")

@@ -88,5 +88,5 @@ class _Watch:
                 code=code.name,
                 reason=reason,
                 seconds=seconds,
-                caller=next(iter(tls.caller_names(self._context)), ""),
+                caller=tls.caller_name(self._context),
             )
