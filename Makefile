@@ -103,10 +103,8 @@ lint: setup ## ruff and the import contracts
 .PHONY: types
 types: setup ## mypy --strict over everything
 	@$(BIN)/mypy --no-error-summary protos/build_protos.py services/*/src deploy/local/src deploy/capacity/src tests
-	@for service in $(SERVICES); do \
-		echo "mypy services/$$service/tests"; \
-		(cd services/$$service && $(CURDIR)/$(BIN)/mypy --no-error-summary --config-file $(CURDIR)/pyproject.toml tests) || exit 1; \
-	done
+	@printf '%s\n' $(SERVICES) | xargs -P 2 -I SERVICE sh -c 'echo "mypy services/SERVICE/tests" && cd services/SERVICE \
+		&& $(CURDIR)/$(BIN)/mypy --no-error-summary --config-file $(CURDIR)/pyproject.toml tests'
 
 .PHONY: test-unit
 test-unit: setup ## tests that need nothing

@@ -110,5 +110,5 @@ def test_a_service_is_told_again_with_a_signature_when_that_is_asked_for(told_ho
     found = delivered()
     assert found is not None
     attempts = admin(house, "GET", f"/callbacks/{found['id']}")["data"]["attempts"]
-    assert {attempt["status"] for attempt in attempts} == {204}
-    assert len(attempts) == found["attempt_count"] >= 2
+    assert [attempt["status"] for attempt in attempts].count(204) >= 2
+    assert len(attempts) == found["attempt_count"]

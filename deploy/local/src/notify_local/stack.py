@@ -469,6 +469,7 @@ class Stack:
             "TLS_KEY_FILE": str(certificate.key),
             "CALLBACK_CA_FILE": str(certificate.ca),
             "CALLBACK_NETWORKS": '["127.0.0.0/8", "::1/128"]',
+            "CALLBACK_RETRY_SECONDS": "10",  # somebody is looking on
         }
         settings |= self._targets(CALLBACKS_WORKER)
         return {f"NOTIFY_NOTIFICATIONS_{key}": value for key, value in settings.items()}
