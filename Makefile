@@ -1,6 +1,8 @@
 # Everything that one does with the project. `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+# The tests start some hundred processes, each of which would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 VENV := .venv

@@ -177,6 +177,9 @@ def test_a_start_that_is_told_to_stop_leaves_nothing(stack_folder: Path) -> None
 
 
 def test_a_signal_while_a_process_is_made_leaves_it_known(tmp_path: Path) -> None:
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # who runs the tests in the background ignores it
     armed = [True]
 
     def interrupt(event: str, _: object) -> None:

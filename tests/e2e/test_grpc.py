@@ -35,7 +35,7 @@ def grpcurl(
     house: House, context: str, *arguments: str, name: str | None = "operator", data: str = "{}"
 ) -> tuple[int, str]:
     """Run grpcurl with the certificate of `name` (None: without TLS); return exit status and all output."""
-    how = ["-plaintext"]
+    how = ["-plaintext", "-connect-timeout", "1"]  # it would try again and again
     if name is not None:
         files = house.stack.certificates[name]
         how = ["-cacert", str(files.ca), "-cert", str(files.cert), "-key", str(files.key)]

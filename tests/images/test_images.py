@@ -97,7 +97,7 @@ def test_a_service_declares_what_it_imports() -> None:
 
 STARTED = {"api-gateway": {"granian"}, "letters": {"redis"}}
 """Service -> packages that are used without an import of ours: the server, the broker's transport."""
-BY_WAY_OF = {"pydantic", "notify-protos", "notify-common"}
+BY_WAY_OF = {"pydantic", "tzdata", "notify-protos", "notify-common"}
 
 
 def _imported(graph: grimp.ImportGraph, module: str) -> set[str]:

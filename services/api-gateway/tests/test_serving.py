@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -26,10 +27,38 @@ TEMPLATE_ID = "f33517ff-2a88-4f6e-b855-c550268ce08a"
 SMS = {"phone_number": "07400123456", "template_id": TEMPLATE_ID}
 
 
+@dataclass
+class Served:
+    """A gateway that is served as in production.
+
+    Attributes:
+        process: the parent of its workers.
+        url: where it is.
+        log: what it wrote.
+    """
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+
 @pytest.fixture
-def granian(
-    request: pytest.FixtureRequest, settings: GatewaySettings, tmp_path: Path
-) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+def granian(request: pytest.FixtureRequest, settings: GatewaySettings, tmp_path: Path) -> Iterator[Served]:
+    """Provide a gateway of the test's own."""
+    drain_seconds = 300 if getattr(request, "param", None) == "slowly" else 0
+    with served(settings, tmp_path / "log", drain_seconds) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def shared_granian(settings: GatewaySettings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Provide a gateway that the test leaves as it is."""
+    with served(settings, tmp_path_factory.mktemp("gateway") / "log", 0) as started:
+        yield started
+
+
+@contextlib.contextmanager
+def served(settings: GatewaySettings, log: Path, drain_seconds: int) -> Iterator[Served]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -37,7 +66,7 @@ def granian(
     told = {
         "HTTP_LISTEN": f"127.0.0.1:{port}",
         "HTTP_THREADS": 4,
-        "DRAIN_SECONDS": 300 if getattr(request, "param", None) == "slowly" else 0,
+        "DRAIN_SECONDS": drain_seconds,
         "TLS_CA_FILE": files.ca,
         "TLS_CERT_FILE": files.cert,
         "TLS_KEY_FILE": files.key,
@@ -46,7 +75,6 @@ def granian(
         "LETTERS_TARGET": settings.letters_target,
         "PROVIDERS_TARGET": settings.providers_target,
     }
-    log = tmp_path / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "notify_gateway", "serve"],
@@ -58,7 +86,7 @@ def granian(
     try:
         url = f"http://127.0.0.1:{port}"
         wait_until_it_answers(process, url)
-        yield process, url, log
+        yield Served(process, url, log)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # its workers would outlive it
@@ -78,9 +106,9 @@ def wait_until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
 
 
 def test_a_request_under_way_is_answered_after_sigterm(
-    granian: tuple[subprocess.Popen[bytes], str, Path], tenant: Tenant, neighbours: Neighbours
+    granian: Served, tenant: Tenant, neighbours: Neighbours
 ) -> None:
-    process, url, log = granian
+    process, url, log = granian.process, granian.url, granian.log
     headers = tenant.headers()
     assert httpx.post(f"{url}/v2/notifications/sms", json=SMS, headers=headers).status_code == 201
     gate = neighbours.recorder.gates["SendSms"] = threading.Event()
@@ -106,10 +134,8 @@ def test_a_request_under_way_is_answered_after_sigterm(
 
 
 @pytest.mark.parametrize("granian", ["slowly"], indirect=True)
-def test_told_to_stop_it_says_so_and_serves_on(
-    granian: tuple[subprocess.Popen[bytes], str, Path], tenant: Tenant
-) -> None:
-    process, url, _ = granian
+def test_told_to_stop_it_says_so_and_serves_on(granian: Served, tenant: Tenant) -> None:
+    process, url = granian.process, granian.url
     process.send_signal(signal.SIGTERM)
     until(lambda: httpx.get(f"{url}/_status?simple=1").status_code == 503)
     assert httpx.post(f"{url}/v2/notifications/sms", json=SMS, headers=tenant.headers()).status_code == 201
@@ -118,10 +144,8 @@ def test_told_to_stop_it_says_so_and_serves_on(
     assert process.wait(timeout=WAIT_SECONDS) == 0
 
 
-def test_an_idempotency_key_beyond_ascii_is_not_dropped(
-    granian: tuple[subprocess.Popen[bytes], str, Path], tenant: Tenant
-) -> None:
-    _, url, _ = granian
+def test_an_idempotency_key_beyond_ascii_is_not_dropped(shared_granian: Served, tenant: Tenant) -> None:
+    url = shared_granian.url
     headers = {name.encode(): value.encode() for name, value in tenant.headers().items()}
     for key in (b"order-\xfc", "order-ü".encode()):
         answer = httpx.post(
@@ -130,8 +154,8 @@ def test_an_idempotency_key_beyond_ascii_is_not_dropped(
         assert answer.status_code == 400
 
 
-def test_bodies_without_a_length(granian: tuple[subprocess.Popen[bytes], str, Path], tenant: Tenant) -> None:
-    _, url, _ = granian
+def test_bodies_without_a_length(shared_granian: Served, tenant: Tenant) -> None:
+    url = shared_granian.url
 
     def parts() -> Iterator[bytes]:
         yield b'{"phone_number": "07400123456", '
@@ -150,9 +174,9 @@ def test_bodies_without_a_length(granian: tuple[subprocess.Popen[bytes], str, Pa
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(("path", "status"), [("/v2/notifications/sms", 401), ("/v2/nothing", 404)])
 def test_a_refusal_cuts_no_client_off_that_is_still_sending(
-    granian: tuple[subprocess.Popen[bytes], str, Path], method: str, path: str, status: int
+    shared_granian: Served, method: str, path: str, status: int
 ) -> None:
-    _, url, _ = granian
+    url = shared_granian.url
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=WAIT_SECONDS)
     connection.connect()
     first = connection.sock

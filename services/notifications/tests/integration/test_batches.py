@@ -115,7 +115,9 @@ def test_a_repeat_goes_on_with_the_same_ids_and_doubles_nothing(world: World, st
     assert (again.batch.id, again.replayed) == (batch.id, True)
     # the template is gone meanwhile: what was stored is accepted, what was not is refused
     world.admin.archive_template(service, text)
+    world.parts.snapshots.poller.start()
     until(lambda: is_archived(world, service, text))
+    world.parts.snapshots.poller.stop()
     answer = stub.BatchAcceptRows(part(second, batch.id, rows_of(*requests), is_repeat=True))
     assert told(answer) == {3: "TEMPLATE_ARCHIVED", 4: "TEMPLATE_ARCHIVED"}
     assert world.counts() == (2, 2, 2)
