@@ -16,7 +16,6 @@ hypothesis.settings.load_profile("notify")
 
 GROUPS = {
     "tests/chaos": "house",
-    "tests/deploy": "house",
     "tests/e2e": "house",
     "tests/conformance": "conformance",
     "tests/images": "images",

@@ -201,7 +201,7 @@ def test_an_upload_that_breaks_off_stores_nothing_and_its_repeat_all(house: Hous
 @pytest.mark.parametrize("process", ["notifications", "gateway-public"])
 def test_a_death_in_the_middle_loses_and_doubles_nothing(house: House, process: str) -> None:
     key = str(uuid.uuid4())
-    count = 10_000
+    count = 3_000
     body = lines(*(text_row(house, number) for number in range(count)))
     answers: list[Json] = []
 
