@@ -257,7 +257,9 @@ class ContainedProcess(ChildProcess):
     """A process that bubblewrap stands in front of; signals go to the process itself."""
 
     def inner(self) -> psutil.Process | None:
-        """Return the process itself, or None where it has ended."""
+        """Return the process itself, or None where it has ended or was not started."""
+        if self.pid is None:
+            return None  # psutil would take that for this process
         try:
             outer = psutil.Process(self.pid)
             return outer if outer.name() != "bwrap" else outer.children(recursive=True)[0]
