@@ -57,6 +57,7 @@ FACES_THE_INTERNET = {
     "notify.notifications.v1.BatchesService/LeaveBatch",
     "notify.notifications.v1.BatchesService/OpenBatch",
     "notify.notifications.v1.BatchesService/PreviewRows",
+    "notify.notifications.v1.BatchesService/PriceRows",
     "notify.notifications.v1.CallbacksService/GetCallback",
     "notify.notifications.v1.CallbacksService/ListCallbacks",
     "notify.notifications.v1.FilesService/DownloadFile",

@@ -26,7 +26,8 @@ def budget(rpc: Rpc) -> int:
         return STREAM
     if name.startswith("Send") or name == "BatchSend":  # the latter is waited for as each of its messages is
         return SEND
-    if name.startswith("Batch") or name.endswith("PageImage"):  # a page is drawn while the caller waits
+    # pages are drawn, and letters typeset, while the caller waits
+    if name.startswith("Batch") or name.endswith("PageImage") or name == "PreviewRows":
         return BATCH
     if re.match(r"List\w+(Events|Changes)$", name):
         return FEED

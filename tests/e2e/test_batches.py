@@ -43,9 +43,11 @@ def lines(*rows: Json) -> bytes:
     return b"".join(row if isinstance(row, bytes) else json.dumps(row).encode() + b"\n" for row in rows)
 
 
-def post(house: House, body: bytes | Iterator[bytes], key: str = "", **headers: str) -> requests.Response:
+def post(
+    house: House, body: bytes | Iterator[bytes], key: str = "", query: str = "", **headers: str
+) -> requests.Response:
     return requests.post(
-        f"{house.stack.base_url}/v2/batches",
+        f"{house.stack.base_url}/v2/batches{query}",
         data=body,
         headers=house.headers(**{"Idempotency-Key": key or str(uuid.uuid4())} | NDJSON | headers),
         timeout=WAIT_SECONDS,
@@ -263,3 +265,39 @@ def test_a_preview_shows_messages_and_sends_none(house: House) -> None:
     many = requests.post(url, json=rows * 13, headers=house.headers(), timeout=WAIT_SECONDS)
     assert many.status_code == 400
     assert house.query("notifications", "SELECT count(*) FROM notifications") == before
+
+
+def test_a_batch_that_could_cost_too_much_stores_nothing_and_one_that_may_is_as_any(house: House) -> None:
+    rows = [text_row(house, number) for number in range(1200)]
+    rows.append(text_row(house, personalisation={}))
+    url = f"{house.stack.base_url}/v2/preview"
+    (shown,) = requests.post(url, json=rows[0], headers=house.headers(), timeout=WAIT_SECONDS).json()[
+        "previews"
+    ]
+    price = round(1200 * shown["cost_in_pounds"], 6)
+    key, before = str(uuid.uuid4()), batches(house)
+    refused = post(house, lines(*rows), key, f"?max_cost={price - 0.01:.6f}")
+    assert refused.status_code == 400
+    (error,) = refused.json()["errors"]
+    assert error["error"] == "BadRequestError"
+    assert error["message"].startswith(f"Could cost £{price:.2f}")
+    assert batches(house) == before
+    # the key stands for nothing yet
+    told = post(house, lines(*rows), key, f"?max_cost={price:.6f}")
+    assert told.status_code == 201, told.text
+    assert told.json()["refused_rows"] == [[1201, 1201]]
+    assert len(stored(house, told.json()["id"])) == 1200
+    again = post(house, lines(*rows), key, f"?max_cost={price:.6f}")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    for query, status, sentence in [
+        ("?max_cost=9", 422, "Idempotency-Key was used before"),
+        ("", 422, "Idempotency-Key was used before"),
+        ("?max_cost=-1", 400, "max_cost is not an amount in pounds from 0 to 1000000"),
+        ("?max_cost=1000000.1", 400, "max_cost is not an amount"),
+        ("?max_cost=1&max_cost=2", 400, "max_cost is not an amount"),
+        ("?max_cost=NaN", 400, "max_cost is not an amount"),
+        ("?max_cost=", 400, "max_cost is not an amount"),
+    ]:
+        answer = post(house, lines(*rows), key, query)
+        assert answer.status_code == status, answer.text
+        assert sentence in answer.json()["errors"][0]["message"]

@@ -41,7 +41,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=100_000)
-    rows: int = parser.parse_args().rows
+    parser.add_argument("--max-cost", default="", help="in pounds: the batch is priced before it is accepted")
+    arguments = parser.parse_args()
+    rows: int = arguments.rows
+    query = f"?max_cost={arguments.max_cost}" if arguments.max_cost else ""
     with ExitStack() as exits:
         folder = exits.enter_context(passable_folder("notify-bench-"))
         stack = Stack(Options(folder / "stack", console=False, with_edge=True))
@@ -55,7 +58,7 @@ def main() -> None:
         (postgres,) = folder.rglob("postmaster.pid")
         pids["postgres"] = int(postgres.read_text().split()[0])
         _warm(stack, seeded)
-        result = _measured(stack, seeded, pids, body, rows)
+        result = _measured(stack, seeded, pids, body, rows, query)
         result |= _compared(stack, result.pop("batch_id"), rows)
     result |= {"cores": os.cpu_count(), "python": platform.python_version()}
     for name, value in result.items():
@@ -81,7 +84,7 @@ def _warm(stack: Stack, seeded: Seeded) -> None:
         _upload(stack, seeded, b"".join(_lines(seeded.templates["sms"], 10)), str(uuid.uuid4()))
 
 
-def _upload(stack: Stack, seeded: Seeded, body: bytes, key: str) -> dict[str, Any]:
+def _upload(stack: Stack, seeded: Seeded, body: bytes, key: str, query: str = "") -> dict[str, Any]:
     api_key = seeded.api_keys["normal"]
     token = jwt.encode({"iss": api_key[-73:-37], "iat": int(time.time())}, api_key[-36:], "HS256")
     headers = {
@@ -90,7 +93,7 @@ def _upload(stack: Stack, seeded: Seeded, body: bytes, key: str) -> dict[str, An
         "Idempotency-Key": key,
     }
     with closing(http.client.HTTPConnection("127.0.0.1", stack.port, timeout=600)) as connection:
-        connection.request("POST", "/v2/batches", body, headers)
+        connection.request("POST", f"/v2/batches{query}", body, headers)
         answer = connection.getresponse()
         text = answer.read()
         if answer.status != 201:
@@ -99,7 +102,9 @@ def _upload(stack: Stack, seeded: Seeded, body: bytes, key: str) -> dict[str, An
     return found
 
 
-def _measured(stack: Stack, seeded: Seeded, pids: dict[str, int], body: bytes, rows: int) -> dict[str, Any]:
+def _measured(
+    stack: Stack, seeded: Seeded, pids: dict[str, int], body: bytes, rows: int, query: str
+) -> dict[str, Any]:
     key = str(uuid.uuid4())
     peaks: dict[str, float] = {}
     ended = threading.Event()
@@ -107,13 +112,13 @@ def _measured(stack: Stack, seeded: Seeded, pids: dict[str, int], body: bytes, r
     sampling.start()
     meter = Meter(pids)
     before, own, started = meter.read(), time.thread_time(), time.perf_counter()
-    answer = _upload(stack, seeded, body, key)
+    answer = _upload(stack, seeded, body, key, query)
     seconds = time.perf_counter() - started
     after = meter.read()
     spent = {name: (after[name] - before[name]) / rows * 1e6 for name in pids}
     spent["loader"] = (time.thread_time() - own) / rows * 1e6
     repeated = time.perf_counter()
-    if _upload(stack, seeded, body, key) != answer:
+    if _upload(stack, seeded, body, key, query) != answer:
         raise SystemExit("the repeat was answered otherwise")
     repeat_seconds = time.perf_counter() - repeated
     ended.set()

@@ -136,7 +136,9 @@ def main() -> None:
         exits.callback(store.close)
         limits = LimitStore(redis.Redis.from_url(cache.url, decode_responses=True))
         links = FileLinks("http://localhost:6011", "http://localhost:6011")
-        parts = SendingParts(snapshots, limits, CounterStore(uow), store, "GOVUK", "example.gov.uk", links)
+        parts = SendingParts(
+            uow, snapshots, limits, CounterStore(uow), store, "GOVUK", "example.gov.uk", links
+        )
         result = _run(parts, snapshots, rows)
         result |= _compared(uow, rows)
     for name, value in result.items():

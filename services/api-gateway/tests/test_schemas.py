@@ -23,6 +23,7 @@ FIELDS = (
         "notification_id",
         "id",
         "type",
+        "max_cost",
         "x",
     ),
 )
@@ -51,7 +52,9 @@ BODIES = st.one_of(VALUES, st.dictionaries(st.sampled_from(FIELDS), VALUES, max_
 @example(body={"phone_number": "07700900123", "template_id": UUID, "personalisation": {}})
 @example(body={"email_address": "a@example.com", "template_id": UUID, "sanitise_content_for": ["x", 5]})
 @example(body={"template_id": UUID, "personalisation": {"x": None}, "reference": ""})
-@example(body={"reference": "", "content": "", "postage": "economy"})
+@example(body={"reference": "", "content": "", "postage": "economy", "max_cost": 0})
+@example(body={"reference": "", "content": "", "max_cost": True})
+@example(body={"reference": "", "content": "", "max_cost": 1_000_000.01})
 @example(body={"status": ["delivered", "elephant"], "template_type": ["sms"], "include_jobs": "True"})
 def test_both_checks_agree(name: str, body: Any) -> None:
     schema = ALL[name]

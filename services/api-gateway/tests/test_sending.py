@@ -825,3 +825,34 @@ def test_the_request_id_is_passed_on(send: Send, neighbours: Neighbours) -> None
     for bad in ("not good", "x" * 65, "a;b"):
         send("sms", SMS, X_Request_Id=bad)
         assert neighbours.recorder.request_ids[-1] not in ("", bad)
+
+
+@pytest.mark.parametrize(
+    ("written", "micropounds"),
+    [("0", 0), ("0.1", 100_000), ("0.0474", 47_400), ("12", 12_000_000), ("1e-7", 0), ("1000000", 10**12)],
+)
+def test_a_maximum_is_passed_on_in_millionths_of_a_pound(
+    send: Send, neighbours: Neighbours, written: str, micropounds: int
+) -> None:
+    for channel, body in BODIES.items():
+        raw = json.dumps(body).encode()[:-1] + f', "max_cost": {written}}}'.encode()
+        assert send(channel, raw).status_code == 201
+        (asked,) = neighbours.recorder.requests(METHODS[channel])
+        assert asked.max_cost_micropounds == micropounds
+        neighbours.recorder.calls.clear()
+
+
+@pytest.mark.parametrize("value", ["0.1", -0.01, 1_000_000.01, 10**300, True, None, [], {}])
+def test_a_maximum_that_is_no_amount(send: Send, value: Any) -> None:
+    for channel, body in BODIES.items():
+        said = messages(send(channel, body | {"max_cost": value}))
+        assert said == ["max_cost is not an amount in pounds from 0 to 1000000"]
+
+
+def test_what_could_cost_too_much_is_refused_in_words(send: Send, neighbours: Neighbours) -> None:
+    facts = {"cost": "0.0474", "max_cost": "0.04"}
+    neighbours.recorder.failures["SendSms"] = NotifyError("COST_ABOVE_MAXIMUM", metadata=facts)
+    response = send("sms", SMS | {"max_cost": 0.04})
+    assert messages(response, "BadRequestError") == [
+        "Could cost £0.0474, which is more than its max_cost of £0.04"
+    ]

@@ -220,6 +220,7 @@ TABLE: Final[Rows] = {
     "DAILY_LIMIT_REACHED": Row(
         429, "TooManyRequestsError", "Exceeded send limits ({counter}: {limit}) for today"
     ),
+    "COST_ABOVE_MAXIMUM": _bad("Could cost £{cost}, which is more than its max_cost of £{max_cost}"),
     # letters
     "LETTER_NOT_FOUND": NO_RESULT,
     "PDF_NOT_READY": Row(400, "PDFNotReadyError", "PDF not available yet, try again later"),

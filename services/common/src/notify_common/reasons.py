@@ -233,6 +233,12 @@ REASONS: Final[Mapping[str, Reason]] = {
     "DAILY_LIMIT_REACHED": Reason(
         Code.RESOURCE_EXHAUSTED, "More messages today than the service may send.", ("counter", "limit")
     ),
+    # amounts in pounds
+    "COST_ABOVE_MAXIMUM": Reason(
+        Code.FAILED_PRECONDITION,
+        "What was asked for could cost more than its sender allows.",
+        ("cost", "max_cost"),
+    ),
     # --- letters
     "LETTER_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such letter."),
     "PDF_NOT_READY": Reason(Code.FAILED_PRECONDITION, "The PDF is not made yet, or never will be."),

@@ -25,6 +25,7 @@ _ALLOWED_CALLERS = {
     f"{_LETTERS}/BatchRecordReturnedLetters": [INTERNAL_GATEWAY, "operator"],
     f"{_LETTERS}/BatchRenderLetters": ["operator"],
     "notify.letters.v1.PreviewsService": [INTERNAL_GATEWAY, "operator"],
+    "notify.letters.v1.PreviewsService/RenderPreview": ["notifications", INTERNAL_GATEWAY, "operator"],
     "notify.letters.v1.PrintRunsService": [INTERNAL_GATEWAY, "operator"],
     **OPS_CALLERS,
 }

@@ -35,6 +35,7 @@ from notify_notifications.clients.events import PAGE_SIZE, DeliveryEvents, Lette
 from notify_notifications.clients.inbound_sms import InboundNumbers, InboundSmsFeed
 from notify_notifications.clients.letters import LettersClient
 from notify_notifications.clients.platform_mail import PlatformMailFeed
+from notify_notifications.clients.previews import PreviewsClient
 from notify_notifications.clients.providers import ProvidersClient
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.addresses import may_be_called
@@ -216,6 +217,7 @@ def sending_parts(parts: Parts) -> SendingParts:
     """Return what accepts messages."""
     settings = parts.settings
     return SendingParts(
+        uow=parts.uow,
         snapshots=parts.snapshots,
         limits=parts.limit_store,
         counters=parts.counters,
@@ -255,14 +257,17 @@ def registrations(parts: Parts) -> list[Registration]:
     # Whoever reads without end waits for others who read, not those who send for them.
     servicer.ListNotifications = apart(servicer.ListNotifications, _READING_THREADS, "list")  # type: ignore[method-assign]
     # Files take longer than messages: who sends them waits for others who do.
+    batching = BatchesServicer(
+        parts.uow, sending, PreviewsClient(parts.channels.get("letters", parts.settings.letters_target))
+    )
+    # It may wait for letters.
+    batching.PreviewRows = apart(batching.PreviewRows, _READING_THREADS, "preview")  # type: ignore[method-assign]
     kept = FilesServicer(parts.files, parts.snapshots, servicer.send_email_with_files)
     for name in ("SendEmailWithFiles", "DownloadFile"):
         setattr(kept, name, apart(getattr(kept, name), _FILE_THREADS, "files"))
     return [
         Registration(add_NotificationsServiceServicer_to_server, servicer, SERVICE),
-        Registration(
-            add_BatchesServiceServicer_to_server, BatchesServicer(parts.uow, sending), batches.SERVICE
-        ),
+        Registration(add_BatchesServiceServicer_to_server, batching, batches.SERVICE),
         Registration(
             add_StatisticsServiceServicer_to_server, StatisticsServicer(parts.uow), statistics.SERVICE
         ),

@@ -12,6 +12,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 from notify.letters.v1.letters_service_pb2_grpc import add_LettersServiceServicer_to_server
+from notify.letters.v1.previews_service_pb2_grpc import add_PreviewsServiceServicer_to_server
 from notify.notifications.v1 import notification_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
@@ -31,7 +32,7 @@ from notify_testing.waiting import WAIT_SECONDS
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
-from .neighbours import Admin, FakeLetters, FakeProviders
+from .neighbours import Admin, FakeLetters, FakePreviews, FakeProviders
 from .requests import sms
 
 
@@ -53,6 +54,7 @@ class World:
     admin: Admin
     providers: FakeProviders
     letters: FakeLetters
+    previews: FakePreviews
     parts: Parts
     stub: Any
     channel: grpc.Channel
@@ -144,7 +146,7 @@ class World:
 def town(database_server: str, module_database: FreshDatabase, redis_server: Redis) -> Iterator[World]:
     with ExitStack() as stack:
         admin = stack.enter_context(Admin(module_database("notify_admin")))
-        providers, letters = FakeProviders(), FakeLetters()
+        providers, letters, previews = FakeProviders(), FakeLetters(), FakePreviews()
         neighbours = {
             "providers": [
                 Registration(
@@ -157,7 +159,10 @@ def town(database_server: str, module_database: FreshDatabase, redis_server: Red
             "letters": [
                 Registration(
                     add_LettersServiceServicer_to_server, letters, "notify.letters.v1.LettersService"
-                )
+                ),
+                Registration(
+                    add_PreviewsServiceServicer_to_server, previews, "notify.letters.v1.PreviewsService"
+                ),
             ],
         }
         targets: dict[str, Any] = {
@@ -191,6 +196,7 @@ def town(database_server: str, module_database: FreshDatabase, redis_server: Red
             admin=admin,
             providers=providers,
             letters=letters,
+            previews=previews,
             parts=parts,
             stub=NotificationsServiceStub(channel),
             channel=channel,
@@ -228,6 +234,8 @@ def world(town: World) -> Iterator[World]:
     for kept in (providers.dispatches, providers.calls, providers.events, providers.texts):
         kept.clear()
     town.providers.duplicates = 0
+    town.previews.pages, town.previews.fails_with = 1, ""
+    town.previews.asked.clear()
     town.letters.letters.clear()
     town.letters.events.clear()
     town.feeds.update({worker.name: worker for worker in bootstrap.feed_workers(town.parts)})

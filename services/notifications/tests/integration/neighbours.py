@@ -7,7 +7,13 @@ from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
-from notify.letters.v1 import letter_pb2, letters_service_pb2, letters_service_pb2_grpc
+from notify.letters.v1 import (
+    letter_pb2,
+    letters_service_pb2,
+    letters_service_pb2_grpc,
+    previews_service_pb2,
+    previews_service_pb2_grpc,
+)
 from notify.providers.v1 import (
     dispatch_pb2,
     dispatch_service_pb2,
@@ -125,6 +131,24 @@ class FakeLetters(letters_service_pb2_grpc.LettersServiceServicer):
                 postage=postage,
             )
         )
+
+
+@dataclass
+class FakePreviews(previews_service_pb2_grpc.PreviewsServiceServicer):
+    """Says of letters how many pages they have, as a test wants it."""
+
+    pages: int = 1
+    fails_with: str = ""
+    asked: list[previews_service_pb2.RenderPreviewRequest] = field(default_factory=list)
+
+    def RenderPreview(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self.asked.append(request)
+        if self.fails_with:
+            raise NotifyError(self.fails_with)
+        metadata = previews_service_pb2.PreviewMetadata(
+            page_count=self.pages, sheet_count=(self.pages + 1) // 2
+        )
+        yield previews_service_pb2.RenderPreviewResponse(metadata=metadata)
 
 
 def timestamp() -> Timestamp:

@@ -12,6 +12,7 @@ from notify_common.errors import NotifyError
 from notify_common.ids import new_id
 from notify_common.rpc import status
 from notify_notifications.store.acceptance import MOST_ROWS
+from notify_notifications.usecases.prepare_sms import prepare_sms
 
 from .conftest import World
 from .neighbours import at_once
@@ -234,16 +235,12 @@ def test_a_message_that_the_database_can_not_keep_fails_alone(world: World) -> N
 def test_a_template_that_can_not_be_filled_in_fails_alone(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from notify_notifications.usecases import send as usecase
-
-    prepare = usecase.prepare
-
-    def broken(parts: Any, service: Any, template: Any, command: Any) -> Any:
+    def broken(service: Any, template: Any, command: Any, sender: str) -> Any:
         if command.reference == "1":
             raise RecursionError
-        return prepare(parts, service, template, command)
+        return prepare_sms(service, template, command, sender)
 
-    monkeypatch.setattr(usecase, "prepare", broken)
+    monkeypatch.setattr("notify_notifications.usecases.send.prepare_sms", broken)
     service = world.admin.add_service()
     template = world.admin.add_template(service, "sms", "x")
     results = send(world, *(sms(service, template, reference=str(number)) for number in range(3)))

@@ -221,7 +221,8 @@ def test_a_preview_says_what_would_come_of_rows_and_stores_and_counts_nothing(
     assert first.cost_micropounds > 0
     assert (second.subject, second.body, second.cost_micropounds) == ("On 2", "Dear 2", 0)
     assert "Dear 2" in second.html
-    assert not third.HasField("cost_micropounds")
+    assert (third.page_count, third.sheet_count) == (1, 1)
+    assert third.cost_micropounds > 0
     assert third.postage
     reasons = [status.from_bytes(one.error).reason for one in (fourth, fifth, sixth)]
     assert reasons == ["MISSING_PERSONALISATION", "INTERNATIONAL_NOT_ALLOWED", "INVALID_FIELD"]

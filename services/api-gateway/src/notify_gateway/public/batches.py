@@ -1,14 +1,18 @@
 """/v2/batches: up to 100,000 messages in one request (public-api.md §2, docs/adr/0026)."""
 
 import contextvars
+import hashlib
 import json
+import re
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from decimal import Decimal
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from flask import Blueprint, Response, request
 from notify.notifications.v1 import batches_service_pb2 as pb
@@ -38,11 +42,13 @@ from notify_gateway.public.sending import (
     email_request,
     idempotency_key,
     letter_request,
+    micropounds,
     sms_request,
 )
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.datastructures import MultiDict
 
 NDJSON: Final = "application/x-ndjson"
 JSON: Final = "application/json"
@@ -81,8 +87,10 @@ _FIELDS: Final = {
     "QR_CODE_TOO_LONG": "personalisation",
     "FILE_NOT_ALLOWED": "personalisation",
     "FILE_IN_BATCH": "personalisation",
+    "COST_ABOVE_MAXIMUM": "max_cost",
 }
 """Which key of a row an error is about, where the error does not say so itself."""
+_POUNDS: Final = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,6})?")
 _ABOUT_RECIPIENTS: Final = frozenset({"RECIPIENT_NOT_ALLOWED", "INTERNATIONAL_NOT_ALLOWED"})
 
 Form = Mapping[str, Any]
@@ -99,10 +107,11 @@ def blueprint(authenticator: Authenticator, clients: PublicClients) -> Blueprint
     def create_batch() -> Response:
         middleware.limit(BUDGET_SECONDS)
         key = _key(request.environ)
+        max_cost = _max_cost(request.args)
         take = _taker(request.environ)
         with places.taken(v2.caller().service.id), tempfile.TemporaryFile() as file:
             rows = take(file)
-            return _accept(clients, v2.caller(), key, rows)
+            return _accept(clients, v2.caller(), key, rows, max_cost)
 
     @routes.get("/v2/batches/<batch_id>")
     def get_batch(batch_id: str) -> Response:
@@ -121,6 +130,18 @@ def _key(environ: "WSGIEnvironment") -> str:
     if key is None:
         raise NotifyError("IDEMPOTENCY_KEY_MISSING")
     return key
+
+
+def _max_cost(args: "MultiDict[str, str]") -> int | None:
+    """Return the most that the batch may cost, in millionths of a pound; None for any amount."""
+    given = args.getlist("max_cost")
+    if not given:
+        return None
+    written = _POUNDS.fullmatch(given[0]) if len(given) == 1 else None
+    amount = Decimal(written[0]) if written else None
+    if amount is None or amount > schemas.MOST_POUNDS:
+        raise InvalidRequest(f"max_cost {schemas.MAX_COST_WORDING}")
+    return micropounds(amount)
 
 
 def _taker(environ: "WSGIEnvironment") -> Callable[[IO[bytes]], Rows]:
@@ -156,22 +177,31 @@ def _reader(environ: "WSGIEnvironment") -> Read:
 # --- the run ------------------------------------------------------------------------------------------------
 
 
-def _accept(clients: PublicClients, caller: Caller, key: str, rows: Rows) -> Response:
+def _accept(clients: PublicClients, caller: Caller, key: str, rows: Rows, max_cost: int | None) -> Response:
     run_id = new_id()
+    content_hash = rows.content_hash
+    costs: list[int] = []
+    if max_cost is not None:
+        # who allows another amount asks for something else
+        content_hash = hashlib.sha256(content_hash + f"max_cost={max_cost}".encode()).digest()
+        costs = _Pricing(clients, caller).work(rows)
     opened = clients.batches.OpenBatch(
         pb.OpenBatchRequest(
             request_id=new_id(),
             caller=caller_message(caller),
             idempotency_key=key,
-            content_hash=rows.content_hash,
+            content_hash=content_hash,
             row_count=rows.count,
             run_id=run_id,
+            max_cost_micropounds=max_cost,
+            cost_micropounds=sum(costs),
         )
     )
     batch_id = opened.batch.id
     if opened.batch.HasField("complete_time"):
         return _answered(batch_id, json.loads(opened.answer), replayed=True)
-    run = _Run(clients, caller, batch_id, run_id, is_repeat=opened.replayed)
+    allowed = None if max_cost is None else shares(max_cost, costs)
+    run = _Run(clients, caller, batch_id, run_id, allowed, is_repeat=opened.replayed)
     try:
         answer = run.work(rows)
         clients.batches.FinishBatch(
@@ -196,43 +226,49 @@ def _leave(clients: PublicClients, batch_id: str, run_id: str) -> None:
         get_logger().warning("batch not left", batch_id=batch_id, reason=error.reason)
 
 
-class _Run:
-    """One attempt to have all rows of a batch accepted."""
+def shares(max_cost: int, costs: Iterable[int]) -> list[int]:
+    """Return what each part of a batch may cost: what it was priced at, as long as it lasts.
 
-    def __init__(
-        self, clients: PublicClients, caller: Caller, batch_id: str, run_id: str, *, is_repeat: bool
-    ) -> None:
+    A repeat of a batch that was begun is not refused as a whole, whatever its rows would cost by then.
+    """
+    found = []
+    for cost in costs:
+        found.append(min(cost, max_cost))
+        max_cost -= found[-1]
+    return found
+
+
+_Made = tuple[int, list[pb.BatchRow], dict[int, str]]
+"""Number of a part, from 0; its rows that are valid; the type of each."""
+T = TypeVar("T")
+
+
+class _Pass(ABC, Generic[T]):
+    """Goes once through the rows of a batch, a part at a time; the next one is made meanwhile."""
+
+    def __init__(self, clients: PublicClients, caller: Caller) -> None:
         self._clients = clients
         self._caller = caller_message(caller)
-        self._batch_id = batch_id
-        self._run_id = run_id
-        self._is_repeat = is_repeat
         self._given_up = threading.Event()
-        self._refused: list[int] = []
-        self._listed: list[Entry] = []
-        self._listed_rows = 0
-        self._listed_bytes = 0
 
-    def work(self, rows: Rows) -> dict[str, Any]:
-        """Have the rows accepted; return what the client is told. Raises NotifyError."""
-        under_way: deque[Future[list[tuple[int, list[Entry]]]]] = deque()
+    def _results(self, rows: Rows) -> Iterator[T]:
+        """Yield what `_call` returns of each part, in order. Raises NotifyError."""
+        under_way: deque[Future[T]] = deque()
         with ThreadPoolExecutor(CALLS_AT_ONCE, "batch") as pool:
             try:
-                for part in rows.parts():
-                    made, kinds = self._made(part)
+                for number, part in enumerate(rows.parts()):
+                    made = (number, *self._made(part))
                     if len(under_way) == CALLS_AT_ONCE:
-                        self._refuse_all(under_way.popleft().result())
-                    if made:
-                        context = contextvars.copy_context()
-                        under_way.append(pool.submit(context.run, self._call, made, kinds))
+                        yield under_way.popleft().result()
+                    context = contextvars.copy_context()
+                    under_way.append(pool.submit(context.run, self._call, made))
                 while under_way:
-                    self._refuse_all(under_way.popleft().result())
+                    yield under_way.popleft().result()
             finally:
                 self._given_up.set()
-        return self._answer(rows.count)
 
     def _made(self, part: list[Row]) -> tuple[list[pb.BatchRow], dict[int, str]]:
-        """Return the rows that are valid, and the type of each; note the others."""
+        """Return the rows that are valid, and the type of each."""
         made, kinds = [], {}
         for number, text in part:
             kind = ""
@@ -246,14 +282,72 @@ class _Run:
                 self._refuse(number, entries_of_error(refusal, kind))
         return made, kinds
 
-    def _call(self, made: list[pb.BatchRow], kinds: dict[int, str]) -> list[tuple[int, list[Entry]]]:
+    @abstractmethod
+    def _call(self, made: _Made) -> T:
+        """Ask notifications about a part. Raises NotifyError."""
+
+    def _refuse(self, number: int, entries: list[Entry]) -> None:
+        """Note that a row is refused, and why."""
+
+
+class _Pricing(_Pass[int]):
+    """Finds out what a batch could cost."""
+
+    def work(self, rows: Rows) -> list[int]:
+        """Return what each part could cost, in millionths of a pound. Raises NotifyError."""
+        return list(self._results(rows))
+
+    def _call(self, made: _Made) -> int:
+        _, rows, _ = made
+        if not rows:
+            return 0
+        ask = pb.PriceRowsRequest(caller=self._caller, rows=rows)
+        return int(self._clients.batches.PriceRows(ask, timeout=CALL_SECONDS).cost_micropounds)
+
+
+class _Run(_Pass[list[tuple[int, list[Entry]]]]):
+    """One attempt to have all rows of a batch accepted."""
+
+    def __init__(
+        self,
+        clients: PublicClients,
+        caller: Caller,
+        batch_id: str,
+        run_id: str,
+        allowed: list[int] | None,
+        *,
+        is_repeat: bool,
+    ) -> None:
+        """Take what each part may cost as `allowed`; None for any amount."""
+        super().__init__(clients, caller)
+        self._batch_id = batch_id
+        self._run_id = run_id
+        self._allowed = allowed
+        self._is_repeat = is_repeat
+        self._refused: list[int] = []
+        self._listed: list[Entry] = []
+        self._listed_rows = 0
+        self._listed_bytes = 0
+
+    def work(self, rows: Rows) -> dict[str, Any]:
+        """Have the rows accepted; return what the client is told. Raises NotifyError."""
+        for refused in self._results(rows):
+            for number, entries in refused:
+                self._refuse(number, entries)
+        return self._answer(rows.count)
+
+    def _call(self, made: _Made) -> list[tuple[int, list[Entry]]]:
         """Have rows accepted; return those that are not, and why. Raises NotifyError."""
+        number, rows, kinds = made
+        if not rows:
+            return []
         ask = pb.BatchAcceptRowsRequest(
             batch_id=self._batch_id,
             run_id=self._run_id,
             caller=self._caller,
-            rows=made,
+            rows=rows,
             is_repeat=self._is_repeat,
+            max_cost_micropounds=None if self._allowed is None else self._allowed[number],
         )
         answer = self._asked(ask)
         return [(one.number, entries_of_refusal(one.error, kinds[one.number])) for one in answer.refusals]
@@ -273,10 +367,6 @@ class _Run:
             self._given_up.wait(over - clock.monotonic())
             ask.is_repeat = True
         raise AssertionError("the last attempt returns or raises")
-
-    def _refuse_all(self, refused: list[tuple[int, list[Entry]]]) -> None:
-        for number, entries in refused:
-            self._refuse(number, entries)
 
     def _refuse(self, number: int, entries: list[Entry]) -> None:
         self._refused.append(number)

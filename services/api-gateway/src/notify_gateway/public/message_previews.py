@@ -22,6 +22,8 @@ from notify_gateway.public.sending import caller_message
 
 MOST_ROWS: Final = 50
 _MICRO: Final = 1_000_000
+_SECONDS: Final = 8.0
+"""Longer than notifications takes to have pages of letters counted."""
 
 Entry = dict[str, Any]
 
@@ -56,7 +58,7 @@ def _previews(clients: PublicClients, forms: list[Any]) -> list[Entry]:
             shown[number] = _shown(kind, pb.RowPreview(number=number), entries_of_error(refusal, str(kind)))
     if made:
         ask = pb.PreviewRowsRequest(caller=caller_message(v2.caller()), rows=made)
-        for found in clients.batches.PreviewRows(ask).previews:
+        for found in clients.batches.PreviewRows(ask, timeout=_SECONDS).previews:
             kind = kinds[found.number]
             shown[found.number] = _shown(kind, found, entries_of_refusal(found.error, kind))
     return [shown[number] for number in sorted(shown)]
@@ -81,5 +83,7 @@ def _shown(kind: Any, found: pb.RowPreview, errors: list[Entry]) -> Entry:
         "characters": sms.character_count if is_sms else None,
         "fragments": sms.fragment_count if is_sms else None,
         "postage": enums.to_text(Postage, found.postage) if found.postage else None,
+        "pages": found.page_count or None,
+        "sheets": found.sheet_count or None,
         "cost_in_pounds": found.cost_micropounds / _MICRO if found.HasField("cost_micropounds") else None,
     }

@@ -117,6 +117,7 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "object": (dict,),
     "array": (list,),
     "null": (type(None),),
+    "number": (int, float),
 }
 
 
@@ -196,7 +197,8 @@ def _predicate(schema: Mapping[str, Json]) -> Predicate:
     if allowed is not None:
         names = [allowed] if isinstance(allowed, str) else allowed
         types = tuple(kind for name in names for kind in _TYPES[name])
-        checks.append(lambda value: isinstance(value, types))
+        # True and False are numbers to Python alone; no type here takes them
+        checks.append(lambda value: isinstance(value, types) and not isinstance(value, bool))
     if "enum" in schema:
         values = schema["enum"]
         checks.append(lambda value: value in values)
@@ -205,6 +207,12 @@ def _predicate(schema: Mapping[str, Json]) -> Predicate:
     if "maxLength" in schema:
         longest = schema["maxLength"]
         checks.append(lambda value: not isinstance(value, str) or len(value) <= longest)
+    if "minimum" in schema:
+        least = schema["minimum"]
+        checks.append(lambda value: not isinstance(value, int | float) or not value < least)
+    if "maximum" in schema:
+        most = schema["maximum"]
+        checks.append(lambda value: not isinstance(value, int | float) or not value > most)
     if "items" in schema:
         item_is_valid = _predicate(schema["items"])
         checks.append(lambda value: not isinstance(value, list) or all(map(item_is_valid, value)))
@@ -262,6 +270,10 @@ _MOMENT: Final = {
     "wording": "is not a date-time with a time zone, such as 2026-01-31T09:00:00Z",
 }
 
+MOST_POUNDS: Final = 1_000_000
+MAX_COST_WORDING: Final = f"is not an amount in pounds from 0 to {MOST_POUNDS}"
+_MAX_COST: Final = {"type": "number", "minimum": 0, "maximum": MOST_POUNDS, "wording": MAX_COST_WORDING}
+
 
 def _request(properties: Mapping[str, Json], *required: str, closed: bool = True) -> Schema:
     # The order of the keywords, and of the properties, is the order of the messages.
@@ -279,6 +291,7 @@ SEND_SMS: Final = _request(
         "sms_sender_id": _UUID,
         "send_at": _MOMENT,
         "deliver_by": _MOMENT,
+        "max_cost": _MAX_COST,
     },
     "phone_number",
     "template_id",
@@ -300,19 +313,25 @@ SEND_EMAIL: Final = _request(
         "sanitise_content_for": {"type": ["array", "null"], "items": _STRING},
         "send_at": _MOMENT,
         "deliver_by": _MOMENT,
+        "max_cost": _MAX_COST,
     },
     "email_address",
     "template_id",
 )
 
 SEND_LETTER: Final = _request(
-    {"reference": _REFERENCE, "template_id": _UUID, "personalisation": _OBJECT},
+    {"reference": _REFERENCE, "template_id": _UUID, "personalisation": _OBJECT, "max_cost": _MAX_COST},
     "template_id",
     "personalisation",
 )
 
 SEND_PRECOMPILED_LETTER: Final = _request(
-    {"reference": _STRING, "content": _STRING, "postage": {"type": "string", "format": "postage"}},
+    {
+        "reference": _STRING,
+        "content": _STRING,
+        "postage": {"type": "string", "format": "postage"},
+        "max_cost": _MAX_COST,
+    },
     "reference",
     "content",
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from flask import Blueprint, abort
@@ -212,6 +213,7 @@ class Sending:
             reference=form["reference"],
             postage=_POSTAGES[form.get("postage", "")],
             pdf_sha256=sha256,
+            max_cost_micropounds=_max_cost(form),
             idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_LETTER),
         )
         header = UploadPdfHeader(
@@ -401,6 +403,7 @@ def sms_request(form: Form, **fields: Any) -> pb.SendSmsRequest:
     """Return a valid form as a request, without its personalisation. `fields` are set besides."""
     return pb.SendSmsRequest(
         phone_number=form["phone_number"],
+        max_cost_micropounds=_max_cost(form),
         reference=form.get("reference"),
         sms_sender_id=_optional_uuid(form, "sms_sender_id"),
         send_at=_optional_moment(form, "send_at"),
@@ -413,6 +416,7 @@ def email_request(form: Form, **fields: Any) -> pb.SendEmailRequest:
     """Return a valid form as a request, without its personalisation. `fields` are set besides."""
     return pb.SendEmailRequest(
         email_address=form["email_address"],
+        max_cost_micropounds=_max_cost(form),
         reference=form.get("reference"),
         email_reply_to_id=_optional_uuid(form, "email_reply_to_id"),
         one_click_unsubscribe_url=form.get("one_click_unsubscribe_url", ""),
@@ -425,7 +429,9 @@ def email_request(form: Form, **fields: Any) -> pb.SendEmailRequest:
 
 def letter_request(form: Form, **fields: Any) -> pb.SendLetterRequest:
     """Return a valid form as a request, without its personalisation. `fields` are set besides."""
-    return pb.SendLetterRequest(reference=form.get("reference"), **fields)
+    return pb.SendLetterRequest(
+        reference=form.get("reference"), max_cost_micropounds=_max_cost(form), **fields
+    )
 
 
 def idempotency_key(environ: "WSGIEnvironment") -> str | None:
@@ -451,6 +457,16 @@ def caller_message(caller: Caller) -> pb.Caller:
         api_key_id=caller.api_key_id,
         key_type=caller.key_type,
     )
+
+
+def micropounds(pounds: Decimal) -> int:
+    """Return an amount in millionths of a pound, rounded down."""
+    return int(pounds * 1_000_000)
+
+
+def _max_cost(form: Form) -> int | None:
+    # of a double, what was written and not the binary fraction next to it
+    return micropounds(Decimal(repr(form["max_cost"]))) if "max_cost" in form else None
 
 
 def _optional_moment(form: Form, name: str) -> datetime | None:

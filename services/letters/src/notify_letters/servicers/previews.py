@@ -13,6 +13,7 @@ from notify_common import clock
 from notify_common.blobs.s3 import BlobStore
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
 
+from notify_letters.domain.letter import sheets
 from notify_letters.domain.template import TemplateVersion
 from notify_letters.pdf.reader import PdfReader, Zones
 from notify_letters.servicers.letters import value_of
@@ -80,7 +81,8 @@ class PreviewsServicer(PreviewsServiceServicer):
         )
         with self._process():
             preview, made = render_preview(self._reader, self._attachments, self._logos, self._head, command)
-        yield pb.RenderPreviewResponse(metadata=pb.PreviewMetadata(**preview._asdict()))
+        metadata = pb.PreviewMetadata(**preview._asdict(), sheet_count=sheets(preview.page_count))
+        yield pb.RenderPreviewResponse(metadata=metadata)
         yield from _chunks(made, pb.RenderPreviewResponse)
 
     def DrawPdf(

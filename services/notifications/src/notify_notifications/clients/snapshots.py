@@ -205,8 +205,7 @@ def _wording(
         case Channel.LETTER:
             contact = template.letter_contact_block
             english = LetterTemplate(template.subject, template.content, contact)
-            if not template.welsh_content:
-                return LetterWording(english)
-            return LetterWording(
-                english, LetterTemplate(template.welsh_subject, template.welsh_content, contact)
-            )
+            welsh = None
+            if template.welsh_content:
+                welsh = LetterTemplate(template.welsh_subject, template.welsh_content, contact)
+            return LetterWording(english, welsh, template.letter_attachment_id)

@@ -60,6 +60,11 @@ class Service:
     organisation_type: str = ""
     """Such as `central`, which its allowance follows from; empty if unknown."""
 
+    @property
+    def sms_prefix(self) -> str | None:
+        """Return what stands in front of texts; None for nothing."""
+        return self.name if self.prefix_sms else None
+
     def retention_days(self, channel: Channel) -> int:
         """Return for how many days messages are kept (public-api.md §8.4)."""
         return self.own_retention_days.get(channel, DEFAULT_DAYS)

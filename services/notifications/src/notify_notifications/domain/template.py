@@ -18,6 +18,8 @@ class LetterWording:
 
     english: LetterTemplate
     welsh: LetterTemplate | None = None
+    attachment_id: str = ""
+    """The PDF whose pages come last; empty for none."""
 
     def missing(self, values: Values) -> list[str]:
         """Return the placeholders of the English letter without a value: what sending needs (public-api.md

@@ -1,5 +1,6 @@
 """BatchesService: conversion, nothing else."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import grpc
@@ -13,14 +14,23 @@ from notify_common.ids import child_id, new_id
 from notify_common.rpc import enums, field_rules, status
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
+from notify_notifications.clients.previews import PreviewsClient
 from notify_notifications.domain.batch import LEASE, Batch
-from notify_notifications.servicers.notifications import CONVERTERS, DOMAIN, Received, caller_of, state_of
+from notify_notifications.servicers.notifications import (
+    CONVERTERS,
+    DOMAIN,
+    Received,
+    caller_of,
+    max_cost_of,
+    state_of,
+)
 from notify_notifications.usecases.accept_batch import (
     accept_rows,
     finish_batch,
     get_batch,
     leave_batch,
     open_batch,
+    price_rows,
 )
 from notify_notifications.usecases.prepare import SendCommand, too_long_in_all
 from notify_notifications.usecases.preview_rows import RowPreview, preview_rows
@@ -35,9 +45,10 @@ MOST_ERROR_BYTES: Final = 256 * 1024
 class BatchesServicer(pb_grpc.BatchesServiceServicer):
     """Serves notify.notifications.v1.BatchesService."""
 
-    def __init__(self, uow: UnitOfWork, sending: SendingParts) -> None:
+    def __init__(self, uow: UnitOfWork, sending: SendingParts, previews: PreviewsClient) -> None:
         self._uow = uow
         self._sending = sending
+        self._previews = previews
 
     def OpenBatch(self, request: pb.OpenBatchRequest, context: grpc.ServicerContext) -> pb.OpenBatchResponse:
         caller, now = caller_of(request.caller), clock.now()
@@ -53,7 +64,14 @@ class BatchesServicer(pb_grpc.BatchesServiceServicer):
             complete_time=None,
             accepted_count=None,
         )
-        kept, answer = open_batch(self._uow, self._sending, asked, request.idempotency_key)
+        kept, answer = open_batch(
+            self._uow,
+            self._sending,
+            asked,
+            request.idempotency_key,
+            request.cost_micropounds,
+            max_cost_of(request),
+        )
         return pb.OpenBatchResponse(batch=_batch(kept), replayed=kept.id != asked.id, answer=answer or b"")
 
     def BatchAcceptRows(
@@ -67,13 +85,7 @@ class BatchesServicer(pb_grpc.BatchesServiceServicer):
             request.is_repeat,
             request.batch_id,
         )
-        refusals: dict[int, NotifyError] = {}
-        commands: dict[int, SendCommand] = {}
-        for row in request.rows:
-            try:
-                commands[row.number] = _command(row, request.batch_id, request.caller, received)
-            except NotifyError as error:
-                refusals[row.number] = error
+        commands, refusals = _commands(request.rows, request.batch_id, request.caller, received)
         if commands:
             decided = accept_rows(
                 self._uow,
@@ -82,6 +94,7 @@ class BatchesServicer(pb_grpc.BatchesServiceServicer):
                 request.run_id,
                 list(commands.values()),
                 is_repeat=request.is_repeat,
+                max_cost_micropounds=max_cost_of(request),
             )
             for number, refusal in zip(commands, decided, strict=True):
                 if refusal is not None:
@@ -112,21 +125,23 @@ class BatchesServicer(pb_grpc.BatchesServiceServicer):
             ],
         )
 
+    def PriceRows(self, request: pb.PriceRowsRequest, context: grpc.ServicerContext) -> pb.PriceRowsResponse:
+        caller_of(request.caller)
+        commands, _ = _commands(request.rows, new_id(), request.caller, _unsent())
+        cost = price_rows(self._sending, list(commands.values())) if commands else 0
+        return pb.PriceRowsResponse(cost_micropounds=cost)
+
     def PreviewRows(
         self, request: pb.PreviewRowsRequest, context: grpc.ServicerContext
     ) -> pb.PreviewRowsResponse:
         caller_of(request.caller)
-        received = Received(current.request_id.get(), "", None, is_repeat=False)
-        id = new_id()
-        previews: dict[int, pb.RowPreview] = {}
-        commands: dict[int, SendCommand] = {}
-        for row in request.rows:
-            try:
-                commands[row.number] = _command(row, id, request.caller, received)
-            except NotifyError as error:
-                previews[row.number] = pb.RowPreview(number=row.number, error=_status(error))
+        commands, refusals = _commands(request.rows, new_id(), request.caller, _unsent())
+        previews = {
+            number: pb.RowPreview(number=number, error=_status(refusal))
+            for number, refusal in refusals.items()
+        }
         if commands:
-            shown = preview_rows(self._uow, self._sending, list(commands.values()))
+            shown = preview_rows(self._sending, self._previews, list(commands.values()))
             previews |= {number: _preview(number, one) for number, one in zip(commands, shown, strict=True)}
         size = sum(one.ByteSize() for one in previews.values())
         if size > LARGEST_CONTENT_BYTES:
@@ -145,6 +160,8 @@ def _preview(number: int, shown: RowPreview) -> pb.RowPreview:
     if shown.preview is not None:
         made.template_version = shown.preview.template.version
         made.subject, made.body, made.html = shown.preview.subject, shown.preview.body, shown.preview.html
+    if shown.size is not None:
+        made.page_count, made.sheet_count = shown.size.page_count, shown.size.sheet_count
     if shown.sms is not None:
         made.sms.is_unicode = shown.sms.is_unicode
         made.sms.unicode_characters.extend(shown.sms.non_gsm_characters)
@@ -157,6 +174,28 @@ def _preview(number: int, shown: RowPreview) -> pb.RowPreview:
 def _status(error: NotifyError) -> bytes:
     told: bytes = status.to_status(error, DOMAIN, current.request_id.get()).SerializeToString()
     return told
+
+
+def _unsent() -> Received:
+    """Return what comes with rows that are only looked at."""
+    return Received(current.request_id.get(), "", None, is_repeat=False)
+
+
+def _commands(
+    rows: Iterable[pb.BatchRow],
+    batch_id: str,
+    caller: notifications_service_pb2.Caller,
+    received: Received,
+) -> tuple[dict[int, SendCommand], dict[int, NotifyError]]:
+    """Return the commands of rows by their numbers, and why others are none."""
+    commands: dict[int, SendCommand] = {}
+    refusals: dict[int, NotifyError] = {}
+    for row in rows:
+        try:
+            commands[row.number] = _command(row, batch_id, caller, received)
+        except NotifyError as error:
+            refusals[row.number] = error
+    return commands, refusals
 
 
 def _command(

@@ -387,6 +387,7 @@ class _Common(TypedDict):
     deadline: float | None
     send_at: datetime | None
     deliver_by: datetime | None
+    max_cost_micropounds: int | None
 
 
 def _common(request: Any, received: Received) -> _Common:
@@ -410,7 +411,13 @@ def _common(request: Any, received: Received) -> _Common:
         deadline=received.deadline,
         send_at=_optional_time(request, "send_at"),
         deliver_by=_optional_time(request, "deliver_by"),
+        max_cost_micropounds=max_cost_of(request),
     )
+
+
+def max_cost_of(request: Any) -> int | None:
+    """Return the most that what a request brings may cost, in millionths of a pound; None for any amount."""
+    return request.max_cost_micropounds if request.HasField("max_cost_micropounds") else None
 
 
 def _optional_time(request: Any, name: str) -> datetime | None:

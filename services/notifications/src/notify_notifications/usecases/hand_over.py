@@ -277,7 +277,7 @@ class MessagePreparer:
         days = service.retention_days(notification.channel)
         match template.wording:
             case SmsTemplate() as sms:
-                message = sms.render(values, service.name if service.prefix_sms else None)
+                message = sms.render(values, service.sms_prefix)
                 dispatch = ProvidersClient.sms(notification, origin, message.content, days)
                 return dispatch, HandedOver(notification.id, message.fragment_count)
             case EmailTemplate() as email:

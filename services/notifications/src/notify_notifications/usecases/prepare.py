@@ -7,12 +7,16 @@ compute; the order of the checks decides which error a client sees where several
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import ClassVar, Final
 
 from notify_common.enums import Channel, KeyType, Postage
 from notify_common.errors import NotifyError
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
+from notify_content.emails import EmailMessage
+from notify_content.letters import LetterContent
 from notify_content.placeholders import Personalisation
+from notify_content.sms import SmsMessage, SmsTemplate
 
 from notify_notifications.domain.files import NewFile
 from notify_notifications.domain.notification import State
@@ -68,6 +72,8 @@ class SendCommand:
     """When it is to be sent; None for at once."""
     deliver_by: datetime | None = None
     """After which no provider gets it; None for never."""
+    max_cost_micropounds: int | None = None
+    """The most that it may cost; None for any amount."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +208,25 @@ class Details:
     state: State = State.CREATED
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A template filled in for one message: what is answered, shown and priced of it is rendered once."""
+
+    template: Template
+    values: Personalisation = field(repr=False)
+    message: SmsMessage | EmailMessage | LetterContent = field(repr=False)
+    """Of texts without the service's name."""
+    prefix: str | None = None
+    """Texts: the service's name where it stands in front of them."""
+
+    @cached_property
+    def handed_over(self) -> SmsMessage:
+        """Of texts: what is handed over, the service's name included."""
+        assert isinstance(self.message, SmsMessage)  # noqa: S101 - of a text
+        assert isinstance(self.template.wording, SmsTemplate)  # noqa: S101 - of a text
+        return self.template.wording.render(self.values, self.prefix) if self.prefix else self.message
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """What the rules say of a message."""
@@ -216,6 +241,8 @@ class Prepared:
     """Whether the limit of texts to other countries comes before the refusal, or counts for what is
     stored.
     """
+    filled: Filled | None = None
+    """Its wording; None of a letter that comes as a PDF, and of what is refused, unless for its length."""
 
 
 def usable(service: Service, template: Template | None, channel: Channel) -> Template:

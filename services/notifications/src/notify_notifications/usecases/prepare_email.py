@@ -21,6 +21,7 @@ from notify_notifications.usecases.prepare import (
     AcceptedEmail,
     Details,
     EmailCommand,
+    Filled,
     Prepared,
     check_member,
     check_no_file,
@@ -58,7 +59,8 @@ def prepare_email(
     simulated = command.caller.created_by_id is None and address.normalised in SIMULATED_EMAIL_ADDRESSES
     if command.files:
         pairs = _with_links(service, pairs, command, links, simulated=simulated)
-    message = _render(template, values_for(template, pairs))
+    values = values_for(template, pairs)
+    message = _render(template, values)
     if message.is_empty:
         raise NotifyError("MESSAGE_EMPTY")
     reply_to = command.reply_to_address or _reply_to(service, command.email_reply_to_id)
@@ -73,8 +75,9 @@ def prepare_email(
     accepted = _answer(command.request_id, service, template, message, changed, email_domain)
     sanitised = (text for one in changed for text in one)
     check_size(accepted.subject, accepted.body, command.one_click_unsubscribe_url, *sanitised)
+    filled = Filled(template, values, message)
     if simulated:
-        return Prepared(accepted=accepted)
+        return Prepared(accepted=accepted, filled=filled)
     details = Details(
         template_version=template.version,
         recipient=address.validated,
@@ -83,7 +86,7 @@ def prepare_email(
         personalisation=pairs,
         unsubscribe_url=command.one_click_unsubscribe_url,
     )
-    return Prepared(accepted=accepted, details=details)
+    return Prepared(accepted=accepted, details=details, filled=filled)
 
 
 def answer_email(

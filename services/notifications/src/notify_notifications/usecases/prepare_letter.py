@@ -2,7 +2,7 @@
 
 from notify_common.enums import Postage
 from notify_common.errors import NotifyError
-from notify_content.letters import CHARACTER_LIMIT, QR_CODE_MAX_BYTES, QrCodeTooLong
+from notify_content.letters import CHARACTER_LIMIT, QR_CODE_MAX_BYTES, LetterContent, QrCodeTooLong
 from notify_content.placeholders import Personalisation
 from notify_content.postal_address import InvalidPostalAddress, PostalAddress
 
@@ -13,6 +13,7 @@ from notify_notifications.domain.template import LetterWording, Template
 from notify_notifications.usecases.prepare import (
     AcceptedLetter,
     Details,
+    Filled,
     LetterCommand,
     Prepared,
     check_member,
@@ -38,7 +39,8 @@ def prepare_letter(service: Service, template: Template | None, command: LetterC
     template = usable(service, template, command.channel)
     _check_qr_codes(_wording(template), Personalisation(dict(command.personalisation)))
     values = values_for(template, command.personalisation)
-    if _wording(template).render(values).is_empty:
+    content = _wording(template).render(values)
+    if content.is_empty:
         raise NotifyError("MESSAGE_EMPTY")
     check_no_file(command)
     key_type = command.caller.key_type
@@ -50,7 +52,7 @@ def prepare_letter(service: Service, template: Template | None, command: LetterC
         address.check(allow_international="international_letters" in service.permissions)
     except InvalidPostalAddress as error:
         raise NotifyError("ADDRESS_INVALID", metadata={"problem": error.api_message}) from None
-    accepted = answer_letter(command, template, command.request_id)
+    accepted = _answer(command.request_id, template, values, content)
     check_size(accepted.subject, accepted.body, *texts(list(address_lines.items())))
     details = Details(
         template_version=template.version,
@@ -60,16 +62,20 @@ def prepare_letter(service: Service, template: Template | None, command: LetterC
         personalisation=command.personalisation,
         postage=Postage(address.postage_zone) if address.international else template.postage,
     )
-    return Prepared(accepted=accepted, details=details)
+    return Prepared(accepted=accepted, details=details, filled=Filled(template, values, content))
 
 
 def answer_letter(command: LetterCommand, template: Template, notification_id: str) -> AcceptedLetter:
     """Return the answer to a letter, with `template` at the version used."""
-    wording = _wording(template)
     values = Personalisation(dict(command.personalisation))
-    return AcceptedLetter(
-        notification_id, wording.subject(values), wording.render(values).content, template.version
-    )
+    return _answer(notification_id, template, values, _wording(template).render(values))
+
+
+def _answer(
+    notification_id: str, template: Template, values: Personalisation, content: LetterContent
+) -> AcceptedLetter:
+    subject = _wording(template).subject(values)
+    return AcceptedLetter(notification_id, subject, content.content, template.version)
 
 
 def _wording(template: Template) -> LetterWording:

@@ -12,6 +12,7 @@ from notify_notifications.domain.template import Template
 from notify_notifications.usecases.prepare import (
     AcceptedSms,
     Details,
+    Filled,
     Prepared,
     SmsCommand,
     check_member,
@@ -41,19 +42,21 @@ def prepare_sms(
     check_member(service, command.caller)
     number = _parse(command)
     template = usable(service, template, command.channel)
-    message = _render(template, values_for(template, command.personalisation))
+    values = values_for(template, command.personalisation)
+    message = _render(template, values)
     if message.is_empty:
         raise NotifyError("MESSAGE_EMPTY")
     check_no_file(command)
     from_number = _from_number(service, command.sms_sender_id, default_sender)
     _check_recipient(service, command, number)
     international = not number.is_uk
+    filled = Filled(template, values, message, service.sms_prefix)
     if message.too_long:
-        size = message.character_count_without_prefix
-        return Prepared(refusal=too_long(command.channel, CHARACTER_LIMIT, size), international=international)
+        refusal = too_long(command.channel, CHARACTER_LIMIT, message.character_count_without_prefix)
+        return Prepared(refusal=refusal, international=international, filled=filled)
     accepted = AcceptedSms(command.request_id, message.content, from_number, template.version)
     if command.caller.created_by_id is None and number.normalised in recipients.SIMULATED_PHONE_NUMBERS:
-        return Prepared(accepted=accepted)
+        return Prepared(accepted=accepted, filled=filled)
     details = Details(
         template_version=template.version,
         recipient=command.phone_number.strip(),
@@ -64,7 +67,7 @@ def prepare_sms(
         phone_prefix=number.country_prefix,
         rate_multiplier=number.rate_multiplier,
     )
-    return Prepared(accepted=accepted, details=details, international=international)
+    return Prepared(accepted=accepted, details=details, international=international, filled=filled)
 
 
 def answer_sms(

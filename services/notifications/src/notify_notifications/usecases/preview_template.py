@@ -4,30 +4,37 @@ from dataclasses import dataclass, field
 
 from notify_common.errors import NotifyError
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
-from notify_content.emails import EmailTemplate
+from notify_content.emails import EmailMessage
+from notify_content.letters import LetterContent
 from notify_content.placeholders import Personalisation
+from notify_content.sms import SmsMessage
 
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.personalisation import Pairs
 from notify_notifications.domain.template import LetterWording, Template
 from notify_notifications.usecases.prepare import (
+    Filled,
     check_length,
     check_size,
     missing_personalisation,
     too_long_in_all,
 )
-from notify_notifications.usecases.read_notifications import wording
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
     """A filled-in template."""
 
-    template: Template
+    filled: Filled
     subject: str = field(repr=False)
     body: str = field(repr=False)
     html: str = field(repr=False)
     """Emails: the rendered body as an HTML fragment. Others: empty."""
+
+    @property
+    def template(self) -> Template:
+        """Return the template at the version that was filled in."""
+        return self.filled.template
 
 
 def preview_template(snapshots: Snapshots, service_id: str, template_id: str, pairs: Pairs) -> Preview:
@@ -47,14 +54,23 @@ def preview_template(snapshots: Snapshots, service_id: str, template_id: str, pa
     if missing:
         raise missing_personalisation(missing)
     check_length(template, values)
-    subject, body = wording(template, values)
-    html = _html(content, values) if isinstance(content, EmailTemplate) else ""
-    check_size(subject, body, html)
-    return Preview(template, subject, body, html)
+    return preview_of(Filled(template, values, content.render(values)))
 
 
-def _html(content: EmailTemplate, values: Personalisation) -> str:
-    html = content.render(values).html_body_within(LARGEST_CONTENT_BYTES)
+def preview_of(filled: Filled) -> Preview:
+    """Return what is shown of a template that is filled in. Raises NotifyError MESSAGE_TOO_LONG."""
+    message = filled.message
+    html: str | None = ""
+    match message:
+        case SmsMessage():
+            subject, body = "", message.content
+        case EmailMessage():
+            subject, body = message.subject, message.content
+            html = message.html_body_within(LARGEST_CONTENT_BYTES)
+        case LetterContent():
+            assert isinstance(filled.template.wording, LetterWording)  # noqa: S101 - what it was filled in of
+            subject, body = filled.template.wording.subject(filled.values), message.content
     if html is None:
         raise too_long_in_all(LARGEST_CONTENT_BYTES + 1)
-    return html
+    check_size(subject, body, html)
+    return Preview(filled, subject, body, html)

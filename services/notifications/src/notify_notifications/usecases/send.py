@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from notify_common import clock
+from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel
 from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
@@ -18,6 +19,7 @@ from prometheus_client import Counter
 
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain import limits
+from notify_notifications.domain.cost import too_dear
 from notify_notifications.domain.files import FileLinks
 from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.limits import Quota
@@ -52,7 +54,9 @@ from notify_notifications.usecases.prepare_precompiled_letter import (
     prepare_precompiled_letter,
 )
 from notify_notifications.usecases.prepare_sms import answer_sms, prepare_sms
+from notify_notifications.usecases.pricing import most_cost
 from notify_notifications.usecases.reserve import Request, Reservation, release, reserve
+from notify_notifications.usecases.usage import get_prices
 
 _LEAST_SECONDS: Final = 0.05
 """What must be left of a request's time for its message to be stored."""
@@ -109,6 +113,7 @@ class RunningKeys:
 class SendingParts:
     """What sending needs; made once a process."""
 
+    uow: UnitOfWork
     snapshots: Snapshots
     limits: LimitStore
     counters: CounterStore
@@ -160,7 +165,10 @@ def find_service(snapshots: Snapshots, service_id: str) -> Service:
 
 
 def send_messages(
-    parts: SendingParts, commands: Sequence[SendCommand], most_bytes: int | None = None
+    parts: SendingParts,
+    commands: Sequence[SendCommand],
+    most_bytes: int | None = None,
+    max_cost_micropounds: int | None = None,
 ) -> list[Decision]:
     """Check, count and store messages, each once per request id and idempotency key.
 
@@ -173,22 +181,26 @@ def send_messages(
         commands: 1 to 500; those of one service count in their order.
         most_bytes: of the answers' texts together; messages after the first whose answers have no room get
             OVERLOADED and are not stored.
+        max_cost_micropounds: of all of them together; those that would pass it get COST_ABOVE_MAXIMUM.
 
-    Errors: SERVICE_NOT_FOUND, RATE_LIMITED, DAILY_LIMIT_REACHED, REQUEST_ID_REUSED, REQUEST_RUNNING, those of
-    the channel's `prepare_…`, and of `keep_files`.
+    Errors: SERVICE_NOT_FOUND, RATE_LIMITED, DAILY_LIMIT_REACHED, REQUEST_ID_REUSED, REQUEST_RUNNING,
+    COST_ABOVE_MAXIMUM, those of the channel's `prepare_…`, and of `keep_files`.
     """
     sendings = [_Sending(command) for command in commands]
     try:
-        return _send(parts, sendings, most_bytes)
+        return _send(parts, sendings, most_bytes, max_cost_micropounds)
     finally:
         for sending in sendings:
             if sending.holds_key:
                 parts.running.end(sending.command.caller.service_id, sending.command.idempotency_key)
 
 
-def _send(parts: SendingParts, sendings: Sequence[_Sending], most_bytes: int | None) -> list[Decision]:
+def _send(
+    parts: SendingParts, sendings: Sequence[_Sending], most_bytes: int | None, max_cost: int | None
+) -> list[Decision]:
     for sending in sendings:
         _prepare(parts, sending)
+    _check_costs(parts, sendings, max_cost)
     _note_keys(parts, sendings)
     if most_bytes is not None:
         _leave_out_what_has_no_room(sendings, most_bytes)
@@ -269,24 +281,28 @@ def _prepare(parts: SendingParts, sending: _Sending) -> None:
     except NotifyError as error:
         sending.result = error
         return
+    sending.prepared = prepare(parts, sending.service, command)
+
+
+def prepare(parts: SendingParts, service: Service, command: SendCommand) -> Prepared:
+    """Return what the rules of its channel say of a message: as its refusal what they raise, and
+    INVALID_FIELD for times that can't be.
+    """
     try:
-        template = parts.snapshots.template(sending.service.id, command.template_id)
-        sending.prepared = prepare(parts, sending.service, template, command)
+        template = parts.snapshots.template(service.id, command.template_id)
+        return _by_channel(parts, service, template, command)
     except NotifyError as refusal:
-        sending.prepared = Prepared(refusal=refusal)
+        return Prepared(refusal=refusal)
     except Exception as error:  # a fault that one message brings to light is not the others'
         get_logger().error(
             "message not prepared", notification_id=command.request_id, **describe_exception(error)
         )
-        sending.prepared = Prepared(refusal=NotifyError("INTERNAL"))
+        return Prepared(refusal=NotifyError("INTERNAL"))
 
 
-def prepare(
+def _by_channel(
     parts: SendingParts, service: Service, template: Template | None, command: SendCommand
 ) -> Prepared:
-    """Return what the rules of its channel say of a message. Raises NotifyError as they do, and INVALID_FIELD
-    for times that can't be.
-    """
     check_times(clock.now(), command.send_at, command.deliver_by)
     match command:
         case SmsCommand():
@@ -298,6 +314,36 @@ def prepare(
         case PrecompiledLetterCommand():
             return prepare_precompiled_letter(service, template, command)
     raise TypeError(type(command).__name__)
+
+
+def _check_costs(parts: SendingParts, sendings: Sequence[_Sending], max_cost: int | None) -> None:
+    """Refuse what could cost more than it may, or would take all of them beyond `max_cost`."""
+    bounded = [
+        one
+        for one in sendings
+        if one.prepared.details is not None
+        and (max_cost is not None or one.command.max_cost_micropounds is not None)
+    ]
+    if not bounded:
+        return
+    try:
+        prices = get_prices(parts.uow)
+    except NotifyError as error:
+        for sending in bounded:
+            sending.result = error
+        return
+    total = 0
+    for sending in bounded:
+        cost = most_cost(prices, _known(sending.service), sending.command, sending.prepared)
+        own = sending.command.max_cost_micropounds
+        if own is not None and cost > own:
+            refusal = too_dear(cost, own)
+        elif max_cost is not None and total + cost > max_cost:
+            refusal = too_dear(total + cost, max_cost)
+        else:
+            total += cost
+            continue
+        sending.prepared = Prepared(refusal=refusal, international=sending.prepared.international)
 
 
 def _leave_out_what_has_no_room(sendings: Sequence[_Sending], most_bytes: int) -> None:

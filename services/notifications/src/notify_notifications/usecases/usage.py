@@ -17,6 +17,7 @@ from notify_notifications.domain.allowances import (
     financial_year,
     year_of,
 )
+from notify_notifications.domain.cost import Prices
 from notify_notifications.domain.statistics import Days, UsageGroup, UsageSum
 from notify_notifications.store import statistics, usage
 from notify_notifications.store.usage import LetterRate, SmsRate
@@ -49,6 +50,13 @@ def get_rates(uow: UnitOfWork) -> Rates:
     if sms is None:
         raise NotifyError("INTERNAL")
     return Rates(sms, letters)
+
+
+def get_prices(uow: UnitOfWork) -> Prices:
+    """Return the rates in force as prices of what would be sent now."""
+    rates = get_rates(uow)
+    letters = {(one.postage, one.sheet_count): one.rate_micropounds for one in rates.letters}
+    return Prices(rates.sms.rate_micropounds, letters)
 
 
 def get_allowance(uow: UnitOfWork, service_id: str, year: int, organisation_type: str) -> Allowance:
