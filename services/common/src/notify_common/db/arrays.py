@@ -4,6 +4,7 @@ However many values there are, the statement is the same text, and is planned an
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
@@ -23,6 +24,14 @@ def array(kind: TypeEngine[Any], values: Sequence[object]) -> ColumnElement[Any]
     return sa.cast(sa.bindparam(None, _plain(values), type_=_given_as(kind)), ARRAY(kind))
 
 
+def array_later(name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
+    """Return one array parameter whose values are given when the statement runs, as the parameter `name`.
+
+    A statement that is made once with it costs much less than one that is made each time.
+    """
+    return sa.cast(sa.bindparam(name, type_=_given_as(kind)), ARRAY(kind))
+
+
 def unnest(name: str, types: Types, rows: Sequence[Sequence[object]]) -> FromClause:
     """Return rows, whose values come in the order of `types`, as a FROM item called `name`."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(types)
@@ -32,10 +41,7 @@ def unnest(name: str, types: Types, rows: Sequence[Sequence[object]]) -> FromCla
 
 def unnest_later(name: str, types: Types) -> FromClause:
     """Return a FROM item whose columns are given when the statement runs, as parameters `<name>_<column>`."""
-    given = (
-        sa.cast(sa.bindparam(f"{name}_{key}", type_=_given_as(kind)), ARRAY(kind))
-        for key, kind in types.items()
-    )
+    given = (array_later(f"{name}_{key}", kind) for key, kind in types.items())
     return _unnest(name, types, list(given))
 
 
@@ -71,7 +77,7 @@ class _ArrayText(TypeDecorator[Sequence[object]]):
 
 
 def array_text(values: Sequence[object]) -> str:
-    """Return texts, whole numbers, numbers, truth values and Nones as PostgreSQL writes an array of them.
+    """Return texts, numbers, truth values, times and Nones as PostgreSQL writes an array of them.
 
     Raises:
         ValueError: a text holds the character NUL, which PostgreSQL knows in no text.
@@ -108,6 +114,8 @@ def _element(value: object) -> str:
             return f'"{_escaped(value)}"'
         case int() | float():
             return str(value)
+        case datetime():
+            return f'"{value.isoformat()}"'
     raise TypeError(f"no {type(value).__name__} in an array")
 
 
@@ -116,7 +124,7 @@ def _escaped(text: str) -> str:
 
 
 def _given_as(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    simple = isinstance(kind, sa.Text | sa.Uuid | sa.Integer | sa.Float | sa.Boolean)
+    simple = isinstance(kind, sa.Text | sa.Uuid | sa.Integer | sa.Float | sa.Boolean | sa.DateTime)
     return _ArrayText() if simple else ARRAY(kind)
 
 

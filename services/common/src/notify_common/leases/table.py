@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy import CTE, Column, ColumnElement, Connection, Executable, FromClause, Index, Row, Table
 
-from notify_common.db.arrays import unnest, unnest_later
+from notify_common.db.arrays import columns_given, unnest, unnest_later
 from notify_common.db.columns import id_column, id_type
 from notify_common.enums import Lane
 from notify_common.leases.shares import PLACES, Shares, Tenant, Walk, divide_again
@@ -134,6 +134,9 @@ class Queue:
             "attempt": table.c.attempt + 1,
         }
         self._claim_statement = cache(self._make_claim_statement)
+        self._held_types = {name: table.c[name].type for name in (*self.key_columns, "lease_token")}
+        held = unnest_later("held", self._held_types)
+        self._finish = sa.delete(table).where(self._still_ours(held))
 
     def name_of(self, filters: Mapping[str, object]) -> str:
         """Return the name by which operators know the rows that claims filter by `filters` take: the table's,
@@ -212,8 +215,9 @@ class Queue:
         """
         if not rows:
             return 0
-        held = self._held(rows)
-        return conn.execute(sa.delete(self.table).where(self._still_ours(held))).rowcount
+        names = [*self.key_columns, "lease_token"]
+        keys = [[row._mapping[name] for name in names] for row in rows]
+        return conn.execute(self._finish, columns_given("held", self._held_types, keys)).rowcount
 
     def set(
         self,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from notify_common.clock import LONDON
-from notify_common.db.arrays import id_array, unnest
+from notify_common.db.arrays import Types, array_later, columns_given, unnest_later
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.enums import Channel, KeyType, Postage
@@ -274,8 +274,7 @@ def _page_query(
 
 def by_ids(conn: Tx, ids: Sequence[str]) -> dict[str, Notification]:
     """Return notifications by id; those that don't exist are left out."""
-    query = _whole().where(_n.id == sa.any_(id_array(ids)))
-    return {row.id: _notification(row) for row in conn.execute(query)}
+    return {row.id: _notification(row) for row in conn.execute(_BY_IDS, {"ids": list(ids)})}
 
 
 def _activity_query(
@@ -327,18 +326,14 @@ class HandedOver:
     """Texts: fragments that it is billed as."""
 
 
-def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> list[str]:
-    """Set the time of the hand-over and the fragments; doing it again keeps the first time.
+_HANDED: Final[Types] = {"id": id_type(), "fragment_count": sa.Integer()}
 
-    Returns the ids of texts that events had moved on before their fragments were known.
-    """
-    given = unnest(
-        "given",
-        {"id": id_type(), "fragment_count": sa.Integer()},
-        [(one.id, one.fragment_count) for one in handed],
-    )
+
+def _mark_handed_over() -> Select[Any]:
+    given = unnest_later("given", _HANDED)
     # locked in the order of ids, as everywhere, so that the consumers of events never wait in a circle
-    locked = _locked([one.id for one in handed])
+    wanted = sa.select(_n.id, _n.fragment_count).where(_n.id == sa.any_(array_later("ids", id_type())))
+    locked = wanted.order_by(_n.id).with_for_update().cte("locked")
     marked = (
         sa.update(notifications)
         .values(
@@ -350,21 +345,34 @@ def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> list[str]:
         .cte("marked")
     )
     c = marked.c
-    late = sa.select(c.id).where(c.state != State.CREATED, c.fragment_count.is_not(None), c.known.is_(None))
-    return list(conn.execute(late).scalars())
+    return sa.select(c.id).where(c.state != State.CREATED, c.fragment_count.is_not(None), c.known.is_(None))
+
+
+_MARK_HANDED_OVER: Final = _mark_handed_over()
+
+
+def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> list[str]:
+    """Set the time of the hand-over and the fragments; doing it again keeps the first time.
+
+    Returns the ids of texts that events had moved on before their fragments were known.
+    """
+    given = columns_given("given", _HANDED, [(one.id, one.fragment_count) for one in handed])
+    return list(conn.execute(_MARK_HANDED_OVER, given | {"ids": [one.id for one in handed]}).scalars())
+
+
+_LOCK_PROGRESS: Final = (
+    sa.select(*(_n[name] for name in _PROGRESS))
+    .where(_n.id == sa.any_(array_later("ids", id_type())))
+    .order_by(_n.id)
+    .with_for_update()
+)
 
 
 def lock_progress(conn: Tx, ids: Sequence[str]) -> dict[str, Progress]:
     """Return where notifications stand, locked until the transaction ends; those that don't exist are left
     out.
     """
-    query = (
-        sa.select(*(_n[name] for name in _PROGRESS))
-        .where(_n.id == sa.any_(id_array(ids)))
-        .order_by(_n.id)
-        .with_for_update()
-    )
-    return {row.id: _progress(row) for row in conn.execute(query)}
+    return {row.id: _progress(row) for row in conn.execute(_LOCK_PROGRESS, {"ids": list(ids)})}
 
 
 def set_send_at(tx: Tx, notification_id: str, time: datetime) -> None:
@@ -383,11 +391,9 @@ def _progress(row: Row[Any]) -> Progress:
     return Progress(**values)
 
 
-def save_progress(conn: Tx, progress: Sequence[Progress]) -> None:
-    """Write back what events changed, in one statement."""
-    if not progress:
-        return
-    names = (
+_SAVED: Final[Types] = {
+    name: _n[name].type
+    for name in (
         "id",
         "state",
         "sent_time",
@@ -397,10 +403,23 @@ def save_progress(conn: Tx, progress: Sequence[Progress]) -> None:
         "sheet_count",
         "postage",
     )
-    types = {name: _n[name].type for name in names}
-    given = unnest("given", types, [[getattr(one, name) for name in names] for one in progress])
-    changes = {name: given.c[name] for name in names[1:]}
-    conn.execute(sa.update(notifications).values(changes).where(_n.id == given.c.id))
+}
+
+
+def _save_progress() -> sa.Update:
+    given = unnest_later("given", _SAVED)
+    changes = {name: given.c[name] for name in _SAVED if name != "id"}
+    return sa.update(notifications).values(changes).where(_n.id == given.c.id)
+
+
+_SAVE_PROGRESS: Final = _save_progress()
+
+
+def save_progress(conn: Tx, progress: Sequence[Progress]) -> None:
+    """Write back what events changed, in one statement."""
+    if progress:
+        rows = [[getattr(one, name) for name in _SAVED] for one in progress]
+        conn.execute(_SAVE_PROGRESS, columns_given("given", _SAVED, rows))
 
 
 def _whole() -> Select[Any]:
@@ -414,6 +433,9 @@ def _whole() -> Select[Any]:
         _SMS_RATE,
         _LETTER_RATE,
     )
+
+
+_BY_IDS: Final = _whole().where(_n.id == sa.any_(array_later("ids", id_type())))
 
 
 def _notification(row: Row[Any]) -> Notification:
@@ -455,8 +477,3 @@ def _notification(row: Row[Any]) -> Notification:
         send_at=row.send_at,
         deliver_by=row.deliver_by,
     )
-
-
-def _locked(ids: Sequence[str]) -> Any:
-    wanted = sa.select(_n.id, _n.fragment_count).where(_n.id == sa.any_(id_array(ids)))
-    return wanted.order_by(_n.id).with_for_update().cte("locked")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
-from notify_common.db.arrays import Types, columns_given, id_rows, unnest, unnest_later
+from notify_common.db.arrays import Types, array_later, columns_given, id_rows, unnest, unnest_later
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
@@ -186,22 +186,23 @@ def park(conn: Tx, due: Due, reason: str) -> None:
     dispatch_queue.park(conn, [due.row], reason)
 
 
+_LOCK: Final = (
+    sa.select(
+        dispatches.c.id,
+        dispatches.c.channel,
+        dispatches.c.state,
+        dispatches.c.attempt,
+        dispatches.c.lease_token,
+        dispatches.c.request_id,
+    )
+    .where(dispatches.c.id == sa.any_(array_later("ids", _ID)))
+    .order_by(dispatches.c.id)
+    .with_for_update()
+)
+
+
 def lock(conn: Tx, ids: Sequence[str]) -> dict[str, Locked]:
     """Lock dispatches until the transaction ends, in the order of their ids, and return them by id."""
-    wanted = id_rows("wanted", ids)
-    statement = (
-        sa.select(
-            dispatches.c.id,
-            dispatches.c.channel,
-            dispatches.c.state,
-            dispatches.c.attempt,
-            dispatches.c.lease_token,
-            dispatches.c.request_id,
-        )
-        .where(dispatches.c.id == wanted.c.id)
-        .order_by(dispatches.c.id)
-        .with_for_update(of=dispatches)
-    )
     return {
         row.id: Locked(
             id=row.id,
@@ -211,28 +212,27 @@ def lock(conn: Tx, ids: Sequence[str]) -> dict[str, Locked]:
             lease_token=row.lease_token,
             request_id=row.request_id or "",
         )
-        for row in conn.execute(statement)
+        for row in conn.execute(_LOCK, {"ids": list(ids)})
     }
 
 
-def change_states(conn: Tx, changes: Sequence[Change]) -> None:
-    """Write new states and ends the leases. The rows must be locked or leased by this transaction."""
-    if not changes:
-        return
-    new = unnest(
-        "new",
-        {"id": _ID, "state": sa.Text(), "delay": sa.Float(), "keeps_content": sa.Boolean()},
-        [(c.id, c.state, c.delay, c.keeps_content) for c in changes],
-    )
+_CHANGES: Final[Types] = {
+    "id": _ID,
+    "state": sa.Text(),
+    "delay": sa.Float(),
+    "keeps_content": sa.Boolean(),
+}
+
+
+def _change_states() -> sa.Update:
+    new = unnest_later("new", _CHANGES)
     later = sa.func.now() + new.c.delay * _SECOND
-    ends = sa.case(
-        (sa.and_(dispatches.c.deliver_by > sa.func.now(), later.is_not(None)), dispatches.c.deliver_by)
-    )
-    conn.execute(
+    is_ahead = sa.and_(dispatches.c.deliver_by > sa.func.now(), later.is_not(None))
+    return (
         sa.update(dispatches)
         .values(
             state=new.c.state,
-            due_at=sa.func.least(later, ends),
+            due_at=sa.func.least(later, sa.case((is_ahead, dispatches.c.deliver_by))),
             leased_until=None,
             lease_token=None,
             parked_at=None,
@@ -241,6 +241,16 @@ def change_states(conn: Tx, changes: Sequence[Change]) -> None:
         )
         .where(dispatches.c.id == new.c.id)
     )
+
+
+_CHANGE_STATES: Final = _change_states()
+
+
+def change_states(conn: Tx, changes: Sequence[Change]) -> None:
+    """Write new states and ends the leases. The rows must be locked or leased by this transaction."""
+    if changes:
+        rows = [(c.id, c.state, c.delay, c.keeps_content) for c in changes]
+        conn.execute(_CHANGE_STATES, columns_given("new", _CHANGES, rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,20 +264,23 @@ class Mark:
     address_hash: bytes | None
 
 
+_MARKS: Final[Types] = {
+    "dispatch_id": _ID,
+    "number": sa.Integer(),
+    "provider": sa.Text(),
+    "choice": sa.Text(),
+    "address_hash": sa.LargeBinary(),
+}
+_INSERT_ATTEMPTS: Final = sa.insert(attempts).from_select(
+    list(_MARKS), sa.select(*unnest_later("new", _MARKS).c)
+)
+
+
 def insert_attempts(conn: Tx, started: Sequence[Mark]) -> None:
     """Mark attempts as begun. Commit before the provider is called."""
-    if not started:
-        return
-    types: Types = {
-        "dispatch_id": _ID,
-        "number": sa.Integer(),
-        "provider": sa.Text(),
-        "choice": sa.Text(),
-        "address_hash": sa.LargeBinary(),
-    }
-    rows = [(m.dispatch_id, m.number, m.provider, m.choice, m.address_hash) for m in started]
-    new = unnest("new", types, rows)
-    conn.execute(sa.insert(attempts).from_select(list(types), sa.select(*new.c)))
+    if started:
+        rows = [(m.dispatch_id, m.number, m.provider, m.choice, m.address_hash) for m in started]
+        conn.execute(_INSERT_ATTEMPTS, columns_given("new", _MARKS, rows))
 
 
 def insert_unsent(conn: Tx, ended: Sequence[tuple[str, int, str]]) -> None:
@@ -280,18 +293,30 @@ def insert_unsent(conn: Tx, ended: Sequence[tuple[str, int, str]]) -> None:
     conn.execute(sa.insert(attempts).from_select(columns, rows))
 
 
-def end_attempts(conn: Tx, results: Sequence[CallResult]) -> None:
-    """Record outcomes. What a provider said wins over an earlier note that nobody knows."""
-    ended = unnest(
-        "ended",
-        {"dispatch_id": _ID, "number": sa.Integer(), "outcome": sa.Text(), "reason": sa.Text()},
-        [(r.dispatch_id, r.attempt, r.outcome, r.reason) for r in results],
-    )
-    conn.execute(
+_ENDED: Final[Types] = {
+    "dispatch_id": _ID,
+    "number": sa.Integer(),
+    "outcome": sa.Text(),
+    "reason": sa.Text(),
+}
+
+
+def _end_attempts() -> sa.Update:
+    ended = unnest_later("ended", _ENDED)
+    return (
         sa.update(attempts)
         .values(end_time=sa.func.now(), outcome=ended.c.outcome, reason=ended.c.reason)
         .where(attempts.c.dispatch_id == ended.c.dispatch_id, attempts.c.number == ended.c.number)
     )
+
+
+_END_ATTEMPTS: Final = _end_attempts()
+
+
+def end_attempts(conn: Tx, results: Sequence[CallResult]) -> None:
+    """Record outcomes. What a provider said wins over an earlier note that nobody knows."""
+    rows = [(r.dispatch_id, r.attempt, r.outcome, r.reason) for r in results]
+    conn.execute(_END_ATTEMPTS, columns_given("ended", _ENDED, rows))
 
 
 def close_open_attempts(conn: Tx, ids: Sequence[str]) -> None:
@@ -335,27 +360,30 @@ def providers_called(conn: Tx, ids: Sequence[str]) -> set[tuple[str, str]]:
     return {(row.dispatch_id, row.provider) for row in rows}
 
 
+_EVENTS: Final[Types] = {
+    "place": sa.Integer(),
+    "dispatch_id": _ID,
+    "channel": sa.Text(),
+    "kind": sa.Text(),
+    "provider": sa.Text(),
+}
+
+
+def _append_events() -> sa.Insert:
+    new = unnest_later("new", _EVENTS)
+    columns = [column for column in new.c if column.key != "place"]
+    chosen = sa.select(*columns).order_by(new.c.place)
+    return sa.insert(delivery_events).from_select([column.key for column in columns], chosen)
+
+
+_APPEND_EVENTS: Final = _append_events()
+
+
 def append_events(conn: Tx, events: Sequence[Event]) -> None:
     """Append delivery events in their order."""
-    if not events:
-        return
-    new = unnest(
-        "new",
-        {
-            "place": sa.Integer(),
-            "dispatch_id": _ID,
-            "channel": sa.Text(),
-            "kind": sa.Text(),
-            "provider": sa.Text(),
-        },
-        [(place, e.dispatch_id, e.channel, e.kind, e.provider) for place, e in enumerate(events)],
-    )
-    columns = [new.c.dispatch_id, new.c.channel, new.c.kind, new.c.provider]
-    conn.execute(
-        sa.insert(delivery_events).from_select(
-            [column.key for column in columns], sa.select(*columns).order_by(new.c.place)
-        )
-    )
+    if events:
+        rows = [(place, e.dispatch_id, e.channel, e.kind, e.provider) for place, e in enumerate(events)]
+        conn.execute(_APPEND_EVENTS, columns_given("new", _EVENTS, rows))
 
 
 def list_events(

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
-from notify_common.db.arrays import Types, id_rows, unnest
+from notify_common.db.arrays import Types, columns_given, id_rows, unnest, unnest_later
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from sqlalchemy import Table
@@ -35,17 +36,21 @@ def insert_unmatched(conn: Tx, new: Sequence[Receipt]) -> set[Sameness]:
     return _insert(conn, unmatched_receipts, new)
 
 
+_CALLED: Final[Types] = {"dispatch_id": _ID, "provider": sa.Text()}
+
+
+def _take_unmatched() -> sa.Delete:
+    joined = unnest_later("joined", _CALLED)
+    same = (unmatched_receipts.c[name] == joined.c[name] for name in _CALLED)
+    return sa.delete(unmatched_receipts).where(*same)
+
+
+_TAKE_UNMATCHED: Final = _take_unmatched().returning(*unmatched_receipts.c)
+
+
 def take_unmatched(conn: Tx, called: Sequence[tuple[str, str]]) -> list[Receipt]:
     """Remove the unmatched receipts of these (dispatch id, provider); return them, first one first."""
-    joined = unnest("joined", {"dispatch_id": _ID, "provider": sa.Text()}, called)
-    rows = conn.execute(
-        sa.delete(unmatched_receipts)
-        .where(
-            unmatched_receipts.c.dispatch_id == joined.c.dispatch_id,
-            unmatched_receipts.c.provider == joined.c.provider,
-        )
-        .returning(*unmatched_receipts.c)
-    ).all()
+    rows = conn.execute(_TAKE_UNMATCHED, columns_given("joined", _CALLED, called)).all()
     return [
         Receipt(
             provider=row.provider,
