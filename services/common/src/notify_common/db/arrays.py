@@ -4,7 +4,7 @@ However many values there are, the statement is the same text, and is planned an
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
@@ -17,6 +17,9 @@ from notify_common.db.columns import id_type
 
 Types: TypeAlias = Mapping[str, TypeEngine[Any]]
 """SQL types of columns, by name, in their order."""
+
+_WRITTEN_HERE: Final = (sa.Text, sa.Uuid, sa.Integer, sa.Float, sa.Boolean, sa.DateTime, sa.Date)
+"""Types whose values this module writes (`array_text`); the driver writes the others."""
 
 
 def array(kind: TypeEngine[Any], values: Sequence[object]) -> ColumnElement[Any]:
@@ -77,7 +80,7 @@ class _ArrayText(TypeDecorator[Sequence[object]]):
 
 
 def array_text(values: Sequence[object]) -> str:
-    """Return texts, numbers, truth values, times and Nones as PostgreSQL writes an array of them.
+    """Return texts, numbers, truth values, days, times and Nones as PostgreSQL writes an array of them.
 
     Raises:
         ValueError: a text holds the character NUL, which PostgreSQL knows in no text.
@@ -114,7 +117,7 @@ def _element(value: object) -> str:
             return f'"{_escaped(value)}"'
         case int() | float():
             return str(value)
-        case datetime():
+        case date():  # a time is one too
             return f'"{value.isoformat()}"'
     raise TypeError(f"no {type(value).__name__} in an array")
 
@@ -124,8 +127,7 @@ def _escaped(text: str) -> str:
 
 
 def _given_as(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    simple = isinstance(kind, sa.Text | sa.Uuid | sa.Integer | sa.Float | sa.Boolean | sa.DateTime)
-    return _ArrayText() if simple else ARRAY(kind)
+    return _ArrayText() if isinstance(kind, _WRITTEN_HERE) else ARRAY(kind)
 
 
 def _plain(values: Sequence[object]) -> list[object]:

@@ -1,6 +1,7 @@
 """The side of a feed that wants the news (design.md §3.4)."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Generic, TypeVar
 
 import sqlalchemy as sa
@@ -65,6 +66,7 @@ class FeedConsumer(Generic[Event]):
         self.name = name
         self._uow = uow
         self._cursors = cursors
+        self._moved = _moved(cursors)
         self._fetch = fetch
         self._apply = apply
         self._start = start
@@ -106,16 +108,22 @@ class FeedConsumer(Generic[Event]):
             return str(conn.execute(sa.select(c.cursor).where(c.consumer == self.name)).scalar_one())
 
     def _advance(self, events: Sequence[Event], next_cursor: str) -> bool:
-        c = self._cursors.c
-        moved = (
-            sa.update(self._cursors)
-            .values(cursor=next_cursor, update_time=sa.func.now())
-            .where(c.consumer == self.name, c.cursor == self._cursor)
-        )
+        given = {"name": self.name, "read_from": self._cursor, "read_to": next_cursor}
         with self._uow.begin() as conn:
             # first of all: its row lock makes a second consumer wait here and then find the cursor moved
-            if conn.execute(moved).rowcount == 0:
+            if conn.execute(self._moved, given).rowcount == 0:
                 return False
             if events:
                 self._apply(conn, events)
         return True
+
+
+@cache
+def _moved(cursors: Table) -> sa.Update:
+    """Return the statement that moves a cursor on, if it stands where the events were read from."""
+    given = {key: sa.bindparam(key, type_=sa.Text) for key in ("name", "read_from", "read_to")}
+    return (
+        sa.update(cursors)
+        .values(cursor=given["read_to"], update_time=sa.func.now())
+        .where(cursors.c.consumer == given["name"], cursors.c.cursor == given["read_from"])
+    )

@@ -14,11 +14,12 @@ was restored refuses to be read until an operator says when that was (`feeds.com
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from prometheus_client import Gauge
-from sqlalchemy import Column, ColumnElement, Connection, MetaData, Row, Table
+from sqlalchemy import Column, ColumnElement, Connection, MetaData, Row, Select, Table
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
@@ -113,22 +114,37 @@ def read_feed(
     if state.displaced or (newest and int(tx) > state.first_unbegun):
         raise _displaced(table)
     _DISPLACED.labels(table.name).set(0)
-    after = sa.tuple_(table.c.tx, table.c.seq) > sa.tuple_(sa.cast(tx, Xid8), sa.cast(seq, sa.BigInteger))
-    bounds = [table.c.create_time >= state.begins[number]] if number else []
+    given: dict[str, object] = {"after_tx": tx, "after_seq": seq}
+    given["at_most"] = min(limit, MAX_PAGE) if limit > 0 else MAX_PAGE
+    if number:
+        given["begin"] = state.begins[number]
     if newest:
-        bounds.append(table.c.tx < oldest_open(conn))
+        _forget_sessions(conn)
     else:
-        # all that an earlier epoch left was committed before it ended
-        bounds.append(table.c.create_time < state.begins[number + 1])
-    rows = conn.execute(
-        sa.select(table)
-        .where(after, *bounds)
-        .order_by(table.c.tx, table.c.seq)
-        .limit(min(limit, MAX_PAGE) if limit > 0 else MAX_PAGE)
-    ).all()
+        given["end"] = state.begins[number + 1]
+    rows = conn.execute(_page_statement(table, bool(number), newest), given).all()
     if rows:
         return list(rows), f"{number}.{rows[-1].tx}.{rows[-1].seq}"
     return [], cursor if newest else f"{number + 1}.0.0"
+
+
+@cache
+def _page_statement(table: Table, has_begin: bool, is_newest: bool) -> Select[Any]:
+    """Return the statement that reads a page of an epoch: one with a beginning or not, the newest or not."""
+    position = sa.tuple_(
+        sa.cast(sa.bindparam("after_tx", type_=sa.Text), Xid8), sa.bindparam("after_seq", type_=sa.BigInteger)
+    )
+    time = sa.DateTime(timezone=True)
+    bounds = [sa.tuple_(table.c.tx, table.c.seq) > position]
+    if has_begin:
+        bounds.append(table.c.create_time >= sa.bindparam("begin", type_=time))
+    if is_newest:
+        bounds.append(table.c.tx < sa.literal_column(_OLDEST_OPEN, Xid8))
+    else:
+        # all that an earlier epoch left was committed before it ended
+        bounds.append(table.c.create_time < sa.bindparam("end", type_=time))
+    at_most = sa.bindparam("at_most", type_=sa.Integer)
+    return sa.select(table).where(*bounds).order_by(table.c.tx, table.c.seq).limit(at_most)
 
 
 class FeedState(NamedTuple):
@@ -152,19 +168,7 @@ class FeedState(NamedTuple):
 
 def feed_state(conn: Connection, table: Table) -> FeedState:
     """Return where a feed's database stands, by one query."""
-    epochs = table.metadata.tables[_EPOCHS]
-    here = sa.literal_column("(SELECT system_identifier::text FROM pg_control_system())", sa.Text)
-    xmax = sa.cast(sa.func.pg_snapshot_xmax(sa.func.pg_current_snapshot()), sa.Text)
-    newest = sa.select(table.c.tx, table.c.seq).order_by(table.c.tx.desc(), table.c.seq.desc()).limit(1)
-    event = newest.subquery("newest")
-    server = (
-        sa.select(here.label("here"), xmax.label("first_unbegun"), event.c.tx, event.c.seq)
-        .select_from(sa.select(sa.literal(1)).subquery().outerjoin(event, sa.true()))
-        .subquery("server")
-    )
-    rows = conn.execute(
-        sa.select(server, epochs).select_from(server.outerjoin(epochs, sa.true())).order_by(epochs.c.number)
-    ).all()
+    rows = conn.execute(_state_statement(table)).all()
     last = rows[-1]
     number = last.number or 0
     return FeedState(
@@ -175,6 +179,26 @@ def feed_state(conn: Connection, table: Table) -> FeedState:
         or (number == 0 and last.tx is not None and int(last.tx) >= int(last.first_unbegun)),
         first_unbegun=int(last.first_unbegun),
         cursor=f"{number}.{last.tx or 0}.{last.seq or 0}",
+    )
+
+
+@cache
+def _state_statement(table: Table) -> Select[Any]:
+    """Return the statement of `feed_state`: the same columns of the server and the newest event with each
+    epoch, one row without an epoch where there is none.
+    """
+    epochs = table.metadata.tables[_EPOCHS]
+    here = sa.literal_column("(SELECT system_identifier::text FROM pg_control_system())", sa.Text)
+    xmax = sa.cast(sa.func.pg_snapshot_xmax(sa.func.pg_current_snapshot()), sa.Text)
+    newest = sa.select(table.c.tx, table.c.seq).order_by(table.c.tx.desc(), table.c.seq.desc()).limit(1)
+    event = newest.subquery("newest")
+    server = (
+        sa.select(here.label("here"), xmax.label("first_unbegun"), event.c.tx, event.c.seq)
+        .select_from(sa.select(sa.literal(1)).subquery().outerjoin(event, sa.true()))
+        .subquery("server")
+    )
+    return (
+        sa.select(server, epochs).select_from(server.outerjoin(epochs, sa.true())).order_by(epochs.c.number)
     )
 
 
@@ -216,10 +240,17 @@ def oldest_open(conn: Connection) -> ColumnElement[str]:
 
     It is for the next statement of the transaction. Any role can read it.
     """
-    # What is known of other sessions is kept until the transaction ends. It must not be older than the
-    # statement's snapshot: a session's place, taken over meanwhile, could lend its database to another's id.
-    conn.execute(sa.select(sa.func.pg_stat_clear_snapshot()))
+    _forget_sessions(conn)
     return sa.literal_column(_OLDEST_OPEN, Xid8)
+
+
+def _forget_sessions(conn: Connection) -> None:
+    """Let the next statement see the other sessions as they are then.
+
+    What is known of them is kept until the transaction ends. It must not be older than the statement's
+    snapshot: a session's place, taken over meanwhile, could lend its database to another's id.
+    """
+    conn.exec_driver_sql("SELECT pg_stat_clear_snapshot()")
 
 
 def trim_feed(conn: Connection, table: Table, keep: timedelta, limit: int = 5000) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from notify_common.enums import Channel, KeyType, Postage
 
@@ -145,27 +145,28 @@ def advance(progress: Progress, events: Iterable[Event]) -> Progress:
 
 
 def _after(progress: Progress, event: Event) -> Progress:
-    progress = _with_facts(progress, event)
+    changes = _facts(progress, event)
     state = _next_state(progress, event.happening)
-    if state is None or rank(state) <= rank(progress.state):
-        return progress
-    return replace(progress, state=state, update_time=event.time)
+    if state is not None and rank(state) > rank(progress.state):
+        changes |= {"state": state, "update_time": event.time}
+    return replace(progress, **changes) if changes else progress
 
 
-def _with_facts(progress: Progress, event: Event) -> Progress:
+def _facts(progress: Progress, event: Event) -> dict[str, Any]:
+    """Return what an event says of a message besides its state, as attributes of a Progress."""
     match event.happening:
         case Happening.SENT if progress.sent_time is None:
             # a letter of a test key goes to the sandbox, which posts nothing (public-api.md §3.1)
             is_posted = progress.channel is not Channel.LETTER or progress.key_type is not KeyType.TEST
-            return replace(progress, sent_time=event.time if is_posted else None, provider=event.provider)
+            return {"sent_time": event.time if is_posted else None, "provider": event.provider}
         case Happening.PERMANENT_FAILURE if progress.sent_time is None and progress.channel is Channel.SMS:
-            return replace(progress, fragment_count=0)  # no provider was asked, so nothing is charged
+            return {"fragment_count": 0}  # no provider was asked, so nothing is charged
         case Happening.LETTER_READY if progress.sheet_count is None:
             # letters of test keys are not printed, so nothing is billed (pipeline.md §2.7)
             sheets = 0 if progress.key_type is KeyType.TEST else event.sheet_count
-            return replace(progress, sheet_count=sheets, postage=event.postage or progress.postage)
+            return {"sheet_count": sheets, "postage": event.postage or progress.postage}
         case _:
-            return progress
+            return {}
 
 
 def _next_state(progress: Progress, happening: Happening) -> State | None:

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, Final
 
 import sqlalchemy as sa
-from notify_common.db.arrays import unnest
+from notify_common.db.arrays import Types, columns_given, unnest_later
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
 from sqlalchemy import ColumnElement, FromClause, Select, Table
@@ -34,31 +34,23 @@ def add_counts(tx: Tx, changes: Mapping[CountKey, int]) -> None:
     """Add to the counts. Whoever writes some of them writes in the order of keys, so that none wait in a
     circle.
     """
-    if not changes:
-        return
-    types = {name: _c[name].type for name in (*_COUNT, "count")}
-    given = unnest("given", types, [[*key, change] for key, change in changes.items()])
-    tx.execute(_added(message_counts, _COUNT, ["count"], sa.select(given), shard=MOVED_SHARD))
+    if changes:
+        rows = [[*key, change] for key, change in changes.items()]
+        tx.execute(_ADD_COUNTS, columns_given("given", _COUNT_TYPES, rows))
 
 
 def add_batch_counts(tx: Tx, changes: Mapping[BatchCountKey, int]) -> None:
     """Add to the counts of batches, in the order of keys."""
-    if not changes:
-        return
-    keys = BatchCountKey._fields
-    types = {name: batch_counts.c[name].type for name in (*keys, "count")}
-    given = unnest("given", types, [[*key, change] for key, change in changes.items()])
-    tx.execute(_added(batch_counts, keys, ["count"], sa.select(given)))
+    if changes:
+        rows = [[*key, change] for key, change in changes.items()]
+        tx.execute(_ADD_BATCH_COUNTS, columns_given("given", _BATCH_COUNT_TYPES, rows))
 
 
 def add_usage(tx: Tx, changes: Mapping[UsageKey, Usage]) -> None:
     """Add to the usage facts, at the rates of the days of creation, in the order of keys."""
-    if not changes:
-        return
-    types = {name: (_u[name] if name in _u else _d[name]).type for name in (*UsageKey._fields, *_FACTS)}
-    rows = [[*key[:-2], key.postage or "", key.sheet_count, *change] for key, change in changes.items()]
-    given = unnest("given", types, rows)
-    tx.execute(_added(usage_facts, _USAGE, _FACTS, _priced(given)))
+    if changes:
+        rows = [[*key[:-2], key.postage or "", key.sheet_count, *change] for key, change in changes.items()]
+        tx.execute(_ADD_USAGE, columns_given("given", _USAGE_TYPES, rows))
 
 
 def recount(tx: Tx, service_id: str, day: date) -> int:
@@ -150,6 +142,29 @@ def _priced(billed: FromClause) -> "Select[Any]":
     return sa.select(
         *(priced[name] if name in priced else c[name] for name in _USAGE), *(c[f] for f in _FACTS)
     )
+
+
+_COUNT_TYPES: Final[Types] = {name: _c[name].type for name in (*_COUNT, "count")}
+_BATCH_COUNT_TYPES: Final[Types] = {
+    name: batch_counts.c[name].type for name in (*BatchCountKey._fields, "count")
+}
+_USAGE_TYPES: Final[Types] = {
+    name: (_u[name] if name in _u else _d[name]).type for name in (*UsageKey._fields, *_FACTS)
+}
+_ADD_COUNTS: Final = _added(
+    message_counts,
+    _COUNT,
+    ["count"],
+    sa.select(unnest_later("given", _COUNT_TYPES)),
+    shard=MOVED_SHARD,
+)
+_ADD_BATCH_COUNTS: Final = _added(
+    batch_counts,
+    BatchCountKey._fields,
+    ["count"],
+    sa.select(unnest_later("given", _BATCH_COUNT_TYPES)),
+)
+_ADD_USAGE: Final = _added(usage_facts, _USAGE, _FACTS, _priced(unnest_later("given", _USAGE_TYPES)))
 
 
 def _of_day(service_id: str, day: date) -> list[ColumnElement[bool]]:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Final
 
 import sqlalchemy as sa
-from notify_common.db.arrays import unnest
+from notify_common.db.arrays import Types, columns_given, unnest_later
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
 from sqlalchemy.dialects.postgresql import insert
@@ -31,30 +31,42 @@ _AGAIN: Final = timedelta(days=7)
 _c, _d, _p, _t = message_counts.c, platform_days.c, processing_days.c, processing_times.c
 
 
+_PROCESSING: Final[Types] = {name: _p[name].type for name in ("day", *Processing._fields)}
+_TIMES: Final[Types] = {name: _t[name].type for name in (*TimeKey._fields, "message_count")}
+
+
+def _add_processing() -> sa.Insert:
+    given = unnest_later("given", _PROCESSING)
+    adding = insert(processing_days).from_select(list(_PROCESSING), sa.select(given).order_by(given.c.day))
+    sums = {name: _p[name] + adding.excluded[name] for name in Processing._fields}
+    return adding.on_conflict_do_update(index_elements=["day"], set_=sums)
+
+
+def _add_times() -> sa.Insert:
+    given = unnest_later("given", _TIMES)
+    adding = insert(processing_times).from_select(
+        list(_TIMES), sa.select(given).order_by(*(given.c[name] for name in TimeKey._fields))
+    )
+    total = {"message_count": _t.message_count + adding.excluded.message_count}
+    return adding.on_conflict_do_update(index_elements=list(TimeKey._fields), set_=total)
+
+
+_ADD_PROCESSING: Final = _add_processing()
+_ADD_TIMES: Final = _add_times()
+
+
 def add_processing(tx: Tx, changes: Mapping[date, Processing]) -> None:
     """Add to the days, in their order."""
-    if not changes:
-        return
-    names = ("day", *Processing._fields)
-    rows = [(day, *changes[day]) for day in sorted(changes)]
-    given = unnest("given", {name: _p[name].type for name in names}, rows)
-    adding = insert(processing_days).from_select(names, sa.select(given).order_by(given.c.day))
-    sums = {name: _p[name] + adding.excluded[name] for name in Processing._fields}
-    tx.execute(adding.on_conflict_do_update(index_elements=["day"], set_=sums))
+    if changes:
+        rows = [(day, *change) for day, change in changes.items()]
+        tx.execute(_ADD_PROCESSING, columns_given("given", _PROCESSING, rows))
 
 
 def add_times(tx: Tx, changes: Mapping[TimeKey, int]) -> None:
     """Add to the counts of times, in the order of keys."""
-    if not changes:
-        return
-    names = (*TimeKey._fields, "message_count")
-    rows = [(*key, changes[key]) for key in sorted(changes)]
-    given = unnest("given", {name: _t[name].type for name in names}, rows)
-    adding = insert(processing_times).from_select(
-        names, sa.select(given).order_by(*(given.c[name] for name in TimeKey._fields))
-    )
-    total = {"message_count": _t.message_count + adding.excluded.message_count}
-    tx.execute(adding.on_conflict_do_update(index_elements=list(TimeKey._fields), set_=total))
+    if changes:
+        rows = [(*key, change) for key, change in changes.items()]
+        tx.execute(_ADD_TIMES, columns_given("given", _TIMES, rows))
 
 
 def list_times(tx: Tx, days: Days) -> list[ProcessingTime]:

@@ -1,7 +1,7 @@
 """Statements on the settings of providers."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from notify_common.db.unit_of_work import Tx
@@ -12,14 +12,17 @@ from sqlalchemy.dialects.postgresql import insert
 from notify_providers.domain.routing import Condition, Mode, Provider, ProviderChange, UnknownOutcomeRule
 from notify_providers.store.tables import provider_changes, provider_health, provider_settings
 
+_h: Final = provider_health
+_ALL: Final = sa.select(provider_settings, _h.c.provider, _h.c.condition).select_from(
+    provider_settings.outerjoin(_h, _h.c.provider == provider_settings.c.name, full=True)
+)
+
 
 def list_all(conn: Tx) -> tuple[dict[str, Provider], dict[str, Condition]]:
     """Return the settings that were ever changed, and those that the first schema came with, by provider: a
     handful; and how providers were found to do. One statement, as each claim of dispatches asks.
     """
-    h = provider_health
-    both = provider_settings.outerjoin(h, h.c.provider == provider_settings.c.name, full=True)
-    rows = conn.execute(sa.select(provider_settings, h.c.provider, h.c.condition).select_from(both)).all()
+    rows = conn.execute(_ALL).all()
     stored = {row.name: _provider(row) for row in rows if row.name is not None}
     return stored, {row.provider: Condition(row.condition) for row in rows if row.provider is not None}
 

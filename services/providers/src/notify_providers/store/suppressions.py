@@ -2,28 +2,38 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any, Final
 
 import sqlalchemy as sa
-from notify_common.db.arrays import unnest
+from notify_common.db.arrays import Types, columns_given, unnest, unnest_later
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel
+from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_providers.domain.receipts import Receipt
 from notify_providers.domain.suppression import Cause, Suppression
 from notify_providers.store.tables import attempts, suppressions
 
+_HASHES: Final[Types] = {"hash": sa.LargeBinary()}
+
+
+def _find() -> Select[Any]:
+    wanted = unnest_later("wanted", _HASHES)
+    channel = sa.bindparam("of_channel", type_=sa.Text)
+    return sa.select(suppressions.c.address_hash).where(
+        suppressions.c.channel == channel, suppressions.c.address_hash == wanted.c.hash
+    )
+
+
+_FIND: Final = _find()
+
 
 def find(conn: Tx, channel: Channel, hashes: Collection[bytes]) -> set[bytes]:
     """Return which of these hashes are of suppressed addresses."""
-    wanted = unnest("wanted", {"hash": sa.LargeBinary()}, [(one,) for one in hashes])
-    rows = conn.execute(
-        sa.select(suppressions.c.address_hash).where(
-            suppressions.c.channel == channel, suppressions.c.address_hash == wanted.c.hash
-        )
-    )
-    return {bytes(row.address_hash) for row in rows}
+    given = columns_given("wanted", _HASHES, [(one,) for one in hashes])
+    return {bytes(row.address_hash) for row in conn.execute(_FIND, {"of_channel": channel, **given})}
 
 
 def get(conn: Tx, channel: Channel, address_hash: bytes) -> Suppression | None:
