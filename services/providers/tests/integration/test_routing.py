@@ -106,9 +106,9 @@ def test_what_a_provider_may_have_is_not_given_to_another(
     assert choices(world) == {("mmg", "pinned"): 1, ("mmg", "may-have-it"): 2}
 
 
-def fail(world: World, workers: Workers, mmg: FakeMmg) -> None:
-    """Hand texts over while MMG is busy, until that is found; then it is not busy, and no probe is due."""
-    mmg.script(NUMBER, *[fake_mmg.BUSY] * 1_000)
+def fail(world: World, workers: Workers, mmg: FakeMmg, how: str = fake_mmg.BUSY) -> None:
+    """Hand texts over while MMG fails, until that is found; then it is well again, and no probe is due."""
+    mmg.script(NUMBER, *[how] * 1_000)
 
     def reached() -> bool:
         world.take_over(sms())
@@ -159,15 +159,25 @@ def test_who_fails_is_left_out_until_probes_go_well(
     assert set(world.states()) == {"sent"}
 
 
-def test_where_all_fail_messages_wait_and_none_is_lost_or_doubled(world: World, mmg: FakeMmg) -> None:
+@pytest.mark.parametrize("how", [fake_mmg.BUSY, fake_mmg.CLOSE])
+def test_where_all_fail_messages_wait_and_none_is_lost_or_doubled(
+    world: World, mmg: FakeMmg, how: str
+) -> None:
+    world.send_again_at_once("mmg")
     parts = world.parts(**mmg.settings, health_least_calls=5, retry_interval_seconds=300)
     workers = world.workers(parts, "dispatch")
-    fail(world, workers, mmg)
+    fail(world, workers, mmg, how)
     before = len(mmg.messages)
     world.take_over(*[sms() for _ in range(10)])
+    world.run("UPDATE dispatches SET due_at = now() WHERE due_at IS NOT NULL")
     workers.settle()
-    assert len(mmg.messages) == before
+    assert len(mmg.messages) == before, "neither new ones nor those that it was called for"
     assert set(world.states()) == {"queued"}
+    probe(world, workers)
+    assert len(mmg.messages) == before, "no message is due, so that there is none to probe with"
+    world.take_over(*[sms() for _ in range(10)])
+    probe(world, workers)
+    assert len(mmg.messages) == before + 1, "one probe, whatever waits"
     recover(world, workers)
     world.run("UPDATE dispatches SET due_at = now() WHERE due_at IS NOT NULL")
     workers.settle()

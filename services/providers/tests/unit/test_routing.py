@@ -40,13 +40,8 @@ def choose(
     probes: set[str] | None = None,
 ) -> tuple[str, Why] | None:
     """Return the name of the provider that is chosen, and why."""
-    chosen = choose_provider(
-        providers,
-        route,
-        {p.name for p in providers} if available is None else available,
-        draw or random.Random(1),
-        probes or set(),
-    )
+    judgement = judge(providers, route, {p.name for p in providers} if available is None else available)
+    chosen = choose_provider(judgement, draw or random.Random(1), probes or set())
     return (chosen.provider.name, chosen.why) if chosen else None
 
 
@@ -145,13 +140,20 @@ def test_the_first_retry_goes_to_another_where_there_is_one() -> None:
 
 
 @pytest.mark.parametrize("mode", [Mode.SHARED, Mode.DRAINED])
-@pytest.mark.parametrize("condition", list(Condition))
+@pytest.mark.parametrize("condition", [Condition.HEALTHY, Condition.SLOW])
 def test_what_a_provider_may_have_goes_to_it_or_to_nobody(mode: Mode, condition: Condition) -> None:
     again = replace(LIVE, may_have_it="a", turned_away_by="a")
     two = [provider("a", 0, mode=mode, condition=condition), provider("b", 100, mode=Mode.PINNED)]
     assert choose(two, again) == ("a", Why.MAY_HAVE_IT)
     assert choose([replace(two[0], active=False), two[1]], again) is None
     assert choose(two[1:], again) is None
+
+
+def test_what_a_failing_provider_may_have_waits_or_is_its_probe() -> None:
+    again = replace(LIVE, may_have_it="a")
+    two = [provider("a", condition=Condition.FAILING), provider("b")]
+    assert choose(two, again) is None
+    assert choose(two, again, probes={"a"}) == ("a", Why.PROBE)
 
 
 def test_a_probe_goes_to_who_does_badly_and_only_if_it_could_get_the_message() -> None:

@@ -4,15 +4,16 @@ A message is drawn among the providers that can take it, by their shares. Rules 
 operator's pins, the table of the recipient's country, how providers do, and, at the first retry, who has just
 turned the message away. None of them leaves nobody, but that one: who fails gets nothing but probes, so that
 messages wait where all fail. `judge` says what the rules make of each provider; a choice and its simulation
-are both made of that.
+are both made of that. It depends on nothing but the route, so that messages of one route are judged together.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 from notify_common.enums import Channel, KeyType
 
@@ -149,7 +150,7 @@ class Route:
     channel: Channel
     key_type: KeyType
     international: bool = False
-    country: Mapping[str, int] = field(default_factory=dict)
+    country: Mapping[str, int] = field(default_factory=dict, hash=False)
     may_have_it: str = ""
     turned_away_by: str = ""
 
@@ -163,6 +164,10 @@ class Candidate:
     unfit: Unfit | None = None
 
 
+Judgement: TypeAlias = tuple[list[Candidate], Why]
+"""What the rules make of each provider of a channel, and why one of those that fit is drawn."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The provider for one try, and why."""
@@ -171,9 +176,7 @@ class Choice:
     why: Why
 
 
-def judge(
-    providers: Sequence[Provider], route: Route, available: AbstractSet[str]
-) -> tuple[list[Candidate], Why]:
+def judge(providers: Iterable[Provider], route: Route, available: AbstractSet[str]) -> Judgement:
     """Return what the rules make of each provider of a channel, and why one of those that fit is drawn.
 
     Args:
@@ -191,6 +194,7 @@ def judge(
             unfit[p.name] = out
     if route.may_have_it:
         unfit |= {p.name: Unfit.MAY_HAVE_IT for p in here if p.name != route.may_have_it}
+        _leave_out_failing(here, unfit)
         return _candidates(here, unfit, {route.may_have_it: 1.0}), Why.MAY_HAVE_IT
     why, weights = Why.SHARE, {p.name: p.weight for p in here}
     country = route.country
@@ -202,7 +206,7 @@ def judge(
     else:
         # Who weighs nothing takes over from nobody: neither does the sandbox where a real provider fails.
         _narrow(here, unfit, lambda p: not p.priority, Unfit.NO_SHARE)
-    unfit |= {p.name: Unfit.FAILING for p in _left(here, unfit) if p.condition is Condition.FAILING}
+    _leave_out_failing(here, unfit)
     _narrow(here, unfit, lambda p: p.condition is Condition.SLOW, Unfit.SLOW)
     turned = _narrow(here, unfit, lambda p: p.name == route.turned_away_by, Unfit.TURNED_AWAY)
     if why is Why.SHARE and turned:
@@ -213,21 +217,18 @@ def judge(
 
 
 def choose_provider(
-    providers: Sequence[Provider],
-    route: Route,
-    available: AbstractSet[str],
-    draw: random.Random,
-    probes: AbstractSet[str] = frozenset(),
+    judgement: Judgement, draw: random.Random, probes: AbstractSet[str] = frozenset()
 ) -> Choice | None:
     """Return the provider for one try, or None when none can take the message now.
 
     Where all that fit weigh nothing, each gets the same share. A retry draws again.
 
     Args:
+        judgement: what `judge` makes of the route of the message.
         draw: source of the weighted draw.
         probes: names of providers that do badly and of which one message shall show whether they still do.
     """
-    candidates, why = judge(providers, route, available)
+    candidates, why = judgement
     for candidate in candidates:
         if candidate.provider.name in probes and candidate.unfit in (Unfit.FAILING, Unfit.SLOW):
             return Choice(candidate.provider, Why.PROBE)
@@ -256,6 +257,11 @@ def _never(provider: Provider, route: Route, available: AbstractSet[str]) -> Unf
     if route.international and not provider.supports_international:
         return Unfit.NOT_INTERNATIONAL
     return None
+
+
+def _leave_out_failing(providers: Sequence[Provider], unfit: dict[str, Unfit]) -> None:
+    """Take those that fail from the draw, though nobody be left: then messages wait, but for probes."""
+    unfit |= {p.name: Unfit.FAILING for p in _left(providers, unfit) if p.condition is Condition.FAILING}
 
 
 def _narrow(

@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import cache
 from queue import Empty, SimpleQueue
 
 from notify_common import clock, current, tracing
@@ -36,11 +37,13 @@ from notify_providers.domain.message import Content, Message, SmsContent, conten
 from notify_providers.domain.receipts import Kind
 from notify_providers.domain.routing import (
     Condition,
+    Judgement,
     Provider,
     Route,
     Why,
     choose_provider,
     country_table,
+    judge,
 )
 from notify_providers.domain.suppression import SUPPRESSED, AddressHash, hash_of
 from notify_providers.store import countries, dispatches, health, suppressions
@@ -53,6 +56,8 @@ from notify_providers.usecases.settings import settings_in_force
 _CALLS = Counter("notify_provider_calls_total", "Provider calls that ended.", ["provider", "outcome"])
 _SECONDS = Histogram("notify_provider_call_seconds", "Time from the mark to the answer.", ["provider"])
 _IN_FLIGHT = Gauge("notify_provider_calls_in_flight", "Provider calls under way.", ["channel"])
+_counter = cache(_CALLS.labels)  # finding what labels mean costs more than counting
+_histogram = cache(_SECONDS.labels)
 _HELD = Counter("notify_dispatches_held_total", "Dispatches that wait for a person.", ["channel"])
 
 MAX_BATCH = 500
@@ -82,6 +87,7 @@ class _Plan:
         countries: weights by provider, by prefix of numbers.
         probes: providers of which one message shall show whether they still do badly.
         calls: the messages for each provider by its name.
+        judgements: what the rules make of the providers, by the route of messages.
         reasons: why each message goes to its provider, by its id.
         hashes: of recipients, by the id of the message; letters have none.
         unsent: ids and tries of messages for which nobody is called, and why.
@@ -90,6 +96,7 @@ class _Plan:
     providers: Mapping[str, Provider]
     countries: Mapping[str, Mapping[str, int]]
     probes: set[str]
+    judgements: dict[Route, Judgement] = field(default_factory=dict)
     calls: dict[str, list[Message]] = field(default_factory=dict)
     reasons: dict[str, Why] = field(default_factory=dict)
     hashes: dict[str, bytes] = field(default_factory=dict)
@@ -301,9 +308,10 @@ class Dispatcher:
                 may_have_it=may_have_it(earlier),
                 turned_away_by=turned_away_by(earlier, due.attempt),
             )
-            choice = choose_provider(
-                list(plan.providers.values()), route, self._live, self._draw, plan.probes
-            )
+            judgement = plan.judgements.get(route)
+            if judgement is None:
+                judgement = plan.judgements[route] = judge(plan.providers.values(), route, self._live)
+            choice = choose_provider(judgement, self._draw, plan.probes)
         if choice is None or choice.provider.name not in self._clients:
             following = after_failed_try(due.channel, due.attempt, self._interval, self._draw)
             self._log_failure(due, "", "no_provider", following)
@@ -382,8 +390,8 @@ class Dispatcher:
             call = self._under_way.get(result.dispatch_id)
             if call is None:
                 continue
-            _CALLS.labels(call.provider.name, result.outcome).inc()
-            _SECONDS.labels(call.provider.name).observe(at - call.started)
+            _counter(call.provider.name, result.outcome).inc()
+            _histogram(call.provider.name).observe(at - call.started)
             self._watch.note(call.provider.name, result, at - call.started)
             call.end_span()
             self._ended.append(result)

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 from notify_common.db.unit_of_work import UnitOfWork
 
-from notify_providers.domain.routing import Candidate, Route, Why, country_table, judge
+from notify_providers.domain.routing import Judgement, Route, country_table, judge
 from notify_providers.store import countries
 from notify_providers.usecases.settings import settings_in_force
 
 
 def simulate_routing(
     uow: UnitOfWork, route: Route, phone_number: str, available: AbstractSet[str]
-) -> tuple[list[Candidate], Why]:
+) -> Judgement:
     """Return what the rules make of each provider for a message of this moment, and why one is drawn.
 
     Args:
