@@ -11,6 +11,8 @@ import jwt
 from notify_testing.serving import serve_in_thread
 
 USERNAME = "notify"
+HALF = b'{"id": "'
+"""An answer that breaks off."""
 
 
 class FakeDvla:
@@ -25,6 +27,8 @@ class FakeDvla:
         self.statuses: deque[int] = deque()
         """What the next print jobs are answered with, in place of being taken; 0 drops the connection after
         the letter was taken."""
+        self.odd_answers: dict[str, bytes] = {}
+        """What is answered with 202, whole or not, by the recipient of a letter that was taken."""
         self.drop_after_change = False
         self._tokens: set[str] = set()
         self._lock = threading.Lock()
@@ -42,12 +46,14 @@ class FakeDvla:
                     self.close_connection = True
                     self.connection.close()
                     return
-                text = json.dumps(answer).encode()
+                text = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
+                breaks_off = text == HALF
+                self.send_header("Content-Length", str(len(text) + breaks_off))
                 self.end_headers()
                 self.wfile.write(text)
+                self.close_connection = breaks_off or self.close_connection
 
             def log_message(self, *_: object) -> None:
                 return
@@ -100,4 +106,7 @@ class FakeDvla:
             if body["id"] in self.ids:
                 return 409, {"errors": [{"status": "409", "title": "Conflict"}]}
             self.jobs.append(body)
+            odd = self.odd_answers.pop(body["standardParams"]["recipientName"], None)
+            if odd is not None:
+                return 202, odd
         return status, {"id": body["id"]} if status == 202 else {"errors": [{"status": str(status)}]}

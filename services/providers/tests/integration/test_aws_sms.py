@@ -10,6 +10,7 @@ from notify_testing.rpc import InProcessServer
 from . import fake_aws, fake_mmg
 from .configured import provider_settings
 from .conftest import World
+from .ends import check_ends, text_with_plus
 from .fake_aws import FakeAwsSms
 from .fake_sns import FakeSns
 from .messages import sms
@@ -52,29 +53,23 @@ def test_it_gets_what_its_model_asks_for(world: World, aws: FakeAwsSms) -> None:
     assert world.kinds(message.id) == ["sent"]
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "first"),
-    [
-        (fake_aws.REFUSED, ("refused", "ValidationException")),
-        ("opted-out", ("refused", "ConflictException")),
-        (fake_mmg.BUSY, ("retryable", "ThrottlingException")),
-        (fake_mmg.BAD_REQUEST, ("retryable", "http_400")),
-        (fake_mmg.ERROR_INSIDE, ("unknown", "bad_answer")),
-        (fake_mmg.NOTHING, ("unknown", "bad_answer")),
-        (fake_mmg.ERROR, ("unknown", "http_500")),
-        (fake_mmg.RESET, ("unknown", "connection_lost")),
-    ],
-)
-def test_each_end_of_a_call_has_its_outcome(
-    world: World, aws: FakeAwsSms, behaviour: str, first: tuple[str, str]
-) -> None:
-    message = sms()
-    aws.script(NUMBER, behaviour)
-    world.take_over(message)
-    world.workers(world.parts(**through(aws), retry_interval_seconds=300)).settle()
-    rest = [("accepted", "")] if first[0] == "retryable" else []
-    assert world.attempts(message.id) == [first, *rest]
-    assert aws.ids == [message.id] * (1 + len(rest))
+def test_each_end_of_a_call_has_its_outcome(world: World, aws: FakeAwsSms) -> None:
+    ends = {
+        fake_aws.REFUSED: ("refused", "ValidationException"),
+        "opted-out": ("refused", "ConflictException"),
+        fake_mmg.BUSY: ("retryable", "ThrottlingException"),
+        fake_mmg.BAD_REQUEST: ("retryable", "http_400"),
+        fake_mmg.ERROR_INSIDE: ("unknown", "bad_answer"),
+        fake_mmg.GARBAGE: ("unknown", "bad_answer"),
+        fake_mmg.NOTHING: ("unknown", "bad_answer"),
+        fake_mmg.HUGE: ("unknown", "too_large"),
+        fake_mmg.ERROR: ("unknown", "http_500"),
+        fake_mmg.CLOSE: ("unknown", "connection_lost"),
+        fake_mmg.RESET: ("unknown", "connection_lost"),
+        fake_mmg.HANG: ("unknown", "timeout"),
+    }
+    parts = world.parts(**through(aws), provider_timeout_seconds=0.5, retry_interval_seconds=300)
+    check_ends(world, aws, parts, ends, text_with_plus)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from .configured import provider_settings
 from .conftest import World
-from .fake_dvla import USERNAME, FakeDvla
+from .fake_dvla import HALF, USERNAME, FakeDvla
 from .messages import SERVICE_ID, new
 from .test_receipts import call_back
 
@@ -182,6 +182,25 @@ def test_each_end_of_a_call_has_its_outcome_and_none_is_printed_twice(
     assert world.attempts(one.id) == attempts
     taken = [] if statuses[0] in (400, 404, 409) else [one.id]
     assert dvla.ids == taken
+
+
+def test_an_answer_that_is_none_leaves_one_copy(world: World, dvla: FakeDvla, store: ObjectStore) -> None:
+    dvla.odd_answers |= {
+        "Html": b"<html>OK</html>",
+        "Nothing": b"",
+        "Half": HALF,
+        "Error inside": b'{"errors": [{"status": "500", "title": "Internal Server Error"}]}',
+        "No object": b"[]",
+        "Too deep": b"[" * 50_000,
+    }
+    letters = {name: letter(name, "1 Street", "SW1A 1AA") for name in dvla.odd_answers}
+    world.take_over(*letters.values())
+    world.workers(world.parts(**through(dvla, store), provider_timeout_seconds=5)).settle()
+    reasons = {name: "connection_lost" if name == "Half" else "bad_answer" for name in letters}
+    assert {name: world.attempts(one.id) for name, one in letters.items()} == {
+        name: [("unknown", reason), ("accepted", "")] for name, reason in reasons.items()
+    }
+    assert sorted(dvla.ids) == sorted(one.id for one in letters.values())
 
 
 def test_a_letter_without_its_pdf_is_refused(world: World, dvla: FakeDvla, store: ObjectStore) -> None:

@@ -8,6 +8,7 @@ from notify_testing.rpc import InProcessServer
 
 from . import fake_mmg
 from .conftest import World
+from .ends import check_ends, text
 from .fake_firetext import FakeFiretext
 from .messages import sms
 from .test_receipts import call_back
@@ -43,29 +44,21 @@ def test_it_gets_what_its_protocol_asks_for(world: World, firetext: FakeFiretext
     assert world.kinds(home.id) == world.kinds(abroad.id) == ["sent"]
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "first"),
-    [
-        (fake_mmg.ERROR_INSIDE, ("retryable", "code_1")),
-        (fake_mmg.BUSY, ("retryable", "http_503")),
-        (fake_mmg.BAD_REQUEST, ("retryable", "http_400")),
-        (fake_mmg.GARBAGE, ("unknown", "bad_answer")),
-        (fake_mmg.NOTHING, ("unknown", "bad_answer")),
-        (fake_mmg.ERROR, ("unknown", "http_500")),
-        (fake_mmg.CLOSE, ("unknown", "connection_lost")),
-        (fake_mmg.HANG, ("unknown", "timeout")),
-    ],
-)
-def test_only_what_it_surely_has_not_got_is_sent_again_at_once(
-    world: World, firetext: FakeFiretext, behaviour: str, first: tuple[str, str]
-) -> None:
-    message = sms()
-    firetext.script("447700900123", behaviour)
-    world.take_over(message)
-    world.workers(world.parts(**firetext.with_settings(), provider_timeout_seconds=0.5)).settle()
-    rest = [("accepted", "")] if first[0] == "retryable" else []
-    assert world.attempts(message.id) == [first, *rest]
-    assert firetext.ids == [message.id] * (1 + len(rest))
+def test_each_end_of_a_call_has_its_outcome(world: World, firetext: FakeFiretext) -> None:
+    ends = {
+        fake_mmg.ERROR_INSIDE: ("retryable", "code_1"),
+        fake_mmg.BUSY: ("retryable", "http_503"),
+        fake_mmg.BAD_REQUEST: ("retryable", "http_400"),
+        fake_mmg.GARBAGE: ("unknown", "bad_answer"),
+        fake_mmg.NOTHING: ("unknown", "bad_answer"),
+        fake_mmg.HUGE: ("unknown", "too_large"),
+        fake_mmg.ERROR: ("unknown", "http_500"),
+        fake_mmg.CLOSE: ("unknown", "connection_lost"),
+        fake_mmg.RESET: ("unknown", "connection_lost"),
+        fake_mmg.HANG: ("unknown", "timeout"),
+    }
+    parts = world.parts(**firetext.with_settings(), provider_timeout_seconds=0.5)
+    check_ends(world, firetext, parts, ends, text)
 
 
 @pytest.mark.parametrize(

@@ -74,12 +74,17 @@ def bring_mmg(server: InProcessServer, **fields: Any) -> pb.RecordInboundSmsResp
 
 
 def bring_twilio(
-    server: InProcessServer, query: str = "", changed: dict[str, str] | None = None, token: str = TOKEN
+    server: InProcessServer,
+    query: str = "",
+    changed: dict[str, str] | None = None,
+    token: str = TOKEN,
+    **fields: str,
 ) -> pb.RecordInboundSmsResponse:
     """Bring a text as Twilio does, with its signature; what is `changed` is changed after it was signed."""
     url = INBOUND_URL + (f"?{query}" if query else "")
-    headers = {"x-twilio-signature": signature(url, TWILIO, token)}
-    body = urlencode({**TWILIO, **(changed or {})}).encode()
+    signed = TWILIO | fields
+    headers = {"x-twilio-signature": signature(url, signed, token)}
+    body = urlencode(signed | (changed or {})).encode()
     request = pb.RecordInboundSmsRequest(provider="twilio", body=body, headers=headers, query=query)
     answer: pb.RecordInboundSmsResponse = ReceiptsServiceStub(server.channel()).RecordInboundSms(request)
     return answer
@@ -182,6 +187,38 @@ def test_what_is_no_text_of_the_provider_s_is_refused_and_leaves_nothing(
     assert (answer.http_status, answer.new_sms) == (status, False)
     assert json.loads(answer.http_body)["result"] == "error"
     assert world.value("SELECT count(*) FROM inbound_sms_events") == 0
+
+
+@pytest.mark.parametrize("length", [1, 60_000])
+def test_binary_and_large_texts_are_kept_as_far_as_they_are_text(
+    world: World, taking: InProcessServer, length: int
+) -> None:
+    binary = "%00%ff%c3" * 3 + "x" * length
+    firetext = urlencode(FIRETEXT | {"message": "-"}).replace("message=-", f"message={binary}")
+    with taking as server:
+        assert bring_mmg(server, Message=binary).new_sms
+        assert bring(server, "firetext", firetext.encode(), "notify:testkey").new_sms
+        assert bring_twilio(server, Body="\0\x1b" * 3 + "x" * length).new_sms
+        kept = [(event.provider, event.content) for event in events(server)]
+    read = "\ufffd" * 6 + "x" * length
+    assert kept == [("mmg", read), ("firetext", read), ("twilio", "\x1b" * 3 + "x" * length)]
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        pb.RecordInboundSmsRequest(body=b"{}"),
+        pb.RecordInboundSmsRequest(provider="mmg", body=b"x" * 70_000),
+        pb.RecordInboundSmsRequest(provider="mmg", headers={"x": "x" * 9_000}),
+        pb.RecordInboundSmsRequest(provider="mmg", query="x" * 9_000),
+    ],
+)
+def test_a_text_beyond_its_bounds_is_refused(
+    server: InProcessServer, beyond: pb.RecordInboundSmsRequest
+) -> None:
+    with pytest.raises(NotifyError) as caught:
+        ReceiptsServiceStub(server.channel()).RecordInboundSms(beyond)
+    assert caught.value.reason == "INVALID_FIELD"
 
 
 def test_without_credentials_in_the_settings_nobody_brings_texts(server: InProcessServer) -> None:

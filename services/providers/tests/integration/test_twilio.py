@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from . import fake_mmg, fake_twilio
 from .configured import provider_settings
 from .conftest import World
+from .ends import check_ends, text_with_plus
 from .fake_twilio import ACCOUNT, RECEIPT_URL, TOKEN, FakeTwilio, signature
 from .messages import sms
 from .test_receipts import call_back
@@ -93,29 +94,22 @@ def test_it_gets_what_its_protocol_asks_for(world: World, twilio: FakeTwilio) ->
     assert world.kinds(message.id) == ["sent"]
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "first"),
-    [
-        (fake_twilio.INVALID, ("refused", "code_21211")),
-        (fake_mmg.ERROR_INSIDE, ("retryable", "code_21612")),
-        (fake_mmg.BUSY, ("retryable", "code_20429")),
-        (fake_mmg.BAD_REQUEST, ("retryable", "http_400")),
-        (fake_mmg.GARBAGE, ("unknown", "bad_answer")),
-        (fake_mmg.NOTHING, ("unknown", "bad_answer")),
-        (fake_mmg.ERROR, ("unknown", "http_500")),
-        (fake_mmg.CLOSE, ("unknown", "connection_lost")),
-    ],
-)
-def test_each_end_of_a_call_has_its_outcome(
-    world: World, twilio: FakeTwilio, behaviour: str, first: tuple[str, str]
-) -> None:
-    message = sms()
-    twilio.script(NUMBER, behaviour)
-    world.take_over(message)
-    world.workers(world.parts(**twilio.with_settings(), retry_interval_seconds=300)).settle()
-    rest = [("accepted", "")] if first[0] == "retryable" else []
-    assert world.attempts(message.id) == [first, *rest]
-    assert twilio.ids == [message.id] * (1 + len(rest))
+def test_each_end_of_a_call_has_its_outcome(world: World, twilio: FakeTwilio) -> None:
+    ends = {
+        fake_twilio.INVALID: ("refused", "code_21211"),
+        fake_mmg.ERROR_INSIDE: ("retryable", "code_21612"),
+        fake_mmg.BUSY: ("retryable", "code_20429"),
+        fake_mmg.BAD_REQUEST: ("retryable", "http_400"),
+        fake_mmg.GARBAGE: ("unknown", "bad_answer"),
+        fake_mmg.NOTHING: ("unknown", "bad_answer"),
+        fake_mmg.HUGE: ("unknown", "too_large"),
+        fake_mmg.ERROR: ("unknown", "http_500"),
+        fake_mmg.CLOSE: ("unknown", "connection_lost"),
+        fake_mmg.RESET: ("unknown", "connection_lost"),
+        fake_mmg.HANG: ("unknown", "timeout"),
+    }
+    parts = world.parts(**twilio.with_settings(), provider_timeout_seconds=0.5, retry_interval_seconds=300)
+    check_ends(world, twilio, parts, ends, text_with_plus)
 
 
 @pytest.mark.parametrize(

@@ -9,19 +9,20 @@ from notify_testing.rpc import InProcessServer
 from . import fake_mmg
 from .configured import provider_settings
 from .conftest import World
+from .ends import hand_over, text
 from .fake_mmg import FakeMmg
 from .messages import sms
 from .test_receipts import record
 
-AMBIGUOUS = [
-    (fake_mmg.HANG, "timeout"),
-    (fake_mmg.CLOSE, "connection_lost"),
-    (fake_mmg.RESET, "connection_lost"),
-    (fake_mmg.GARBAGE, "bad_answer"),
-    (fake_mmg.NOTHING, "bad_answer"),
-    (fake_mmg.HUGE, "too_large"),
-    (fake_mmg.ERROR, "http_500"),
-]
+AMBIGUOUS = {
+    fake_mmg.HANG: "timeout",
+    fake_mmg.CLOSE: "connection_lost",
+    fake_mmg.RESET: "connection_lost",
+    fake_mmg.GARBAGE: "bad_answer",
+    fake_mmg.NOTHING: "bad_answer",
+    fake_mmg.HUGE: "too_large",
+    fake_mmg.ERROR: "http_500",
+}
 
 
 def due_again(world: World) -> None:
@@ -30,24 +31,21 @@ def due_again(world: World) -> None:
     world.run("UPDATE dispatches SET due_at = now() WHERE due_at IS NOT NULL")
 
 
-@pytest.mark.parametrize(("behaviour", "reason"), AMBIGUOUS)
-def test_it_waits_for_a_receipt_and_is_then_held(
-    world: World, mmg: FakeMmg, behaviour: str, reason: str
-) -> None:
-    message = sms()
-    mmg.script("447700900123", behaviour)
-    world.take_over(message)
+def test_it_waits_for_a_receipt_and_is_then_held(world: World, mmg: FakeMmg) -> None:
+    ids = hand_over(world, mmg, AMBIGUOUS, text)
     workers = world.workers(world.parts(**mmg.settings, provider_timeout_seconds=0.3))
     workers.settle()
-    assert world.attempts(message.id) == [("unknown", reason)]
-    assert world.states() == {"queued": 1}
-    assert 290 < world.value("SELECT extract(epoch FROM due_at - now()) FROM dispatches") <= 300
+    expected = {end: [("unknown", reason)] for end, reason in AMBIGUOUS.items()}
+    assert {end: world.attempts(id) for end, id in ids.items()} == expected
+    assert world.states() == {"queued": len(ids)}
+    waits = [wait for (wait,) in world.rows("SELECT extract(epoch FROM due_at - now()) FROM dispatches")]
+    assert 290 < min(waits) <= max(waits) <= 300
     due_again(world)
     workers.settle()
-    assert world.states() == {"in-doubt": 1}
-    assert world.value("SELECT count(content) FROM dispatches") == 1, "it can still be sent"
-    assert mmg.ids == [message.id]
-    assert world.kinds(message.id) == []
+    assert world.states() == {"in-doubt": len(ids)}
+    assert world.value("SELECT count(content) FROM dispatches") == len(ids), "they can still be sent"
+    assert sorted(mmg.ids) == sorted(ids.values())
+    assert [world.kinds(id) for id in ids.values()] == [[]] * len(ids)
 
 
 @pytest.mark.parametrize("provider_time", ["2026-11-24 10:00:00", ""])

@@ -36,6 +36,7 @@ from notify_providers.clients.base import (
     json_answer,
 )
 from notify_providers.clients.http_provider import ACCEPTED, NO_ANSWER, Verdict, by_status, without_answer
+from notify_providers.clients.json_object import members_of
 from notify_providers.clients.letter_pdfs import LetterPdfs, LetterPdfSettings
 from notify_providers.domain.dispatch import NOT_STARTED, CallResult, Outcome
 from notify_providers.domain.message import Message, PrintContent
@@ -430,7 +431,9 @@ def _counts(api: DvlaApi, password: str, start_before: float) -> bool:
 
 
 def _judge(answer: HttpAnswer) -> Verdict:
-    """Judge an answer: 409 says that it has the letter; other 4xx are final, but 401, 403, 408 and 429."""
+    """Judge an answer: a JSON object without errors is a yes, and 409 says that it has the letter; other 4xx
+    are final, but 401, 403, 408 and 429.
+    """
     lost = without_answer(answer)
     if lost is not None:
         return lost
@@ -438,11 +441,8 @@ def _judge(answer: HttpAnswer) -> Verdict:
         return ACCEPTED
     refused = by_status(answer)
     if refused is None:
-        try:
-            json.loads(answer.body)
-        except (ValueError, RecursionError):
-            return NO_ANSWER
-        return ACCEPTED
+        said = members_of(answer.body)
+        return ACCEPTED if said and "errors" not in said else NO_ANSWER
     final = 400 <= answer.status < 500 and answer.status not in (401, 403, 408, 429)
     return Verdict(Outcome.REFUSED, refused.reason) if final else refused
 

@@ -139,7 +139,7 @@ class SmtpClient:
         self._own.left -= 1
         if self._own.left <= 0:
             self._forget()
-        return (Outcome.ACCEPTED, "") if code == 250 else _said(code)
+        return _taken(code)
 
     def _envelope(self, connection: smtplib.SMTP, sender: str, recipient: str) -> _Verdict | None:
         """Name sender and recipient; return the verdict if the server takes either not."""
@@ -195,6 +195,15 @@ class SmtpClient:
         if connection is not None:
             self._open.discard(connection)
             connection.close()
+
+
+def _taken(code: int) -> _Verdict:
+    """Return the verdict of the reply to the data: by its first digit (RFC 5321 §4.2.1); a reply that is none
+    does not say whether the server has the message.
+    """
+    if 200 <= code < 300:
+        return Outcome.ACCEPTED, ""
+    return _said(code) if 400 <= code < 600 else (Outcome.UNKNOWN, "bad_answer")
 
 
 def _said(code: int) -> _Verdict:
