@@ -207,9 +207,9 @@ bench-render: setup ## letters typeset a second (LETTERS=200)
 bench-print-run: setup ## letters from the start of a print run to the printer's queue a second (ROWS=100000)
 	@$(BIN)/python tests/load/bench_print_run.py --rows $(ROWS)
 
-BULK ?= 100000
+BULK ?= 200000
 .PHONY: bench-lanes
-bench-lanes: setup ## how long a text waits while a job of another service is queued, and idle (BULK=100000)
+bench-lanes: setup ## how long a text waits while a job of another service is queued, and idle (BULK=200000)
 	@$(BIN)/python tests/load/bench_lanes.py --bulk $(BULK)
 
 .PHONY: bench-content

@@ -48,6 +48,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from bench_lanes import CHUNK, HANDED_OVER, QUEUE, RELAY, query, send
 
 _WORKERS = ("notifications-work", "providers-work")
+_DATABASES = "postgres"
+_MEASURED = ("providers-work", "providers", _DATABASES)
 _WHOLE_WAY_SECONDS = 1800
 _BODY = "Your appointment is on Tuesday 3 March at 10:40. Reply CANCEL if you can't come. " * 2
 
@@ -277,7 +279,7 @@ def _whole_way(folder: Path, stub: str, count: int, window: int) -> dict[str, An
             values = {"count": min(CHUNK, count - queued), "id": sample, "lane": "api"}
             query(url, QUEUE, values)
         query(url, "ANALYZE outbox, notifications")
-        processor = {name: _processor(stack, name) for name in ("providers-work", "providers")}
+        processor = {name: _processor(stack, name) for name in _MEASURED}
         stack.restart(RELAY)
         _progress("letting them go")
         left = "SELECT EXISTS (SELECT FROM notifications WHERE sent_time IS NULL)"
@@ -292,11 +294,13 @@ def _whole_way(folder: Path, stub: str, count: int, window: int) -> dict[str, An
         [(attempts,)] = query(stack.app_urls["providers"], "SELECT count(*) FROM attempts")
         if attempts != count + 1:
             raise SystemExit(f"{attempts} attempts for {count + 1} messages")
+        # that of the relay is a new process, whose start, about a second, counts
         used = {name: _processor(stack, name) - before for name, before in processor.items()}
         used[RELAY] = _processor(stack, RELAY)
         return {
             "whole_way_messages": count,
             "whole_way_per_second": round(count / (ended - began)),
+            "whole_way_cpu_us_per_message": round(sum(used.values()) * 1e6 / count),
             **{
                 f"whole_way_{name.replace('-', '_')}_cpu_us_per_message": round(seconds * 1e6 / count)
                 for name, seconds in used.items()
@@ -312,9 +316,14 @@ def _whole_way(folder: Path, stub: str, count: int, window: int) -> dict[str, An
 
 
 def _processor(stack: Stack, name: str) -> float:
-    """Return the seconds of processor time that a process has used."""
-    pid = stack.processes[name].pid
-    return sum(psutil.Process(pid).cpu_times()[:2]) if pid else 0.0
+    """Return the seconds of processor time that a process has used; of the databases, with all backends."""
+    if name != _DATABASES:
+        pid = stack.processes[name].pid
+        return sum(psutil.Process(pid).cpu_times()[:2]) if pid else 0.0
+    assert stack.postgres is not None
+    server = psutil.Process(stack.postgres.pid)
+    # backends that ended count with the server's own times
+    return sum(server.cpu_times()[:4]) + sum(sum(child.cpu_times()[:2]) for child in server.children())
 
 
 def _wait_for_sent(uow: UnitOfWork, count: int) -> None:

@@ -68,7 +68,7 @@ FROM attempts WHERE dispatch_id = ANY(%s::uuid[]) GROUP BY dispatch_id
 def main() -> int:
     """Return the exit status: 0 where the bound was kept."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bulk", type=int, default=100_000)
+    parser.add_argument("--bulk", type=int, default=200_000)
     parser.add_argument("--seconds", type=float, default=20.0, help="longest time that texts are sent for")
     arguments = parser.parse_args()
     with ExitStack() as exits:
