@@ -39,13 +39,13 @@ def test_letters_pass_through_the_relay_and_celery(world: World) -> None:
 def test_a_killed_worker_process_loses_and_doubles_nothing(world: World) -> None:
     version = world.template("\n\n".join(["Dear ((name)), a long letter. " * 40] * 20))
     with world.relay(lease_seconds=1) as relay, world.celery(lease_seconds=1) as celery:
-        create(world, 200, template_version=version)
+        create(world, 120, template_version=version)
         until(lambda: world.value("SELECT count(*) FROM render_batches WHERE leased_until > now()") > 0)
-        until(lambda: world.value("SELECT count(*) FROM letter_events") < 200)
+        until(lambda: world.value("SELECT count(*) FROM letter_events") < 120)
         celery.kill()
         assert world.value("SELECT count(*) FROM render_batches") > 0, "it died in the middle"
         with world.celery("second", lease_seconds=1) as second:
-            until(lambda: all_told_once(world, 200), [relay, second])
+            until(lambda: all_told_once(world, 120), [relay, second])
         assert world.value("SELECT count(*) FROM render_batches") == 0
 
 
@@ -100,11 +100,11 @@ def test_doubled_tasks_are_harmless(world: World) -> None:
 
 def test_only_so_many_tasks_wait_in_the_broker(world: World) -> None:
     with world.relay(max_waiting_tasks=3) as relay:
-        create(world, 500)
+        create(world, 200)
         with redis.Redis.from_url(world.settings.broker_url.get_secret_value()) as client:
             until(lambda: client.llen(RENDER) == 3, [relay])
             with world.celery() as celery:
-                until(lambda: all_told_once(world, 500), [relay, celery])
+                until(lambda: all_told_once(world, 200), [relay, celery])
             assert client.llen(RENDER) == 0
 
 
