@@ -106,10 +106,14 @@ def test_name_is_unique_among_unrevoked_keys(
     admin.make_key(service.id, user_id, "live")
 
 
+def test_name_may_be_empty(admin: Admin, service: service_pb2.Service, user_id: str) -> None:
+    made = admin.make_key(service.id, user_id, "")
+    assert (made.api_key.name, bool(made.secret)) == ("", True)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"name": ""}, "INVALID_FIELD"),
         ({"name": "x" * 256}, "INVALID_FIELD"),
         ({"key_type": 0}, "INVALID_FIELD"),
         ({"key_type": 9}, "INVALID_FIELD"),

@@ -63,21 +63,20 @@ def test_creates_each_kind(admin: Admin, service: service_pb2.Service, user_id: 
         assert admin.get_template(template) == template
 
 
-def test_new_letter_uses_the_default_contact_block_or_the_one_it_names(
+def test_letter_has_the_contact_block_that_is_named_alone(
     admin: Admin, service: service_pb2.Service, user_id: str
 ) -> None:
-    ids = []
-    for block, is_default in (("Default\nEX1 1AA", True), ("Other\nEX1 1AA", False)):
-        contact = service_pb2.LetterContact(service_id=service.id, contact_block=block, is_default=is_default)
-        request = services_service_pb2.CreateLetterContactRequest(request_id=new_id(), letter_contact=contact)
-        ids.append(admin.services.CreateLetterContact(request).letter_contact.id)
+    contact = service_pb2.LetterContact(
+        service_id=service.id, contact_block="Default\nEX1 1AA", is_default=True
+    )
+    request = services_service_pb2.CreateLetterContactRequest(request_id=new_id(), letter_contact=contact)
+    contact_id = admin.services.CreateLetterContact(request).letter_contact.id
     letter = {"channel": common_pb2.CHANNEL_LETTER, "subject": "S"}
-    by_default = admin.make_template(service.id, user_id, **letter)
-    assert (by_default.letter_contact_id, by_default.letter_contact_block) == (ids[0], "Default\nEX1 1AA")
-    named = admin.make_template(service.id, user_id, letter_contact_id=ids[1], **letter)
-    assert named.letter_contact_block == "Other\nEX1 1AA"
-    by_default.letter_contact_id = ""
-    cleared = admin.update_template(by_default, user_id, "letter_contact_id")
+    assert not admin.make_template(service.id, user_id, **letter).letter_contact_id
+    named = admin.make_template(service.id, user_id, letter_contact_id=contact_id, **letter)
+    assert named.letter_contact_block == "Default\nEX1 1AA"
+    named.letter_contact_id = ""
+    cleared = admin.update_template(named, user_id, "letter_contact_id")
     assert (cleared.letter_contact_id, cleared.letter_contact_block) == ("", "")
 
 
@@ -123,7 +122,7 @@ def test_repeat_gets_the_same_and_other_content_is_refused(
         ({"subject": "texts have none"}, "INVALID_FIELD"),
         ({"content": "x" * 919}, "MESSAGE_TOO_LONG"),
         (
-            {"channel": common_pb2.CHANNEL_EMAIL, "subject": "S", "content": "x" * 2_000_001},
+            {"channel": common_pb2.CHANNEL_EMAIL, "subject": "S", "content": "x" * 2_097_153},
             "MESSAGE_TOO_LONG",
         ),
         (
@@ -183,6 +182,18 @@ def test_update_without_a_difference_makes_no_version(
     first = admin.make_template(service.id, user_id)
     assert admin.update_template(first, user_id, "content", "name") == first
     assert len(versions(admin, first)) == 1
+
+
+def test_update_without_a_difference_makes_the_version_that_is_asked_for(
+    admin: Admin, service: service_pb2.Service, user_id: str
+) -> None:
+    first = admin.make_template(service.id, user_id)
+    ask = templates_service_pb2.UpdateTemplateRequest(
+        template=first, updated_by_id=user_id, makes_version=True
+    )
+    second = admin.templates.UpdateTemplate(ask).template
+    assert (second.version, second.name, second.content) == (2, first.name, first.content)
+    assert versions(admin, first) == [second, first]
 
 
 @pytest.mark.parametrize(

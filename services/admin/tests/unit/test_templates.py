@@ -59,7 +59,7 @@ def test_refuses(channel: str, change: dict[str, object], field: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("channel", "longest", "unit"), [("sms", "x" * 918, "characters"), ("email", "x" * 2_000_000, "bytes")]
+    ("channel", "longest", "unit"), [("sms", "x" * 918, "characters"), ("email", "x" * 2_097_152, "bytes")]
 )
 def test_takes_the_longest_content_and_refuses_one_more(channel: str, longest: str, unit: str) -> None:
     checked(replace(BASES[channel], content=longest))

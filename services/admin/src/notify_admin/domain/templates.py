@@ -3,8 +3,7 @@
 from typing import Final, NamedTuple
 
 from notify_common.errors import NotifyError
-from notify_content import emails, sms
-from notify_content.emails import EmailTemplate
+from notify_content import sms
 from notify_content.letters import LetterTemplate
 from notify_content.sms import SmsTemplate
 
@@ -12,6 +11,7 @@ MAX_NAME_LENGTH: Final = 255
 MAX_SUBJECT_LENGTH: Final = 10_000
 MAX_CONTENT_BYTES: Final = 1024 * 1024
 """Of texts and letters; emails have a limit of their own."""
+MAX_EMAIL_BYTES: Final = 2 * 1024 * 1024
 PRECOMPILED: Final = "Pre-compiled PDF"
 """Name and subject of the template that a service's own PDFs are sent with."""
 CURRENT: Final = 0
@@ -33,10 +33,10 @@ def check_text(content: str) -> None:
         raise _too_long("sms", sms.CHARACTER_LIMIT, "characters")
 
 
-def check_email(subject: str, content: str) -> None:
-    """Raise NotifyError as `check_text`."""
-    if EmailTemplate(subject, content).render().too_long:
-        raise _too_long("email", emails.SIZE_LIMIT, "bytes")
+def check_email(content: str) -> None:
+    """Raise NotifyError as `check_text`; what is too long to be sent is told when it is to be."""
+    if len(content.encode()) > MAX_EMAIL_BYTES:
+        raise _too_long("email", MAX_EMAIL_BYTES, "bytes")
 
 
 def check_letter(subject: str, content: str) -> None:

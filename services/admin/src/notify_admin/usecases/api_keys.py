@@ -26,7 +26,6 @@ def create_api_key(box: SecretBox, tx: Tx, ask: pb.CreateApiKeyRequest) -> pb.Cr
     """
     given = ask.api_key
     violations = Violations("api_key")
-    violations.require(bool(given.name.strip()), "name", "is required")
     short = len(given.name) <= MAX_NAME_LENGTH
     violations.require(short, "name", f"is longer than {MAX_NAME_LENGTH} characters")
     violations.end()

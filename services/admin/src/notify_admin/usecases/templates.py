@@ -25,7 +25,7 @@ _LETTERS_ONLY = ("postage", "letter_contact_id", "welsh_subject", "welsh_content
 
 
 def create_template(tx: Tx, ask: pb.CreateTemplateRequest) -> Template:
-    """Create a template at version 1; a letter without a contact block gets the default one.
+    """Create a template at version 1; a letter has the contact block that is named, not the default one.
 
     Raises:
         NotifyError: INVALID_FIELD, MESSAGE_TOO_LONG, QR_CODE_TOO_LONG; SERVICE_NOT_FOUND, SERVICE_ARCHIVED;
@@ -39,10 +39,6 @@ def create_template(tx: Tx, ask: pb.CreateTemplateRequest) -> Template:
     USERS.one(tx, id=template.created_by_id)
     if template.folder_id:
         FOLDERS.one(tx, id=template.folder_id, service_id=service.id)
-    if template.channel == Channel.CHANNEL_LETTER and not template.letter_contact_id:
-        keys: dict[str, Any] = {"service_id": service.id, "is_default": True, "archived": False}
-        default = LETTER_CONTACTS.get(tx, **keys)
-        template.letter_contact_id = default.id if default else ""
     template.letter_contact_block = _contact_block(tx, template)
     if templates.create(tx, ask, template):
         changes.append(tx, "template", service.id, [ask.request_id])
@@ -67,7 +63,7 @@ def list_template_versions(
 
 
 def update_template(tx: Tx, ask: pb.UpdateTemplateRequest) -> Template:
-    """Make a version with the masked fields; no difference makes none (internal-api.md A116).
+    """Make a version with the masked fields; no difference makes none unless it is asked for (A116).
 
     Raises:
         NotifyError: TEMPLATE_NOT_FOUND; TEMPLATE_ARCHIVED; STALE_VERSION; INVALID_FIELD, MESSAGE_TOO_LONG,
@@ -82,10 +78,11 @@ def update_template(tx: Tx, ask: pb.UpdateTemplateRequest) -> Template:
         raise NotifyError("STALE_VERSION")
     _require_channel(service, current.channel)
     USERS.one(tx, id=ask.updated_by_id)
-    wanted = checked(VERSIONS.merge(current, ask.template, ask.update_mask))
+    as_it_is = ask.makes_version and not ask.update_mask.paths
+    wanted = checked(current if as_it_is else VERSIONS.merge(current, ask.template, ask.update_mask))
     files = EMAIL_FILES.find(tx, email_files.LIVE, template_id=current.id)
     gone = [file.id for file in files if file.id in ask.archived_email_file_ids]
-    if wanted == current and not gone:
+    if wanted == current and not gone and not ask.makes_version:
         return current
     wanted.letter_contact_block = _contact_block(tx, wanted)
     templates.add_version(tx, wanted, ask.updated_by_id)
@@ -170,20 +167,20 @@ def checked(given: Template) -> Template:
         require(stored.postage in _DOMESTIC, "postage", "should be first, second or economy")
         both_or_none = bool(given.welsh_subject.strip()) == bool(given.welsh_content.strip())
         require(both_or_none, "welsh_content", "needs welsh_subject, and the other way round")
+        for field in ("content", "welsh_content"):
+            fits = len(getattr(given, field).encode()) <= rules.MAX_CONTENT_BYTES
+            require(fits, field, f"is longer than {rules.MAX_CONTENT_BYTES} bytes")
     else:
         for field in _LETTERS_ONLY:
             require(not getattr(given, field), field, "is for letters only")
     if given.channel != Channel.CHANNEL_EMAIL:
         require(not given.has_unsubscribe_link, "has_unsubscribe_link", "is for emails only")
-        for field in ("content", "welsh_content"):
-            fits = len(getattr(given, field).encode()) <= rules.MAX_CONTENT_BYTES
-            require(fits, field, f"is longer than {rules.MAX_CONTENT_BYTES} bytes")
     violations.end()
     match given.channel:
         case Channel.CHANNEL_SMS:
             rules.check_text(given.content)
         case Channel.CHANNEL_EMAIL:
-            rules.check_email(given.subject, given.content)
+            rules.check_email(given.content)
         case _:
             rules.check_letter(given.subject, given.content)
             rules.check_letter(given.welsh_subject, given.welsh_content)

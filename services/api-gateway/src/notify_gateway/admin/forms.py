@@ -48,9 +48,16 @@ class JsonForm:
     """A form with the sentences of JSON Schema."""
 
     def __init__(
-        self, properties: Mapping[str, Json], required: str, closed: bool, first: Json, more: Json
+        self,
+        properties: Mapping[str, Json],
+        required: str,
+        closed: bool,
+        first: Json,
+        more: Json,
+        keep_others: bool,
     ) -> None:
         self._names = tuple(properties)
+        self._keep_others = keep_others
         self._schema = Schema(
             {
                 "type": "object",
@@ -66,18 +73,24 @@ class JsonForm:
     def check(self, body: Json) -> dict[str, Json]:
         """See Form."""
         self._schema.check(body)
-        return {name: body[name] for name in self._names if name in body}
+        return dict(body) if self._keep_others else {name: body[name] for name in self._names if name in body}
 
 
 def schema(
-    required: str = "", *, closed: bool = False, first: Json = None, more: Json = None, **properties: Json
+    required: str = "",
+    *,
+    closed: bool = False,
+    keep_others: bool = False,
+    first: Json = None,
+    more: Json = None,
+    **properties: Json,
 ) -> JsonForm:
     """Make a form described by JSON Schema; `required` keys are parted by spaces.
 
     `first` and `more` are further keywords, told before and after what is missing. A closed form refuses
-    other keys.
+    other keys, one that keeps them hands them on unchecked, all others ignore them.
     """
-    return JsonForm(properties, required, closed, first or {}, more or {})
+    return JsonForm(properties, required, closed, first or {}, more or {}, keep_others)
 
 
 def words(text: str) -> list[str]:

@@ -1,8 +1,8 @@
 """Templates and their versions (internal-api.md A113 to A120)."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from google.protobuf.field_mask_pb2 import FieldMask
 from notify.admin.v1 import services_service_pb2
 from notify.admin.v1 import templates_service_pb2 as pb
 from notify.admin.v1.template_pb2 import Template
@@ -136,6 +136,7 @@ CREATE = schema(
     "name template_type content service created_by", first=_NEEDS_SUBJECT, more=_LANGUAGES, **_KEYS
 )
 UPDATE = schema(
+    keep_others=True,
     more=_LANGUAGES,
     **_KEYS,
     archived=BOOLEAN,
@@ -239,32 +240,37 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     @made.post(one, UPDATE, UPDATE_ERRORS)
     def update_template(call: Call) -> Answer:
         form = dict(call.form)
-        by = form.pop("created_by", "")
+        by = form.get("created_by", "")
         if form.get("redact_personalisation"):
             if not by:
                 raise InvalidForm({"created_by": ["Field is required"]})
             clients.templates.RedactTemplate(pb.RedactTemplateRequest(**ids(call), redacted_by_id=by))
             return bare(None)
         current = read(call)
+        if "reply_to" in form:
+            return save(current, {"reply_to": form["reply_to"]}, current.made_by_id)
+        stored = shown(current)
+        if {**stored, **form} == stored:
+            return data(stored)
         by = by or current.made_by_id
         if form.get("archived"):
             ask = pb.ArchiveTemplateRequest(**ids(call), archived_by_id=by)
             return data(shown(clients.templates.ArchiveTemplate(ask).template))
-        wanted = INPUT.message({"template_type": form.pop("template_type", None)})
+        wanted = INPUT.message({"template_type": form.get("template_type")})
         if wanted.channel not in (Channel.CHANNEL_UNSPECIFIED, current.channel):
             raise InvalidForm({"subject": ["Invalid template subject"]})
-        gone = form.pop("archive_email_file_ids", [])
-        form = {name: value for name, value in form.items() if name in CHANGEABLE}
-        if gone:
-            form.setdefault("name", current.name)
-        mask: FieldMask = INPUT.mask(form)
-        if not mask.paths:
-            return data(shown(current))
-        template = INPUT.message(form, id=current.id, service_id=current.service_id)
-        update = pb.UpdateTemplateRequest(
-            template=template, update_mask=mask, updated_by_id=by, archived_email_file_ids=gone
+        return save(current, form, by, form.get("archive_email_file_ids", ()))
+
+    def save(current: Template, form: Mapping[str, Any], by: str, files: Sequence[str] = ()) -> Answer:
+        changed = {name: value for name, value in form.items() if name in CHANGEABLE}
+        ask = pb.UpdateTemplateRequest(
+            template=INPUT.message(changed, id=current.id, service_id=current.service_id),
+            update_mask=INPUT.mask(changed),
+            updated_by_id=by,
+            archived_email_file_ids=files,
+            makes_version=True,
         )
-        return data(shown(clients.templates.UpdateTemplate(update).template))
+        return data(shown(clients.templates.UpdateTemplate(ask).template))
 
     return made
 
