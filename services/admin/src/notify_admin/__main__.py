@@ -21,7 +21,6 @@ from notify_admin.settings import Settings
 from notify_admin.store.tables import config_changes, platform_mail
 from notify_admin.usecases.audit import verify_audit_log
 from notify_admin.usecases.inbound_numbers import add_inbound_numbers
-from notify_admin.usecases.passwords import PasswordHasher
 from notify_admin.usecases.platform import protect_sender_ids
 from notify_admin.usecases.purge import purge_functional_test_data
 from notify_admin.usecases.secrets import rotate_secrets
@@ -49,9 +48,9 @@ def seed(settings: Settings, arguments: argparse.Namespace, stop: threading.Even
 
 
 def rotate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
-    """Encrypt all secrets with the first of the encryption keys."""
+    """Encrypt all secrets with the first of the encryption keys, and say how many others had encrypted."""
     count = rotate_secrets(bootstrap.parts(settings).uow, settings.secret_box())
-    get_logger().info("secrets rotated", count=count)
+    sys.stdout.write(f"{count} secrets encrypted anew\n")
 
 
 def create(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> int:
@@ -68,8 +67,7 @@ def create(settings: Settings, arguments: argparse.Namespace, stop: threading.Ev
         sys.stderr.write(f"the password should have {SHORTEST_PASSWORD} characters or more\n")
         return 1
     ask = CreateUserRequest(request_id=new_id(), user=user, password=password)
-    hasher = PasswordHasher(settings.password_pepper.get_secret_value().encode())
-    return _change_user(settings, lambda tx: create_user(hasher, tx, ask))
+    return _change_user(settings, lambda tx: create_user(settings.password_hasher(), tx, ask))
 
 
 def archive(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> int:
@@ -77,7 +75,8 @@ def archive(settings: Settings, arguments: argparse.Namespace, stop: threading.E
     domain = settings.platform_email_address.rpartition("@")[2]
 
     def do(tx: Tx) -> User:
-        found = get_user_by_email(tx, GetUserByEmailRequest(email_address=arguments.email_address))
+        ask = GetUserByEmailRequest(email_address=arguments.email_address)
+        found = get_user_by_email(settings.password_hasher(), tx, ask)
         return archive_user(domain, tx, ArchiveUserRequest(user_id=found.id))
 
     return _change_user(settings, do)

@@ -2,25 +2,6 @@
 
 from functools import partial
 
-from notify.admin.v1 import (
-    api_keys_service_pb2,
-    audit_service_pb2,
-    branding_service_pb2,
-    callback_targets_service_pb2,
-    config_feed_service_pb2,
-    inbound_numbers_service_pb2,
-    invitations_service_pb2,
-    organisations_service_pb2,
-    platform_mail_service_pb2,
-    platform_service_pb2,
-    service_settings_service_pb2,
-    services_service_pb2,
-    sign_in_service_pb2,
-    template_files_service_pb2,
-    template_folders_service_pb2,
-    templates_service_pb2,
-    users_service_pb2,
-)
 from notify_common import process
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.rpc.paging import Pager
@@ -68,26 +49,6 @@ from notify_admin.usecases import (
 from notify_admin.usecases import settings as settings_usecases
 from notify_admin.usecases.links import Links
 from notify_admin.usecases.mail import MailParts
-from notify_admin.usecases.passwords import PasswordHasher
-
-_SERVICES = services_service_pb2.DESCRIPTOR.services_by_name["ServicesService"]
-_TEMPLATES = templates_service_pb2.DESCRIPTOR.services_by_name["TemplatesService"]
-_API_KEYS = api_keys_service_pb2.DESCRIPTOR.services_by_name["ApiKeysService"]
-_VERIFICATION = api_keys_service_pb2.DESCRIPTOR.services_by_name["ApiKeyVerificationService"]
-_USERS = users_service_pb2.DESCRIPTOR.services_by_name["UsersService"]
-_SETTINGS = service_settings_service_pb2.DESCRIPTOR.services_by_name["ServiceSettingsService"]
-_CALLBACK_TARGETS = callback_targets_service_pb2.DESCRIPTOR.services_by_name["CallbackTargetsService"]
-_FOLDERS = template_folders_service_pb2.DESCRIPTOR.services_by_name["TemplateFoldersService"]
-_FILES = template_files_service_pb2.DESCRIPTOR.services_by_name["TemplateFilesService"]
-_ORGANISATIONS = organisations_service_pb2.DESCRIPTOR.services_by_name["OrganisationsService"]
-_BRANDING = branding_service_pb2.DESCRIPTOR.services_by_name["BrandingService"]
-_SIGN_IN = sign_in_service_pb2.DESCRIPTOR.services_by_name["SignInService"]
-_INBOUND = inbound_numbers_service_pb2.DESCRIPTOR.services_by_name["InboundNumbersService"]
-_INVITATIONS = invitations_service_pb2.DESCRIPTOR.services_by_name["InvitationsService"]
-_PLATFORM = platform_service_pb2.DESCRIPTOR.services_by_name["PlatformService"]
-_PLATFORM_MAIL = platform_mail_service_pb2.DESCRIPTOR.services_by_name["PlatformMailService"]
-_AUDIT = audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"]
-_CONFIG_FEED = config_feed_service_pb2.DESCRIPTOR.services_by_name["ConfigFeedService"]
 
 
 class Parts(process.Parts[Settings]):
@@ -109,13 +70,13 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
     pager = Pager(settings.page_token_secret.get_secret_value().encode())
     box = settings.secret_box()
     pepper = settings.password_pepper.get_secret_value().encode()
-    hasher = PasswordHasher(pepper)
+    hasher = settings.password_hasher()
     links = Links(settings.token_secret_key.get_secret_value(), settings.admin_base_url)
     mail_parts = MailParts(box, links)
     made = partial(registration, uow, pager)
     return [
         made(
-            _SERVICES,
+            "ServicesService",
             partial(services.create_service, settings.default_sms_sender),
             services.get_service,
             partial(services.list_services, pager),
@@ -124,7 +85,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             **_sender_methods(),
         ),
         made(
-            _TEMPLATES,
+            "TemplatesService",
             templates.create_template,
             templates.get_template,
             templates.update_template,
@@ -135,17 +96,17 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             ListTemplates=Lists(TEMPLATES, LISTED, parent=SERVICES),
         ),
         made(
-            _API_KEYS,
+            "ApiKeysService",
             partial(api_keys.create_api_key, box),
             api_keys.revoke_api_key,
             ListApiKeys=Lists(API_KEYS, SHOWN, parent=SERVICES),
         ),
-        made(_VERIFICATION, partial(api_keys.list_verification_keys, box, pager)),
+        made("ApiKeyVerificationService", partial(api_keys.list_verification_keys, box, pager)),
         made(
-            _USERS,
+            "UsersService",
             partial(users.create_user, hasher),
             users.get_user,
-            users.get_user_by_email,
+            partial(users.get_user_by_email, hasher),
             partial(users.set_user, mail_parts),
             users.activate_user,
             users.reset_failed_logins,
@@ -157,7 +118,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             partial(users.list_members, pager),
         ),
         made(
-            _SETTINGS,
+            "ServiceSettingsService",
             settings_usecases.create_data_retention,
             settings_usecases.set_data_retention,
             partial(settings_usecases.create_callback, box),
@@ -169,9 +130,9 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             ListDataRetention=Lists(DATA_RETENTION),
             GetCallback=Gets(CALLBACKS),
         ),
-        made(_CALLBACK_TARGETS, partial(settings_usecases.get_callback_targets, box)),
+        made("CallbackTargetsService", partial(settings_usecases.get_callback_targets, box)),
         made(
-            _FOLDERS,
+            "TemplateFoldersService",
             folders.create_template_folder,
             partial(folders.list_template_folders, pager),
             folders.set_template_folder,
@@ -179,7 +140,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             folders.move_to_folder,
         ),
         made(
-            _FILES,
+            "TemplateFilesService",
             template_files.create_template_email_file,
             template_files.set_template_email_file,
             template_files.archive_template_email_file,
@@ -191,7 +152,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             ListTemplateEmailFileStates=Lists(EMAIL_FILE_STATES),
         ),
         made(
-            _ORGANISATIONS,
+            "OrganisationsService",
             organisations.create_organisation,
             organisations.get_organisation,
             organisations.get_organisation_by_domain,
@@ -208,7 +169,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             organisations.set_organisation_permissions,
         ),
         made(
-            _BRANDING,
+            "BrandingService",
             branding.create_email_branding,
             branding.create_letter_branding,
             branding.set_email_branding,
@@ -224,7 +185,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             GetLetterBranding=Gets(LETTER_BRANDINGS),
         ),
         made(
-            _SIGN_IN,
+            "SignInService",
             partial(sign_in.verify_password, hasher),
             partial(sign_in.set_password, hasher),
             partial(codes.send_code, mail_parts, pepper),
@@ -237,15 +198,20 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             sign_in.delete_webauthn_credential,
         ),
         made(
-            _INBOUND,
+            "InboundNumbersService",
             partial(inbound_numbers.list_inbound_numbers, pager),
             inbound_numbers.assign_inbound_number,
             partial(inbound_numbers.release_inbound_number, settings.default_sms_sender),
             inbound_numbers.disable_inbound_number,
         ),
-        made(_PLATFORM, platform.record_event, platform.get_sender_id_protection, platform.get_live_counts),
         made(
-            _INVITATIONS,
+            "PlatformService",
+            platform.record_event,
+            platform.get_sender_id_protection,
+            platform.get_live_counts,
+        ),
+        made(
+            "InvitationsService",
             partial(invitations.create_invitation, mail_parts),
             invitations.get_invitation,
             partial(invitations.get_invitation_by_token, mail_parts),
@@ -255,9 +221,9 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             join_requests.get_join_request,
             partial(join_requests.decide_join_request, mail_parts),
         ),
-        made(_AUDIT, partial(audit.list_audit_records, pager)),
-        made(_PLATFORM_MAIL, partial(mail.list_platform_mail_events, box)),
-        made(_CONFIG_FEED, config_feed.get_snapshots, config_feed.list_config_changes),
+        made("AuditService", partial(audit.list_audit_records, pager)),
+        made("PlatformMailService", partial(mail.list_platform_mail_events, box)),
+        made("ConfigFeedService", config_feed.get_snapshots, config_feed.list_config_changes),
     ]
 
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from notify_admin.domain.senders import reply_to_address, text_sender
+from notify_admin.usecases.passwords import PasswordHasher
 from notify_admin.usecases.secrets import SecretBox
 
 _GATEWAY = [INTERNAL_GATEWAY, "operator"]
@@ -119,6 +120,10 @@ class Settings(DatabaseSettings):
         if self.environment != "local" and self.token_secret_key.get_secret_value() == _DEVELOPMENT_TOKEN_KEY:
             raise ValueError("token_secret_key is required in every environment but local")
         return self
+
+    def password_hasher(self) -> PasswordHasher:
+        """Return what hashes passwords."""
+        return PasswordHasher(self.password_pepper.get_secret_value().encode())
 
     def secret_box(self) -> SecretBox:
         """Return what encrypts the secrets of API keys."""

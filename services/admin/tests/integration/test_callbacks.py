@@ -7,7 +7,6 @@ from notify.admin.v1 import callback_targets_service_pb2 as pb
 from notify.admin.v1 import service_settings_service_pb2 as settings_pb
 from notify.admin.v1.callback_targets_service_pb2_grpc import CallbackTargetsServiceStub
 from notify.admin.v1.service_settings_service_pb2_grpc import ServiceSettingsServiceStub
-from notify_admin.usecases.secrets import rotate_secrets
 from notify_common.errors import NotifyError
 from notify_common.ids import new_id
 from notify_testing.admin import BEARER_TOKEN, AdminService
@@ -88,14 +87,3 @@ def test_a_secret_is_made_for_what_there_is_alone(admin: AdminService) -> None:
         with pytest.raises(NotifyError) as refusal:
             rotate(admin, service, callback, **changes)
         assert refusal.value.reason == "SETTING_NOT_FOUND"
-
-
-def test_secrets_survive_a_new_encryption_key(admin: AdminService) -> None:
-    service, unsigned = admin.add_service(), admin.add_service()
-    callback = admin.add_callback(service, TYPE)
-    admin.add_callback(unsigned, TYPE)
-    secrets = [rotate(admin, service, callback) for _ in range(2)]
-    assert rotate_secrets(admin.uow, admin._settings.secret_box()) > 0
-    found = target(admin, service)
-    assert found is not None
-    assert list(found.signing_secrets) == secrets[::-1]

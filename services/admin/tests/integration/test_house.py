@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -252,7 +253,7 @@ def test_commands_bring_an_empty_database_into_service(
         for _ in range(2):
             assert run(as_owner, "migrate").returncode == 0
             assert run(as_app, "seed").returncode == 0
-        assert run(as_app, "rotate-secrets").returncode == 0
+        assert run(as_app, "rotate-secrets").stdout == "0 secrets encrypted anew\n"
         numbers = tmp_path / "numbers"
         numbers.write_text("07700900510\n\n07700900511\n")
         for _ in range(2):
@@ -267,7 +268,13 @@ def test_commands_bring_an_empty_database_into_service(
         gone = run(as_app, "archive-user", "ann@example.gov.uk")
         assert (gone.returncode, gone.stdout) == (0, made.stdout)
         assert run(as_app, "archive-user", "ann@example.gov.uk").returncode == 1
-        assert run(as_app, "purge-functional-test-data", "notify-tests").returncode == 0
+        tester = ["create-user", f"notify-tests+{uuid4()}@example.gov.uk", "--name", "Test"]
+        assert run(as_app, *tester, stdin="purple elephant 7\n").returncode == 0
+        for count in (1, 0):
+            purged = run(as_app, "purge-functional-test-data", "notify-tests")
+            assert purged.stdout == f"archived {count} users and 0 services\n", purged.stderr
+        verified = run(as_app, "audit", "verify")
+        assert (verified.returncode, verified.stdout) == (0, "0 chains are broken\n")
         engine = create_engine(app_url)
         with engine.begin() as conn:
             assert conn.execute(sa.text("SELECT count(*) FROM templates")).scalar_one() == len(TEMPLATES)

@@ -20,7 +20,10 @@ def test_new_key_encrypts_and_old_one_goes_on_decrypting() -> None:
     both = SecretBox([NEW, OLD])
     assert both.decrypt(encrypted) == "the secret"
     assert SecretBox([NEW]).decrypt(both.encrypt("another")) == "another"
-    assert SecretBox([NEW]).decrypt_bytes(both.rotate(encrypted.encode())) == b"the secret"
+    rotated = both.rotate(encrypted.encode())
+    assert rotated is not None
+    assert SecretBox([NEW]).decrypt_bytes(rotated) == b"the secret"
+    assert both.rotate(rotated) is None
 
 
 def test_key_that_is_gone_is_told_as_such() -> None:

@@ -83,13 +83,13 @@ class AdminService:
     away: bool
     """Whether neighbours are told that it can't be reached."""
 
-    def __init__(self, database_url: str) -> None:
-        """Take the URL of a database with the schema of `notify_admin`."""
+    def __init__(self, database_url: str, encryption_keys: str = "") -> None:
+        """Take the URL of a database with the schema of `notify_admin`; without keys one is made."""
         files = certificates()["admin"]
         self._settings = Settings(
             database_url=SecretStr(database_url),
             page_token_secret=SecretStr("a-page-token-secret-for-tests-only"),
-            api_key_encryption_keys=SecretStr(Fernet.generate_key().decode()),
+            api_key_encryption_keys=SecretStr(encryption_keys or Fernet.generate_key().decode()),
             tls_ca_file=files.ca,
             tls_cert_file=files.cert,
             tls_key_file=files.key,

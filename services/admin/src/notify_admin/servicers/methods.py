@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from notify_common.db.unit_of_work import Tx, UnitOfWork
@@ -72,18 +72,19 @@ class Lists:
 def registration(
     uow: UnitOfWork,
     pager: Pager,
-    service: ServiceDescriptor,
+    service_name: str,
     *named: UseCase,
     **given: UseCase | Gets | Lists,
 ) -> Registration:
-    """Return the service whose methods are use cases: `named` as they are (`get_user` -> GetUser), or
-    `given`.
+    """Return the service of this context whose methods are use cases: `named` as they are (`get_user` ->
+    GetUser), or `given`.
 
     Reads are one statement each, or several that need not agree; everything else is a transaction.
 
     Raises:
         TypeError: a method has no use case, or a use case no method; or its types are not the method's.
     """
+    service = descriptor_pool.Default().FindServiceByName(f"notify.admin.v1.{service_name}")
     methods: dict[str, UseCase | Gets | Lists] = {_method_name(usecase): usecase for usecase in named}
     methods |= given
     if odd := methods.keys() ^ set(service.methods_by_name):

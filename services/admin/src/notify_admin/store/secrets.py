@@ -33,6 +33,8 @@ def lock(tx: Tx, secret: Secret, after_id: str | None, limit: int) -> list[tuple
 
 def save(tx: Tx, secret: Secret, encrypted: list[tuple[str, bytes]]) -> None:
     """Store secrets by id, in one statement."""
+    if not encrypted:
+        return
     id_, value = secret
     columns = sa.column("id", id_type()), sa.column("encrypted", sa.LargeBinary)
     values = sa.values(*columns, name="secrets").data(encrypted)

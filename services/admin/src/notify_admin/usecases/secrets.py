@@ -1,6 +1,7 @@
 """Secrets at rest: encrypted with a list of Fernet keys, of which the first encrypts and all decrypt.
 
-A new key is put in front, the secrets are encrypted anew, and the old key is taken away.
+A new key is added at the end, so that every process can read what any other writes; once all have it, it is
+put in front, the secrets are encrypted anew, and the old key is taken away.
 """
 
 from collections.abc import Sequence
@@ -21,9 +22,11 @@ class SecretBox:
     def __init__(self, keys: Sequence[str]) -> None:
         """Raise ValueError unless there is a key and all are Fernet keys; the message holds none of them."""
         try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys])
+            fernets = [Fernet(key) for key in keys]
+            self._fernet = MultiFernet(fernets)
         except ValueError:
             raise ValueError("should be Fernet keys: 32 bytes each, in URL-safe Base64") from None
+        self._first = fernets[0]
 
     def encrypt(self, secret: str) -> str:
         """Return the secret as it is stored: ASCII."""
@@ -44,16 +47,24 @@ class SecretBox:
         except InvalidToken:
             raise RuntimeError(_UNKNOWN_KEY) from None
 
-    def rotate(self, encrypted: bytes) -> bytes:
-        """Return the same secret encrypted with the first key. Raises RuntimeError as `decrypt`."""
+    def rotate(self, encrypted: bytes) -> bytes | None:
+        """Return the same secret encrypted with the first key, or None if that key encrypted it.
+
+        Raises RuntimeError as `decrypt`.
+        """
         try:
-            return self._fernet.rotate(encrypted)
+            self._first.decrypt(encrypted)
         except InvalidToken:
-            raise RuntimeError(_UNKNOWN_KEY) from None
+            return self.encrypt_bytes(self.decrypt_bytes(encrypted))
+        return None
 
 
 def rotate_secrets(uow: UnitOfWork, box: SecretBox) -> int:
-    """Encrypt every secret anew with the first key and return how many; repeating it is harmless."""
+    """Encrypt anew what other keys than the first encrypted, and return how many secrets that were.
+
+    Idempotency key: the key itself. A run that was killed is run again; 0 says that the other keys can go,
+    once no process has one of them in front.
+    """
     return sum(_rotate(uow, box, secret) for secret in secrets.SECRETS)
 
 
@@ -65,6 +76,8 @@ def _rotate(uow: UnitOfWork, box: SecretBox, secret: secrets.Secret) -> int:
             batch = secrets.lock(tx, secret, last, _ROTATE_BATCH)
             if not batch:
                 return total
-            secrets.save(tx, secret, [(row_id, box.rotate(encrypted)) for row_id, encrypted in batch])
+            rotated = ((row_id, box.rotate(encrypted)) for row_id, encrypted in batch)
+            anew = [(row_id, encrypted) for row_id, encrypted in rotated if encrypted is not None]
+            secrets.save(tx, secret, anew)
         last = batch[-1][0]
-        total += len(batch)
+        total += len(anew)

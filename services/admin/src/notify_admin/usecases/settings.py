@@ -90,7 +90,8 @@ def rotate_callback_secret(
     Idempotency key: the request's id, as long as no later request made another one.
     """
     lock_service(tx, ask.service_id)
-    CALLBACKS.one(tx, id=ask.callback_id, service_id=ask.service_id, type=ask.type)
+    # locked: a secret that is encrypted anew in the meantime would come back as it was
+    CALLBACKS.one(tx, locked=True, id=ask.callback_id, service_id=ask.service_id, type=ask.type)
     USERS.one(tx, id=ask.updated_by_id)
     current = callbacks.signing_secret(tx, ask.callback_id)
     if current is None or current.id != ask.request_id:

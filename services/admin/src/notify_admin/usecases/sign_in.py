@@ -29,8 +29,7 @@ def verify_password(
     another: nobody guesses in parallel without being counted.
     """
     user = USERS.one(tx, locked=True, id=ask.user_id)
-    hashed = users.password_hash(tx, ask.user_id)
-    correct = hashed is not None and hasher.matches(ask.password, hashed)
+    correct = hasher.matches(ask.password, users.password_hash(tx, ask.user_id))
     count = 0 if correct else user.failed_login_count + 1
     USERS.change(tx, {"id": user.id}, failed_login_count=count)
     return pb.VerifyPasswordResponse(correct=correct)

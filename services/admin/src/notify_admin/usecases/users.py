@@ -11,7 +11,7 @@ from notify.admin.v1.service_pb2 import Service
 from notify.admin.v1.user_pb2 import Membership, User, UserAccess
 from notify_common import clock
 from notify_common.db.unit_of_work import Tx
-from notify_common.errors import NotifyError
+from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.ids import new_id
 from notify_common.rpc.paging import Pager
 from notify_content import email_address, phone
@@ -48,10 +48,15 @@ def get_user(tx: Tx, ask: pb.GetUserRequest) -> User:
     return with_access(tx, [USERS.one(tx, id=ask.user_id)])[0]
 
 
-def get_user_by_email(tx: Tx, ask: pb.GetUserByEmailRequest) -> User:
-    """Return the user with an email address."""
+def get_user_by_email(hasher: PasswordHasher, tx: Tx, ask: pb.GetUserByEmailRequest) -> User:
+    """Return the user with an email address.
+
+    That there is none takes as long as a wrong password, which the web app asks about next: it answers both
+    with the same words.
+    """
     user = users.by_email_address(tx, ask.email_address)
     if user is None:
+        hasher.matches("", None)
         raise NotifyError("USER_NOT_FOUND")
     return with_access(tx, [user])[0]
 
@@ -90,6 +95,7 @@ def reset_failed_logins(tx: Tx, ask: pb.ResetFailedLoginsRequest) -> User:
 
 def add_member(tx: Tx, ask: pb.AddMemberRequest) -> User:
     """Make a user a member of a service; doing it twice changes nothing, unless it must be a new one."""
+    require_known(ask.permissions)
     lock_service(tx, ask.service_id)
     USERS.one(tx, id=ask.user_id)
     known = folders.parents(tx, ask.service_id)
@@ -118,10 +124,7 @@ def remove_member(tx: Tx, ask: pb.RemoveMemberRequest) -> pb.RemoveMemberRespons
 def set_member_permissions(tx: Tx, ask: pb.SetMemberPermissionsRequest) -> User:
     """Set all that a member may do, and all folders it sees where that is asked for."""
     service = lock_service(tx, ask.service_id)
-    violations = Violations("permissions")
-    known = rules.MEMBER_PERMISSIONS.issuperset(ask.permissions)
-    violations.require(known, "permissions", "holds a permission that there is not")
-    violations.end()
+    require_known(ask.permissions)
     if ask.set_folders and not set(ask.folder_ids) <= folders.parents(tx, service.id).keys():
         raise NotifyError("FOLDER_NOT_FOUND")
     if rules.MANAGING not in ask.permissions:
@@ -131,6 +134,12 @@ def set_member_permissions(tx: Tx, ask: pb.SetMemberPermissionsRequest) -> User:
         raise NotifyError("MEMBER_NOT_FOUND")
     changes.append(tx, "service", service.id)
     return get_user(tx, pb.GetUserRequest(user_id=ask.user_id))
+
+
+def require_known(permissions: Iterable[str]) -> None:
+    """Raise NotifyError INVALID_FIELD unless members may have all of these permissions."""
+    if not rules.MEMBER_PERMISSIONS.issuperset(permissions):
+        raise invalid_field(FieldViolation("permissions", "holds a permission that there is not"))
 
 
 def archive_user(archive_domain: str, tx: Tx, ask: pb.ArchiveUserRequest) -> User:
