@@ -41,7 +41,7 @@ def test_letters_go_second_class_unless_told_otherwise() -> None:
         ("sms", {"subject": "none of it"}, "subject"),
         ("sms", {"postage": common_pb2.POSTAGE_FIRST}, "postage"),
         ("sms", {"has_unsubscribe_link": True}, "has_unsubscribe_link"),
-        ("sms", {"content": "x" * 1_048_577}, "content"),
+        ("letter", {"content": "x" * 1_048_577}, "content"),
         ("email", {"subject": ""}, "subject"),
         ("email", {"welsh_subject": "Amdanoch"}, "welsh_subject"),
         ("letter", {"subject": " "}, "subject"),
@@ -67,6 +67,12 @@ def test_takes_the_longest_content_and_refuses_one_more(channel: str, longest: s
         checked(replace(BASES[channel], content=longest + "x"))
     assert caught.value.reason == "MESSAGE_TOO_LONG"
     assert dict(caught.value.metadata) == {"channel": channel, "limit": str(len(longest)), "unit": unit}
+
+
+def test_a_text_without_end_is_told_the_same() -> None:
+    with pytest.raises(NotifyError) as caught:
+        checked(replace(SMS, content="x" * 1_048_577))
+    assert (caught.value.reason, caught.value.metadata["limit"]) == ("MESSAGE_TOO_LONG", "918")
 
 
 def test_gaps_of_a_text_cost_nothing() -> None:

@@ -29,7 +29,7 @@ class VersionKey(NamedTuple):
 
 def check_text(content: str) -> None:
     """Raise NotifyError MESSAGE_TOO_LONG, metadata `channel`, `limit` and `unit`."""
-    if SmsTemplate(content).render().too_long:
+    if len(content.encode()) > MAX_CONTENT_BYTES or SmsTemplate(content).render().too_long:
         raise _too_long("sms", sms.CHARACTER_LIMIT, "characters")
 
 

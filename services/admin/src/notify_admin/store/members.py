@@ -173,6 +173,22 @@ def folders(tx: Tx, service_id: str) -> dict[str, list[str]]:
     return {row.user_id: list(row.folder_ids) for row in rows}
 
 
+def who_sees(tx: Tx, service_id: str, folder_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return the members who see these folders, by folder; those who can't sign in left out."""
+    c = memberships.c
+    seen = (
+        sa.select(c.user_id, sa.func.unnest(c.folder_ids, type_=id_type()).label("folder_id"))
+        .select_from(memberships.join(users, users.c.id == c.user_id))
+        .where(c.service_id == service_id, users.c.state == "active")
+        .subquery()
+    )
+    wanted = sa.select(seen).where(seen.c.folder_id == sa.func.any(id_array(folder_ids)))
+    found: dict[str, list[str]] = {}
+    for user_id, folder_id in tx.execute(wanted.order_by(seen.c.user_id)):
+        found.setdefault(folder_id, []).append(user_id)
+    return found
+
+
 def access(tx: Tx, user_ids: Sequence[str]) -> tuple[list[Access], list[Access]]:
     """Return what users may do in services, and in organisations, that are not archived; oldest first."""
     c, o = memberships.c, organisation_members.c

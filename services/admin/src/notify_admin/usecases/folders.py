@@ -38,9 +38,9 @@ def list_template_folders(
     answer = FOLDERS.page(tx, pager, ask, pb.ListTemplateFoldersResponse)
     if not answer.template_folders:
         SERVICES.one(tx, id=ask.service_id)
-    seen = members.folders(tx, ask.service_id)
+    seen = members.who_sees(tx, ask.service_id, [folder.id for folder in answer.template_folders])
     for folder in answer.template_folders:
-        folder.user_ids[:] = [user for user, ids in seen.items() if folder.id in ids]
+        folder.user_ids[:] = seen.get(folder.id, ())
     return answer
 
 
@@ -90,17 +90,16 @@ def move_to_folder(tx: Tx, ask: pb.MoveToFolderRequest) -> pb.MoveToFolderRespon
     return pb.MoveToFolderResponse()
 
 
-def _above(known: Mapping[str, str | None], folder_id: str) -> list[str]:
+def _above(known: Mapping[str, str | None], folder_id: str) -> set[str]:
     """Return a folder and all that it is in."""
-    found: list[str] = []
+    found: set[str] = set()
     place: str | None = folder_id or None
     while place is not None and place not in found:
-        found.append(place)
+        found.add(place)
         place = known.get(place)
     return found
 
 
 def _with_users(tx: Tx, folder: TemplateFolder) -> TemplateFolder:
-    seen = members.folders(tx, folder.service_id)
-    folder.user_ids[:] = [user for user, ids in seen.items() if folder.id in ids]
+    folder.user_ids[:] = members.who_sees(tx, folder.service_id, [folder.id]).get(folder.id, ())
     return folder

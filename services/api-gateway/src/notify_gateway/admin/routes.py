@@ -1,5 +1,6 @@
 """What the routes of the admin web app share (internal-api.md §1): token, forms, answers, errors."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,13 +9,14 @@ from typing import Any, Final, TypeVar
 from flask import Blueprint, Response, g, request
 from notify_common import current, ids
 from notify_common.errors import NotifyError
+from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
 from notify_gateway.admin.forms import Form, InvalidForm
 from notify_gateway.answers import Answers, Shape, json_response, legacy_response
 from notify_gateway.auth import ClientAuthenticator, TokenAuthenticator
 from notify_gateway.errors import NO_RESULT, Row, Rows
 from notify_gateway.middleware import BUDGET_SECONDS, limit
-from notify_gateway.public.body import parse_json, read
+from notify_gateway.public.body import parse_json, read, too_large
 
 Json = Any
 Answer = tuple[Json, int]
@@ -204,6 +206,8 @@ def _serve(view: View, form: Form | None, before: Check | None, **path: Any) -> 
     if form is not None:
         body = read(request)
         checked = form.check(parse_json(body) if body else {})
+        if len(body) > LARGEST_CONTENT_BYTES:
+            _check_size(checked)
     g.facts = {**values, **{name: value for name, value in checked.items() if isinstance(value, str)}}
     if not current.actor.get() and ids.is_uuid(by := str(checked.get("created_by"))):
         current.actor.set(by)
@@ -212,6 +216,15 @@ def _serve(view: View, form: Form | None, before: Check | None, **path: Any) -> 
         return answered
     answer, status = answered
     return Response(status=status) if status == 204 else json_response(answer, status)
+
+
+def _check_size(form: Mapping[str, Json]) -> None:
+    """Raise NotifyError BODY_TOO_LARGE for what no call of a service holds; escapes in the body don't count.
+
+    Times and numbers of a checked form count as their texts.
+    """
+    if len(json.dumps(form, ensure_ascii=False, default=str).encode()) > LARGEST_CONTENT_BYTES:
+        raise too_large(LARGEST_CONTENT_BYTES)
 
 
 def _facts(view: Callable[..., Response]) -> Callable[..., Response]:

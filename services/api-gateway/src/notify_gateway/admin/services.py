@@ -31,6 +31,7 @@ from notify_gateway.admin.shapes import Key, Shape, always, as_, db_time, http_t
 from notify_gateway.admin.shapes import nullable as or_null
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
+from notify_gateway.errors import Rows
 
 _NULLABLE_TEXTS: Final = words(
     "custom_email_sender_name contact_link notes purchase_order_number billing_contact_names "
@@ -136,7 +137,11 @@ UPDATE = fields(
 )
 _TEXTS = {"type": "array", "items": {"type": "string"}}
 GUEST_LIST = schema("email_addresses phone_numbers", email_addresses=_TEXTS, phone_numbers=_TEXTS)
-TAKEN = {"NAME_TAKEN": by_field("name", "Duplicate service name '{name}'")}
+# the web app reads keys of the message of a 400 (internal-api.md §7)
+SAVE_ERRORS: Rows = {
+    "NAME_TAKEN": by_field("name", "Duplicate service name '{name}'"),
+    "SERVICE_ARCHIVED": by_field("name", "Service is archived"),
+}
 
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
@@ -185,14 +190,14 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         ids = {name: [each.id for each in listed] for name, listed in lists.items()}
         return data({**DETAILED.json(service), **ids, "statistics": stats(found)})
 
-    @made.post("/service", CREATE, TAKEN)
+    @made.post("/service", CREATE, SAVE_ERRORS)
     def create_service(call: Call) -> Answer:
         form = dict(call.form)
         owner_id = form.pop("user_id")
         ask = pb.CreateServiceRequest(request_id=new_id(), service=SERVICE.message(form), owner_id=owner_id)
         return data(SERVICE.json(clients.services.CreateService(ask).service), 201)
 
-    @made.post(one, UPDATE, TAKEN)
+    @made.post(one, UPDATE, SAVE_ERRORS)
     def update_service(call: Call) -> Answer:
         form = {name: value for name, value in call.form.items() if name != "created_by"}
         mask = SERVICE.mask(form)
