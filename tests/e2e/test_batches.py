@@ -262,6 +262,16 @@ def test_a_preview_shows_messages_and_sends_none(house: House) -> None:
         "previews"
     ]
     assert alone == text
+    address = {"address_line_1": "A. Person", "address_line_2": "1 High Street", "postcode": "SW14 6BF"}
+    letter: dict[str, Json] = {
+        "type": "letter",
+        "template_id": house.seeded.templates["letter"],
+        "personalisation": {"name": "Amala", "date": "1 December", **address},
+    }
+    answer = requests.post(url, json=letter, headers=house.headers(), timeout=WAIT_SECONDS)
+    (typeset,) = answer.json()["previews"]
+    assert (typeset["pages"], typeset["sheets"], typeset["postage"]) == (1, 1, "second"), typeset
+    assert typeset["cost_in_pounds"] > text["cost_in_pounds"]
     many = requests.post(url, json=rows * 13, headers=house.headers(), timeout=WAIT_SECONDS)
     assert many.status_code == 400
     assert house.query("notifications", "SELECT count(*) FROM notifications") == before

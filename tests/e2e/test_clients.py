@@ -30,9 +30,19 @@ from notify.admin.v1 import (
     service_pb2,
     services_service_pb2,
     services_service_pb2_grpc,
+    template_email_file_pb2,
+    template_files_service_pb2,
+    template_files_service_pb2_grpc,
+    template_pb2,
+    templates_service_pb2,
+    templates_service_pb2_grpc,
 )
-from notify_local.seed import Seeded, seed
-from notify_local.stack import INBOUND_CREDENTIALS
+from notify.common.v1 import common_pb2
+from notify_common.blobs.s3 import BlobStore
+from notify_common.ids import new_id
+from notify_local.backing import ObjectStore
+from notify_local.seed import Seeded, fixed_id, seed
+from notify_local.stack import INBOUND_CREDENTIALS, TEMPLATE_FILE_BUCKET
 from notify_testing import pdfs
 from notify_testing.waiting import WAIT_SECONDS
 
@@ -211,6 +221,52 @@ def test_python_sends_a_file_that_its_link_downloads(service: ClientService) -> 
     page = requests.get(links[0], timeout=WAIT_SECONDS)
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert requests.post(links[0], timeout=WAIT_SECONDS).content == content
+
+
+def test_emails_of_a_template_link_to_its_files(house: House, service: ClientService) -> None:
+    content = pdfs.letter()
+    template = template_pb2.Template(
+        service_id=service.seeded.service_id,
+        created_by_id=fixed_id("user"),
+        name="With a guide",
+        channel=common_pb2.CHANNEL_EMAIL,
+        subject="Your guide",
+        content="Dear ((name)), see ((guide.pdf))",
+    )
+    with house.channel("admin") as channel:
+        templates = templates_service_pb2_grpc.TemplatesServiceStub(channel)
+        making = templates_service_pb2.CreateTemplateRequest(request_id=new_id(), template=template)
+        template_id = templates.CreateTemplate(making, timeout=WAIT_SECONDS).template.id
+        files = template_files_service_pb2_grpc.TemplateFilesServiceStub(channel)
+        file = template_email_file_pb2.TemplateEmailFile(
+            service_id=template.service_id,
+            template_id=template_id,
+            filename="guide.pdf",
+            retention_weeks=1,
+            created_by_id=template.created_by_id,
+        )
+        adding = template_files_service_pb2.CreateTemplateEmailFileRequest(
+            request_id=new_id(), template_email_file=file
+        )
+        file = files.CreateTemplateEmailFile(adding, timeout=WAIT_SECONDS).template_email_file
+        # as the admin web app does
+        (objects,) = (one for one in house.stack.backing if isinstance(one, ObjectStore))
+        bucket = BlobStore(
+            objects.url, TEMPLATE_FILE_BUCKET, objects.access_key, objects.secret_key, region=objects.region
+        )
+        bucket.put(f"{file.service_id}/{file.id}", content)
+        file.pending = False
+        files.SetTemplateEmailFile(
+            template_files_service_pb2.SetTemplateEmailFileRequest(template_email_file=file),
+            timeout=WAIT_SECONDS,
+        )
+        email = service.client().send_email_notification("amala@example.com", template_id, {"name": "Amala"})
+        archiving = templates_service_pb2.ArchiveTemplateRequest(
+            service_id=file.service_id, template_id=template_id, archived_by_id=file.created_by_id
+        )
+        templates.ArchiveTemplate(archiving, timeout=WAIT_SECONDS)
+    (link,) = re.findall(r"http\S+/d/[\w-]+/[\w-]+\?key=[\w-]+", email["content"]["body"])
+    assert requests.post(link, timeout=WAIT_SECONDS).content == content
 
 
 def test_python_reads_templates_and_received_texts(service: ClientService) -> None:

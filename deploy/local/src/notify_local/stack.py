@@ -57,6 +57,7 @@ INBOUND_NUMBERS = tuple(f"07700900{number}" for number in range(500, 510))
 """Numbers that services here may receive texts at."""
 ATTACHMENT_BUCKET = "development-letter-attachments"
 TRANSIENT_UPLOAD_BUCKET = "development-transient-uploaded-letters"
+TEMPLATE_FILE_BUCKET = "development-template-email-files"
 LOGO_BUCKET = "public-logos-tools"
 """Likewise."""
 ADMIN_APP_BUCKETS = (
@@ -65,7 +66,7 @@ ADMIN_APP_BUCKETS = (
     "development-letters-precompiled-originals-backup",
     "development-notifications-csv-upload",
     "development-report-requests-download",
-    "development-template-email-files",
+    TEMPLATE_FILE_BUCKET,
     TRANSIENT_UPLOAD_BUCKET,
     "notify.tools-mou",
     LOGO_BUCKET,
@@ -249,6 +250,7 @@ class Stack:
                 "UNSUBSCRIBE_PAGE_URL": f"{self.base_url}/unsubscribe/page",
                 "FILE_PAGE_URL": self.base_url,
                 "FILE_BUCKET": "notify-files",
+                "TEMPLATE_FILE_BUCKET": TEMPLATE_FILE_BUCKET,
                 "CLAMD_ADDRESS": "off",
                 **blobs,
             },

@@ -10,6 +10,8 @@ from notify.admin.v1 import (
     templates_service_pb2,
 )
 from notify.admin.v1 import template_files_service_pb2 as pb
+from notify.admin.v1.config_feed_service_pb2 import GetSnapshotsRequest, ListConfigChangesRequest
+from notify.admin.v1.snapshot_pb2 import SnapshotKey, TemplateVersionKey
 from notify.admin.v1.template_email_file_pb2 import TemplateEmailFile
 from notify.admin.v1.template_pb2 import Template
 from notify.common.v1 import common_pb2
@@ -184,3 +186,41 @@ def test_only_emails_of_services_that_send_them_have_files(files: Files, admin: 
     service.permissions[:] = ["sms"]
     admin.update_service(service, "permissions")
     assert reason_of(files.add) == "CHANNEL_NOT_ALLOWED"
+
+
+def test_snapshots_have_the_files_of_the_version_that_was_asked_for(files: Files) -> None:
+    def shown(version: int = 0, **other: str) -> list[tuple[str, str]]:
+        ids = {"service_id": files.template.service_id, "template_id": files.template.id, **other}
+        key = SnapshotKey(template_version=TemplateVersionKey(version=version, **ids))
+        (snapshot,) = files.admin.feed.GetSnapshots(GetSnapshotsRequest(keys=[key])).snapshots
+        return sorted((file.filename, file.link_text) for file in snapshot.email_files)
+
+    cursor = files.admin.feed.ListConfigChanges(ListConfigChangesRequest()).next_cursor
+
+    def news() -> int:
+        nonlocal cursor
+        answer = files.admin.feed.ListConfigChanges(ListConfigChangesRequest(cursor=cursor))
+        cursor = answer.next_cursor
+        return sum(change.template_id == files.template.id for change in answer.changes)
+
+    waiting = files.add()
+    assert (shown(), news()) == ([], 0)
+    file = files.set(waiting, link_text="one")
+    # the same version has one more, so whoever has cached it is told
+    assert (shown(), shown(1), news()) == ([("guide.pdf", "one")], [("guide.pdf", "one")], 1)
+    files.set(file, link_text="two")
+    files.set(files.add("other.pdf"))
+    assert (shown(1), shown(2)) == ([("guide.pdf", "one")], [("guide.pdf", "two"), ("other.pdf", "")])
+    files.archive(file)
+    assert (shown(), shown(2)) == ([("other.pdf", "")], [("guide.pdf", "two"), ("other.pdf", "")])
+    assert shown(template_id=new_id()) == []
+    both = [
+        SnapshotKey(
+            template_version=TemplateVersionKey(
+                service_id=files.template.service_id, template_id=files.template.id, version=version
+            )
+        )
+        for version in (0, 3, 1)
+    ]
+    answer = files.admin.feed.GetSnapshots(GetSnapshotsRequest(keys=both)).snapshots
+    assert [len(one.email_files) for one in answer] == [1, 1, 1]

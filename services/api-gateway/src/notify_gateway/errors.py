@@ -203,6 +203,7 @@ TABLE: Final[Rows] = {
     "FILE_NAME_TOO_LONG": _bad("`filename` cannot be longer than {limit} characters"),
     "FILE_TYPE_NOT_ALLOWED": _bad("Unsupported file type '{type}'. Supported types are: {allowed}"),
     "FILE_NOT_DECODABLE": _bad("Document is not base64 encoded"),
+    "TEMPLATE_FILE_MISSING": _bad("File {filename} of the template is missing"),
     "FILE_EMPTY": _bad("Document must not be empty"),
     "FILE_TOO_LARGE": _bad("Uploaded file exceeds file size limit"),
     "EMAIL_ADDRESS_WRONG": _bad("This is not the email address the file was sent to", 403),

@@ -211,6 +211,9 @@ REASONS: Final[Mapping[str, Reason]] = {
         facts=("type", "allowed"),
     ),
     "FILE_NOT_DECODABLE": Reason(Code.INVALID_ARGUMENT, "The content of a file is no Base64."),
+    "TEMPLATE_FILE_MISSING": Reason(
+        Code.FAILED_PRECONDITION, "The content of a file of the template is nowhere.", facts=("filename",)
+    ),
     "FILE_EMPTY": Reason(Code.INVALID_ARGUMENT, "A file has no content."),
     "FILE_TOO_LARGE": Reason(Code.INVALID_ARGUMENT, "A file is too large."),
     "EMAIL_ADDRESS_WRONG": Reason(

@@ -35,11 +35,12 @@ def work(settings: Settings, arguments: argparse.Namespace, stop: threading.Even
 
 
 def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:
-    """Bring the database to the newest schema, and make the bucket of files unless it is there."""
+    """Bring the database to the newest schema, and make the buckets of files unless they are there."""
     migrations.migrate("notify_notifications", settings.database_url.get_secret_value(), settings.app_role)
-    blobs = bootstrap.parts_for_workers(settings).blobs
-    if blobs is not None:
-        blobs.ensure_bucket()
+    parts = bootstrap.parts_for_workers(settings)
+    for bucket in (parts.blobs, parts.template_files):
+        if bucket is not None:
+            bucket.ensure_bucket()
 
 
 def recount(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> None:

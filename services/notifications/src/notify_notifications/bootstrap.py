@@ -68,7 +68,12 @@ from notify_notifications.store.outbox import MOST_ROWS
 from notify_notifications.store.tables import callback_queue, feed_cursors, outbox_queue
 from notify_notifications.usecases.call_services import ServiceCaller
 from notify_notifications.usecases.callbacks import record_and_tell
-from notify_notifications.usecases.files import FileParts, remove_expired_files, settle_files
+from notify_notifications.usecases.files import (
+    FileParts,
+    remove_expired_copies,
+    remove_expired_files,
+    settle_files,
+)
 from notify_notifications.usecases.hand_over import letter_relay, message_relay
 from notify_notifications.usecases.ops import OPS
 from notify_notifications.usecases.send import SendingParts
@@ -133,12 +138,20 @@ class Parts(process.Parts[Settings]):
     @cached_property
     def blobs(self) -> BlobStore | None:
         """The bucket of files that emails link to."""
+        return self._bucket(self.settings.file_bucket)
+
+    @cached_property
+    def template_files(self) -> BlobStore | None:
+        """The bucket of files of email templates, which the admin web app fills."""
+        return self._bucket(self.settings.template_file_bucket)
+
+    def _bucket(self, name: str | None) -> BlobStore | None:
         settings = self.settings
-        if settings.file_bucket is None:
+        if name is None:
             return None
         return BlobStore(
             settings.blob_endpoint,
-            settings.file_bucket,
+            name,
             settings.blob_access_key,
             settings.blob_secret_key.get_secret_value(),
             region=settings.blob_region,
@@ -150,9 +163,8 @@ class Parts(process.Parts[Settings]):
         """What keeps those files."""
         if self.blobs is None:
             return None
-        return FileParts(
-            self.uow, self.blobs, scanner_of(self.settings.clamd_address or "off", _SCAN_SECONDS)
-        )
+        scanner = scanner_of(self.settings.clamd_address or "off", _SCAN_SECONDS)
+        return FileParts(self.uow, self.blobs, scanner, self.template_files)
 
     @cached_property
     def recount_uow(self) -> UnitOfWork:
@@ -310,6 +322,7 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
                 steps |= {
                     "settle-files": lambda _: settle_files(kept),
                     "expired-files": lambda _: remove_expired_files(kept),
+                    "expired-copies": lambda _: remove_expired_copies(kept),
                 }
             return [
                 Worker(name, parts.uow, step, longest_idle_seconds=_HOUSEKEEPING_IDLE_SECONDS)

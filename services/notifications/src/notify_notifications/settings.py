@@ -118,6 +118,9 @@ class Settings(DatabaseSettings):
     """Where the pages of files are that emails link to, below `/d/`: the gateway."""
     file_bucket: str | None = None
     """The bucket of files that emails link to; without one none are taken."""
+    template_file_bucket: str | None = None
+    """The bucket of the same store into which the admin web app puts files of email templates; without one,
+    emails of templates with files are refused."""
     blob_endpoint: str | None = None
     """URL of the S3-compatible store that has it; without one it is Amazon's."""
     blob_region: str = "eu-west-2"

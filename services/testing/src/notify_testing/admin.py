@@ -35,6 +35,7 @@ from notify.admin.v1.branding_pb2 import LetterBranding
 from notify.admin.v1.letter_attachment_pb2 import LetterAttachment
 from notify.admin.v1.service_pb2 import LetterContact, ReplyToAddress, Service, ServiceLimits
 from notify.admin.v1.service_setting_pb2 import Callback, DataRetention
+from notify.admin.v1.template_email_file_pb2 import TemplateEmailFile
 from notify.admin.v1.template_pb2 import Template
 from notify.admin.v1.user_pb2 import User
 from notify_admin import bootstrap
@@ -310,6 +311,47 @@ class AdminService:
         )
         self._files.CreateLetterAttachment(request)
         return request.request_id
+
+    def add_template_file(
+        self, service_id: str, template_id: str, filename: str, *, live: bool = True, **fields: Any
+    ) -> str:
+        """Add a file that emails of a template link to, and return its id; where its content is, is the
+        caller's.
+        """
+        values = {"retention_weeks": 26, "validates_email_address": True} | fields
+        file = TemplateEmailFile(
+            id=new_id(),
+            service_id=service_id,
+            template_id=template_id,
+            filename=filename,
+            created_by_id=self.user_id,
+            **values,
+        )
+        self._files.CreateTemplateEmailFile(
+            template_files_service_pb2.CreateTemplateEmailFileRequest(
+                request_id=file.id, template_email_file=file
+            )
+        )
+        if live:
+            self.set_template_file(file)
+        return file.id
+
+    def set_template_file(self, file: TemplateEmailFile) -> None:
+        """Set everything of a file of a template, and make it live."""
+        self._files.SetTemplateEmailFile(
+            template_files_service_pb2.SetTemplateEmailFileRequest(template_email_file=file)
+        )
+
+    def archive_template_file(self, service_id: str, template_id: str, file_id: str) -> None:
+        """Take a file of a template out of use."""
+        self._files.ArchiveTemplateEmailFile(
+            template_files_service_pb2.ArchiveTemplateEmailFileRequest(
+                template_email_file_id=file_id,
+                service_id=service_id,
+                template_id=template_id,
+                archived_by_id=self.user_id,
+            )
+        )
 
     def add_letter_branding(self, service_id: str, filename: str) -> None:
         """Give a service a logo on its letters; where the SVG is, is the caller's."""

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from notify.admin.v1.template_email_file_pb2 import TemplateEmailFile
+from notify_common.db.arrays import Types, unnest
+from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 
-from notify_admin.store.resources import EMAIL_FILES
+from notify_admin.store.resources import EMAIL_FILE_STATES, EMAIL_FILES
 from notify_admin.store.tables import template_email_file_states, template_email_files, templates
 
 _c = template_email_files.c
@@ -25,6 +27,30 @@ def record(tx: Tx, file_id: str) -> None:
     names = [column.name for column in template_email_file_states.c]
     now = sa.select(*(_c[name] for name in names)).where(_c.id == file_id)
     tx.execute(sa.insert(template_email_file_states).from_select(names, now))
+
+
+def of_versions(
+    tx: Tx, versions: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], list[TemplateEmailFile]]:
+    """Return the files that templates have at versions, by id and version; nothing for those without."""
+    s = template_email_file_states.c
+    types: Types = {"template_id": id_type(), "version": sa.Integer()}
+    wanted = unnest("wanted", types, versions)
+    newest = (
+        EMAIL_FILE_STATES.select(
+            s.template_id == wanted.c.template_id, s.template_version <= wanted.c.version
+        )
+        .select_from(wanted)
+        .add_columns(wanted.c.version)
+        .distinct(wanted.c.template_id, wanted.c.version, s.id)
+        .order_by(wanted.c.template_id, wanted.c.version, s.id, s.version.desc())
+    )
+    found: dict[tuple[str, int], list[TemplateEmailFile]] = {}
+    for row in tx.execute(newest):
+        file = EMAIL_FILE_STATES.read(row)
+        if not file.HasField("archive_time"):
+            found.setdefault((file.template_id, row[-1]), []).append(file)
+    return found
 
 
 def archive(

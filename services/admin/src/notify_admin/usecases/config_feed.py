@@ -1,16 +1,20 @@
 """Configuration as other processes cache it, and the news of its changes (design.md §3.2)."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from notify.admin.v1 import config_feed_service_pb2 as pb
 from notify.admin.v1.snapshot_pb2 import ServiceSnapshot, Snapshot, SnapshotKey
+from notify.admin.v1.template_email_file_pb2 import TemplateEmailFile
+from notify.admin.v1.template_pb2 import Template
+from notify.common.v1.common_pb2 import Channel as ChannelPb
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import CallbackType, Channel
 from notify_common.rpc import enums
 from notify_common.rpc.paging import page_size, that_fit
 
 from notify_admin.domain.templates import VersionKey
-from notify_admin.store import changes, members, templates
+from notify_admin.store import changes, email_files, members, templates
 from notify_admin.store.resources import (
     CALLBACKS,
     DATA_RETENTION,
@@ -32,13 +36,26 @@ def get_snapshots(tx: Tx, ask: pb.GetSnapshotsRequest) -> pb.GetSnapshotsRespons
     versions = [_version_key(key) for key in ask.keys if key.WhichOneof("key") == "template_version"]
     services = _service_snapshots(tx, service_ids) if service_ids else {}
     found = templates.get_many(tx, versions) if versions else {}
+    emails = {_version(one) for one in found.values() if one.channel == ChannelPb.CHANNEL_EMAIL}
+    files = email_files.of_versions(tx, sorted(emails)) if emails else {}
     answers = (
-        Snapshot(key=key, template=found.get(_version_key(key)))
+        _template_snapshot(key, found.get(_version_key(key)), files)
         if key.WhichOneof("key") == "template_version"
         else Snapshot(key=key, service=services.get(key.service_id))
         for key in ask.keys
     )
     return pb.GetSnapshotsResponse(snapshots=that_fit(answers))
+
+
+def _template_snapshot(
+    key: SnapshotKey, template: Template | None, files: Mapping[tuple[str, int], list[TemplateEmailFile]]
+) -> Snapshot:
+    known = () if template is None else files.get(_version(template), ())
+    return Snapshot(key=key, template=template, email_files=known)
+
+
+def _version(template: Template) -> tuple[str, int]:
+    return template.id, template.version
 
 
 def list_config_changes(tx: Tx, ask: pb.ListConfigChangesRequest) -> pb.ListConfigChangesResponse:

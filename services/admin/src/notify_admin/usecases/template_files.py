@@ -53,6 +53,9 @@ def set_template_email_file(tx: Tx, ask: pb.SetTemplateEmailFileRequest) -> Temp
     version = template.version if found.pending else template.version + 1
     saved = EMAIL_FILES.change(tx, {"id": found.id}, **now, pending=False, template_version=version)[0]
     email_files.record(tx, found.id)
+    if found.pending:
+        # the version that whoever sends has cached has one file more
+        changes.append(tx, "template", template.service_id, [template.id])
     return saved
 
 

@@ -40,6 +40,7 @@ from notify_gateway.public.rows import LARGEST_BODY_BYTES, Read, Rows, take_arra
 from notify_gateway.public.sending import (
     caller_message,
     email_request,
+    files_page,
     idempotency_key,
     letter_request,
     micropounds,
@@ -87,6 +88,8 @@ _FIELDS: Final = {
     "QR_CODE_TOO_LONG": "personalisation",
     "FILE_NOT_ALLOWED": "personalisation",
     "FILE_IN_BATCH": "personalisation",
+    "FILES_NOT_SET_UP": "template_id",
+    "TEMPLATE_FILE_MISSING": "template_id",
     "COST_ABOVE_MAXIMUM": "max_cost",
 }
 """Which key of a row an error is about, where the error does not say so itself."""
@@ -98,7 +101,7 @@ Row = tuple[int, bytes]
 Entry = dict[str, Any]
 
 
-def blueprint(authenticator: Authenticator, clients: PublicClients) -> Blueprint:
+def blueprint(authenticator: Authenticator, clients: PublicClients, admin_base_url: str) -> Blueprint:
     """Return the routes of batches."""
     routes = v2.blueprint("batches", authenticator)
     places = Places(BATCHES_AT_ONCE, BATCHES_AT_ONCE_OF_A_SERVICE, most_waiting=0, seconds=0)
@@ -111,7 +114,8 @@ def blueprint(authenticator: Authenticator, clients: PublicClients) -> Blueprint
         take = _taker(request.environ)
         with places.taken(v2.caller().service.id), tempfile.TemporaryFile() as file:
             rows = take(file)
-            return _accept(clients, v2.caller(), key, rows, max_cost)
+            facts = files_page(admin_base_url, v2.caller().service.id)
+            return _accept(clients, v2.caller(), key, rows, max_cost, facts)
 
     @routes.get("/v2/batches/<batch_id>")
     def get_batch(batch_id: str) -> Response:
@@ -177,7 +181,14 @@ def _reader(environ: "WSGIEnvironment") -> Read:
 # --- the run ------------------------------------------------------------------------------------------------
 
 
-def _accept(clients: PublicClients, caller: Caller, key: str, rows: Rows, max_cost: int | None) -> Response:
+def _accept(
+    clients: PublicClients,
+    caller: Caller,
+    key: str,
+    rows: Rows,
+    max_cost: int | None,
+    facts: Mapping[str, str],
+) -> Response:
     run_id = new_id()
     content_hash = rows.content_hash
     costs: list[int] = []
@@ -201,7 +212,7 @@ def _accept(clients: PublicClients, caller: Caller, key: str, rows: Rows, max_co
     if opened.batch.HasField("complete_time"):
         return _answered(batch_id, json.loads(opened.answer), replayed=True)
     allowed = None if max_cost is None else shares(max_cost, costs)
-    run = _Run(clients, caller, batch_id, run_id, allowed, is_repeat=opened.replayed)
+    run = _Run(clients, caller, batch_id, run_id, allowed, facts, is_repeat=opened.replayed)
     try:
         answer = run.work(rows)
         clients.batches.FinishBatch(
@@ -315,14 +326,18 @@ class _Run(_Pass[list[tuple[int, list[Entry]]]]):
         batch_id: str,
         run_id: str,
         allowed: list[int] | None,
+        facts: Mapping[str, str],
         *,
         is_repeat: bool,
     ) -> None:
-        """Take what each part may cost as `allowed`; None for any amount."""
+        """Take what each part may cost as `allowed`, None for any amount, and `facts` of errors that only the
+        gateway knows.
+        """
         super().__init__(clients, caller)
         self._batch_id = batch_id
         self._run_id = run_id
         self._allowed = allowed
+        self._facts = facts
         self._is_repeat = is_repeat
         self._refused: list[int] = []
         self._listed: list[Entry] = []
@@ -350,7 +365,10 @@ class _Run(_Pass[list[tuple[int, list[Entry]]]]):
             max_cost_micropounds=None if self._allowed is None else self._allowed[number],
         )
         answer = self._asked(ask)
-        return [(one.number, entries_of_refusal(one.error, kinds[one.number])) for one in answer.refusals]
+        return [
+            (one.number, entries_of_refusal(one.error, kinds[one.number], self._facts))
+            for one in answer.refusals
+        ]
 
     def _asked(self, ask: pb.BatchAcceptRowsRequest) -> pb.BatchAcceptRowsResponse:
         for attempt in range(1, ATTEMPTS + 1):
@@ -444,9 +462,15 @@ def entries_of_messages(messages: Iterable[str]) -> list[Entry]:
 _KEYS: Final = frozenset({"type"}).union(*(schema.keys for schema in schemas.SEND_BY_CHANNEL.values()))
 
 
-def entries_of_refusal(error: bytes, kind: str) -> list[Entry]:
-    """Return the same of an error as notifications tells it; nothing for none."""
-    return entries_of_error(status.from_bytes(error), kind) if error else []
+def entries_of_refusal(error: bytes, kind: str, facts: Mapping[str, str]) -> list[Entry]:
+    """Return the same of an error as notifications tells it, with `facts` that only the gateway knows;
+    nothing for none.
+    """
+    if not error:
+        return []
+    refusal = status.from_bytes(error)
+    refusal.metadata = {**facts, **refusal.metadata}
+    return entries_of_error(refusal, kind)
 
 
 def entries_of_error(error: NotifyError, kind: str) -> list[Entry]:

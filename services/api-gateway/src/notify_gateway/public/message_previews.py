@@ -1,5 +1,6 @@
 """POST /v2/preview: what messages would come to, without sending them (docs/adr/0026)."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
@@ -18,7 +19,7 @@ from notify_gateway.public.batches import (
     entries_of_refusal,
     row_message,
 )
-from notify_gateway.public.sending import caller_message
+from notify_gateway.public.sending import caller_message, files_page
 
 MOST_ROWS: Final = 50
 _MICRO: Final = 1_000_000
@@ -28,7 +29,7 @@ _SECONDS: Final = 8.0
 Entry = dict[str, Any]
 
 
-def blueprint(authenticator: Authenticator, clients: PublicClients) -> Blueprint:
+def blueprint(authenticator: Authenticator, clients: PublicClients, admin_base_url: str) -> Blueprint:
     """Return the route."""
     routes = v2.blueprint("preview", authenticator)
 
@@ -38,12 +39,13 @@ def blueprint(authenticator: Authenticator, clients: PublicClients) -> Blueprint
         forms = form if isinstance(form, list) else [form]
         if len(forms) > MOST_ROWS:
             raise NotifyError("BATCH_TOO_LONG", metadata={"limit": str(MOST_ROWS)})
-        return json_response({"previews": _previews(clients, forms)})
+        facts = files_page(admin_base_url, v2.caller().service.id)
+        return json_response({"previews": _previews(clients, forms, facts)})
 
     return routes
 
 
-def _previews(clients: PublicClients, forms: list[Any]) -> list[Entry]:
+def _previews(clients: PublicClients, forms: list[Any], facts: Mapping[str, str]) -> list[Entry]:
     shown: dict[int, Entry] = {}
     made: list[pb.BatchRow] = []
     kinds: dict[int, str] = {}
@@ -60,13 +62,13 @@ def _previews(clients: PublicClients, forms: list[Any]) -> list[Entry]:
         ask = pb.PreviewRowsRequest(caller=caller_message(v2.caller()), rows=made)
         for found in clients.batches.PreviewRows(ask, timeout=_SECONDS).previews:
             kind = kinds[found.number]
-            shown[found.number] = _shown(kind, found, entries_of_refusal(found.error, kind))
+            shown[found.number] = _shown(kind, found, entries_of_refusal(found.error, kind, facts))
     return [shown[number] for number in sorted(shown)]
 
 
 def _shown(kind: Any, found: pb.RowPreview, errors: list[Entry]) -> Entry:
     is_sms, sms = found.HasField("sms"), found.sms
-    limits = [entry for limit in found.limits for entry in entries_of_refusal(limit, str(kind))]
+    limits = [entry for limit in found.limits for entry in entries_of_refusal(limit, str(kind), {})]
     return {
         "row": found.number,
         "type": kind,

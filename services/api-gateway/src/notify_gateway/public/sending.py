@@ -177,7 +177,11 @@ class Sending:
         )
         self._personalise(message, form, asked, Channel.CHANNEL_EMAIL)
         files = [value for value in form.get("personalisation", {}).values() if is_file(value)]
-        response = self._send_with_files(message, files, asked) if files else self._send(message, asked)
+        try:
+            response = self._send_with_files(message, files, asked) if files else self._send(message, asked)
+        except NotifyError as error:
+            error.metadata = {**files_page(self._admin_base_url, caller.service.id), **error.metadata}
+            raise
         return presenter.sent_email(response, form, caller.service.id, template_id, asked.root)
 
     def letter(self, asked: _Asked) -> dict[str, Any]:
@@ -340,13 +344,14 @@ class Sending:
             traceparent=current.traceparent.get(),
         )
         outcome = outcome_of(self._clients.files.SendEmailWithFiles(_with_files(item, contents)).result)
-        if not isinstance(outcome, NotifyError):
-            return self._noted(outcome, asked)
-        if outcome.reason == "FILES_NOT_SET_UP":
-            service = f"{self._admin_base_url}/services/{asked.caller.service.id}"
-            page = {"page": f"{service}/service-settings/send-files-by-email"}
-            outcome.metadata = {**outcome.metadata, **page}
-        raise outcome
+        if isinstance(outcome, NotifyError):
+            raise outcome
+        return self._noted(outcome, asked)
+
+
+def files_page(admin_base_url: str, service_id: str) -> dict[str, str]:
+    """Return the fact of FILES_NOT_SET_UP that only the gateway knows: where a member sets them up."""
+    return {"page": f"{admin_base_url}/services/{service_id}/service-settings/send-files-by-email"}
 
 
 def refusal_of_letters(

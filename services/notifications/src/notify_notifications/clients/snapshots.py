@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import grpc
 from notify.admin.v1 import config_feed_service_pb2 as pb
 from notify.admin.v1 import config_feed_service_pb2_grpc as pb_grpc
-from notify.admin.v1 import service_pb2, snapshot_pb2, template_pb2
+from notify.admin.v1 import service_pb2, snapshot_pb2, template_email_file_pb2, template_pb2
 from notify_common.enums import CallbackType, Channel, Postage
 from notify_common.rpc import enums
 from notify_common.snapshots.cache import ConfigFeedPoller, SnapshotCache
@@ -22,7 +22,7 @@ from notify_content.letters import LetterTemplate
 from notify_content.sms import SmsTemplate
 
 from notify_notifications.domain.service import ReplyTo, Service, SmsSender, shown_sms_sender
-from notify_notifications.domain.template import LetterWording, Template
+from notify_notifications.domain.template import LetterWording, Template, TemplateFile
 
 CURRENT: Final = 0
 """Version that stands for whichever is current."""
@@ -102,7 +102,7 @@ class Snapshots:
             ),
         )
         return {
-            key: _template(snapshot.template) if snapshot.HasField("template") else None
+            key: _template(snapshot) if snapshot.HasField("template") else None
             for key, snapshot in zip(keys, snapshots, strict=True)
         }
 
@@ -176,7 +176,8 @@ def _daily_limits(limits: service_pb2.ServiceLimits) -> dict[str, int]:
     }
 
 
-def _template(template: template_pb2.Template) -> Template:
+def _template(snapshot: snapshot_pb2.Snapshot) -> Template:
+    template = snapshot.template
     channel = enums.from_proto(Channel, template.channel)
     made = template.update_time if template.HasField("update_time") else template.create_time
     return Template(
@@ -191,6 +192,17 @@ def _template(template: template_pb2.Template) -> Template:
         make_time=made.ToDatetime(UTC),
         has_unsubscribe_link=template.has_unsubscribe_link,
         wording=_wording(channel, template),
+        files=tuple(map(_template_file, snapshot.email_files)),
+    )
+
+
+def _template_file(file: template_email_file_pb2.TemplateEmailFile) -> TemplateFile:
+    return TemplateFile(
+        id=file.id,
+        filename=file.filename,
+        link_text=file.link_text,
+        retention_weeks=file.retention_weeks,
+        open_to_all=not file.validates_email_address,
     )
 
 

@@ -20,6 +20,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from notify_common.errors import NotifyError
 
+from notify_notifications.domain.sanitising import escape_markdown
+from notify_notifications.domain.template import TemplateFile
+
 LARGEST_BYTES: Final = 2 * 1024 * 1024 + 1024
 """Size of the largest file that is taken."""
 LONGEST_NAME: Final = 100
@@ -93,6 +96,16 @@ class NewFile:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachedFile:
+    """A file of its template as one email links to it."""
+
+    id: str
+    secret: bytes = field(repr=False)
+    """The key, which stands in the link alone."""
+    of: TemplateFile
+
+
+@dataclass(frozen=True, slots=True)
 class StoredFile:
     """What the database keeps of a file."""
 
@@ -109,6 +122,21 @@ class StoredFile:
     """Tells the right address from others, with the key; None where none is asked for."""
     create_time: datetime
     expire_time: datetime
+    copy_id: str | None = None
+    """Of a file of a template: the copy whose content it is, which other emails share; None for its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileCopy:
+    """The content of a file of a template, kept for as long as an email links to it."""
+
+    id: str
+    """The file's id at admin."""
+    service_id: str
+    media_type: str
+    size_bytes: int
+    expire_time: datetime
+    """No email that links to it can be followed after that."""
 
 
 def new_secret() -> bytes:
@@ -120,6 +148,11 @@ def check_announced(file: NewFile) -> None:
     """Raise NotifyError for what is wrong with a file as it was announced, without its content."""
     if len(file.name) > LONGEST_NAME:
         raise NotifyError("FILE_NAME_TOO_LONG", metadata={"limit": str(LONGEST_NAME)})
+    check_kind(file)
+
+
+def check_kind(file: NewFile) -> None:
+    """Raise NotifyError for a file's ending or size."""
     if file.name and ending_of(file.name) not in MEDIA_TYPES:
         raise _type_not_allowed(ending_of(file.name))
     if file.size_bytes < 0:
@@ -214,14 +247,41 @@ class FileLinks:
         self._page = page_url.rstrip("/")
         self._api = api_base_url.rstrip("/")
 
-    def link(self, service_id: str, file: NewFile) -> str:
+    def link(self, service_id: str, file: NewFile | AttachedFile) -> str:
         """Return the link to a file."""
         ids = "/".join(_short(UUID(id).bytes) for id in (service_id, file.id))
         return f"{self._page}/d/{ids}?key={_short(file.secret)}"
 
+    def for_previews(self) -> "FileLinks":
+        """Return what makes links of what is only looked at: they lead to nothing."""
+        return _PreviewLinks(self._page, self._api)
+
     def test_link(self, service_id: str) -> str:
         """Return what stands in an email to a simulated address, for which nothing is stored."""
         return f"{self._api}/services/{service_id}/documents/test-document"
+
+
+class _PreviewLinks(FileLinks):
+    def link(self, service_id: str, file: NewFile | AttachedFile) -> str:
+        return self.test_link(service_id)
+
+
+def filled_link(file: TemplateFile, address: str) -> str:
+    """Return what takes the place of a template file's placeholder: its address, or a link that says its
+    text.
+    """
+    text = " ".join(file.link_text.split())
+    return f"[{escape_markdown(text)}]({address})" if text else address
+
+
+def copy_key(service_id: str, copy_id: str) -> str:
+    """Return the key of the object that a copy of a template's file is."""
+    return f"template-files/{service_id}/{copy_id}"
+
+
+def template_file_key(service_id: str, file_id: str) -> str:
+    """Return the key under which the admin web app puts a file of a template (internal-api.md §4.7)."""
+    return f"{service_id}/{file_id}"
 
 
 def _short(value: bytes) -> str:

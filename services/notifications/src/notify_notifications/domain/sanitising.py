@@ -51,7 +51,12 @@ def sanitise(pairs: Pairs, names: Iterable[str]) -> tuple[Pairs, list[SanitisedF
 
 def sanitise_text(text: str) -> str:
     """Return the text without working links, each character that Markdown minds escaped by a backslash."""
-    return _URL.sub(_disarm, text).translate(_ESCAPED)
+    return escape_markdown(_URL.sub(_disarm, text))
+
+
+def escape_markdown(text: str) -> str:
+    """Return the text with each character that Markdown minds escaped by a backslash."""
+    return text.translate(_ESCAPED)
 
 
 def _disarm(match: re.Match[str]) -> str:

@@ -48,6 +48,20 @@ class LetterWording:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateFile:
+    """A file that each email of a template links to, in the place of a placeholder."""
+
+    id: str
+    filename: str
+    """Name of its placeholder too."""
+    link_text: str
+    """What the link says; empty for the address itself."""
+    retention_weeks: int
+    open_to_all: bool
+    """Whether it can be downloaded without naming the address that the email was sent to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """One version; it never changes."""
 
@@ -67,3 +81,7 @@ class Template:
     """Emails: whether each carries a link of the platform by which its recipient gets no more of them."""
     wording: SmsTemplate | EmailTemplate | LetterWording
     """The compiled content, of the channel's own type."""
+    files: tuple[TemplateFile, ...] = ()
+    """Emails: whose placeholders stand in it. A version that is read by its number may lack one that was made
+    live since: what was sent has the links in its personalisation.
+    """

@@ -357,7 +357,9 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         self, request: pb.PreviewTemplateRequest, context: grpc.ServicerContext
     ) -> pb.PreviewTemplateResponse:
         pairs = personalisation.from_proto(request.personalisation)
-        preview = preview_template(self._sending.snapshots, request.service_id, request.template_id, pairs)
+        preview = preview_template(
+            self._sending.snapshots, self._sending.links, request.service_id, request.template_id, pairs
+        )
         template = preview.template
         return pb.PreviewTemplateResponse(
             channel=enums.to_proto(template.channel),

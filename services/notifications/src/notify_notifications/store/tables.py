@@ -403,6 +403,7 @@ files = Table(
     Column("size_bytes", sa.Integer, nullable=False),
     Column("key_check", sa.LargeBinary, nullable=False),  # tells the right key from others
     Column("address_check", sa.LargeBinary),  # tells the right address; null where none is asked for
+    id_column("copy_id"),  # of a file of a template: whose content it is; null for its own
     Column("create_time", _INSTANT, nullable=False),
     Column("expire_time", _INSTANT, nullable=False),
     # whether the email is known to be accepted; one that is not after an hour never was
@@ -412,6 +413,19 @@ files = Table(
 )
 Index("ix_files_expire_time", files.c.expire_time)
 Index("ix_files_unsettled", files.c.create_time, postgresql_where=sa.not_(files.c.settled))
+
+# contents of files of templates, each shared by the emails that link to it
+file_copies = Table(
+    "file_copies",
+    metadata,
+    id_column("id", primary_key=True),  # the file's at admin
+    id_column("service_id", nullable=False),
+    Column("media_type", sa.Text, nullable=False),
+    Column("size_bytes", sa.Integer, nullable=False),
+    Column("stored", sa.Boolean, nullable=False),  # whether the object is there
+    Column("expire_time", _INSTANT, nullable=False),
+)
+Index("ix_file_copies_expire_time", file_copies.c.expire_time)
 
 feed_cursors = cursors_table(metadata)
 

@@ -18,7 +18,7 @@ from notify_content.letters import LetterContent
 from notify_content.placeholders import Personalisation
 from notify_content.sms import SmsMessage, SmsTemplate
 
-from notify_notifications.domain.files import NewFile
+from notify_notifications.domain.files import AttachedFile, NewFile
 from notify_notifications.domain.notification import State
 from notify_notifications.domain.personalisation import Pairs
 from notify_notifications.domain.record import Origin
@@ -241,6 +241,8 @@ class Prepared:
     """Whether the limit of texts to other countries comes before the refusal, or counts for what is
     stored.
     """
+    attached: tuple[AttachedFile, ...] = ()
+    """Files of its template, whose links it has."""
     filled: Filled | None = None
     """Its wording; None of a letter that comes as a PDF, and of what is refused, unless for its length."""
 

@@ -3,20 +3,28 @@
 from typing import Final
 
 from notify_common.errors import NotifyError
+from notify_common.ids import new_id
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_content import email_address
 from notify_content.email_address import EmailAddress
 from notify_content.emails import SIZE_LIMIT, EmailMessage, EmailTemplate
 from notify_content.placeholders import Personalisation
+from notify_content.text import insensitive_key
 
 from notify_notifications.domain import recipients
 from notify_notifications.domain.email_size import size_above
-from notify_notifications.domain.files import FileLinks, check_announced
+from notify_notifications.domain.files import (
+    AttachedFile,
+    FileLinks,
+    check_announced,
+    filled_link,
+    new_secret,
+)
 from notify_notifications.domain.personalisation import Pairs
 from notify_notifications.domain.recipients import SIMULATED_EMAIL_ADDRESSES
 from notify_notifications.domain.sanitising import SanitisedField, sanitise
 from notify_notifications.domain.service import Service
-from notify_notifications.domain.template import Template
+from notify_notifications.domain.template import Template, TemplateFile
 from notify_notifications.usecases.prepare import (
     AcceptedEmail,
     Details,
@@ -59,6 +67,12 @@ def prepare_email(
     simulated = command.caller.created_by_id is None and address.normalised in SIMULATED_EMAIL_ADDRESSES
     if command.files:
         pairs = _with_links(service, pairs, command, links, simulated=simulated)
+    attached = () if simulated else attached_files(template)
+    if simulated:
+        pairs = with_test_links(links, template, pairs)
+    else:
+        shown = ((file.of, links.link(service.id, file)) for file in attached)
+        pairs = [*pairs, *((file.filename, filled_link(file, address)) for file, address in shown)]
     values = values_for(template, pairs)
     message = _render(template, values)
     if message.is_empty:
@@ -67,7 +81,7 @@ def prepare_email(
     key_type = command.caller.key_type
     if not recipients.may_write_to(service, key_type, address.normalised, service.team_email_addresses):
         raise NotifyError("RECIPIENT_NOT_ALLOWED", metadata={"key_type": key_type})
-    _check_files(service, command, simulated=simulated)
+    _check_files(service, command, template, simulated=simulated)
     if message.too_long:
         raise too_long(command.channel, SIZE_LIMIT, message.size_bytes)
     if size := size_above(message, LARGEST_CONTENT_BYTES - _REST_BYTES):
@@ -86,7 +100,7 @@ def prepare_email(
         personalisation=pairs,
         unsubscribe_url=command.one_click_unsubscribe_url,
     )
-    return Prepared(accepted=accepted, details=details, filled=filled)
+    return Prepared(accepted=accepted, details=details, attached=attached, filled=filled)
 
 
 def answer_email(
@@ -98,7 +112,7 @@ def answer_email(
     stored: Pairs | None = None,
 ) -> AcceptedEmail:
     """Return the answer to an email that was accepted earlier, with `template` at the version used, and the
-    personalisation that was stored then where it has files: no other request has their links.
+    personalisation that was stored then: where it has files, no other request has their links.
     """
     pairs, changed = sanitise(command.personalisation, command.sanitise_content_for)
     message = _render(template, Personalisation(dict(pairs if stored is None else stored)))
@@ -116,12 +130,30 @@ def _with_links(
     return [(key, shown.get(key, value)) for key, value in pairs]
 
 
-def _check_files(service: Service, command: EmailCommand, *, simulated: bool) -> None:
+def attached_files(template: Template) -> tuple[AttachedFile, ...]:
+    """Return the files whose placeholders an email template has, each with an id and a key of its own."""
+    return tuple(AttachedFile(new_id(), new_secret(), file) for file in _shown_files(template))
+
+
+def with_test_links(links: FileLinks, template: Template, pairs: Pairs) -> Pairs:
+    """Return the personalisation with links to nothing in the places of a template's files."""
+    address = links.test_link(template.service_id)
+    return [*pairs, *((file.filename, filled_link(file, address)) for file in _shown_files(template))]
+
+
+def _shown_files(template: Template) -> list[TemplateFile]:
+    wording = template.wording
+    if not template.files or not isinstance(wording, EmailTemplate):
+        return []
+    shown = {insensitive_key(name) for name in wording.placeholders}
+    return [file for file in template.files if insensitive_key(file.filename) in shown]
+
+
+def _check_files(service: Service, command: EmailCommand, template: Template, *, simulated: bool) -> None:
     """Raise NotifyError for files that can't be sent (public-api.md §2.5)."""
     if not command.files:
         check_no_file(command)
-        return
-    if not service.contact_link:
+    if not service.contact_link and (command.files or _shown_files(template)):
         raise NotifyError("FILES_NOT_SET_UP")
     if not simulated:
         for file in command.files:

@@ -92,6 +92,7 @@ def preview_rows(
         client: counts the pages of letters.
         commands: of one service.
     """
+    parts = replace(parts, links=parts.links.for_previews())
     service = find_service(parts.snapshots, commands[0].caller.service_id)
     prices, counter = get_prices(parts.uow), _Counter(client)
     return [_preview(parts, service, command, prices, counter) for command in commands]
@@ -137,7 +138,9 @@ def _wording(
         template = parts.snapshots.template(service.id, command.template_id)
         if template is None or template.channel is not command.channel:
             return None
-        shown = preview_template(parts.snapshots, service.id, command.template_id, command.personalisation)
+        shown = preview_template(
+            parts.snapshots, parts.links, service.id, command.template_id, command.personalisation
+        )
     except NotifyError:
         return None
     return replace(shown, filled=replace(shown.filled, prefix=service.sms_prefix))

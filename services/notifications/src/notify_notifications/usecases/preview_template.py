@@ -10,6 +10,7 @@ from notify_content.placeholders import Personalisation
 from notify_content.sms import SmsMessage
 
 from notify_notifications.clients.snapshots import Snapshots
+from notify_notifications.domain.files import FileLinks
 from notify_notifications.domain.personalisation import Pairs
 from notify_notifications.domain.template import LetterWording, Template
 from notify_notifications.usecases.prepare import (
@@ -19,6 +20,7 @@ from notify_notifications.usecases.prepare import (
     missing_personalisation,
     too_long_in_all,
 )
+from notify_notifications.usecases.prepare_email import with_test_links
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +39,18 @@ class Preview:
         return self.filled.template
 
 
-def preview_template(snapshots: Snapshots, service_id: str, template_id: str, pairs: Pairs) -> Preview:
-    """Fill in the current version of a template, of an archived one too.
+def preview_template(
+    snapshots: Snapshots, links: FileLinks, service_id: str, template_id: str, pairs: Pairs
+) -> Preview:
+    """Fill in the current version of a template, of an archived one too; its files are shown as links that
+    lead to nothing.
 
     Raises NotifyError TEMPLATE_NOT_FOUND, MISSING_PERSONALISATION, MESSAGE_TOO_LONG.
     """
     template = snapshots.template(service_id, template_id)
     if template is None or template.hidden:
         raise NotifyError("TEMPLATE_NOT_FOUND")
-    values = Personalisation(dict(pairs))
+    values = Personalisation(dict(with_test_links(links, template, pairs)))
     content = template.wording
     if isinstance(content, LetterWording):
         missing = content.missing_in_any_language(values)

@@ -35,8 +35,16 @@ from notify_notifications.store.acceptance import (
     personalisation_json,
 )
 from notify_notifications.store.counters import CounterStore
+from notify_notifications.store.files import FileKey
 from notify_notifications.store.limits import LimitStore
-from notify_notifications.usecases.files import FileParts, end_files, keep_files, read_files
+from notify_notifications.usecases.files import (
+    Attaching,
+    FileParts,
+    attach_files,
+    end_files,
+    keep_files,
+    read_files,
+)
 from notify_notifications.usecases.prepare import (
     Accepted,
     Details,
@@ -144,9 +152,16 @@ class _Sending:
     """Whether its idempotency key is noted as that of a running request."""
     kept: "partial[None] | None" = None
     """Settles its files, where some were stored."""
+    attached: bool = False
+    """Whether its links to files of its template are noted."""
     reservation: Reservation | None = None
     stored: bool = False
     result: Result | None = None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nobody knows if it is stored."""
+        return isinstance(self.result, NotifyError) and self.result.reason in UNKNOWN_OUTCOMES
 
     def decided(self) -> Decision:
         result = self.result
@@ -208,9 +223,11 @@ def _send(
     for sending in sendings:
         if sending.result is None and isinstance(sending.command, EmailCommand) and sending.command.files:
             _keep_files(parts, sending, sending.command)
+    _attach_files(parts, [one for one in sendings if one.result is None and one.prepared.attached])
     _store(parts, [one for one in sendings if one.result is None])
     for sending in sendings:
         _end_files(sending)
+    _end_attached(parts, sendings)
     release(parts.limits, [one.reservation for one in sendings if one.reservation and not one.stored])
     for sending in sendings:
         if isinstance(sending.result, NotifyError) and sending.result.reason not in _FINAL_REFUSALS:
@@ -257,7 +274,7 @@ def _keep_files(parts: SendingParts, sending: _Sending, command: EmailCommand) -
     address = _known(sending.prepared.details).normalised_recipient
     contents = read_files(command.files, command.contents)
     service_id = command.caller.service_id
-    sending.kept = partial(end_files, files, service_id, [file.id for file in command.files])
+    sending.kept = partial(end_files, files, [FileKey(service_id, file.id, True) for file in command.files])
     try:
         keep_files(files, service_id, command.request_id, address, command.files, contents)
     except NotifyError as error:
@@ -268,10 +285,39 @@ def _keep_files(parts: SendingParts, sending: _Sending, command: EmailCommand) -
 
 def _end_files(sending: _Sending) -> None:
     """Settle the files of an email, unless nobody knows what became of it."""
-    result = sending.result
-    unknown = isinstance(result, NotifyError) and result.reason in UNKNOWN_OUTCOMES
-    if sending.kept is not None and not unknown:
+    if sending.kept is not None and not sending.is_unknown:
         sending.kept(accepted=sending.stored)
+
+
+def _attach_files(parts: SendingParts, sendings: Sequence[_Sending]) -> None:
+    """Note the links of emails to files of their templates."""
+    if not sendings:
+        return
+    emails = [
+        Attaching(
+            one.command.caller.service_id,
+            one.command.request_id,
+            _known(one.prepared.details).normalised_recipient,
+            one.prepared.attached,
+        )
+        for one in sendings
+    ]
+    for sending, refusal in zip(sendings, attach_files(parts.files, emails), strict=True):
+        sending.result = refusal
+        sending.attached = refusal is None
+
+
+def _end_attached(parts: SendingParts, sendings: Sequence[_Sending]) -> None:
+    """Settle the links of emails to files of their templates, but of those of which nobody knows."""
+    for accepted in (True, False):
+        ended = [
+            FileKey(one.command.caller.service_id, file.id, False)
+            for one in sendings
+            if one.attached and not one.is_unknown and one.stored is accepted
+            for file in one.prepared.attached
+        ]
+        if ended:
+            end_files(_known(parts.files), ended, accepted=accepted)
 
 
 def _prepare(parts: SendingParts, sending: _Sending) -> None:
@@ -491,7 +537,8 @@ def _answer_of(parts: SendingParts, sending: _Sending, earlier: Earlier) -> Acce
         case SmsCommand():
             return answer_sms(command, template, id, earlier.sender)
         case EmailCommand():
-            stored = parts.store.personalisation_of(id) if command.files else None
+            # the links to files that it was accepted with stand there alone
+            stored = parts.store.personalisation_of(id)
             return answer_email(service, command, template, id, parts.email_domain, stored)
         case LetterCommand():
             return answer_letter(command, template, id)
