@@ -7,6 +7,7 @@ from notify.admin.v1.template_email_file_pb2 import TemplateEmailFile
 from notify_common.db.arrays import Types, unnest
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from notify_admin.store.resources import EMAIL_FILE_STATES, EMAIL_FILES
 from notify_admin.store.tables import template_email_file_states, template_email_files, templates
@@ -42,7 +43,7 @@ def of_versions(
         )
         .select_from(wanted)
         .add_columns(wanted.c.version)
-        .distinct(wanted.c.template_id, wanted.c.version, s.id)
+        .ext(distinct_on(wanted.c.template_id, wanted.c.version, s.id))
         .order_by(wanted.c.template_id, wanted.c.version, s.id, s.version.desc())
     )
     found: dict[tuple[str, int], list[TemplateEmailFile]] = {}

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from notify_common.db.arrays import id_array
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Postage
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from notify_notifications.domain.statistics import Days
 from notify_notifications.store.tables import annual_allowances, letter_rates, sms_rates, usage_facts
@@ -47,7 +47,7 @@ def current_letter_rates(tx: Tx, moment: datetime) -> list[LetterRate]:
     c = letter_rates.c
     newest = (
         sa.select(c.postage, c.sheet_count, c.rate_micropounds, c.valid_from)
-        .distinct(c.postage, c.sheet_count)
+        .ext(distinct_on(c.postage, c.sheet_count))
         .where(c.valid_from <= moment)
         .order_by(c.postage, c.sheet_count, c.valid_from.desc())
     )
@@ -61,7 +61,7 @@ def custom_allowances(tx: Tx, service_ids: Sequence[str], year: int) -> dict[str
     """
     newest = (
         sa.select(sa.cast(_a.service_id, sa.Text), _a.fragment_count)
-        .distinct(_a.service_id)
+        .ext(distinct_on(_a.service_id))
         .where(_a.service_id == sa.any_(id_array(service_ids)), _a.year <= year)
         .order_by(_a.service_id, _a.year.desc())
     )
