@@ -1,5 +1,6 @@
 """Limits, recipients, cost and sanitising."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from notify_common.enums import Channel, KeyType
 from notify_notifications.domain import limits, recipients
 from notify_notifications.domain.cost import Billable, Cost, cost
+from notify_notifications.domain.hand_over import portions
 from notify_notifications.domain.notification import State
 from notify_notifications.domain.sanitising import sanitise, sanitise_text
 from notify_notifications.domain.service import Service, shown_sms_sender
@@ -136,3 +138,16 @@ def test_no_markdown_character_is_left_bare(text: str) -> None:
     bare = sanitised.replace("\\\\", "")
     for character in "`*_(){}[]<>#+-.!|":
         assert bare.count(character) == bare.count("\\" + character)
+
+
+@given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 8), st.integers(1, 100))
+def test_rows_are_read_in_portions_that_are_all_of_them_and_bounded(
+    sizes: list[int], most_rows: int, most_bytes: int
+) -> None:
+    read = [sizes[portion] for portion in portions(sizes, most_rows, most_bytes)]
+    assert [size for some in read for size in some] == sizes
+    for some in read:
+        assert 1 <= len(some) <= most_rows
+        assert len(some) == 1 or sum(some) <= most_bytes
+    for some, following in itertools.pairwise(read):
+        assert len(some) == most_rows or sum(some) + following[0] > most_bytes, "as few as may be"

@@ -29,7 +29,7 @@ from notify_content.sms import SmsTemplate
 from notify_notifications.clients.letters import LettersClient
 from notify_notifications.clients.providers import ProvidersClient
 from notify_notifications.clients.snapshots import CURRENT, Snapshots, TemplateKey
-from notify_notifications.domain.hand_over import Destination
+from notify_notifications.domain.hand_over import Destination, portions
 from notify_notifications.domain.notification import Event, Happening, State
 from notify_notifications.domain.personalisation import address_values
 from notify_notifications.domain.record import Notification, Origin
@@ -37,7 +37,7 @@ from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
 from notify_notifications.domain.unsubscribe import UnsubscribeLinks
 from notify_notifications.store import outbox
-from notify_notifications.store.notifications import HandedOver, by_ids
+from notify_notifications.store.notifications import HandedOver, by_ids, stored_sizes
 from notify_notifications.store.outbox import Waiting
 from notify_notifications.usecases.callbacks import record_and_tell
 from notify_notifications.usecases.record_hand_over import record_hand_over
@@ -46,8 +46,11 @@ from notify_notifications.usecases.unsubscribe import unsubscribable
 MOST_BYTES: Final = 3 * 1024 * 1024
 """Size up to which messages are handed over together; gRPC takes 4 MiB at once."""
 
-# Each may be almost as large as a message on the wire.
-_ROWS_READ_AT_ONCE: Final = 25
+_ROWS_READ_AT_ONCE: Final = 100
+_BYTES_READ_AT_ONCE: Final = 32 * 1024
+"""Size, as it is stored, up to which messages are read together: PostgreSQL compresses what clients wrote, to
+a ninetieth at best. One may be almost as large as a message on the wire, and is then read alone.
+"""
 HEARTBEAT_SECONDS: Final = 5.0
 CLAIM_SECONDS: Final = 0.25
 """How long the messages of one claim should take: an urgent one that comes meanwhile waits for them."""
@@ -136,6 +139,8 @@ class MessageRelay:
         """Claim up to `limit` rows and hand their messages over; return how many were claimed."""
         with uow.begin() as conn:
             claimed = outbox.claim(conn, self._destination, limit)
+        if not claimed:
+            return 0
         waiting = {message.notification_id: message for message in claimed}
         try:
             for parcels in self._parcels(uow, waiting):
@@ -158,8 +163,11 @@ class MessageRelay:
         size = 0
         claimed = list(waiting.values())
         beaten = clock.monotonic()
-        for start in range(0, len(claimed), _ROWS_READ_AT_ONCE):
-            some = claimed[start : start + _ROWS_READ_AT_ONCE]
+        with uow.autocommit() as conn:
+            stored = stored_sizes(conn, list(waiting))
+        sizes = [stored.get(id, 0) for id in waiting]
+        for portion in portions(sizes, _ROWS_READ_AT_ONCE, _BYTES_READ_AT_ONCE):
+            some = claimed[portion]
             with uow.autocommit() as conn:
                 found = by_ids(conn, [one.notification_id for one in some])
             for one in some:
