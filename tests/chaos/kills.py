@@ -1,11 +1,12 @@
 """Send messages while processes are killed at random and the database once, then count: `make chaos-kills`.
 
 Eight clients send texts and emails, and repeat what was not answered with the same Idempotency-Key. Meanwhile
-notifications, providers and their workers die as by `kill -9`, one or two at a time, at random; half-way
-PostgreSQL does. Texts go to a stand-in for MMG, which counts the copies that it takes and reports on each;
-what nobody knows of is held in doubt after a short wait. Then an operator decides by what MMG says it took,
-and there is a census: each accepted message was handed over exactly once, nothing else was, and the day's
-counters are right. A text that is doubled although the in-doubt list does not name it, or lost, is a fault.
+notifications, providers and their workers die as by `kill -9`, one or two at a time, at random, once for each
+250 messages at least; half-way PostgreSQL does. Texts go to a stand-in for MMG, which counts the copies that
+it takes and reports on each; what nobody knows of is held in doubt after a short wait. Then an operator
+decides by what MMG says it took, and there is a census: each accepted message was handed over exactly once,
+nothing else was, and the day's counters are right. A text that is doubled although the in-doubt list does not
+name it, or lost, is a fault.
 
 Prints the seed, and a line now and then; ends with status 1 if a message was lost or doubled.
 """
@@ -43,6 +44,10 @@ from tests.harness.house import (
 )
 
 MESSAGES: Final = 10_000
+MESSAGES_A_DEATH: Final = 250
+"""Clients don't get further ahead of the deaths than this, however long processes take to start again."""
+DEATH_SECONDS: Final = 60.0
+"""For how long a client waits for a death that does not come."""
 VICTIMS: Final = ("notifications", "notifications-work", "providers", "providers-work")
 UNKNOWN_SECONDS: Final = 5
 """For how long a receipt is waited for where nobody knows how a call ended."""
@@ -59,6 +64,18 @@ class Deaths:
 
     seed: int
     counted: Counter[str] = field(default_factory=Counter)
+    _died: threading.Condition = field(default_factory=threading.Condition, repr=False)
+
+    def add(self, name: str) -> None:
+        """Count one."""
+        with self._died:
+            self.counted[name] += 1
+            self._died.notify_all()
+
+    def wait_for(self, number: int) -> None:
+        """Wait until there were so many, but not for ever."""
+        with self._died:
+            self._died.wait_for(lambda: self.counted.total() >= number, DEATH_SECONDS)
 
     def __str__(self) -> str:
         times = ", ".join(f"{name} {number}" for name, number in sorted(self.counted.items()))
@@ -90,7 +107,7 @@ def send_through_deaths(
             target=_kill, args=(house, draw, deaths, pause_seconds, over), kwargs={"wait": wait_for_leases}
         )
         with ThreadPoolExecutor(CLIENTS) as pool:
-            under_way = [pool.submit(_send, house, number) for number in range(messages)]
+            under_way = [pool.submit(_send, house, number, deaths) for number in range(messages)]
             reaper.start()
             try:
                 for number, one in enumerate(under_way, start=1):
@@ -98,7 +115,7 @@ def send_through_deaths(
                     if number == messages // 2:
                         # not by the thread that kills: it may be waiting for a process to start
                         with postgres_ended(signal.SIGKILL)(house):
-                            deaths.counted["postgres"] += 1
+                            deaths.add("postgres")
                     if number % (messages // 10) == 0:
                         say(f"{number:,} accepted; {deaths}")
             finally:
@@ -109,7 +126,8 @@ def send_through_deaths(
         return census.take([sent], redis_too=False), doubtful
 
 
-def _send(house: House, number: int) -> Accepted:
+def _send(house: House, number: int, deaths: Deaths) -> Accepted:
+    deaths.wait_for(number // MESSAGES_A_DEATH)
     templates = house.seeded.templates
     if number % 2:
         to = {"email_address": f"person-{number}@example.com"}
@@ -131,7 +149,7 @@ def _kill(
         names = draw.sample(VICTIMS, draw.choice((1, 1, 2)))
         for name in names:
             house.stack.kill(name)
-            deaths.counted[name] += 1
+            deaths.add(name)
         if not wait:
             for name in names:
                 _end_leases(house, name)

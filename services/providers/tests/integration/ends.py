@@ -6,9 +6,21 @@ from collections.abc import Callable, Mapping
 from notify_providers import bootstrap
 from notify_providers.domain.message import NewDispatch
 
+from . import fake_mmg
 from .conftest import World
 from .fake_mmg import FakeMmg
 from .messages import sms
+
+NO_ANSWER = {
+    fake_mmg.HANG: ("unknown", "timeout"),
+    fake_mmg.CLOSE: ("unknown", "connection_lost"),
+    fake_mmg.RESET: ("unknown", "connection_lost"),
+    fake_mmg.GARBAGE: ("unknown", "bad_answer"),
+    fake_mmg.NOTHING: ("unknown", "bad_answer"),
+    fake_mmg.HUGE: ("unknown", "too_large"),
+    fake_mmg.ERROR: ("unknown", "http_500"),
+}
+"""Ends after which nobody knows whether the provider has the message, whichever provider it is."""
 
 Make = Callable[[int], tuple[str, NewDispatch]]
 """Returns the message of a number, and its recipient as the provider is told."""

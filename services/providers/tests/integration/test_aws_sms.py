@@ -10,7 +10,7 @@ from notify_testing.rpc import InProcessServer
 from . import fake_aws, fake_mmg
 from .configured import provider_settings
 from .conftest import World
-from .ends import check_ends, text_with_plus
+from .ends import NO_ANSWER, check_ends, text_with_plus
 from .fake_aws import FakeAwsSms
 from .fake_sns import FakeSns
 from .messages import sms
@@ -60,13 +60,7 @@ def test_each_end_of_a_call_has_its_outcome(world: World, aws: FakeAwsSms) -> No
         fake_mmg.BUSY: ("retryable", "ThrottlingException"),
         fake_mmg.BAD_REQUEST: ("retryable", "http_400"),
         fake_mmg.ERROR_INSIDE: ("unknown", "bad_answer"),
-        fake_mmg.GARBAGE: ("unknown", "bad_answer"),
-        fake_mmg.NOTHING: ("unknown", "bad_answer"),
-        fake_mmg.HUGE: ("unknown", "too_large"),
-        fake_mmg.ERROR: ("unknown", "http_500"),
-        fake_mmg.CLOSE: ("unknown", "connection_lost"),
-        fake_mmg.RESET: ("unknown", "connection_lost"),
-        fake_mmg.HANG: ("unknown", "timeout"),
+        **NO_ANSWER,
     }
     parts = world.parts(**through(aws), provider_timeout_seconds=0.5, retry_interval_seconds=300)
     check_ends(world, aws, parts, ends, text_with_plus)

@@ -8,7 +8,7 @@ from notify_testing.rpc import InProcessServer
 
 from . import fake_mmg
 from .conftest import World
-from .ends import check_ends, text
+from .ends import NO_ANSWER, check_ends, text
 from .fake_firetext import FakeFiretext
 from .messages import sms
 from .test_receipts import call_back
@@ -49,13 +49,7 @@ def test_each_end_of_a_call_has_its_outcome(world: World, firetext: FakeFiretext
         fake_mmg.ERROR_INSIDE: ("retryable", "code_1"),
         fake_mmg.BUSY: ("retryable", "http_503"),
         fake_mmg.BAD_REQUEST: ("retryable", "http_400"),
-        fake_mmg.GARBAGE: ("unknown", "bad_answer"),
-        fake_mmg.NOTHING: ("unknown", "bad_answer"),
-        fake_mmg.HUGE: ("unknown", "too_large"),
-        fake_mmg.ERROR: ("unknown", "http_500"),
-        fake_mmg.CLOSE: ("unknown", "connection_lost"),
-        fake_mmg.RESET: ("unknown", "connection_lost"),
-        fake_mmg.HANG: ("unknown", "timeout"),
+        **NO_ANSWER,
     }
     parts = world.parts(**firetext.with_settings(), provider_timeout_seconds=0.5)
     check_ends(world, firetext, parts, ends, text)

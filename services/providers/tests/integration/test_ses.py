@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from . import fake_aws, fake_mmg
 from .configured import provider_settings
 from .conftest import World
-from .ends import check_ends
+from .ends import NO_ANSWER, check_ends
 from .fake_aws import FakeSes
 from .fake_sns import HOST, FakeSns
 from .messages import email as mail
@@ -97,13 +97,7 @@ def test_each_end_of_a_call_has_its_outcome(world: World, ses: FakeSes) -> None:
         fake_mmg.BAD_REQUEST: ("retryable", "SendingPausedException"),
         fake_mmg.BUSY: ("retryable", "http_503"),
         fake_mmg.ERROR_INSIDE: ("unknown", "bad_answer"),
-        fake_mmg.GARBAGE: ("unknown", "bad_answer"),
-        fake_mmg.NOTHING: ("unknown", "bad_answer"),
-        fake_mmg.HUGE: ("unknown", "too_large"),
-        fake_mmg.ERROR: ("unknown", "http_500"),
-        fake_mmg.CLOSE: ("unknown", "connection_lost"),
-        fake_mmg.RESET: ("unknown", "connection_lost"),
-        fake_mmg.HANG: ("unknown", "timeout"),
+        **NO_ANSWER,
     }
     parts = world.parts(**through(ses), provider_timeout_seconds=1, retry_interval_seconds=300)
     check_ends(world, ses, parts, ends, to_someone, tried_again=False)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from . import fake_mmg, fake_twilio
 from .configured import provider_settings
 from .conftest import World
-from .ends import check_ends, text_with_plus
+from .ends import NO_ANSWER, check_ends, text_with_plus
 from .fake_twilio import ACCOUNT, RECEIPT_URL, TOKEN, FakeTwilio, signature
 from .messages import sms
 from .test_receipts import call_back
@@ -100,13 +100,7 @@ def test_each_end_of_a_call_has_its_outcome(world: World, twilio: FakeTwilio) ->
         fake_mmg.ERROR_INSIDE: ("retryable", "code_21612"),
         fake_mmg.BUSY: ("retryable", "code_20429"),
         fake_mmg.BAD_REQUEST: ("retryable", "http_400"),
-        fake_mmg.GARBAGE: ("unknown", "bad_answer"),
-        fake_mmg.NOTHING: ("unknown", "bad_answer"),
-        fake_mmg.HUGE: ("unknown", "too_large"),
-        fake_mmg.ERROR: ("unknown", "http_500"),
-        fake_mmg.CLOSE: ("unknown", "connection_lost"),
-        fake_mmg.RESET: ("unknown", "connection_lost"),
-        fake_mmg.HANG: ("unknown", "timeout"),
+        **NO_ANSWER,
     }
     parts = world.parts(**twilio.with_settings(), provider_timeout_seconds=0.5, retry_interval_seconds=300)
     check_ends(world, twilio, parts, ends, text_with_plus)

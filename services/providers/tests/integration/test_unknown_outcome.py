@@ -9,20 +9,10 @@ from notify_testing.rpc import InProcessServer
 from . import fake_mmg
 from .configured import provider_settings
 from .conftest import World
-from .ends import hand_over, text
+from .ends import NO_ANSWER, hand_over, text
 from .fake_mmg import FakeMmg
 from .messages import sms
 from .test_receipts import record
-
-AMBIGUOUS = {
-    fake_mmg.HANG: "timeout",
-    fake_mmg.CLOSE: "connection_lost",
-    fake_mmg.RESET: "connection_lost",
-    fake_mmg.GARBAGE: "bad_answer",
-    fake_mmg.NOTHING: "bad_answer",
-    fake_mmg.HUGE: "too_large",
-    fake_mmg.ERROR: "http_500",
-}
 
 
 def due_again(world: World) -> None:
@@ -32,11 +22,10 @@ def due_again(world: World) -> None:
 
 
 def test_it_waits_for_a_receipt_and_is_then_held(world: World, mmg: FakeMmg) -> None:
-    ids = hand_over(world, mmg, AMBIGUOUS, text)
+    ids = hand_over(world, mmg, NO_ANSWER, text)
     workers = world.workers(world.parts(**mmg.settings, provider_timeout_seconds=0.3))
     workers.settle()
-    expected = {end: [("unknown", reason)] for end, reason in AMBIGUOUS.items()}
-    assert {end: world.attempts(id) for end, id in ids.items()} == expected
+    assert {end: world.attempts(id) for end, id in ids.items()} == {end: [o] for end, o in NO_ANSWER.items()}
     assert world.states() == {"queued": len(ids)}
     waits = [wait for (wait,) in world.rows("SELECT extract(epoch FROM due_at - now()) FROM dispatches")]
     assert 290 < min(waits) <= max(waits) <= 300
