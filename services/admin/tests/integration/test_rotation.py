@@ -173,19 +173,24 @@ def test_a_run_that_is_killed_is_run_again(
 
 
 def test_a_secret_that_is_encrypted_anew_does_not_come_back_as_it_was(
-    before: AdminService, after: AdminService, database_url: str
+    before: AdminService, after: AdminService
 ) -> None:
     service = before.add_service()
     callback = before.add_callback(service, TYPE)
     first = before.rotate_callback_secret(service, callback, TYPE)
     box = SecretBox(NEW_FIRST.split())
+    signing, previous = (
+        next(each for each in secrets.SECRETS if each[1].name == f"encrypted_{name}")
+        for name in ("signing_secret", "previous_signing_secret")
+    )
     with ThreadPoolExecutor(1) as pool:
         with after.uow.begin() as tx:
-            locked = [(each, secrets.lock(tx, each, None, 500)) for each in secrets.SECRETS]
+            rows = secrets.lock(tx, signing, None, 500)
             second = pool.submit(after.rotate_callback_secret, service, callback, TYPE)
             until(lambda: blocked(after.uow) or second.done())
-            for secret, rows in locked:
-                secrets.save(tx, secret, [(row_id, box.rotate(value) or value) for row_id, value in rows])
-        signing = [second.result(), first]
-    with AdminService(database_url, NEW) as only_new:
-        assert target(only_new, service)[1] == signing
+            secrets.save(tx, signing, [(row_id, box.rotate(value) or value) for row_id, value in rows])
+        newest = second.result()
+    assert target(after, service)[1] == [newest, first]
+    with after.uow.begin() as tx:
+        ((_, kept),) = secrets.lock(tx, previous, None, 500)
+    assert SecretBox([NEW]).decrypt_bytes(kept).decode() == first
