@@ -20,12 +20,20 @@ from tests.harness.house import SETTLE_SECONDS, House, eventually
 
 CALLBACK_ID = fixed_id("callback")
 TYPE = "delivery_status"
+_HEARD_SECONDS = 5.0
 
 
 @pytest.fixture(scope="module")
 def told_house(house: House) -> Iterator[House]:
     """Provide the house, whose demo service is told of deliveries meanwhile."""
     seed_callback(house.stack)
+
+    def is_told() -> bool:
+        message = house.send("sms", text(house))
+        house.wait_for_states([message.id], "delivered")
+        return eventually(lambda: bool(told(house, message.id)), _HEARD_SECONDS)
+
+    assert eventually(is_told, SETTLE_SECONDS)  # each process has heard of it by then
     yield house
     with house.channel("admin") as channel:
         ask = pb.DeleteCallbackRequest(service_id=house.seeded.service_id, callback_id=CALLBACK_ID, type=TYPE)

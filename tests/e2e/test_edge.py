@@ -121,7 +121,8 @@ def test_a_body_over_the_limit_is_refused_in_the_words_of_the_api(house: House) 
 
 def test_without_the_gateway_the_answer_is_503_in_the_words_of_the_api(house: House) -> None:
     sentence = "The service is busy, try again later"
-    for name in GATEWAYS:
+    gateways = [copy for name in GATEWAYS for copy in house.stack.copies_of(name)]
+    for name in gateways:
         house.stack.kill(name)
     try:
         answer = requests.get(
@@ -129,7 +130,7 @@ def test_without_the_gateway_the_answer_is_503_in_the_words_of_the_api(house: Ho
         )
         page = requests.get(f"{house.stack.base_url}/console/", timeout=WAIT_SECONDS)
     finally:
-        house.stack.restart(*GATEWAYS)
+        house.stack.restart(*gateways)
     assert (answer.status_code, answer.json()) == (
         503,
         {"status_code": 503, "errors": [{"error": "ServiceUnavailableError", "message": sentence}]},

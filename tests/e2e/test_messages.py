@@ -343,7 +343,8 @@ def test_one_request_id_follows_a_message_through_the_house(house: House) -> Non
     assert request_id not in ("", theirs)
     logged = [
         (line["event"], line["service_id"], line["notification_id"])
-        for line in log_lines(house.stack.folder, "notifications")
+        for copy in house.stack.copies_of("notifications")
+        for line in log_lines(house.stack.folder, copy)
         if line.get("request_id") == request_id and line["event"] != "call served"  # which is one for many
     ]
     assert logged == [("message accepted", house.seeded.service_id, notification_id)]

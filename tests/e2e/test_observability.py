@@ -11,6 +11,7 @@ import requests
 from notify_capacity.measured import POINTS
 from notify_capacity.measured import value as measured
 from notify_common import logging
+from notify_local.stack import SIDECAR, original
 from notify_testing.waiting import WAIT_SECONDS
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -89,7 +90,7 @@ def scrape(house: House) -> Exported:
     """Return what all processes export that have metrics."""
     found = Exported()
     for process in house.stack.processes:
-        if process in _NO_METRICS:
+        if original(process) in _NO_METRICS or process.startswith(SIDECAR):
             continue
         started = [line for line in log_lines(house.stack.folder, process) if line["event"] == "started"]
         port = started[-1]["port"] if started else house.stack.gateway_ports[process][0]
@@ -99,7 +100,7 @@ def scrape(house: House) -> Exported:
             if not family.name.endswith("_created"):
                 found.metrics.add(f"{family.name}_total" if family.type == "counter" else family.name)
             for sample in family.samples:
-                if sample.name == "notify_database_connections_limit":
+                if sample.name == "notify_database_connections_limit" and process == original(process):
                     found.connections[process] = sample.value
                 for label, value in sample.labels.items():
                     found.samples[sample.name][label].add(value)
@@ -163,7 +164,9 @@ def test_connections_are_those_that_capacity_is_planned_by(house: House, exporte
 
 def test_log_lines_have_documented_fields_alone(house: House, exported: Exported) -> None:
     seen: dict[str, str] = {}
-    for process in house.stack.processes.keys() - {"edge"}:  # its lines are declared in edge.yaml
+    for process in house.stack.processes:
+        if original(process) == "edge" or process.startswith(SIDECAR):
+            continue  # their lines are declared in edge.yaml and sidecar.yaml
         for line in log_lines(house.stack.folder, process):
             seen |= dict.fromkeys(undocumented(line), f"{process}: {line.get('event')}")
     assert not seen
