@@ -120,6 +120,7 @@ class World:
             "processing_times",
             "processing_days",
             "deleted_message_counts",
+            "posted_letters",
             "idempotency_keys",
             "batches",
             "batch_counts",

@@ -66,6 +66,25 @@ class BatchCountKey(NamedTuple):
     state: State
 
 
+class DeletedKey(NamedTuple):
+    """What deleted messages are counted by."""
+
+    service_id: str
+    day: date
+    """Of creation, in London."""
+    channel: Channel
+    template_id: str
+    key_type: KeyType
+    state: State
+    provider: str
+    international: bool
+    rate_multiplier: int
+    postage: str
+    """Letters; else empty."""
+    sheet_count: int
+    """Letters: of each; else 0."""
+
+
 class UsageKey(NamedTuple):
     """What usage is told apart by, the rate aside, which follows from it."""
 
@@ -125,6 +144,17 @@ def batch_differences(moves: Iterable[Move]) -> dict[BatchCountKey, int]:
         if batch_id is not None and move.before.state is not move.after.state:
             sums[BatchCountKey(batch_id, move.before.state)] -= 1
             sums[BatchCountKey(batch_id, move.after.state)] += 1
+    return {key: change for key, change in sums.items() if change}
+
+
+def deleted_differences(moves: Iterable[Move]) -> dict[DeletedKey, int]:
+    """Return by how much each count of deleted messages changes where these are letters; those that stay are
+    left out.
+    """
+    sums: defaultdict[DeletedKey, int] = defaultdict(int)
+    for move in moves:
+        sums[_deleted_key(move.before)] -= 1
+        sums[_deleted_key(move.after)] += 1
     return {key: change for key, change in sums.items() if change}
 
 
@@ -202,6 +232,17 @@ def _count_key(progress: Progress) -> CountKey:
         progress.template_id,
         progress.key_type,
         progress.state,
+    )
+
+
+def _deleted_key(progress: Progress) -> DeletedKey:
+    return DeletedKey(
+        *_count_key(progress),
+        progress.provider,
+        progress.international,
+        progress.rate_multiplier,
+        progress.postage or "",
+        progress.sheet_count or 0,
     )
 
 

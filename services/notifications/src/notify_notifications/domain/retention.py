@@ -1,8 +1,14 @@
 """Which messages are kept longer than their service keeps messages (public-api.md §8.4, pipeline.md §6.3)."""
 
+from datetime import timedelta
+from typing import Final
+
 from notify_common.enums import Channel
 
 from notify_notifications.domain.notification import State
+
+POSTED_LETTERS_KEPT: Final = timedelta(days=400)
+"""How long after its retention the post may bring a letter back: as long as letters knows its reference."""
 
 
 def is_kept_on(channel: Channel, state: State) -> bool:

@@ -5,13 +5,20 @@ from datetime import date
 from typing import Any, Final
 
 import sqlalchemy as sa
-from notify_common.db.arrays import Types, columns_given, unnest_later
+from notify_common.db.arrays import Types, columns_given, unnest, unnest_later
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
 from sqlalchemy import ColumnElement, FromClause, Select, Table
 from sqlalchemy.dialects.postgresql import insert
 
-from notify_notifications.domain.counts import BILLABLE, BatchCountKey, CountKey, Usage, UsageKey
+from notify_notifications.domain.counts import (
+    BILLABLE,
+    BatchCountKey,
+    CountKey,
+    DeletedKey,
+    Usage,
+    UsageKey,
+)
 from notify_notifications.store.tables import (
     MOVED_SHARD,
     batch_counts,
@@ -44,6 +51,16 @@ def add_batch_counts(tx: Tx, changes: Mapping[BatchCountKey, int]) -> None:
     if changes:
         rows = [[*key, change] for key, change in changes.items()]
         tx.execute(_ADD_BATCH_COUNTS, columns_given("given", _BATCH_COUNT_TYPES, rows))
+
+
+def add_deleted(tx: Tx, changes: Mapping[DeletedKey, int]) -> None:
+    """Add to the counts of deleted messages, in the order of keys."""
+    if not changes:
+        return
+    sums = ["message_count", "fragment_count"]
+    types = {name: _d[name].type for name in (*DeletedKey._fields, *sums)}
+    given = unnest("given", types, [[*key, change, 0] for key, change in changes.items()])
+    tx.execute(_added(deleted_message_counts, DeletedKey._fields, sums, sa.select(given)))
 
 
 def add_usage(tx: Tx, changes: Mapping[UsageKey, Usage]) -> None:

@@ -17,7 +17,13 @@ from sqlalchemy import ColumnElement, Row, Select
 from notify_notifications.domain.cost import Billable
 from notify_notifications.domain.notification import Progress, State
 from notify_notifications.domain.record import Notification
-from notify_notifications.store.tables import letter_rates, notifications, reference_hash, sms_rates
+from notify_notifications.store.tables import (
+    letter_rates,
+    notifications,
+    posted_letters,
+    reference_hash,
+    sms_rates,
+)
 
 _ROWS_AT_ONCE: Final = 25
 """Rows that the database hands out at once where only so many bytes are wanted."""
@@ -190,20 +196,23 @@ class NotificationStore:
 
     def returned_letters(self, service_id: str) -> list[tuple[date, int]]:
         """Return the London days on which letters of a service came back, the latest first, and how many are
-        kept of each.
+        known of each, those past their retention included.
         """
-        day = sa.cast(sa.func.timezone(LONDON.key, _n.update_time), sa.Date).label("day")
-        query = (
-            sa.select(day, sa.func.count())
-            .where(
-                _n.service_id == service_id,
-                _n.key_type == KeyType.NORMAL,
-                _n.channel == Channel.LETTER,
-                _n.state == State.RETURNED_LETTER,
+        times = [
+            sa.select(table.c.update_time).where(
+                table.c.service_id == service_id,
+                table.c.key_type == KeyType.NORMAL,
+                table.c.state == State.RETURNED_LETTER,
+                *conditions,
             )
-            .group_by(day)
-            .order_by(day.desc())
-        )
+            for table, conditions in (
+                (notifications, [_n.channel == Channel.LETTER]),
+                (posted_letters, []),
+            )
+        ]
+        returned = sa.union_all(*times).subquery("returned")
+        day = sa.cast(sa.func.timezone(LONDON.key, returned.c.update_time), sa.Date).label("day")
+        query = sa.select(day, sa.func.count()).group_by(day).order_by(day.desc())
         with self._uow.autocommit() as conn:
             return [(row[0], row[1]) for row in conn.execute(query)]
 

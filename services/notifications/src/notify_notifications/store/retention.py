@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from notify_notifications.domain.notification import State
 from notify_notifications.domain.retention import is_kept_on
+from notify_notifications.store import posted_letters
 from notify_notifications.store.counts import london_day
 from notify_notifications.store.tables import deleted_message_counts, notifications, outbox
 
@@ -37,8 +38,9 @@ def delete_created_before(tx: Tx, service_id: str, channel: Channel, time: datet
 
     Kept are those that still wait in the outbox, those of which there is still something to come, and, for
     the moment, those that another transaction has locked: nobody waits here. All are counted in
-    `deleted_message_counts`, in the same statement, so that each is a row or counted there, once. What was
-    sent stays sent: `message_counts` and `usage_facts` do not change.
+    `deleted_message_counts`, in the same statement, so that each is a row or counted there, once; letters
+    that were posted are kept in `posted_letters`. What was sent stays sent: `message_counts` and
+    `usage_facts` do not change.
     """
     ended = [state for state in State if not is_kept_on(channel, state)]
     waits = sa.exists().where(outbox.c.notification_id == _n.id)
@@ -56,7 +58,10 @@ def delete_created_before(tx: Tx, service_id: str, channel: Channel, time: datet
         .with_for_update(skip_locked=True)
         .cte("old")
     )
-    gone = sa.delete(notifications).where(_n.id == old.c.id).returning(*_counted()).cte("gone")
+    counted = _counted()
+    names = {column.name for column in counted}
+    kept = [_n[name] for name in posted_letters.KEPT if name not in names]
+    gone = sa.delete(notifications).where(_n.id == old.c.id).returning(*counted, *kept).cte("gone")
     keys = [column.name for column in deleted_message_counts.primary_key]
     counts = (
         sa.select(
@@ -69,11 +74,12 @@ def delete_created_before(tx: Tx, service_id: str, channel: Channel, time: datet
         .order_by(*(gone.c[key] for key in keys))
     )
     adding = insert(deleted_message_counts).from_select([*keys, *_FACTS], counts)
-    kept = adding.on_conflict_do_update(
+    added = adding.on_conflict_do_update(
         index_elements=keys,
         set_={name: deleted_message_counts.c[name] + adding.excluded[name] for name in _FACTS},
-    ).cte("kept")
-    return int(tx.execute(sa.select(sa.func.count()).select_from(gone).add_cte(kept)).scalar_one())
+    ).cte("added")
+    posted = posted_letters.keep(gone).cte("posted")
+    return int(tx.execute(sa.select(sa.func.count()).select_from(gone).add_cte(added, posted)).scalar_one())
 
 
 def _counted() -> list[sa.ColumnElement[Any]]:

@@ -231,6 +231,36 @@ deleted_message_counts = Table(
     Column("fragment_count", sa.BigInteger, nullable=False),  # texts: of all together; else 0
 )
 
+# Letters that were deleted for their age and had been posted: the post may bring them back, for as long as
+# the letters service knows their references.
+posted_letters = Table(
+    "posted_letters",
+    metadata,
+    id_column("id", primary_key=True),
+    id_column("service_id", nullable=False),
+    id_column("template_id", nullable=False),
+    Column("template_version", sa.Integer, nullable=False),
+    Column("key_type", sa.Text, nullable=False),
+    Column("reference", sa.Text),
+    Column("state", sa.Text, nullable=False),
+    Column("create_time", _INSTANT, nullable=False),
+    Column("sent_time", _INSTANT),
+    Column("update_time", _INSTANT),
+    Column("provider", sa.Text, nullable=False),
+    Column("sheet_count", sa.Integer),
+    Column("postage", sa.Text),
+    id_column("batch_id", nullable=True),
+    Column("delete_time", _INSTANT, nullable=False, server_default=sa.func.now()),
+)
+_p = posted_letters.c
+Index("ix_posted_letters_delete_time", _p.delete_time)
+Index(
+    "ix_posted_letters_returned",
+    _p.service_id,
+    _p.update_time,
+    postgresql_where=sa.text("state = 'returned-letter'"),
+)
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

@@ -15,7 +15,7 @@ from notify_notifications.domain.callback import (
     type_told,
 )
 from notify_notifications.domain.notification import Event, Happening
-from notify_notifications.store import callbacks
+from notify_notifications.store import callbacks, posted_letters
 from notify_notifications.usecases.record_events import record_events
 
 _MAKES: Final = {
@@ -36,8 +36,10 @@ def record_and_tell(snapshots: Snapshots, tx: Tx, events: Sequence[Event]) -> No
     }
     wanting = who_want(snapshots, asked.values()) if asked else set()
     if ids := [id for id, pair in asked.items() if pair in wanting]:
-        made = [_MAKES[asked[told.id][1]](told) for told in callbacks.told(tx, ids)]
-        callbacks.add(tx, made)
+        found = callbacks.told(tx, ids)
+        if late := set(ids) - {told.id for told in found}:
+            found += posted_letters.told(tx, late)
+        callbacks.add(tx, [_MAKES[asked[told.id][1]](told) for told in found])
     complaints = {
         event.notification_id: event.time for event in events if event.happening is Happening.COMPLAINT
     }

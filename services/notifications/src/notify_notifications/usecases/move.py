@@ -11,11 +11,13 @@ from notify_notifications.domain.counts import (
     Move,
     batch_differences,
     count_differences,
+    deleted_differences,
     processing_differences,
     time_differences,
     usage_differences,
 )
-from notify_notifications.store.counts import add_batch_counts, add_counts, add_usage
+from notify_notifications.store import posted_letters
+from notify_notifications.store.counts import add_batch_counts, add_counts, add_deleted, add_usage
 from notify_notifications.store.notifications import save_progress
 from notify_notifications.store.platform_days import add_processing, add_times
 
@@ -30,8 +32,21 @@ def move(tx: Tx, moves: Sequence[Move]) -> None:
         moves: one a message, those alone that change something.
     """
     save_progress(tx, [one.after for one in moves])
+    _count(tx, moves)
+    add_processing(tx, processing_differences(moves))
+    add_times(tx, time_differences(moves))
+
+
+def move_posted(tx: Tx, moves: Sequence[Move]) -> None:
+    """Do the same for letters that are past their retention, which `posted_letters.lock` locked."""
+    if not moves:
+        return
+    posted_letters.save(tx, [one.after for one in moves])
+    add_deleted(tx, deleted_differences(moves))
+    _count(tx, moves)
+
+
+def _count(tx: Tx, moves: Sequence[Move]) -> None:
     add_counts(tx, count_differences(moves))
     add_batch_counts(tx, batch_differences(moves))
     add_usage(tx, usage_differences(moves))
-    add_processing(tx, processing_differences(moves))
-    add_times(tx, time_differences(moves))

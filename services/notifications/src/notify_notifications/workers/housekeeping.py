@@ -1,14 +1,16 @@
 """What must be done now and then: tidying away, and setting Redis right."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
 from notify_common import clock
-from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.db.unit_of_work import Tx, UnitOfWork
 from redis.exceptions import RedisError
 
 from notify_notifications.domain.batch import KEPT as BATCHES_KEPT
-from notify_notifications.store import batches
+from notify_notifications.domain.retention import POSTED_LETTERS_KEPT
+from notify_notifications.store import batches, posted_letters
 from notify_notifications.store.acceptance import IDEMPOTENCY_KEY_LIFETIME
 from notify_notifications.store.counters import CounterStore
 from notify_notifications.store.idempotency import IdempotencyKeyStore
@@ -22,7 +24,9 @@ _KEYS_AT_ONCE: Final = 5000
 
 
 class Housekeeper:
-    """Deletes expired idempotency keys, old counters and batches, and corrects the counters in Redis."""
+    """Deletes expired idempotency keys, old counters, batches and posted letters; corrects the counters in
+    Redis.
+    """
 
     def __init__(self, uow: UnitOfWork, counters: CounterStore, limits: LimitStore) -> None:
         self._keys = IdempotencyKeyStore(uow)
@@ -40,6 +44,7 @@ class Housekeeper:
         self._counters.delete_before((clock.now() - COUNTERS_KEPT).date())
         self.forget_unsubscribe_requests(uow)
         self.forget_batches(uow)
+        self.forget_posted_letters(uow)
         self._reconcile_alone()
         return 0
 
@@ -62,24 +67,18 @@ class Housekeeper:
                 return total
 
     def forget_unsubscribe_requests(self, uow: UnitOfWork) -> int:
-        """Delete requests to unsubscribe whose time is over, 5,000 a transaction; return how many."""
-        total = 0
-        while True:
-            with uow.begin() as tx:
-                deleted = delete_old(tx, _KEYS_AT_ONCE)
-            total += deleted
-            if deleted < _KEYS_AT_ONCE:
-                return total
+        """Delete requests to unsubscribe whose time is over; return how many."""
+        return _delete_all(uow, lambda tx: delete_old(tx, _KEYS_AT_ONCE))
 
     def forget_batches(self, uow: UnitOfWork) -> int:
-        """Delete batches whose time is over, 5,000 a transaction; return how many."""
-        total = 0
-        while True:
-            with uow.begin() as tx:
-                deleted = batches.delete_before(tx, clock.now() - BATCHES_KEPT, _KEYS_AT_ONCE)
-            total += deleted
-            if deleted < _KEYS_AT_ONCE:
-                return total
+        """Delete batches whose time is over; return how many."""
+        time = clock.now() - BATCHES_KEPT
+        return _delete_all(uow, lambda tx: batches.delete_before(tx, time, _KEYS_AT_ONCE))
+
+    def forget_posted_letters(self, uow: UnitOfWork) -> int:
+        """Delete what is left of letters that no longer come back; return how many."""
+        time = clock.now() - POSTED_LETTERS_KEPT
+        return _delete_all(uow, lambda tx: posted_letters.delete_before(tx, time, _KEYS_AT_ONCE))
 
     def reconcile(self) -> int:
         """Correct today's counters in Redis by those in the database; return how many were corrected.
@@ -111,6 +110,17 @@ class Housekeeper:
             return 0
         self._surplus = {key: amount + corrections.get(key, 0) for key, amount in surplus.items()}
         return len(corrections)
+
+
+def _delete_all(uow: UnitOfWork, delete: Callable[[Tx], int]) -> int:
+    """Delete 5,000 rows a transaction until fewer are left; return how many there were."""
+    total = 0
+    while True:
+        with uow.begin() as tx:
+            deleted = delete(tx)
+        total += deleted
+        if deleted < _KEYS_AT_ONCE:
+            return total
 
 
 def _smaller(one: int, other: int) -> int:
