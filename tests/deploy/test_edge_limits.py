@@ -184,6 +184,18 @@ def test_a_body_over_the_limit(lone_edge: LoneEdge, path: str, chunked: bool) ->
     assert lone_edge.inside.requests == []
 
 
+@pytest.mark.parametrize("method", ["POST", "GET", "PUT"])
+@pytest.mark.parametrize("path", ["/v2/notifications/email", "/notifications/sms/mmg", "/d/a/b?key=c"])
+def test_a_body_of_100_megabytes_is_refused_when_it_begins(
+    lone_edge: LoneEdge, method: str, path: str
+) -> None:
+    head = f"{method} {path} HTTP/1.1\r\nHost: edge\r\nContent-Length: 100000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", lone_edge.port), timeout=WAIT_SECONDS) as connection:
+        connection.sendall(head.encode() + b"x" * 70_000)
+        assert connection.recv(64).split()[1] == b"413"
+    assert lone_edge.inside.requests == []
+
+
 def shape(answer: requests.Response, path: str, error: str, status: int) -> str:
     """Check that an error has the shape of its path, and return its sentence."""
     assert answer.status_code == status

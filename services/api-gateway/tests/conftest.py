@@ -17,6 +17,7 @@ from notify_testing.database import databases
 from notify_testing.rpc import certificates
 from pydantic import SecretStr
 
+from .described import DescribedClient
 from .neighbours import Neighbours
 
 
@@ -73,6 +74,7 @@ def settings_of(face: Face, neighbours: Neighbours, **values: Any) -> GatewaySet
 @pytest.fixture(scope="session")
 def app(settings: GatewaySettings) -> Iterator[Flask]:
     made = create_app(settings)
+    made.test_client_class = DescribedClient
     yield made
     made.extensions["close"]()
 

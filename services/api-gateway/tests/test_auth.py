@@ -1,6 +1,7 @@
 """Tokens (public-api.md §1.2, §1.3, appendix D)."""
 
 import base64
+import hmac
 import json
 import time
 from collections.abc import Callable
@@ -123,6 +124,20 @@ def test_algorithm(client: FlaskClient, tenant: Tenant, algorithm: str) -> None:
     expected = (403, "Invalid token: algorithm used is not HS256")
     secret = "" if algorithm == "none" else tenant.normal.secret
     assert answer(client, bearer(make_token(tenant.id, secret, algorithm))) == expected
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["hs256", "HS256 ", "None", "nOnE", "RS256", "ES256", "", None, 256, ["HS256"]]
+)
+def test_no_other_algorithm_makes_a_signature_good(
+    client: FlaskClient, tenant: Tenant, algorithm: object
+) -> None:
+    claims = {"iss": tenant.id, "iat": int(time.time())}
+    signed = f"{part({'typ': 'JWT', 'alg': algorithm})}.{part(claims)}"
+    digest = hmac.digest(tenant.normal.secret.encode(), signed.encode(), "sha256")
+    for signature in (base64.urlsafe_b64encode(digest).decode().rstrip("="), ""):
+        status, _ = answer(client, {"Authorization": f"Bearer {signed}.{signature}"})
+        assert status == 403
 
 
 def test_signature(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> None:

@@ -245,6 +245,13 @@ def test_links(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -> N
     assert "next" not in third["links"]
 
 
+def test_a_filter_writes_no_header(client: FlaskClient, tenant: Tenant) -> None:
+    answer = list_them(client, tenant, "?reference=a%0D%0ASet-Cookie:%20b")
+    link = "http://localhost/v2/notifications?reference=a%0D%0ASet-Cookie%3A+b"
+    assert (answer.status_code, answer.get_json()["links"]["current"]) == (200, link)
+    assert "Set-Cookie" not in answer.headers
+
+
 def test_the_first_uuid_of_a_link_is_the_place_to_go_on(
     client: FlaskClient, tenant: Tenant, neighbours: Neighbours
 ) -> None:

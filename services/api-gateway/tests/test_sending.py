@@ -348,6 +348,16 @@ def test_all_faults_in_the_contracts_order(send: Send) -> None:
         ),
         (
             "email",
+            {"one_click_unsubscribe_url": "https://example.com/a\n"},
+            "one_click_unsubscribe_url is not a valid https url",
+        ),
+        (
+            "email",
+            {"one_click_unsubscribe_url": "https://example.com/a\r\nBcc: b@example.com"},
+            "one_click_unsubscribe_url is not a valid https url",
+        ),
+        (
+            "email",
             {"one_click_unsubscribe_url": "https://example.com/a b"},
             "one_click_unsubscribe_url is not a valid https url",
         ),

@@ -15,7 +15,7 @@ from notify_common.errors import NotifyError
 from notify_gateway.app import create_app
 from notify_gateway.settings import Face, GatewaySettings
 from notify_local import envoy
-from notify_local.edge import INTERNAL_PATHS
+from notify_local.edge import DOCUMENT_PATHS, INTERNAL_PATHS
 from pydantic import SecretStr, ValidationError
 
 from .conftest import Tenant
@@ -185,12 +185,13 @@ def test_the_answer_to_a_receipt_is_the_providers_service_s(
 ) -> None:
     neighbours.providers.callback_answer = receipts_service_pb2.RecordReceiptResponse(
         http_status=401,
-        http_content_type="text/html",
-        http_body=b"RECEIVED",
+        http_content_type="application/json",
+        http_body=b'{"message": "RECEIVED", "result": "error"}',
         http_headers={"WWW-Authenticate": "Bearer"},
     )
     response = client.post("/notifications/receipts/pigeon", data=b"")
-    assert (response.status_code, response.data, response.content_type) == (401, b"RECEIVED", "text/html")
+    assert (response.status_code, response.content_type) == (401, "application/json")
+    assert response.data == neighbours.providers.callback_answer.http_body
     assert response.headers["WWW-Authenticate"] == "Bearer"
     [asked] = neighbours.recorder.requests("RecordReceipt")
     assert (asked.provider, asked.body) == ("pigeon", b"")
@@ -313,7 +314,8 @@ def test_the_edge_leads_every_path_to_its_face_but_metrics(app: Flask, internal_
     absent = manager["route_config"]["virtual_hosts"][0]["routes"][0]
     assert absent["direct_response"]["status"] == 404
     outside = absent["match"]["headers"][0]["string_match"]["safe_regex"]["regex"]
-    for regex, face in ((outside, paths(app)), (INTERNAL_PATHS, paths(internal_app) - {"/_status"})):
+    inside = f"{INTERNAL_PATHS}|{DOCUMENT_PATHS}"
+    for regex, face in ((outside, paths(app)), (inside, paths(internal_app) - {"/_status"})):
         listed = re.compile(regex)
         assert {path for path in face if not listed.fullmatch(path)} == {"/metrics"}
         other = (paths(app) | paths(internal_app)) - face - COMMON

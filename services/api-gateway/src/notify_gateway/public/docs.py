@@ -69,7 +69,7 @@ def _operations() -> Iterator[dict[str, Json]]:
                             "schemas": _content(found),
                             "examples": _examples(found),
                         }
-                        for status, answer in operation["responses"].items()
+                        for status, answer in sorted(operation["responses"].items())
                     },
                 }
 
