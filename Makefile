@@ -133,6 +133,13 @@ CASES ?=
 conformance: setup ## all recorded cases against the stack that `make run` started (PORT=6011, CASES='file …')
 	@$(BIN)/python tests/conformance/run.py --base-url http://localhost:$(PORT) --workers $(if $(CASES),--cases $(CASES))
 
+FUZZ_CASES ?= 200
+FUZZ_SECONDS ?= 600
+SEED ?=
+.PHONY: fuzz
+fuzz: setup ## requests made up from the public API's description, to a platform of their own: no answer that it does not describe, no 500 (FUZZ_CASES=200 of each operation, FUZZ_SECONDS=600, SEED=1)
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.harness.fuzzing --cases $(FUZZ_CASES) --seconds $(FUZZ_SECONDS) $(if $(SEED),--seed $(SEED))
+
 .PHONY: count-lines
 count-lines: setup ## lines per route of the admin web app, all told (ADR 0011)
 	@$(BIN)/python tests/conformance/count_lines.py
