@@ -20,16 +20,10 @@ from typing import Any, NoReturn
 
 import pytest
 import requests
-from google.protobuf.field_mask_pb2 import FieldMask
 from notifications_python_client.errors import HTTP503Error, HTTPError
 from notifications_python_client.notifications import NotificationsAPIClient
 from notifications_python_client.utils import prepare_upload
 from notify.admin.v1 import (
-    inbound_numbers_service_pb2,
-    inbound_numbers_service_pb2_grpc,
-    service_pb2,
-    services_service_pb2,
-    services_service_pb2_grpc,
     template_email_file_pb2,
     template_files_service_pb2,
     template_files_service_pb2_grpc,
@@ -42,11 +36,12 @@ from notify_common.blobs.s3 import BlobStore
 from notify_common.ids import new_id
 from notify_local.backing import ObjectStore
 from notify_local.seed import Seeded, fixed_id, seed
-from notify_local.stack import INBOUND_CREDENTIALS, TEMPLATE_FILE_BUCKET
+from notify_local.stack import TEMPLATE_FILE_BUCKET
 from notify_testing import pdfs
 from notify_testing.waiting import WAIT_SECONDS
 
 from tests.harness.house import House, eventually
+from tests.harness.services import bring_text, set_up
 
 NODE_FOLDER = Path(__file__).parent / "node"
 NODE_SECONDS = 300.0
@@ -83,44 +78,9 @@ class ClientService:
 def service(house: House) -> ClientService:
     """Provide the service of these tests, which received three texts."""
     seeded = seed(house.stack, f"Official clients {uuid.uuid4()}")
-    with house.channel("admin") as channel:
-        services = services_service_pb2_grpc.ServicesServiceStub(channel)
-        request = services_service_pb2.GetServiceRequest(service_id=seeded.service_id)
-        permissions = services.GetService(request, timeout=WAIT_SECONDS).service.permissions
-        services.UpdateService(
-            services_service_pb2.UpdateServiceRequest(
-                service=service_pb2.Service(
-                    id=seeded.service_id,
-                    contact_link="https://example.gov.uk/contact",
-                    permissions=[*permissions, "inbound_sms"],
-                ),
-                update_mask=FieldMask(paths=["contact_link", "permissions"]),
-            ),
-            timeout=WAIT_SECONDS,
-        )
-        sender = (
-            inbound_numbers_service_pb2_grpc.InboundNumbersServiceStub(channel)
-            .AssignInboundNumber(
-                inbound_numbers_service_pb2.AssignInboundNumberRequest(service_id=seeded.service_id),
-                timeout=WAIT_SECONDS,
-            )
-            .sms_sender
-        )
-    user, password = INBOUND_CREDENTIALS.split(":")
+    sender = set_up(house, seeded.service_id)
     for place, content in enumerate(RECEIVED):
-        answer = requests.post(
-            f"{house.stack.base_url}/notifications/sms/receive/mmg",
-            json={
-                "ID": str(uuid.uuid4()),
-                "MSISDN": "447700900400",
-                "Message": content,
-                "Number": f"44{sender.sender.removeprefix('0')}",
-                "DateRecieved": f"2026-01-0{place + 1}+10%3A00%3A00",
-            },
-            auth=(user, password),
-            timeout=WAIT_SECONDS,
-        )
-        assert answer.status_code == 200, answer.text
+        bring_text(house, sender.sender, content, day=place + 1)
     made = ClientService(house.stack.base_url, seeded, sender.id, sender.sender)
     client = made.client()
 

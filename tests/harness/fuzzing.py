@@ -63,13 +63,14 @@ def fuzz(house: House, *options: str, seconds: float) -> str:
             *options,
         ]
         told = {
+            "PYTHONPATH": str(ROOT),
             "SCHEMATHESIS_HOOKS": "tests.harness.fuzz_hooks",
             "FUZZ_API_KEY": house.seeded.api_keys["normal"],
         }
         try:
             ended = subprocess.run(
                 command,
-                cwd=ROOT,
+                cwd=folder,  # where it keeps what it learns from one run to the next
                 env=os.environ | told,
                 capture_output=True,
                 text=True,
