@@ -101,7 +101,7 @@ def test_pages_are_counted(internal_client: FlaskClient) -> None:
         ({**BODY, "values": ["x"]}, 400),
         ({**BODY, "date": "yesterday"}, 400),
         ({**BODY, "template": {**TEMPLATE, "content": "x" * 200_000}}, 400),
-        ({**BODY, "template": {**TEMPLATE, "content": "x" * 5_000_000}}, 400),
+        ({**BODY, "template": {**TEMPLATE, "content": "x" * 5_000_000}}, 413),
         ({**BODY, "template": {**TEMPLATE, "letter_attachment": {"id": new_id()}}}, 404),
         ({**BODY, "template": {**TEMPLATE, "letter_attachment": {"id": "x"}}}, 404),
     ],
