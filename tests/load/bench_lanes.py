@@ -142,7 +142,7 @@ def _case(
     while time.monotonic() < started + seconds:
         sent.append(send(stack, other))
         if len(sent) % 20 == 0 and not query(
-            notifications, "SELECT FROM outbox WHERE lane = %s LIMIT 1", lane
+            notifications, "SELECT 1 FROM outbox WHERE lane = %s LIMIT 1", lane
         ):
             break
         pause.wait(EVERY_SECONDS)
