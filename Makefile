@@ -146,7 +146,7 @@ count-lines: setup ## lines per route of the admin web app, all told (ADR 0011)
 
 .PHONY: test
 test: proto lint types ## all checks and all tests
-	@$(BIN)/python -m pytest -q -n 2 --dist loadscope
+	@$(BIN)/python -m pytest -q -n 3 --dist loadscope
 
 KINDS ?=
 .PHONY: chaos
