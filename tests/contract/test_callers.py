@@ -68,6 +68,7 @@ FACES_THE_INTERNET = {
     "notify.notifications.v1.NotificationsService/CancelNotification",
     "notify.notifications.v1.NotificationsService/CountRefusedRequest",
     "notify.notifications.v1.NotificationsService/GetNotification",
+    "notify.notifications.v1.NotificationsService/GetQuota",
     "notify.notifications.v1.NotificationsService/ListNotifications",
     "notify.notifications.v1.NotificationsService/PreviewTemplate",
     "notify.notifications.v1.NotificationsService/RescheduleNotification",

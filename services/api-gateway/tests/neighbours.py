@@ -195,6 +195,10 @@ class Notifications(NotificationsServiceServicer):
         self.recorder.record("CountRefusedRequest", request)
         return notifications_service_pb2.CountRefusedRequestResponse(quota=self.quota)
 
+    def GetQuota(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetQuota", request)
+        return notifications_service_pb2.GetQuotaResponse(quota=self.quota)
+
     def GetNotification(self, request: Any, context: Any) -> Any:
         self.recorder.record("GetNotification", request)
         for notification in self.stored:

@@ -1,4 +1,4 @@
-"""What answers to sends say besides their bodies: what is left of limits, whether it was said before."""
+"""What answers say besides their bodies: what is left of limits, whether it was said before."""
 
 from uuid import uuid4
 
@@ -62,6 +62,41 @@ def test_where_limits_are_not_checked_nothing_is_said_of_them(
     answer = client.post(PATH, json=body, headers=tenant.headers())
     assert not set(HEADERS) & set(answer.headers.keys())
     assert "Idempotent-Replayed" not in answer.headers
+
+
+@pytest.mark.usefixtures("quota")
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v2/templates", 200),
+        ("GET", "/v2/templates?type=x", 400),
+        ("GET", f"/v2/template/{uuid4()}", 404),
+        ("GET", f"/v2/template/{uuid4()}/version/1", 404),
+        ("POST", f"/v2/template/{uuid4()}/preview", 200),
+        ("GET", "/v2/notifications?page=1", 400),
+        ("GET", f"/v2/notifications/{uuid4()}", 404),
+        ("GET", f"/v2/notifications/{uuid4()}/pdf", 404),
+        ("GET", f"/v2/notifications/{uuid4()}/timeline", 404),
+        ("POST", f"/v2/notifications/{uuid4()}/cancel", 404),
+        ("POST", f"/v2/notifications/{uuid4()}/reschedule", 400),
+        ("POST", "/v2/notifications/fax", 404),
+        ("GET", "/v2/received-text-messages", 200),
+        ("POST", "/v2/batches", 400),
+        ("GET", "/v2/batches/x", 400),
+        ("POST", "/v2/preview", 400),
+    ],
+)
+def test_answers_to_all_other_requests_say_what_is_left(
+    client: FlaskClient, tenant: Tenant, neighbours: Neighbours, method: str, path: str, status: int
+) -> None:
+    answer = client.open(path, method=method, headers=tenant.headers())
+    assert answer.status_code == status
+    assert [answer.headers.get(name) for name in HEADERS] == ["999", "998", "1"]
+    neighbours.recorder.failures["GetQuota"] = NotifyError("UNAVAILABLE")
+    answer = client.open(path, method=method, headers=tenant.headers())
+    assert (answer.status_code, HEADERS[0] in answer.headers) == (status, False)
+    answer = client.open(path, method=method)
+    assert (answer.status_code, HEADERS[0] in answer.headers) == (401, False)
 
 
 def test_an_answer_that_was_given_before_says_so(

@@ -139,6 +139,8 @@ def test_a_letter(client: FlaskClient, tenant: Tenant, neighbours: Neighbours) -
         (Notification.STATE_DELIVERED, "received"),
         (Notification.STATE_RETURNED_LETTER, "received"),
         (Notification.STATE_CANCELLED, "cancelled"),
+        (Notification.STATE_PENDING_VIRUS_CHECK, "pending-virus-check"),
+        (Notification.STATE_VIRUS_SCAN_FAILED, "virus-scan-failed"),
         (Notification.STATE_VALIDATION_FAILED, "validation-failed"),
         (Notification.STATE_TECHNICAL_FAILURE, "technical-failure"),
     ],

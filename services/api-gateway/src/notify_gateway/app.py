@@ -92,7 +92,7 @@ def _add_public(app: Flask, settings: GatewaySettings) -> Callable[[], None]:
     snapshots = Snapshots(clients, settings.auth_stale_seconds)
     authenticator = Authenticator(snapshots)
     batcher = SendBatcher(clients)
-    app.register_blueprint(sending.blueprint(authenticator))
+    app.register_blueprint(sending.blueprint(authenticator, clients))
     app.register_blueprint(batches.blueprint(authenticator, clients, settings.admin_base_url))
     app.register_blueprint(message_previews.blueprint(authenticator, clients, settings.admin_base_url))
     app.register_blueprint(notifications.blueprint(authenticator, clients))

@@ -1,6 +1,6 @@
-"""What a service may send on, as headers of answers to its requests to send."""
+"""What a service may send on, as headers of the answers to it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from notify.notifications.v1.notifications_service_pb2 import Quota
@@ -25,3 +25,8 @@ def quota_facts(quota: Quota) -> dict[str, str]:
 def quota_headers(facts: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the headers that facts tell; none where they say nothing of a quota."""
     return [(header, facts[fact]) for header, fact in _HEADERS.items() if fact in facts]
+
+
+def says_quota(headers: Iterable[str]) -> bool:
+    """Tell whether an answer with headers of these names says what is left."""
+    return not _HEADERS.keys().isdisjoint(headers)

@@ -30,6 +30,7 @@ _ALLOWED_CALLERS: Final = {
     f"{_V1}.NotificationsService/CancelNotification": _PUBLIC,
     f"{_V1}.NotificationsService/CountRefusedRequest": _PUBLIC,
     f"{_V1}.NotificationsService/GetNotification": _BOTH,
+    f"{_V1}.NotificationsService/GetQuota": _PUBLIC,
     f"{_V1}.NotificationsService/ListNotifications": _BOTH,
     f"{_V1}.NotificationsService/PreviewTemplate": _BOTH,
     f"{_V1}.NotificationsService/RescheduleNotification": _PUBLIC,

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import redis
@@ -292,6 +293,22 @@ def test_requests_that_the_gateway_refused_hear_of_it_too(world: World) -> None:
     service = world.admin.add_service(limits={"rate_limit_per_minute": 6})
     ask = pb.CountRefusedRequestRequest(caller=caller(service), channel=common_pb2.CHANNEL_SMS)
     assert [world.stub.CountRefusedRequest(ask).quota.remaining for _ in range(2)] == [1, 0]
+
+
+def test_who_asks_what_is_left_takes_nothing(world: World) -> None:
+    service = world.admin.add_service(limits={"rate_limit_per_minute": 6})
+    ask = pb.GetQuotaRequest(caller=caller(service))
+    template = world.admin.add_template(service, "sms", "x")
+    for remaining in (2, 1, 0):
+        for _ in range(2):
+            left = world.stub.GetQuota(ask).quota
+            assert (left.limit, left.remaining) == (2, remaining)
+        if remaining:
+            world.stub.SendSms(sms(service, template))
+    world.redis.delete(f"{service}-tokens-normal")
+    assert world.stub.GetQuota(ask).quota.remaining == 2
+    with refusal("SERVICE_NOT_FOUND"):
+        world.stub.GetQuota(pb.GetQuotaRequest(caller=caller(str(uuid4()))))
 
 
 def test_a_repeat_under_a_key_is_told_as_one(world: World) -> None:

@@ -38,7 +38,6 @@ from notify_gateway.public.files import is_file
 from notify_gateway.public.personalisation import to_fields
 from notify_gateway.public.rows import LARGEST_BODY_BYTES, Read, Rows, take_array, take_lines
 from notify_gateway.public.sending import (
-    caller_message,
     email_request,
     files_page,
     idempotency_key,
@@ -103,7 +102,7 @@ Entry = dict[str, Any]
 
 def blueprint(authenticator: Authenticator, clients: PublicClients, admin_base_url: str) -> Blueprint:
     """Return the routes of batches."""
-    routes = v2.blueprint("batches", authenticator)
+    routes = v2.blueprint("batches", authenticator, clients)
     places = Places(BATCHES_AT_ONCE, BATCHES_AT_ONCE_OF_A_SERVICE, most_waiting=0, seconds=0)
 
     @routes.post("/v2/batches")
@@ -199,7 +198,7 @@ def _accept(
     opened = clients.batches.OpenBatch(
         pb.OpenBatchRequest(
             request_id=new_id(),
-            caller=caller_message(caller),
+            caller=v2.caller_message(caller),
             idempotency_key=key,
             content_hash=content_hash,
             row_count=rows.count,
@@ -259,7 +258,7 @@ class _Pass(ABC, Generic[T]):
 
     def __init__(self, clients: PublicClients, caller: Caller) -> None:
         self._clients = clients
-        self._caller = caller_message(caller)
+        self._caller = v2.caller_message(caller)
         self._given_up = threading.Event()
 
     def _results(self, rows: Rows) -> Iterator[T]:

@@ -19,7 +19,7 @@ from notify_gateway.public.batches import (
     entries_of_refusal,
     row_message,
 )
-from notify_gateway.public.sending import caller_message, files_page
+from notify_gateway.public.sending import files_page
 
 MOST_ROWS: Final = 50
 _MICRO: Final = 1_000_000
@@ -31,7 +31,7 @@ Entry = dict[str, Any]
 
 def blueprint(authenticator: Authenticator, clients: PublicClients, admin_base_url: str) -> Blueprint:
     """Return the route."""
-    routes = v2.blueprint("preview", authenticator)
+    routes = v2.blueprint("preview", authenticator, clients)
 
     @routes.post("/v2/preview")
     def preview() -> Response:
@@ -59,7 +59,7 @@ def _previews(clients: PublicClients, forms: list[Any], facts: Mapping[str, str]
         except NotifyError as refusal:
             shown[number] = _shown(kind, pb.RowPreview(number=number), entries_of_error(refusal, str(kind)))
     if made:
-        ask = pb.PreviewRowsRequest(caller=caller_message(v2.caller()), rows=made)
+        ask = pb.PreviewRowsRequest(caller=v2.caller_message(v2.caller()), rows=made)
         for found in clients.batches.PreviewRows(ask, timeout=_SECONDS).previews:
             kind = kinds[found.number]
             shown[found.number] = _shown(kind, found, entries_of_refusal(found.error, kind, facts))

@@ -31,7 +31,6 @@ from notify_gateway.presenters import notifications as presenter
 from notify_gateway.presenters import timeline, timestamps
 from notify_gateway.public import schemas, v2
 from notify_gateway.public.body import parse_json, read
-from notify_gateway.public.sending import caller_message
 from notify_gateway.quotas import quota_facts, quota_headers
 
 PAGE_SIZE: Final = 250
@@ -53,7 +52,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGN
 
 def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     """Return the routes that read notifications, cancel and move them."""
-    routes = v2.blueprint("notifications", authenticator, _ANSWERS)
+    routes = v2.blueprint("notifications", authenticator, clients, _ANSWERS)
 
     lists = Places(LISTS_AT_ONCE, LISTS_AT_ONCE_OF_A_SERVICE, LISTS_WAITING, LIST_WAIT_SECONDS)
 
@@ -75,7 +74,7 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     @routes.post("/v2/notifications/<notification_id>/cancel")
     def cancel_notification(notification_id: str) -> Response:
         asked = CancelNotificationRequest(
-            caller=caller_message(v2.caller()), notification_id=_checked(notification_id)
+            caller=v2.caller_message(v2.caller()), notification_id=_checked(notification_id)
         )
         return _shown(clients.notifications.CancelNotification(asked).notification)
 
@@ -85,7 +84,7 @@ def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
         form = parse_json(read(request))
         schemas.RESCHEDULE.check(form)
         asked = RescheduleNotificationRequest(
-            caller=caller_message(v2.caller()),
+            caller=v2.caller_message(v2.caller()),
             notification_id=checked,
             send_at=timestamps.moment(form["send_at"]),
         )

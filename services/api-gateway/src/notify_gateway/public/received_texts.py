@@ -19,7 +19,7 @@ _PATH: Final = "v2/received-text-messages"
 
 def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     """Return the route that reads received texts."""
-    routes = v2.blueprint("received_texts", authenticator)
+    routes = v2.blueprint("received_texts", authenticator, clients)
 
     @routes.get(f"/{_PATH}")
     def list_received_texts() -> Response:

@@ -76,11 +76,11 @@ class _Asked:
         return v2.root_of(self.environ)
 
 
-def blueprint(authenticator: Authenticator) -> Blueprint:
+def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     """Return what the router knows of the routes that send: that they are there, and who may ask for their
     OPTIONS. `SendDoor` answers what is sent there.
     """
-    routes = v2.blueprint("sending", authenticator)
+    routes = v2.blueprint("sending", authenticator, clients)
     for channel in schemas.CHANNELS:
         routes.add_url_rule(f"/v2/notifications/{channel}", f"send_{channel}", methods=["POST"])
 
@@ -155,7 +155,7 @@ class Sending:
         message = sms_request(
             form,
             request_id=new_id(),
-            caller=caller_message(caller),
+            caller=v2.caller_message(caller),
             template_id=template_id,
             idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_SMS),
         )
@@ -171,7 +171,7 @@ class Sending:
         message = email_request(
             form,
             request_id=new_id(),
-            caller=caller_message(caller),
+            caller=v2.caller_message(caller),
             template_id=template_id,
             idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_EMAIL),
         )
@@ -194,7 +194,7 @@ class Sending:
         message = letter_request(
             form,
             request_id=new_id(),
-            caller=caller_message(caller),
+            caller=v2.caller_message(caller),
             template_id=template_id,
             idempotency_key=self._idempotency_key(asked, Channel.CHANNEL_LETTER),
         )
@@ -212,7 +212,7 @@ class Sending:
         request_id, sha256 = new_id(), hashlib.sha256(pdf).hexdigest()
         message = pb.SendPrecompiledLetterRequest(
             request_id=request_id,
-            caller=caller_message(caller),
+            caller=v2.caller_message(caller),
             template_id=self._precompiled_templates.of(caller.service.id),
             reference=form["reference"],
             postage=_POSTAGES[form.get("postage", "")],
@@ -292,7 +292,7 @@ class Sending:
 
     def _count(self, caller: Caller, channel: Channel) -> Mapping[str, str]:
         """Return what is left, as `notify_gateway.quotas` has it."""
-        count = pb.CountRefusedRequestRequest(caller=caller_message(caller), channel=channel)
+        count = pb.CountRefusedRequestRequest(caller=v2.caller_message(caller), channel=channel)
         try:
             counted = self._clients.notifications.CountRefusedRequest(count)
         except NotifyError as error:
@@ -453,15 +453,6 @@ def idempotency_key(environ: "WSGIEnvironment") -> str | None:
 def _letter_schema(form: Any) -> Schema:
     precompiled = isinstance(form, dict) and "content" in form
     return schemas.SEND_PRECOMPILED_LETTER if precompiled else schemas.SEND_LETTER
-
-
-def caller_message(caller: Caller) -> pb.Caller:
-    """Return who calls as notifications is told."""
-    return pb.Caller(
-        service_id=caller.service.id,
-        api_key_id=caller.api_key_id,
-        key_type=caller.key_type,
-    )
 
 
 def micropounds(pounds: Decimal) -> int:

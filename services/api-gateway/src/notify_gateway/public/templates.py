@@ -25,7 +25,7 @@ _LARGEST_VERSION: Final = 2**31 - 1
 
 def blueprint(authenticator: Authenticator, clients: Clients) -> Blueprint:
     """Return the routes that read templates."""
-    routes = v2.blueprint("templates", authenticator, V2.but(READING))
+    routes = v2.blueprint("templates", authenticator, clients, V2.but(READING))
 
     @routes.get("/v2/template/<template_id>")
     def get_template(template_id: str) -> Response:

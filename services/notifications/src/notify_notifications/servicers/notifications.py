@@ -65,8 +65,8 @@ from notify_notifications.usecases.read_notifications import (
     list_uploaded_letters,
 )
 from notify_notifications.usecases.reschedule import cancel, reschedule
-from notify_notifications.usecases.reserve import admit_list
-from notify_notifications.usecases.send import SendingParts, send_messages
+from notify_notifications.usecases.reserve import admit_list, rate_left
+from notify_notifications.usecases.send import SendingParts, find_service, send_messages
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["NotificationsService"].full_name
 
@@ -195,6 +195,12 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             self._sending, caller_of(request.caller), enums.from_proto(Channel, request.channel)
         )
         return pb.CountRefusedRequestResponse(quota=None if quota is None else _quota(quota))
+
+    def GetQuota(self, request: pb.GetQuotaRequest, context: grpc.ServicerContext) -> pb.GetQuotaResponse:
+        caller = caller_of(request.caller)
+        service = find_service(self._sending.snapshots, caller.service_id)
+        left = rate_left(self._sending.limits, service, caller.key_type)
+        return pb.GetQuotaResponse(quota=None if left is None else _quota(left))
 
     def CancelNotification(
         self, request: pb.CancelNotificationRequest, context: grpc.ServicerContext

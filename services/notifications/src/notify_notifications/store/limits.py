@@ -346,9 +346,14 @@ class LimitStore:
         """Take a token off the bucket of a service's messages, and return the same."""
         return self._take_one(_bucket_key(service_id, key_type), rate_per_minute)
 
-    def _take_one(self, bucket: str, rate_per_minute: int) -> tuple[bool, int | None]:
+    def tokens_left(self, service_id: str, key_type: KeyType, rate_per_minute: int) -> int | None:
+        """Return the tokens in the bucket of a service's messages; None where Redis does not answer."""
+        _, left = self._take_one(_bucket_key(service_id, key_type), rate_per_minute, tokens=0)
+        return left
+
+    def _take_one(self, bucket: str, rate_per_minute: int, tokens: int = 1) -> tuple[bool, int | None]:
         size = bucket_size(rate_per_minute)
-        sized = (size, rate_per_minute / 60, 1, _kept_seconds(size, rate_per_minute))
+        sized = (size, rate_per_minute / 60, tokens, _kept_seconds(size, rate_per_minute))
         answer = self._guarded(lambda: self._take.run(([bucket], sized)))
         if answer is None:
             return True, None

@@ -91,6 +91,15 @@ def admit_batch(store: LimitStore, service: Service, key_type: KeyType) -> Quota
     return _admitted(store.take_request(service.id, key_type, rate), key_type, rate)
 
 
+def rate_left(store: LimitStore, service: Service, key_type: KeyType) -> Quota | None:
+    """Return what is left of the rate limit of messages, without taking anything off it; None where that is
+    not known.
+    """
+    rate = service.rate_limit_per_minute
+    left = store.tokens_left(service.id, key_type, rate)
+    return None if left is None else limits.rate_quota(rate, left, 1)
+
+
 def _admitted(taken: tuple[bool, int | None], key_type: KeyType, rate_per_minute: int) -> Quota | None:
     admitted, left = taken
     quota = None if left is None else limits.rate_quota(rate_per_minute, left, 1)
