@@ -80,6 +80,7 @@ def test_good_rows_are_accepted_and_bad_ones_told_as_they_would_be_alone(house: 
             "personalisation",
             "BadRequestError",
         ),
+        (text_row(house, deliver_by="2020-01-01T00:00:00Z"), "deliver_by", "ValidationError"),
         ([1], None, "ValidationError"),
         (b'{"type": "sms", "phone_number": NaN}\n', None, "BadRequestError"),
         (b"{\n", None, "BadRequestError"),
@@ -91,8 +92,8 @@ def test_good_rows_are_accepted_and_bad_ones_told_as_they_would_be_alone(house: 
     answer = post(house, lines(*good, *(row for row, _, _ in bad)))
     assert answer.status_code == 201, answer.text
     told = answer.json()
-    assert (told["row_count"], told["accepted_count"]) == (20, 3)
-    assert told["refused_rows"] == [[4, 20]]
+    assert (told["row_count"], told["accepted_count"]) == (21, 3)
+    assert told["refused_rows"] == [[4, 21]]
     first = {entry["row"]: entry for entry in reversed(told["errors"])}
     for number, (row, field, error) in enumerate(bad, 4):
         assert (first[number]["field"], first[number]["error"]) == (field, error), (row, first[number])
@@ -107,7 +108,7 @@ def test_good_rows_are_accepted_and_bad_ones_told_as_they_would_be_alone(house: 
             assert alone.json()["errors"][0]["message"] == first[number]["message"]
     assert stored(house, told["id"]) == {child_id(told["id"], number) for number in (1, 2, 3)}
     shown = requests.get(told["uri"], headers=house.headers(), timeout=WAIT_SECONDS).json()
-    assert (shown["status"], shown["accepted_count"], shown["refused_count"]) == ("complete", 3, 17)
+    assert (shown["status"], shown["accepted_count"], shown["refused_count"]) == ("complete", 3, 18)
     assert sum(shown["counts"].values()) == 3
     listed = requests.get(shown["notifications"], headers=house.headers(), timeout=WAIT_SECONDS).json()
     assert {one["id"] for one in listed["notifications"]} == stored(house, told["id"])

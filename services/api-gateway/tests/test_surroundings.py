@@ -118,6 +118,13 @@ def test_status(client: FlaskClient) -> None:
         assert response.get_json() == {"status": "ok"}
 
 
+def test_how_many_are_live_is_told_to_everybody(internal_client: FlaskClient) -> None:
+    response = internal_client.get("/_status/live-service-and-organisation-counts")
+    assert response.status_code == 200
+    assert response.get_json().keys() == {"organisations", "services"}
+    assert internal_client.get("/events").status_code == 405
+
+
 def test_metrics(client: FlaskClient) -> None:
     client.get("/_status")
     response = client.get("/metrics")

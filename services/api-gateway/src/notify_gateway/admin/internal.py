@@ -70,5 +70,6 @@ def blueprints(clients: InternalClients, client: ClientAuthenticator) -> Iterabl
         usage.rate_routes(clients, client),
         statistics.report_routes(clients, client),
         notifications.return_routes(clients, client),
+        platform.open_routes(clients),
     ]
     return [routes.blueprint for routes in (*made, *more)]

@@ -35,13 +35,20 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         ask = pb.GetSenderIdProtectionRequest(sender_id=sender_id)
         return bare(clients.platform.GetSenderIdProtection(ask).sender_id_protection.protected)
 
-    @made.get("/_status/live-service-and-organisation-counts")
-    def get_live_counts(call: Call) -> Answer:
-        return bare(LIVE_COUNTS.json(clients.platform.GetLiveCounts(pb.GetLiveCountsRequest()).live_counts))
-
     @made.post("/events", RECORD)
     def record_event(call: Call) -> Answer:
         ask = pb.RecordEventRequest(request_id=new_id(), event=EVENT.message(call.form))
         return data(EVENT.json(clients.platform.RecordEvent(ask).event), 201)
+
+    return made
+
+
+def open_routes(clients: InternalClients) -> Routes:
+    """Return the route that needs no token (public-api.md §10)."""
+    made = Routes("platform_open", None)
+
+    @made.get("/_status/live-service-and-organisation-counts")
+    def get_live_counts(call: Call) -> Answer:
+        return bare(LIVE_COUNTS.json(clients.platform.GetLiveCounts(pb.GetLiveCountsRequest()).live_counts))
 
     return made

@@ -475,10 +475,17 @@ def entries_of_refusal(error: bytes, kind: str, facts: Mapping[str, str]) -> lis
 def entries_of_error(error: NotifyError, kind: str) -> list[Entry]:
     """Return why a row of a type is refused, with the key that it is about."""
     row = row_of(error)
+    entries = entries_of(error, row)
+    if error.violations:
+        # worded as a schema's, with the field in front
+        return [
+            {**entry, "status_code": row.status}
+            for entry in entries_of_messages(entry["message"] for entry in entries)
+        ]
     field = error.metadata.get("field") or _FIELDS.get(error.reason)
     if error.reason in _ABOUT_RECIPIENTS:
         field = _RECIPIENTS[kind]
-    return [{"field": field, "status_code": row.status, **entry} for entry in entries_of(error, row)]
+    return [{"field": field, "status_code": row.status, **entry} for entry in entries]
 
 
 # --- answers ------------------------------------------------------------------------------------------------
