@@ -1,7 +1,9 @@
 """`openapi.yaml` and the application say the same."""
 
+import html
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -87,6 +89,14 @@ def test_the_description_is_served_for_programs_and_for_people(client: FlaskClie
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
     for method, path in described():
         assert f"<strong>{method}</strong> <code>{path}</code>" in page.text
+    text = html.unescape(re.sub("<[^>]+>", "", page.text))
+    for header in OPENAPI["components"]["headers"].values():
+        assert header["description"].replace("`", "").strip() in text
+    assert "<code>Idempotency-Key</code>" in page.text
+    assert "`" not in page.text
+    levels = [int(level) for level in re.findall(r"<h([1-6])", page.text)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     anchors = set(re.findall(r'id="([^"]+)"', page.text))
     assert set(re.findall(r'href="#([^"]+)"', page.text)) <= anchors
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import yaml
 from flask import Blueprint, Response
+from markupsafe import Markup, escape
 
 from notify_gateway import pages
 from notify_gateway.answers import json_response
@@ -29,7 +30,14 @@ def blueprint() -> Blueprint:
 
     @routes.get("/docs")
     def page() -> Response:
-        return pages.page("docs.html", api=document(), tags=list(_tags()), root=v2.root().rstrip("/"))
+        return pages.page(
+            "docs.html",
+            api=document(),
+            tags=list(_tags()),
+            headers=_headers(),
+            prose=_prose,
+            root=v2.root().rstrip("/"),
+        )
 
     return routes
 
@@ -49,6 +57,25 @@ def _tags() -> tuple[Mapping[str, Json], ...]:
         {**tag, "operations": [one for one in _operations() if tag["name"] in one["tags"]]}
         for tag in document()["tags"]
     )
+
+
+def _prose(text: str) -> Markup:
+    """Return a description as HTML: what stands between backticks is code."""
+    parts = enumerate(text.split("`"))
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in parts
+    )
+
+
+@lru_cache(maxsize=1)
+def _headers() -> Mapping[str, Json]:
+    """Return the headers that answers have, by name."""
+    return {
+        name: _resolved(header)
+        for operation in _operations()
+        for answer in operation["answers"].values()
+        for name, header in answer.get("headers", {}).items()
+    }
 
 
 def _operations() -> Iterator[dict[str, Json]]:
