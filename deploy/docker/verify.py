@@ -199,6 +199,8 @@ class Container:
                 ),
                 *("--as-pid-1", "--proc", "/proc", "--dev", "/dev"),
                 *_base(),
+                # before what is bound, which may lie in this machine's /tmp
+                *(("--tmpfs", "/tmp") if "/tmp" in writable else ()),  # noqa: S108 - inside
                 *("--ro-bind", str(self._prefixes / service), IMAGE["prefix"]),
                 *("--ro-bind", str(self._folder / "certs"), str(self._folder / "certs")),
                 *_each("--ro-bind", self._folder.glob("postgres/.s.PGSQL.*")),
@@ -209,7 +211,6 @@ class Container:
                         str(self._folder / "inbound-numbers"),
                     )
                 ),
-                *(("--tmpfs", "/tmp") if "/tmp" in writable else ()),  # noqa: S108 - inside
                 *(("--bind", str(state), STATE) if STATE in writable else ()),
                 *("--remount-ro", "/", "--chdir", "/", "--"),
                 *(f"{IMAGE['prefix']}/bin/python", *command[1:]),

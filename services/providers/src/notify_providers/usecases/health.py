@@ -85,7 +85,7 @@ class CallWatch:
         self._news.clear()
         for provider, condition in changes:
             _CHANGES.labels(provider, condition).inc()
-            get_logger().warning("provider found", provider=provider, condition=condition)
+            get_logger().warning("provider found", provider=provider, state=condition)
 
 
 def conditions(uow: UnitOfWork, names: Collection[str]) -> dict[str, Condition]:
