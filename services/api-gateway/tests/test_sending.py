@@ -754,6 +754,21 @@ def test_nothing_is_accepted_without_its_pdf(send: Send, neighbours: Neighbours,
     assert not neighbours.recorder.requests("SendPrecompiledLetter")
 
 
+class FailsOnce(dict[str, NotifyError]):
+    """Failures of calls, each for one call."""
+
+    def get(self, method: str, default: Any = None) -> Any:
+        return self.pop(method, default)
+
+
+def test_a_pdf_that_finds_no_stream_free_waits_for_one(send: Send, neighbours: Neighbours) -> None:
+    neighbours.recorder.failures = FailsOnce(UploadPdf=NotifyError("OVERLOADED"))
+    assert send("letter", PRECOMPILED).status_code == 201
+    first, second = neighbours.recorder.requests("UploadPdf")
+    assert first == second
+    assert len(neighbours.recorder.requests("SendPrecompiledLetter")) == 1
+
+
 def test_what_is_no_pdf_by_its_form_is_refused_and_counted(send: Send, neighbours: Neighbours) -> None:
     for content in ("é", "abcde"):
         assert messages(send("letter", PRECOMPILED | {"content": content}), "BadRequestError") == [

@@ -3,12 +3,13 @@
 import base64
 import binascii
 import hashlib
+import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from flask import Blueprint, abort
 from notify.admin.v1.templates_service_pb2 import EnsurePrecompiledTemplateRequest
@@ -16,7 +17,7 @@ from notify.common.v1.common_pb2 import Channel, KeyType, Postage
 from notify.letters.v1.letters_service_pb2 import UploadPdfHeader, UploadPdfRequest
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1.files_service_pb2 import SendEmailWithFilesRequest
-from notify_common import current, tracing
+from notify_common import clock, current, tracing
 from notify_common.errors import NotifyError
 from notify_common.ids import canonical_uuid, new_id
 from notify_common.logging import get_logger
@@ -56,6 +57,11 @@ _CREATED: Final = "201 CREATED"
 _REPLAYED: Final = ("Idempotent-Replayed", "true")
 _NO_SPAN: Final[AbstractContextManager[None]] = nullcontext()
 
+_STREAM_WAIT_SECONDS: Final = 1.5
+"""How long a request waits for a stream to a service: all gateways together have a few at once."""
+_STREAM_PAUSE_SECONDS: Final = 0.05
+
+T = TypeVar("T")
 Form = Mapping[str, Any]
 SendRequest = pb.SendSmsRequest | pb.SendEmailRequest | pb.SendLetterRequest
 
@@ -223,7 +229,7 @@ class Sending:
         header = UploadPdfHeader(
             letter_id=request_id, service_id=caller.service.id, size_bytes=len(pdf), sha256=sha256
         )
-        self._clients.letters.UploadPdf(_upload(header, pdf))
+        _when_free(lambda: self._clients.letters.UploadPdf(_upload(header, pdf)))
         response = self._send(message, asked)
         return presenter.sent_precompiled_letter(response, form)
 
@@ -343,10 +349,26 @@ class Sending:
             origin_request_id=current.request_id.get(),
             traceparent=current.traceparent.get(),
         )
-        outcome = outcome_of(self._clients.files.SendEmailWithFiles(_with_files(item, contents)).result)
+        response = _when_free(lambda: self._clients.files.SendEmailWithFiles(_with_files(item, contents)))
+        outcome = outcome_of(response.result)
         if isinstance(outcome, NotifyError):
             raise outcome
         return self._noted(outcome, asked)
+
+
+def _when_free(call: Callable[[], T]) -> T:
+    """Return what a call answers that streams to a service; where no stream is free, wait for one.
+
+    What it brings is kept by its request id, so that a call that is made again does nothing twice.
+    """
+    until = clock.monotonic() + _STREAM_WAIT_SECONDS
+    while True:
+        try:
+            return call()
+        except NotifyError as error:
+            if error.reason != "OVERLOADED" or clock.monotonic() > until:
+                raise
+        time.sleep(_STREAM_PAUSE_SECONDS)
 
 
 def files_page(admin_base_url: str, service_id: str) -> dict[str, str]:
