@@ -13,6 +13,8 @@ from flask import Flask
 from notify_admin.usecases.seed import seed_platform
 from notify_gateway.app import create_app
 from notify_gateway.settings import Face, GatewaySettings
+from notify_letters import bootstrap as letters_bootstrap
+from notify_letters.settings import Settings as LettersSettings
 from notify_notifications import bootstrap
 from notify_notifications.settings import Settings
 from notify_testing.admin import AdminService
@@ -45,7 +47,37 @@ def runner() -> ModuleType:
 
 
 @contextmanager
-def notifications(database_url: str, admin_target: str) -> Iterator[str]:
+def letters(database_url: str) -> Iterator[str]:
+    """Serve the service letters, without its store of PDFs and its workers; yield its gRPC target."""
+    files = certificates()["letters"]
+    parts = letters_bootstrap.parts_for_server(
+        LettersSettings.model_validate(
+            {
+                "database_url": database_url,
+                "page_token_secret": "a-page-token-secret-for-tests-only",
+                "tls_ca_file": files.ca,
+                "tls_cert_file": files.cert,
+                "tls_key_file": files.key,
+                "admin_target": NOWHERE,
+                "providers_target": NOWHERE,
+                "broker_url": "redis+socket:///nowhere",
+                "clamd_address": "off",
+                "blob_endpoint": "http://nowhere",
+                "blob_access_key": "x",
+                "blob_secret_key": "x",
+            }
+        )
+    )
+    try:
+        served = letters_bootstrap.registrations(parts)
+        with InProcessServer("letters", served, allowed_callers=parts.settings.allowed_callers) as running:
+            yield running.target
+    finally:
+        parts.close()
+
+
+@contextmanager
+def notifications(database_url: str, admin_target: str, letters_target: str) -> Iterator[str]:
     """Serve the service notifications, without its Redis; yield its gRPC target."""
     files = certificates()["notifications"]
     parts = bootstrap.parts_for_server(
@@ -53,6 +85,7 @@ def notifications(database_url: str, admin_target: str) -> Iterator[str]:
             database_url=SecretStr(database_url),
             page_token_secret=SecretStr("a-page-token-secret-for-tests-only"),
             admin_target=admin_target,
+            letters_target=letters_target,
             redis_url=SecretStr("unix:///nowhere"),
             tls_ca_file=files.ca,
             tls_cert_file=files.cert,
@@ -115,7 +148,8 @@ def base_url(database_server: str, notifications_url: str) -> Iterator[str]:
     with (
         databases(database_server) as fresh,
         AdminService(fresh("notify_admin")) as admin,
-        notifications(notifications_url, admin.target) as notifications_target,
+        letters(fresh("notify_letters")) as letters_target,
+        notifications(notifications_url, admin.target, letters_target) as notifications_target,
     ):
         seed_platform(admin.uow, "notify@example.gov.uk")
         targets = {

@@ -196,6 +196,7 @@ UNLIKE = {
     "GET /service/<uuid:service_id>/notifications/<uuid:notification_id>": "",
     "GET /service/<uuid:service_id>/template/preview/<uuid:notification_id>/<file_type>": "",
     "GET /service/<uuid:service_id>/unsubscribe-request-report/<uuid:report_id>": "",
+    "POST /service/<uuid:service_id>/notifications/<uuid:notification_id>/cancel": "",
     "POST /service/<uuid:service_id>/process-unsubscribe-request-report/<uuid:report_id>": "",
 }
 EMPTY = (

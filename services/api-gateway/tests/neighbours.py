@@ -210,6 +210,10 @@ class Notifications(NotificationsServiceServicer):
         self.recorder.record("CancelNotification", request)
         return notifications_service_pb2.CancelNotificationResponse(notification=self._changed(request))
 
+    def CancelLetter(self, request: Any, context: Any) -> Any:
+        self.recorder.record("CancelLetter", request)
+        return notifications_service_pb2.CancelLetterResponse(notification=self._changed(request))
+
     def RescheduleNotification(self, request: Any, context: Any) -> Any:
         self.recorder.record("RescheduleNotification", request)
         return notifications_service_pb2.RescheduleNotificationResponse(notification=self._changed(request))

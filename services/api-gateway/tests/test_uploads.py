@@ -186,3 +186,56 @@ def test_letters_of_a_day(internal_client: FlaskClient, neighbours: Neighbours) 
     (asked,) = neighbours.recorder.requests("GetUploadedLetters")
     assert (asked.print_date, asked.page_number, asked.template_id) == ("2026-07-31", 3, template.id)
     assert internal_client.get(f"{path[:-2]}32", headers=by_admin()).status_code == 400
+
+
+def test_a_letter_is_cancelled(internal_client: FlaskClient, neighbours: Neighbours) -> None:
+    service = neighbours.admin.add_service()
+    template = neighbours.admin.add_template(service, "letter", "x", "s")
+    letter = a_notification(service, Channel.CHANNEL_LETTER, template_id=template, template_version=1)
+    letter.state = Notification.STATE_CANCELLED
+    neighbours.notifications.stored[:] = [letter]
+    path = f"/service/{service}/notifications/{letter.id}/cancel"
+    answer = internal_client.post(path, json={}, headers=by_admin())
+    shown = answer.get_json()
+    assert (answer.status_code, shown["id"], shown["status"]) == (200, letter.id, "cancelled")
+    (asked,) = neighbours.recorder.requests("CancelLetter")
+    assert asked == pb.CancelLetterRequest(service_id=service, notification_id=letter.id)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "sentence"),
+    [
+        (NotifyError("NOTIFICATION_NOT_FOUND"), 404, "Notification not found"),
+        (
+            NotifyError("NOT_A_LETTER"),
+            400,
+            "Notification cannot be cancelled - only letters can be cancelled",
+        ),
+        (NotifyError("LETTER_CANCELLED"), 400, "This letter has already been cancelled."),
+        (
+            NotifyError("LETTER_TOO_LATE", metadata={"print_day": "today"}),
+            400,
+            "It’s too late to cancel this letter. Printing started today at 5.30pm",
+        ),
+        (
+            NotifyError("LETTER_TOO_LATE", metadata={"print_day": "3 March"}),
+            400,
+            "It’s too late to cancel this letter. Printing started on 3 March at 5.30pm",
+        ),
+        (
+            NotifyError(
+                "LETTER_NOT_CANCELLABLE",
+                metadata={"status": "sending", "create_time": "2026-03-02 12:00:00"},
+            ),
+            400,
+            "We could not cancel this letter. Letter status: sending, created_at: 2026-03-02 12:00:00",
+        ),
+    ],
+)
+def test_why_a_letter_is_not_cancelled(
+    internal_client: FlaskClient, neighbours: Neighbours, error: NotifyError, status: int, sentence: str
+) -> None:
+    neighbours.recorder.failures["CancelLetter"] = error
+    path = f"/service/{new_id()}/notifications/{new_id()}/cancel"
+    answer = internal_client.post(path, json={}, headers=by_admin())
+    assert (answer.status_code, answer.json) == (status, {"result": "error", "message": sentence})

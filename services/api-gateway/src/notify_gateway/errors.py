@@ -148,6 +148,15 @@ TABLE: Final[Rows] = {
     "NOT_SCHEDULED": Row(
         409, "ConflictError", "Only a message that is waiting for its send_at can be cancelled or moved"
     ),
+    "LETTER_CANCELLED": _bad("This letter has already been cancelled."),
+    "LETTER_TOO_LATE": Choice(
+        "print_day",
+        {"today": _bad("It’s too late to cancel this letter. Printing started today at 5.30pm")},
+        _bad("It’s too late to cancel this letter. Printing started on {print_day} at 5.30pm"),
+    ),
+    "LETTER_NOT_CANCELLABLE": _bad(
+        "We could not cancel this letter. Letter status: {status}, created_at: {create_time}"
+    ),
     "INBOUND_SMS_NOT_FOUND": NO_RESULT,
     "UNSUBSCRIBE_REPORT_NOT_FOUND": NO_RESULT,
     "TEMPLATE_WRONG_CHANNEL": _bad("{template_channel} template is not suitable for {channel} notification"),

@@ -149,6 +149,15 @@ REASONS: Final[Mapping[str, Reason]] = {
     "NOT_SCHEDULED": Reason(
         Code.FAILED_PRECONDITION, "The message is not waiting for its time to be sent (any more)."
     ),
+    "LETTER_CANCELLED": Reason(Code.FAILED_PRECONDITION, "The letter is cancelled already."),
+    "LETTER_TOO_LATE": Reason(
+        Code.FAILED_PRECONDITION, "The deadline of the letter's print run has passed.", ("print_day",)
+    ),
+    "LETTER_NOT_CANCELLABLE": Reason(
+        Code.FAILED_PRECONDITION,
+        "The letter has failed or is in a print batch.",
+        ("status", "create_time"),
+    ),
     "BATCH_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such batch."),
     "BATCH_RUNNING": Reason(
         Code.ABORTED, "The batch is being worked off by another request, which may take a while."
@@ -309,7 +318,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     "VALUE_IMPOSSIBLE": Reason(
         Code.NOT_FOUND, "Asked for by a value that nothing stored can have, such as a NUL character."
     ),
-    "NOT_A_LETTER": Reason(Code.FAILED_PRECONDITION, "The notification has no PDF: it is no letter."),
+    "NOT_A_LETTER": Reason(Code.FAILED_PRECONDITION, "The notification is no letter."),
     "PDF_UNAVAILABLE": Reason(Code.FAILED_PRECONDITION, "Letters in this status have no PDF.", ("status",)),
     "LETTER_CONTENT_INVALID": Reason(Code.INVALID_ARGUMENT, "The letter's content is no base64 text."),
 }

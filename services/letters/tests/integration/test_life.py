@@ -1,19 +1,23 @@
 """What happens to letters besides being printed: cancelled, made anew, brought back, removed for age."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from notify.letters.v1 import letters_service_pb2 as pb
-from notify.letters.v1.letter_pb2 import Letter
+from notify.letters.v1.letter_pb2 import Letter, PrecompiledPdf
 from notify_common import clock, ids
+from notify_common.enums import KeyType, Postage
 from notify_common.errors import NotifyError
+from notify_letters.domain.letter import NewLetter
 from notify_letters.store import letters as store
 from notify_letters.store import print_runs
 from notify_letters.usecases import read_letters
+from notify_testing.waiting import WAIT_SECONDS
 
-from .conftest import SERVICE_ID, TEMPLATE_ID, World
+from .conftest import SERVICE_ID, TEMPLATE_ID, World, letter, until
 from .test_print_runs import make_letters, start, submit_all
 
 Outcome = pb.Cancellation.Outcome
@@ -26,9 +30,13 @@ def letter_ids(world: World) -> list[str]:
     return [str(id) for (id,) in world.rows("SELECT id FROM letters ORDER BY reference, id")]
 
 
-def cancel(world: World, letter_ids: list[str], service_id: str = SERVICE_ID) -> list[str]:
+def cancel(
+    world: World, letter_ids: list[str], service_id: str = SERVICE_ID, *, unknown: bool = False
+) -> list[str]:
     """Cancel and return the outcomes' names."""
-    request = pb.BatchCancelLettersRequest(service_id=service_id, letter_ids=letter_ids)
+    request = pb.BatchCancelLettersRequest(
+        service_id=service_id, letter_ids=letter_ids, cancel_unknown=unknown
+    )
     answer = world.letters.BatchCancelLetters(request)
     assert [one.letter_id for one in answer.cancellations] == letter_ids
     return [Outcome.Name(one.outcome).removeprefix("OUTCOME_") for one in answer.cancellations]
@@ -62,6 +70,50 @@ def test_letters_are_cancelled_in_time_and_never_printed(world: World) -> None:
     assert get(world, second).state == Letter.STATE_CANCELLED
     assert start(world).letter_count == 1
     assert world.states() == {"submitting": 1, "cancelled": 2}
+
+
+def test_a_letter_that_is_cancelled_before_it_comes_is_not_taken(world: World) -> None:
+    make_letters(world, 1)
+    (known,) = letter_ids(world)
+    coming = letter()
+    late = NOON.replace(hour=17, minute=31)
+    with time(late):
+        for _ in range(2):
+            assert cancel(world, [known, coming.id], unknown=True) == ["TOO_LATE", "CANCELLED"]
+        assert cancel(world, [known, coming.id], ids.new_id(), unknown=True) == ["NOT_FOUND", "NOT_FOUND"]
+    for each in (coming, letter(id=coming.id, precompiled=PrecompiledPdf())):
+        answer = world.letters.BatchCreateLetters(pb.BatchCreateLettersRequest(letters=[each]))
+        assert (answer.created_count, answer.duplicate_count) == (0, 1)
+    assert world.events() == [(coming.id, "cancelled")]
+    assert not world.rows("SELECT FROM render_batches UNION ALL SELECT FROM pdf_checks")
+    assert get(world, coming.id).state == Letter.STATE_CANCELLED
+    assert start(world).letter_count == 1
+
+
+def test_a_letter_that_comes_while_it_is_cancelled_is_cancelled(world: World) -> None:
+    coming = NewLetter(
+        id=ids.new_id(),
+        service_id=SERVICE_ID,
+        key_type=KeyType.NORMAL,
+        template_id=TEMPLATE_ID,
+        template_version=1,
+        personalisation=[],
+        address_lines=["Ms Example", "1 High Street", "EX1 1EX"],
+        postage=Postage.SECOND,
+        reference="ABCDEFGHIJKLMNOP",
+        create_time=NOON,
+        origin_request_id="",
+        traceparent="",
+    )
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with time(ONE_O_CLOCK), ThreadPoolExecutor(1) as pool:
+        with world.uow.begin() as tx:
+            assert store.create(tx, [(ids.new_id(), [coming])], "", "") == 1
+            cancelled = pool.submit(cancel, world, [coming.id], unknown=True)
+            until(lambda: bool(world.rows(waiting)))
+        assert cancelled.result(WAIT_SECONDS) == ["CANCELLED"]
+    assert world.states() == {"cancelled": 1}
+    assert world.events() == [(coming.id, "cancelled")]
 
 
 def test_the_deadline_ends_cancelling(world: World) -> None:

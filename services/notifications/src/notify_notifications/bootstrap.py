@@ -217,7 +217,7 @@ def recount_uow(settings: Settings) -> UnitOfWork:
 
 def parts_for_server(settings: Settings) -> Parts:
     """Return the parts of the process that serves calls."""
-    return Parts(settings, connections=settings.grpc_threads + 2 * _READING_THREADS + _FILE_THREADS + 1)
+    return Parts(settings, connections=settings.grpc_threads + 3 * _READING_THREADS + _FILE_THREADS + 1)
 
 
 def parts_for_workers(settings: Settings) -> Parts:
@@ -250,6 +250,7 @@ def notifications_servicer(parts: Parts, sending: SendingParts, pager: Pager) ->
         links=parts.settings.unsubscribe_links(),
         pager=pager,
         platform_mail=Intake(mail_consumer(parts, aside=True)),
+        letters=LettersClient(parts.channels.get("letters", parts.settings.letters_target)),
     )
 
 
@@ -268,6 +269,8 @@ def registrations(parts: Parts) -> list[Registration]:
     inbound.ListInboundSms = apart(inbound.ListInboundSms, _READING_THREADS, "inbound")  # type: ignore[method-assign]
     # Whoever reads without end waits for others who read, not those who send for them.
     servicer.ListNotifications = apart(servicer.ListNotifications, _READING_THREADS, "list")  # type: ignore[method-assign]
+    # It may wait for letters.
+    servicer.CancelLetter = apart(servicer.CancelLetter, _READING_THREADS, "cancel")  # type: ignore[method-assign]
     # Files take longer than messages: who sends them waits for others who do.
     batching = BatchesServicer(
         parts.uow, sending, PreviewsClient(parts.channels.get("letters", parts.settings.letters_target))

@@ -239,4 +239,6 @@ def world(town: World) -> Iterator[World]:
     town.previews.asked.clear()
     town.letters.letters.clear()
     town.letters.events.clear()
+    town.letters.cancelled.clear()
+    town.letters.cancellation, town.letters.cancelling_fails_with = "CANCELLED", ""
     town.feeds.update({worker.name: worker for worker in bootstrap.feed_workers(town.parts)})

@@ -105,9 +105,26 @@ class FakeLetters(letters_service_pb2_grpc.LettersServiceServicer):
 
     letters: dict[str, letter_pb2.Letter] = field(default_factory=dict)
     events: list[letters_service_pb2.LetterEvent] = field(default_factory=list)
+    cancelled: set[str] = field(default_factory=set)
+    cancellation: str = "CANCELLED"
+    """What becomes of cancelling a letter."""
+    cancelling_fails_with: str = ""
+
+    def BatchCancelLetters(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if self.cancelling_fails_with:
+            raise NotifyError(self.cancelling_fails_with)
+        assert request.cancel_unknown
+        (letter_id,) = request.letter_ids
+        if self.cancellation == "CANCELLED" and letter_id not in self.cancelled:
+            self.cancelled.add(letter_id)
+            self.tell(letter_id, "cancelled")
+        return letters_service_pb2.BatchCancelLettersResponse(
+            cancellations=[{"letter_id": letter_id, "outcome": f"OUTCOME_{self.cancellation}"}]
+        )
 
     def BatchCreateLetters(self, request: Any, context: grpc.ServicerContext) -> Any:
-        new = [letter for letter in request.letters if letter.id not in self.letters]
+        known = self.letters.keys() | self.cancelled
+        new = [letter for letter in request.letters if letter.id not in known]
         self.letters |= {letter.id: letter for letter in new}
         return letters_service_pb2.BatchCreateLettersResponse(
             created_count=len(new), duplicate_count=len(request.letters) - len(new)

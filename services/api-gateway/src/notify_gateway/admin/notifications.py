@@ -1,4 +1,4 @@
-"""What a service sent, and sending one message (internal-api.md B1, B2, B6, B7, B40 to B42)."""
+"""What a service sent, and sending one message (internal-api.md B1, B2, B6, B7, B40 to B42, C2)."""
 
 import re
 from collections.abc import Mapping
@@ -44,6 +44,10 @@ ERRORS: Final[Rows] = {
     "ADDRESS_INVALID": plain("{problem}"),
     "SENDER_NOT_FOUND": plain("{sender_kind} not found"),
     "DAILY_LIMIT_REACHED": plain("Exceeded send limits ({counter}: {limit}) for today", 429),
+}
+CANCELLING: Final[Rows] = {
+    "NOTIFICATION_NOT_FOUND": plain("Notification not found", 404),
+    "NOT_A_LETTER": plain("Notification cannot be cancelled - only letters can be cancelled"),
 }
 SEND: Final = schema(
     "template_id to personalisation created_by",
@@ -146,7 +150,7 @@ OF_EVERY_NOTIFICATION: Final[Mapping[str, str | Key]] = {
     "sent_at": "sent_time",
     "updated_at": "update_time",
     "sent_by": nullable("provider"),
-    "reference": always(None),
+    "reference": nullable("details.print_reference"),
     "client_reference": "reference",
     "document_download_count": always(None),
 }
@@ -276,6 +280,13 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         found = clients.notifications.GetNotification(ask).notification
         return bare(Joined(clients, call.id("service_id")).notification(found))
 
+    @made.post(f"{of_service}/<uuid:notification_id>/cancel", errors=CANCELLING)
+    def cancel_letter(call: Call) -> Answer:
+        service_id = call.id("service_id")
+        ask = pb.CancelLetterRequest(service_id=service_id, notification_id=call.id("notification_id"))
+        found = clients.notifications.CancelLetter(ask).notification
+        return bare(Joined(clients, service_id).notification(found))
+
     @made.get(of_service)
     def list_notifications(call: Call) -> Answer:
         given = {name: request.args.getlist(name) for name in request.args}
@@ -360,7 +371,9 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
                 case _:
                     reference = call.form["personalisation"].get("reference")
                     letter = pb.SendLetterRequest(
-                        **common, reference=None if reference is None else str(reference)
+                        **common,
+                        recipient=call.form["to"],
+                        reference=None if reference is None else str(reference),
                     )
                     made_id = clients.notifications.SendLetter(letter).notification_id
         except NotifyError as error:

@@ -124,7 +124,13 @@ class LettersServicer(LettersServiceServicer):
         self, request: pb.BatchCancelLettersRequest, context: grpc.ServicerContext
     ) -> pb.BatchCancelLettersResponse:
         """Cancel letters; see the proto."""
-        outcomes = cancel_letters(self._uow, request.service_id, request.letter_ids, clock.now())
+        outcomes = cancel_letters(
+            self._uow,
+            request.service_id,
+            request.letter_ids,
+            clock.now(),
+            cancel_unknown=request.cancel_unknown,
+        )
         return pb.BatchCancelLettersResponse(
             cancellations=[
                 pb.Cancellation(

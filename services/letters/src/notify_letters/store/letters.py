@@ -56,6 +56,7 @@ _NEW: Types = {
     "lane": sa.Text(),
 }
 
+_NO_TEMPLATE: Final = "00000000-0000-0000-0000-000000000000"
 _OF_TEMPLATES: Final = ("personalisation", "address_lines", "render_batch_id")
 _NEW_PRECOMPILED: Types = {
     **{name: kind for name, kind in _NEW.items() if name not in _OF_TEMPLATES},
@@ -403,6 +404,34 @@ def cancel(tx: Tx, letter_ids: Sequence[str]) -> None:
         cancelled.c.id, sa.literal(EventKind.CANCELLED.value), cancelled.c.page_count, cancelled.c.sheet_count
     )
     tx.execute(sa.insert(letter_events).from_select(_EVENT_COLUMNS, told))
+
+
+def add_cancelled(tx: Tx, service_id: str, letter_ids: Sequence[str]) -> list[str]:
+    """Insert letters that nobody handed over as cancelled ones, so that handing them over changes nothing;
+    return those that were new.
+
+    It waits for whoever is taking one of them over, and is then told that it is known. They are removed for
+    age as all that ended, together with a PDF that may have been uploaded.
+    """
+    ids = id_rows("given", letter_ids)
+    values = {
+        "id": ids.c.id,
+        "service_id": sa.literal(service_id, id_type()),
+        "key_type": sa.literal(KeyType.NORMAL.value),
+        "template_id": sa.literal(_NO_TEMPLATE, id_type()),
+        "template_version": sa.literal(0),
+        "personalisation": sa.literal([], JSONB),
+        "address_lines": sa.literal([], JSONB),
+        "postage": sa.literal(Postage.SECOND.value),
+        "reference": sa.literal(""),
+        "create_time": sa.func.now(),
+        "state": sa.literal(LetterState.CANCELLED.value),
+        "source": sa.literal(Source.PRECOMPILED.value),
+        "request_id": sa.literal(""),
+        "traceparent": sa.literal(""),
+    }
+    added = insert(letters).from_select(list(values), sa.select(*values.values()).order_by(ids.c.id))
+    return list(tx.execute(added.on_conflict_do_nothing().returning(letters.c.id)).scalars())
 
 
 def render_again(

@@ -21,22 +21,35 @@ _DELETIONS = 8
 
 
 def cancel_letters(
-    uow: UnitOfWork, service_id: str, letter_ids: Sequence[str], now: datetime
+    uow: UnitOfWork,
+    service_id: str,
+    letter_ids: Sequence[str],
+    now: datetime,
+    *,
+    cancel_unknown: bool = False,
 ) -> list[Cancellation]:
     """Cancel letters that are in no print batch, while their deadline has not passed (content.md §12).
 
     Letters are locked while it is decided, as they are by a print run that takes them: a letter is
     cancelled or printed, never both. Idempotency key: the letter's id. Returns what became of each, in the
     order of the ids.
+
+    Args:
+        cancel_unknown: whether letters that are not here are cancelled too, so that they are not taken over
+            when they come, whatever the time.
     """
     with uow.begin() as tx:
         found = letters.lock(tx, service_id, letter_ids)
+        unknown = [id_ for id_ in letter_ids if id_ not in found] if cancel_unknown else []
+        added = letters.add_cancelled(tx, service_id, unknown) if unknown else []
+        # one of them may have come meanwhile
+        found |= letters.lock(tx, service_id, unknown) if unknown else {}
         outcomes = {id_: _cancellation(state, created, now) for id_, (state, created) in found.items()}
         cancelled = [
             id_
             for id_, outcome in outcomes.items()
             if outcome is Cancellation.CANCELLED and found[id_][0] is not LetterState.CANCELLED
-        ]
+        ] + added
         if cancelled:
             letters.cancel(tx, cancelled)
     if cancelled:

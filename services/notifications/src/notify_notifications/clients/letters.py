@@ -21,6 +21,16 @@ class LettersClient:
         """Hand over, all or none; those handed over before are ignored there. Raises NotifyError."""
         self._stub.BatchCreateLetters(letters_service_pb2.BatchCreateLettersRequest(letters=letters))
 
+    def cancel(self, service_id: str, letter_id: str) -> bool:
+        """Cancel a letter, handed over or not; return whether it is cancelled. Idempotent. Raises
+        NotifyError.
+        """
+        ask = letters_service_pb2.BatchCancelLettersRequest(
+            service_id=service_id, letter_ids=[letter_id], cancel_unknown=True
+        )
+        (cancellation,) = self._stub.BatchCancelLetters(ask).cancellations
+        return bool(cancellation.outcome == letters_service_pb2.Cancellation.OUTCOME_CANCELLED)
+
     @staticmethod
     def letter(
         notification: Notification,

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from notify_common import clock
 from notify_common.enums import Channel, KeyType, Postage
 
+from notify_notifications.domain.limits import is_counted
 from notify_notifications.domain.notification import Progress, State
 
 BILLABLE: Final[Mapping[Channel, frozenset[State]]] = {
@@ -85,6 +86,15 @@ class DeletedKey(NamedTuple):
     """Letters: of each; else 0."""
 
 
+class DayCountKey(NamedTuple):
+    """What messages are counted by for their daily limit."""
+
+    service_id: str
+    day: date
+    """Of creation, in UTC."""
+    counter: Channel
+
+
 class UsageKey(NamedTuple):
     """What usage is told apart by, the rate aside, which follows from it."""
 
@@ -145,6 +155,18 @@ def batch_differences(moves: Iterable[Move]) -> dict[BatchCountKey, int]:
             sums[BatchCountKey(batch_id, move.before.state)] -= 1
             sums[BatchCountKey(batch_id, move.after.state)] += 1
     return {key: change for key, change in sums.items() if change}
+
+
+def day_count_differences(moves: Iterable[Move]) -> dict[DayCountKey, int]:
+    """Return by how much each daily limit's count changes: a letter that is cancelled counts no more
+    (pipeline.md §4.9). What else ends stays counted.
+    """
+    sums: defaultdict[DayCountKey, int] = defaultdict(int)
+    for before, after in ((move.before, move.after) for move in moves):
+        cancelled = after.state is State.CANCELLED and before.state is not State.CANCELLED
+        if cancelled and after.channel is Channel.LETTER and is_counted(after.key_type):
+            sums[DayCountKey(after.service_id, after.create_time.date(), after.channel)] -= 1
+    return dict(sums)
 
 
 def deleted_differences(moves: Iterable[Move]) -> dict[DeletedKey, int]:

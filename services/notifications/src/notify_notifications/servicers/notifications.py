@@ -29,6 +29,7 @@ from notify_content.letter_timings import print_deadline
 from opentelemetry.trace import SpanKind
 
 from notify_notifications.clients import personalisation
+from notify_notifications.clients.letters import LettersClient
 from notify_notifications.domain.cost import Cost
 from notify_notifications.domain.hand_over import lane_of
 from notify_notifications.domain.limits import Quota
@@ -41,7 +42,9 @@ from notify_notifications.store.notifications import (
     Filters,
     NotificationStore,
 )
+from notify_notifications.usecases.cancel_letter import cancel_letter
 from notify_notifications.usecases.count_refused import count_refused_request
+from notify_notifications.usecases.hand_over import print_reference
 from notify_notifications.usecases.prepare import (
     Accepted,
     AcceptedEmail,
@@ -100,8 +103,10 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         links: UnsubscribeLinks,
         pager: Pager,
         platform_mail: Intake,
+        letters: LettersClient,
     ) -> None:
         self._uow = uow
+        self._letters = letters
         self._sending = sending
         self._links = links
         self._notifications = notifications
@@ -207,7 +212,19 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
     ) -> pb.CancelNotificationResponse:
         caller = caller_of(request.caller)
         cancel(self._uow, caller, request.notification_id)
-        return pb.CancelNotificationResponse(notification=self._found(caller, request.notification_id))
+        return pb.CancelNotificationResponse(
+            notification=self._found(caller.service_id, request.notification_id)
+        )
+
+    def CancelLetter(
+        self, request: pb.CancelLetterRequest, context: grpc.ServicerContext
+    ) -> pb.CancelLetterResponse:
+        service_id, notification_id = request.service_id, request.notification_id
+        cancel_letter(
+            self._uow, self._notifications, self._sending.limits, self._letters, service_id, notification_id
+        )
+        found = self._found(service_id, notification_id, with_details=True)
+        return pb.CancelLetterResponse(notification=found)
 
     def RescheduleNotification(
         self, request: pb.RescheduleNotificationRequest, context: grpc.ServicerContext
@@ -215,14 +232,17 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         caller = caller_of(request.caller)
         send_at = _time("send_at", request.send_at)
         reschedule(self._uow, self._notifications, caller, request.notification_id, send_at)
-        return pb.RescheduleNotificationResponse(notification=self._found(caller, request.notification_id))
-
-    def _found(self, caller: Caller, notification_id: str) -> notification_pb2.Notification:
-        return _notification(
-            get_notification(
-                self._notifications, self._sending.snapshots, self._links, caller.service_id, notification_id
-            )
+        return pb.RescheduleNotificationResponse(
+            notification=self._found(caller.service_id, request.notification_id)
         )
+
+    def _found(
+        self, service_id: str, notification_id: str, *, with_details: bool = False
+    ) -> notification_pb2.Notification:
+        view = get_notification(
+            self._notifications, self._sending.snapshots, self._links, service_id, notification_id
+        )
+        return _notification(view, with_details)
 
     def _take_in_mail(self, service_id: str) -> None:
         """Have mail that admin wrote just before be there for who reads what the platform sent (ADR 0017)."""
@@ -234,14 +254,8 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
     ) -> pb.GetNotificationResponse:
         if request.with_details:
             self._take_in_mail(request.service_id)
-        view = get_notification(
-            self._notifications,
-            self._sending.snapshots,
-            self._links,
-            request.service_id,
-            request.notification_id,
-        )
-        return pb.GetNotificationResponse(notification=_notification(view, request.with_details))
+        found = self._found(request.service_id, request.notification_id, with_details=request.with_details)
+        return pb.GetNotificationResponse(notification=found)
 
     def ListNotifications(
         self, request: pb.ListNotificationsRequest, context: grpc.ServicerContext
@@ -464,7 +478,7 @@ def _email_command(request: pb.SendEmailRequest, received: Received) -> EmailCom
 
 
 def _letter_command(request: pb.SendLetterRequest, received: Received) -> LetterCommand:
-    return LetterCommand(**_common(request, received))
+    return LetterCommand(recipient=request.recipient, **_common(request, received))
 
 
 def _precompiled_letter_command(
@@ -633,6 +647,7 @@ def _details(stored: Notification) -> notification_pb2.NotificationDetails:
         international=stored.international,
         phone_prefix=stored.phone_prefix,
         rate_multiplier=stored.billable.rate_multiplier,
+        print_reference=print_reference(stored.id) if stored.channel is Channel.LETTER else "",
     )
 
 

@@ -15,6 +15,7 @@ from notify_notifications.domain.counts import (
     BILLABLE,
     BatchCountKey,
     CountKey,
+    DayCountKey,
     DeletedKey,
     Usage,
     UsageKey,
@@ -26,6 +27,7 @@ from notify_notifications.store.tables import (
     letter_rates,
     message_counts,
     notifications,
+    service_day_counters,
     sms_rates,
     usage_facts,
 )
@@ -44,6 +46,16 @@ def add_counts(tx: Tx, changes: Mapping[CountKey, int]) -> None:
     if changes:
         rows = [[*key, change] for key, change in changes.items()]
         tx.execute(_ADD_COUNTS, columns_given("given", _COUNT_TYPES, rows))
+
+
+def add_day_counts(tx: Tx, changes: Mapping[DayCountKey, int]) -> None:
+    """Add to what counts for the daily limits, in the order of keys."""
+    if not changes:
+        return
+    table = service_day_counters
+    types = {name: table.c[name].type for name in (*DayCountKey._fields, "count")}
+    given = unnest("given", types, [[*key, change] for key, change in changes.items()])
+    tx.execute(_added(table, DayCountKey._fields, ["count"], sa.select(given), shard=MOVED_SHARD))
 
 
 def add_batch_counts(tx: Tx, changes: Mapping[BatchCountKey, int]) -> None:

@@ -192,6 +192,8 @@ class MessageRelay:
         try:
             if notification is None:
                 raise Undeliverable("the notification is gone")
+            if notification.state is State.CANCELLED:
+                raise Undeliverable("it is cancelled", Happening.CANCELLED)
             if notification.deliver_by is not None and notification.deliver_by <= clock.now():
                 raise Undeliverable("its time is over", Happening.EXPIRED)
             message, handed_over = self._prepare(notification, waiting.origin)

@@ -11,13 +11,20 @@ from notify_notifications.domain.counts import (
     Move,
     batch_differences,
     count_differences,
+    day_count_differences,
     deleted_differences,
     processing_differences,
     time_differences,
     usage_differences,
 )
 from notify_notifications.store import posted_letters
-from notify_notifications.store.counts import add_batch_counts, add_counts, add_deleted, add_usage
+from notify_notifications.store.counts import (
+    add_batch_counts,
+    add_counts,
+    add_day_counts,
+    add_deleted,
+    add_usage,
+)
 from notify_notifications.store.notifications import save_progress
 from notify_notifications.store.platform_days import add_processing, add_times
 
@@ -48,5 +55,6 @@ def move_posted(tx: Tx, moves: Sequence[Move]) -> None:
 
 def _count(tx: Tx, moves: Sequence[Move]) -> None:
     add_counts(tx, count_differences(moves))
+    add_day_counts(tx, day_count_differences(moves))
     add_batch_counts(tx, batch_differences(moves))
     add_usage(tx, usage_differences(moves))

@@ -113,6 +113,9 @@ class LetterCommand(SendCommand):
 
     channel = Channel.LETTER
 
+    recipient: str = field(default="", repr=False)
+    """As the admin web app names whom a member writes to; else empty."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrecompiledLetterCommand(SendCommand):

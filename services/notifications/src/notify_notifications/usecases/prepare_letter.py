@@ -56,8 +56,8 @@ def prepare_letter(service: Service, template: Template | None, command: LetterC
     check_size(accepted.subject, accepted.body, *texts(list(address_lines.items())))
     details = Details(
         template_version=template.version,
-        recipient="",
-        normalised_recipient="",
+        recipient=command.recipient,
+        normalised_recipient="".join(command.recipient.split()).lower(),
         sender="",
         personalisation=command.personalisation,
         postage=Postage(address.postage_zone) if address.international else template.postage,
