@@ -11,6 +11,8 @@ from .conftest import Tenant
 from .neighbours import Neighbours
 
 PATH = "/v2/notifications/sms"
+SOMEONE_S = "c6b8be17-5394-4d5c-a405-e2d23d8ea7a2"
+"""An id that nothing of the tests has."""
 HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
 
@@ -70,15 +72,15 @@ def test_where_limits_are_not_checked_nothing_is_said_of_them(
     [
         ("GET", "/v2/templates", 200),
         ("GET", "/v2/templates?type=x", 400),
-        ("GET", f"/v2/template/{uuid4()}", 404),
-        ("GET", f"/v2/template/{uuid4()}/version/1", 404),
-        ("POST", f"/v2/template/{uuid4()}/preview", 200),
+        ("GET", f"/v2/template/{SOMEONE_S}", 404),
+        ("GET", f"/v2/template/{SOMEONE_S}/version/1", 404),
+        ("POST", f"/v2/template/{SOMEONE_S}/preview", 200),
         ("GET", "/v2/notifications?page=1", 400),
-        ("GET", f"/v2/notifications/{uuid4()}", 404),
-        ("GET", f"/v2/notifications/{uuid4()}/pdf", 404),
-        ("GET", f"/v2/notifications/{uuid4()}/timeline", 404),
-        ("POST", f"/v2/notifications/{uuid4()}/cancel", 404),
-        ("POST", f"/v2/notifications/{uuid4()}/reschedule", 400),
+        ("GET", f"/v2/notifications/{SOMEONE_S}", 404),
+        ("GET", f"/v2/notifications/{SOMEONE_S}/pdf", 404),
+        ("GET", f"/v2/notifications/{SOMEONE_S}/timeline", 404),
+        ("POST", f"/v2/notifications/{SOMEONE_S}/cancel", 404),
+        ("POST", f"/v2/notifications/{SOMEONE_S}/reschedule", 400),
         ("POST", "/v2/notifications/fax", 404),
         ("GET", "/v2/received-text-messages", 200),
         ("POST", "/v2/batches", 400),
