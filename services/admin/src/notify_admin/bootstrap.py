@@ -131,6 +131,7 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
             GetCallback=Gets(CALLBACKS),
         ),
         made("CallbackTargetsService", partial(settings_usecases.get_callback_targets, box)),
+        made("PeopleService", users.get_people),
         made(
             "TemplateFoldersService",
             folders.create_template_folder,

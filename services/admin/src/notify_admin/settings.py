@@ -32,6 +32,7 @@ _CALLERS = [
     ("ServiceSettingsService", _GATEWAY, "CreateCallback GetCallback SetCallback DeleteCallback"),
     ("ServiceSettingsService", _GATEWAY, "RotateCallbackSecret"),
     ("CallbackTargetsService", _CALLBACKS_WORKER_ALONE, "GetCallbackTargets"),
+    ("PeopleService", ["notifications", *_CALLBACKS_WORKER_ALONE], "GetPeople"),
     ("TemplatesService", _BOTH_GATEWAYS, "GetTemplate ListTemplates EnsurePrecompiledTemplate"),
     ("TemplatesService", _GATEWAY, "CreateTemplate ListTemplateVersions"),
     ("TemplatesService", _GATEWAY, "UpdateTemplate ArchiveTemplate RedactTemplate"),

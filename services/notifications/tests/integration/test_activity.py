@@ -63,14 +63,15 @@ def test_members_send_and_find_what_was_sent(world: World) -> None:
     assert ([one.id for one in second.notifications], second.has_more) == ([text], False)
 
     shown = page(world, service, channels=[common_pb2.CHANNEL_SMS]).notifications[0]
-    assert shown.created_by_id == world.admin.user_id
+    assert (shown.created_by_id, shown.created_by_name) == (world.admin.user_id, "Ann Member")
     assert shown.details.api_key_id == ""
     assert shown.details.normalised_recipient == "447700900321"
     assert [(one.key, one.text) for one in shown.details.personalisation] == [("name", "Ann")]
     ask = pb.GetNotificationRequest(service_id=service, notification_id=mail)
     assert not world.stub.GetNotification(ask).notification.HasField("details")
     ask.with_details = True
-    assert world.stub.GetNotification(ask).notification.details.api_key_id == by_key.caller.api_key_id
+    by_a_key = world.stub.GetNotification(ask).notification
+    assert (by_a_key.details.api_key_id, by_a_key.created_by_name) == (by_key.caller.api_key_id, "")
 
 
 def test_a_stranger_sends_nothing(world: World) -> None:

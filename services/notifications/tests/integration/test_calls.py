@@ -26,13 +26,14 @@ from notify_notifications.usecases import read_callbacks
 from notify_notifications.usecases.ops import OPS
 from notify_notifications.workers.callbacks import delete_old_callbacks
 from notify_testing import receiver as behaviours
-from notify_testing.admin import BEARER_TOKEN
+from notify_testing.admin import BEARER_TOKEN, MEMBER_EMAIL_ADDRESS
 from notify_testing.receiver import Received, Receiver
 from notify_testing.rpc import InProcessServer, certificates
 from notify_testing.waiting import WAIT_SECONDS, until
 
 from .conftest import World
 from .requests import letter, precompiled_letter, sms
+from .test_uploaded_letters import uploaded
 
 DELIVERY, INBOUND = CallbackType.DELIVERY_STATUS, CallbackType.INBOUND_SMS
 
@@ -205,15 +206,17 @@ def test_a_new_token_and_url_are_used_for_what_waits_already(callers: Callers) -
     callers.new_process()
 
 
-def test_a_returned_letter_has_the_name_of_its_template(callers: Callers) -> None:
+def test_a_returned_letter_has_the_names_of_its_template_and_of_who_sent_it(callers: Callers) -> None:
     at, kind = path(), CallbackType.RETURNED_LETTER
     world, service = callers.world, callers.service(at, kind)
     template = world.admin.add_template(service, "letter", "x", "s", name="Reminder")
     written = letter(service, template)
     ready_made = precompiled_letter(service, world.admin.precompiled_template(service).id)
     world.stub.SendLetter(written)
+    by_member = uploaded(world, service)
     world.stub.SendPrecompiledLetter(ready_made)
-    for one in (written, ready_made):
+    world.stub.SendPrecompiledLetter(by_member)
+    for one in (written, ready_made, by_member):
         world.letters.tell(one.request_id, "returned")
     world.apply_events()
     callers.call_all(kind)
@@ -222,6 +225,10 @@ def test_a_returned_letter_has_the_name_of_its_template(callers: Callers) -> Non
     assert told[written.request_id]["template_version"] == 1
     assert told[ready_made.request_id]["template_name"] is None
     assert told[ready_made.request_id]["template_id"] is None
+    assert told[written.request_id]["sent_by"] == told[ready_made.request_id]["sent_by"] == "API"
+    assert told[ready_made.request_id]["upload_letter_file_name"] is None
+    named = [told[by_member.request_id][name] for name in ("sent_by", "upload_letter_file_name", "reference")]
+    assert named == [MEMBER_EMAIL_ADDRESS, "letter.pdf", None]
 
 
 def test_a_received_text_is_told(callers: Callers) -> None:

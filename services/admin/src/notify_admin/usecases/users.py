@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from notify.admin.v1 import people_service_pb2 as people_pb
 from notify.admin.v1 import user_pb2
 from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.service_pb2 import Service
@@ -46,6 +47,16 @@ def create_user(hasher: PasswordHasher, tx: Tx, ask: pb.CreateUserRequest) -> Us
 def get_user(tx: Tx, ask: pb.GetUserRequest) -> User:
     """Return a user with what it may do where."""
     return with_access(tx, [USERS.one(tx, id=ask.user_id)])[0]
+
+
+def get_people(tx: Tx, ask: people_pb.GetPeopleRequest) -> people_pb.GetPeopleResponse:
+    """Return who users are; those that there are not are left out."""
+    return people_pb.GetPeopleResponse(
+        people=(
+            people_pb.Person(user_id=id, name=name, email_address=email)
+            for id, name, email in users.people(tx, ask.user_ids)
+        )
+    )
 
 
 def get_user_by_email(hasher: PasswordHasher, tx: Tx, ask: pb.GetUserByEmailRequest) -> User:

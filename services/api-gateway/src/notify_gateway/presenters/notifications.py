@@ -165,7 +165,7 @@ def notification(found: Notification, root: str) -> dict[str, Any]:
         "subject": None if is_sms else found.subject,
         "body": found.body,
         "created_at": timestamps.text(found.create_time),
-        "created_by_name": None,
+        "created_by_name": found.created_by_name or None,
         "sent_at": timestamps.text_or_none(found, "sent_time"),
         "completed_at": (
             timestamps.text_or_none(found, "update_time") if found.state in _COMPLETED else None

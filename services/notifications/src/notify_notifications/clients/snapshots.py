@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 import grpc
 from notify.admin.v1 import config_feed_service_pb2 as pb
 from notify.admin.v1 import config_feed_service_pb2_grpc as pb_grpc
+from notify.admin.v1 import people_service_pb2 as people_pb
+from notify.admin.v1 import people_service_pb2_grpc as people_pb_grpc
 from notify.admin.v1 import service_pb2, snapshot_pb2, template_email_file_pb2, template_pb2
 from notify_common.enums import CallbackType, Channel, Postage
 from notify_common.rpc import enums
@@ -29,6 +31,15 @@ CURRENT: Final = 0
 
 _MOST_SERVICES: Final = 5_000
 _MOST_TEMPLATES: Final = 2_000
+_MOST_PEOPLE: Final = 10_000
+_PEOPLE_AT_ONCE: Final = 500
+
+
+class Person(NamedTuple):
+    """Somebody who sends messages in the admin web app."""
+
+    name: str
+    email_address: str
 
 
 class TemplateKey(NamedTuple):
@@ -52,6 +63,10 @@ class Snapshots:
             self._load_templates,
             max_entries=_MOST_TEMPLATES,
             immutable=lambda key: key.version != CURRENT,
+        )
+        self._people_stub = people_pb_grpc.PeopleServiceStub(channel)
+        self._people: SnapshotCache[str, Person] = SnapshotCache(
+            "people", self._load_people, max_entries=_MOST_PEOPLE
         )
         self._followers: list[tuple[Callable[[str], None], Callable[[], None]]] = []
         self.poller = ConfigFeedPoller("config", self._list_changes, self._on_change, self._forget_all)
@@ -80,6 +95,21 @@ class Snapshots:
     def template_versions(self, keys: Iterable[TemplateKey]) -> dict[TemplateKey, Template | None]:
         """Return templates by key, those that are not cached read in as few calls as possible."""
         return self._templates.get_many(keys)
+
+    def people(self, user_ids: Iterable[str]) -> dict[str, Person]:
+        """Return who these users are, as they were at most a minute ago; those that there are not are left
+        out. Raises NotifyError where admin can't be asked.
+        """
+        found = self._people.get_many(set(user_ids))
+        return {id: person for id, person in found.items() if person is not None}
+
+    def _load_people(self, ids: Sequence[str]) -> dict[str, Person | None]:
+        people: dict[str, Person | None] = {}
+        for start in range(0, len(ids), _PEOPLE_AT_ONCE):
+            ask = people_pb.GetPeopleRequest(user_ids=ids[start : start + _PEOPLE_AT_ONCE])
+            for one in self._people_stub.GetPeople(ask).people:
+                people[one.user_id] = Person(one.name, one.email_address)
+        return people
 
     def _load_services(self, ids: Sequence[str]) -> dict[str, Service | None]:
         keys = [snapshot_pb2.SnapshotKey(service_id=service_id) for service_id in ids]

@@ -12,6 +12,7 @@ from notify_common.ids import child_id
 from notify_notifications.domain.notification import Progress, State
 
 _TOLD: Final = {State.DELIVERED, State.PERMANENT_FAILURE, State.TEMPORARY_FAILURE, State.EXPIRED}
+SENT_BY_KEY: Final = "API"
 _FORMAT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -44,6 +45,8 @@ class Told:
     update_time: datetime | None
     template_id: str
     template_version: int
+    created_by_id: str | None
+    """The member who sent it in the admin web app; None for what a key sent."""
 
 
 def type_told(progress: Progress) -> CallbackType | None:
@@ -79,13 +82,14 @@ def delivery_status(told: Told) -> CallbackEvent:
 def returned_letter(told: Told) -> CallbackEvent:
     """Return that the post brought a letter back (public-api.md §6.5).
 
-    Nobody but the API sends letters as yet, so there is no person, spreadsheet or file to name.
+    Who sent it, and what its template or its PDF is called, is put in when it is told: `with_names`. There
+    are no spreadsheets as yet.
     """
     facts = {
         "notification_id": told.id,
         "reference": told.reference,
         "date_sent": timestamp(told.create_time),
-        "sent_by": "API",
+        "sent_by": told.created_by_id or SENT_BY_KEY,
         "template_name": None,
         "template_id": told.template_id,
         "template_version": told.template_version,
@@ -94,6 +98,33 @@ def returned_letter(told: Told) -> CallbackEvent:
         "upload_letter_file_name": None,
     }
     return _event(CallbackType.RETURNED_LETTER, told.service_id, told.id, facts)
+
+
+def sender_of(event: str) -> str | None:
+    """Return the id of the member who sent a returned letter, from its event; None for what a key sent."""
+    sent_by: str = json.loads(event)["sent_by"]
+    return None if sent_by == SENT_BY_KEY else sent_by
+
+
+def with_names(event: str, template_name: str | None, email_address: str | None) -> str:
+    """Return what a service is told of a returned letter.
+
+    Args:
+        event: as `returned_letter` made it.
+        template_name: None of a letter that came as a PDF, which has no words; of one that a member uploaded
+            the reference is the file's name.
+        email_address: of the member who sent it; None where a key did, or nobody knows whose it is.
+    """
+    facts = json.loads(event)
+    by_member = facts["sent_by"] != SENT_BY_KEY
+    facts["sent_by"] = email_address or SENT_BY_KEY
+    if template_name is None:
+        facts |= {"template_id": None, "template_version": None}
+        if by_member:
+            facts |= {"upload_letter_file_name": facts["reference"], "reference": None}
+    else:
+        facts["template_name"] = template_name
+    return as_json(facts)
 
 
 def inbound_sms(

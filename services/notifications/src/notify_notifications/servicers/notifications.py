@@ -670,6 +670,7 @@ def _notification(view: NotificationView, with_details: bool = False) -> notific
         one_click_unsubscribe_url=view.unsubscribe_url,
         provider=stored.provider,
         created_by_id=stored.created_by_id or "",
+        created_by_name=view.created_by_name,
         create_time=stored.create_time,
         hand_over_time=stored.hand_over_time,
         sent_time=stored.sent_time,

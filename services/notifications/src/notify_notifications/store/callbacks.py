@@ -30,6 +30,7 @@ _TOLD: Final = (
     "sent_time",
     "update_time",
     "template_version",
+    "created_by_id",
 )
 
 

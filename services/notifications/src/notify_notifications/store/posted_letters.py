@@ -19,10 +19,10 @@ from notify_notifications.store.tables import posted_letters
 _p = posted_letters.c
 KEPT: Final = [column.name for column in posted_letters.columns if column.name != "delete_time"]
 """What is kept of a letter, by the names of its columns in `notifications`."""
-_NOT_PROGRESS: Final = ("reference", "template_version")
+_NOT_PROGRESS: Final = ("reference", "template_version", "created_by_id")
 _TOLD: Final = (
     *("id", "service_id", "template_id", "template_version"),
-    *("reference", "state", "create_time", "sent_time", "update_time"),
+    *("reference", "state", "create_time", "sent_time", "update_time", "created_by_id"),
 )
 
 

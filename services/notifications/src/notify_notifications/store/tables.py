@@ -251,6 +251,7 @@ posted_letters = Table(
     Column("postage", sa.Text),
     id_column("batch_id", nullable=True),
     Column("delete_time", _INSTANT, nullable=False, server_default=sa.func.now()),
+    id_column("created_by_id", nullable=True),  # the member who sent it in the admin web app
 )
 _p = posted_letters.c
 Index("ix_posted_letters_delete_time", _p.delete_time)

@@ -17,8 +17,8 @@ from notify_common.logging import describe_exception, get_logger
 from prometheus_client import Counter, Gauge, Histogram
 
 from notify_notifications.clients.callback_targets import CallbackTargets, Target, TargetKey
-from notify_notifications.clients.snapshots import Snapshots, TemplateKey
-from notify_notifications.domain.callback import as_json
+from notify_notifications.clients.snapshots import Person, Snapshots, TemplateKey
+from notify_notifications.domain.callback import sender_of, with_names
 from notify_notifications.domain.calls import (
     CallbackState,
     Endpoint,
@@ -88,7 +88,7 @@ class ServiceCaller:
         pause_seconds: float,
     ) -> None:
         """Args:
-        templates: words of templates, for returned letters.
+        templates: words of templates and names of members, for returned letters.
         http: whose calls are shorter than half a lease.
         window: most calls under way.
         retry_seconds: between two attempts.
@@ -151,6 +151,7 @@ class ServiceCaller:
         try:
             targets = self._targets.get_many(TargetKey(one.service_id, self._type) for one in due)
             templates = self._templates_of(due)
+            people = self._people_of(due)
         except NotifyError:
             with self._uow.begin() as tx:
                 callbacks.give_back(tx, due)
@@ -168,7 +169,7 @@ class ServiceCaller:
         for _, state in ended:
             _ENDED.labels(self._type, state).inc()
         for call, target in begun:
-            self._begin(call, target, templates)
+            self._begin(call, target, templates, people)
         return len(begun) + len(ended)
 
     def _not_now(self, now: float, free: int) -> list[str]:
@@ -212,7 +213,13 @@ class ServiceCaller:
             known = self._endpoints[service_id] = Endpoint(target.url)
         return known
 
-    def _begin(self, call: _Call, target: Target, templates: dict[TemplateKey, Template | None]) -> None:
+    def _begin(
+        self,
+        call: _Call,
+        target: Target,
+        templates: dict[TemplateKey, Template | None],
+        people: dict[str, Person],
+    ) -> None:
         due, now = call.due, call.started
         self._under_way[due.id] = call
         authorization = bearer(target.bearer_token)
@@ -220,7 +227,7 @@ class ServiceCaller:
             self._reported.put((due.id, HttpAnswer(0, b"", NO_HEADER, request_was_sent=False), now))
             return
         try:
-            body = self._body(due, templates).encode()
+            body = self._body(due, templates, people).encode()
             signed = signed_headers(due.id, int(clock.now().timestamp()), body, target.signing_secrets)
         except Exception as error:
             # it would fail every time; the others have nothing to do with it
@@ -239,21 +246,28 @@ class ServiceCaller:
         request = HttpRequest(target.url, headers, body, now + _START_SECONDS, wants_body=False)
         self._http.call(request, lambda answer: self._reported.put((due.id, answer, clock.monotonic())))
 
-    def _body(self, due: Due, templates: dict[TemplateKey, Template | None]) -> str:
+    def _body(
+        self, due: Due, templates: dict[TemplateKey, Template | None], people: dict[str, Person]
+    ) -> str:
         if self._type is not CallbackType.RETURNED_LETTER:
             return due.body
-        facts = json.loads(due.body)
         template = templates.get(_template_key(due))
-        if template is None or template.hidden:  # it came as a PDF: there are no words
-            facts |= {"template_id": None, "template_version": None}
-        else:
-            facts["template_name"] = template.name
-        return as_json(facts)
+        person = people.get(sender_of(due.body) or "")
+        return with_names(
+            due.body,
+            None if template is None or template.hidden else template.name,
+            None if person is None else person.email_address,
+        )
 
     def _templates_of(self, due: Iterable[Due]) -> dict[TemplateKey, Template | None]:
         if self._type is not CallbackType.RETURNED_LETTER:
             return {}
         return self._templates.template_versions({_template_key(one) for one in due})
+
+    def _people_of(self, due: Iterable[Due]) -> dict[str, Person]:
+        if self._type is not CallbackType.RETURNED_LETTER:
+            return {}
+        return self._templates.people(id for one in due if (id := sender_of(one.body)) is not None)
 
     # --- outcomes
 

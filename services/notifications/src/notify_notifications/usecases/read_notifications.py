@@ -1,12 +1,13 @@
 """Reading notifications back (public-api.md §3.1, §3.2)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from notify_common.enums import Channel
 from notify_common.errors import NotifyError
+from notify_common.logging import get_logger
 from notify_common.turns import in_turns
 from notify_content.emails import EmailTemplate
 from notify_content.letter_timings import print_deadline, timings
@@ -39,6 +40,8 @@ class NotificationView:
     """A notification with what follows from its template and the rates."""
 
     notification: Notification
+    created_by_name: str = field(repr=False)
+    """Of the member who sent it; empty for what a key sent, and while admin can't say."""
     subject: str = field(repr=False)
     """Empty for texts."""
     body: str = field(repr=False)
@@ -158,12 +161,26 @@ def _views(
     """Yield the views of notifications, each made when it is asked for: together they may be very large."""
     keys = {TemplateKey(one.service_id, one.template_id, one.template_version) for one in found}
     templates = snapshots.template_versions(keys)
+    names = _names(snapshots, {one.created_by_id for one in found if one.created_by_id})
     for one in found:
         key = TemplateKey(one.service_id, one.template_id, one.template_version)
-        yield _view(links, one, templates[key])
+        yield _view(links, one, templates[key], names.get(one.created_by_id or "", ""))
 
 
-def _view(links: UnsubscribeLinks, notification: Notification, template: Template | None) -> NotificationView:
+def _names(snapshots: Snapshots, user_ids: Set[str]) -> dict[str, str]:
+    """Return the names of members; what was sent is shown without them while admin can't be asked."""
+    if not user_ids:
+        return {}
+    try:
+        return {id: person.name for id, person in snapshots.people(user_ids).items()}
+    except NotifyError as error:
+        get_logger().warning("names of members are not known", reason=error.reason)
+        return {}
+
+
+def _view(
+    links: UnsubscribeLinks, notification: Notification, template: Template | None, created_by_name: str
+) -> NotificationView:
     if template is None:
         raise NotifyError("TEMPLATE_NOT_FOUND")
     values = Personalisation(dict(notification.personalisation))
@@ -174,6 +191,7 @@ def _view(links: UnsubscribeLinks, notification: Notification, template: Templat
         estimated = timings(notification.create_time, notification.postage).latest_delivery
     return NotificationView(
         notification=notification,
+        created_by_name=created_by_name,
         subject=subject,
         body=body,
         address=_address(values) if is_letter else {},
