@@ -96,7 +96,8 @@ def accept_rows(
         earlier = parts.store.find_earlier(asked)
         waiting = [number for number in waiting if earlier[number] is None]
     if max_cost_micropounds is not None and len(waiting) < len(commands):
-        stored = [command for number, command in enumerate(commands) if number not in set(waiting)]
+        left = set(waiting)
+        stored = [command for number, command in enumerate(commands) if number not in left]
         max_cost_micropounds = max(0, max_cost_micropounds - price_rows(parts, stored))
     if waiting:
         decisions = send_messages(

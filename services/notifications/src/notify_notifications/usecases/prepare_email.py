@@ -1,5 +1,6 @@
 """Checking and dressing an email (public-api.md §2.4)."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from notify_common.errors import NotifyError
@@ -71,8 +72,7 @@ def prepare_email(
     if simulated:
         pairs = with_test_links(links, template, pairs)
     else:
-        shown = ((file.of, links.link(service.id, file)) for file in attached)
-        pairs = [*pairs, *((file.filename, filled_link(file, address)) for file, address in shown)]
+        pairs = _with_file_links(pairs, ((file.of, links.link(service.id, file)) for file in attached))
     values = values_for(template, pairs)
     message = _render(template, values)
     if message.is_empty:
@@ -138,7 +138,11 @@ def attached_files(template: Template) -> tuple[AttachedFile, ...]:
 def with_test_links(links: FileLinks, template: Template, pairs: Pairs) -> Pairs:
     """Return the personalisation with links to nothing in the places of a template's files."""
     address = links.test_link(template.service_id)
-    return [*pairs, *((file.filename, filled_link(file, address)) for file in _shown_files(template))]
+    return _with_file_links(pairs, ((file, address) for file in _shown_files(template)))
+
+
+def _with_file_links(pairs: Pairs, addresses: Iterable[tuple[TemplateFile, str]]) -> Pairs:
+    return [*pairs, *((file.filename, filled_link(file, address)) for file, address in addresses)]
 
 
 def _shown_files(template: Template) -> list[TemplateFile]:
