@@ -61,6 +61,10 @@ def test_a_gateway_that_dies_is_left_out_and_comes_back(folder: Path, exits: Exi
 
     # What was sent and under way can't be repeated: nobody knows whether it was taken.
     assert die_under_load(two, ask, lambda: healthy(watch, "gateway")) <= CALLERS
+    busy = requests.post(
+        f"http://127.0.0.1:{port}/v2/notifications/busy-1", headers=headers, timeout=WAIT_SECONDS
+    )
+    assert (busy.status_code, two.taken()["busy-1"]) == (503, 1)
     assert [id for id, times in two.taken().items() if times > 1 and id.startswith("sent-")] == []
 
 

@@ -1,8 +1,8 @@
 """A small server that a test runs twice behind Envoy and kills: `python -m tests.harness.one_of_two`.
 
 It writes down what it takes before it answers, so that a test sees what was taken twice. Over HTTP it takes
-what stands behind the last slash of a path and answers its own name. Over gRPC it takes the id of
-`UsersService.GetUser` and answers its own name, and the caller's as the address.
+what stands behind the last slash of a path and answers its own name, with 503 to what begins with `busy-`. Over
+gRPC it takes the id of `UsersService.GetUser` and answers its own name, and the caller's as the address.
 """
 
 import argparse
@@ -129,9 +129,10 @@ def _serve_http(port: int, take: Callable[[str], None], name: str) -> None:
 
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            asked = self.path.rpartition("/")[2]
             if not self.path.startswith("/_status"):
-                take(self.path.rpartition("/")[2])
-            self.send_response(200)
+                take(asked)
+            self.send_response(503 if asked.startswith("busy-") else 200)
             self.send_header("Content-Length", str(len(name)))
             self.end_headers()
             self.wfile.write(name.encode())
