@@ -34,6 +34,7 @@ from prometheus_client import REGISTRY
 
 producer_tables = sa.MetaData()
 news = feed_table("news", producer_tables, sa.Column("body", sa.Integer, nullable=False))
+feed_epochs = producer_tables.tables["feed_epochs"]
 
 consumer_tables = sa.MetaData()
 cursors = cursors_table(consumer_tables)
@@ -147,6 +148,7 @@ def test_transactions_of_other_databases_hold_nothing_back(
         role = f"reader_{uuid.uuid4().hex}"
         conn.exec_driver_sql(f"CREATE ROLE {role}")
         conn.exec_driver_sql(f"GRANT SELECT ON news, feed_epochs TO {role}")
+        conn.exec_driver_sql(f"GRANT INSERT ON feed_epochs TO {role}")
     try:
         with consumer.begin() as elsewhere:
             elsewhere.execute(sa.insert(applied).values(body=1))
@@ -477,6 +479,7 @@ def restore(old: UnitOfWork, new: UnitOfWork) -> datetime:
     """Do to the feed what a dump and its restore do; return a moment after it."""
     with old.begin() as conn:
         rows = [row._asdict() for row in conn.execute(sa.select(news))]
+        epochs = [row._asdict() for row in conn.execute(sa.select(feed_epochs))]
         last = conn.exec_driver_sql("SELECT last_value FROM news_seq_seq").scalar_one()
     with new.begin() as conn:
         for row in rows:
@@ -489,6 +492,8 @@ def restore(old: UnitOfWork, new: UnitOfWork) -> datetime:
                 row,
             )
         conn.execute(sa.select(sa.func.setval("news_seq_seq", last)))
+        for epoch in epochs:
+            conn.execute(sa.insert(feed_epochs).values(epoch))
     with new.autocommit() as conn:
         moment: datetime = conn.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
     return moment
@@ -528,6 +533,77 @@ def test_restore_into_a_server_with_lower_ids_is_told_and_loses_and_doubles_noth
     with new_server.begin() as conn:
         state = feed_state(conn, news)
         assert (state.number, state.displaced) == (1, False)
+
+
+def test_a_restored_feed_refuses_still_once_ids_have_caught_up_while_nobody_read(
+    producer: UnitOfWork, consumer: UnitOfWork, new_server: UnitOfWork
+) -> None:
+    many_transactions(producer)
+    append(producer, 0, 1, 2)
+    assert make_consumer(producer, consumer).step() == 3
+    restored_at = restore(producer, new_server)
+    append(new_server, 3, wait=False)  # its id is lower than the cursor's: to go on there would skip it
+    with producer.begin() as conn:
+        before = feed_state(conn, news).first_unbegun
+
+    def has_caught_up() -> bool:
+        many_transactions(new_server)
+        with new_server.begin() as conn:
+            return feed_state(conn, news).first_unbegun > before
+
+    until(has_caught_up)
+    append(new_server, 4, wait=False)
+
+    feed = make_consumer(new_server, consumer)
+    with pytest.raises(NotifyError) as caught:
+        feed.step()
+    assert caught.value.reason == "FEED_RESTORED"
+    with new_server.begin() as conn:
+        begin_epoch(conn, producer_tables, restored_at)
+    until(lambda: not feed.step() and len(applied_bodies(consumer)) >= 5)
+    assert applied_bodies(consumer) == list(range(5))
+
+
+def test_a_server_that_went_back_refuses_still_once_its_ids_have_passed_the_cursor(
+    producer: UnitOfWork, consumer: UnitOfWork
+) -> None:
+    append(producer, 0)
+    append(producer, 1)
+    feed = make_consumer(producer, consumer)
+    assert feed.step() == 2
+    with producer.begin() as conn:
+        # as if the server stood where 1 had not been written yet, and had come on since
+        last = str(conn.execute(sa.select(sa.cast(news.c.tx, sa.Text)).where(news.c.body == 1)).scalar_one())
+        conn.execute(sa.delete(news).where(news.c.body == 1))
+    with producer.autocommit() as conn:
+        restored_at = conn.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    with producer.begin() as conn:
+        conn.exec_driver_sql(f"INSERT INTO news (tx, body) VALUES ('{int(last) - 1}', 2)")
+    append(producer, 3)
+    for _ in range(2):
+        with pytest.raises(NotifyError) as caught:
+            feed.step()
+        assert caught.value.reason == "FEED_RESTORED"
+    assert displaced() == 1
+    with producer.begin() as conn:
+        begin_epoch(conn, producer_tables, restored_at)
+    until(lambda: not feed.step() and len(applied_bodies(consumer)) >= 4)
+    assert applied_bodies(consumer) == [0, 1, 2, 3]
+
+
+def test_a_reader_whose_last_event_was_deleted_for_its_age_goes_on(
+    producer: UnitOfWork, consumer: UnitOfWork
+) -> None:
+    with producer.begin() as conn:
+        conn.execute(sa.insert(news).values(body=0, create_time=sa.func.now() - timedelta(days=8)))
+    settle(producer)
+    feed = make_consumer(producer, consumer)
+    assert feed.step() == 1
+    with producer.begin() as conn:
+        assert trim_feed(conn, news, timedelta(days=7)) == 1
+    assert feed.step() == 0
+    append(producer, 1)
+    assert feed.step() == 1
 
 
 def test_reader_that_is_ahead_of_a_server_that_went_back_is_told(

@@ -8,7 +8,9 @@ open in other databases of the server does not (ADR 0015).
 
 Transaction ids begin anew where a database is restored into a new server, and go back where a server is
 restored to an earlier moment. Each life of a database is an epoch, which its feeds' cursors name; a feed that
-was restored refuses to be read until an operator says when that was (`feeds.command`).
+was restored refuses to be read until an operator says when that was (`feeds.command`). It goes on refusing
+once ids have caught up with those of before: the server is written down with the first read, and the event
+that a cursor names has to be there.
 """
 
 import re
@@ -20,6 +22,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from prometheus_client import Gauge
 from sqlalchemy import Column, ColumnElement, Connection, MetaData, Row, Select, Table
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
@@ -46,6 +49,8 @@ _OLDEST_OPEN = """(
 )"""
 _CURSOR = re.compile(r"(?:(\d{1,9})\.)?(\d{1,19})\.(\d{1,19})", re.ASCII)
 _EPOCHS = "feed_epochs"
+_HERE = sa.literal_column("(SELECT system_identifier::text FROM pg_control_system())", sa.Text)
+"""The server's identifier, which no other has."""
 
 _DISPLACED = Gauge(
     "notify_feed_displaced", "1 while a feed can't be read since its database was restored.", ["feed"]
@@ -77,7 +82,7 @@ def feed_table(name: str, metadata: MetaData, *columns: Column[Any]) -> Table:
             metadata,
             # 0 is the first life of the database, before any restore
             Column("number", sa.Integer, primary_key=True, autoincrement=False),
-            # of the server that the database lived on then; null where none was noted
+            # of the server that the database lived on then
             Column("system_identifier", sa.Text),
             # events from here on are of this epoch; null for the first
             Column("begin_time", sa.DateTime(timezone=True)),
@@ -102,7 +107,7 @@ def read_feed(
 
     Raises:
         NotifyError: INVALID_FIELD, the cursor is none of ours; FEED_RESTORED, transaction ids began anew and
-            nobody said when (`begin_epoch`).
+            nobody said when (`begin_epoch`), or the server went back behind the cursor.
     """
     if cursor == LATEST:
         return [], latest_cursor(conn, table)
@@ -113,9 +118,10 @@ def read_feed(
     newest = number == state.number
     if state.displaced or (newest and int(tx) > state.first_unbegun):
         raise _displaced(table)
-    _DISPLACED.labels(table.name).set(0)
-    given: dict[str, object] = {"after_tx": tx, "after_seq": seq}
-    given["at_most"] = min(limit, MAX_PAGE) if limit > 0 else MAX_PAGE
+    if not state.noted:
+        _note_server(conn, table.metadata)
+    at_most = min(limit, MAX_PAGE) if limit > 0 else MAX_PAGE
+    given: dict[str, object] = {"from_tx": tx, "from_seq": seq, "at_most": at_most + 1}
     if number:
         given["begin"] = state.begins[number]
     if newest:
@@ -123,6 +129,12 @@ def read_feed(
     else:
         given["end"] = state.begins[number + 1]
     rows = conn.execute(_page_statement(table, bool(number), newest), given).all()
+    if rows and (int(rows[0].tx), rows[0].seq) == (int(tx), seq):
+        rows = rows[1:]
+    elif newest and seq and conn.execute(_lost_statement(table, bool(number)), given).scalar_one():
+        raise _displaced(table)
+    _DISPLACED.labels(table.name).set(0)
+    rows = rows[:at_most]
     if rows:
         return list(rows), f"{number}.{rows[-1].tx}.{rows[-1].seq}"
     return [], cursor if newest else f"{number + 1}.0.0"
@@ -130,12 +142,12 @@ def read_feed(
 
 @cache
 def _page_statement(table: Table, has_begin: bool, is_newest: bool) -> Select[Any]:
-    """Return the statement that reads a page of an epoch: one with a beginning or not, the newest or not."""
-    position = sa.tuple_(
-        sa.cast(sa.bindparam("after_tx", type_=sa.Text), Xid8), sa.bindparam("after_seq", type_=sa.BigInteger)
-    )
+    """Return the statement that reads a page of an epoch: one with a beginning or not, the newest or not.
+
+    The page begins with the event that the cursor names, unless a transaction holds that one back again.
+    """
     time = sa.DateTime(timezone=True)
-    bounds = [sa.tuple_(table.c.tx, table.c.seq) > position]
+    bounds = [sa.tuple_(table.c.tx, table.c.seq) >= _position()]
     if has_begin:
         bounds.append(table.c.create_time >= sa.bindparam("begin", type_=time))
     if is_newest:
@@ -147,12 +159,32 @@ def _page_statement(table: Table, has_begin: bool, is_newest: bool) -> Select[An
     return sa.select(table).where(*bounds).order_by(table.c.tx, table.c.seq).limit(at_most)
 
 
+@cache
+def _lost_statement(table: Table, has_begin: bool) -> Select[Any]:
+    """Return the statement that says whether the event that a cursor names is gone, and not for its age:
+    older ones of its epoch are kept, so the server went back behind it.
+    """
+    place = sa.tuple_(table.c.tx, table.c.seq)
+    bounds = [place < _position()]
+    if has_begin:
+        bounds.append(table.c.create_time >= sa.bindparam("begin", type_=sa.DateTime(timezone=True)))
+    named = sa.exists(sa.select(table.c.seq).where(place == _position()))
+    return sa.select(sa.and_(~named, sa.exists(sa.select(table.c.seq).where(*bounds))))
+
+
+def _position() -> ColumnElement[Any]:
+    return sa.tuple_(
+        sa.cast(sa.bindparam("from_tx", type_=sa.Text), Xid8), sa.bindparam("from_seq", type_=sa.BigInteger)
+    )
+
+
 class FeedState(NamedTuple):
     """Where a feed's database stands.
 
     Attributes:
         number: of its epoch.
         begins: by number, when each epoch but the first began.
+        noted: whether the server of the epoch is written down.
         displaced: whether it was restored since: the server is another one than that of the epoch, or has not
             come as far yet as the newest event.
         first_unbegun: the transaction id that no transaction of the server has had yet.
@@ -161,6 +193,7 @@ class FeedState(NamedTuple):
 
     number: int
     begins: Mapping[int, datetime]
+    noted: bool
     displaced: bool
     first_unbegun: int
     cursor: str
@@ -174,6 +207,7 @@ def feed_state(conn: Connection, table: Table) -> FeedState:
     return FeedState(
         number=number,
         begins={row.number: row.begin_time for row in rows if row.begin_time is not None},
+        noted=last.system_identifier is not None,
         displaced=last.system_identifier not in (None, last.here)
         # of later epochs the events before may be ahead of the server
         or (number == 0 and last.tx is not None and int(last.tx) >= int(last.first_unbegun)),
@@ -188,18 +222,24 @@ def _state_statement(table: Table) -> Select[Any]:
     epoch, one row without an epoch where there is none.
     """
     epochs = table.metadata.tables[_EPOCHS]
-    here = sa.literal_column("(SELECT system_identifier::text FROM pg_control_system())", sa.Text)
     xmax = sa.cast(sa.func.pg_snapshot_xmax(sa.func.pg_current_snapshot()), sa.Text)
     newest = sa.select(table.c.tx, table.c.seq).order_by(table.c.tx.desc(), table.c.seq.desc()).limit(1)
     event = newest.subquery("newest")
     server = (
-        sa.select(here.label("here"), xmax.label("first_unbegun"), event.c.tx, event.c.seq)
+        sa.select(_HERE.label("here"), xmax.label("first_unbegun"), event.c.tx, event.c.seq)
         .select_from(sa.select(sa.literal(1)).subquery().outerjoin(event, sa.true()))
         .subquery("server")
     )
     return (
         sa.select(server, epochs).select_from(server.outerjoin(epochs, sa.true())).order_by(epochs.c.number)
     )
+
+
+def _note_server(conn: Connection, metadata: MetaData) -> None:
+    """Write down on which server the database's first epoch is."""
+    epochs = metadata.tables[_EPOCHS]
+    first = insert(epochs).values(number=0, system_identifier=_HERE)
+    conn.execute(first.on_conflict_do_nothing())
 
 
 def begin_epoch(conn: Connection, metadata: MetaData, restored_at: datetime) -> int:
@@ -216,8 +256,7 @@ def begin_epoch(conn: Connection, metadata: MetaData, restored_at: datetime) -> 
     """
     epochs = metadata.tables[_EPOCHS]
     conn.exec_driver_sql(f"LOCK TABLE {_EPOCHS} IN SHARE ROW EXCLUSIVE MODE")
-    here = sa.literal_column("(SELECT system_identifier::text FROM pg_control_system())", sa.Text)
-    server, now = conn.execute(sa.select(here, sa.func.now())).one()
+    server, now = conn.execute(sa.select(_HERE, sa.func.now())).one()
     rows = conn.execute(sa.select(epochs).order_by(epochs.c.number)).all()
     last = rows[-1] if rows else None
     if last is not None and last.begin_time == restored_at and last.system_identifier == server:
