@@ -1,15 +1,20 @@
 """Engine and unit of work against a real server."""
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 import sqlalchemy as sa
 from notify_common import current
+from notify_common.db import waiting
 from notify_common.db.engine import create_engine
-from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_testing.database import FreshDatabase
 from notify_testing.waiting import until
 from prometheus_client import REGISTRY
+from psycopg2.extensions import set_wait_callback
+from psycopg2.extras import wait_select
 
 
 @pytest.fixture
@@ -86,6 +91,39 @@ def test_connection_broken_by_the_server_is_replaced(uow: UnitOfWork) -> None:
     other = create_engine(uow.engine.url.render_as_string(hide_password=False), application_name="killer")
     with other.begin() as connection:
         connection.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    assert words(uow) == []
+
+
+def test_a_statement_by_itself_is_one_round_trip_and_a_transaction_three(uow: UnitOfWork) -> None:
+    def round_trips(unit: Callable[[], AbstractContextManager[Tx]]) -> int:
+        waits: list[object] = []
+
+        def count(asked: object) -> None:
+            waits.append(asked)
+            wait_select(asked)
+
+        with unit() as connection:
+            connection.exec_driver_sql("SELECT 1")  # has the connection made where there is none
+        set_wait_callback(count)
+        try:
+            with unit() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        finally:
+            set_wait_callback(waiting._wait)
+        return len(waits)
+
+    assert round_trips(uow.autocommit) == 1
+    assert round_trips(uow.begin) == 3
+
+
+def test_a_connection_that_breaks_off_in_autocommit_is_not_used_again(uow: UnitOfWork) -> None:
+    def break_off() -> None:
+        with uow.autocommit() as connection:
+            connection.connection.driver_connection.close()  # type: ignore[union-attr] # it is a connection
+
+    break_off()
+    with pytest.raises(sa.exc.DataError), uow.begin() as connection:
+        fail_after(connection, "lost")
     assert words(uow) == []
 
 

@@ -30,8 +30,9 @@ def ask_in_silence(uow: UnitOfWork, proxy: SilentProxy) -> None:
 
 
 def test_a_silent_connection_is_given_up_logged_and_its_pool_replaced(
-    proxy: SilentProxy, log_lines: Callable[[], list[dict[str, Any]]]
+    proxy: SilentProxy, log_lines: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("notify_common.db.engine._IDLE_SECONDS", 0.0)
     uow = UnitOfWork(create_engine(proxy.url, pool_size=2, statement_timeout_ms=500))
     with uow.begin(), uow.begin():
         pass
