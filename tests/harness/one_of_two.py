@@ -1,8 +1,8 @@
 """A small server that a test runs twice behind Envoy and kills: `python -m tests.harness.one_of_two`.
 
 It writes down what it takes before it answers, so that a test sees what was taken twice. Over HTTP it takes
-what stands behind the last slash of a path and answers its own name, with 503 to what begins with `busy-`. Over
-gRPC it takes the id of `UsersService.GetUser` and answers its own name, and the caller's as the address.
+what stands behind the last slash of a path and answers its own name, with 503 to what begins with `busy-`.
+Over gRPC it takes the id of `UsersService.GetUser` and answers its own name, and the caller's as the address.
 """
 
 import argparse
