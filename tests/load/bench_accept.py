@@ -31,7 +31,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +38,16 @@ import jwt
 import psutil
 import sqlalchemy as sa
 from http_load import LoadResult, http_request, run_load
+from meter import Meter
 from notifications_python_client.notifications import NotificationsAPIClient
 from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_local.backing import ChildProcess, free_ports, port_is_free, wait_until
+from notify_local.backing import wait_until
 from notify_local.seed import seed
-from notify_local.stack import GATEWAY_WORKERS, Options, Stack
+from notify_local.stack import Options, Stack
 from notify_testing.folders import passable_folder
-from notify_testing.provisioning import provision
 from sqlalchemy.dialects.postgresql import ARRAY
+from stacks import SKELETON, running_skeleton
 
 CONNECTIONS = (1, 8, 32)
 BODIES = 256
@@ -56,7 +56,6 @@ TOKEN_SECONDS = 25
 """Tokens made ahead of a turn, one for each second; a turn ends sooner."""
 DRAIN_SECONDS = 300.0
 
-SKELETON = "skeleton"
 WORKERS = (
     "notifications-work",
     "notifications-callbacks",
@@ -91,7 +90,7 @@ class Case:
     processor_ms: list[dict[str, float]] = field(default_factory=list)
     """Of each round: processor time that each process took for one answer."""
 
-    def measure(self, requests: int, meter: "Meter") -> LoadResult:
+    def measure(self, requests: int, meter: Meter) -> LoadResult:
         """One turn that counts. Raises SystemExit for an answer other than 201."""
         before = meter.read()
         result = self.run(requests)
@@ -128,30 +127,6 @@ class Case:
         return float(statistics.median(result.percentile(percent) for result in self.rounds))
 
 
-class Meter:
-    """Reads the processor time of processes, with that of their children."""
-
-    def __init__(self, pids: Mapping[str, int]) -> None:
-        self._pids = pids
-
-    def read(self) -> dict[str, float]:
-        """Seconds by name, from the start of each process on."""
-        return {name: sum(map(_seconds, _family(pid))) for name, pid in self._pids.items()}
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    parent = psutil.Process(pid)
-    return [parent, *parent.children(recursive=True)]
-
-
-def _seconds(process: psutil.Process) -> float:
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system)
-
-
 def main() -> None:
     """Run both parts."""
     arguments = _arguments()
@@ -161,7 +136,7 @@ def main() -> None:
         exits.callback(stack.stop)
         stack.start(lambda step: _progress(f"starting {step}"))
         seeded = seed(stack)
-        skeleton_port, skeleton_pids = exits.enter_context(_skeleton(stack, folder))
+        skeleton_port, skeleton_pids = exits.enter_context(running_skeleton(stack, folder))
         notifications = exits.enter_context(_database(stack, "notifications"))
         providers = exits.enter_context(_database(stack, "providers"))
         client = NotificationsAPIClient(seeded.api_keys["normal"], base_url=stack.base_url)
@@ -302,38 +277,6 @@ def _accept(cases: list[Case], requests: int, rounds: int, meter: Meter, drained
             f"round {number + 1} of {rounds}: "
             + ", ".join(f"{c.name}×{c.connections} {c.rounds[-1].per_second:.0f}/s" for c in cases)
         )
-
-
-@contextmanager
-def _skeleton(stack: Stack, folder: Path) -> Iterator[tuple[int, dict[str, int]]]:
-    """Return the skeleton with a database of its own on the stack's server; gives the port of its gateway,
-    and the
-    process id of each of its parts.
-    """
-    assert stack.postgres is not None, "the stack was started"
-    database_url = provision(stack.postgres.url, SKELETON).owner_url
-    grpc_port, http_port = free_ports(2)
-    command = [sys.executable, str(Path(__file__).with_name("skeleton.py"))]
-    parts = [
-        (grpc_port, ["server", "--port", str(grpc_port), "--database-url", database_url]),
-        (http_port, ["gateway", "--port", str(http_port), "--workers", str(GATEWAY_WORKERS)]),
-    ]
-    environment = os.environ | {"SKELETON_BACKEND": f"127.0.0.1:{grpc_port}"}
-    pids: dict[str, int] = {}
-    with ExitStack() as exits:
-        for port, part in parts:
-            log = folder / f"skeleton-{part[0]}.log"
-            process = ChildProcess(f"skeleton {part[0]}", [*command, *part], log, environment)
-            exits.callback(process.stop)
-            process.start()
-            process.wait_ready(partial(_is_taken, port))
-            assert process.pid is not None, "it was started"
-            pids[f"skeleton-{part[0]}"] = process.pid
-        yield http_port, pids
-
-
-def _is_taken(port: int) -> bool:
-    return not port_is_free(port)
 
 
 @contextmanager

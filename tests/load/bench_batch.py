@@ -25,7 +25,8 @@ from typing import Any, Final
 import jwt
 import psutil
 import psycopg2
-from bench_accept import WORKERS, Meter
+from bench_accept import WORKERS
+from meter import Meter
 from notify_local.seed import Seeded, seed
 from notify_local.stack import Options, Stack
 from notify_testing.folders import passable_folder

@@ -1,8 +1,8 @@
-"""The bare skeleton that `make bench-accept` compares with: Flask, one gRPC hop, one insert, nothing else.
+"""The bare skeleton that benches compare with: Flask, one gRPC hop, one insert or one select, nothing else.
 
 Run as `python skeleton.py server --port P --database-url U` and `python skeleton.py gateway --port P`, the
 latter with SKELETON_BACKEND=host:port; no TLS, no checks, no template: the least that an accepted message
-could cost in this stack.
+or a read row could cost in this stack.
 """
 
 import argparse
@@ -17,12 +17,15 @@ import psycopg2
 import psycopg2.pool
 from granian.constants import Interfaces
 
-METHOD = "/skeleton.Skeleton/Accept"
+ACCEPT = "/skeleton.Skeleton/Accept"
+READ = "/skeleton.Skeleton/Read"
+ROW = "00000000-0000-0000-0000-000000000000"
+"""The id of a row to read, which is there from the start."""
 BACKEND_VARIABLE = "SKELETON_BACKEND"
 
 
 def serve_grpc(port: int, database_url: str) -> None:
-    """Serve METHOD: the request's bytes become one row."""
+    """Serve ACCEPT, which makes the request's bytes one row, and READ, which gives the row of an id."""
     pool = psycopg2.pool.ThreadedConnectionPool(8, 8, database_url)
 
     def accept(request: bytes, context: grpc.ServicerContext) -> bytes:
@@ -36,8 +39,22 @@ def serve_grpc(port: int, database_url: str) -> None:
             pool.putconn(connection)
         return request
 
+    def read(request: bytes, context: grpc.ServicerContext) -> bytes:
+        connection = pool.getconn()
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute("SELECT body FROM skeleton WHERE id = %s", (request.decode(),))
+                [[body]] = cursor.fetchall()
+        finally:
+            pool.putconn(connection)
+        return str(body).encode()
+
     handler = grpc.method_handlers_generic_handler(
-        "skeleton.Skeleton", {"Accept": grpc.unary_unary_rpc_method_handler(accept)}
+        "skeleton.Skeleton",
+        {
+            "Accept": grpc.unary_unary_rpc_method_handler(accept),
+            "Read": grpc.unary_unary_rpc_method_handler(read),
+        },
     )
     server = grpc.server(ThreadPoolExecutor(8))
     server.add_generic_rpc_handlers((handler,))
@@ -51,17 +68,24 @@ def create_app() -> flask.Flask:
     import os
 
     app = flask.Flask("skeleton")
-    calls: dict[int, Any] = {}
+    calls: dict[tuple[int, str], Any] = {}
+
+    def call(method: str, request: bytes) -> bytes:
+        made = calls.get((os.getpid(), method))
+        if made is None:
+            made = grpc.insecure_channel(os.environ[BACKEND_VARIABLE]).unary_unary(method)
+            calls[os.getpid(), method] = made
+        return bytes(made(request, timeout=2))
 
     @app.post("/accept")
     def accept() -> tuple[flask.Response, int]:
-        call = calls.get(os.getpid())
-        if call is None:
-            call = grpc.insecure_channel(os.environ[BACKEND_VARIABLE]).unary_unary(METHOD)
-            calls[os.getpid()] = call
         body = flask.request.get_json()
-        call(str(body["phone_number"]).encode(), timeout=2)
+        call(ACCEPT, str(body["phone_number"]).encode())
         return flask.jsonify(id=str(uuid.uuid4())), 201
+
+    @app.get("/read/<id>")
+    def read(id: str) -> flask.Response:
+        return flask.jsonify(id=id, body=call(READ, id.encode()).decode())
 
     return app
 
@@ -89,6 +113,7 @@ def main() -> None:
         return
     with psycopg2.connect(arguments.database_url) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE IF NOT EXISTS skeleton (id uuid PRIMARY KEY, body text NOT NULL)")
+        cursor.execute("INSERT INTO skeleton VALUES (%s, 'here') ON CONFLICT DO NOTHING", (ROW,))
     serve_grpc(arguments.port, arguments.database_url)
 
 

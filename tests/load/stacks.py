@@ -1,10 +1,18 @@
-"""The platform that a drill is done to."""
+"""The platform that a drill is done to, and the bare skeleton that a bench compares it with."""
 
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
 
-from notify_local.stack import Options, Stack
+from notify_local.backing import ChildProcess, free_ports, port_is_free
+from notify_local.stack import GATEWAY_WORKERS, Options, Stack
 from notify_testing.folders import passable_folder
+from notify_testing.provisioning import provision
+
+SKELETON = "skeleton"
 
 
 @contextmanager
@@ -17,3 +25,35 @@ def running_stack(*, with_edge: bool = False) -> Iterator[Stack]:
             yield stack
         finally:
             stack.stop()
+
+
+@contextmanager
+def running_skeleton(stack: Stack, folder: Path) -> Iterator[tuple[int, dict[str, int]]]:
+    """Provide the bare skeleton with a database of its own on the stack's server; its logs lie in `folder`.
+
+    Gives the port of its gateway, and the process id of each of its parts by its name.
+    """
+    assert stack.postgres is not None, "the stack was started"
+    database_url = provision(stack.postgres.url, SKELETON).owner_url
+    grpc_port, http_port = free_ports(2)
+    command = [sys.executable, str(Path(__file__).with_name("skeleton.py"))]
+    parts = [
+        (grpc_port, ["server", "--port", str(grpc_port), "--database-url", database_url]),
+        (http_port, ["gateway", "--port", str(http_port), "--workers", str(GATEWAY_WORKERS)]),
+    ]
+    environment = os.environ | {"SKELETON_BACKEND": f"127.0.0.1:{grpc_port}"}
+    pids: dict[str, int] = {}
+    with ExitStack() as exits:
+        for port, part in parts:
+            log = folder / f"skeleton-{part[0]}.log"
+            process = ChildProcess(f"skeleton {part[0]}", [*command, *part], log, environment)
+            exits.callback(process.stop)
+            process.start()
+            process.wait_ready(partial(_is_taken, port))
+            assert process.pid is not None, "it was started"
+            pids[f"skeleton-{part[0]}"] = process.pid
+        yield http_port, pids
+
+
+def _is_taken(port: int) -> bool:
+    return not port_is_free(port)
