@@ -13,14 +13,17 @@ PLATFORM_SERVICE_ID: Final = "d6aa2c68-a2d9-4437-ab19-3ae8eb202553"
 PLATFORM_USER_ID: Final = "6af522d0-2915-4e52-83a3-3690455a5fe6"
 """The platform's own user, which makes what nobody else does, on every installation."""
 
-_CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+CANONICAL: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""An id as the platform writes it."""
+MINTED: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+"""One of version 7, as those are that `new_id` makes."""
 _VARIANT = 0b10 << 62
 
 
 def new_id() -> str:
     """Return a new id: a UUID version 7, 48 bits of milliseconds, then 74 random bits (RFC 9562 §5.7)."""
     milliseconds = int(clock.now().timestamp() * 1000) & ((1 << 48) - 1)
-    return _id(7, milliseconds, _random_bits())
+    return _id(7, f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}", _random_bits())
 
 
 def child_id(parent: str, *parts: str | int) -> str:
@@ -29,19 +32,19 @@ def child_id(parent: str, *parts: str | int) -> str:
     The first 48 bits are the parent's (for a version 7 parent: its time), the rest a SHA-256 of parent and
     parts, so that a redelivered chunk of a job makes the same ids again (design.md §2.9).
     """
-    digest = hashlib.sha256(UUID(parent).bytes)
+    named = bytes.fromhex(parent.replace("-", ""))
     for part in parts:
         text = str(part).encode()
-        digest.update(len(text).to_bytes(4) + text)
-    bits = int.from_bytes(digest.digest()[:10])
-    return _id(8, UUID(parent).int >> 80, (bits >> 62 & 0xFFF) << 62 | bits & ((1 << 62) - 1))
+        named += len(text).to_bytes(4) + text
+    return _id(8, parent[:13], int.from_bytes(hashlib.sha256(named).digest()[:10]))
 
 
-def _id(version: int, first: int, rest: int) -> str:
-    """Return the UUID of 48 bits, then 74."""
-    bits = first << 80 | version << 76 | (rest >> 62) << 64 | _VARIANT | rest & ((1 << 62) - 1)
-    text = f"{bits:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+def _id(version: int, first: str, bits: int) -> str:
+    """Return the UUID that begins with `first`, 48 bits as it writes them, and goes on with the last 74 of
+    `bits`.
+    """
+    last = _VARIANT | bits & ((1 << 62) - 1)
+    return f"{first}-{version}{bits >> 62 & 0xFFF:03x}-{last >> 48:04x}-{last & ((1 << 48) - 1):012x}"
 
 
 _RANDOM_BYTES: Final = 10
@@ -65,7 +68,7 @@ def _random_bits() -> int:
 
 def is_uuid(text: str) -> bool:
     """Tell whether `text` is a UUID as the platform writes it: 36 characters, lower case, with hyphens."""
-    return _CANONICAL.fullmatch(text) is not None
+    return CANONICAL.fullmatch(text) is not None
 
 
 def is_minted(id: str) -> bool:

@@ -6,8 +6,7 @@ without it, as is one reserved for drama; the answer is the one that goes by way
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberType, ValidationResult
@@ -92,8 +91,7 @@ class InvalidPhoneNumber(ValueError):
         super().__init__(self.message)
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneNumber:
+class PhoneNumber(NamedTuple):
     """A number that can be sent to, with its derived facts (content.md §8.4)."""
 
     normalised: str

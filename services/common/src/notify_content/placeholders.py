@@ -182,8 +182,17 @@ class CompiledContent:
         return unique_names(placeholder.name for placeholder in self._parts.placeholders)
 
     @cached_property
+    def _keys(self) -> tuple[tuple[str, str], ...]:
+        """The same, each with the key that its value is found by."""
+        return tuple((name, insensitive_key(name)) for name in self.placeholders)
+
+    @cached_property
     def _parts(self) -> Parts:
         return Parts.cut(self.content)
+
+    @cached_property
+    def _literal_length(self) -> int:
+        return sum(map(len, self._parts.literals))
 
     @cached_property
     def _escaped_parts(self) -> Parts:
@@ -197,7 +206,8 @@ class CompiledContent:
 
     def missing(self, values: Values) -> list[str]:
         """Placeholders whose value is absent or None, in placeholder order (content.md §2.2)."""
-        return missing(self.placeholders, values)
+        supplied = Personalisation.of(values).values
+        return [name for name, key in self._keys if supplied.get(key) is None]
 
     def additional(self, values: Values) -> list[str]:
         """Supplied keys that match no placeholder, first spelling of each, as supplied (content.md §2.2)."""
@@ -245,10 +255,13 @@ class CompiledContent:
         """
         supplied = Personalisation.of(values).values
         lengths: dict[str, tuple[int, bool]] = {}
-        total = sum(map(len, self._parts.literals))
+        total = self._literal_length
         for placeholder in self._parts.placeholders:
+            value = supplied.get(placeholder.key)
+            if type(value) is str and placeholder.text is None:
+                total += len(value)
+                continue
             if placeholder.key not in lengths:
-                value = supplied.get(placeholder.key)
                 text = "" if value is None else value_text(value, Lists.BULLETS)
                 lengths[placeholder.key] = len(text), _shows(value, text, escape=False)
             length, shows = lengths[placeholder.key]

@@ -1,6 +1,5 @@
 """`phone.json`: phone numbers and permission to send to them."""
 
-from dataclasses import asdict
 from typing import Any, Final
 
 from notify_content import phone
@@ -30,4 +29,4 @@ def actual(case_input: dict[str, Any]) -> dict[str, Any]:
             "error_message": error.message,
             "api_error_message": error.api_message,
         }
-    return {"valid": True} | asdict(parsed)
+    return {"valid": True} | parsed._asdict()

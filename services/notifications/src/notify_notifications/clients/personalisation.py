@@ -7,7 +7,7 @@ from notify.common.v1 import common_pb2
 from notify_common.ids import new_id
 
 from notify_notifications.domain.files import DEFAULT_WEEKS, NewFile, new_secret
-from notify_notifications.domain.personalisation import Pairs
+from notify_notifications.domain.personalisation import Pairs, Value
 
 FILE_TEXT: Final = "file"
 """What a file is until its link takes its place, or its message is refused: no missing and no empty value."""
@@ -15,18 +15,16 @@ FILE_TEXT: Final = "file"
 
 def from_proto(fields: Iterable[common_pb2.PersonalisationField]) -> Pairs:
     """Return the pairs in the order of the fields; files as FILE_TEXT."""
-    pairs: Pairs = []
-    for field in fields:
-        match field.WhichOneof("value"):
-            case "text":
-                pairs.append((field.key, field.text))
-            case "list":
-                pairs.append((field.key, list(field.list.items)))
-            case "file":
-                pairs.append((field.key, FILE_TEXT))
-            case _:
-                pairs.append((field.key, None))
-    return pairs
+    return [(field.key, _value(field)) for field in fields]
+
+
+def _value(field: common_pb2.PersonalisationField) -> Value:
+    kind = field.WhichOneof("value")
+    if kind == "text":
+        return field.text
+    if kind == "list":
+        return list(field.list.items)
+    return FILE_TEXT if kind == "file" else None
 
 
 def new_files(fields: Iterable[common_pb2.PersonalisationField]) -> tuple[NewFile, ...]:

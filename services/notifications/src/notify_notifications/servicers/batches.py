@@ -22,6 +22,7 @@ from notify_notifications.servicers.notifications import (
     Received,
     caller_of,
     max_cost_of,
+    received_of,
     state_of,
 )
 from notify_notifications.usecases.accept_batch import (
@@ -77,13 +78,13 @@ class BatchesServicer(pb_grpc.BatchesServiceServicer):
     def BatchAcceptRows(
         self, request: pb.BatchAcceptRowsRequest, context: grpc.ServicerContext
     ) -> pb.BatchAcceptRowsResponse:
-        caller_of(request.caller)
-        received = Received(
+        received = received_of(
+            request.caller,
             current.request_id.get(),
             tracing.current_traceparent(),
             current.deadline.get(),
-            request.is_repeat,
-            request.batch_id,
+            is_repeat=request.is_repeat,
+            batch_id=request.batch_id,
         )
         commands, refusals = _commands(request.rows, request.batch_id, request.caller, received)
         if commands:
@@ -126,16 +127,14 @@ class BatchesServicer(pb_grpc.BatchesServiceServicer):
         )
 
     def PriceRows(self, request: pb.PriceRowsRequest, context: grpc.ServicerContext) -> pb.PriceRowsResponse:
-        caller_of(request.caller)
-        commands, _ = _commands(request.rows, new_id(), request.caller, _unsent())
+        commands, _ = _commands(request.rows, new_id(), request.caller, _unsent(request.caller))
         cost = price_rows(self._sending, list(commands.values())) if commands else 0
         return pb.PriceRowsResponse(cost_micropounds=cost)
 
     def PreviewRows(
         self, request: pb.PreviewRowsRequest, context: grpc.ServicerContext
     ) -> pb.PreviewRowsResponse:
-        caller_of(request.caller)
-        commands, refusals = _commands(request.rows, new_id(), request.caller, _unsent())
+        commands, refusals = _commands(request.rows, new_id(), request.caller, _unsent(request.caller))
         previews = {
             number: pb.RowPreview(number=number, error=_status(refusal))
             for number, refusal in refusals.items()
@@ -176,9 +175,9 @@ def _status(error: NotifyError) -> bytes:
     return told
 
 
-def _unsent() -> Received:
-    """Return what comes with rows that are only looked at."""
-    return Received(current.request_id.get(), "", None, is_repeat=False)
+def _unsent(caller: notifications_service_pb2.Caller) -> Received:
+    """Return what comes with rows that are only looked at. Raises NotifyError as `caller_of`."""
+    return received_of(caller, current.request_id.get(), "", None, is_repeat=False)
 
 
 def _commands(

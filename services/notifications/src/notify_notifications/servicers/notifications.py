@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any, Final, TypedDict
 
 import grpc
@@ -77,14 +78,16 @@ _RETRY_METADATA: Final = "grpc-previous-rpc-attempts"
 _BATCH_SEND: Final = f"{SERVICE}/BatchSend"
 DOMAIN: Final = "notifications.notify"
 _STATES = notification_pb2.Notification.State
+_TIMED: Final = (pb.SendSmsRequest, pb.SendEmailRequest)
+"""Requests to send that may name times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What comes with a request to send besides its fields."""
+    """What comes with a request to send besides its own fields; the rows of a batch share it."""
 
-    request_id: str
-    traceparent: str
+    caller: Caller
+    origin: Origin
     deadline: float | None
     is_repeat: bool
     batch_id: str | None = None
@@ -158,10 +161,10 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         places: list[tuple[pb.SendResult, contextvars.Context]] = []
         with ExitStack() as spans:
             for item in items:
-                own, received = _context_of(item, caller_deadline, retried, spans)
+                own = _context_of(item, caller_deadline, spans)
                 result = response.results.add()
                 try:
-                    commands.append(complete(_item_command(item, received)))
+                    commands.append(complete(_item_command(item, own, retried)))
                 except NotifyError as error:
                     own.run(_refuse, result, error)
                 else:
@@ -180,11 +183,12 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         context: grpc.ServicerContext,
         convert: "Callable[[Any, Received], SendCommand]",
     ) -> Any:
-        received = Received(
+        received = received_of(
+            request.caller,
             current.request_id.get(),
             tracing.current_traceparent(),
             current.deadline.get(),
-            _is_retried(context),
+            is_repeat=_is_retried(context),
         )
         command = convert(request, received)
         ((answer, _, _),) = send_messages(self._sending, [command])
@@ -412,15 +416,28 @@ class _Common(TypedDict):
     max_cost_micropounds: int | None
 
 
+def received_of(
+    caller: pb.Caller,
+    request_id: str,
+    traceparent: str,
+    deadline: float | None,
+    *,
+    is_repeat: bool,
+    batch_id: str | None = None,
+) -> Received:
+    """Return what comes with what a caller sends. Raises NotifyError as `caller_of`."""
+    who = caller_of(caller)
+    origin = Origin(request_id, traceparent, lane_of(who.service_id, of_job=batch_id is not None))
+    return Received(who, origin, deadline, is_repeat, batch_id)
+
+
 def _common(request: Any, received: Received) -> _Common:
     """Read what the Send requests have in common. Clear fields of `request`; read the others before."""
-    caller = caller_of(request.caller)
-    lane = lane_of(caller.service_id, of_job=received.batch_id is not None)
     # a letter that comes as a PDF has none
     written = getattr(request, "personalisation", ())
     return _Common(
         request_id=request.request_id,
-        caller=caller,
+        caller=received.caller,
         template_id=request.template_id,
         personalisation=personalisation.from_proto(written),
         has_file=any(field.HasField("file") for field in written),
@@ -428,7 +445,7 @@ def _common(request: Any, received: Received) -> _Common:
         idempotency_key=request.idempotency_key,
         content_hash=_content_hash(request),
         is_repeat=received.is_repeat,
-        origin=Origin(received.request_id, received.traceparent, lane),
+        origin=received.origin,
         batch_id=received.batch_id,
         deadline=received.deadline,
         send_at=_optional_time(request, "send_at"),
@@ -444,7 +461,7 @@ def max_cost_of(request: Any) -> int | None:
 
 def _optional_time(request: Any, name: str) -> datetime | None:
     """Return a time that a request has, if it is of a kind that may have one. Raises NotifyError."""
-    if name not in request.DESCRIPTOR.fields_by_name or not request.HasField(name):
+    if not isinstance(request, _TIMED) or not request.HasField(name):
         return None
     return _time(name, getattr(request, name))
 
@@ -504,9 +521,7 @@ CONVERTERS: Final[dict[str, Callable[[Any, Received], SendCommand]]] = {
 """What makes a command of each kind of request to send. They clear fields of the request."""
 
 
-def _context_of(
-    item: pb.SendItem, caller_deadline: float | None, retried: bool, spans: ExitStack
-) -> tuple[contextvars.Context, Received]:
+def _context_of(item: pb.SendItem, caller_deadline: float | None, spans: ExitStack) -> contextvars.Context:
     """Return a context in which an item's request is the current one, with a span in its own trace."""
     deadline = caller_deadline
     if item.HasField("time_left"):
@@ -518,15 +533,22 @@ def _context_of(
         span = tracing.span(_BATCH_SEND, SpanKind.SERVER)
         context.run(span.__enter__)
         spans.callback(context.run, span.__exit__, None, None, None)
-    is_repeat = retried or item.is_repeat
-    return context, Received(context[current.request_id], context[current.traceparent], deadline, is_repeat)
+    return context
 
 
-def _item_command(item: pb.SendItem, received: Received) -> SendCommand:
-    """Return the command of an item. Raises NotifyError INVALID_FIELD."""
+def _item_command(item: pb.SendItem, context: contextvars.Context, retried: bool) -> SendCommand:
+    """Return the command of an item that came in a context. Raises NotifyError INVALID_FIELD."""
     field_rules.check(item)
     kind: str = item.WhichOneof("request")
-    return CONVERTERS[kind](getattr(item, kind), received)
+    request = getattr(item, kind)
+    received = received_of(
+        request.caller,
+        context[current.request_id],
+        context[current.traceparent],
+        context[current.deadline],
+        is_repeat=retried or item.is_repeat,
+    )
+    return CONVERTERS[kind](request, received)
 
 
 def _answer(result: pb.SendResult, command: SendCommand, answer: Accepted | NotifyError) -> None:
@@ -606,10 +628,15 @@ def _content_hash(request: Any) -> bytes:
     request.ClearField("idempotency_key")
     request.caller.ClearField("api_key_id")
     request.caller.ClearField("created_by_id")
-    name = request.DESCRIPTOR.full_name.encode()
-    return hashlib.blake2b(
-        request.SerializeToString(deterministic=True), digest_size=16, key=name[:64]
-    ).digest()
+    hashed = _content_hasher(request.DESCRIPTOR.full_name).copy()
+    hashed.update(request.SerializeToString(deterministic=True))
+    return hashed.digest()
+
+
+@cache
+def _content_hasher(name: str) -> hashlib.blake2b:
+    """Return the beginning of the hashes of requests of a type."""
+    return hashlib.blake2b(digest_size=16, key=name.encode()[:64])
 
 
 def _quota(quota: Quota) -> pb.Quota:

@@ -6,11 +6,11 @@ once, so that accepting a message costs little more than the database's own time
 """
 
 import hashlib
-import json
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from json.encoder import encode_basestring as _quoted
 from typing import Any, Final, NamedTuple, cast
 
 import psycopg2
@@ -30,7 +30,7 @@ from sqlalchemy.dialects import postgresql
 from notify_notifications.domain.counts import BatchCountKey, CountKey
 from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.notification import State
-from notify_notifications.domain.personalisation import Pairs
+from notify_notifications.domain.personalisation import Pairs, Value
 from notify_notifications.store.tables import (
     COUNTER_SHARDS,
     idempotency_keys,
@@ -50,7 +50,6 @@ STATEMENT_SECONDS: Final = 1.5
 _SILENCE_SECONDS: Final = STATEMENT_SECONDS + 0.3
 """After this long a database that does not answer is given up."""
 _MOST_BYTES: Final = 8 * 1024 * 1024
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _log = get_logger()
 
@@ -132,7 +131,14 @@ Stored = Earlier | NotifyError | None
 
 def personalisation_json(pairs: Pairs) -> str:
     """Return the pairs as the database keeps them: an array of [key, value] in the client's order."""
-    return _ENCODER.encode(pairs)
+    return "[" + ",".join([f"[{_quoted(key)},{_value_json(value)}]" for key, value in pairs]) + "]"
+
+
+def _value_json(value: Value) -> str:
+    # an encoder is made anew for each text that it is given, which costs more than the text
+    if isinstance(value, str):
+        return _quoted(value)
+    return "null" if value is None else "[" + ",".join(map(_quoted, value)) + "]"
 
 
 def key_hash(idempotency_key: str) -> bytes | None:
@@ -271,14 +277,18 @@ def _arrays(messages: Sequence[NewMessage]) -> list[str]:
     """Return the parameters of the statement: for each field the array of its values, as PostgreSQL writes
     arrays.
     """
-    return [
-        "{" + (_with_nulls(column, write) if None in column else write(column)) + "}"
-        for column, write in zip(zip(*messages, strict=True), _WRITERS, strict=True)
-    ]
+    columns = zip(*messages, strict=True)
+    return ["{" + _elements(column, write) + "}" for column, write in zip(columns, _WRITERS, strict=True)]
 
 
-def _with_nulls(column: Column, write: Callable[[Column], str]) -> str:
-    return ",".join("NULL" if value is None else write([value]) for value in column)
+def _elements(column: Sequence[Any], write: Callable[[Column], str]) -> str:
+    first = column[0]
+    # most of what the rows of a batch say is the same in all of them
+    if column.count(first) == len(column):
+        return ",".join(["NULL" if first is None else write([first])] * len(column))
+    if None in column:
+        return ",".join("NULL" if value is None else write([value]) for value in column)
+    return write(column)
 
 
 # --- the store ----------------------------------------------------------------------------------------------

@@ -19,6 +19,16 @@ _COLUMNS: Final = [
     sa.cast(_b[name], sa.Text).label(name) if isinstance(_b[name].type, sa.Uuid) else _b[name]
     for name in _FIELDS
 ]
+_RENEW: Final = (
+    sa.update(batches)
+    .where(
+        _b.id == sa.bindparam("its_id"),
+        _b.service_id == sa.bindparam("its_service"),
+        _b.run_id == sa.bindparam("its_run"),
+        _b.complete_time.is_(None),
+    )
+    .values(lease_time=sa.bindparam("until"))
+)
 
 
 def begin(tx: Tx, batch: Batch, key_hash: bytes, oldest: datetime) -> Batch | None:
@@ -43,8 +53,8 @@ def renew(tx: Tx, service_id: str, batch_id: str, run_id: str, lease_time: datet
     A lease that a crash loses ends sooner, so nobody waits for the disk.
     """
     tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
-    mine = (_b.id == batch_id, _b.service_id == service_id, _b.run_id == run_id, _b.complete_time.is_(None))
-    return bool(tx.execute(sa.update(batches).where(*mine).values(lease_time=lease_time)).rowcount)
+    given = {"its_id": batch_id, "its_service": service_id, "its_run": run_id, "until": lease_time}
+    return bool(tx.execute(_RENEW, given).rowcount)
 
 
 def end_lease(tx: Tx, batch_id: str, run_id: str, now: datetime) -> None:

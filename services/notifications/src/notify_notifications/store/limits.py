@@ -164,6 +164,9 @@ class Verdict(IntEnum):
     """Redis did not answer: admitted, and nothing was counted."""
 
 
+_VERDICTS: Final = {str(verdict.value): verdict for verdict in Verdict}
+
+
 @dataclass(frozen=True, slots=True)
 class Want:
     """A message as limits see it."""
@@ -216,7 +219,7 @@ class Admission:
 
 def _admission(answered: str) -> Admission:
     digits, tokens, count = answered.split(" ")
-    return Admission([Verdict(int(digit)) for digit in digits], int(tokens), int(count))
+    return Admission([_VERDICTS[digit] for digit in digits], int(tokens), int(count))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from notify_notifications.usecases.pricing import most_cost
 from notify_notifications.usecases.reserve import admit_batch
 from notify_notifications.usecases.send import (
     UNKNOWN_OUTCOMES,
+    Looked,
     SendingParts,
     find_service,
     prepare,
@@ -125,11 +126,12 @@ def price_rows(parts: SendingParts, commands: Sequence[SendCommand]) -> int:
     Args:
         commands: of one service.
     """
-    service = find_service(parts.snapshots, commands[0].caller.service_id)
+    looked = Looked(parts.snapshots)
+    service = looked.service(commands[0].caller.service_id)
     prices = get_prices(parts.uow)
     total = 0
     for command in commands:
-        prepared = prepare(parts, service, command)
+        prepared = prepare(parts, looked, service, command)
         if prepared.refusal is not None and prepared.refusal.reason in UNKNOWN_OUTCOMES:
             raise prepared.refusal
         cost = most_cost(prices, service, command, prepared)

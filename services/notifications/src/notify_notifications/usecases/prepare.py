@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 from notify_common.enums import Channel, KeyType, Postage
 from notify_common.errors import NotifyError
+from notify_common.records import record
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_content.emails import EmailMessage
 from notify_content.letters import LetterContent
@@ -42,7 +43,7 @@ class Caller:
     """The member of the service who sends in the admin web app; None for an API key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class SendCommand:
     """What a request to send says, whatever the channel."""
 
@@ -76,7 +77,7 @@ class SendCommand:
     """The most that it may cost; None for any amount."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class SmsCommand(SendCommand):
     """A text message to accept."""
 
@@ -87,7 +88,7 @@ class SmsCommand(SendCommand):
     """Empty for the default."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class EmailCommand(SendCommand):
     """An email to accept."""
 
@@ -107,7 +108,7 @@ class EmailCommand(SendCommand):
     """The files' bytes, one after the other, read once their turn among the checks has come."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class LetterCommand(SendCommand):
     """A letter to accept."""
 
@@ -117,7 +118,7 @@ class LetterCommand(SendCommand):
     """As the admin web app names whom a member writes to; else empty."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class PrecompiledLetterCommand(SendCommand):
     """A letter that came as a PDF, to accept; its personalisation is empty."""
 
@@ -129,7 +130,7 @@ class PrecompiledLetterCommand(SendCommand):
     """As it was read from the PDF of a letter that a member uploaded, lines separated by line feeds."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class AcceptedSms:
     """The accepted text message, or what would have been accepted for a simulated number."""
 
@@ -145,7 +146,7 @@ class AcceptedSms:
         return len(self.body.encode())
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class AcceptedEmail:
     """The accepted email, or what would have been accepted for a simulated address."""
 
@@ -163,7 +164,7 @@ class AcceptedEmail:
         return sum(len(text.encode()) for text in texts)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class AcceptedLetter:
     """The accepted letter."""
 
@@ -179,7 +180,7 @@ class AcceptedLetter:
         return len(self.subject.encode()) + len(self.body.encode())
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class AcceptedPrecompiledLetter:
     """The accepted letter that came as a PDF."""
 
@@ -194,7 +195,7 @@ class AcceptedPrecompiledLetter:
 Accepted = AcceptedSms | AcceptedEmail | AcceptedLetter | AcceptedPrecompiledLetter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Details:
     """What the columns of a notification hold besides the command, by default as for an email."""
 
@@ -211,7 +212,7 @@ class Details:
     state: State = State.CREATED
 
 
-@dataclass(frozen=True)
+@record(slots=False)
 class Filled:
     """A template filled in for one message: what is answered, shown and priced of it is rendered once."""
 
@@ -230,7 +231,7 @@ class Filled:
         return self.template.wording.render(self.values, self.prefix) if self.prefix else self.message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Prepared:
     """What the rules say of a message."""
 

@@ -19,7 +19,7 @@ from notify_notifications.usecases.prepare import Prepared, SendCommand
 from notify_notifications.usecases.preview_template import Preview, preview_of, preview_template
 from notify_notifications.usecases.pricing import most_cost
 from notify_notifications.usecases.reserve import Request, limits_met
-from notify_notifications.usecases.send import SendingParts, find_service, prepare
+from notify_notifications.usecases.send import Looked, SendingParts, prepare
 from notify_notifications.usecases.usage import get_prices
 
 MOST_COUNTED: Final = 10
@@ -93,15 +93,21 @@ def preview_rows(
         commands: of one service.
     """
     parts = replace(parts, links=parts.links.for_previews())
-    service = find_service(parts.snapshots, commands[0].caller.service_id)
+    looked = Looked(parts.snapshots)
+    service = looked.service(commands[0].caller.service_id)
     prices, counter = get_prices(parts.uow), _Counter(client)
-    return [_preview(parts, service, command, prices, counter) for command in commands]
+    return [_preview(parts, looked, service, command, prices, counter) for command in commands]
 
 
 def _preview(
-    parts: SendingParts, service: Service, command: SendCommand, prices: Prices, counter: _Counter
+    parts: SendingParts,
+    looked: Looked,
+    service: Service,
+    command: SendCommand,
+    prices: Prices,
+    counter: _Counter,
 ) -> RowPreview:
-    prepared = prepare(parts, service, command)
+    prepared = prepare(parts, looked, service, command)
     preview = _wording(parts, service, command, prepared)
     postage = None if preview is None else preview.template.postage
     cost: int | None = None if prepared.accepted is None else most_cost(prices, service, command, prepared)

@@ -9,6 +9,7 @@ from typing import Final
 from notify_common import clock
 from notify_common.enums import Channel, KeyType
 from notify_common.errors import NotifyError
+from notify_common.records import record
 
 from notify_notifications.domain import limits
 from notify_notifications.domain.limits import INTERNATIONAL_SMS, Quota
@@ -17,9 +18,10 @@ from notify_notifications.store.counters import CounterStore
 from notify_notifications.store.limits import Admission, Demand, LimitStore, Place, Verdict, Want
 
 _RETRY_AFTER: Final = timedelta(seconds=1)
+_WANTS: Final = {(adds, far): Want(adds, far) for adds in (False, True) for far in (False, True)}
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Request:
     """A message as limits see it."""
 
@@ -65,9 +67,18 @@ def reserve(store: LimitStore, counters: CounterStore, requests: Sequence[Reques
     reservations: list[Reservation] = [Reservation(day)] * len(requests)
     admissions = store.reserve(demands, counters.count)
     for numbers, demand, admission in zip(together.values(), demands, admissions, strict=True):
+        quotas = {verdict: _quota(demand, admission, verdict) for verdict in set(admission.verdicts)}
+        # those that are admitted alike have nothing of their own
+        admitted: dict[tuple[Verdict, bool, bool], Reservation] = {}
         for number, verdict in zip(numbers, admission.verdicts, strict=True):
-            quota = _quota(demand, admission, verdict)
-            reservations[number] = _reservation(requests[number], verdict, day, quota)
+            request = requests[number]
+            kind = verdict, request.adds, request.international
+            reservation = admitted.get(kind)
+            if reservation is None:
+                reservation = _reservation(request, verdict, day, quotas[verdict])
+                if reservation.refusal is None:
+                    admitted[kind] = reservation
+            reservations[number] = reservation
     return reservations
 
 
@@ -144,7 +155,7 @@ def _demand(requests: Sequence[Request], day: date) -> Demand:
         daily_limit=limits.daily_limit(service, key_type, channel),
         international_limit=limits.daily_limit(service, key_type, INTERNATIONAL_SMS),
         counted=limits.is_counted(key_type),
-        wants=[Want(request.adds, request.international) for request in requests],
+        wants=[_WANTS[request.adds, request.international] for request in requests],
     )
 
 

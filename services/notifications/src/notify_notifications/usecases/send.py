@@ -213,8 +213,9 @@ def send_messages(
 def _send(
     parts: SendingParts, sendings: Sequence[_Sending], most_bytes: int | None, max_cost: int | None
 ) -> list[Decision]:
+    looked = Looked(parts.snapshots)
     for sending in sendings:
-        _prepare(parts, sending)
+        _prepare(parts, looked, sending)
     _check_costs(parts, sendings, max_cost)
     _note_keys(parts, sendings)
     if most_bytes is not None:
@@ -320,22 +321,47 @@ def _end_attached(parts: SendingParts, sendings: Sequence[_Sending]) -> None:
             end_files(_known(parts.files), ended, accepted=accepted)
 
 
-def _prepare(parts: SendingParts, sending: _Sending) -> None:
+class Looked:
+    """Services and current templates as they were when they were first looked up: for one use case, whose
+    messages mostly name the same ones.
+    """
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
+        self._services: dict[str, Service] = {}
+        self._templates: dict[tuple[str, str], Template | None] = {}
+
+    def service(self, service_id: str) -> Service:
+        """Return the service that sends. Raises NotifyError as `find_service`."""
+        found = self._services.get(service_id)
+        if found is None:
+            found = self._services[service_id] = find_service(self._snapshots, service_id)
+        return found
+
+    def template(self, service_id: str, template_id: str) -> Template | None:
+        """Return the service's template; None if it has none of this id. Raises NotifyError."""
+        key = service_id, template_id
+        if key not in self._templates:
+            self._templates[key] = self._snapshots.template(service_id, template_id)
+        return self._templates[key]
+
+
+def _prepare(parts: SendingParts, looked: Looked, sending: _Sending) -> None:
     command = sending.command
     try:
-        sending.service = find_service(parts.snapshots, command.caller.service_id)
+        sending.service = looked.service(command.caller.service_id)
     except NotifyError as error:
         sending.result = error
         return
-    sending.prepared = prepare(parts, sending.service, command)
+    sending.prepared = prepare(parts, looked, sending.service, command)
 
 
-def prepare(parts: SendingParts, service: Service, command: SendCommand) -> Prepared:
+def prepare(parts: SendingParts, looked: Looked, service: Service, command: SendCommand) -> Prepared:
     """Return what the rules of its channel say of a message: as its refusal what they raise, and
     INVALID_FIELD for times that can't be.
     """
     try:
-        template = parts.snapshots.template(service.id, command.template_id)
+        template = looked.template(service.id, command.template_id)
         return _by_channel(parts, service, template, command)
     except NotifyError as refusal:
         return Prepared(refusal=refusal)
@@ -349,7 +375,8 @@ def prepare(parts: SendingParts, service: Service, command: SendCommand) -> Prep
 def _by_channel(
     parts: SendingParts, service: Service, template: Template | None, command: SendCommand
 ) -> Prepared:
-    check_times(clock.now(), command.send_at, command.deliver_by)
+    if command.send_at is not None or command.deliver_by is not None:
+        check_times(clock.now(), command.send_at, command.deliver_by)
     match command:
         case SmsCommand():
             return prepare_sms(service, template, command, parts.default_sms_sender)
