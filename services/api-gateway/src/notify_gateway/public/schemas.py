@@ -152,7 +152,7 @@ class Schema:
     @property
     def keys(self) -> frozenset[str]:
         """Names that the object may have."""
-        return frozenset(self._schema["properties"])
+        return frozenset(name for name, one in self._schema["properties"].items() if one.get("enum") != [])
 
     @property
     def required(self) -> frozenset[str]:
@@ -320,8 +320,21 @@ SEND_EMAIL: Final = _request(
     "template_id",
 )
 
+# The original has neither time, so no wording of the contract is in the way of one that says what to do.
+_NO_TIME_FOR_LETTERS: Final = {
+    "enum": [],
+    "wording": "is not for letters, which go to print once a day: leave it out, send the letter on its day",
+}
+_NO_TIMES: Final = {"send_at": _NO_TIME_FOR_LETTERS, "deliver_by": _NO_TIME_FOR_LETTERS}
+
 SEND_LETTER: Final = _request(
-    {"reference": _REFERENCE, "template_id": _UUID, "personalisation": _OBJECT, "max_cost": _MAX_COST},
+    {
+        "reference": _REFERENCE,
+        "template_id": _UUID,
+        "personalisation": _OBJECT,
+        "max_cost": _MAX_COST,
+        **_NO_TIMES,
+    },
     "template_id",
     "personalisation",
 )
@@ -332,6 +345,7 @@ SEND_PRECOMPILED_LETTER: Final = _request(
         "content": _STRING,
         "postage": {"type": "string", "format": "postage"},
         "max_cost": _MAX_COST,
+        **_NO_TIMES,
     },
     "reference",
     "content",

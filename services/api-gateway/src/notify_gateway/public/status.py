@@ -14,9 +14,6 @@ from notify_gateway.public import v2
 from notify_gateway.settings import GatewaySettings
 from notify_gateway.stopping import is_stopping
 
-_DOCS: Final = "https://docs.notifications.service.gov.uk/rest-api.html"
-"""The contract, as those who made it describe it to clients."""
-
 _ANSWERS: Final = LEGACY.but(
     {"TOKEN_INVALID": Row(403, "AuthError", "Forbidden: invalid authentication token provided")}
 )
@@ -43,9 +40,12 @@ def blueprint(settings: GatewaySettings) -> Blueprint:
 
     @routes.get("/")
     def start() -> Response:
+        """Say what is here, and where: the API, and this installation's own description of it. The contract
+        has no such links (public-api.md §10), so they name no other host.
+        """
         if request.args.get("simple"):
             return status()
-        places = {"api": f"{v2.root()}v2", "docs": _DOCS}
+        places = {"api": f"{v2.root()}v2", "docs": f"{v2.root()}docs"}
         if settings.console_enabled:
             places["console"] = f"{v2.root()}console/"
             # Programs name no type or JSON; browsers name HTML first.
