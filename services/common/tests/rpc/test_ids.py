@@ -40,6 +40,11 @@ def test_version_8_is_the_same_again_and_keeps_its_parent_s_time(
     assert child.int >> 80 == parent.int >> 80
 
 
+def test_version_8_is_the_same_on_every_version_of_the_platform() -> None:
+    parent = "01890a5d-ac96-774b-bcce-b302099a8057"
+    assert ids.child_id(parent, 7) == "01890a5d-ac96-81b4-950f-67026246f5b4"
+
+
 def test_version_8_tells_children_apart() -> None:
     parent = ids.new_id()
     children = {ids.child_id(parent, row) for row in range(10_000)}

@@ -1,6 +1,7 @@
-"""Limits, recipients, cost and sanitising."""
+"""Limits, recipients, cost, sanitising, and personalisation as it is stored."""
 
 import itertools
+import json
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from notify_notifications.domain.hand_over import portions
 from notify_notifications.domain.notification import State
 from notify_notifications.domain.sanitising import sanitise, sanitise_text
 from notify_notifications.domain.service import Service, shown_sms_sender
+from notify_notifications.store.acceptance import personalisation_json
 
 LIVE = Service(
     id="s",
@@ -151,3 +153,8 @@ def test_rows_are_read_in_portions_that_are_all_of_them_and_bounded(
         assert len(some) == 1 or sum(some) <= most_bytes
     for some, following in itertools.pairwise(read):
         assert len(some) == most_rows or sum(some) + following[0] > most_bytes, "as few as may be"
+
+
+@given(st.lists(st.tuples(st.text(), st.text() | st.none() | st.lists(st.text(), max_size=3)), max_size=4))
+def test_personalisation_is_stored_as_it_was_given(pairs: list[tuple[str, str | list[str] | None]]) -> None:
+    assert json.loads(personalisation_json(pairs)) == [[key, value] for key, value in pairs]
