@@ -154,8 +154,8 @@ chaos: setup ## every kind of fault beside sends, then a census: none lost, none
 	@NOTIFY_COPIES=$(COPIES) GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.chaos.run $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(KINDS),--kinds $(KINDS))
 
 .PHONY: chaos-kills
-chaos-kills: setup ## 10,000 sends while processes are killed at random, then a census (MESSAGES=10000, SEED of an earlier run)
-	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.chaos.kills $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(SEED),--seed $(SEED))
+chaos-kills: setup ## 10,000 sends while processes are killed at random, then a census (MESSAGES=10000, SEED of an earlier run, COPIES=2)
+	@NOTIFY_COPIES=$(COPIES) GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.chaos.kills $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: cover
 cover: setup ## tests of the services with their coverage

@@ -5,7 +5,6 @@ message or get it twice, whatever is done; `meanwhile` says what clients may not
 """
 
 import contextlib
-import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ import psycopg2
 import redis
 from notify_common.callers import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_local.backing import ObjectStore, Postgres, Redis
-from notify_local.stack import CERTIFICATE_NAMES, CONTEXTS, SIDECAR
+from notify_local.stack import CERTIFICATE_NAMES, CONTEXTS, LOAD_BALANCER, SIDECAR, rolling
 from notify_testing.certs import renew_certificates
 from notify_testing.proxy import SilentProxy
 from notify_testing.serving import serve_in_thread
@@ -104,15 +103,8 @@ def gateway_worker_killed(house: House) -> Iterator[None]:
 def restarted_one_by_one(house: House) -> Iterator[None]:
     """Ask the processes to end, service after service, and start each again, as a release does."""
     yield
-    for names in ROLLING:
-        copies = [house.stack.copies_of(name) or [name] for name in names]
-        for one_of_each in itertools.zip_longest(*copies):
-            together = [name for name in one_of_each if name is not None]
-            for name in together:
-                house.stack.processes[name].terminate()
-            for name in together:
-                house.stack.processes[name].stop()
-            house.stack.restart(*together)
+    for together in rolling(house.stack, ROLLING):
+        house.stack.replace(*together)
 
 
 def postgres_ended(number: signal.Signals) -> Harm:
@@ -442,19 +434,22 @@ FAULTS: tuple[Fault, ...] = (
     Fault("kill-work-and-flush-redis", ("notifications-work", "redis"), LATER, work_killed_and_redis_flushed),
 )
 
-SIDECAR_FAULTS: tuple[Fault, ...] = tuple(
-    Fault(f"kill-{SIDECAR}{caller}", (f"{SIDECAR}{caller}",), meanwhile, killed(f"{SIDECAR}{caller}"))
-    for caller, meanwhile in (
-        ("letters", LATER),
-        ("notifications", LATER),
-        ("callbacks-worker", NOTHING),
-        (PUBLIC_GATEWAY, REFUSED),
-        (INTERNAL_GATEWAY, NOTHING),
-    )
+COPIES_FAULTS: tuple[Fault, ...] = (
+    Fault("kill-load-balancer", (LOAD_BALANCER,), REFUSED, killed(LOAD_BALANCER)),
+    *(
+        Fault(f"kill-{SIDECAR}{caller}", (f"{SIDECAR}{caller}",), meanwhile, killed(f"{SIDECAR}{caller}"))
+        for caller, meanwhile in (
+            ("letters", LATER),
+            ("notifications", LATER),
+            ("callbacks-worker", NOTHING),
+            (PUBLIC_GATEWAY, REFUSED),
+            (INTERNAL_GATEWAY, NOTHING),
+        )
+    ),
 )
-"""Those that there are where services call each other through sidecars."""
+"""Those that there are where there is more than one of each."""
 
 
 def faults_of(house: House) -> tuple[Fault, ...]:
     """Return the faults that can be done to a house."""
-    return FAULTS + (SIDECAR_FAULTS if house.stack.with_sidecars else ())
+    return FAULTS + (COPIES_FAULTS if house.stack.has_copies else ())

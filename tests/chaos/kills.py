@@ -1,12 +1,12 @@
 """Send messages while processes are killed at random and the database once, then count: `make chaos-kills`.
 
-Eight clients send texts and emails, and repeat what was not answered with the same Idempotency-Key. Meanwhile
-notifications, providers and their workers die as by `kill -9`, one or two at a time, at random, once for each
-250 messages at least; half-way PostgreSQL does. Texts go to a stand-in for MMG, which counts the copies that
-it takes and reports on each; what nobody knows of is held in doubt after a short wait. Then an operator
-decides by what MMG says it took, and there is a census: each accepted message was handed over exactly once,
-nothing else was, and the day's counters are right. A text that is doubled although the in-doubt list does not
-name it, or lost, is a fault.
+Eight clients send texts and emails, and repeat what was not answered with the same Idempotency-Key.
+Meanwhile notifications, providers and their workers, NOTIFY_COPIES of each, die as by `kill -9`, one or two
+at a time, at random, once for each 250 messages at least; half-way PostgreSQL does. Texts go to a stand-in
+for MMG, which counts the copies that it takes and reports on each; what nobody knows of is held in doubt
+after a short wait. Then an operator decides by what MMG says it took, and there is a census: each accepted
+message was handed over exactly once, nothing else was, and the day's counters are right. A text that is
+doubled although the in-doubt list does not name it, or lost, is a fault.
 
 Prints the seed, and a line now and then; ends with status 1 if a message was lost or doubled.
 """
@@ -96,7 +96,7 @@ def send_through_deaths(
     Args:
         pause_seconds: least and most time between deaths.
         wait_for_leases: whether what a dead worker held is free when its lease runs out, or at once, as if
-            that time had passed while it was dead.
+            that time had passed while it was dead; of two copies the other one's leases go on.
     """
     draw = random.Random(deaths.seed)
     census = Census(house)
@@ -145,12 +145,13 @@ def _kill(
     *,
     wait: bool,
 ) -> None:
+    victims = [copy for name in VICTIMS for copy in house.stack.copies_of(name)]
     while not over.wait(draw.uniform(*pause_seconds)):
-        names = draw.sample(VICTIMS, draw.choice((1, 1, 2)))
+        names = draw.sample(victims, draw.choice((1, 1, 2)))
         for name in names:
             house.stack.kill(name)
             deaths.add(name)
-        if not wait:
+        if not wait and not house.stack.has_copies:
             for name in names:
                 _end_leases(house, name)
         house.stack.restart(*names)

@@ -27,7 +27,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from tests.chaos.faults import FAULTS, SIDECAR_FAULTS, Fault, redis_client
+from tests.chaos.faults import COPIES_FAULTS, FAULTS, Fault, redis_client
 from tests.harness.house import COPIES, SETTLE_SECONDS, Accepted, House, eventually, running_house
 
 CLIENTS: Final = 8
@@ -339,7 +339,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="name the kinds and end")
     arguments = parser.parse_args()
     wanted = tuple(arguments.kinds)
-    known = FAULTS + (SIDECAR_FAULTS if COPIES > 1 else ())
+    known = FAULTS + (COPIES_FAULTS if COPIES > 1 else ())
     faults = [fault for fault in known if not wanted or fault.name.startswith(wanted)]
     if not faults:
         parser.error("no kind has such a name; --list names them")

@@ -9,7 +9,7 @@ import uuid
 from contextlib import closing
 
 import psycopg2
-from notify_local.stack import SIDECAR, original
+from notify_local.stack import LOAD_BALANCER, SIDECAR, original
 from notify_testing.waiting import until
 
 from tests.chaos.faults import FAULTS, ROLLING, execute, faults_of, superuser_url
@@ -26,7 +26,7 @@ def test_no_process_and_no_server_is_left_out(house: House) -> None:
     parts = processes | {server.name for server in house.stack.backing}
     assert parts <= {name for fault in faults for name in fault.hits}
     assert {f"kill-{name}" for name in parts} <= {fault.name for fault in faults}
-    released = {name for name in processes if not name.startswith(SIDECAR)}
+    released = {name for name in processes if not name.startswith((SIDECAR, LOAD_BALANCER))}
     assert {name for names in ROLLING for name in names} == released
     assert len({fault.name for fault in faults}) == len(faults)
 

@@ -53,12 +53,14 @@ def letters(house: House) -> Iterator[dict[str, str]]:
     # a run of another test that still collects would take them too
     others = "SELECT id::text, state FROM print_runs WHERE state = 'collecting'"
     assert wait_until(lambda: not change(house, "letters", others, {}), SETTLE_SECONDS)
-    house.stack.kill("providers-work")
+    workers = house.stack.copies_of("providers-work")
+    for worker in workers:
+        house.stack.kill(worker)
     made = dict(change(house, "letters", MAKE, {"services": SERVICES, "letters": LETTERS}))
     yield made
     # the other tests count what the sandbox has, and know of no such letters
     change(house, "providers", "DELETE FROM dispatches WHERE id = ANY(%s::uuid[])", [list(made)])
-    house.stack.restart("providers-work")
+    house.stack.restart(*workers)
 
 
 def test_whoever_dies_every_letter_is_in_the_manifests_once(house: House, letters: dict[str, str]) -> None:

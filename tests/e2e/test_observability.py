@@ -11,14 +11,14 @@ import requests
 from notify_capacity.measured import POINTS
 from notify_capacity.measured import value as measured
 from notify_common import logging
-from notify_local.stack import SIDECAR, original
+from notify_local.stack import copy_name, is_envoy, original
 from notify_testing.waiting import WAIT_SECONDS
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.harness.house import House, eventually, log_lines
 from tests.harness.observability import RUNBOOKS, SCRAPED, grouped_by, queries, rules, selectors
 
-_NO_METRICS = frozenset({"letters-celery", "letters-beat", "edge", "callback-receiver"})
+_NO_METRICS = frozenset({"letters-celery", "letters-beat", "callback-receiver"})
 _SETTLE_SECONDS = 90.0
 """Longer than the rarest of measurements is apart."""
 CONNECTIONS = {
@@ -89,11 +89,16 @@ def exported(house: House) -> Exported:
 def scrape(house: House) -> Exported:
     """Return what all processes export that have metrics."""
     found = Exported()
+    gateways = {
+        copy_name(face, number): port
+        for face, ports in house.stack.gateway_ports.items()
+        for number, port in enumerate(ports)
+    }
     for process in house.stack.processes:
-        if original(process) in _NO_METRICS or process.startswith(SIDECAR):
+        if original(process) in _NO_METRICS or is_envoy(process):
             continue
         started = [line for line in log_lines(house.stack.folder, process) if line["event"] == "started"]
-        port = started[-1]["port"] if started else house.stack.gateway_ports[process][0]
+        port = started[-1]["port"] if started else gateways[process]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=WAIT_SECONDS) as answer:
             text = answer.read().decode()
         for family in text_string_to_metric_families(text):
@@ -165,7 +170,7 @@ def test_connections_are_those_that_capacity_is_planned_by(house: House, exporte
 def test_log_lines_have_documented_fields_alone(house: House, exported: Exported) -> None:
     seen: dict[str, str] = {}
     for process in house.stack.processes:
-        if original(process) == "edge" or process.startswith(SIDECAR):
+        if is_envoy(process):
             continue  # their lines are declared in edge.yaml and sidecar.yaml
         for line in log_lines(house.stack.folder, process):
             seen |= dict.fromkeys(undocumented(line), f"{process}: {line.get('event')}")

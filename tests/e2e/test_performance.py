@@ -77,7 +77,7 @@ def test_shares_and_percentiles_are_those_of_a_stopwatch(house: House) -> None:
     house.mmg.on_taken = note
     try:
         with house.texts_go_to_mmg():
-            with house.stack.frozen("providers-work"):
+            with house.stack.frozen(*house.stack.copies_of("providers-work")):
                 for _ in range(EACH):
                     send()
                 passed(PROMPT_SECONDS / 2)

@@ -1,13 +1,16 @@
 """Replaces every process one by one under load, from another commit's code and schema: `make drill-upgrade`.
 
-It starts two of each process from the other commit's code, on its schema, and sends texts, emails and letters
-at a steady rate through the edge, each once and without an Idempotency-Key, as a client does that repeats
-nothing; and reads now and then. Then it migrates each database by this commit's code and replaces the
-processes one by one: SIGTERM, wait for its end, start the new one, wait until it is ready. Then the same back
-on the newer schema, as migrations only expand. At the end it counts what was refused, what was
-lost and what came twice. Prints a line for each step; ends with status 1 if there was any of these.
+It starts two of each process from the other commit's code, on its schema, with edges and sidecars that are
+configured as that commit has it, and sends texts, emails and letters at a steady rate, each once and without
+an Idempotency-Key, as a client does that repeats nothing; and reads now and then. Then it migrates each
+database by this commit's code and replaces the processes one by one: SIGTERM, wait for its end, end its
+sidecar, start both anew, wait until they are ready. The edges come last: one is left out by the load
+balancer, has whoever is connected connect anew, ends, and is started with this commit's configuration; then
+the other. Then the same back on the newer schema, as migrations only expand. At the end it counts what was
+refused, what was lost and what came twice. Prints a line for each step; ends with status 1 if there was any
+of these.
 
-The edge and the sidecars stay: they are upgraded by themselves. Both run with the packages of this commit.
+The load balancer stays. Everything runs with the packages of this commit, Envoy's among them.
 """
 
 import argparse
@@ -30,7 +33,7 @@ from typing import Final
 
 import requests
 from notify_local.backing import ChildProcess
-from notify_local.stack import Options, Stack
+from notify_local.stack import Options, Stack, is_envoy, original, rolling
 
 from tests.chaos.faults import NOTHING, ROLLING, Fault
 from tests.chaos.run import ADDRESS, VALUES, Census, Sent
@@ -44,8 +47,7 @@ LETTER_EVERY: Final = 20
 READ_EVERY: Final = 4
 SETTLE_SECONDS: Final = 3.0
 """How long the load goes on before the first step, and after the last."""
-STOP_SECONDS: Final = 60.0
-"""How long a process may take to end: to drain, and to finish what it holds."""
+REPLACED: Final = [names for names in ROLLING if "callback-receiver" not in names]
 
 
 class Code:
@@ -62,6 +64,11 @@ class Code:
         )
         sources = [*sorted(folder.glob("services/*/src")), folder / "protos" / "gen"]
         self.path = os.pathsep.join(map(str, sources))
+
+    @property
+    def envoy_folder(self) -> Path:
+        """Where its configurations of edge and sidecars are."""
+        return self.folder / "deploy" / "envoy"
 
     @property
     def same_lock(self) -> bool:
@@ -91,13 +98,14 @@ class OtherStack(Stack):
 
     def __init__(self, options: Options, code: Code) -> None:
         super().__init__(options)
+        options.envoy_folder = code.envoy_folder
         self._code = code
 
     def _add(
         self, name: str, command: list[str], environment: Mapping[str, str], ready: Callable[[], bool]
     ) -> None:
         super()._add(name, command, environment, ready)
-        if any(name in together for together in _replaced(self)):
+        if self._is_replaced(name):
             self._code.run_by(self.processes[name])
 
     def _command(self, context: str, *command: str, environment: Mapping[str, str]) -> ChildProcess:
@@ -108,21 +116,14 @@ class OtherStack(Stack):
     def use(self, code: Code) -> None:
         """Have what is started from now on run this code."""
         self._code = code
-        for together in _replaced(self):
-            for name in together:
-                code.run_by(self.processes[name])
+        for name, process in self.processes.items():
+            if self._is_replaced(name):
+                code.run_by(process)
+        self.options.envoy_folder = code.envoy_folder
+        self.configure_envoys()
 
-
-def _replaced(stack: Stack) -> list[list[str]]:
-    """Return the processes in the order in which they are replaced, and which are together: one copy
-    of all that belongs to a service.
-    """
-    services = [names for names in ROLLING if not {"edge", "callback-receiver"} & set(names)]
-    return [
-        list(one_of_each)
-        for names in services
-        for one_of_each in zip(*map(stack.copies_of, names), strict=False)
-    ]
+    def _is_replaced(self, name: str) -> bool:
+        return any(original(name) in names for names in REPLACED) and not is_envoy(name)
 
 
 class Load:
@@ -199,23 +200,17 @@ class Load:
 def replace_all(stack: OtherStack, load: Load, code: Code, what: str, say: Callable[[str], None]) -> None:
     """Have this code in all processes, service after service, one copy at a time."""
     stack.use(code)
-    for names in _replaced(stack):
-        processes = [stack.processes[name] for name in names]
+    for names in rolling(stack, REPLACED):
         sent, refused, begun = len(load.accepted), len(load.refused), time.monotonic()
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.stop(STOP_SECONDS)
-        ended = time.monotonic() - begun
-        badly = [process.name for process in processes if process.exit_status() != 0]
-        stack.restart(*names)
+        replaced = stack.replace(*names)
         how = Counter(how for _, how in load.refused[refused:])
+        sidecars = sum(is_envoy(name) for name in replaced if name not in names)
         say(
-            f"{what} {names[0]:16} and {len(names) - 1} workers: "
-            f"ended in {ended:4.1f} s, ready {time.monotonic() - begun - ended:4.1f} s later; "
+            f"{what} {names[0]:16} {len(names)} processes, {sidecars} sidecars, "
+            f"replaced in {time.monotonic() - begun:4.1f} s; "
             f"{len(load.accepted) - sent:4} sent meanwhile, {how.total()} refused"
             + "".join(f"; {times} times {one}" for one, times in how.items())
-            + "".join(f"; {name} did not end well" for name in badly)
+            + "".join(f"; {name} ended with status {status}" for name, status in replaced.items() if status)
         )
 
 

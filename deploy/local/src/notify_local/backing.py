@@ -142,6 +142,7 @@ class ChildProcess:
         self.environment = dict(environment)
         """Variables that it is started with."""
         self._process: subprocess.Popen[bytes] | None = None
+        self._asked_to_end = False
 
     @property
     def pid(self) -> int | None:
@@ -151,6 +152,7 @@ class ChildProcess:
     def start(self) -> None:
         """Start it; return at once."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._asked_to_end = False
         with open(self.log, "ab", opener=_private) as output, _signals_held_back():
             self._process = subprocess.Popen(  # noqa: S603 - fixed commands of this package
                 self.command,
@@ -171,8 +173,9 @@ class ChildProcess:
         return self._process.poll() if self._process else None
 
     def terminate(self) -> None:
-        """Ask it to end (SIGTERM), if it runs; return at once."""
-        if self._process is not None and self.alive():
+        """Ask it to end (SIGTERM), if it runs; return at once. A second time would cut its end short."""
+        if self._process is not None and self.alive() and not self._asked_to_end:
+            self._asked_to_end = True
             self._process.terminate()
 
     def wait(self, seconds: float) -> bool:

@@ -40,15 +40,16 @@ def write_config(
     burst: int = 50_000,
     request_seconds: int = 30,
     watch_port: int | None = None,
+    source: Path = envoy.FOLDER,
 ) -> Path:
     """Write production's configuration, changed into one of this machine, to `path`, and return that.
 
     It differs in its addresses, in that clients speak HTTP without TLS, and in limits: `requests_per_second`
     and `burst` are of one address, and on one machine everybody has the same. A request has to arrive within
     `request_seconds`. Its metrics are at `watch_port`, if there is one. With `internal_ports` the gateway's
-    internal face is served as well, at the same address.
+    internal face is served as well, at the same address. Production's configuration is in `source`.
     """
-    config = envoy.load("edge")
+    config = envoy.load("edge", source)
     edge = envoy.listener(config, "edge")
     edge["address"] = envoy.on_this_machine(edge_port)
     del edge["filter_chains"][0]["transport_socket"]

@@ -1,5 +1,6 @@
 """What stands in `deploy/envoy`, changed into what runs on one machine."""
 
+import socket
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +12,13 @@ FOLDER = Path(__file__).resolve().parents[3] / "envoy"
 """Production's configurations; the distribution is only ever installed from its own tree."""
 
 
-def load(name: str) -> dict[str, Any]:
+_ANSWER_SECONDS = 10.0
+
+
+def load(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     """Return the configuration `name` of production, such as `edge`."""
     # Its aliases become shared objects: a deep change of one would be one of all.
-    loaded: dict[str, Any] = yaml.load((FOLDER / f"{name}.yaml").read_text(), _Unshared)  # noqa: S506 - safe
+    loaded: dict[str, Any] = yaml.load((folder / f"{name}.yaml").read_text(), _Unshared)  # noqa: S506 - safe
     return loaded
 
 
@@ -87,3 +91,17 @@ def command(config: Path, *more: str) -> list[str]:
         *(str(envoy), "--config-path", str(config), "--log-level", "warning", "--concurrency", "1"),
         *(more or ("--use-dynamic-base-id",)),
     ]
+
+
+def drain(own: Path) -> None:
+    """Have the Envoy whose own address is the socket `own` tell whoever is connected to connect anew, as the
+    `preStop` of production does; it goes on serving meanwhile.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_ANSWER_SECONDS)
+        connection.connect(str(own))
+        connection.sendall(
+            b"POST /drain_listeners?graceful HTTP/1.1\r\nHost: edge\r\nContent-Length: 0\r\n\r\n"
+        )
+        if b" 200 " not in connection.recv(1024):
+            raise OSError(f"Envoy at {own} does not drain")

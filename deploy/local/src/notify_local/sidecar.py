@@ -24,16 +24,21 @@ def socket(folder: Path, context: str) -> Path:
 
 
 def write_config(
-    folder: Path, certificate: CertificateFiles, ports: Mapping[str, Sequence[int]], watch_port: int
+    folder: Path,
+    certificate: CertificateFiles,
+    ports: Mapping[str, Sequence[int]],
+    watch_port: int,
+    *,
+    source: Path = envoy.FOLDER,
 ) -> Path:
     """Write production's configuration, changed into one of this machine, into `folder`; return its path.
 
     It differs in its addresses alone. `ports` are those of the contexts that are called, at 127.0.0.1; it
-    shows `certificate`.
+    shows `certificate`. Production's configuration is in `source`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     followed = {name: folder / f"{name}.yaml" for name in ("certificate", "authority")}
-    own, authority = (envoy.load(name) for name in followed)
+    own, authority = (envoy.load(name, source) for name in followed)
     own["resources"][0]["tls_certificate"] = {
         "certificate_chain": {"filename": str(certificate.cert)},
         "private_key": {"filename": str(certificate.key)},
@@ -45,7 +50,7 @@ def write_config(
     }
     envoy.write(own, followed["certificate"])
     envoy.write(authority, followed["authority"])
-    config = envoy.load("sidecar")
+    config = envoy.load("sidecar", source)
     resources = config["static_resources"]
     for cluster in list(resources["clusters"]):
         name = cluster["name"]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from notify_common.callers import INTERNAL_GATEWAY, PUBLIC_GATEWAY
 from notify_testing.certs import CertificateFiles, ensure_certificates
 from notify_testing.provisioning import app_role, provision
 
-from notify_local import edge, envoy, sidecar
+from notify_local import edge, envoy, load_balancer, sidecar
 from notify_local.backing import (
     START_SECONDS,
     BackingServer,
@@ -86,7 +87,10 @@ CALLS: Mapping[str, Sequence[str]] = {
 
 DRAIN_SECONDS = 3
 """How long a process goes on after it was told to stop, where there is another one: longer than whoever
-spreads calls needs to see it."""
+spreads calls needs to see it. Of an edge: in which whoever is connected is told to connect anew."""
+
+END_SECONDS = 60.0
+"""How long a process that is replaced may take to end: to drain, and to finish what it holds."""
 
 HEARTBEAT_SECONDS = 6.0
 """How old the heartbeat of a worker that lives may be."""
@@ -118,10 +122,10 @@ class Options:
     postgres_settings: Mapping[str, str] | None = None
     """Settings of the PostgreSQL server."""
     copies: int = 1
-    """How many there are of each server and worker."""
-    sidecars: bool | None = None
-    """Whether services call each other through sidecars, one for each certificate, or balance by themselves;
-    None has sidecars where there is more than one copy."""
+    """How many there are of each server, worker and edge. Where there is more than one, services call each
+    other through sidecars instead of spreading calls by themselves, behind a load balancer."""
+    envoy_folder: Path = envoy.FOLDER
+    """Where production's configurations of the edge and of sidecars are."""
 
 
 class Stack:
@@ -144,14 +148,20 @@ class Stack:
         self.redis_url = ""
         self.object_store_url = ""
         self.gateway_ports: dict[str, list[int]] = {PUBLIC_GATEWAY: [], INTERNAL_GATEWAY: []}
+        self._server_ports: dict[str, list[int]] = {}
+        self._sidecars: dict[str, str] = {}
+        """Name of a process -> that of its sidecar."""
+        self._watch_ports: dict[str, int] = {}
+        """Name of an Envoy -> where it is watched."""
+        self._edge_ports: list[int] = []
         self.receiver_url = ""
         self.received_url = ""
         self.port = 0
 
     @property
-    def with_sidecars(self) -> bool:
-        """Whether services call each other through sidecars."""
-        return self.options.copies > 1 if self.options.sidecars is None else self.options.sidecars
+    def has_copies(self) -> bool:
+        """Whether there is more than one of each server and worker."""
+        return self.options.copies > 1
 
     @property
     def gateway_port(self) -> int:
@@ -191,7 +201,7 @@ class Stack:
         progress("certificates")
         self.certificates = ensure_certificates(self.folder / "certs", CERTIFICATE_NAMES)
         copies = self.options.copies
-        ports = iter(free_ports(18 + 18 * copies))
+        ports = iter(free_ports(18 + 26 * copies))
         progress("database, Redis and object store")
         # The text of a statement that failed, or that a server process died in, and the rows that an error
         # names would put recipients and personalisation into the server's log.
@@ -215,12 +225,11 @@ class Stack:
             ).ensure_bucket()
         shared = self._secrets()
         owner_urls: dict[str, str] = {}
-        server_ports: dict[str, list[int]] = {}
         for context in CONTEXTS:
             provisioned = provision(self.postgres.url, context)
             owner_urls[context], self.app_urls[context] = provisioned
-            server_ports[context] = [next(ports) for _ in range(copies)]
-            addresses = ",".join(f"127.0.0.1:{port}" for port in server_ports[context])
+            self._server_ports[context] = [next(ports) for _ in range(copies)]
+            addresses = ",".join(f"127.0.0.1:{port}" for port in self._server_ports[context])
             self.grpc_targets[context] = addresses if copies == 1 else f"ipv4:{addresses}"
         blobs = {
             "BLOB_ENDPOINT": objects.url,
@@ -260,24 +269,32 @@ class Stack:
         }
         progress("migrations")
         self._prepare(environments, owner_urls)
-        if self.with_sidecars:
-            for caller in CALLS:
-                self._add_sidecar(caller, server_ports, next(ports))
-        for context, environment in environments.items():
+        if self.has_copies:
             for number in range(copies):
-                listen = f"127.0.0.1:{server_ports[context][number]}"
+                for caller in CALLS:
+                    self._add_sidecar(caller, number, next(ports))
+        for context, common in environments.items():
+            for number in range(copies):
+                environment = common | self._targets(context, context, number)
+                listen = f"127.0.0.1:{self._server_ports[context][number]}"
                 name = copy_name(context, number)
                 self._add_server(name, context, environment, listen, f"127.0.0.1:{next(ports)}")
+                self._belongs(name, context, number)
                 for worker, command in _WORKERS[context].items():
-                    own = self._callbacks_environment() if worker == "notifications-callbacks" else {}
+                    called_as, own = context, environment
+                    if worker == "notifications-callbacks":
+                        called_as, own = CALLBACKS_WORKER, environment | self._callbacks_environment(number)
                     name = copy_name(worker, number)
-                    self._add_worker(name, context, command, environment | own, f"127.0.0.1:{next(ports)}")
+                    self._add_worker(name, context, command, own, f"127.0.0.1:{next(ports)}")
+                    self._belongs(name, called_as, number)
         for number in range(copies):
             self._add_gateways(number, next(ports), next(ports))
-        if self.options.with_edge:
-            public, internal = (self.gateway_ports[name] for name in (PUBLIC_GATEWAY, INTERNAL_GATEWAY))
-            config = edge.write_config(self.folder / "edge.yaml", self.port, public, internal_ports=internal)
-            self._add("edge", envoy.command(config), os.environ, lambda: _http_answers(self.port))
+        if self.options.with_edge and not self.has_copies:
+            self._edge_ports = [self.port]
+            self._add("edge", self._envoy_command("edge"), os.environ, lambda: _http_answers(self.port))
+        elif self.options.with_edge:
+            self._add_edges_with_load_balancer(ports)
+        self.configure_envoys()
         if self.options.with_receiver:
             self._add_receiver(next(ports), next(ports))
         # Each wave calls those before it; within one, all start at once.
@@ -288,11 +305,12 @@ class Stack:
         progress(", ".join(others))
         self._start_together([name for context in others for name in self.copies_of(context)], waiting)
         progress("workers and gateway")
-        left = [name for name, process in self.processes.items() if process.pid is None and name != "edge"]
+        edges = [*self.copies_of("edge"), *self.copies_of(LOAD_BALANCER)]
+        left = [name for name, process in self.processes.items() if process.pid is None and name not in edges]
         self._start_together(left, waiting)
         if self.options.with_edge:
             progress("edge")
-            self._start_together(["edge"], waiting)
+            self._start_together(edges, waiting)
 
     def first_address(self, context: str) -> str:
         """Return where the first server of a context listens, for tools that take one address."""
@@ -318,7 +336,7 @@ class Stack:
         for context, environment in environments.items():
             prefix = f"NOTIFY_{context.upper()}_"
             owner = {f"{prefix}DATABASE_URL": owner_urls[context], f"{prefix}APP_ROLE": app_role(context)}
-            self._owner_environments[context] = environment | owner
+            self._owner_environments[context] = environment | self._targets(context, context, 0) | owner
         self.migrate()
         numbers = self.folder / "inbound-numbers"
         numbers.write_text("\n".join(INBOUND_NUMBERS))
@@ -328,19 +346,63 @@ class Stack:
             seeding.start()
             seeding.wait_for_success()
 
-    def _add_sidecar(self, caller: str, server_ports: Mapping[str, Sequence[int]], watch_port: int) -> None:
-        called = {context: server_ports[context] for context in CALLS[caller]}
-        folder, certificate = self._sidecar_folder(caller), self.certificates[caller]
-        config = sidecar.write_config(folder, certificate, called, watch_port)
-        self._add(
-            f"{SIDECAR}{caller}",
-            envoy.command(config),
-            os.environ,
-            lambda: _http_answers(watch_port, "/ready"),
-        )
+    def _add_sidecar(self, caller: str, number: int, watch_port: int) -> None:
+        name = copy_name(f"{SIDECAR}{caller}", number)
+        self._watch_ports[name] = watch_port
+        ready = partial(_http_answers, watch_port, "/ready")
+        self._add(name, self._envoy_command(f"{self._sidecar_folder(name)}/sidecar"), os.environ, ready)
 
-    def _sidecar_folder(self, caller: str) -> Path:
-        return self.folder / "sidecars" / caller
+    def _belongs(self, name: str, caller: str, number: int) -> None:
+        """Note which sidecar a process calls through, whose certificate has the name `caller`."""
+        if self.has_copies and caller in CALLS:
+            self._sidecars[name] = copy_name(f"{SIDECAR}{caller}", number)
+
+    def _sidecar_folder(self, name: str) -> Path:
+        return self.folder / "sidecars" / name.removeprefix(SIDECAR)
+
+    def _add_edges_with_load_balancer(self, ports: Iterator[int]) -> None:
+        for number in range(self.options.copies):
+            name = copy_name("edge", number)
+            self._edge_ports.append(next(ports))
+            self._watch_ports[name] = next(ports)
+            draining = ("--use-dynamic-base-id", "--drain-time-s", str(DRAIN_SECONDS))
+            ready = partial(_http_answers, self._edge_ports[number])
+            self._add(name, self._envoy_command(name, *draining), os.environ, ready)
+        command = self._envoy_command(LOAD_BALANCER)
+        self._add(LOAD_BALANCER, command, os.environ, lambda: _http_answers(self.port))
+
+    def _envoy_command(self, config: str, *more: str) -> list[str]:
+        return envoy.command(self.folder / f"{config}.yaml", *more)
+
+    def configure_envoys(self) -> None:
+        """Write what edges and sidecars are told when they start next, as `options.envoy_folder` has it."""
+        source = self.options.envoy_folder
+        public, internal = (self.gateway_ports[name] for name in (PUBLIC_GATEWAY, INTERNAL_GATEWAY))
+        for number, port in enumerate(self._edge_ports):
+            name = copy_name("edge", number)
+            edge.write_config(
+                self.folder / f"{name}.yaml",
+                port,
+                public,
+                internal_ports=internal,
+                watch_port=self._watch_ports.get(name),
+                source=source,
+            )
+        for name in set(self._sidecars.values()):
+            caller = original(name).removeprefix(SIDECAR)
+            called = {context: self._server_ports[context] for context in CALLS[caller]}
+            folder, certificate = self._sidecar_folder(name), self.certificates[caller]
+            sidecar.write_config(folder, certificate, called, self._watch_ports[name], source=source)
+        if LOAD_BALANCER in self.processes:
+            load_balancer.write_config(self.folder / f"{LOAD_BALANCER}.yaml", self.port)
+            self._send_to_edges_but()
+
+    def _send_to_edges_but(self, *left_out: str) -> None:
+        """Have new connections come to the edges, but not to these."""
+        ports = [
+            port for number, port in enumerate(self._edge_ports) if copy_name("edge", number) not in left_out
+        ]
+        load_balancer.send_to(self.folder / f"{LOAD_BALANCER}.yaml", ports)
 
     def _add_server(
         self, name: str, context: str, environment: dict[str, str], listen: str, ops_listen: str
@@ -365,11 +427,13 @@ class Stack:
         self.gateway_ports[face].append(port)
         where = {"HTTP_LISTEN": f"127.0.0.1:{port}", "HTTP_PROCESSES": str(GATEWAY_WORKERS)}
         environment = self._environment("gateway", "", {**where, **told}, name=face)
+        environment |= self._targets("gateway", face, number)
         metrics = self.folder / f"{name}-metrics"
         metrics.mkdir(exist_ok=True)
         environment |= {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         command = [sys.executable, "-m", "notify_gateway", "serve"]
         self._add(name, command, environment, lambda: _http_answers(port))
+        self._belongs(name, face, number)
 
     def _add_receiver(self, port: int, page_port: int) -> None:
         certificate = self.certificates[PUBLIC_GATEWAY]
@@ -401,14 +465,16 @@ class Stack:
         self._part(name).kill()
 
     @contextmanager
-    def frozen(self, name: str) -> Iterator[None]:
-        """Keep one process, or a server underneath, from doing anything while the block runs (SIGSTOP)."""
-        part = self._part(name)
-        part.freeze()
+    def frozen(self, *names: str) -> Iterator[None]:
+        """Keep processes, or servers underneath, from doing anything while the block runs (SIGSTOP)."""
+        parts = [self._part(name) for name in names]
+        for part in parts:
+            part.freeze()
         try:
             yield
         finally:
-            part.thaw()
+            for part in parts:
+                part.thaw()
 
     def restart(self, *names: str) -> None:
         """Start what has ended, all of it at once, and return when it is ready. Raises StartFailed."""
@@ -417,6 +483,32 @@ class Stack:
                 server.start()
                 self._write_down(server.pid)
         self._start_together([name for name in names if name in self.processes])
+
+    def replace(self, *names: str) -> dict[str, int | None]:
+        """Have processes end as a release does, and start them again, each with its sidecar.
+
+        Where there are copies, these should be of one; the others go on. New connections come to other edges
+        than one of these, and those that it has are closed as their answers are given. A sidecar ends after
+        its process and starts before it. Return with what status each ended. Raises StartFailed.
+        """
+        edges = [name for name in names if original(name) == "edge" and self.has_copies]
+        sidecars = sorted({self._sidecars[name] for name in names if name in self._sidecars})
+        if edges:
+            self._send_to_edges_but(*edges)
+            for name in edges:
+                envoy.drain(self.folder / f"{name}.sock")
+            time.sleep(DRAIN_SECONDS + 1)
+        for part in (names, sidecars):
+            for name in part:
+                self.processes[name].terminate()
+            for name in part:
+                self.processes[name].stop(END_SECONDS)
+        ended = {name: self.processes[name].exit_status() for name in (*names, *sidecars)}
+        self.restart(*sidecars)
+        self.restart(*names)
+        if edges:
+            self._send_to_edges_but()
+        return ended
 
     def ended(self) -> list[str]:
         """Return the names of the processes that should run and do not."""
@@ -463,7 +555,7 @@ class Stack:
             partial(self._is_serving, ops_listen),
         )
 
-    def _callbacks_environment(self) -> dict[str, str]:
+    def _callbacks_environment(self, number: int) -> dict[str, str]:
         """Return what the worker that calls services is told beside what all of notifications is told."""
         certificate = self.certificates[CALLBACKS_WORKER]
         settings = {
@@ -473,19 +565,23 @@ class Stack:
             "CALLBACK_NETWORKS": '["127.0.0.0/8", "::1/128"]',
             "CALLBACK_RETRY_SECONDS": "10",  # somebody is looking on
         }
-        settings |= self._targets(CALLBACKS_WORKER)
-        return {f"NOTIFY_NOTIFICATIONS_{key}": value for key, value in settings.items()}
+        told = {f"NOTIFY_NOTIFICATIONS_{key}": value for key, value in settings.items()}
+        return told | self._targets("notifications", CALLBACKS_WORKER, number)
 
-    def _targets(self, caller: str) -> dict[str, str]:
-        """Return how who has this name in its certificate is told where the others are."""
-        called = CALLS.get(caller, ())
-        if not self.with_sidecars:
-            return {f"{context.upper()}_TARGET": self.grpc_targets[context] for context in called}
-        folder = self._sidecar_folder(caller)
-        sockets = {
-            f"{context.upper()}_TARGET": f"unix:{sidecar.socket(folder, context)}" for context in called
+    def _targets(self, context: str, caller: str, number: int) -> dict[str, str]:
+        """Return how a copy of a context's process, whose certificate has the name `caller`, is told where
+        the others are.
+        """
+        folder = self._sidecar_folder(copy_name(caller, number))
+        targets = {
+            f"{called.upper()}_TARGET": f"unix:{sidecar.socket(folder, called)}"
+            if self.has_copies
+            else self.grpc_targets[called]
+            for called in CALLS.get(caller, ())
         }
-        return {"SIDECAR": "true", **sockets} if called else {}
+        if targets and self.has_copies:
+            targets["SIDECAR"] = "true"
+        return {f"NOTIFY_{context.upper()}_{key}": value for key, value in targets.items()}
 
     def _environment(
         self, context: str, page_token_secret: str, told: Mapping[str, str], name: str = ""
@@ -498,8 +594,7 @@ class Stack:
             "TLS_CERT_FILE": str(certificate.cert),
             "TLS_KEY_FILE": str(certificate.key),
             "ENVIRONMENT": "local",
-            "DRAIN_SECONDS": str(DRAIN_SECONDS if self.options.copies > 1 else 0),
-            **self._targets(name),
+            "DRAIN_SECONDS": str(DRAIN_SECONDS if self.has_copies else 0),
             **told,
         }
         if context != "gateway":
@@ -564,6 +659,7 @@ _WORKERS: dict[str, dict[str, list[str]]] = {
 
 
 SIDECAR = "sidecar-"
+LOAD_BALANCER = "load-balancer"
 
 
 def copy_name(name: str, number: int) -> str:
@@ -574,6 +670,22 @@ def copy_name(name: str, number: int) -> str:
 def original(name: str) -> str:
     """Return what the first copy of the same process is called."""
     return re.sub(r"-[0-9]+$", "", name)
+
+
+def is_envoy(name: str) -> bool:
+    """Tell whether a process is none of ours, but Envoy: an edge, a sidecar, the load balancer."""
+    return original(name) in ("edge", LOAD_BALANCER) or name.startswith(SIDECAR)
+
+
+def rolling(stack: Stack, services: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return the processes in the order in which a release replaces them: of each service one copy after the
+    other, with all that belongs to that.
+    """
+    return [
+        [name for name in copy if name is not None]
+        for names in services
+        for copy in zip_longest(*map(stack.copies_of, names))
+    ]
 
 
 def _is_fresh(heartbeat: Path) -> bool:
