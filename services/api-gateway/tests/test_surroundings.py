@@ -1,6 +1,7 @@
 """Router, headers, status, metrics, receipts, error table and settings."""
 
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from notify_gateway.app import create_app
 from notify_gateway.settings import Face, GatewaySettings
 from notify_local import envoy
 from notify_local.edge import DOCUMENT_PATHS, INTERNAL_PATHS
+from notify_testing.folders import passable_folder
 from pydantic import SecretStr, ValidationError
 
 from .conftest import Tenant
+from .described import DescribedClient
 from .neighbours import Neighbours
 
 NOT_FOUND = (
@@ -116,6 +119,31 @@ def test_status(client: FlaskClient) -> None:
         }
     for response in (client.get("/_status?simple=1"), client.post("/_status?simple=1")):
         assert response.get_json() == {"status": "ok"}
+
+
+def test_a_gateway_whose_sidecar_is_away_says_so(settings: GatewaySettings) -> None:
+    with passable_folder("notify-sidecar-") as folder:
+        where = str(folder / "admin.sock")
+        names = ("admin_target", "notifications_target", "letters_target", "providers_target")
+        app = create_app(
+            settings.model_copy(update={"sidecar": True, **dict.fromkeys(names, f"unix:{where}")})
+        )
+        app.test_client_class = DescribedClient
+        client = app.test_client()
+
+        def said() -> tuple[int, str]:
+            answer = client.get("/_status?simple=1")
+            return answer.status_code, answer.get_json()["status"]
+
+        try:
+            assert said() == (503, "unavailable")
+            with socket.socket(socket.AF_UNIX) as sidecar:
+                sidecar.bind(where)
+                sidecar.listen()
+                assert said() == (200, "ok")
+            assert said() == (503, "unavailable")
+        finally:
+            app.extensions["close"]()
 
 
 def test_how_many_are_live_is_told_to_everybody(internal_client: FlaskClient) -> None:

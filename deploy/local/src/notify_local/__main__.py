@@ -149,9 +149,11 @@ def _write_demo_file(stack: Stack, seeded: Seeded) -> DemoFile:
 
 
 def _say_where_to_look(stack: Stack, demo: DemoFile, seconds: float) -> None:
+    copies = stack.options.copies
+    of_each = f", with {copies} of each server, worker and edge" if stack.has_copies else ""
     console.print(
         f"""
-The platform is up, {seconds:.0f} s after the start.
+The platform is up, {seconds:.0f} s after the start{of_each}.
 
   Inbox      {stack.base_url}/console/
   Callbacks  {stack.received_url}/
@@ -276,7 +278,7 @@ def main() -> int:
     commands = parser.add_subparsers(required=True)
     run_parser = commands.add_parser("run", help="start the platform and stay until Ctrl-C")
     run_parser.add_argument("--port", type=_port, default=6011, help="where the platform is reached (6011)")
-    run_parser.add_argument("--copies", type=_copies, default=1, help="of each server and worker (1)")
+    run_parser.add_argument("--copies", type=_copies, default=1, help="of each server, worker and edge (1)")
     run_parser.set_defaults(command=run)
     demo_parser = commands.add_parser("demo", help="send a text, an email and a letter")
     demo_parser.set_defaults(command=demo)

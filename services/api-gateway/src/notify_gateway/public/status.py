@@ -1,6 +1,7 @@
 """Routes that machines ask without a token: status and metrics (public-api.md §10)."""
 
 import hmac
+import socket
 from typing import Any, Final
 
 from flask import Blueprint, Response, make_response, render_template, request
@@ -13,6 +14,9 @@ from notify_gateway.errors import Row
 from notify_gateway.public import v2
 from notify_gateway.settings import GatewaySettings
 from notify_gateway.stopping import is_stopping
+
+_SIDECAR_SECONDS: Final = 1.0
+"""How long the sidecar may take to take a connection: a probe asks for 2 s."""
 
 _ANSWERS: Final = LEGACY.but(
     {"TOKEN_INVALID": Row(403, "AuthError", "Forbidden: invalid authentication token provided")}
@@ -36,6 +40,8 @@ def blueprint(settings: GatewaySettings) -> Blueprint:
     def status() -> Response:
         if is_stopping():
             return json_response({"status": "stopping"}, 503)
+        if settings.sidecar and _takes_nothing(settings.admin_target):
+            return json_response({"status": "unavailable"}, 503)
         return json_response({"status": "ok"} if request.args.get("simple") else everything)
 
     @routes.get("/")
@@ -60,6 +66,21 @@ def blueprint(settings: GatewaySettings) -> Blueprint:
         return Response(exposition(), content_type=CONTENT_TYPE_LATEST)
 
     return routes
+
+
+def _takes_nothing(target: str) -> bool:
+    """Tell whether nobody listens at a unix socket (`unix:/path`).
+
+    A gateway whose sidecar has died can call nobody, so requests should go to the others. Of what is behind
+    the sidecar nothing is asked: where that is away, it is away for all gateways.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_SIDECAR_SECONDS)
+        try:
+            connection.connect(target.removeprefix("unix:").removeprefix("//"))
+        except OSError:
+            return True
+    return False
 
 
 def _refusal(header: str | None, token: str) -> Response | None:
