@@ -22,6 +22,7 @@ from jsonschema import Draft202012Validator
 from kubernetes_validate.utils import schema_contents
 from notify_common.enums import CallbackType, Channel
 from notify_common.settings import EnvironmentSettings, ServiceSettings, is_secret, load_settings
+from notify_local import envoy
 from notify_local.backing import wait_until
 from notify_providers.clients.registry import ADAPTERS
 from notify_testing.waiting import WAIT_SECONDS
@@ -355,20 +356,43 @@ def probe_problems(manifests: Manifests) -> list[str]:
 
 
 def grace_problems(manifests: Manifests) -> list[str]:
-    """Return processes that would be killed before they have ended by themselves."""
-    return [
+    """Return processes that would be killed, or would end, before what they hold is finished."""
+    killed = [
         f"{pod.name}: {pod.spec.get('terminationGracePeriodSeconds', 30)} s, wants {longest:.0f} s"
         for pod in manifests.pods("Deployment")
         if pod.spec.get("terminationGracePeriodSeconds", 30) < (longest := _end_seconds(pod))
     ]
+    # The last request to come before everybody has connected anew may take this long to arrive.
+    longest = float(envoy.connection_manager(_EDGE)["request_timeout"].removesuffix("s"))
+    cut_off = [
+        f"{pod.name}: ends {before:.0f} s after it is told to, wants {draining + longest:.0f} s"
+        for pod in manifests.pods("Deployment")
+        if pod.name == "edge"
+        and (before := _hook_seconds(pod)) < (draining := float(_argument(pod, "--drain-time-s"))) + longest
+    ]
+    return killed + cut_off
 
 
-def _end_seconds(pod: Pod) -> float:
-    """Return how long a process may take to end after it is told to, hook included."""
+_EDGE = envoy.listener(envoy.load("edge"), "edge")
+
+
+def _argument(pod: Pod, name: str) -> str:
+    command: list[str] = pod.process["command"]
+    return command[command.index(name) + 1]
+
+
+def _hook_seconds(pod: Pod) -> float:
+    """Return how long a process goes on before it is told to end."""
     hook = pod.process.get("lifecycle", {}).get("preStop", {})
     before = float(hook.get("sleep", {}).get("seconds", 0))
     if "exec" in hook:
         before += sum(map(float, re.findall(r"sleep ([0-9]+)", hook["exec"]["command"][-1])))
+    return before
+
+
+def _end_seconds(pod: Pod) -> float:
+    """Return how long a process may take to end after it is told to, hook included."""
+    before = _hook_seconds(pod)
     if pod.service == "envoy":
         return before + SPARE_SECONDS
     command = pod.process["command"]
@@ -683,6 +707,12 @@ def tell(manifests: Manifests, name: str, variable: str, value: str) -> None:
     container(manifests, name).setdefault("env", []).append({"name": variable, "value": value})
 
 
+def end_after(manifests: Manifests, seconds: int) -> None:
+    """Have the edge end so long after it began to send its clients away."""
+    command = container(manifests, "edge")["lifecycle"]["preStop"]["exec"]["command"]
+    command[-1] = re.sub(r"sleep [0-9]+", f"sleep {seconds}", command[-1])
+
+
 def forget(manifests: Manifests, kind: str, name: str) -> None:
     """Remove a manifest."""
     manifests.all.remove(manifests.get(kind, name))
@@ -778,6 +808,7 @@ SPOILED: list[tuple[str, str, Callable[[Manifests], object]]] = [
         lambda m: template(m, "providers-work")["spec"].update(terminationGracePeriodSeconds=30),
     ),
     ("grace", "edge", lambda m: template(m, "edge")["spec"].update(terminationGracePeriodSeconds=20)),
+    ("grace", "edge: ends 25 s", lambda m: end_after(m, 25)),
     (
         "grace",
         "letters-submit",
