@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import requests
@@ -39,7 +40,7 @@ def test_one_of_two_may_die_and_nothing_is_lost_or_doubled(two_of_each: House) -
 def test_a_gateway_whose_sidecar_died_is_left_out(two_of_each: House) -> None:
     stack = two_of_each.stack
     url = f"{stack.base_url}/v2/notifications/sms"
-    body = {
+    body: dict[str, Any] = {
         "template_id": two_of_each.seeded.templates["sms"],
         "phone_number": "07400123456",
         "personalisation": VALUES,

@@ -2,11 +2,14 @@
 
 import hmac
 import socket
+import time
+from pathlib import Path
 from typing import Any, Final
 
 from flask import Blueprint, Response, make_response, render_template, request
 from notify_common.errors import NotifyError
 from notify_common.metrics import exposition
+from notify_common.rpc.options import RECONNECT_SECONDS
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from notify_gateway.answers import LEGACY, json_response
@@ -40,7 +43,7 @@ def blueprint(settings: GatewaySettings) -> Blueprint:
     def status() -> Response:
         if is_stopping():
             return json_response({"status": "stopping"}, 503)
-        if settings.sidecar and _takes_nothing(settings.admin_target):
+        if settings.sidecar and _is_cut_off(settings.admin_target):
             return json_response({"status": "unavailable"}, 503)
         return json_response({"status": "ok"} if request.args.get("simple") else everything)
 
@@ -68,19 +71,21 @@ def blueprint(settings: GatewaySettings) -> Blueprint:
     return routes
 
 
-def _takes_nothing(target: str) -> bool:
-    """Tell whether nobody listens at a unix socket (`unix:/path`).
+def _is_cut_off(target: str) -> bool:
+    """Tell whether nobody listens at a unix socket (`unix:/path`), or not for long enough that channels know.
 
     A gateway whose sidecar has died can call nobody, so requests should go to the others. Of what is behind
     the sidecar nothing is asked: where that is away, it is away for all gateways.
     """
+    path = Path(target.removeprefix("unix:").removeprefix("//"))
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_SIDECAR_SECONDS)
         try:
-            connection.connect(target.removeprefix("unix:").removeprefix("//"))
+            connection.connect(str(path))
+            age = time.time() - path.stat().st_mtime  # made by who listens
         except OSError:
             return True
-    return False
+    return 0 <= age < RECONNECT_SECONDS
 
 
 def _refusal(header: str | None, token: str) -> Response | None:

@@ -12,6 +12,10 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 LARGEST_CONTENT_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
 """The most that the texts of one message may have, with room for what is around them."""
 
+_LONGEST_BACKOFF_MS = 2000
+RECONNECT_SECONDS = 1.2 * _LONGEST_BACKOFF_MS / 1000
+"""Within this time a channel finds a server that listens again: its longest pause and what gRPC adds."""
+
 _KEEPALIVE_MS = 30_000  # a client pings this often …
 _LEAST_PING_INTERVAL_MS = 20_000  # … and a server takes more than that for abuse
 _KEEPALIVE_TIMEOUT_MS = 10_000
@@ -49,6 +53,6 @@ def channel_options(service: str) -> Options:
         # A restarted server is found again at once, not after gRPC's default of up to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 1000),
-        ("grpc.max_reconnect_backoff_ms", 2000),
+        ("grpc.max_reconnect_backoff_ms", _LONGEST_BACKOFF_MS),
         ("grpc.dns_min_time_between_resolutions_ms", 5000),
     )
