@@ -130,6 +130,24 @@ def test_a_database_that_closed_its_connections_is_connected_to_again(world: Wor
     assert world.counts() == (16, 16, 16)
 
 
+def test_who_connects_while_the_table_is_locked_stores_once_it_is_not(world: World) -> None:
+    service = world.admin.add_service()
+    template = world.admin.add_template(service, "sms", "one")
+    world.stub.SendSms(sms(service, template))
+    with world.superuser.connect() as blocker:
+        blocker.exec_driver_sql("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
+        blocker.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'notify-notifications-accept' AND datname = current_database()"
+        )
+        with pytest.raises(NotifyError) as raised:
+            world.stub.SendSms(sms(service, template))
+        assert raised.value.reason == "DEADLINE_EXCEEDED"
+        blocker.rollback()
+    world.stub.SendSms(sms(service, template))
+    assert world.counts() == (2, 2, 2)
+
+
 def test_simulated_numbers_are_checked_but_not_stored(world: World) -> None:
     service = world.admin.add_service(limits={"sms_per_day": 1})
     template = world.admin.add_template(service, "sms", "Hi ((name))")

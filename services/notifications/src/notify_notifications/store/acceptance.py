@@ -465,25 +465,36 @@ class _Database:
     def _is_lost(self, error: psycopg2.Error, reason: str | None) -> bool:
         """Tell whether the connection is of no more use, or was never made."""
         cursor = self._cursor
-        if cursor is None or cursor.connection.closed:
+        if cursor is None:
+            return reason is not None
+        if cursor.connection.closed:
             return True
         return error.pgcode is None or reason == "UNAVAILABLE"
 
     def _try(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
         if self._cursor is None:
-            connection: Connection = psycopg2.connect(
-                self._dsn,
-                options=self._options,
-                application_name="notify-notifications-accept",
-                connection_factory=bounded_connections(_SILENCE_SECONDS - AFTER_STATEMENT_SECONDS),
-                **TCP,  # type: ignore[call-overload] # keywords that go to libpq
-            )
-            connection.autocommit = True
-            self._cursor = connection.cursor()
-            if self._prepare:
-                self._cursor.execute(self._prepare)
+            self._cursor = self._connect()
         self._cursor.execute(statement, parameters)
         return self._cursor.fetchall()
+
+    def _connect(self) -> Cursor:
+        """Return a cursor of a new connection, which has what is prepared or is none."""
+        connection: Connection = psycopg2.connect(
+            self._dsn,
+            options=self._options,
+            application_name="notify-notifications-accept",
+            connection_factory=bounded_connections(_SILENCE_SECONDS - AFTER_STATEMENT_SECONDS),
+            **TCP,  # type: ignore[call-overload] # keywords that go to libpq
+        )
+        try:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            if self._prepare:
+                cursor.execute(self._prepare)  # waits where a table is locked
+        except BaseException:
+            connection.close()
+            raise
+        return cursor
 
     def _drop(self) -> None:
         cursor, self._cursor = self._cursor, None
