@@ -1,7 +1,8 @@
 """A print run at scale: from its start until providers have recorded every letter, at constant memory.
 
-The letters are made by SQL, in several services and classes of post; all of them tell of one same PDF,
-which nothing here reads (PDFs go from the blob store to the printer later). Everything else is real:
+The letters are made by SQL, in several services and classes of post, with ids in the order of their making
+as the platform gives them; all of them tell of one same PDF, which nothing here reads (PDFs go from the blob
+store to the printer later). Everything else is real:
 PostgreSQL that writes durably, Redis, the object store, mTLS, and the processes that take part, each
 started with its own command: letters (serve), letters-work, letters-celery (PROCESSES of them share the
 batches), providers (serve). Nothing is dispatched meanwhile.
@@ -21,8 +22,10 @@ broken that does not depend on the machine: rates do, and are only told.
 """
 
 import argparse
+import bisect
 import hashlib
 import json
+import math
 import os
 import platform
 import random
@@ -30,9 +33,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +74,8 @@ _MAKE = """
 INSERT INTO letters (id, service_id, key_type, template_id, template_version, personalisation, address_lines,
                      postage, reference, create_time, state, page_count, sheet_count, pdf_bytes, pdf_sha256,
                      render_batch_id, request_id, traceparent)
-SELECT gen_random_uuid(), md5((n % :services)::text)::uuid, 'normal', md5('template')::uuid, 1,
+SELECT uuidv7(interval '-1 hour' + n * interval '1 ms'), md5((n % :services)::text)::uuid, 'normal',
+       md5('template')::uuid, 1,
        '[["name", "Ms Example of Exampleton"], ["date", "1 December 2026"], ["amount", "130.20"]]',
        '["Ms A Example", "Flat 4", "27 High Street", "Exampleton", "EX1 2BB"]',
        (ARRAY['second', 'second', 'economy', 'first', 'second', 'europe'])[1 + n % 6],
@@ -79,17 +83,6 @@ SELECT gen_random_uuid(), md5((n % :services)::text)::uuid, 'normal', md5('templ
        :sha256, md5((n / 40)::text)::uuid, md5(n::text), ''
 FROM generate_series(:first, :last) AS n
 """
-
-
-@dataclass
-class Peaks:
-    """The most memory that each process had so far, in MiB: our own resident, the database's unshared."""
-
-    mib: dict[str, float] = field(default_factory=dict)
-
-    def note(self, name: str, bytes_: float) -> None:
-        """Keep the larger."""
-        self.mib[name] = max(self.mib.get(name, 0.0), bytes_ / 2**20)
 
 
 @dataclass
@@ -103,8 +96,10 @@ class Outcome:
     """Letters a second in each tenth of the run, by the times at which batches were recorded. Up to the first
     batch, which takes a second, no time is counted."""
     peaks: dict[str, float]
-    processor: dict[str, int]
+    processor: dict[str, float]
     """Microseconds of processor time a letter, by process: what a busy machine does not change."""
+    processor_tenths: dict[str, list[int]]
+    """The same in each tenth of the run."""
     kills: int
 
 
@@ -114,7 +109,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=100_000, help="letters of the large run")
-    parser.add_argument("--small", type=int, default=10_000, help="letters of the small run")
+    parser.add_argument("--small", type=int, default=10_000, help="letters of the small run; 0 for none")
     parser.add_argument("--processes", type=int, default=2, help="Celery processes that submit")
     parser.add_argument("--kill", action="store_true", help="kill processes at random meanwhile")
     parser.add_argument("--no-comparison", action="store_true", help="leave out fetching all rows at once")
@@ -124,24 +119,25 @@ def main() -> None:
         _fetch_all(json.loads(arguments.fetch_all))
         return
     result: dict[str, Any] = {"bench": "print-run", "rows": arguments.rows, "small": arguments.small}
-    small = Peaks()
-    if not arguments.kill:  # what is killed starts small again, so there is nothing to compare
+    small: dict[str, float] = {}
+    # what is killed starts small again, so there is nothing to compare
+    if arguments.small and not arguments.kill:
         with _house(arguments.processes, kill=False) as stack:
-            small.mib = _run(stack, arguments.small, kill=False).peaks
+            small = _run(stack, arguments.small, kill=False).peaks
             _verify(stack, arguments.small)
     with _house(arguments.processes, arguments.kill) as stack:
         large = _run(stack, arguments.rows, arguments.kill)
         _verify(stack, arguments.rows)
         if not arguments.no_comparison:
             result |= _compare(stack)
-    growth = {name: large.peaks[name] / small.mib[name] - 1 for name in large.peaks if small.mib.get(name)}
+    growth = {name: large.peaks[name] / small[name] - 1 for name in large.peaks if small.get(name)}
     result |= {
         "letters_per_second": round(large.per_second),
         "seconds": round(large.seconds, 1),
         "letters_per_second_by_tenths": large.tenths,
-        **({} if large.kills else {"processor_us_a_letter": large.processor}),
+        **({} if large.kills else _processor(large)),
         "kills": large.kills,
-        "peak_mib_small": {name: round(mib) for name, mib in small.mib.items()},
+        "peak_mib_small": {name: round(mib) for name, mib in small.items()},
         "peak_mib": {name: round(mib) for name, mib in large.peaks.items()},
         "growth_percent": {name: round(100 * part, 1) for name, part in growth.items()},
         "machine": _machine(),
@@ -152,6 +148,14 @@ def main() -> None:
     print(json.dumps(result))
     if broken:
         sys.exit("bounds broken: " + "; ".join(broken))
+
+
+def _processor(large: Outcome) -> dict[str, Any]:
+    return {
+        "processor_us_a_letter": {name: round(used) for name, used in large.processor.items()},
+        "processor_us_a_letter_in_all": round(sum(large.processor.values())),
+        "processor_us_a_letter_by_tenths": large.processor_tenths,
+    }
 
 
 def _bounds(large: Outcome, growth: dict[str, float]) -> list[str]:
@@ -222,14 +226,14 @@ def _run(stack: Stack, rows: int, kill: bool) -> Outcome:
         tx.exec_driver_sql("CHECKPOINT")
     owner.engine.dispose()
     stop = threading.Event()
-    peaks = Peaks()
-    watching = threading.Thread(target=_watch_memory, args=(stack, peaks, stop), daemon=True)
-    watching.start()
+    watch = Watch(stack)
+    watching = threading.Thread(target=watch.keep_looking, args=(stop,), daemon=True)
     kills: list[str] = []
     with stack.operator_channel(stack.grpc_targets["letters"]) as channel:
         runs: Any = PrintRunsServiceStub(channel)
         run_id = ids.new_id()
-        before = _processor_seconds(stack)
+        watch.look()
+        watching.start()
         runs.StartPrintRun(pb.StartPrintRunRequest(request_id=run_id), timeout=10)
         if kill:
             killing = threading.Thread(target=_kill, args=(stack, kills, stop), daemon=True)
@@ -252,40 +256,65 @@ def _run(stack: Stack, rows: int, kill: bool) -> Outcome:
             stop.set()
             killing.join()
         run = runs.GetPrintRun(pb.GetPrintRunRequest(print_run_id=run_id), timeout=10).print_run
-    spent = {name: seconds - before.get(name, 0.0) for name, seconds in _processor_seconds(stack).items()}
     stop.set()
     watching.join()
+    watch.look()
     with letters.autocommit() as tx:
         times = tx.execute(
             sa.text("""
-                SELECT extract(epoch FROM b.submit_time - r.create_time)::float8, b.letter_count
+                SELECT extract(epoch FROM b.submit_time - r.create_time)::float8, b.letter_count,
+                       extract(epoch FROM r.create_time)::float8
                 FROM print_batches b JOIN print_runs r ON r.id = b.print_run_id
                 WHERE r.id = :id ORDER BY 1
             """),
             {"id": run_id},
         ).all()
     letters.engine.dispose()
-    if run.letter_count != rows or sum(count for _, count in times) != rows:
+    if run.letter_count != rows or sum(count for _, count, _ in times) != rows:
         sys.exit(f"{run.letter_count} of {rows} letters are in the run")
-    seconds = times[-1][0]
-    processor = {name: round(1e6 * used / rows) for name, used in spent.items()}
-    tenths = _tenths([(t, n) for t, n in times])
-    return Outcome(rows, seconds, rows / seconds, tenths, peaks.mib, processor, len(kills))
+    seconds, _, begun = times[-1]
+    tenths = _tenths([(moment, count) for moment, count, _ in times])
+    return Outcome(
+        rows,
+        seconds,
+        rows / seconds,
+        [round(tenth.letters / (tenth.end - tenth.begin)) for tenth in tenths],
+        watch.peak_mib,
+        {name: 1e6 * used / rows for name, used in watch.used(-math.inf, math.inf).items()},
+        _processor_by_tenths(watch, tenths, begun),
+        len(kills),
+    )
 
 
-def _tenths(times: list[tuple[float, int]]) -> list[int]:
-    """Letters a second in each tenth of the letters."""
+@dataclass(frozen=True)
+class Tenth:
+    """A tenth of a run: seconds since its start, and the letters recorded in between."""
+
+    begin: float
+    end: float
+    letters: int
+
+
+def _tenths(times: list[tuple[float, int]]) -> list[Tenth]:
     rows = sum(count for _, count in times)
-    rates: list[int] = []
+    tenths: list[Tenth] = []
     began, done = times[0]
     counted = 0
     for moment, count in times[1:]:
         done += count
         counted += count
-        if done * 10 >= rows * (len(rates) + 1) and moment > began:
-            rates.append(round(counted / (moment - began)))
+        if done * 10 >= rows * (len(tenths) + 1) and moment > began:
+            tenths.append(Tenth(began, moment, counted))
             began, counted = moment, 0
-    return rates
+    return tenths
+
+
+def _processor_by_tenths(watch: "Watch", tenths: list[Tenth], begun: float) -> dict[str, list[int]]:
+    """Return microseconds a letter of each process in each tenth, of those that worked."""
+    used = [(watch.used(begun + tenth.begin, begun + tenth.end), tenth.letters) for tenth in tenths]
+    names = {name: None for tenth, _ in used for name in tenth}
+    found = {name: [round(1e6 * tenth.get(name, 0.0) / letters) for tenth, letters in used] for name in names}
+    return {name: each for name, each in found.items() if any(each)}
 
 
 def _verify(stack: Stack, rows: int) -> None:
@@ -381,7 +410,7 @@ def _fetch_all(told: dict[str, Any]) -> None:
         tx.execute(sa.text("UPDATE letters SET state = 'submitted' WHERE print_batch_id IS NOT NULL"))
     seconds = time.perf_counter() - started
     channels.close()
-    peak = _high_water(psutil.Process())
+    peak = _high_water(os.getpid())
     print(json.dumps({"letters_per_second": round(len(rows) / seconds), "peak_mib": round(peak / 2**20)}))
 
 
@@ -394,64 +423,125 @@ def _kill(stack: Stack, kills: list[str], stop: threading.Event) -> None:
         stack.restart(name)
 
 
-def _processor_seconds(stack: Stack) -> dict[str, float]:
-    """Processor time of each process that takes part, with the processes that it made."""
-    assert stack.postgres is not None
-    pids = {name: stack.processes[name].pid for name in TAKING_PART}
-    pids |= {server.name: server.pid for server in stack.backing}
-    used: dict[str, float] = {}
-    for name, pid in pids.items():
-        for process in _family(pid):
-            try:
-                times = process.cpu_times()
-            except psutil.Error:
-                continue
-            used[name] = used.get(name, 0.0) + times.user + times.system
-    return used
+class Watch:
+    """Looks once a second at the processes that take part and those that they made.
 
+    Only so often, and at all of them in one pass: looking takes processor time from those looked at.
 
-def _watch_memory(stack: Stack, peaks: Peaks, stop: threading.Event) -> None:
-    """Note the memory of each process, and of each that it made, ten times in two seconds."""
-    assert stack.postgres is not None
-    while not stop.wait(0.2):
+    Attributes:
+        peak_mib: the most memory that each process had so far: our own resident, the database's unshared.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.peak_mib: dict[str, float] = {}
+        self._seconds: dict[tuple[int, str], float] = {}
+        """Processor time of each process, those that have ended too."""
+        self._moments: list[tuple[float, dict[str, float]]] = []
+
+    def keep_looking(self, stop: threading.Event) -> None:
+        """Look until `stop` is set."""
+        while not stop.wait(1):
+            self.look()
+
+    def look(self) -> None:
+        """Note the memory and the processor time of each process."""
+        seen = _processes()
+        postgres = self._stack.postgres
+        assert postgres is not None
         for name in TAKING_PART:
-            pid = stack.processes[name].pid
-            for number, process in enumerate(_family(pid)):
-                _note(peaks, name if number == 0 else f"{name} pool", process, _high_water)
-        for process in _family(stack.postgres.pid)[1:]:
-            _note(peaks, "postgres, unshared", process, _unshared)
-        for server in stack.backing:
-            if server is not stack.postgres:
-                for process in _family(server.pid)[:1]:
-                    _note(peaks, server.name, process, _high_water)
+            pid = self._stack.processes[name].pid
+            for number, one in enumerate(_family(seen, pid)):
+                self._note(one, name, name if number == 0 else f"{name} pool", _high_water)
+        for server in self._stack.backing:
+            for number, one in enumerate(_family(seen, server.pid)):
+                if server is not postgres:
+                    self._note(one, server.name, server.name, _high_water if number == 0 else None)
+                elif number == 0:
+                    self._note(one, "postgres", "", None)
+                else:
+                    self._note(one, _backend(one), "postgres, unshared", _unshared)
+        total: dict[str, float] = {}
+        for (_, name), seconds in self._seconds.items():
+            total[name] = total.get(name, 0.0) + seconds
+        self._moments.append((time.time(), total))
+
+    def used(self, begin: float, end: float) -> dict[str, float]:
+        """Return seconds of processor time by process between two readings of the clock."""
+        first, last = self._at(begin), self._at(end)
+        return {name: seconds - first.get(name, 0.0) for name, seconds in last.items()}
+
+    def _at(self, moment: float) -> dict[str, float]:
+        """Return what was used up to a moment, between two looks in proportion."""
+        place = bisect.bisect([at for at, _ in self._moments], moment)
+        if place in (0, len(self._moments)):
+            return self._moments[min(place, len(self._moments) - 1)][1]
+        (before, less), (after, more) = self._moments[place - 1 : place + 1]
+        part = (moment - before) / (after - before)
+        return {name: less.get(name, 0.0) * (1 - part) + seconds * part for name, seconds in more.items()}
+
+    def _note(self, one: "Seen", name: str, memory_of: str, measure: Callable[[int], int] | None) -> None:
+        key = one.pid, name
+        self._seconds[key] = max(one.seconds, self._seconds.get(key, 0.0))
+        if measure is not None:
+            with suppress(psutil.Error, OSError):
+                mib = measure(one.pid) / 2**20
+                self.peak_mib[memory_of] = max(self.peak_mib.get(memory_of, 0.0), mib)
 
 
-def _family(pid: int | None) -> list[psutil.Process]:
-    try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.Error:
-        return []
+@dataclass(frozen=True)
+class Seen:
+    """A process, its parent, and its seconds of processor time."""
+
+    pid: int
+    parent: int
+    seconds: float
 
 
-def _note(peaks: Peaks, name: str, process: psutil.Process, measure: Any) -> None:
-    try:
-        peaks.note(name, measure(process))
-    except (psutil.Error, OSError):
-        return
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def _high_water(process: psutil.Process) -> int:
+def _processes() -> dict[int, Seen]:
+    """Return all processes of the machine by pid, in one pass."""
+    seen: dict[int, Seen] = {}
+    for folder in os.listdir("/proc"):
+        if folder.isdigit():
+            with suppress(OSError):
+                fields = Path(f"/proc/{folder}/stat").read_text().rpartition(")")[2].split()
+                pid, parent, ticks = int(folder), int(fields[1]), int(fields[11]) + int(fields[12])
+                seen[pid] = Seen(pid, parent, ticks / _TICKS)
+    return seen
+
+
+def _family(seen: dict[int, Seen], pid: int | None) -> Iterator[Seen]:
+    """Yield a process, then those that it made and those that they made."""
+    if pid in seen:
+        yield seen[pid]
+        for one in seen.values():
+            if one.parent == pid:
+                yield from _family(seen, one.pid)
+
+
+def _backend(one: Seen) -> str:
+    """Return what a process of the database works for."""
+    title = ""
+    with suppress(OSError):
+        title = Path(f"/proc/{one.pid}/cmdline").read_text()
+    databases = (name for name in ("letters", "providers") if f" notify_{name} " in title)
+    return f"postgres, {next(databases, 'itself')}"
+
+
+def _high_water(pid: int) -> int:
     """Bytes that were resident at most (VmHWM)."""
-    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     return 0
 
 
-def _unshared(process: psutil.Process) -> int:
+def _unshared(pid: int) -> int:
     """Bytes of its own: without the buffers that all backends share."""
-    return int(process.memory_full_info().uss)
+    return int(psutil.Process(pid).memory_full_info().uss)
 
 
 def _database(url: str) -> UnitOfWork:
