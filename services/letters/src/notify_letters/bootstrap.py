@@ -33,9 +33,9 @@ from notify_letters.domain.print_run import PrintRun, Schedule
 from notify_letters.domain.template import TemplateKey
 from notify_letters.pdf.reader import Limits, PdfReader
 from notify_letters.settings import Settings
-from notify_letters.store.batches import queue_to_enqueue
+from notify_letters.store.batches import queue_to_enqueue, queue_to_work
 from notify_letters.store.pdf_checks import check_queue
-from notify_letters.store.tables import ops, print_batches, render_batches
+from notify_letters.store.tables import print_batches, render_batches
 from notify_letters.usecases.check_precompiled import check_next
 from notify_letters.usecases.collect_print_run import collect_slice
 from notify_letters.usecases.complete_print_run import complete_print_run
@@ -123,12 +123,12 @@ class Parts(process.Parts[Settings]):
     @cached_property
     def render_queue(self) -> Queue:
         """Batches of letters without a PDF."""
-        return Queue(render_batches, ["id"], self.settings.lease_seconds, pauses=ops.pauses)
+        return queue_to_work(render_batches, self.settings.lease_seconds)
 
     @cached_property
     def submit_queue(self) -> Queue:
         """Batches of letters for the printer."""
-        return Queue(print_batches, ["id"], self.settings.lease_seconds, pauses=ops.pauses)
+        return queue_to_work(print_batches, self.settings.lease_seconds)
 
     def check_queue(self) -> FairQueue:
         """Make the queue of letters whose ready-made PDF is to be checked, for one worker.

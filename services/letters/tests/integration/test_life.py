@@ -15,6 +15,7 @@ from notify_letters.domain.letter import NewLetter
 from notify_letters.store import letters as store
 from notify_letters.store import print_runs
 from notify_letters.usecases import read_letters
+from notify_letters.usecases.collect_print_run import collect_slice
 from notify_testing.waiting import WAIT_SECONDS
 
 from .conftest import SERVICE_ID, TEMPLATE_ID, World, letter, until
@@ -141,8 +142,7 @@ def test_a_letter_is_cancelled_or_collected_never_both(world: World) -> None:
         run_id = ids.new_id()
         with world.uow.begin() as other:
             print_runs.insert(other, run_id, ONE_O_CLOCK, "", "")
-        with world.uow.begin() as other:
-            assert print_runs.collect_slice(other) == 1, "what is being cancelled is left alone"
+        assert collect_slice(world.uow) == 1, "what is being cancelled is left alone"
         store.cancel(tx, [first])
     world.collect()
     assert world.states() == {"cancelled": 1, "submitting": 1}

@@ -13,6 +13,7 @@ from notify.common.v1.common_pb2 import KEY_TYPE_NORMAL, POSTAGE_EUROPE, POSTAGE
 from notify.letters.v1 import print_runs_service_pb2 as pb
 from notify.letters.v1.print_run_pb2 import PrintRun
 from notify_common import ids
+from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 from notify_letters.domain.manifest import is_signed_by
 from notify_letters.domain.print_run import Schedule
@@ -397,8 +398,15 @@ def test_no_batch_is_larger_than_40_mib(world: World) -> None:
 def die_while_collecting(world: World) -> None:
     """Collect a slice and die before it is committed."""
     with world.uow.begin() as tx:
-        assert store.collect_slice(tx) == 500
+        assert collect(tx) == 500
         raise RuntimeError
+
+
+def collect(tx: Tx) -> int:
+    """Collect a slice in a transaction that goes on."""
+    run = store.lock_one_to_collect(tx)
+    assert run is not None
+    return store.collect_slice(tx, run)
 
 
 def test_slices_commit_one_by_one_and_a_run_goes_on_where_it_stopped(
@@ -422,6 +430,21 @@ def test_slices_commit_one_by_one_and_a_run_goes_on_where_it_stopped(
         500,
         100,
     ]
+    assert all(submit_all(world))
+    assert world.states() == {"submitted": 1600}
+
+
+def test_batches_are_submitted_while_a_slice_is_collected(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SLICE_LETTERS", 700)
+    make_letters(world, 1600)
+    world.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id()))
+    assert collect_slice(world.uow) == 500
+    with world.uow.begin() as tx:
+        assert collect(tx) == 500
+        assert submit_all(world) == [True], "who submits does not wait for who collects"
+    assert world.collect()
     assert all(submit_all(world))
     assert world.states() == {"submitted": 1600}
 

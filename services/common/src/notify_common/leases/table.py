@@ -99,6 +99,7 @@ class Queue:
             be paused.
         free: condition besides on the rows that are claimed.
         marks: what a claim writes, in place of a lease, by column name: for work that another hand leases.
+        also_marks: what a claim writes beside its lease.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Queue:
         pauses: Table | None = None,
         free: ColumnElement[bool] | None = None,
         marks: Mapping[str, ColumnElement[Any]] | None = None,
+        also_marks: Mapping[str, ColumnElement[Any]] | None = None,
     ) -> None:
         self.table = table
         self.key_columns = tuple(key_columns)
@@ -132,6 +134,7 @@ class Queue:
             "leased_until": ends,
             "lease_token": sa.bindparam("new_token", type_=id_type()),
             "attempt": table.c.attempt + 1,
+            **(also_marks or {}),
         }
         self._claim_statement = cache(self._make_claim_statement)
         self._held_types = {name: table.c[name].type for name in (*self.key_columns, "lease_token")}

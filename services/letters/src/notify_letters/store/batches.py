@@ -7,13 +7,12 @@ lease can finish it. Batches of a run that is paused are neither taken nor lease
 """
 
 from datetime import timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Postage
 from notify_common.leases.table import FairQueue, Queue
-from sqlalchemy import ColumnElement, Row, Table
+from sqlalchemy import ColumnElement, Table
 
 from notify_letters.domain.batch import ClaimedBatch, ClaimedPrintBatch
 from notify_letters.store.tables import ops, print_batches, print_runs, render_batches
@@ -33,6 +32,18 @@ def queue_to_enqueue(table: Table, resend_after: timedelta) -> Queue:
         return FairQueue(table, ["id"], pauses=ops.pauses, free=no_task, marks=marks)
     free = sa.and_(no_task, ~_resting())
     return Queue(table, ["id"], pauses=ops.pauses, free=free, marks=marks)
+
+
+def queue_to_work(table: Table, lease_seconds: float) -> Queue:
+    """Return the batches of a table as the tasks see them.
+
+    Claiming one uses up its message: from then on the lease alone decides when it comes up again. One update
+    does both: after two in a transaction PostgreSQL would look up the batch's run, and wait for whoever is
+    changing that.
+    """
+    free = None if table is render_batches else ~_resting()
+    used_up = {"enqueued_until": sa.null()}
+    return Queue(table, ["id"], lease_seconds, pauses=ops.pauses, free=free, also_marks=used_up)
 
 
 def take_to_enqueue(tx: Tx, queue: Queue, limit: int) -> list[str]:
@@ -56,18 +67,20 @@ def give_back(tx: Tx, queue: Queue, batch_ids: list[str]) -> None:
 
 def claim_render(tx: Tx, queue: Queue, batch_id: str) -> ClaimedBatch | None:
     """Lease a render batch for the task at hand; None when it is done, parked, not due or another task's."""
-    row = _claim_one(tx, queue, batch_id)
+    row = queue.claim_row(tx, id=batch_id)
     if row is None:
         return None
     return ClaimedBatch(batch_id, row.attempt, row.request_id, row.traceparent, row)
 
 
 def claim_print(tx: Tx, queue: Queue, batch_id: str) -> ClaimedPrintBatch | None:
-    """Lease a print batch likewise; None also while its run is paused."""
-    resting = sa.select(print_batches.c.id).where(print_batches.c.id == batch_id, _resting())
-    if tx.execute(resting).first() is not None:
-        return None
-    row = _claim_one(tx, queue, batch_id)
+    """Lease a print batch likewise; None also while its run is paused.
+
+    The transaction does not wait for the disk: a crash of the database may forget the lease, and then
+    whoever takes the batch next hands over letters that providers know.
+    """
+    tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
+    row = queue.claim_row(tx, id=batch_id)
     if row is None:
         return None
     return ClaimedPrintBatch(
@@ -82,15 +95,6 @@ def claim_print(tx: Tx, queue: Queue, batch_id: str) -> ClaimedPrintBatch | None
         row.number,
         row.letter_count,
     )
-
-
-def _claim_one(tx: Tx, queue: Queue, batch_id: str) -> Row[Any] | None:
-    row = queue.claim_row(tx, id=batch_id)
-    if row is None:
-        return None
-    # the message is used up: from here on the lease alone decides when the batch comes up again
-    tx.execute(sa.update(queue.table).values(enqueued_until=None).where(queue.table.c.id == batch_id))
-    return row
 
 
 def heartbeat(tx: Tx, queue: Queue, batch: ClaimedBatch) -> bool:

@@ -119,23 +119,6 @@ def exists(tx: Tx, run_id: str) -> bool:
     return tx.execute(sa.select(print_runs.c.id).where(print_runs.c.id == run_id)).first() is not None
 
 
-_ONE_TO_EXPECT = (
-    sa.select(print_runs.c.id, print_runs.c.deadline)
-    .where(
-        print_runs.c.state == PrintRunState.COLLECTING.value,
-        print_runs.c.expected_letter_count.is_(None),
-    )
-    .order_by(print_runs.c.create_time)
-    .limit(1)
-)
-
-
-def one_to_expect(tx: Tx) -> tuple[str, datetime] | None:
-    """Return id and deadline of the oldest run that collects and whose letters were not counted before."""
-    row = tx.execute(_ONE_TO_EXPECT).one_or_none()
-    return None if row is None else (row.id, row.deadline)
-
-
 def count_ready(tx: Tx, deadline: datetime) -> int:
     """Return how many letters a run with this deadline would take, from its index alone."""
     ready = sa.and_(
@@ -156,7 +139,10 @@ def expect(tx: Tx, run_id: str, letter_count: int) -> None:
 
 
 def _one_to_collect() -> Select[Any]:
-    """Batches that were tried do not count as ahead: what providers refuse must not hold up the rest."""
+    """Batches that were tried do not count as ahead: what providers refuse must not hold up the rest.
+
+    The lock lets others refer to the run: claiming its batches must not wait for a slice.
+    """
     b = print_batches.c
     not_begun = (
         sa.select(sa.func.coalesce(sa.func.sum(b.letter_count), 0))
@@ -172,7 +158,7 @@ def _one_to_collect() -> Select[Any]:
         )
         .order_by(print_runs.c.create_time)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     )
 
 
@@ -186,14 +172,11 @@ def lock_one_to_collect(tx: Tx) -> Row[Any] | None:
     return tx.execute(_ONE_TO_COLLECT, {"most_ahead": AHEAD_LETTERS}).one_or_none()
 
 
-def collect_slice(tx: Tx) -> int | None:
-    """Put the next letters of a run into batches, at most SLICE_LETTERS of them; return how many.
+def collect_slice(tx: Tx, run: Row[Any]) -> int:
+    """Put the next letters of a locked run into batches, at most SLICE_LETTERS of them; return how many.
 
-    None: no run collects. 0: a round of the run has ended; when it took nothing, so has the collecting.
+    0: a round of the run has ended; when it took nothing, so has the collecting.
     """
-    run = lock_one_to_collect(tx)
-    if run is None:
-        return None
     position = {name: run._mapping[name] for name in _BEFORE_ALL}
     last = tx.execute(
         _COLLECT_SLICE,

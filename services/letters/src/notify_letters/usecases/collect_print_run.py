@@ -1,5 +1,7 @@
 """Put a run's letters into batches, slice by slice."""
 
+from datetime import datetime
+
 from notify_common.db.engine import failure_reason
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.logging import describe_exception, get_logger
@@ -17,22 +19,22 @@ def collect_slice(uow: UnitOfWork) -> int:
 
     0 is returned where there is nothing to do, and once at the end of each round of a run.
     """
-    _expect_letters(uow)
-    with uow.begin() as tx:
-        return print_runs.collect_slice(tx) or 0
+    while True:
+        with uow.begin() as tx:
+            run = print_runs.lock_one_to_collect(tx)
+            if run is None:
+                return 0
+            if run.expected_letter_count is not None:
+                return print_runs.collect_slice(tx, run)
+        _expect_letters(uow, run.id, run.deadline)
 
 
-def _expect_letters(uow: UnitOfWork) -> None:
+def _expect_letters(uow: UnitOfWork, run_id: str, deadline: datetime) -> None:
     """Count what a run has before it, once, so that its progress can be told from its first slice on.
 
     The count is a statement of its own that writes nothing, so that feeds don't wait for it. One that takes
     longer than a statement may is done without: the number is for people who watch.
     """
-    with uow.autocommit() as tx:
-        run = print_runs.one_to_expect(tx)
-    if run is None:
-        return
-    run_id, deadline = run
     count = 0
     try:
         with uow.autocommit() as tx:
