@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from notify.providers.v1 import dispatch_service_pb2 as pb
-from notify.providers.v1.dispatch_pb2 import Dispatch, PrintContent
+from notify.providers.v1.dispatch_pb2 import Dispatch
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify_common.rpc.enums import to_proto
 
@@ -45,29 +45,28 @@ class ProvidersClient:
         def parts() -> Iterator[pb.SubmitPrintBatchRequest]:
             header = pb.PrintBatchHeader(print_batch_id=batch_id, letter_count=len(letters))
             yield pb.SubmitPrintBatchRequest(header=header)
-            dispatches = (_dispatch(letter, days_kept.get(letter.service_id)) for letter in letters)
-            chunk = pb.PrintBatchChunk(dispatches=dispatches)
-            yield pb.SubmitPrintBatchRequest(chunk=chunk)
+            request = pb.SubmitPrintBatchRequest()
+            for letter in letters:
+                _write(letter, days_kept.get(letter.service_id), request.chunk.dispatches.add())
+            yield request
 
         answer = self._stub.SubmitPrintBatch(parts(), timeout=self._seconds)
         return int(answer.accepted_count + answer.duplicate_count)
 
 
-def _dispatch(letter: LetterToPrint, days_kept: int | None) -> Dispatch:
-    return Dispatch(
-        id=letter.id,
-        service_id=letter.service_id,
-        key_type=to_proto(letter.key_type),
-        print=PrintContent(
-            pdf_key=pdf_key(letter.id),
-            address_lines=letter.address_lines,
-            postage=to_proto(letter.postage),
-            reference=letter.reference,
-            sheet_count=letter.sheet_count,
-            pdf_sha256=letter.pdf_sha256,
-        ),
-        origin_request_id=letter.request_id,
-        traceparent=letter.traceparent,
-        # the range that DispatchService takes
-        retention_days=0 if days_kept is None else min(max(days_kept, 1), _MOST_DAYS),
-    )
+def _write(letter: LetterToPrint, days_kept: int | None, dispatch: Dispatch) -> None:
+    """Write a letter into the message; field by field, as a message that is made apart is copied."""
+    dispatch.id = letter.id
+    dispatch.service_id = letter.service_id
+    dispatch.key_type = to_proto(letter.key_type)
+    dispatch.origin_request_id = letter.request_id
+    dispatch.traceparent = letter.traceparent
+    # the range that DispatchService takes
+    dispatch.retention_days = 0 if days_kept is None else min(max(days_kept, 1), _MOST_DAYS)
+    content = dispatch.print
+    content.pdf_key = pdf_key(letter.id)
+    content.address_lines.extend(letter.address_lines)
+    content.postage = to_proto(letter.postage)
+    content.reference = letter.reference
+    content.sheet_count = letter.sheet_count
+    content.pdf_sha256 = letter.pdf_sha256
