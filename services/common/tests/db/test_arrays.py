@@ -68,6 +68,22 @@ def test_what_is_given_is_what_is_read(uow: UnitOfWork, values: list[tuple[objec
     assert [(*row[:-1], None if row.bytes is None else bytes(row.bytes)) for row in later] == numbered
 
 
+_WITH_JSON: Types = {"place": sa.Integer(), "id": id_type(), "word": sa.Text(), "value": JSONB()}
+_LATER_WITH_JSON = unnest_later("given", _WITH_JSON)
+
+
+@given(
+    values=st.lists(st.tuples(st.none() | words, st.dictionaries(words, words | st.lists(words))), max_size=8)
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_json_is_read_as_it_is_given(uow: UnitOfWork, values: list[tuple[object, ...]]) -> None:
+    numbered = [(place, ids.new_id(), *row) for place, row in enumerate(values)]
+    new = _LATER_WITH_JSON.c
+    with uow.begin() as tx:
+        given = columns_given("given", _WITH_JSON, numbered)
+        assert tx.execute(sa.select(*new).order_by(new.place), given).all() == numbered
+
+
 def test_ids_are_texts_in_rows_and_in_arrays(uow: UnitOfWork) -> None:
     given = [ids.new_id(), ids.new_id()]
     found = id_rows("found", given)

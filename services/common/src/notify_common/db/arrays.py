@@ -3,6 +3,7 @@
 However many values there are, the statement is the same text, and is planned and sent once.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import Enum
@@ -10,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Dialect, FromClause
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from notify_common.db.columns import id_type
@@ -18,6 +19,7 @@ from notify_common.db.columns import id_type
 Types: TypeAlias = Mapping[str, TypeEngine[Any]]
 """SQL types of columns, by name, in their order."""
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
 _WRITTEN_HERE: Final = (sa.Text, sa.Uuid, sa.Integer, sa.Float, sa.Boolean, sa.DateTime, sa.Date)
 """Types whose values this module writes (`array_text`); the driver writes the others."""
 
@@ -43,15 +45,31 @@ def unnest(name: str, types: Types, rows: Sequence[Sequence[object]]) -> FromCla
 
 
 def unnest_later(name: str, types: Types) -> FromClause:
-    """Return a FROM item whose columns are given when the statement runs, as parameters `<name>_<column>`."""
-    given = (array_later(f"{name}_{key}", kind) for key, kind in types.items())
-    return _unnest(name, types, list(given))
+    """Return a FROM item whose columns are given when the statement runs, as parameters `<name>_<column>`.
+
+    A column of JSON travels as one JSON text: in an array each of its quotes would be escaped twice. What is
+    None in it is JSON's null, not SQL's.
+    """
+    if any(isinstance(kind, sa.JSON) for kind in types.values()):
+        given = (_elements_later(f"{name}_{key}", kind).label(key) for key, kind in types.items())
+        return sa.select(*given).subquery(name)
+    return _unnest(name, types, [array_later(f"{name}_{key}", kind) for key, kind in types.items()])
 
 
-def columns_given(name: str, types: Types, rows: Sequence[Sequence[object]]) -> dict[str, list[object]]:
+def _elements_later(name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
+    """Return what has a row for each value, side by side with others of its kind in one SELECT."""
+    if isinstance(kind, sa.JSON):
+        return sa.func.jsonb_array_elements(sa.cast(sa.bindparam(name, type_=sa.Text), JSONB), type_=kind)
+    return sa.func.unnest(array_later(name, kind), type_=kind)
+
+
+def columns_given(name: str, types: Types, rows: Sequence[Sequence[object]]) -> dict[str, object]:
     """Return rows, whose values come in the order of `types`, as the parameters of an `unnest_later`."""
     columns = zip(*rows, strict=True) if rows else [()] * len(types)
-    return {f"{name}_{key}": _plain(column) for key, column in zip(types, columns, strict=True)}
+    return {
+        f"{name}_{key}": _ENCODER.encode(column) if isinstance(kind, sa.JSON) else _plain(column)
+        for (key, kind), column in zip(types.items(), columns, strict=True)
+    }
 
 
 def id_array(ids: Sequence[str]) -> ColumnElement[Any]:

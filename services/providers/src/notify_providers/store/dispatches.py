@@ -1,6 +1,5 @@
 """Statements on dispatches, their attempts and the feed of delivery events."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +12,7 @@ from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
 from notify_common.feeds.producer import read_feed
 from sqlalchemy import Row
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from notify_providers.domain.dispatch import (
     PROCESS_DIED,
@@ -39,7 +38,6 @@ from notify_providers.store.tables import (
 
 _ID = id_type()
 _DAY: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 day'", sa.Interval)
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
 _SECOND: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 second'", sa.Interval)
 
 
@@ -106,7 +104,6 @@ class Event:
 def _insert_new() -> sa.Insert:
     rows = unnest_later("new", _NEW)
     stored: dict[str, sa.ColumnElement[Any]] = {column.key: column for column in rows.c}
-    stored["content"] = sa.cast(rows.c.content, dispatches.c.content.type)
     stored["expire_time"] = sa.func.now() + rows.c.expire_time * _DAY
     return insert(dispatches).from_select(list(stored), sa.select(*stored.values())).on_conflict_do_nothing()
 
@@ -116,7 +113,7 @@ _NEW: Final[Types] = {
     "service_id": _ID,
     "key_type": sa.Text(),
     "channel": sa.Text(),
-    "content": sa.Text(),
+    "content": JSONB(),
     "request_id": sa.Text(),
     "traceparent": sa.Text(),
     "lane": sa.Text(),
@@ -138,7 +135,7 @@ def insert_new(conn: Tx, new: Sequence[NewDispatch]) -> int:
             d.service_id,
             d.key_type,
             d.channel,
-            _ENCODER.encode(content_to_json(d.content)),
+            content_to_json(d.content),
             d.request_id,
             d.traceparent,
             d.lane,
