@@ -189,7 +189,7 @@ bench-size: setup ## how much room a message takes in the databases
 	@$(BIN)/python tests/load/bench_size.py
 
 .PHONY: bench-start
-bench-start: setup ## seconds until each process is ready, memory at rest, modules imported
+bench-start: setup ## seconds and processor time until each process is ready, memory at rest, modules imported
 	@deploy/verify.sh --starts
 
 ROWS ?= 100000
@@ -259,6 +259,14 @@ FROM ?= HEAD~5
 .PHONY: drill-upgrade
 drill-upgrade: setup ## replace every process under load, from a commit's code and schema to this one's, and back (FROM=HEAD~5, RATE=40)
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.load.drill_upgrade --from $(FROM) --rate $(RATE)
+
+.PHONY: drill-restore
+drill-restore: setup ## each service with a feed is moved into a new database server by its backup: nothing is lost or doubled
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.load.drill_restore
+
+.PHONY: drill-stuck-feed
+drill-stuck-feed: setup ## a transaction that stays open holds a feed back: who is named, and its end
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.load.drill_stuck_feed
 
 READER_ROWS ?= 1000000
 .PHONY: drill-readers

@@ -329,8 +329,7 @@ def look_at_processes(stack: Stack) -> dict[str, dict[str, Any]]:
     looked: dict[str, dict[str, Any]] = {}
     for name in PROCESSES:
         process = stack.processes[name]
-        inner = process.inner() if isinstance(process, ContainedProcess) else None
-        all_of_it = [inner, *inner.children(recursive=True)] if inner else []
+        all_of_it = _tree(process)
         memory = [one.memory_full_info() for one in all_of_it]
         modules = imported(process.log)
         looked[name] = {
@@ -339,9 +338,15 @@ def look_at_processes(stack: Stack) -> dict[str, dict[str, Any]]:
             "pss": sum(one.pss for one in memory),
             "modules": len(modules),
             "packages": sorted({module.split(".")[0] for module in modules}),
-            "user": inner.uids().real if inner else None,
+            "user": all_of_it[0].uids().real if all_of_it else None,
         }
     return looked
+
+
+def _tree(process: ChildProcess) -> list[psutil.Process]:
+    """Return a process and those that it made; none where it does not run."""
+    inner = process.inner() if isinstance(process, ContainedProcess) else None
+    return [inner, *inner.children(recursive=True)] if inner else []
 
 
 def imported(log: Path) -> set[str]:
@@ -366,7 +371,9 @@ def stop_all(stack: Stack, problems: Problems) -> None:
 
 
 def time_starts(stack: Stack, looked: dict[str, dict[str, Any]]) -> None:
-    """Start each process alone and add the seconds until it was ready."""
+    """Start each process alone and add the seconds until it was ready, and those of processor time by then,
+    which say more on a machine that is busy.
+    """
     for name in PROCESSES:
         process = stack.processes[name]
         process.terminate()
@@ -376,6 +383,10 @@ def time_starts(stack: Stack, looked: dict[str, dict[str, Any]]) -> None:
         process.start()
         wait_until(stack._ready[name], START_SECONDS, interval=0.01)
         looked[name]["start_seconds"] = time.perf_counter() - begun
+        times = [one.cpu_times() for one in _tree(process)]
+        looked[name]["start_processor_seconds"] = sum(
+            one.user + one.system + one.children_user + one.children_system for one in times
+        )
 
 
 def print_services(services: Mapping[str, Mapping[str, Any]]) -> None:
@@ -388,11 +399,16 @@ def print_services(services: Mapping[str, Mapping[str, Any]]) -> None:
 
 def print_processes(looked: Mapping[str, Mapping[str, Any]]) -> None:
     """Print the table of the processes."""
-    say(f"\n{'process':26}{'start s':>9}{'RSS MB':>9}{'PSS MB':>9}{'processes':>11}{'modules':>9}")
+    say(
+        f"\n{'process':26}{'start s':>9}{'CPU s':>9}{'RSS MB':>9}{'PSS MB':>9}{'processes':>11}{'modules':>9}"
+    )
     for name, process in looked.items():
-        seconds = f"{process['start_seconds']:.1f}" if "start_seconds" in process else "-"
+        start, busy = (
+            f"{process[key]:.1f}" if key in process else "-"
+            for key in ("start_seconds", "start_processor_seconds")
+        )
         say(
-            f"{name:26}{seconds:>9}{process['rss'] / 1e6:>9.0f}{process['pss'] / 1e6:>9.0f}"
+            f"{name:26}{start:>9}{busy:>9}{process['rss'] / 1e6:>9.0f}{process['pss'] / 1e6:>9.0f}"
             f"{process['processes']:>11}{process['modules']:>9}"
         )
     say("")

@@ -9,25 +9,30 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import grpc
 import psycopg2
 import pytest
 import sqlalchemy as sa
 import trustme
 from alembic import command
 from cryptography.fernet import Fernet
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from notify_common.callers import PUBLIC_GATEWAY
 from notify_common.db import migrations
 from notify_common.db.engine import postgres_url
 from notify_common.db.schema import newest_revision
+from notify_local.backing import free_ports
 from notify_testing.database import FreshDatabase
 from notify_testing.provisioning import app_role, provision
 from notify_testing.rpc import certificates
-from notify_testing.waiting import WAIT_SECONDS
+from notify_testing.waiting import WAIT_SECONDS, until
 
 CONTEXTS = ("admin", "letters", "notifications", "providers")
 CELERY_WORKER = ("celery", "-A", "notify_letters.celery_app", "worker", "-Q", "render")
 CELERY_BEAT = ("celery", "-A", "notify_letters.celery_app", "beat")
+DAY = timedelta(days=1)
 NEIGHBOURS = {f"{context.upper()}_TARGET": "127.0.0.1:1" for context in CONTEXTS}
 
 
@@ -217,6 +222,48 @@ def test_a_certificate_that_nobody_accepts_is_one_sentence(tmp_path: Path) -> No
         assert sentence in told[0]
 
 
+def test_a_process_runs_on_a_newer_schema_until_its_certificate_ends_and_goes_on_with_a_new_one(
+    module_database: FreshDatabase, database_server: str, tmp_path: Path
+) -> None:
+    url = module_database("notify_providers")
+    change(superuser(database_server, url), "UPDATE alembic_version SET version_num = '9999'")
+    authority, now = trustme.CA(), datetime.now(UTC)
+
+    def issue(not_after: datetime) -> dict[str, str]:
+        leaf = authority.issue_cert("providers", "localhost", not_before=now - DAY, not_after=not_after)
+        return _issued(tmp_path, "providers", authority, leaf)
+
+    health = f"127.0.0.1:{free_ports(1)[0]}"
+    told = settings("providers", DATABASE_URL=_plain(url), HEALTH_LISTEN=health, **issue(now + DAY))
+    process = start(told, "notify_providers", "serve")
+    try:
+        with grpc.insecure_channel(health) as channel:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+
+            def says(status: str) -> bool:
+                assert process.poll() is None
+                try:
+                    answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
+                except grpc.RpcError:
+                    return False
+                return bool(answer.status == health_pb2.HealthCheckResponse.ServingStatus.Value(status))
+
+            until(lambda: says("SERVING"))
+            issue(datetime.now(UTC) + timedelta(seconds=1))
+            until(lambda: says("NOT_SERVING"))
+            issue(now + DAY)
+            until(lambda: says("SERVING"))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def superuser(database_server: str, url: str) -> str:
+    """Return the address of a database for the superuser."""
+    made = postgres_url(database_server).set(database=postgres_url(url).database)
+    return made.render_as_string(hide_password=False)
+
+
 def change(url: str, statement: str) -> None:
     """Do a statement as a superuser."""
     engine = sa.create_engine(postgres_url(url), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
@@ -227,16 +274,12 @@ def change(url: str, statement: str) -> None:
 def test_a_database_that_does_not_fit_is_one_sentence(
     module_database: FreshDatabase, database_server: str
 ) -> None:
-    def superuser(url: str) -> str:
-        made = postgres_url(database_server).set(database=postgres_url(url).database)
-        return made.render_as_string(hide_password=False)
-
     old, without_rights = module_database("notify_admin"), module_database("notify_admin")
     old_letters, newer = module_database("notify_letters"), module_database("notify_providers")
     for url in (old, old_letters):
-        change(superuser(url), "UPDATE alembic_version SET version_num = '0001'")
-    change(superuser(newer), "UPDATE alembic_version SET version_num = '9999'")
-    change(superuser(without_rights), f"REVOKE INSERT ON users FROM {app_role('admin')}")
+        change(superuser(database_server, url), "UPDATE alembic_version SET version_num = '0001'")
+    change(superuser(database_server, newer), "UPDATE alembic_version SET version_num = '9999'")
+    change(superuser(database_server, without_rights), f"REVOKE INSERT ON users FROM {app_role('admin')}")
     empty = postgres_url(module_database()).render_as_string(hide_password=False)
     gone = postgres_url(old).set(database="nowhere").render_as_string(hide_password=False)
     needed = newest_revision("notify_admin")

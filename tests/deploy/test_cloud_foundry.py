@@ -28,7 +28,13 @@ from notify_testing.waiting import WAIT_SECONDS
 from pydantic import BaseModel, ConfigDict, Field
 
 from tests.deploy.manifests import ROOT
-from tests.deploy.test_kubernetes import PREFIXES, command_parts, known_variables, settings_of
+from tests.deploy.test_kubernetes import (
+    PREFIXES,
+    bucket_variables,
+    command_parts,
+    known_variables,
+    settings_of,
+)
 
 FOLDER = ROOT / "deploy" / "cloudfoundry"
 SERVICES = sorted(PREFIXES)
@@ -145,6 +151,15 @@ def test_variables_are_settings_and_none_is_a_secret() -> None:
         known = dict(known_variables(app.service))
         assert {name for name in app.env if name not in known} == set(), app.name
         assert {name for name in app.env if known[name]} == set(), app.name
+
+
+def test_whoever_has_an_object_store_is_told_of_every_bucket() -> None:
+    stores = {"notify-objects", "notify-files"}  # these say of one bucket what it is called
+    bound = {f"{PREFIXES[service]}{name}" for service in SERVICES for name in ("BLOB_BUCKET", "FILE_BUCKET")}
+    told = [app for app in apps() if stores & {*app.services}]
+    assert {app.service for app in told} == {service for service in SERVICES if bucket_variables(service)}
+    for app in told:
+        assert bucket_variables(app.service) - bound <= app.env.keys(), app.name
 
 
 def test_each_process_has_ended_before_it_would_be_killed() -> None:

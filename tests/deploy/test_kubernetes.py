@@ -424,7 +424,9 @@ FAKES = {
 
 
 def setting_problems(manifests: Manifests, folder: Path) -> list[str]:
-    """Return variables that no setting has, secrets that are no references, and what the settings refuse."""
+    """Return variables that no setting has, secrets that are no references, buckets that a process is told no
+    name of, without which it refuses what should be in them, and what the settings refuse.
+    """
     found = []
     for pod in manifests.pods():
         if pod.service == "envoy":
@@ -438,6 +440,7 @@ def setting_problems(manifests: Manifests, folder: Path) -> list[str]:
                 found.append(f"{pod.name}: {name} is a secret")
             elif name.endswith("_FILE") and value.startswith("/etc/") and pod.secret_at(value) is None:
                 found.append(f"{pod.name}: nothing is mounted for {name}")
+        found += [f"{pod.name}: {name} is missing" for name in bucket_variables(pod.service) - told.keys()]
         found += [f"{pod.name}: {line}" for line in _refusals(pod.service, told, folder)]
     return found
 
@@ -455,6 +458,13 @@ def known_variables(service: str) -> Iterator[tuple[str, bool]]:
             if secret:
                 yield f"{name}_FILE", False
     yield "PROMETHEUS_MULTIPROC_DIR", False
+
+
+def bucket_variables(service: str) -> set[str]:
+    """Return the variables that name buckets, but those of a provider's adapter, which not everybody has."""
+    cls = settings_of(service)
+    prefix = cls.model_config.get("env_prefix", "")
+    return {f"{prefix}{name}".upper() for name in cls.model_fields if name.endswith("_bucket")}
 
 
 def _refusals(service: str, told: dict[str, str], folder: Path) -> list[str]:
@@ -838,6 +848,11 @@ SPOILED: list[tuple[str, str, Callable[[Manifests], object]]] = [
         "settings",
         "password_pepper is required",
         lambda m: settings_map(m, "admin").pop("NOTIFY_ADMIN_PASSWORD_PEPPER_FILE"),
+    ),
+    (
+        "settings",
+        "NOTIFY_LETTERS_LOGO_BUCKET is missing",
+        lambda m: settings_map(m, "letters").pop("NOTIFY_LETTERS_LOGO_BUCKET"),
     ),
     (
         "settings",

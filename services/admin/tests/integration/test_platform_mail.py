@@ -169,6 +169,26 @@ def test_codes_expire_and_are_of_one_user_and_type(
     assert get(admin, person).failed_login_count == 2
 
 
+@pytest.mark.parametrize(
+    ("made_at", "used_at", "outcome"),
+    [
+        (-5, 24, _OUTCOME.OUTCOME_ACCEPTED),
+        (-5, 26, _OUTCOME.OUTCOME_EXPIRED),
+        (5, 34, _OUTCOME.OUTCOME_ACCEPTED),
+        (5, 36, _OUTCOME.OUTCOME_EXPIRED),
+    ],
+)
+def test_clocks_of_processes_say_how_long_a_code_holds(
+    sign_in: SignInServiceStub, person: str, read: Read, made_at: int, used_at: int, outcome: int
+) -> None:
+    begun = clock.now()
+    with clock.set_for_tests(begun + timedelta(minutes=made_at)):
+        send_code(sign_in, person)
+    code = values(read(1)[0])["verify_code"]
+    with clock.set_for_tests(begun + timedelta(minutes=used_at)):
+        assert verify(sign_in, person, code) == outcome
+
+
 def test_the_database_alone_tells_no_code(
     sign_in: SignInServiceStub, person: str, read: Read, uow: UnitOfWork
 ) -> None:

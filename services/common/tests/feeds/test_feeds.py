@@ -20,6 +20,7 @@ from notify_common.feeds.consumer import FeedConsumer, cursors_table
 from notify_common.feeds.producer import (
     Xid8,
     begin_epoch,
+    feed_holders,
     feed_state,
     feed_table,
     latest_cursor,
@@ -457,7 +458,7 @@ def new_server() -> Iterator[UnitOfWork]:
     """Provide an empty database on a server that has had few transactions."""
     folder = Path(tempfile.mkdtemp(prefix="notify-test-postgres-"))
     folder.chmod(0o755)  # PostgreSQL, if this runs as root, is an ordinary user
-    server = start_server(folder, {"fsync": "off"}, delete=True)
+    server = start_server(folder, {"fsync": "off", "max_prepared_transactions": "2"}, delete=True)
     try:
         engine = create_engine(server.get_uri(), pool_size=4)
         producer_tables.create_all(engine)
@@ -465,6 +466,26 @@ def new_server() -> Iterator[UnitOfWork]:
         engine.dispose()
     finally:
         server.cleanup()
+
+
+def test_who_holds_a_feed_back_is_named(new_server: UnitOfWork, consumer: UnitOfWork) -> None:
+    with new_server.begin() as idle, consumer.begin() as elsewhere, new_server.begin() as conn:
+        elsewhere.execute(sa.insert(applied).values(body=1))
+        idle.exec_driver_sql("SET LOCAL application_name = 'a report'")
+        idle.execute(sa.insert(news).values(body=1))
+        pid = idle.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        conn.execute(sa.insert(news).values(body=2))
+        [holder] = feed_holders(conn)
+        assert (holder.name, holder.prepared, holder.application) == (str(pid), False, "a report")
+        assert holder.state == "idle in transaction"
+        assert holder.open_for is not None
+    with new_server.autocommit() as conn:
+        conn.exec_driver_sql("BEGIN")
+        conn.exec_driver_sql("INSERT INTO news (body) VALUES (3)")
+        conn.exec_driver_sql("PREPARE TRANSACTION 'forgotten'")
+        assert [(one.name, one.prepared) for one in feed_holders(conn)] == [("forgotten", True)]
+        conn.exec_driver_sql("ROLLBACK PREPARED 'forgotten'")
+        assert feed_holders(conn) == []
 
 
 def many_transactions(uow: UnitOfWork) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from notify_common import clock
 from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.leases.table import Queue, due_index, lease_columns, parked_index
@@ -236,6 +237,24 @@ def test_parks_with_the_reason_after_the_last_attempt(uow: UnitOfWork) -> None:
         assert queue.put_back(conn, conn.execute(sa.select(work)).all(), [0]) == 1
     with uow.begin() as conn:
         assert [row.attempt for row in queue.claim(conn)] == [1]
+
+
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_the_clock_of_a_process_counts_for_nothing(uow: UnitOfWork, minutes: int) -> None:
+    fill(uow, 2)
+    with clock.set_for_tests(clock.now() + timedelta(minutes=minutes)):
+        with uow.begin() as conn:
+            held, failed = queue.claim(conn)
+            left = conn.execute(
+                sa.select(work.c.leased_until - sa.func.now()).where(work.c.id == held.id)
+            ).scalar_one()
+            queue.fail(conn, [failed], "busy", retry_after=timedelta(seconds=90))
+            wait = conn.execute(
+                sa.select(work.c.due_at - sa.func.now()).where(work.c.id == failed.id)
+            ).scalar_one()
+        assert (left, wait) == (timedelta(seconds=30), timedelta(seconds=90))
+        with uow.begin() as conn:
+            assert queue.claim(conn) == []
 
 
 def test_row_that_kills_its_workers_is_parked_and_holds_up_nobody(uow: UnitOfWork) -> None:

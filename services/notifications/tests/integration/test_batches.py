@@ -1,5 +1,6 @@
 """Batches: rows once each, whatever is repeated or dies; exactly what is answered is stored."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from notify.notifications.v1 import batches_service_pb2 as pb
 from notify.notifications.v1.batches_service_pb2_grpc import BatchesServiceStub
 from notify.notifications.v1.notification_pb2 import Notification
 from notify.notifications.v1.notifications_service_pb2 import ListNotificationsRequest
+from notify_common import clock
 from notify_common.errors import NotifyError
 from notify_common.ids import child_id, new_id
 from notify_common.rpc import status
@@ -123,6 +125,24 @@ def test_a_repeat_goes_on_with_the_same_ids_and_doubles_nothing(world: World, st
     assert world.counts() == (2, 2, 2)
     with pytest.raises(NotifyError, match="worked off"):
         stub.BatchAcceptRows(part(first, batch.id, rows_of(*requests)))
+
+
+def test_a_process_whose_clock_is_ahead_takes_a_batch_over_and_doubles_nothing(
+    world: World, stub: Any
+) -> None:
+    service = world.admin.add_service()
+    text = world.admin.add_template(service, "sms", "Hi ((x))")
+    requests = [sms(service, text, [("x", str(number))]) for number in range(2)]
+    first, second = opening(service), opening(service)
+    batch = stub.OpenBatch(first).batch
+    stub.BatchAcceptRows(part(first, batch.id, rows_of(*requests)))
+    with clock.set_for_tests(clock.now() + timedelta(minutes=5)):
+        assert stub.OpenBatch(second).batch.id == batch.id
+    with pytest.raises(NotifyError) as lost:
+        stub.BatchAcceptRows(part(first, batch.id, rows_of(*requests)))
+    assert lost.value.reason == "BATCH_RUNNING"
+    assert told(stub.BatchAcceptRows(part(second, batch.id, rows_of(*requests), is_repeat=True))) == {}
+    assert world.counts() == (2, 2, 2)
 
 
 def test_other_content_or_another_type_of_key_is_another_request(world: World, stub: Any) -> None:

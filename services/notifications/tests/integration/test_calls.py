@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from notify.notifications.v1 import callbacks_service_pb2 as pb
 from notify.notifications.v1.callbacks_service_pb2_grpc import CallbacksServiceStub
+from notify_common import clock
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import CallbackType
 from notify_common.errors import NotifyError
@@ -176,6 +177,27 @@ def test_calls_are_signed_with_both_secrets_while_they_are_changed(callers: Call
     (id,) = callers.queue(service)
     callers.call_all()
     assert is_signed(callers.receiver.of(at)[1], id, secrets[1:])
+
+
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_a_clock_that_is_off_shows_in_the_time_stamp_and_what_is_refused_for_it_is_not_told(
+    callers: Callers, minutes: int
+) -> None:
+    at, off, admin = path(), timedelta(minutes=minutes), callers.world.admin
+    service = admin.add_service()
+    callback = admin.add_callback(service, DELIVERY, callers.receiver.url(at))
+    admin.rotate_callback_secret(service, callback, DELIVERY)
+    callers.receiver.script(at, 401)  # as one does that finds the time stamp too old, or to come
+    (refused,) = callers.queue(service)
+    with clock.set_for_tests(lambda: datetime.now(UTC) + off):
+        callers.call_all()
+    (told,) = callers.queue(service)
+    callers.call_all()
+    stamps = [int(one.headers["webhook-timestamp"]) for one in callers.receiver.of(at)]
+    assert stamps[0] - stamps[1] == pytest.approx(off.total_seconds(), abs=WAIT_SECONDS)
+    assert callers.states([told]) == {"delivered"}
+    assert callers.states([refused]) != {"delivered"}
+    assert [status for status, _ in callers.attempts(refused)] == [401]
 
 
 def is_signed(received: Received, id: str, secrets: list[str]) -> bool:

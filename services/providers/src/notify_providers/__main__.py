@@ -10,7 +10,7 @@ from notify_common.ops.command import parked_command
 
 from notify_providers import bootstrap
 from notify_providers.settings import Settings
-from notify_providers.store.tables import delivery_events
+from notify_providers.store.tables import delivery_events, inbound_sms_events
 from notify_providers.usecases.ops import OPS
 
 
@@ -40,7 +40,7 @@ if __name__ == "__main__":
             main.Command("serve", "serve the gRPC services", serve),
             main.work_command("hand messages over and do the other queues' work", bootstrap.QUEUES, work),
             parked_command(OPS),
-            cursors_command([delivery_events]),
+            cursors_command([delivery_events, inbound_sms_events]),
             main.Command("migrate", "bring the database to the newest schema", migrate, long_running=False),
         ],
     )

@@ -22,6 +22,7 @@ from notify_common.errors import NotifyError
 from notify_common.ids import canonical_uuid, new_id
 from notify_common.logging import get_logger
 from notify_common.rpc import enums, status
+from notify_common.scratch import needs_room
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_content_length, get_input_stream
 
@@ -111,7 +112,7 @@ def blueprint(authenticator: Authenticator, clients: PublicClients, admin_base_u
         key = _key(request.environ)
         max_cost = _max_cost(request.args)
         take = _taker(request.environ)
-        with places.taken(v2.caller().service.id), tempfile.TemporaryFile() as file:
+        with places.taken(v2.caller().service.id), needs_room(), tempfile.TemporaryFile() as file:
             rows = take(file)
             facts = files_page(admin_base_url, v2.caller().service.id)
             return _accept(clients, v2.caller(), key, rows, max_cost, facts)

@@ -1,4 +1,4 @@
-"""The command `cursors`: what an operator does about feeds after a restore."""
+"""The command `cursors`: what an operator does about feeds that are stuck or were restored."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ from sqlalchemy import Table
 
 from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.feeds.producer import begin_epoch, feed_state
+from notify_common.feeds.producer import Holder, begin_epoch, feed_holders, feed_state
 from notify_common.main import Command
 from notify_common.settings import DatabaseSettings
 
@@ -20,7 +20,8 @@ S = TypeVar("S", bound=DatabaseSettings)
 
 
 def cursors_command(feeds: Sequence[Table] = (), cursors: Table | None = None) -> Command[S]:
-    """Return the command that says where a context's feeds end, and how far it has read others'.
+    """Return the command that says where a context's feeds end, who holds them back, and how far it has read
+    others'.
 
     With `--restored-at TIME` it first notes that this context's database was restored then, which moves every
     reader's cursor on to what was written since. Repeating it changes nothing.
@@ -52,6 +53,8 @@ def cursors_command(feeds: Sequence[Table] = (), cursors: Table | None = None) -
                     f"feed {table.name}: {word}, epoch {state.number}, newest {state.cursor},"
                     f" next transaction {state.first_unbegun}\n"
                 )
+            for holder in feed_holders(tx) if feeds else ():
+                sys.stdout.write(f"held back by {_described(holder)}\n")
             if cursors is not None:
                 for row in tx.execute(sa.select(cursors).order_by(cursors.c.consumer)):
                     moved = row.update_time.isoformat()
@@ -60,11 +63,19 @@ def cursors_command(feeds: Sequence[Table] = (), cursors: Table | None = None) -
 
     return Command(
         "cursors",
-        "say where feeds end and how far others are read, and note a restore",
+        "say where feeds end, who holds them back and how far others are read; note a restore",
         run,
         add_arguments,
         long_running=False,
     )
+
+
+def _described(holder: Holder) -> str:
+    kind = "the prepared transaction" if holder.prepared else "session"
+    by = f" of {holder.role}" + (f" ({holder.application})" if holder.application else "")
+    state = f", {holder.state}" if holder.state else ""
+    since = "a time not to be seen" if holder.open_for is None else f"{holder.open_for.total_seconds():.0f} s"
+    return f"{kind} {holder.name}{by}{state}, open for {since}"
 
 
 def _time(text: str) -> datetime:

@@ -283,6 +283,40 @@ def oldest_open(conn: Connection) -> ColumnElement[str]:
     return sa.literal_column(_OLDEST_OPEN, Xid8)
 
 
+class Holder(NamedTuple):
+    """A transaction of a database that is open and has written: its feeds' later events wait for its end.
+
+    Attributes:
+        name: how it is ended: the process id of its session, or the name that it was prepared under.
+        prepared: whether it was prepared.
+        role: whose it is.
+        application: what its session calls itself.
+        state: of its session; empty where the reader may not see it.
+        open_for: since its beginning; None where the reader may not see it.
+    """
+
+    name: str
+    prepared: bool
+    role: str
+    application: str
+    state: str
+    open_for: timedelta | None
+
+
+def feed_holders(conn: Connection) -> list[Holder]:
+    """Return the ten oldest transactions that hold up the feeds of the database, but the reader's own."""
+    statement = """
+        SELECT pid::text, false, coalesce(usename, ''), coalesce(application_name, ''), coalesce(state, ''),
+            now() - xact_start, age(backend_xid) AS age
+        FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+        UNION ALL
+        SELECT gid, true, owner, '', 'prepared', now() - prepared, age(transaction)
+        FROM pg_prepared_xacts WHERE database = current_database()
+        ORDER BY age DESC LIMIT 10"""
+    return [Holder(*row[:-1]) for row in conn.exec_driver_sql(statement)]
+
+
 def _forget_sessions(conn: Connection) -> None:
     """Let the next statement see the other sessions as they are then.
 
@@ -327,5 +361,5 @@ def _no_cursor() -> NotifyError:
 
 def _displaced(table: Table) -> NotifyError:
     _DISPLACED.labels(table.name).set(1)
-    get_logger().error("feed can't be read: its database was restored", feed=table.name)
+    get_logger().error("feed can't be read: its database was restored", table=table.name)
     return NotifyError("FEED_RESTORED")

@@ -10,6 +10,7 @@ from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.logging import get_logger
+from notify_common.scratch import needs_room
 
 from notify_letters.domain.letter import upload_key
 from notify_letters.store import pdf_checks
@@ -35,7 +36,8 @@ def upload_pdf(uow: UnitOfWork, blobs: BlobStore, upload: NewUpload, chunks: Ite
     what there is of it is removed some day; sending it again goes over it. No transaction is open meanwhile.
 
     Raises:
-        NotifyError: REQUEST_ID_REUSED for another PDF under a known id; UPLOAD_MISMATCH.
+        NotifyError: REQUEST_ID_REUSED for another PDF under a known id; UPLOAD_MISMATCH; OVERLOADED, no room
+            on this machine.
     """
     with uow.begin() as tx:
         known = pdf_checks.begin_upload(tx, upload.letter_id, upload.service_id, upload.sha256)
@@ -44,7 +46,7 @@ def upload_pdf(uow: UnitOfWork, blobs: BlobStore, upload: NewUpload, chunks: Ite
     if known.stored:
         return True
     digest, size = hashlib.sha256(), 0
-    with tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES) as file:
+    with needs_room(), tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES) as file:
         for chunk in chunks:
             size += len(chunk)
             if size > upload.size_bytes:
