@@ -268,6 +268,14 @@ drill-restore: setup ## each service with a feed is moved into a new database se
 drill-stuck-feed: setup ## a transaction that stays open holds a feed back: who is named, and its end
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.load.drill_stuck_feed
 
+.PHONY: drill-poisoned-row
+drill-poisoned-row: setup ## a row that its worker can't handle: found, mended and put back, while others go on
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.load.drill_poisoned_row
+
+.PHONY: drill-performance
+drill-performance: setup ## whether /performance.json says what a stopwatch outside says
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.load.drill_performance
+
 READER_ROWS ?= 1000000
 .PHONY: drill-readers
 drill-readers: setup ## readers of a service with a million messages: does another tenant wait (READER_ROWS=1000000)
