@@ -123,8 +123,14 @@ WRONG = {
     "celery beat": (CELERY_BEAT, settings("letters", BLOB_ACCESS_KEY=""), {"BLOB_ACCESS_KEY"}),
     "notifications": (
         ("notify_notifications", "serve"),
-        settings("notifications", REDIS_URL="hunter2", TLS_CA_FILE="", CALLBACK_NETWORKS="10.0.0.0"),
-        {"REDIS_URL", "TLS_CA_FILE", "CALLBACK_NETWORKS"},
+        settings(
+            "notifications",
+            REDIS_URL="hunter2",
+            TLS_CA_FILE="",
+            CALLBACK_NETWORKS="10.0.0.0",
+            TOKEN_SECRET_KEY=",".join(Fernet.generate_key().decode() for _ in range(2)),
+        ),
+        {"REDIS_URL", "TLS_CA_FILE", "CALLBACK_NETWORKS", "TOKEN_SECRET_KEY"},
     ),
     "providers": (
         ("notify_providers", "work"),

@@ -33,7 +33,7 @@ def test_key_that_is_gone_is_told_as_such() -> None:
             use(encrypted)
 
 
-@pytest.mark.parametrize("keys", [[], [""], ["short"], [OLD, "short"]])
+@pytest.mark.parametrize("keys", [[], [""], ["short"], [OLD, "short"], [f"{OLD},{NEW}"]])
 def test_refuses_what_are_no_keys_without_repeating_them(keys: list[str]) -> None:
     with pytest.raises(ValueError, match="Fernet") as caught:
         SecretBox(keys)

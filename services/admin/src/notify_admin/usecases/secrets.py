@@ -13,6 +13,7 @@ from notify_common.db.unit_of_work import UnitOfWork
 from notify_admin.store import secrets
 
 _ROTATE_BATCH: Final = 500
+_KEY_LENGTH: Final = 44
 _UNKNOWN_KEY: Final = "a secret was encrypted with a key that is not configured"
 
 
@@ -22,6 +23,9 @@ class SecretBox:
     def __init__(self, keys: Sequence[str]) -> None:
         """Raise ValueError unless there is a key and all are Fernet keys; the message holds none of them."""
         try:
+            # of two keys that something else than a space parts, the library would take the first
+            if any(len(key) != _KEY_LENGTH for key in keys):
+                raise ValueError
             fernets = [Fernet(key) for key in keys]
             self._fernet = MultiFernet(fernets)
         except ValueError:

@@ -23,6 +23,7 @@ REPORT_LIFETIME: Final = timedelta(days=365)
 # Ids of the email, its service and its template, the template's version, microseconds since 1970; the address
 # follows.
 _FIXED: Final = struct.Struct(">16s16s16sIQ")
+_KEY_LENGTH: Final = 44
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -102,6 +103,9 @@ class UnsubscribeLinks:
         """
         if not keys:
             raise ValueError("there is no key")
+        # of two keys that something else than a space parts, the library would take the first
+        if any(len(key) != _KEY_LENGTH for key in keys):
+            raise ValueError("one is no Fernet key")
         self._fernet = MultiFernet([Fernet(key) for key in keys])
         self._one_click = f"{api_base_url.rstrip('/')}/unsubscribe"
         self._page = page_url.rstrip("/")
