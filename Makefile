@@ -276,6 +276,10 @@ drill-poisoned-row: setup ## a row that its worker can't handle: found, mended a
 drill-performance: setup ## whether /performance.json says what a stopwatch outside says
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.load.drill_performance
 
+.PHONY: drill-rotation
+drill-rotation: setup ## a new authority, new certificates and a new key of secrets under sends
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.load.drill_rotation
+
 READER_ROWS ?= 1000000
 .PHONY: drill-readers
 drill-readers: setup ## readers of a service with a million messages: does another tenant wait (READER_ROWS=1000000)

@@ -5,12 +5,16 @@ grpcurl can call a server by its address. The operator's and the observer's bear
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
 from notify_common.callers import OBSERVER, OPERATOR
+
+_CERT, _KEY = "ca.pem", "ca.key"
+"""Files of the authority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,21 @@ def renew_certificates(folder: Path, names: Iterable[str]) -> None:
         _issue(folder, authority, authority_cert, name)
 
 
+@contextmanager
+def replace_authority(folder: Path) -> Iterator[None]:
+    """Put a new authority in the place of the one that lives in `folder`; inside the block both are trusted,
+    and certificates are issued by the new one.
+    """
+    authority_cert, authority_key = folder / _CERT, folder / _KEY
+    old, new = authority_cert.read_bytes(), trustme.CA(organization_name="Throw-away authority")
+    _write(authority_key, new.private_key_pem.bytes())
+    _write(authority_cert, new.cert_pem.bytes() + old)
+    yield
+    _write(authority_cert, new.cert_pem.bytes())
+
+
 def _authority(folder: Path) -> tuple[trustme.CA, Path]:
-    authority_cert, authority_key = folder / "ca.pem", folder / "ca.key"
+    authority_cert, authority_key = folder / _CERT, folder / _KEY
     if authority_cert.exists() and authority_key.exists():
         authority = trustme.CA.from_pem(authority_cert.read_bytes(), authority_key.read_bytes())
     else:
