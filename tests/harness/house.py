@@ -61,6 +61,8 @@ PROVIDER_SECONDS = 2.0
 """Longest time for one provider call."""
 
 SETTINGS = {
+    # What the processes of one gateway share is seen only where there are two.
+    "gateway-public": {"NOTIFY_GATEWAY_HTTP_PROCESSES": "2"},
     "providers-work": {
         "NOTIFY_PROVIDERS_SANDBOX_RECEIPT_DELAY_SECONDS": "0.1",
         "NOTIFY_PROVIDERS_SANDBOX_KEEP_COUNT": "1000000",

@@ -8,11 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from notify_local.backing import ChildProcess, free_ports, port_is_free
-from notify_local.stack import GATEWAY_WORKERS, Options, Stack
+from notify_local.stack import Options, Stack
 from notify_testing.folders import passable_folder
 from notify_testing.provisioning import provision
 
 SKELETON = "skeleton"
+SKELETON_PROCESSES = os.cpu_count() or 1
+"""Of its gateway: it shares nothing between requests, so it is quickest with one a processor."""
 
 
 @contextmanager
@@ -39,7 +41,7 @@ def running_skeleton(stack: Stack, folder: Path) -> Iterator[tuple[int, dict[str
     command = [sys.executable, str(Path(__file__).with_name("skeleton.py"))]
     parts = [
         (grpc_port, ["server", "--port", str(grpc_port), "--database-url", database_url]),
-        (http_port, ["gateway", "--port", str(http_port), "--workers", str(GATEWAY_WORKERS)]),
+        (http_port, ["gateway", "--port", str(http_port), "--workers", str(SKELETON_PROCESSES)]),
     ]
     environment = os.environ | {"SKELETON_BACKEND": f"127.0.0.1:{grpc_port}"}
     pids: dict[str, int] = {}

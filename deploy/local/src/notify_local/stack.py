@@ -73,8 +73,9 @@ ADMIN_APP_BUCKETS = (
     LOGO_BUCKET,
 )
 """Buckets that the admin web app expects to be there (docs/admin-app.md), by its names for development."""
-GATEWAY_WORKERS = min(os.cpu_count() or 1, 4)
-"""Processes of each face of the gateway: as many as there are processors, within reason for a laptop."""
+GATEWAY_PROCESSES = 1
+"""Processes of each face of the gateway, as in a pod: messages that are sent to one process share calls, and
+a call is what costs most. COPIES makes more of them."""
 
 CALLS: Mapping[str, Sequence[str]] = {
     "letters": ("admin", "providers"),
@@ -425,7 +426,7 @@ class Stack:
     def _add_gateway(self, face: str, number: int, port: int, told: Mapping[str, str]) -> None:
         name = copy_name(face, number)
         self.gateway_ports[face].append(port)
-        where = {"HTTP_LISTEN": f"127.0.0.1:{port}", "HTTP_PROCESSES": str(GATEWAY_WORKERS)}
+        where = {"HTTP_LISTEN": f"127.0.0.1:{port}", "HTTP_PROCESSES": str(GATEWAY_PROCESSES)}
         environment = self._environment("gateway", "", {**where, **told}, name=face)
         environment |= self._targets("gateway", face, number)
         metrics = self.folder / f"{name}-metrics"
