@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import redis
 import sqlalchemy as sa
-from notify_common import garbage, ids
+from notify_common import ids, interpreter
 from notify_common.db import migrations
 from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
@@ -169,7 +169,7 @@ def _run(parts: SendingParts, snapshots: KnownSnapshots, rows: int) -> dict[str,
                 if stored % 20_000 == 0:
                     print(f"bench: {stored} stored", file=sys.stderr, flush=True)
 
-    garbage.settle()
+    interpreter.settle()
     started, worked = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(THREADS) as pool:
         for done in [pool.submit(work) for _ in range(THREADS)]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
-from notify_common import garbage
+from notify_common import interpreter
 from notify_common.logging import configure_logging
 from notify_common.metrics import leave_shared_metrics
 from notify_common.settings import load_settings
@@ -82,7 +82,7 @@ def create_app(settings: GatewaySettings | None = None) -> Flask:
     app.extensions["close"] = close
     atexit.register(close)
     if deployed:
-        garbage.settle()
+        interpreter.settle()
     return app
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Generic, TypeVar
 
-from notify_common import garbage
+from notify_common import interpreter
 from notify_common.db.engine import create_engine
 from notify_common.db.schema import SchemaCheck
 from notify_common.db.unit_of_work import UnitOfWork
@@ -92,7 +92,7 @@ def serve(parts: "Parts[S]", registrations: Iterable[Registration], stop: thread
     try:
         parts.require_schema()
         parts.start()
-        garbage.settle()
+        interpreter.settle()
         server.start()
         server.run_until(stop)
     finally:
@@ -112,7 +112,7 @@ def work(parts: "Parts[S]", workers: Sequence[Worker], stop: threading.Event) ->
     try:
         parts.require_schema()
         parts.start()
-        garbage.settle()
+        interpreter.settle()
         ops.start()
         group.start()
         if roll_call is not None:

@@ -20,7 +20,7 @@ from celery.signals import (
     worker_process_shutdown,
     worker_shutdown,
 )
-from notify_common import garbage
+from notify_common import interpreter
 from notify_common.logging import configure_logging
 from notify_common.rpc.certificates import require_usable_certificate
 from notify_common.settings import load_settings
@@ -56,7 +56,7 @@ def _enter_process(**_: Any) -> None:
 
     configure_tracing("letters", _settings().otlp_endpoint)
     runtime.enter(parts_for_tasks(_settings()))
-    garbage.settle()
+    interpreter.settle()
 
 
 @worker_process_shutdown.connect
