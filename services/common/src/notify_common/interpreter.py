@@ -1,4 +1,4 @@
-"""Python itself, set for processes that load much once and then serve many threads with short-lived objects."""
+"""Python itself, set for processes that load much once and serve many threads with short-lived objects."""
 
 import gc
 import sys
@@ -12,7 +12,7 @@ which is as long as accepting a message takes in all (docs/adr/0012)."""
 
 
 def settle() -> None:
-    """Leave what is loaded by now out of all later collections, collect less often, and let threads take turns.
+    """Leave what is loaded by now out of later collections, collect less often, and have threads take turns.
 
     Call it once a process, after any fork, when everything is loaded. A collection then costs what was made
     since, not the modules, tables and protos of the whole process.
