@@ -25,7 +25,9 @@ def needs_room() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        # Python names no file where it looked for a folder for the first of them and none took one.
+        nowhere = error.errno == errno.ENOENT and error.filename is None
+        if not nowhere and error.errno not in _NO_ROOM:
             raise
-        get_logger().error("no room for scratch files", reason=errno.errorcode[error.errno])
+        get_logger().error("no room for scratch files", reason=errno.errorcode.get(error.errno or 0))
         raise NotifyError("OVERLOADED", "no room for scratch files", retry_after=_RETRY_AFTER) from error
