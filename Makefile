@@ -268,6 +268,10 @@ drill-restore: setup ## each service with a feed is moved into a new database se
 drill-stuck-feed: setup ## a transaction that stays open holds a feed back: who is named, and its end
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.load.drill_stuck_feed
 
+.PHONY: drill-full-disk
+drill-full-disk: setup ## full disks of PostgreSQL, the object store and the gateway's scratch files, under sends (as root)
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.load.drill_full_disk
+
 .PHONY: drill-poisoned-row
 drill-poisoned-row: setup ## a row that its worker can't handle: found, mended and put back, while others go on
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.load.drill_poisoned_row

@@ -594,7 +594,7 @@ class Neighbours:
     def forget(self) -> None:
         """Clear calls and failures, so that tests don't see each other's."""
         self.recorder.calls.clear()
-        self.recorder.failures.clear()
+        self.recorder.failures = {}
         self.recorder.gates.clear()
         self.recorder.batches.clear()
         self.recorder.repeats.clear()
