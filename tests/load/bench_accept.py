@@ -27,7 +27,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,7 +38,7 @@ import jwt
 import psutil
 import sqlalchemy as sa
 from http_load import LoadResult, http_request, run_load
-from meter import Meter
+from meter import Meter, pids
 from notifications_python_client.notifications import NotificationsAPIClient
 from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
@@ -146,7 +146,7 @@ def main() -> None:
         for worker in WORKERS:
             stack.processes[worker].stop()
         _progress("accepting with the workers stopped")
-        meter = Meter(_pids(stack, skeleton_pids))
+        meter = Meter(pids(stack, MEASURED, ["postgres", "redis"]) | skeleton_pids)
         _accept(alone, arguments.requests, arguments.rounds, meter, lambda: None)
         for worker in WORKERS:
             stack.restart(worker)
@@ -252,15 +252,6 @@ def _signed_requests(path: str, bodies: Sequence[bytes], client: NotificationsAP
         headers = client.generate_headers(token)
         by_second[second] = [http_request("POST", path, headers, body) for body in bodies]
     return lambda number: by_second[int(time.time())][number % BODIES]
-
-
-def _pids(stack: Stack, skeleton: Mapping[str, int]) -> dict[str, int]:
-    backing = {server.name: server.pid for server in stack.backing}
-    pids = {name: stack.processes[name].pid for name in MEASURED} | {
-        "postgres": backing["postgres"],
-        "redis": backing["redis"],
-    }
-    return {name: pid for name, pid in pids.items() if pid is not None} | dict(skeleton)
 
 
 def _accept(cases: list[Case], requests: int, rounds: int, meter: Meter, drained: Callable[[], None]) -> None:

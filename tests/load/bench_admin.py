@@ -21,9 +21,9 @@ from typing import Any, Final
 
 import jwt
 from http_load import LoadResult, http_request, run_load
-from meter import Meter
+from meter import Meter, pids
 from notify_local.seed import fixed_id, seed
-from notify_local.stack import ADMIN_CLIENT_SECRET, Stack
+from notify_local.stack import ADMIN_CLIENT_SECRET
 from notify_testing.folders import passable_folder
 from skeleton import ROW
 from stacks import SKELETON, running_skeleton, running_stack
@@ -84,7 +84,7 @@ def main() -> int:
         port, skeleton = exits.enter_context(
             running_skeleton(stack, exits.enter_context(passable_folder("notify-bench-")))
         )
-        platform = _pids(stack)
+        platform = pids(stack, MEASURED, ["postgres"])
         turns = {
             "platform": Turns(stack.internal_gateway_port, read, Meter(platform)),
             SKELETON: Turns(port, read_bare, Meter(skeleton | {"postgres": platform["postgres"]})),
@@ -137,12 +137,6 @@ class Turns:
             **{f"p{percent}_ms": round(self.result.percentile(percent), 1) for percent in (50, 95, 99)},
             "processor_us": {name: round(spent / answers * 1e6) for name, spent in self.processor.items()},
         }
-
-
-def _pids(stack: Stack) -> dict[str, int]:
-    [postgres] = [server.pid for server in stack.backing if server.name == "postgres"]
-    pids = {name: stack.processes[name].pid for name in MEASURED} | {"postgres": postgres}
-    return {name: pid for name, pid in pids.items() if pid is not None}
 
 
 if __name__ == "__main__":

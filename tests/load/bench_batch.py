@@ -26,7 +26,7 @@ import jwt
 import psutil
 import psycopg2
 from bench_accept import WORKERS
-from meter import Meter
+from meter import Meter, pids
 from notify_local.seed import Seeded, seed
 from notify_local.stack import Options, Stack
 from notify_testing.folders import passable_folder
@@ -55,11 +55,9 @@ def main() -> None:
         for worker in WORKERS:
             stack.processes[worker].stop()
         body = b"".join(_lines(seeded.templates["sms"], rows))
-        pids = {name: stack.processes[name].pid or 0 for name in MEASURED}
-        (postgres,) = folder.rglob("postmaster.pid")
-        pids["postgres"] = int(postgres.read_text().split()[0])
+        measured = pids(stack, MEASURED, ["postgres"])
         _warm(stack, seeded)
-        result = _measured(stack, seeded, pids, body, rows, query)
+        result = _measured(stack, seeded, measured, body, rows, query)
         result |= _compared(stack, result.pop("batch_id"), rows)
     result |= {"cores": os.cpu_count(), "python": platform.python_version()}
     for name, value in result.items():
@@ -104,19 +102,19 @@ def _upload(stack: Stack, seeded: Seeded, body: bytes, key: str, query: str = ""
 
 
 def _measured(
-    stack: Stack, seeded: Seeded, pids: dict[str, int], body: bytes, rows: int, query: str
+    stack: Stack, seeded: Seeded, measured: dict[str, int], body: bytes, rows: int, query: str
 ) -> dict[str, Any]:
     key = str(uuid.uuid4())
     peaks: dict[str, float] = {}
     ended = threading.Event()
-    sampling = threading.Thread(target=_sample, args=(pids, peaks, ended))
+    sampling = threading.Thread(target=_sample, args=(measured, peaks, ended))
     sampling.start()
-    meter = Meter(pids)
+    meter = Meter(measured)
     before, own, started = meter.read(), time.thread_time(), time.perf_counter()
     answer = _upload(stack, seeded, body, key, query)
     seconds = time.perf_counter() - started
     after = meter.read()
-    spent = {name: (after[name] - before[name]) / rows * 1e6 for name in pids}
+    spent = {name: (after[name] - before[name]) / rows * 1e6 for name in measured}
     spent["loader"] = (time.thread_time() - own) / rows * 1e6
     repeated = time.perf_counter()
     if _upload(stack, seeded, body, key, query) != answer:

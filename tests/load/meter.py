@@ -1,8 +1,18 @@
 """Processor time of processes, for benches."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import psutil
+from notify_local.stack import Stack
+
+
+def pids(stack: Stack, processes: Iterable[str], servers: Iterable[str]) -> dict[str, int]:
+    """Return the ids of processes of the platform, and of servers underneath, that run, by name."""
+    backing = {server.name: server.pid for server in stack.backing}
+    found = {name: stack.processes[name].pid for name in processes} | {
+        name: backing[name] for name in servers
+    }
+    return {name: pid for name, pid in found.items() if pid is not None}
 
 
 class Meter:
