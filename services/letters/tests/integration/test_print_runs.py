@@ -434,6 +434,15 @@ def test_slices_commit_one_by_one_and_a_run_goes_on_where_it_stopped(
     assert world.states() == {"submitted": 1600}
 
 
+def test_a_slice_whose_last_batch_is_full_leaves_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SLICE_LETTERS", 1000)
+    make_letters(world, 1600)
+    world.print_runs.StartPrintRun(pb.StartPrintRunRequest(request_id=ids.new_id()))
+    assert [collect_slice(world.uow) for _ in range(2)] == [1000, 600]
+
+
 def test_batches_are_submitted_while_a_slice_is_collected(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -184,8 +184,10 @@ def test_a_letter_that_no_font_can_print_fails_alone_and_names_the_characters(wo
         ("((name))", {"personalisation": [PersonalisationField(key="name", text="a\n\n" * 33_334)]}),
         ("((name))" * 20, {"personalisation": [PersonalisationField(key="name", text="a" * 5_001)]}),
         ("x", {"address_lines": ["Ann", "1 Street", "b" * 201, "EX1 1EX"]}),
+        ("((name))", {"personalisation": [PersonalisationField(key="name", text="a\n\n" * 33_000)]}),
+        ("((name))", {"personalisation": [PersonalisationField(key="name", text="a\n" * 49_000)]}),
     ],
-    ids=["content", "content of a value used often", "address line"],
+    ids=["content", "value used often", "address line", "paragraphs", "lines"],
 )
 def test_a_letter_that_is_too_long_in_any_layout_fails_validation_alone_and_unrendered(
     world: World, template: str, values: dict[str, Any]

@@ -196,6 +196,7 @@ def test_rows_go_long_after_their_letters(world: World) -> None:
     world.run("UPDATE letters SET remove_time = now() - interval '401 days' WHERE remove_time IS NOT NULL")
     assert delete_removed_letters(world.uow, 400) == 3
     assert world.states() == {"ready": 1}
+    assert world.rows("SELECT letter_id FROM letter_references") == world.rows("SELECT id FROM letters")
 
 
 @pytest.mark.parametrize(("days", "told"), [(None, 7), (30, 30), (0, 1), (10_000, 365)])

@@ -16,7 +16,7 @@ from notify_content.letters import CHARACTER_LIMIT
 from notify_letters.domain.letter import MAX_PAGES
 from notify_letters.domain.template import TemplateVersion
 from notify_letters.pdf.fonts import Fonts
-from notify_letters.pdf.layout import CharactersNotPrintable, ContentInvalid, LetterLayout
+from notify_letters.pdf.layout import CharactersNotPrintable, ContentInvalid, LetterLayout, LetterTooLong
 from notify_letters.pdf.pages import page_png
 from notify_letters.pdf.typesetter import LetterHead, Pdf, Typesetter, TypesettingFailed
 
@@ -190,6 +190,21 @@ def test_a_word_without_spaces_is_broken_within_the_body() -> None:
 
 def test_ten_pages_of_the_narrowest_characters_are_within_the_limit() -> None:
     assert typeset("." * (CHARACTER_LIMIT - 100)).page_count > MAX_PAGES
+
+
+@pytest.mark.parametrize(
+    ("lines", "most"), [("a\n", 499), ("a\n\n", 499), ("* a\n", 499), ("1. a\n", 499), ("qr: a\n\n", 99)]
+)
+def test_more_than_ten_pages_of_lines_are_within_the_limit(lines: str, most: int) -> None:
+    assert typeset(lines * most).page_count > MAX_PAGES
+    with pytest.raises(LetterTooLong):
+        typeset(lines * (most + 2))
+
+
+def test_thousands_of_placeholders_are_a_letter_like_any_other() -> None:
+    names = [f"a{number}" for number in range(5_000)]
+    written = typeset(" ".join(f"(({name}))" for name in names), dict.fromkeys(names, "x"))
+    assert sum(page.count("x") for page in pages(written)) >= 5_000
 
 
 def test_long_content_flows_over_many_pages() -> None:

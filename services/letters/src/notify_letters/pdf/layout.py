@@ -19,7 +19,7 @@ from notify_content.letters import (
     format_date,
 )
 
-from notify_letters.domain.letter import LETTER_TOO_LONG, MAX_ADDRESS_LINE, PersonalisationValue
+from notify_letters.domain.letter import LETTER_TOO_LONG, MAX_ADDRESS_LINE, MAX_PAGES, PersonalisationValue
 from notify_letters.domain.template import TemplateVersion
 
 Letter = dict[str, Any]
@@ -39,6 +39,10 @@ _ZERO_WIDTH_SPACE: Final = "\u200b"
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _REORDERING: Final = re.compile(r"[\u202a-\u202e\u2066-\u2069]+")
 _CHARACTERS_NAMED: Final = 10
+# 47 lines of 16 points are as high as a page's text may be. Who has more of them fills more than MAX_PAGES,
+# and may cost minutes of a processor to typeset: codes to draw, or a thousand pages.
+_MOST_LINES: Final = 50 * MAX_PAGES
+_LINES_OF_A_QR_CODE: Final = 5  # 84 points
 
 
 class ContentInvalid(Exception):
@@ -113,7 +117,8 @@ class LetterLayout:
 
         Raises:
             ContentInvalid: a QR code has more data than fits.
-            LetterTooLong: more than CHARACTER_LIMIT in a language, or than MAX_ADDRESS_LINE in a line.
+            LetterTooLong: more than CHARACTER_LIMIT or more lines than MAX_PAGES hold in a language, or more
+                than MAX_ADDRESS_LINE in a line.
         """
         if any(len(line) > MAX_ADDRESS_LINE for line in address_lines):
             raise LetterTooLong
@@ -147,6 +152,8 @@ def _part(
         content = words.to_dict()
     except QrCodeTooLong as error:
         raise ContentInvalid(str(error)) from None
+    if _line_count(content["blocks"]) > _MOST_LINES:
+        raise LetterTooLong
     _prepare(content)
     return {"language": _CODES[language], "date": format_date(day, language), **content}
 
@@ -175,6 +182,19 @@ def _texts(node: Any) -> Iterator[str]:
 def _character_count(words: LetterContent) -> int:
     lines = (words.subject, *words.contact_block)
     return len(words.content) + sum(len(run.text) for line in lines for run in line if isinstance(run, Run))
+
+
+def _line_count(blocks: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many lines blocks take at least, whatever is in them."""
+    count = 0
+    for block in blocks:
+        if "items" in block:
+            count += sum(max(1, _line_count(item["blocks"])) for item in block["items"])
+        elif "runs" in block:
+            count += 1 + sum(run["type"] == "line_break" for run in block["runs"])
+        elif block["type"] == "qr_code":
+            count += _LINES_OF_A_QR_CODE
+    return count
 
 
 def _prepare(node: Any) -> None:

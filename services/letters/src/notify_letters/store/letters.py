@@ -29,6 +29,7 @@ from notify_letters.domain.letter import (
 from notify_letters.store.tables import (
     ENDED,
     letter_events,
+    letter_references,
     letters,
     pdf_checks,
     print_batches,
@@ -463,12 +464,15 @@ def record_returned(tx: Tx, references: Sequence[str]) -> tuple[int, set[str]]:
     Returns how many those were, and the references that letters have.
     """
     wanted = array(sa.Text(), references)
+    known = letter_references.c
     found = tx.execute(
-        sa.select(letters.c.id, letters.c.reference).where(letters.c.reference == sa.any_(wanted))
+        sa.select(known.letter_id, known.reference)
+        .join(letters, letters.c.id == known.letter_id)
+        .where(known.reference == sa.any_(wanted))
     ).all()
     if not found:
         return 0, set()
-    ids = id_rows("found", [row.id for row in found])
+    ids = id_rows("found", [row.letter_id for row in found])
     new = (
         insert(returned_letters)
         .from_select(["letter_id"], sa.select(ids.c.id))
@@ -575,11 +579,25 @@ def delete_removed(tx: Tx, keep: timedelta, limit: int) -> int:
         .with_for_update(skip_locked=True)
         .cte("old")
     )
-    deleted = sa.delete(letters).where(letters.c.id == old.c.id).returning(letters.c.id).cte("deleted")
+    deleted = (
+        sa.delete(letters)
+        .where(letters.c.id == old.c.id)
+        .returning(letters.c.id, letters.c.reference)
+        .cte("deleted")
+    )
+    unknown = (
+        sa.delete(letter_references)
+        .where(
+            letter_references.c.reference == deleted.c.reference,
+            letter_references.c.letter_id == deleted.c.id,
+        )
+        .returning(letter_references.c.letter_id)
+        .cte("unknown")
+    )
     forgotten = (
         sa.delete(returned_letters)
         .where(returned_letters.c.letter_id == deleted.c.id)
         .returning(returned_letters.c.letter_id)
         .cte("forgotten")
     )
-    return int(tx.execute(sa.select(sa.func.count()).select_from(deleted).add_cte(forgotten)).scalar_one())
+    return int(tx.execute(sa.select(sa.func.count()).select_from(deleted).add_cte(forgotten, unknown)).scalar_one())

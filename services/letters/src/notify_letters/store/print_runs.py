@@ -31,7 +31,7 @@ from notify_letters.store.tables import letters, print_batches, print_runs
 #
 # Locked letters are those that another run takes or that are being cancelled at this moment: they are left
 # alone. A letter that became ready behind the position, or was left alone and is free again, is found in the
-# next round. A full slice leaves its last batch, which may be cut off, to the next slice.
+# next round. A full slice leaves its last batch, which may be cut off, to the next slice, unless it is full.
 _COLLECT_SLICE_SQL = sa.text("""
 WITH due AS MATERIALIZED (
     SELECT id, postage, service_id, create_time, page_count, sheet_count, pdf_bytes FROM letters
@@ -53,6 +53,7 @@ WITH due AS MATERIALIZED (
     SELECT * FROM numbered
     WHERE (SELECT count(*) FROM due) < :slice
         OR number < (SELECT max(number) FROM numbered)
+        OR (SELECT count(*) FROM numbered WHERE number = (SELECT max(number) FROM numbered)) = :size
         OR (SELECT max(number) FROM numbered) = 1
 ), batches AS MATERIALIZED (
     SELECT gen_random_uuid() AS id, number, postage, service_id, count(*) AS letter_count,
