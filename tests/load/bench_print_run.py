@@ -79,7 +79,7 @@ SELECT uuidv7(interval '-1 hour' + n * interval '1 ms'), md5((n % :services)::te
        '[["name", "Ms Example of Exampleton"], ["date", "1 December 2026"], ["amount", "130.20"]]',
        '["Ms A Example", "Flat 4", "27 High Street", "Exampleton", "EX1 2BB"]',
        (ARRAY['second', 'second', 'economy', 'first', 'second', 'europe'])[1 + n % 6],
-       lpad(n::text, 16, '0'), now() - interval '1 hour' + n * interval '1 ms', 'ready', 2, 1, 40000,
+       upper(left(md5(n::text), 16)), now() - interval '1 hour' + n * interval '1 ms', 'ready', 2, 1, 40000,
        :sha256, md5((n / 40)::text)::uuid, md5(n::text), ''
 FROM generate_series(:first, :last) AS n
 """
@@ -192,7 +192,8 @@ def _house(processes: int, kill: bool) -> Iterator[Stack]:
             console=False,
             extra_environment=extra,
             postgres_settings={
-                "shared_buffers": "256MB",
+                # less than a quarter of the memory of a small server, as PostgreSQL's manual advises
+                "shared_buffers": "1GB",
                 "max_wal_size": "4GB",
                 "checkpoint_timeout": "15min",
             },

@@ -600,4 +600,6 @@ def delete_removed(tx: Tx, keep: timedelta, limit: int) -> int:
         .returning(returned_letters.c.letter_id)
         .cte("forgotten")
     )
-    return int(tx.execute(sa.select(sa.func.count()).select_from(deleted).add_cte(forgotten, unknown)).scalar_one())
+    return int(
+        tx.execute(sa.select(sa.func.count()).select_from(deleted).add_cte(forgotten, unknown)).scalar_one()
+    )
