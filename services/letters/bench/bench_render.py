@@ -95,7 +95,8 @@ def _measure(typesetter: Typesetter, version: TemplateVersion, count: int) -> di
         return {"name": f"Person {number}", "type": "parking", "number": f"{number:08}"}
 
     typesetter.typeset(layout.letter(values(0), _ADDRESS, moment), moment)
-    took, layout_took, memory = array("d"), array("d"), []
+    took, layout_took = array("d"), array("d")
+    memory: list[float] = []
     pages, size = 0, 0
     started = time.perf_counter()
     for number in range(1, count + 1):
