@@ -216,8 +216,8 @@ bench-print-run: setup ## letters from the start of a print run to the printer's
 
 BULK ?= 200000
 .PHONY: bench-lanes
-bench-lanes: setup ## how long a text waits while a job of another service is queued, and idle (BULK=200000)
-	@$(BIN)/python tests/load/bench_lanes.py --bulk $(BULK)
+bench-lanes: setup ## how long a text waits while a job of another service is queued, and idle (BULK=200000, LANE=job or api for one case)
+	@$(BIN)/python tests/load/bench_lanes.py --bulk $(BULK) $(if $(LANE),--lane $(LANE))
 
 .PHONY: bench-content
 bench-content: setup ## texts, emails, numbers and spreadsheet rows a second on one core

@@ -7,7 +7,8 @@ and a stand-in for MMG on 127.0.0.1, all on this machine:
    attempt's mark to the last state recorded, on the database's clock.
 2. latency: messages are taken over one by one at a steady rate with the system otherwise idle. Measured from
    the row's commit to the attempt's mark (the call follows at once), and to the state recorded.
-3. bare: a loop makes the same calls with the same HTTP client, and nothing else.
+3. bare: a loop makes the same calls with the same HTTP client and nothing else: to the same stand-in, from
+   one process as a worker is, with as many under way. It marks and records nothing.
 4. the whole way: on a platform of its own, with its relay stopped, accepted rows are queued in notifications;
    then it starts. Counted from the first hand-over to the last message that notifications knows to be sent.
 
@@ -46,6 +47,7 @@ from notify_testing.provisioning import app_role, provision
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from bench_lanes import CHUNK, HANDED_OVER, QUEUE, RELAY, query, send
+from meter import seconds_of
 
 _WORKERS = ("notifications-work", "providers-work")
 _DATABASES = "postgres"
@@ -94,7 +96,7 @@ def main() -> None:
         for worker in workers:
             worker.stop()
         _progress("making the same calls in a bare loop")
-        bare = _bare(stub, arguments.messages, arguments.window)
+        bare, bare_cpu = _bare(stub, arguments.messages, arguments.window)
         count = arguments.messages if arguments.whole_way_messages is None else arguments.whole_way_messages
         whole_way = _whole_way(folder, stub, count, arguments.window) if count else {}
     result = {
@@ -110,6 +112,7 @@ def main() -> None:
         **latency,
         "worker_peak_rss_mib": round(memory),
         "bare_loop_per_second": round(bare),
+        "bare_loop_cpu_us_per_message": round(bare_cpu * 1e6 / arguments.messages),
         "handed_over_to_bare_loop": round(throughput / bare, 2),
         **whole_way,
         "machine": _machine(),
@@ -233,8 +236,10 @@ def _latency(uow: UnitOfWork, count: int, rate: float) -> dict[str, float]:
     return result
 
 
-def _bare(url: str, count: int, window: int) -> float:
-    """Make as many calls, as many at once, with the workers' HTTP client; return how many a second."""
+def _bare(url: str, count: int, window: int) -> tuple[float, float]:
+    """Make as many calls, as many at once, with the workers' HTTP client; return how many a second, and the
+    seconds of processor time that all took here.
+    """
     caller = HttpCaller(window, 10.0)
     free = threading.Semaphore(window)
     statuses: set[int] = set()
@@ -244,7 +249,7 @@ def _bare(url: str, count: int, window: int) -> float:
         free.release()
 
     headers = {"Content-Type": "application/json", "Authorization": "Basic bench"}
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     for _ in range(count):
         free.acquire()
         fields = {"reqType": "BULK", "MSISDN": "447700900123", "msg": _BODY, "sender": "BENCH"}
@@ -254,7 +259,7 @@ def _bare(url: str, count: int, window: int) -> float:
     seconds = time.perf_counter() - started
     if statuses != {200}:
         raise SystemExit(f"the stand-in answered {sorted(statuses)}")
-    return count / seconds
+    return count / seconds, time.process_time() - used
 
 
 def _whole_way(folder: Path, stub: str, count: int, window: int) -> dict[str, Any]:
@@ -302,8 +307,8 @@ def _whole_way(folder: Path, stub: str, count: int, window: int) -> dict[str, An
             "whole_way_per_second": round(count / (ended - began)),
             "whole_way_cpu_us_per_message": round(sum(used.values()) * 1e6 / count),
             **{
-                f"whole_way_{name.replace('-', '_')}_cpu_us_per_message": round(seconds * 1e6 / count)
-                for name, seconds in used.items()
+                f"whole_way_{name.replace('-', '_')}_cpu_us_per_message": round(spent * 1e6 / count)
+                for name, spent in used.items()
             },
             **{
                 f"whole_way_{name.replace('-', '_')}_peak_rss_mib": round(_peak_mib(pid))
@@ -323,7 +328,7 @@ def _processor(stack: Stack, name: str) -> float:
     assert stack.postgres is not None
     server = psutil.Process(stack.postgres.pid)
     # backends that ended count with the server's own times
-    return sum(server.cpu_times()[:4]) + sum(sum(child.cpu_times()[:2]) for child in server.children())
+    return sum(server.cpu_times()[:4]) + sum(map(seconds_of, server.children()))
 
 
 def _wait_for_sent(uow: UnitOfWork, count: int) -> None:

@@ -23,7 +23,7 @@ class Meter:
 
     def read(self) -> dict[str, float]:
         """Seconds by name, from the start of each process on."""
-        return {name: sum(map(_seconds, _family(pid))) for name, pid in self._pids.items()}
+        return {name: sum(map(seconds_of, _family(pid))) for name, pid in self._pids.items()}
 
 
 def _family(pid: int) -> list[psutil.Process]:
@@ -31,7 +31,8 @@ def _family(pid: int) -> list[psutil.Process]:
     return [parent, *parent.children(recursive=True)]
 
 
-def _seconds(process: psutil.Process) -> float:
+def seconds_of(process: psutil.Process) -> float:
+    """Return the processor time of one process; 0 where it has ended."""
     try:
         times = process.cpu_times()
     except psutil.NoSuchProcess:

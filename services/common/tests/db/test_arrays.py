@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from notify_common import ids
-from notify_common.db.arrays import Types, columns_given, id_rows, unnest, unnest_later
+from notify_common.db.arrays import Types, columns_given, id_rows, one_of, unnest, unnest_later
 from notify_common.db.columns import id_type
 from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
@@ -119,3 +119,23 @@ def test_json_is_read_as_it_was_written(uow: UnitOfWork) -> None:
     value: dict[str, Any] = {"lines": ["a", 'b"', "é"], "none": None, "number": 1.5, "deep": [{"x": []}]}
     with uow.begin() as tx:
         assert tx.execute(sa.select(sa.literal(value, JSONB))).scalar_one() == value
+
+
+def test_rows_of_a_join_are_looked_up_and_the_table_is_not_read_whole(uow: UnitOfWork) -> None:
+    kept = sa.table("kept", sa.column("id", sa.Integer()), sa.column("word", sa.Text()))
+    types: Types = {"id": sa.Integer(), "word": sa.Text()}
+    new = unnest_later("new", types)
+    joined = sa.update(kept).values(word=new.c.word).where(kept.c.id == new.c.id, one_of(kept.c.id, "new_id"))
+    rows = [(number * 40, "new") for number in range(500)]
+    with uow.begin() as tx:
+        tx.exec_driver_sql("CREATE TABLE kept (id integer PRIMARY KEY, word text)")
+        tx.exec_driver_sql("INSERT INTO kept SELECT n, 'old' FROM generate_series(0, 19999) n")
+        tx.exec_driver_sql("ANALYZE kept")
+        before = tx.exec_driver_sql(_READ_WHOLE).scalar_one()
+        tx.execute(joined, columns_given("new", types, rows))
+        assert tx.exec_driver_sql(_READ_WHOLE).scalar_one() == before
+        changed = tx.execute(sa.select(kept.c.id).where(kept.c.word == "new").order_by(kept.c.id)).scalars()
+        assert list(changed) == [id for id, _ in rows]
+
+
+_READ_WHOLE = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'kept'"

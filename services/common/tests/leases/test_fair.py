@@ -280,3 +280,12 @@ def test_how_long_rows_wait_is_told_by_lane(uow: UnitOfWork) -> None:
         assert 48 * 3600 <= ages["job"] < 49 * 3600
         assert queue.parked_count(conn, kind="a") == 3
         assert queue.parked_count(conn, kind="b") == 0
+
+
+def test_a_queue_that_was_at_rest_gives_what_comes(uow: UnitOfWork) -> None:
+    queue = make_queue()
+    for number in range(1, 4):
+        fill(uow, {(Lane.API, number): 1}, kind="b")  # another part's rows are not waited for
+        assert claimed(uow, queue) == claimed(uow, queue) == []
+        fill(uow, {(Lane.JOB, number): 2, (Lane.API, number): 1})
+        assert [row.lane for row in claimed(uow, queue)] == [Lane.API, Lane.JOB, Lane.JOB]

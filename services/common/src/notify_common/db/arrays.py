@@ -56,6 +56,16 @@ def unnest_later(name: str, types: Types) -> FromClause:
     return _unnest(name, types, [array_later(f"{name}_{key}", kind) for key, kind in types.items()])
 
 
+def one_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Return what is true of rows whose column is among the values of the parameter `name`, such as
+    `<name>_<column>` of an `unnest_later`.
+
+    Beside a join with these: joined alone, a table of some ten thousand rows is read whole for each few
+    hundred of them, as that is thought to be cheaper than looking them up one by one.
+    """
+    return column == sa.any_(array_later(name, column.type))
+
+
 def _elements_later(name: str, kind: TypeEngine[Any]) -> ColumnElement[Any]:
     """Return what has a row for each value, side by side with others of its kind in one SELECT."""
     if isinstance(kind, sa.JSON):

@@ -8,7 +8,7 @@ from notify.letters.v1.letters_service_pb2_grpc import LettersServiceStub
 from notify_common.rpc import enums
 
 from notify_notifications.clients import personalisation
-from notify_notifications.domain.record import Notification, Origin
+from notify_notifications.domain.record import Origin, Outgoing
 
 
 class LettersClient:
@@ -33,7 +33,7 @@ class LettersClient:
 
     @staticmethod
     def letter(
-        notification: Notification,
+        notification: Outgoing,
         origin: Origin,
         address_lines: Sequence[str],
         reference: str,

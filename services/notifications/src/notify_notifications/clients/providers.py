@@ -7,7 +7,7 @@ from notify.providers.v1 import dispatch_pb2, dispatch_service_pb2
 from notify.providers.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from notify_common.rpc import enums
 
-from notify_notifications.domain.record import Notification, Origin
+from notify_notifications.domain.record import Origin, Outgoing
 
 
 class ProvidersClient:
@@ -21,9 +21,7 @@ class ProvidersClient:
         self._stub.BatchDispatch(dispatch_service_pb2.BatchDispatchRequest(dispatches=dispatches))
 
     @staticmethod
-    def sms(
-        notification: Notification, origin: Origin, body: str, retention_days: int
-    ) -> dispatch_pb2.Dispatch:
+    def sms(notification: Outgoing, origin: Origin, body: str, retention_days: int) -> dispatch_pb2.Dispatch:
         """Return a text as DispatchService takes it."""
         dispatch = _dispatch(notification, origin, retention_days)
         dispatch.sms.phone_number = notification.normalised_recipient
@@ -35,7 +33,7 @@ class ProvidersClient:
 
     @staticmethod
     def email(
-        notification: Notification,
+        notification: Outgoing,
         origin: Origin,
         *,
         from_name: str,
@@ -60,7 +58,7 @@ class ProvidersClient:
         return dispatch
 
 
-def _dispatch(notification: Notification, origin: Origin, retention_days: int) -> dispatch_pb2.Dispatch:
+def _dispatch(notification: Outgoing, origin: Origin, retention_days: int) -> dispatch_pb2.Dispatch:
     return dispatch_pb2.Dispatch(
         id=notification.id,
         service_id=notification.service_id,

@@ -12,14 +12,13 @@ from notify_notifications.domain.personalisation import Pairs, texts
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
-    """A notification as stored, with the rates that its cost follows from."""
+class Outgoing:
+    """What the next context is given of a notification."""
 
     id: str
     service_id: str
     channel: Channel
     key_type: KeyType
-    reference: str | None = field(repr=False)
     recipient: str = field(repr=False)
     normalised_recipient: str = field(repr=False)
     sender: str
@@ -30,20 +29,27 @@ class Notification:
     unsubscribe_url: str = field(repr=False)
     postage: Postage | None
     create_time: datetime
+    international: bool
+    created_by_id: str | None
+    """The member who sent it in the admin web app."""
+    deliver_by: datetime | None
+    """After which no provider gets it; None for never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification(Outgoing):
+    """A notification as stored, with the rates that its cost follows from."""
+
+    reference: str | None = field(repr=False)
     hand_over_time: datetime | None
     sent_time: datetime | None
     update_time: datetime | None
     provider: str
-    international: bool
     phone_prefix: str
     api_key_id: str | None
     billable: Billable
-    created_by_id: str | None = None
-    """The member who sent it in the admin web app."""
-    send_at: datetime | None = None
+    send_at: datetime | None
     """When it is to be sent; None for at once."""
-    deliver_by: datetime | None = None
-    """After which no provider gets it; None for never."""
 
     @property
     def size_bytes(self) -> int:

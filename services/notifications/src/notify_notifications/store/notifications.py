@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from notify_common.clock import LONDON
-from notify_common.db.arrays import Types, array_later, columns_given, unnest_later
+from notify_common.db.arrays import Types, columns_given, one_of, unnest_later
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.enums import Channel, KeyType, Postage
@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Row, Select
 
 from notify_notifications.domain.cost import Billable
 from notify_notifications.domain.notification import Progress, State
-from notify_notifications.domain.record import Notification
+from notify_notifications.domain.record import Notification, Outgoing
 from notify_notifications.store.tables import (
     letter_rates,
     notifications,
@@ -44,6 +44,7 @@ _NOT_AS_THEY_ARE: Final = (
 
 _n = notifications.c
 _PROGRESS: Final = [field.name for field in fields(Progress)]
+_OUTGOING_NAMES: Final = [field.name for field in fields(Outgoing)]
 
 _SMS_RATE: Final = (
     sa.select(sms_rates.c.rate_micropounds)
@@ -283,7 +284,7 @@ def _page_query(
 
 _STORED_SIZES: Final = sa.select(
     sa.cast(_n.id, sa.Text).label("id"), sa.func.pg_column_size(_n.personalisation).label("size")
-).where(_n.id == sa.any_(array_later("ids", id_type())))
+).where(one_of(_n.id, "ids"))
 
 
 def stored_sizes(conn: Tx, ids: Sequence[str]) -> dict[str, int]:
@@ -291,9 +292,9 @@ def stored_sizes(conn: Tx, ids: Sequence[str]) -> dict[str, int]:
     return {row.id: row.size for row in conn.execute(_STORED_SIZES, {"ids": list(ids)})}
 
 
-def by_ids(conn: Tx, ids: Sequence[str]) -> dict[str, Notification]:
-    """Return notifications by id; those that don't exist are left out."""
-    return {row.id: _notification(row) for row in conn.execute(_BY_IDS, {"ids": list(ids)})}
+def outgoing(conn: Tx, ids: Sequence[str]) -> dict[str, Outgoing]:
+    """Return what the next context is given of notifications, by id; those that don't exist are left out."""
+    return {row.id: Outgoing(**_outgoing(row)) for row in conn.execute(_OUTGOING, {"ids": list(ids)})}
 
 
 def _activity_query(
@@ -351,7 +352,7 @@ _HANDED: Final[Types] = {"id": id_type(), "fragment_count": sa.Integer()}
 def _mark_handed_over() -> Select[Any]:
     given = unnest_later("given", _HANDED)
     # locked in the order of ids, as everywhere, so that the consumers of events never wait in a circle
-    wanted = sa.select(_n.id, _n.fragment_count).where(_n.id == sa.any_(array_later("ids", id_type())))
+    wanted = sa.select(_n.id, _n.fragment_count).where(one_of(_n.id, "given_id"))
     locked = wanted.order_by(_n.id).with_for_update().cte("locked")
     marked = (
         sa.update(notifications)
@@ -359,7 +360,7 @@ def _mark_handed_over() -> Select[Any]:
             hand_over_time=sa.func.coalesce(_n.hand_over_time, sa.func.now()),
             fragment_count=sa.func.coalesce(_n.fragment_count, given.c.fragment_count),
         )
-        .where(_n.id == given.c.id, _n.id == locked.c.id)
+        .where(_n.id == given.c.id, _n.id == locked.c.id, one_of(_n.id, "given_id"))
         .returning(_n.id, _n.state, given.c.fragment_count, locked.c.fragment_count.label("known"))
         .cte("marked")
     )
@@ -376,14 +377,11 @@ def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> list[str]:
     Returns the ids of texts that events had moved on before their fragments were known.
     """
     given = columns_given("given", _HANDED, [(one.id, one.fragment_count) for one in handed])
-    return list(conn.execute(_MARK_HANDED_OVER, given | {"ids": [one.id for one in handed]}).scalars())
+    return list(conn.execute(_MARK_HANDED_OVER, given).scalars())
 
 
 _LOCK_PROGRESS: Final = (
-    sa.select(*(_n[name] for name in _PROGRESS))
-    .where(_n.id == sa.any_(array_later("ids", id_type())))
-    .order_by(_n.id)
-    .with_for_update()
+    sa.select(*(_n[name] for name in _PROGRESS)).where(one_of(_n.id, "ids")).order_by(_n.id).with_for_update()
 )
 
 
@@ -428,7 +426,7 @@ _SAVED: Final[Types] = {
 def _save_progress() -> sa.Update:
     given = unnest_later("given", _SAVED)
     changes = {name: given.c[name] for name in _SAVED if name != "id"}
-    return sa.update(notifications).values(changes).where(_n.id == given.c.id)
+    return sa.update(notifications).values(changes).where(_n.id == given.c.id, one_of(_n.id, "given_id"))
 
 
 _SAVE_PROGRESS: Final = _save_progress()
@@ -454,45 +452,41 @@ def _whole() -> Select[Any]:
     )
 
 
-_BY_IDS: Final = _whole().where(_n.id == sa.any_(array_later("ids", id_type())))
+_OUTGOING: Final = sa.select(*(_n[name] for name in _OUTGOING_NAMES)).where(one_of(_n.id, "ids"))
+
+
+def _outgoing(row: Row[Any]) -> dict[str, Any]:
+    """Return the attributes of an `Outgoing`."""
+    values = {name: row._mapping[name] for name in _OUTGOING_NAMES}
+    return values | {
+        "channel": Channel(row.channel),
+        "key_type": KeyType(row.key_type),
+        "state": State(row.state),
+        "personalisation": [(key, value) for key, value in row.personalisation],
+        "postage": None if row.postage is None else Postage(row.postage),
+    }
 
 
 def _notification(row: Row[Any]) -> Notification:
-    channel, key_type, state = Channel(row.channel), KeyType(row.key_type), State(row.state)
+    values = _outgoing(row)
     return Notification(
-        id=row.id,
-        service_id=row.service_id,
-        channel=channel,
-        key_type=key_type,
+        **values,
         reference=row.reference,
-        recipient=row.recipient,
-        normalised_recipient=row.normalised_recipient,
-        sender=row.sender,
-        state=state,
-        template_id=row.template_id,
-        template_version=row.template_version,
-        personalisation=[(key, value) for key, value in row.personalisation],
-        unsubscribe_url=row.unsubscribe_url,
-        postage=None if row.postage is None else Postage(row.postage),
-        create_time=row.create_time,
         hand_over_time=row.hand_over_time,
         sent_time=row.sent_time,
         update_time=row.update_time,
         provider=row.provider,
-        international=row.international,
         phone_prefix=row.phone_prefix,
         api_key_id=row.api_key_id,
         billable=Billable(
-            channel=channel,
-            key_type=key_type,
-            state=state,
+            channel=values["channel"],
+            key_type=values["key_type"],
+            state=values["state"],
             fragment_count=row.fragment_count,
             rate_multiplier=row.rate_multiplier,
             sms_rate_micropounds=row.sms_rate,
             sheet_count=row.sheet_count,
             letter_rate_micropounds=row.letter_rate,
         ),
-        created_by_id=row.created_by_id,
         send_at=row.send_at,
-        deliver_by=row.deliver_by,
     )

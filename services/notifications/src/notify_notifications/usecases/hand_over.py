@@ -32,12 +32,12 @@ from notify_notifications.clients.snapshots import CURRENT, Snapshots, TemplateK
 from notify_notifications.domain.hand_over import Destination, portions
 from notify_notifications.domain.notification import Event, Happening, State
 from notify_notifications.domain.personalisation import address_values
-from notify_notifications.domain.record import Notification, Origin
+from notify_notifications.domain.record import Origin, Outgoing
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
 from notify_notifications.domain.unsubscribe import UnsubscribeLinks
 from notify_notifications.store import outbox
-from notify_notifications.store.notifications import HandedOver, by_ids, stored_sizes
+from notify_notifications.store.notifications import HandedOver, outgoing, stored_sizes
 from notify_notifications.store.outbox import Waiting
 from notify_notifications.usecases.callbacks import record_and_tell
 from notify_notifications.usecases.record_hand_over import record_hand_over
@@ -102,7 +102,7 @@ class MessageRelay:
     def __init__(
         self,
         destination: Destination,
-        prepare: Callable[[Notification, Origin], tuple[Message, HandedOver]],
+        prepare: Callable[[Outgoing, Origin], tuple[Message, HandedOver]],
         send: Callable[[Sequence[Any]], None],
         record: Callable[[Tx, Sequence[Event]], None],
     ) -> None:
@@ -169,7 +169,7 @@ class MessageRelay:
         for portion in portions(sizes, _ROWS_READ_AT_ONCE, _BYTES_READ_AT_ONCE):
             some = claimed[portion]
             with uow.autocommit() as conn:
-                found = by_ids(conn, [one.notification_id for one in some])
+                found = outgoing(conn, [one.notification_id for one in some])
             for one in some:
                 if clock.monotonic() - beaten > HEARTBEAT_SECONDS:
                     with uow.begin() as conn:
@@ -187,7 +187,7 @@ class MessageRelay:
         if batch:
             yield batch
 
-    def _parcel(self, uow: UnitOfWork, waiting: Waiting, notification: Notification | None) -> Parcel | None:
+    def _parcel(self, uow: UnitOfWork, waiting: Waiting, notification: Outgoing | None) -> Parcel | None:
         """Return one message made ready, or None if that failed, which is then recorded."""
         try:
             if notification is None:
@@ -275,7 +275,7 @@ class MessagePreparer:
         self._email_domain = email_domain
         self._branding = branding
 
-    def prepare(self, notification: Notification, origin: Origin) -> tuple[Message, HandedOver]:
+    def prepare(self, notification: Outgoing, origin: Origin) -> tuple[Message, HandedOver]:
         """Return the message as providers take it. Raises Undeliverable if its service was archived
         meanwhile.
         """
@@ -299,7 +299,7 @@ class MessagePreparer:
     def _email(
         self,
         service: Service,
-        notification: Notification,
+        notification: Outgoing,
         origin: Origin,
         message: EmailMessage,
         links: "_Links",
@@ -317,7 +317,7 @@ class MessagePreparer:
         )
         return dispatch, HandedOver(notification.id, None)
 
-    def _unsubscribe_links(self, notification: Notification, template: Template) -> "_Links":
+    def _unsubscribe_links(self, notification: Outgoing, template: Template) -> "_Links":
         """Return the links of an email; for mail programs that of the client is used where it gave one
         (public-api.md §7.1).
         """
@@ -344,7 +344,7 @@ class LetterPreparer:
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
 
-    def prepare(self, notification: Notification, origin: Origin) -> tuple[Message, HandedOver]:
+    def prepare(self, notification: Outgoing, origin: Origin) -> tuple[Message, HandedOver]:
         """Return the letter as the letters context takes it.
 
         Raises Undeliverable for one that came as a PDF if its service was archived meanwhile.
@@ -357,7 +357,7 @@ class LetterPreparer:
         )
         return letter, HandedOver(notification.id, None)
 
-    def _precompiled(self, notification: Notification, origin: Origin) -> Message:
+    def _precompiled(self, notification: Outgoing, origin: Origin) -> Message:
         service = self._snapshots.service(notification.service_id)
         if service is None or not service.active:
             raise Undeliverable("the service is archived")
@@ -397,7 +397,7 @@ def letter_relay(snapshots: Snapshots, client: LettersClient) -> MessageRelay:
     return MessageRelay(Destination.LETTERS, LetterPreparer(snapshots).prepare, client.batch_create, record)
 
 
-def _template(snapshots: Snapshots, notification: Notification) -> Template:
+def _template(snapshots: Snapshots, notification: Outgoing) -> Template:
     key = TemplateKey(notification.service_id, notification.template_id, notification.template_version)
     assert key.version != CURRENT  # noqa: S101 - a stored version is a number from 1
     template = snapshots.template(*key)

@@ -10,7 +10,7 @@ from notify_common.enums import Channel
 from notify_common.errors import NotifyError
 from notify_common.ids import new_id
 
-from notify_notifications.domain.record import Notification
+from notify_notifications.domain.record import Outgoing
 from notify_notifications.domain.template import Template
 from notify_notifications.domain.unsubscribe import (
     Statistics,
@@ -23,7 +23,7 @@ from notify_notifications.store import unsubscribes
 from notify_notifications.store.unsubscribes import Position
 
 
-def unsubscribable(notification: Notification, template: Template) -> Unsubscribable | None:
+def unsubscribable(notification: Outgoing, template: Template) -> Unsubscribable | None:
     """Return what a link of the platform needs to know of an email; None where its template has none."""
     if notification.channel is not Channel.EMAIL or not template.has_unsubscribe_link:
         return None

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
-from notify_common.db.arrays import Types, array_later, columns_given, id_rows, unnest, unnest_later
+from notify_common.db.arrays import Types, columns_given, id_array, one_of, unnest, unnest_later
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
@@ -192,7 +192,7 @@ _LOCK: Final = (
         dispatches.c.lease_token,
         dispatches.c.request_id,
     )
-    .where(dispatches.c.id == sa.any_(array_later("ids", _ID)))
+    .where(one_of(dispatches.c.id, "ids"))
     .order_by(dispatches.c.id)
     .with_for_update()
 )
@@ -236,7 +236,7 @@ def _change_states() -> sa.Update:
             park_reason=None,
             content=sa.case((new.c.keeps_content, dispatches.c.content)),
         )
-        .where(dispatches.c.id == new.c.id)
+        .where(dispatches.c.id == new.c.id, one_of(dispatches.c.id, "new_id"))
     )
 
 
@@ -303,7 +303,11 @@ def _end_attempts() -> sa.Update:
     return (
         sa.update(attempts)
         .values(end_time=sa.func.now(), outcome=ended.c.outcome, reason=ended.c.reason)
-        .where(attempts.c.dispatch_id == ended.c.dispatch_id, attempts.c.number == ended.c.number)
+        .where(
+            attempts.c.dispatch_id == ended.c.dispatch_id,
+            attempts.c.number == ended.c.number,
+            one_of(attempts.c.dispatch_id, "ended_dispatch_id"),
+        )
     )
 
 
@@ -318,17 +322,15 @@ def end_attempts(conn: Tx, results: Sequence[CallResult]) -> None:
 
 def close_open_attempts(conn: Tx, ids: Sequence[str]) -> None:
     """End attempts that nobody will end any more: their outcome is unknown."""
-    dead = id_rows("dead", ids)
     conn.execute(
         sa.update(attempts)
         .values(end_time=sa.func.now(), outcome=Outcome.UNKNOWN, reason=PROCESS_DIED)
-        .where(attempts.c.dispatch_id == dead.c.id, attempts.c.outcome.is_(None))
+        .where(attempts.c.dispatch_id == sa.any_(id_array(ids)), attempts.c.outcome.is_(None))
     )
 
 
 def earlier_attempts(conn: Tx, ids: Sequence[str]) -> dict[str, list[EarlierAttempt]]:
     """Return the ended attempts of dispatches by dispatch id, first one first."""
-    wanted = id_rows("wanted", ids)
     age = sa.func.extract("epoch", sa.func.now() - attempts.c.start_time)
     rows = conn.execute(
         sa.select(
@@ -338,7 +340,7 @@ def earlier_attempts(conn: Tx, ids: Sequence[str]) -> dict[str, list[EarlierAtte
             attempts.c.reason,
             age.label("age"),
         )
-        .where(attempts.c.dispatch_id == wanted.c.id, attempts.c.outcome.is_not(None))
+        .where(attempts.c.dispatch_id == sa.any_(id_array(ids)), attempts.c.outcome.is_not(None))
         .order_by(attempts.c.dispatch_id, attempts.c.number)
     )
     found: dict[str, list[EarlierAttempt]] = {}
@@ -350,9 +352,10 @@ def earlier_attempts(conn: Tx, ids: Sequence[str]) -> dict[str, list[EarlierAtte
 
 def providers_called(conn: Tx, ids: Sequence[str]) -> set[tuple[str, str]]:
     """Return which of the dispatches were ever begun to be handed to which provider."""
-    wanted = id_rows("wanted", ids)
     rows = conn.execute(
-        sa.select(attempts.c.dispatch_id, attempts.c.provider).where(attempts.c.dispatch_id == wanted.c.id)
+        sa.select(attempts.c.dispatch_id, attempts.c.provider).where(
+            attempts.c.dispatch_id == sa.any_(id_array(ids))
+        )
     )
     return {(row.dispatch_id, row.provider) for row in rows}
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
-from notify_common.db.arrays import Types, columns_given, id_rows, unnest, unnest_later
+from notify_common.db.arrays import Types, columns_given, id_array, unnest, unnest_later
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
 from sqlalchemy import Table
@@ -93,10 +93,9 @@ def list_receipts(conn: Tx, dispatch_id: str, limit: int) -> list[RecordedReceip
 
 def reported_pending(conn: Tx, ids: Sequence[str]) -> set[tuple[str, str]]:
     """Return which of the dispatches which provider has reported as pending: (dispatch id, provider)."""
-    wanted = id_rows("wanted", ids)
     rows = conn.execute(
         sa.select(receipts.c.dispatch_id, receipts.c.provider).where(
-            receipts.c.dispatch_id == wanted.c.id, receipts.c.kind == Kind.PENDING
+            receipts.c.dispatch_id == sa.any_(id_array(ids)), receipts.c.kind == Kind.PENDING
         )
     )
     return {(row.dispatch_id, row.provider) for row in rows}
@@ -104,11 +103,11 @@ def reported_pending(conn: Tx, ids: Sequence[str]) -> set[tuple[str, str]]:
 
 def known(conn: Tx, candidates: Sequence[Receipt]) -> set[Sameness]:
     """Return which receipts are recorded already."""
-    wanted = id_rows("wanted", [receipt.dispatch_id for receipt in candidates])
+    ids = [receipt.dispatch_id for receipt in candidates]
     rows = conn.execute(
         sa.select(
             receipts.c.provider, receipts.c.reference, receipts.c.status, receipts.c.provider_time
-        ).where(receipts.c.dispatch_id == wanted.c.id)
+        ).where(receipts.c.dispatch_id == sa.any_(id_array(ids)))
     )
     return {(row.provider, row.reference, row.status, row.provider_time) for row in rows}
 
