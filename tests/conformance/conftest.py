@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from notify_admin.usecases.seed import seed_platform
+from notify_common.blobs.s3 import BlobStore
 from notify_gateway.app import create_app
 from notify_gateway.settings import Face, GatewaySettings
 from notify_letters import bootstrap as letters_bootstrap
 from notify_letters.settings import Settings as LettersSettings
+from notify_local.backing import ObjectStore
+from notify_local.stack import JOB_BUCKET, TRANSIENT_UPLOAD_BUCKET
 from notify_notifications import bootstrap
 from notify_notifications.settings import Settings
 from notify_testing.admin import AdminService
@@ -29,6 +32,7 @@ from werkzeug.serving import make_server
 HERE = Path(__file__).parent
 ADMIN_SECRET = "a-secret-of-the-admin-web-app"
 NOWHERE = "unix:/nowhere"
+LETTER_BUCKET = "letters"
 
 
 def load_runner() -> ModuleType:
@@ -46,9 +50,20 @@ def runner() -> ModuleType:
     return load_runner()
 
 
+@pytest.fixture(scope="session")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """Provide the object store, with the buckets that the admin web app fills."""
+    store = ObjectStore(tmp_path_factory.mktemp("objects"))
+    store.start()
+    for name in (JOB_BUCKET, TRANSIENT_UPLOAD_BUCKET, LETTER_BUCKET):
+        BlobStore(store.url, name, store.access_key, store.secret_key).ensure_bucket()
+    yield store
+    store.stop()
+
+
 @contextmanager
-def letters(database_url: str) -> Iterator[str]:
-    """Serve the service letters, without its store of PDFs and its workers; yield its gRPC target."""
+def letters(database_url: str, objects: ObjectStore) -> Iterator[str]:
+    """Serve the service letters, without its workers; yield its gRPC target."""
     files = certificates()["letters"]
     parts = letters_bootstrap.parts_for_server(
         LettersSettings.model_validate(
@@ -62,9 +77,11 @@ def letters(database_url: str) -> Iterator[str]:
                 "providers_target": NOWHERE,
                 "broker_url": "redis+socket:///nowhere",
                 "clamd_address": "off",
-                "blob_endpoint": "http://nowhere",
-                "blob_access_key": "x",
-                "blob_secret_key": "x",
+                "blob_endpoint": objects.url,
+                "blob_access_key": objects.access_key,
+                "blob_secret_key": objects.secret_key,
+                "blob_bucket": LETTER_BUCKET,
+                "transient_upload_bucket": TRANSIENT_UPLOAD_BUCKET,
             }
         )
     )
@@ -77,7 +94,9 @@ def letters(database_url: str) -> Iterator[str]:
 
 
 @contextmanager
-def notifications(database_url: str, admin_target: str, letters_target: str) -> Iterator[str]:
+def notifications(
+    database_url: str, admin_target: str, letters_target: str, objects: ObjectStore
+) -> Iterator[str]:
     """Serve the service notifications, without its Redis; yield its gRPC target."""
     files = certificates()["notifications"]
     parts = bootstrap.parts_for_server(
@@ -87,6 +106,10 @@ def notifications(database_url: str, admin_target: str, letters_target: str) -> 
             admin_target=admin_target,
             letters_target=letters_target,
             redis_url=SecretStr("unix:///nowhere"),
+            job_bucket=JOB_BUCKET,
+            blob_endpoint=objects.url,
+            blob_access_key=objects.access_key,
+            blob_secret_key=SecretStr(objects.secret_key),
             tls_ca_file=files.ca,
             tls_cert_file=files.cert,
             tls_key_file=files.key,
@@ -143,19 +166,19 @@ class Faces:
 
 
 @pytest.fixture(scope="session")
-def base_url(database_server: str, notifications_url: str) -> Iterator[str]:
+def base_url(database_server: str, notifications_url: str, objects: ObjectStore) -> Iterator[str]:
     """Provide the gateway's address."""
     with (
         databases(database_server) as fresh,
         AdminService(fresh("notify_admin")) as admin,
-        letters(fresh("notify_letters")) as letters_target,
-        notifications(notifications_url, admin.target, letters_target) as notifications_target,
+        letters(fresh("notify_letters"), objects) as letters_target,
+        notifications(notifications_url, admin.target, letters_target, objects) as notifications_target,
     ):
         seed_platform(admin.uow, "notify@example.gov.uk")
         targets = {
             "admin_target": admin.target,
             "notifications_target": notifications_target,
-            "letters_target": NOWHERE,
+            "letters_target": letters_target,
             "providers_target": NOWHERE,
         }
         secrets = SecretStr(f"{ADMIN_SECRET} another-one")
@@ -172,9 +195,16 @@ def base_url(database_server: str, notifications_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def client(runner: ModuleType, base_url: str) -> Any:
+def client(runner: ModuleType, base_url: str, objects: ObjectStore) -> Any:
     """Provide what sends the steps of a case; it asks again where a busy machine has it told to."""
-    client = runner.Client(runner.arguments(["--base-url", base_url, "--admin-secret", ADMIN_SECRET]))
+    client = runner.Client(
+        runner.arguments(
+            [
+                *("--base-url", base_url, "--admin-secret", ADMIN_SECRET, "--s3-endpoint", objects.url),
+                *("--s3-key", objects.access_key, "--s3-secret", objects.secret_key),
+            ]
+        )
+    )
     again = Retry(3, status_forcelist=[503], allowed_methods=["GET"], raise_on_status=False)
     client.session.mount(base_url, HTTPAdapter(max_retries=again))
     return client

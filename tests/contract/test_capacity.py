@@ -20,6 +20,7 @@ def foretold() -> dict[str, float]:
     workers = (
         "notifications_work_connections",
         "callbacks_connections",
+        "jobs_connections",
         "providers_work_connections",
         "letters_work_connections",
     )

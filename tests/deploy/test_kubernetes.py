@@ -61,6 +61,7 @@ WAYS_OUT = {
     "admin": {"admin-database"},
     "notifications": {"notifications-database", "redis", "objects", "clamd"},
     "notifications-work": {"notifications-database", "redis", "objects"},
+    "notifications-jobs": {"notifications-database", "redis", "objects"},
     "notifications-callbacks": {"notifications-database", "outside"},
     "letters": {"letters-database", "objects"},
     "letters-work": {"letters-database", "objects", "broker", "clamd"},
@@ -1040,7 +1041,7 @@ def test_scaling_goes_by_metrics_that_there_are(house: House, production: Manife
 def samples(house: House) -> Iterator[Sample]:
     """Yield all that the house's workers export."""
     for name in house.stack.processes:
-        if not name.endswith(("-work", "-callbacks")):
+        if not name.endswith(("-work", "-callbacks", "-jobs")):
             continue
         log = (house.stack.folder / "logs" / f"{name}.log").read_text().splitlines()
         started = [json.loads(line) for line in log if '"started"' in line][-1]

@@ -28,6 +28,7 @@ CONNECTIONS = {
     "notifications": measured("notifications_connections"),
     "notifications-work": measured("notifications_work_connections"),
     "notifications-callbacks": measured("callbacks_connections"),
+    "notifications-jobs": measured("jobs_connections"),
     "providers-work": measured("providers_work_connections"),
     "letters-work": measured("letters_work_connections"),
 }

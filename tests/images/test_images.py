@@ -35,6 +35,7 @@ NOT_IMPORTED = {
     "admin": AMAZON | CELERY | TYPESETTING | {"pycurl", "redis"},
     "notifications": CELERY | TYPESETTING,
     "notifications-work": CELERY | TYPESETTING,
+    "notifications-jobs": CELERY | TYPESETTING,
     "notifications-callbacks": CELERY | TYPESETTING,
     "providers": AMAZON | CELERY | TYPESETTING | {"redis"},
     "providers-work": AMAZON | CELERY | TYPESETTING | {"redis"},

@@ -59,6 +59,7 @@ DRAIN_SECONDS = 300.0
 WORKERS = (
     "notifications-work",
     "notifications-callbacks",
+    "notifications-jobs",
     "providers-work",
     "letters-work",
     "letters-celery",

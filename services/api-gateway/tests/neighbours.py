@@ -27,6 +27,7 @@ from notify.notifications.v1 import (
     callbacks_service_pb2,
     files_service_pb2,
     inbound_sms_service_pb2,
+    jobs_service_pb2,
     notifications_service_pb2,
     unsubscribe_service_pb2,
 )
@@ -41,6 +42,10 @@ from notify.notifications.v1.files_service_pb2_grpc import (
 from notify.notifications.v1.inbound_sms_service_pb2_grpc import (
     InboundSmsServiceServicer,
     add_InboundSmsServiceServicer_to_server,
+)
+from notify.notifications.v1.jobs_service_pb2_grpc import (
+    JobsServiceServicer,
+    add_JobsServiceServicer_to_server,
 )
 from notify.notifications.v1.notification_pb2 import Notification
 from notify.notifications.v1.notifications_service_pb2_grpc import (
@@ -253,6 +258,31 @@ class Notifications(NotificationsServiceServicer):
         return notifications_service_pb2.PreviewTemplateResponse(
             channel=Channel.CHANNEL_EMAIL, template_version=4, subject="S", body="B", html="<p>B</p>"
         )
+
+
+class Jobs(JobsServiceServicer):
+    """Shows the jobs that a test puts in, and takes two calls to cancel letters."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.jobs: list[Any] = []
+        """Those of lists, in their order."""
+        self.rows = 0
+        """How many messages a job has."""
+
+    def GetJobs(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetJobs", request)
+        shown = self.jobs[request.offset : request.offset + request.page_size]
+        return jobs_service_pb2.GetJobsResponse(jobs=shown, total_count=len(self.jobs))
+
+    def GetJobNotifications(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetJobNotifications", request)
+        return jobs_service_pb2.GetJobNotificationsResponse(total_count=self.rows)
+
+    def CancelJobLetters(self, request: Any, context: Any) -> Any:
+        self.recorder.record("CancelJobLetters", request)
+        asked = len(self.recorder.requests("CancelJobLetters"))
+        return jobs_service_pb2.CancelJobLettersResponse(letter_count=500 * asked, has_more=asked < 2)
 
 
 class Files(FilesServiceServicer):
@@ -502,6 +532,7 @@ class Neighbours:
         self.notifications = Notifications(self.recorder)
         self.callbacks = Callbacks(self.recorder)
         self.files = Files(self.recorder, self.notifications)
+        self.jobs = Jobs(self.recorder)
         self.recipients = Recipients(self.recorder)
         self.letters = Letters(self.recorder)
         self.print_runs = PrintRuns()
@@ -524,6 +555,9 @@ class Neighbours:
                     add_FilesServiceServicer_to_server,
                     self.files,
                     "notify.notifications.v1.FilesService",
+                ),
+                registration(
+                    add_JobsServiceServicer_to_server, self.jobs, "notify.notifications.v1.JobsService"
                 ),
                 registration(
                     add_NotificationsServiceServicer_to_server,
@@ -602,6 +636,8 @@ class Neighbours:
         self.notifications.stored.clear()
         self.notifications.quota = None
         self.notifications.replayed = False
+        self.notifications.print_days = []
+        self.jobs.jobs, self.jobs.rows = [], 0
         self.callbacks.told.clear()
         self.recipients.texts.clear()
         self.letters.pdfs.clear()

@@ -72,9 +72,10 @@ MEASURED: Final = {
     "providers_bytes": Measurement(1_034, "bytes a dispatch, an attempt and a receipt", _SIZE, _SCALING),
     "event_bytes": Measurement(151, "bytes an event of a feed", _SIZE, _SCALING),
     # connections of one process
-    "notifications_connections": Measurement(15, "connections", _METRICS, _SCALING),
+    "notifications_connections": Measurement(17, "connections", _METRICS, _SCALING),
     "notifications_work_connections": Measurement(17, "connections", _METRICS, _SCALING),
     "callbacks_connections": Measurement(16, "connections", _METRICS, _SCALING),
+    "jobs_connections": Measurement(16, "connections", _METRICS, _SCALING),
     "server_connections": Measurement(9, "connections of providers, letters or admin", _METRICS, _SCALING),
     "providers_work_connections": Measurement(12, "connections", _METRICS, _SCALING),
     "letters_work_connections": Measurement(9, "connections", _METRICS, _SCALING),
@@ -111,6 +112,6 @@ POINTS: Final = {
         13.30, 0.1, "tests/load/bench_size.py --rows 5000"
     ),
     "connections of a platform with one of each process, but Celery's": Point(
-        96, 0, "sum of notify_database_connections_limit (tests/e2e/test_observability.py)"
+        114, 0, "sum of notify_database_connections_limit (tests/e2e/test_observability.py)"
     ),
 }

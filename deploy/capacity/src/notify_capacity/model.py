@@ -115,6 +115,7 @@ def plan(load: Load) -> Plan:
             "notifications-work", peak * value("bulk_us") / 1e6 * 2, value("notifications_work_connections")
         ),
         _need("notifications-callbacks", peak * load.told * dispatch, value("callbacks_connections")),
+        _need("notifications-jobs", 0.05, value("jobs_connections")),
         _need("providers", peak / value("take_over_rate"), value("server_connections")),
         _need(
             "providers-work",

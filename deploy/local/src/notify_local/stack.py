@@ -59,13 +59,14 @@ INBOUND_NUMBERS = tuple(f"07700900{number}" for number in range(500, 510))
 ATTACHMENT_BUCKET = "development-letter-attachments"
 TRANSIENT_UPLOAD_BUCKET = "development-transient-uploaded-letters"
 TEMPLATE_FILE_BUCKET = "development-template-email-files"
+JOB_BUCKET = "development-notifications-csv-upload"
 LOGO_BUCKET = "public-logos-tools"
 """Likewise."""
 ADMIN_APP_BUCKETS = (
     ATTACHMENT_BUCKET,
     "development-contact-list",
     "development-letters-precompiled-originals-backup",
-    "development-notifications-csv-upload",
+    JOB_BUCKET,
     "development-report-requests-download",
     TEMPLATE_FILE_BUCKET,
     TRANSIENT_UPLOAD_BUCKET,
@@ -261,6 +262,7 @@ class Stack:
                 "FILE_PAGE_URL": self.base_url,
                 "FILE_BUCKET": "notify-files",
                 "TEMPLATE_FILE_BUCKET": TEMPLATE_FILE_BUCKET,
+                "JOB_BUCKET": JOB_BUCKET,
                 "CLAMD_ADDRESS": "off",
                 **blobs,
             },
@@ -655,6 +657,7 @@ _WORKERS: dict[str, dict[str, list[str]]] = {
     "notifications": {
         "notifications-work": ["work", "--queues", "relay,feeds,housekeeping"],
         "notifications-callbacks": ["work", "--queues", "callbacks"],
+        "notifications-jobs": ["work", "--queues", "jobs"],
     },
 }
 

@@ -27,6 +27,7 @@ from notify.notifications.v1.batches_service_pb2_grpc import BatchesServiceStub
 from notify.notifications.v1.callbacks_service_pb2_grpc import CallbacksServiceStub
 from notify.notifications.v1.files_service_pb2_grpc import FilesServiceStub
 from notify.notifications.v1.inbound_sms_service_pb2_grpc import InboundSmsServiceStub
+from notify.notifications.v1.jobs_service_pb2_grpc import JobsServiceStub
 from notify.notifications.v1.notifications_service_pb2_grpc import NotificationsServiceStub
 from notify.notifications.v1.statistics_service_pb2_grpc import StatisticsServiceStub
 from notify.notifications.v1.unsubscribe_service_pb2_grpc import UnsubscribeServiceStub
@@ -138,6 +139,11 @@ class PublicClients(Clients):
 
 class InternalClients(Clients):
     """What the internal face calls besides."""
+
+    @property
+    def jobs(self) -> JobsServiceStub:
+        """Spreadsheets whose rows become messages."""
+        return cast(JobsServiceStub, self._stub(JobsServiceStub, "notifications"))
 
     @property
     def usage(self) -> UsageServiceStub:

@@ -144,6 +144,17 @@ TABLE: Final[Rows] = {
     "BATCH_RUNNING": Row(
         409, "ConflictError", "This batch is being processed by another request, try again later"
     ),
+    "JOB_NOT_FOUND": NO_RESULT,
+    "JOB_FILE_INVALID": _bad("File is not valid, can't create job"),
+    "JOB_SERVICE_INACTIVE": _bad("Create job is not allowed: service is inactive ", 403),
+    "JOB_LETTERS_NOT_ALLOWED": _bad("Create letter job is not allowed for service in trial mode ", 403),
+    "JOB_IN_PAST": _bad("Date cannot be in the past"),
+    "JOB_TOO_FAR_AHEAD": _bad("Date cannot be more than 7 days in the future"),
+    "JOB_NOT_OF_LETTERS": _bad(
+        "Only letter jobs can be cancelled through this endpoint. This is not a letter job."
+    ),
+    "JOB_RUNNING": _bad("We are still processing these letters, please try again in 5 minutes."),
+    "JOB_LETTERS_SENT": _bad("It’s too late to cancel sending, these letters have already been sent."),
     "NOTIFICATION_NOT_FOUND": NO_RESULT,
     "NOT_SCHEDULED": Row(
         409, "ConflictError", "Only a message that is waiting for its send_at can be cancelled or moved"

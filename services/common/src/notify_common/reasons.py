@@ -162,6 +162,21 @@ REASONS: Final[Mapping[str, Reason]] = {
     "BATCH_RUNNING": Reason(
         Code.ABORTED, "The batch is being worked off by another request, which may take a while."
     ),
+    "JOB_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such job, or none that can be cancelled."),
+    "JOB_FILE_INVALID": Reason(
+        Code.FAILED_PRECONDITION, "The file of the job is not there, or was not found to be right."
+    ),
+    "JOB_SERVICE_INACTIVE": Reason(Code.PERMISSION_DENIED, "The service is archived."),
+    "JOB_LETTERS_NOT_ALLOWED": Reason(
+        Code.PERMISSION_DENIED, "A service in trial mode sends no letters by a job."
+    ),
+    "JOB_IN_PAST": Reason(Code.INVALID_ARGUMENT, "The time of the job has passed."),
+    "JOB_TOO_FAR_AHEAD": Reason(Code.INVALID_ARGUMENT, "The time of the job is more than 7 days ahead."),
+    "JOB_NOT_OF_LETTERS": Reason(Code.FAILED_PRECONDITION, "The job is none of letters."),
+    "JOB_RUNNING": Reason(Code.FAILED_PRECONDITION, "The job is not worked off yet."),
+    "JOB_LETTERS_SENT": Reason(
+        Code.FAILED_PRECONDITION, "The deadline of the letters' print run has passed, or some went out."
+    ),
     "NOTIFICATION_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such notification."),
     "INBOUND_SMS_NOT_FOUND": Reason(Code.NOT_FOUND, "The service received no such text."),
     "UNSUBSCRIBE_REPORT_NOT_FOUND": Reason(

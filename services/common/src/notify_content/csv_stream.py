@@ -7,6 +7,7 @@ is a stream of chunks, bytes or text, cut anywhere.
 import codecs
 import csv
 import io
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -376,9 +377,10 @@ class RowRanges:
     heading row, None without one). `delimiter` is known from the start.
     """
 
-    def __init__(self, rows: CsvRows, rows_per_chunk: int) -> None:
+    def __init__(self, rows: CsvRows, rows_per_chunk: int, bytes_per_chunk: int | None) -> None:
         self._rows = rows
         self._rows_per_chunk = rows_per_chunk
+        self._bytes_per_chunk = math.inf if bytes_per_chunk is None else bytes_per_chunk
         self.headers: tuple[str, ...] = ()
         self.row_count = 0
         self.delimiter = rows.delimiter
@@ -393,8 +395,9 @@ class RowRanges:
             self.row_count += 1
             if len(row) > widest:
                 widest = max(widest, filled_width(row))
-            if self.row_count - first_row == self._rows_per_chunk:
-                yield RowRange(start, rows.byte_offset, first_row, self._rows_per_chunk)
+            count = self.row_count - first_row
+            if count == self._rows_per_chunk or rows.byte_offset - start >= self._bytes_per_chunk:
+                yield RowRange(start, rows.byte_offset, first_row, count)
                 start, first_row = rows.byte_offset, self.row_count
         self.headers = _kept_headings(headings, widest)
         self.unclosed_quote_row = rows.row_count - 1 if rows.ends_in_quotes else None
@@ -402,12 +405,18 @@ class RowRanges:
             yield RowRange(start, rows.byte_offset, first_row, self.row_count - first_row)
 
 
-def split_chunks(stream: Chunks, rows_per_chunk: int = 500, encoding: str = UTF_8) -> RowRanges:
-    """Cut a file into ranges of at most `rows_per_chunk` rows, each readable on its own.
+def split_chunks(
+    stream: Chunks,
+    rows_per_chunk: int = 500,
+    encoding: str = UTF_8,
+    bytes_per_chunk: int | None = None,
+) -> RowRanges:
+    """Cut a file into ranges of at most `rows_per_chunk` rows, each readable on its own. A range ends too
+    with the row that takes it to `bytes_per_chunk`.
 
     Cells may hold line ends; a range never ends inside one. Raises InvalidCsv; iterating the answer does too.
     """
-    return RowRanges(CsvRows(stream, encoding, whole_file=True), rows_per_chunk)
+    return RowRanges(CsvRows(stream, encoding, whole_file=True), rows_per_chunk, bytes_per_chunk)
 
 
 def filled_width(row: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from notify.notifications.v1.batches_service_pb2_grpc import add_BatchesServiceS
 from notify.notifications.v1.callbacks_service_pb2_grpc import add_CallbacksServiceServicer_to_server
 from notify.notifications.v1.files_service_pb2_grpc import add_FilesServiceServicer_to_server
 from notify.notifications.v1.inbound_sms_service_pb2_grpc import add_InboundSmsServiceServicer_to_server
+from notify.notifications.v1.jobs_service_pb2_grpc import add_JobsServiceServicer_to_server
 from notify.notifications.v1.notifications_service_pb2_grpc import add_NotificationsServiceServicer_to_server
 from notify.notifications.v1.statistics_service_pb2_grpc import add_StatisticsServiceServicer_to_server
 from notify.notifications.v1.unsubscribe_service_pb2_grpc import add_UnsubscribeServiceServicer_to_server
@@ -46,6 +47,7 @@ from notify_notifications.servicers import (
     callbacks,
     files,
     inbound_sms,
+    jobs,
     statistics,
     unsubscribe,
     usage,
@@ -54,6 +56,7 @@ from notify_notifications.servicers.batches import BatchesServicer
 from notify_notifications.servicers.callbacks import CallbacksServicer
 from notify_notifications.servicers.files import FilesServicer
 from notify_notifications.servicers.inbound_sms import InboundSmsServicer
+from notify_notifications.servicers.jobs import JobsServicer
 from notify_notifications.servicers.notifications import SERVICE, NotificationsServicer
 from notify_notifications.servicers.statistics import StatisticsServicer
 from notify_notifications.servicers.unsubscribe import UnsubscribeServicer
@@ -65,7 +68,7 @@ from notify_notifications.store.inbound_sms import InboundSmsStore
 from notify_notifications.store.limits import LimitStore
 from notify_notifications.store.notifications import NotificationStore
 from notify_notifications.store.outbox import MOST_ROWS
-from notify_notifications.store.tables import callback_queue, feed_cursors, outbox_queue
+from notify_notifications.store.tables import callback_queue, feed_cursors, job_queue, outbox_queue
 from notify_notifications.usecases.call_services import ServiceCaller
 from notify_notifications.usecases.callbacks import record_and_tell
 from notify_notifications.usecases.files import (
@@ -76,15 +79,17 @@ from notify_notifications.usecases.files import (
 )
 from notify_notifications.usecases.hand_over import letter_relay, message_relay
 from notify_notifications.usecases.ops import OPS
+from notify_notifications.usecases.run_jobs import JobRunner
 from notify_notifications.usecases.send import SendingParts
 from notify_notifications.usecases.take_in_inbound_sms import inbound_sms_consumer
 from notify_notifications.workers import recount
 from notify_notifications.workers.callbacks import delete_old_callbacks
 from notify_notifications.workers.housekeeping import Housekeeper
+from notify_notifications.workers.jobs import JobRetention
 from notify_notifications.workers.platform_mail import platform_mail_consumer
 from notify_notifications.workers.retention import Retention, inbound_sms_retention
 
-QUEUES: Final = ("relay", "feeds", "callbacks", "housekeeping")
+QUEUES: Final = ("relay", "feeds", "callbacks", "jobs", "housekeeping")
 """What `work --queues` takes."""
 
 _WORKER_CONNECTIONS: Final = 16
@@ -144,6 +149,11 @@ class Parts(process.Parts[Settings]):
     def template_files(self) -> BlobStore | None:
         """The bucket of files of email templates, which the admin web app fills."""
         return self._bucket(self.settings.template_file_bucket)
+
+    @cached_property
+    def job_files(self) -> BlobStore | None:
+        """The bucket of spreadsheets, which the admin web app fills."""
+        return self._bucket(self.settings.job_bucket)
 
     def _bucket(self, name: str | None) -> BlobStore | None:
         settings = self.settings
@@ -217,7 +227,7 @@ def recount_uow(settings: Settings) -> UnitOfWork:
 
 def parts_for_server(settings: Settings) -> Parts:
     """Return the parts of the process that serves calls."""
-    return Parts(settings, connections=settings.grpc_threads + 3 * _READING_THREADS + _FILE_THREADS + 1)
+    return Parts(settings, connections=settings.grpc_threads + 4 * _READING_THREADS + _FILE_THREADS + 1)
 
 
 def parts_for_workers(settings: Settings) -> Parts:
@@ -275,6 +285,17 @@ def registrations(parts: Parts) -> list[Registration]:
     batching = BatchesServicer(
         parts.uow, sending, PreviewsClient(parts.channels.get("letters", parts.settings.letters_target))
     )
+    working = JobsServicer(
+        parts.uow,
+        sending,
+        NotificationStore(parts.uow),
+        parts.settings.unsubscribe_links(),
+        LettersClient(parts.channels.get("letters", parts.settings.letters_target)),
+        parts.job_files,
+    )
+    # They may wait for letters, and for the store of files.
+    for name in ("CreateJob", "CancelJobLetters", "GetJobNotifications"):
+        setattr(working, name, apart(getattr(working, name), _READING_THREADS, "jobs"))
     # It may wait for letters.
     batching.PreviewRows = apart(batching.PreviewRows, _READING_THREADS, "preview")  # type: ignore[method-assign]
     kept = FilesServicer(parts.files, parts.snapshots, servicer.send_email_with_files)
@@ -283,6 +304,7 @@ def registrations(parts: Parts) -> list[Registration]:
     return [
         Registration(add_NotificationsServiceServicer_to_server, servicer, SERVICE),
         Registration(add_BatchesServiceServicer_to_server, batching, batches.SERVICE),
+        Registration(add_JobsServiceServicer_to_server, working, jobs.SERVICE),
         Registration(
             add_StatisticsServiceServicer_to_server, StatisticsServicer(parts.uow), statistics.SERVICE
         ),
@@ -310,6 +332,8 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
             return feed_workers(parts)
         case "callbacks":
             return [callback_worker(parts, type) for type in CallbackType]
+        case "jobs":
+            return [] if parts.job_files is None else [job_worker(parts, parts.job_files)]
         case _:
             housekeeper = Housekeeper(parts.uow, parts.counters, parts.limit_store)
             recounting = recount.Recount()
@@ -320,6 +344,8 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
                 "callback-retention": delete_old_callbacks,
                 "inbound-sms-retention": inbound_sms_retention(parts.snapshots).step,
             }
+            if parts.job_files is not None:
+                steps["job-files"] = JobRetention(parts.snapshots, parts.job_files).step
             if parts.files is not None:
                 kept = parts.files
                 steps |= {
@@ -387,6 +413,12 @@ def callback_worker(parts: Parts, type: CallbackType) -> Worker:
         queue=callback_queue,
         filters={"type": type.value},
     )
+
+
+def job_worker(parts: Parts, files: BlobStore) -> Worker:
+    """Make the worker that turns the rows of jobs into messages."""
+    runner = JobRunner(parts.uow, sending_parts(parts), files)
+    return Worker("jobs", parts.uow, runner.step, queue=job_queue)
 
 
 def mail_consumer(parts: Parts, *, aside: bool = False) -> FeedConsumer[PlatformMail]:

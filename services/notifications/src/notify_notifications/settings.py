@@ -35,6 +35,7 @@ _ALLOWED_CALLERS: Final = {
     f"{_V1}.NotificationsService/PreviewTemplate": _BOTH,
     f"{_V1}.NotificationsService/RescheduleNotification": _PUBLIC,
     f"{_V1}.BatchesService": _PUBLIC,
+    f"{_V1}.JobsService": _INTERNAL,
     f"{_V1}.StatisticsService": _INTERNAL,
     f"{_V1}.StatisticsService/GetPerformance": _BOTH,
     f"{_V1}.StatisticsService/GetProcessingTimes": _PUBLIC,
@@ -122,6 +123,9 @@ class Settings(DatabaseSettings):
     template_file_bucket: str | None = None
     """The bucket of the same store into which the admin web app puts files of email templates; without one,
     emails of templates with files are refused."""
+    job_bucket: str | None = None
+    """The bucket of the same store into which the admin web app puts the spreadsheets of jobs; without one
+    none are taken."""
     blob_endpoint: str | None = None
     """URL of the S3-compatible store that has it; without one it is Amazon's."""
     blob_region: str = "eu-west-2"

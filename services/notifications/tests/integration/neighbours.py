@@ -114,12 +114,13 @@ class FakeLetters(letters_service_pb2_grpc.LettersServiceServicer):
         if self.cancelling_fails_with:
             raise NotifyError(self.cancelling_fails_with)
         assert request.cancel_unknown
-        (letter_id,) = request.letter_ids
-        if self.cancellation == "CANCELLED" and letter_id not in self.cancelled:
-            self.cancelled.add(letter_id)
-            self.tell(letter_id, "cancelled")
+        for letter_id in request.letter_ids:
+            if self.cancellation == "CANCELLED" and letter_id not in self.cancelled:
+                self.cancelled.add(letter_id)
+                self.tell(letter_id, "cancelled")
+        outcome = f"OUTCOME_{self.cancellation}"
         return letters_service_pb2.BatchCancelLettersResponse(
-            cancellations=[{"letter_id": letter_id, "outcome": f"OUTCOME_{self.cancellation}"}]
+            cancellations=[{"letter_id": id, "outcome": outcome} for id in request.letter_ids]
         )
 
     def BatchCreateLetters(self, request: Any, context: grpc.ServicerContext) -> Any:

@@ -139,13 +139,19 @@ def _of_texts(write: Any) -> Any:
     return whole(lambda found: write(found) if found.channel == Channel.CHANNEL_SMS else None)
 
 
+def _job(found: Notification) -> Json:
+    if not found.details.job_id:
+        return None
+    return {"id": found.details.job_id, "original_file_name": found.details.job_name}
+
+
 OF_EVERY_NOTIFICATION: Final[Mapping[str, str | Key]] = {
     "service": "service_id",
     "notification_type": "channel",
     "status": "state",
     "key_type": "key_type",
-    "job": always(None),
-    "job_row_number": always(None),
+    "job": whole(_job),
+    "job_row_number": "details.row_number",
     "created_at": "create_time",
     "sent_at": "sent_time",
     "updated_at": "update_time",
@@ -203,12 +209,12 @@ class Joined:
         created = found.create_time.ToDatetime(UTC).astimezone(clock.LONDON)
         return {
             "id": found.id,
-            "row_number": "",
+            "row_number": found.details.row_number + 1 if found.details.HasField("row_number") else "",
             "recipient": shown["to"],
             "client_reference": shown["client_reference"] or "",
             "template_name": shown["template"]["name"],
             "template_type": channel,
-            "job_name": "",
+            "job_name": found.details.job_name,
             "status": _FAILED.get((channel, status), _FORMATTED.get(status, status)),
             "created_at": created.strftime("%Y-%m-%d %H:%M:%S"),
             "created_by_name": person["name"],
@@ -303,17 +309,17 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
 
     def _list(service_id: str, given: Mapping[str, list[str]]) -> Answer:
         ask = _activity(service_id, given)
-        term = _first(given, "to")
-        ask.page_number = _number(given, "page", 1)
+        term = first_of(given, "to")
+        ask.page_number = number_of(given, "page", 1)
         if term:
             ask.search, ask.page_number = _term(term, given.get("template_type", [])), 1
-        ask.page_size = min(_number(given, "page_size", PAGE_SIZE), MOST_AT_ONCE)
+        ask.page_size = min(number_of(given, "page_size", PAGE_SIZE), MOST_AT_ONCE)
         page = clients.notifications.GetActivity(ask)
         if ask.page_number > 1 and not page.notifications:
             abort(404)
         joined = Joined(clients, service_id)
         links = {}
-        if not term and _first(given, "count_pages").lower() != "false":
+        if not term and first_of(given, "count_pages").lower() != "false":
             if ask.page_number > 1:
                 links["prev"] = True
             if page.has_more:
@@ -325,9 +331,9 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     def list_rows(call: Call) -> Answer:
         service_id = call.id("service_id")
         given = {name: request.args.getlist(name) for name in request.args}
-        size = _number(given, "page_size", PAGE_SIZE)
+        size = number_of(given, "page_size", PAGE_SIZE)
         ask = _activity(service_id, given)
-        if older := _first(given, "older_than"):
+        if older := first_of(given, "older_than"):
             if not ids.is_uuid(older):
                 raise NotifyError("INVALID_FIELD")
             ask.older_than_id = older.lower()
@@ -421,27 +427,29 @@ def return_routes(clients: InternalClients, client: ClientAuthenticator) -> Rout
 def _activity(service_id: str, given: Mapping[str, list[str]]) -> pb.GetActivityRequest:
     """Return what the parameters of a list ask for."""
     key_types = [KeyType.KEY_TYPE_NORMAL, KeyType.KEY_TYPE_TEAM]
-    if _first(given, "include_from_test_key").lower() == "true":
+    if first_of(given, "include_from_test_key").lower() == "true":
         key_types.append(KeyType.KEY_TYPE_TEST)
     ask = pb.GetActivityRequest(
         service_id=service_id,
         key_types=key_types,
         channels=[CHANNELS[each] for each in given.get("template_type", []) if each in CHANNELS],
         states=states_of([each for each in given.get("status", []) if each]),
-        by_keys_alone=_first(given, "include_one_off").lower() == "false",
+        by_keys_alone=first_of(given, "include_one_off").lower() == "false",
     )
-    if _first(given, "limit_days"):
-        day = clock.london_day(clock.now()) - timedelta(days=min(_number(given, "limit_days", 0), 3650))
+    if first_of(given, "limit_days"):
+        day = clock.london_day(clock.now()) - timedelta(days=min(number_of(given, "limit_days", 0), 3650))
         ask.since_time.FromDatetime(datetime.combine(day, time(), clock.LONDON).astimezone(UTC))
     return ask
 
 
-def _first(given: Mapping[str, list[str]], name: str) -> str:
+def first_of(given: Mapping[str, list[str]], name: str) -> str:
+    """Return the first value of a query parameter; empty for none."""
     return next(iter(given.get(name, [])), "")
 
 
-def _number(given: Mapping[str, list[str]], name: str, default: int) -> int:
-    written = _first(given, name)
+def number_of(given: Mapping[str, list[str]], name: str, default: int) -> int:
+    """Return a number among query parameters. Raises InvalidForm."""
+    written = first_of(given, name)
     if not written:
         return default
     if not (written.isascii() and written.isdecimal() and len(written) < 9):

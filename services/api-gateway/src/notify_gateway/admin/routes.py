@@ -25,6 +25,7 @@ Answer = tuple[Json, int]
 _PAGE_SIZE: Final = 250
 _FIELD: Final = "field:"
 _KEY: Final = "key:"
+_ALONE: Final = "alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,23 @@ def plain(sentence: str, status: int = 400) -> Row:
     return Row(status, "BadRequestError", sentence)
 
 
+def of_field(name: str, row: Any) -> Row:
+    """Return a row of the table whose sentence is told as that of a field."""
+    return by_field(name, row.sentence)
+
+
+def alone(row: Any) -> Row:
+    """Return a row of the table whose sentence stands in the answer without `result`."""
+    return Row(row.status, _ALONE, row.sentence)
+
+
 def internal_shape(status: int, entries: list[dict[str, Any]]) -> Response:
     """Return the shape of the internal routes."""
     error, sentence = entries[0]["error"], entries[0]["message"]
     if error == "AuthError":
         return legacy_response(status, {"token": [sentence]})
+    if error == _ALONE:
+        return json_response({"message": sentence}, status)
     if error.startswith(_FIELD):
         return legacy_response(status, {error.removeprefix(_FIELD): [sentence]})
     if error.startswith(_KEY):

@@ -10,8 +10,9 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from notify.admin.v1.services_service_pb2 import GetServiceRequest
-from notify.common.v1.common_pb2 import KeyType, Postage
+from notify.common.v1.common_pb2 import Channel, KeyType, Postage
 from notify.letters.v1.letters_service_pb2 import TakeUploadedPdfRequest
+from notify.notifications.v1 import jobs_service_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1.notification_pb2 import Notification
 from notify_common import ids
@@ -19,6 +20,7 @@ from notify_common.errors import NotifyError
 from notify_common.rpc import enums
 
 from notify_gateway.admin.forms import STRING, TEXT, UUID, InvalidForm, schema
+from notify_gateway.admin.jobs import COUNT, STATES, start_of_day
 from notify_gateway.admin.notifications import OF_EVERY_NOTIFICATION, Joined, name_of
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare
 from notify_gateway.admin.shapes import Shape, always, whole
@@ -43,6 +45,7 @@ ERRORS: Final[Rows] = {
     "NOTIFICATION_NOT_FOUND": NO_RESULT,
 }
 PAGE_SIZE: Final = 50
+SHOWN_JOBS: Final = [value for word, value in STATES.items() if word not in ("cancelled", "scheduled")]
 UPLOADED_LETTERS: Final = "Uploaded letters"
 _ABROAD: Final = (Postage.POSTAGE_EUROPE, Postage.POSTAGE_REST_OF_WORLD)
 _SECONDS: Final = 28.0
@@ -116,13 +119,25 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         ask = pb.GetUploadedLetterCountsRequest(
             service_id=service_id, template_id=templates.of(service_id), days=_days(call.query("limit_days"))
         )
-        days = list(clients.notifications.GetUploadedLetterCounts(ask).print_days)
+        days = [_print_day(day) for day in clients.notifications.GetUploadedLetterCounts(ask).print_days]
         first = (_page(call) - 1) * PAGE_SIZE
+        # as many jobs as may stand on the page, however many of the days stand before it
+        skipped = max(0, first - len(days))
+        wanted = jobs_service_pb2.GetJobsRequest(
+            service_id=service_id,
+            states=SHOWN_JOBS,
+            without_contact_lists=True,
+            offset=min(skipped, 1_000_000),
+            page_size=PAGE_SIZE + len(days),
+        )
+        wanted.since_time.FromDatetime(start_of_day(ask.days))
+        found = clients.jobs.GetJobs(wanted)
+        merged = sorted([*days, *map(_job, found.jobs)], key=lambda one: str(one["created_at"]), reverse=True)
         return bare(
             {
-                "data": [_print_day(day) for day in days[first : first + PAGE_SIZE]],
+                "data": merged[first - skipped : first - skipped + PAGE_SIZE],
                 "page_size": PAGE_SIZE,
-                "total": len(days),
+                "total": len(days) + found.total_count,
                 "links": {},
             }
         )
@@ -195,4 +210,17 @@ def _print_day(day: pb.GetUploadedLetterCountsResponse.PrintDay) -> Json:
         "template_type": "letter",
         "recipient": None,
         "statistics": [],
+    }
+
+
+def _job(job: jobs_service_pb2.Job) -> Json:
+    return {
+        "id": job.id,
+        "original_file_name": job.file_name,
+        "notification_count": job.row_count,
+        "created_at": _db_time(job.start_time if job.HasField("start_time") else job.create_time),
+        "upload_type": "job",
+        "template_type": enums.to_text(Channel, job.channel),
+        "recipient": None,
+        "statistics": COUNT.list(job.counts),
     }

@@ -25,11 +25,18 @@ class LettersClient:
         """Cancel a letter, handed over or not; return whether it is cancelled. Idempotent. Raises
         NotifyError.
         """
+        return self.cancel_all(service_id, [letter_id]) == [letter_id]
+
+    def cancel_all(self, service_id: str, letter_ids: Sequence[str]) -> list[str]:
+        """Cancel up to 500 letters, handed over or not; return those that are cancelled. Idempotent. Raises
+        NotifyError.
+        """
         ask = letters_service_pb2.BatchCancelLettersRequest(
-            service_id=service_id, letter_ids=[letter_id], cancel_unknown=True
+            service_id=service_id, letter_ids=letter_ids, cancel_unknown=True
         )
-        (cancellation,) = self._stub.BatchCancelLetters(ask).cancellations
-        return bool(cancellation.outcome == letters_service_pb2.Cancellation.OUTCOME_CANCELLED)
+        cancelled = letters_service_pb2.Cancellation.OUTCOME_CANCELLED
+        made = self._stub.BatchCancelLetters(ask).cancellations
+        return [one.letter_id for one in made if one.outcome == cancelled]
 
     @staticmethod
     def letter(

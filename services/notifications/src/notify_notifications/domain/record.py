@@ -50,6 +50,12 @@ class Notification(Outgoing):
     billable: Billable
     send_at: datetime | None
     """When it is to be sent; None for at once."""
+    job_id: str | None = None
+    """The job that it is a row of, and so are the next two."""
+    job_name: str | None = field(default=None, repr=False)
+    """Name of the job's file."""
+    row_number: int | None = None
+    """From 0."""
 
     @property
     def size_bytes(self) -> int:

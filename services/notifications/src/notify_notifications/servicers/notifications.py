@@ -246,7 +246,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         view = get_notification(
             self._notifications, self._sending.snapshots, self._links, service_id, notification_id
         )
-        return _notification(view, with_details)
+        return shown_notification(view, with_details)
 
     def _take_in_mail(self, service_id: str) -> None:
         """Have mail that admin wrote just before be there for who reads what the platform sent (ADR 0017)."""
@@ -293,7 +293,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             size,
         )
         response = pb.ListNotificationsResponse(
-            notifications=map(_notification, in_turns(views)), quota=quota
+            notifications=map(shown_notification, in_turns(views)), quota=quota
         )
         if more:
             last = views[-1].notification
@@ -317,7 +317,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             request.page_number,
             request.page_size,
         )
-        return pb.GetUploadedLettersResponse(notifications=map(_notification, views), total_count=count)
+        return pb.GetUploadedLettersResponse(notifications=map(shown_notification, views), total_count=count)
 
     def GetUploadedLetterCounts(
         self, request: pb.GetUploadedLetterCountsRequest, context: grpc.ServicerContext
@@ -365,7 +365,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
             offset,
             size,
         )
-        shown = (_notification(view, with_details=True) for view in in_turns(views))
+        shown = (shown_notification(view, with_details=True) for view in in_turns(views))
         return pb.GetActivityResponse(notifications=shown, has_more=more)
 
     def GetReturnedLetterCounts(
@@ -675,10 +675,14 @@ def _details(stored: Notification) -> notification_pb2.NotificationDetails:
         phone_prefix=stored.phone_prefix,
         rate_multiplier=stored.billable.rate_multiplier,
         print_reference=print_reference(stored.id) if stored.channel is Channel.LETTER else "",
+        job_id=stored.job_id or "",
+        job_name=stored.job_name or "",
+        row_number=stored.row_number,
     )
 
 
-def _notification(view: NotificationView, with_details: bool = False) -> notification_pb2.Notification:
+def shown_notification(view: NotificationView, with_details: bool = False) -> notification_pb2.Notification:
+    """Return a notification as it is told."""
     stored = view.notification
     return notification_pb2.Notification(
         id=stored.id,

@@ -66,6 +66,8 @@ class NewMessage(NamedTuple):
     api_key_id: str | None
     created_by_id: str | None
     batch_id: str | None
+    row_number: int | None
+    """Of a job's rows, from 0; None for all others."""
     key_type: KeyType
     channel: Channel
     template_id: str
@@ -190,7 +192,8 @@ WITH given AS (
     RETURNING id AS stored_id
 ), queued AS (
     INSERT INTO outbox (notification_id, {_OUTBOX}, due_at)
-    SELECT id, {_OUTBOX}, coalesce(send_at, now()) FROM given WHERE id IN (SELECT stored_id FROM stored)
+    SELECT id, {_OUTBOX}, coalesce(send_at, now()) FROM given
+    WHERE id IN (SELECT stored_id FROM stored) AND state <> '{State.VALIDATION_FAILED}'
 ), counted AS (
     INSERT INTO service_day_counters AS counters (service_id, day, counter, shard, count)
     SELECT service_id, day, counter, {_SHARD}, count(*)

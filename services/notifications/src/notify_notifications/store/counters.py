@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
-from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.db.unit_of_work import Tx, UnitOfWork
 
 from notify_notifications.store.tables import service_day_counters as counters
 
@@ -46,3 +46,14 @@ class CounterStore:
 
 def _total() -> Any:
     return sa.func.coalesce(sa.func.sum(counters.c.count), 0)
+
+
+def lock_day(tx: Tx, service_id: str, counter: str, day: date) -> int:
+    """Return what a counter of a day has come to, with whoever asks so for the same one in turn, until the
+    transaction ends.
+    """
+    name = f"{service_id}-{counter}-{day}"
+    tx.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
+    c = counters.c
+    matching = (c.service_id == service_id, c.day == day, c.counter == counter)
+    return int(tx.execute(sa.select(_total()).where(*matching)).scalar_one())

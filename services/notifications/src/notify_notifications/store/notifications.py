@@ -18,6 +18,7 @@ from notify_notifications.domain.cost import Billable
 from notify_notifications.domain.notification import Progress, State
 from notify_notifications.domain.record import Notification, Outgoing
 from notify_notifications.store.tables import (
+    jobs,
     letter_rates,
     notifications,
     posted_letters,
@@ -68,6 +69,16 @@ _LETTER_RATE: Final = (
     .scalar_subquery()
     .label("letter_rate")
 )
+_OF_JOB: Final = _n.row_number.is_not(None)
+_JOB_NAME: Final = sa.case(
+    (
+        _OF_JOB,
+        sa.select(jobs.c.file_name)
+        .where(jobs.c.id == _n.batch_id)
+        .correlate(notifications)
+        .scalar_subquery(),
+    )
+).label("job_name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +227,31 @@ class NotificationStore:
         query = sa.select(day, sa.func.count()).group_by(day).order_by(day.desc())
         with self._uow.autocommit() as conn:
             return [(row[0], row[1]) for row in conn.execute(query)]
+
+    def rows_of_job(
+        self, service_id: str, job_id: str, states: Sequence[State], offset: int, limit: int
+    ) -> tuple[list[Notification], int]:
+        """Return messages of a job in the order of its rows, and how many there are in all; empty `states`
+        mean all."""
+        conditions = [_n.batch_id == job_id, _OF_JOB, _n.service_id == service_id]
+        if states:
+            conditions.append(_n.state.in_(states))
+        page = _whole().where(*conditions).order_by(_n.row_number).offset(offset).limit(limit)
+        with self._uow.begin() as conn:
+            conn.exec_driver_sql(f"SET LOCAL statement_timeout = {_READ_MS}")
+            count = conn.execute(sa.select(sa.func.count()).where(*conditions)).scalar_one()
+            rows = conn.execute(page)
+            return [_notification(row) for row in rows], count
+
+    def cancellable_rows(self, job_id: str, after: int, limit: int) -> Sequence[Row[Any]]:
+        """Return (id, row_number) of letters of a job that are not printed or failed, after a row, in its
+        order."""
+        waiting = (State.CREATED, State.PENDING_VIRUS_CHECK)
+        wanted = sa.select(sa.cast(_n.id, sa.Text).label("id"), _n.row_number).where(
+            _n.batch_id == job_id, _n.row_number > after, _n.state.in_(waiting)
+        )
+        with self._uow.autocommit() as conn:
+            return conn.execute(wanted.order_by(_n.row_number).limit(limit)).all()
 
     def position(self, service_id: str, notification_id: str) -> tuple[datetime, str] | None:
         """Return where a notification of the service stands in lists, or None if there is none."""
@@ -447,6 +483,8 @@ def _whole() -> Select[Any]:
         sa.cast(_n.created_by_id, sa.Text).label("created_by_id"),
         sa.cast(_n.api_key_id, sa.Text).label("api_key_id"),
         *(column for column in notifications.c if column.name not in _NOT_AS_THEY_ARE),
+        sa.case((_OF_JOB, sa.cast(_n.batch_id, sa.Text))).label("job_id"),
+        _JOB_NAME,
         _SMS_RATE,
         _LETTER_RATE,
     )
@@ -489,4 +527,7 @@ def _notification(row: Row[Any]) -> Notification:
             letter_rate_micropounds=row.letter_rate,
         ),
         send_at=row.send_at,
+        job_id=row.job_id,
+        job_name=row.job_name,
+        row_number=row.row_number,
     )

@@ -8,6 +8,7 @@ from notify_common.feeds.consumer import cursors_table
 from notify_common.leases.table import (
     NO_SERVICE,
     FairQueue,
+    due_index,
     fair_index,
     lane_column,
     lease_columns,
@@ -15,7 +16,7 @@ from notify_common.leases.table import (
 )
 from notify_common.ops.tables import ops_tables
 from sqlalchemy import Column, ColumnElement, Index, MetaData, Table
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData()
 
@@ -65,7 +66,8 @@ notifications = Table(
     id_column("created_by_id", nullable=True),  # the member who sent it in the admin web app
     Column("send_at", _INSTANT),  # null: at once
     Column("deliver_by", _INSTANT),  # no provider gets it after this; null: never mind
-    id_column("batch_id", nullable=True),  # of those that came in one request; null for all others
+    id_column("batch_id", nullable=True),  # of those that came in one request or job; null for all others
+    Column("row_number", sa.Integer),  # of a job's rows, from 0; null for all others
 )
 Index(
     "ix_notifications_listed",
@@ -113,6 +115,12 @@ Index(
     notifications.c.create_time.desc(),
     notifications.c.id.desc(),
     postgresql_where=notifications.c.batch_id.is_not(None),
+)
+Index(
+    "ix_notifications_job_rows",
+    notifications.c.batch_id,
+    notifications.c.row_number,
+    postgresql_where=notifications.c.row_number.is_not(None),
 )
 
 outbox = Table(
@@ -291,6 +299,47 @@ batches = Table(
 _b = batches.c
 Index("ix_batches_key_hash", _b.service_id, _b.key_hash, unique=True)
 Index("ix_batches_create_time", _b.create_time)
+
+# Spreadsheets, each row of which becomes a message with the job as its batch. A job with work left is a
+# leased row.
+jobs = Table(
+    "jobs",
+    metadata,
+    id_column("id", primary_key=True),  # of the upload
+    id_column("service_id", nullable=False),
+    lane_column(),
+    id_column("template_id", nullable=False),
+    Column("template_version", sa.Integer, nullable=False),
+    Column("channel", sa.Text, nullable=False),
+    Column("file_name", sa.Text, nullable=False),
+    Column("row_count", sa.Integer, nullable=False),  # as the file's metadata say
+    id_column("sender_id", nullable=True),  # text sender or reply-to address; null for the default
+    id_column("contact_list_id", nullable=True),
+    id_column("created_by_id", nullable=False),
+    Column("state", sa.Text, nullable=False),
+    Column("create_time", _INSTANT, nullable=False),
+    Column("scheduled_time", _INSTANT),
+    Column("start_time", _INSTANT),
+    Column("finish_time", _INSTANT),
+    Column("update_time", _INSTANT),
+    Column("delete_time", _INSTANT),  # when its file was removed
+    # from its start on: what its rows' ids are made of, and where in its file they stand
+    id_column("parent_id", nullable=True),
+    Column("headings", ARRAY(sa.Text)),
+    Column("delimiter", sa.Text),
+    Column("chunk_ends", ARRAY(sa.BigInteger)),  # bytes; the first is where the rows begin
+    Column("chunk_rows", ARRAY(sa.Integer)),  # the row with which each begins; the last is how many there are
+    Column("next_chunk", sa.Integer, nullable=False, server_default="0"),
+    Column("dropped_count", sa.Integer, nullable=False, server_default="0"),  # rows that became no message
+    Column("day", sa.Date),  # the UTC day in whose limit its rows have their places
+    *lease_columns(),
+)
+_j = jobs.c
+Index("ix_jobs_listed", _j.service_id, _j.create_time.desc(), _j.id.desc())
+Index("ix_jobs_kept", _j.create_time, postgresql_where=_j.delete_time.is_(None))
+due_index(jobs)
+fair_index(jobs)
+parked_index(jobs)
 
 # How many messages of a batch stand in each state; changes by difference, as message_counts do.
 batch_counts = Table(
@@ -473,3 +522,5 @@ callback_queue = FairQueue(
     counts_on=True,
     pauses=ops.pauses,
 )
+
+job_queue = FairQueue(jobs, ["id"], lease_seconds=60, max_attempts=10, pauses=ops.pauses)

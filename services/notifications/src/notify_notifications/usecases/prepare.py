@@ -19,6 +19,7 @@ from notify_content.letters import LetterContent
 from notify_content.placeholders import Personalisation
 from notify_content.sms import SmsMessage, SmsTemplate
 
+from notify_notifications.clients.snapshots import CURRENT
 from notify_notifications.domain.files import AttachedFile, NewFile
 from notify_notifications.domain.notification import State
 from notify_notifications.domain.personalisation import Pairs
@@ -66,7 +67,11 @@ class SendCommand:
     origin: Origin
     """Request id and trace that follow the message."""
     batch_id: str | None = None
-    """The batch that it came in, whose one token stands for all of its messages."""
+    """The batch or job that it came in, whose one token stands for all of its messages."""
+    row_number: int | None = None
+    """Of a job's rows, from 0; None for all others."""
+    template_version: int = CURRENT
+    """The version that is sent; 0 for the newest."""
     deadline: float | None = None
     """Reading of `clock.monotonic()` after which nobody waits for the answer; None for never."""
     send_at: datetime | None = None
@@ -75,6 +80,11 @@ class SendCommand:
     """After which no provider gets it; None for never."""
     max_cost_micropounds: int | None = None
     """The most that it may cost; None for any amount."""
+
+    @property
+    def may_be_simulated(self) -> bool:
+        """Return whether a recipient for tests gets nothing: of what a person sends it gets everything."""
+        return self.caller.created_by_id is None and self.row_number is None
 
 
 @record(kw_only=True)
@@ -192,7 +202,17 @@ class AcceptedPrecompiledLetter:
     """Size of its texts."""
 
 
-Accepted = AcceptedSms | AcceptedEmail | AcceptedLetter | AcceptedPrecompiledLetter
+@record()
+class AcceptedRow:
+    """A job's row whose message failed."""
+
+    notification_id: str
+
+    size_bytes: ClassVar[int] = 0
+    """Size of its texts."""
+
+
+Accepted = AcceptedSms | AcceptedEmail | AcceptedLetter | AcceptedPrecompiledLetter | AcceptedRow
 
 
 @record(kw_only=True)

@@ -65,7 +65,7 @@ def prepare_email(
     address = _parse(command.email_address)
     template = usable(service, template, command.channel)
     pairs, changed = sanitise(command.personalisation, command.sanitise_content_for)
-    simulated = command.caller.created_by_id is None and address.normalised in SIMULATED_EMAIL_ADDRESSES
+    simulated = command.may_be_simulated and address.normalised in SIMULATED_EMAIL_ADDRESSES
     if command.files:
         pairs = _with_links(service, pairs, command, links, simulated=simulated)
     attached = () if simulated else attached_files(template)

@@ -55,7 +55,7 @@ def prepare_sms(
         refusal = too_long(command.channel, CHARACTER_LIMIT, message.character_count_without_prefix)
         return Prepared(refusal=refusal, international=international, filled=filled)
     accepted = AcceptedSms(command.request_id, message.content, from_number, template.version)
-    if command.caller.created_by_id is None and number.normalised in recipients.SIMULATED_PHONE_NUMBERS:
+    if command.may_be_simulated and number.normalised in recipients.SIMULATED_PHONE_NUMBERS:
         return Prepared(accepted=accepted, filled=filled)
     details = Details(
         template_version=template.version,

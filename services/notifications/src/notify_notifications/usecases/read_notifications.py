@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel
 from notify_common.errors import NotifyError
 from notify_common.logging import get_logger
@@ -17,9 +18,11 @@ from notify_content.text import insensitive_key, text_of
 
 from notify_notifications.clients.snapshots import Snapshots, TemplateKey
 from notify_notifications.domain.cost import Cost, cost
+from notify_notifications.domain.notification import State
 from notify_notifications.domain.record import Notification
 from notify_notifications.domain.template import Template
 from notify_notifications.domain.unsubscribe import UnsubscribeLinks
+from notify_notifications.store import jobs
 from notify_notifications.store.notifications import (
     ActivityFilters,
     Filters,
@@ -127,6 +130,27 @@ def count_uploaded_letters(
     latest first (internal-api.md B20).
     """
     return store.uploaded_letter_counts(service_id, template_id, now - timedelta(days=days))
+
+
+def list_job_notifications(
+    uow: UnitOfWork,
+    store: NotificationStore,
+    snapshots: Snapshots,
+    links: UnsubscribeLinks,
+    service_id: str,
+    job_id: str,
+    states: Sequence[State],
+    offset: int,
+    limit: int,
+) -> tuple[list[NotificationView], int]:
+    """Read up to `limit` messages of a job in the order of its rows, after the first `offset`, and how many
+    there are in all (internal-api.md B17). Raises NotifyError JOB_NOT_FOUND.
+    """
+    with uow.autocommit() as tx:
+        if jobs.get(tx, service_id, job_id) is None:
+            raise NotifyError("JOB_NOT_FOUND")
+    found, count = store.rows_of_job(service_id, job_id, states, offset, limit)
+    return list(_views(snapshots, links, found)), count
 
 
 def get_activity(

@@ -17,12 +17,13 @@ from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
 from prometheus_client import Counter
 
-from notify_notifications.clients.snapshots import Snapshots
+from notify_notifications.clients.snapshots import CURRENT, Snapshots, TemplateKey
 from notify_notifications.domain import limits
 from notify_notifications.domain.cost import too_dear
 from notify_notifications.domain.files import FileLinks
 from notify_notifications.domain.hand_over import Destination
 from notify_notifications.domain.limits import Quota
+from notify_notifications.domain.notification import State
 from notify_notifications.domain.schedule import check_times
 from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
@@ -47,6 +48,7 @@ from notify_notifications.usecases.files import (
 )
 from notify_notifications.usecases.prepare import (
     Accepted,
+    AcceptedRow,
     Details,
     EmailCommand,
     LetterCommand,
@@ -78,6 +80,14 @@ _DECIDED: Final = Counter(
 UNKNOWN_OUTCOMES: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 """After these nobody knows whether a message was stored."""
 _RETRY_AFTER: Final = timedelta(seconds=1)
+
+FAILING_ROWS: Final = frozenset(
+    {
+        *("RECIPIENT_INVALID", "INTERNATIONAL_NOT_ALLOWED", "ADDRESS_INVALID", "QR_CODE_TOO_LONG"),
+        *("MISSING_PERSONALISATION", "MESSAGE_EMPTY", "MESSAGE_TOO_LONG", "SENDER_NOT_FOUND"),
+    }
+)
+"""Refusals of a job's row that are stored, as a message that failed: there is nobody to answer them to."""
 
 K = TypeVar("K")
 
@@ -322,14 +332,14 @@ def _end_attached(parts: SendingParts, sendings: Sequence[_Sending]) -> None:
 
 
 class Looked:
-    """Services and current templates as they were when they were first looked up: for one use case, whose
+    """Services and templates as they were when they were first looked up: for one use case, whose
     messages mostly name the same ones.
     """
 
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
         self._services: dict[str, Service] = {}
-        self._templates: dict[tuple[str, str], Template | None] = {}
+        self._templates: dict[TemplateKey, Template | None] = {}
 
     def service(self, service_id: str) -> Service:
         """Return the service that sends. Raises NotifyError as `find_service`."""
@@ -338,11 +348,11 @@ class Looked:
             found = self._services[service_id] = find_service(self._snapshots, service_id)
         return found
 
-    def template(self, service_id: str, template_id: str) -> Template | None:
-        """Return the service's template; None if it has none of this id. Raises NotifyError."""
-        key = service_id, template_id
+    def template(self, service_id: str, template_id: str, version: int = CURRENT) -> Template | None:
+        """Return the service's template; None if it has none of this id and version. Raises NotifyError."""
+        key = TemplateKey(service_id, template_id, version)
         if key not in self._templates:
-            self._templates[key] = self._snapshots.template(service_id, template_id)
+            self._templates[key] = self._snapshots.template(*key)
         return self._templates[key]
 
 
@@ -361,15 +371,40 @@ def prepare(parts: SendingParts, looked: Looked, service: Service, command: Send
     INVALID_FIELD for times that can't be.
     """
     try:
-        template = looked.template(service.id, command.template_id)
-        return _by_channel(parts, service, template, command)
+        template = looked.template(service.id, command.template_id, command.template_version)
+        prepared = _by_channel(parts, service, template, command)
     except NotifyError as refusal:
-        return Prepared(refusal=refusal)
+        prepared = Prepared(refusal=refusal)
     except Exception as error:  # a fault that one message brings to light is not the others'
         get_logger().error(
             "message not prepared", notification_id=command.request_id, **describe_exception(error)
         )
         return Prepared(refusal=NotifyError("INTERNAL"))
+    refused = prepared.refusal
+    if command.row_number is not None and refused is not None and refused.reason in FAILING_ROWS:
+        return _failed_row(command)
+    return prepared
+
+
+def _failed_row(command: SendCommand) -> Prepared:
+    """Return what is stored of a job's row whose message nobody may get: it goes nowhere, costs nothing, and
+    is seen as failed (pipeline.md §2.6).
+    """
+    recipient = ""
+    match command:
+        case SmsCommand():
+            recipient = command.phone_number
+        case EmailCommand():
+            recipient = command.email_address
+    details = Details(
+        template_version=command.template_version,
+        recipient=recipient.strip(),
+        normalised_recipient="".join(recipient.split()).lower(),
+        sender="",
+        personalisation=command.personalisation,
+        state=State.VALIDATION_FAILED,
+    )
+    return Prepared(accepted=AcceptedRow(command.request_id), details=details)
 
 
 def _by_channel(
@@ -430,6 +465,13 @@ def _leave_out_what_has_no_room(sendings: Sequence[_Sending], most_bytes: int) -
 
 
 def _reserve(parts: SendingParts, sendings: Sequence[_Sending]) -> None:
+    for sending in sendings:
+        if sending.command.row_number is not None:
+            # its job holds its place in the day
+            abroad = (limits.INTERNATIONAL_SMS,) if sending.prepared.international else ()
+            sending.reservation = Reservation(clock.now().date(), abroad)
+            sending.result = sending.prepared.refusal
+    sendings = [one for one in sendings if one.command.row_number is None]
     if not sendings:
         return
     requests = [
@@ -495,6 +537,7 @@ def _new_message(command: SendCommand, prepared: Prepared, reservation: Reservat
         api_key_id=command.caller.api_key_id,
         created_by_id=command.caller.created_by_id,
         batch_id=command.batch_id,
+        row_number=command.row_number,
         key_type=command.caller.key_type,
         channel=command.channel,
         template_id=command.template_id,

@@ -1,0 +1,170 @@
+"""JobsService: conversion, nothing else."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from notify.notifications.v1 import batches_service_pb2, notification_pb2
+from notify.notifications.v1 import jobs_service_pb2 as pb
+from notify.notifications.v1 import jobs_service_pb2_grpc as pb_grpc
+from notify_common.blobs.s3 import BlobStore
+from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.errors import FieldViolation, invalid_field
+from notify_common.ids import canonical_uuid
+from notify_common.rpc import enums
+from notify_common.turns import in_turns
+
+from notify_notifications.clients.letters import LettersClient
+from notify_notifications.domain.job import Job, JobState
+from notify_notifications.domain.notification import State
+from notify_notifications.domain.unsubscribe import UnsubscribeLinks
+from notify_notifications.servicers.notifications import shown_notification, state_of
+from notify_notifications.store import jobs
+from notify_notifications.store.jobs import JobFilters
+from notify_notifications.store.notifications import NotificationStore
+from notify_notifications.usecases.jobs import (
+    Counts,
+    cancel_job,
+    cancel_job_letters,
+    create_job,
+    get_job,
+    list_jobs,
+)
+from notify_notifications.usecases.read_notifications import list_job_notifications
+from notify_notifications.usecases.send import SendingParts
+
+SERVICE: Final = pb.DESCRIPTOR.services_by_name["JobsService"].full_name
+
+_STATES: Final = {
+    JobState.PENDING: pb.Job.STATE_PENDING,
+    JobState.SCHEDULED: pb.Job.STATE_SCHEDULED,
+    JobState.IN_PROGRESS: pb.Job.STATE_IN_PROGRESS,
+    JobState.FINISHED: pb.Job.STATE_FINISHED,
+    JobState.SENDING_LIMITS_EXCEEDED: pb.Job.STATE_SENDING_LIMITS_EXCEEDED,
+    JobState.CANCELLED: pb.Job.STATE_CANCELLED,
+    JobState.ERROR: pb.Job.STATE_ERROR,
+}
+_TOLD: Final = {value: state for state, value in _STATES.items()}
+
+
+class JobsServicer(pb_grpc.JobsServiceServicer):
+    """Serves notify.notifications.v1.JobsService."""
+
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        sending: SendingParts,
+        notifications: NotificationStore,
+        links: UnsubscribeLinks,
+        letters: LettersClient,
+        files: BlobStore | None,
+    ) -> None:
+        self._uow = uow
+        self._sending = sending
+        self._notifications = notifications
+        self._links = links
+        self._letters = letters
+        self._files = files
+
+    def CreateJob(self, request: pb.CreateJobRequest, context: grpc.ServicerContext) -> pb.CreateJobResponse:
+        made = create_job(
+            self._uow,
+            self._sending.snapshots,
+            self._files,
+            request.service_id,
+            canonical_uuid(request.request_id),
+            request.created_by_id,
+            _time(request.scheduled_time) if request.HasField("scheduled_time") else None,
+            request.contact_list_id or None,
+        )
+        return pb.CreateJobResponse(job=_job(made, {}))
+
+    def GetJob(self, request: pb.GetJobRequest, context: grpc.ServicerContext) -> pb.GetJobResponse:
+        return pb.GetJobResponse(job=_job(*get_job(self._uow, request.service_id, request.job_id)))
+
+    def GetJobs(self, request: pb.GetJobsRequest, context: grpc.ServicerContext) -> pb.GetJobsResponse:
+        filters = JobFilters(
+            since=_time(request.since_time) if request.HasField("since_time") else None,
+            states=[_TOLD[state] for state in request.states if state in _TOLD],
+            contact_list_id=request.contact_list_id,
+            of_lists=not request.without_contact_lists,
+        )
+        found, count = list_jobs(self._uow, request.service_id, filters, request.offset, request.page_size)
+        return pb.GetJobsResponse(jobs=[_job(job, counts) for job, counts in found], total_count=count)
+
+    def CancelJob(self, request: pb.CancelJobRequest, context: grpc.ServicerContext) -> pb.CancelJobResponse:
+        return pb.CancelJobResponse(job=_job(*cancel_job(self._uow, request.service_id, request.job_id)))
+
+    def CancelJobLetters(
+        self, request: pb.CancelJobLettersRequest, context: grpc.ServicerContext
+    ) -> pb.CancelJobLettersResponse:
+        count, more = cancel_job_letters(
+            self._uow,
+            self._notifications,
+            self._sending.limits,
+            self._letters,
+            request.service_id,
+            request.job_id,
+        )
+        return pb.CancelJobLettersResponse(letter_count=count, has_more=more)
+
+    def CountScheduledJobs(
+        self, request: pb.CountScheduledJobsRequest, context: grpc.ServicerContext
+    ) -> pb.CountScheduledJobsResponse:
+        with self._uow.autocommit() as tx:
+            count, first = jobs.schedule(tx, request.service_id)
+        return pb.CountScheduledJobsResponse(job_count=count, first_time=first)
+
+    def GetJobNotifications(
+        self, request: pb.GetJobNotificationsRequest, context: grpc.ServicerContext
+    ) -> pb.GetJobNotificationsResponse:
+        views, count = list_job_notifications(
+            self._uow,
+            self._notifications,
+            self._sending.snapshots,
+            self._links,
+            request.service_id,
+            request.job_id,
+            list(dict.fromkeys(_state(one) for one in request.states)),
+            request.offset,
+            request.page_size,
+        )
+        shown = (shown_notification(view, with_details=True) for view in in_turns(views))
+        return pb.GetJobNotificationsResponse(notifications=shown, total_count=count)
+
+
+def _time(value: Timestamp) -> datetime:
+    try:
+        return value.ToDatetime(UTC)
+    except (ValueError, OverflowError):
+        raise invalid_field(FieldViolation("scheduled_time", "is not a time")) from None
+
+
+def _state(value: int) -> State:
+    return State(enums.to_text(notification_pb2.Notification.State, value))
+
+
+def _job(job: Job, counts: Counts) -> pb.Job:
+    return pb.Job(
+        id=job.id,
+        service_id=job.service_id,
+        template_id=job.template_id,
+        template_version=job.template_version,
+        channel=enums.to_proto(job.channel),
+        file_name=job.file_name,
+        row_count=job.row_count,
+        contact_list_id=job.contact_list_id or "",
+        created_by_id=job.created_by_id,
+        state=_STATES[job.state],
+        create_time=job.create_time,
+        scheduled_time=job.scheduled_time,
+        start_time=job.start_time,
+        finish_time=job.finish_time,
+        update_time=job.update_time,
+        archived=job.delete_time is not None,
+        counts=[
+            batches_service_pb2.StateCount(state=state_of(state), message_count=count)
+            for state, count in sorted(counts.items())
+        ],
+    )
