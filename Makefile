@@ -202,6 +202,10 @@ bench-bulk: setup ## messages prepared and stored in bulk a second by one proces
 bench-batch: setup ## rows of one batch accepted a second through the whole platform, and what each costs (ROWS=100000)
 	@$(BIN)/python tests/load/bench_batch.py --rows $(ROWS) $(if $(MAX_COST),--max-cost $(MAX_COST))
 
+.PHONY: bench-jobs
+bench-jobs: setup ## rows of a spreadsheet that become messages a second, and what each costs (ROWS=100000)
+	@$(BIN)/python tests/load/bench_jobs.py --rows $(ROWS)
+
 .PHONY: bench-dispatch
 bench-dispatch: setup ## messages handed to a provider stub a second, the whole way too (MESSAGES=20000)
 	@$(BIN)/python tests/load/bench_dispatch.py $(if $(MESSAGES),--messages $(MESSAGES))
