@@ -8,7 +8,7 @@ from notify_common.errors import NotifyError
 from notify_common.feeds.consumer import FeedConsumer
 from notify_common.logging import get_logger
 
-_SECONDS: Final = 0.5
+_SECONDS: Final = 1.0
 
 
 class Intake:
@@ -24,7 +24,7 @@ class Intake:
         self._lock = threading.Lock()
 
     def take_in(self) -> None:
-        """Take in what there is, as far as that takes half a second; failing to do so is no failure."""
+        """Take in what there is, as far as that takes a second; failing to do so is no failure."""
         if not self._lock.acquire(timeout=_SECONDS):
             return
         try:
