@@ -48,6 +48,13 @@ def test_uploads_are_jobs_and_days_of_letters_in_one_order(
     assert names == [name for _, name in sorted(expected, reverse=True)]
 
 
+def test_nobody_makes_no_job(internal_client: FlaskClient, neighbours: Neighbours) -> None:
+    path = f"/service/{neighbours.admin.add_service()}/job"
+    answer = internal_client.post(path, headers=by_admin(), json={"id": new_id(), "created_by": new_id()})
+    assert answer.status_code == 404
+    assert neighbours.recorder.requests("CreateJob") == []
+
+
 def test_all_letters_are_asked_for_until_there_are_no_more(
     internal_client: FlaskClient, neighbours: Neighbours
 ) -> None:

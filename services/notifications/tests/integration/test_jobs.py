@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from notify.notifications.v1 import jobs_service_pb2 as pb
 from notify.notifications.v1.jobs_service_pb2_grpc import (
     JobsServiceStub,
@@ -341,6 +342,35 @@ def test_a_file_that_can_t_be_read_parks_its_job(office: Office, text: str | Non
         assert queue.drop is not None
         queue.drop(tx, rows)
     assert office.state(id) == "CANCELLED"
+
+
+def test_while_somebody_is_away_a_job_waits_and_uses_up_no_tries(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_jobs, "_OUTAGE", timedelta(0))
+    id = office.upload()
+    office.create(id)
+    uow = office.world.parts.uow
+    away = EndpointConnectionError(endpoint_url="http://nowhere")
+
+    def fail(*_: Any) -> Any:
+        raise away
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BlobStore, "open", fail)
+        patched.setattr(BlobStore, "get_range", fail)
+        for _ in range(2 * job_queue.max_attempts):
+            assert office.runner.step(uow)
+    office.work()
+    assert (office.state(id), office.counts(id), office.of_today()) == ("FINISHED", {"CREATED": 3}, 3)
+
+
+def test_a_file_with_too_many_rows_sends_nothing(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_jobs, "MOST_ROWS", 2)
+    id = office.upload()
+    office.create(id)
+    office.work()
+    assert (office.state(id), office.counts(id), office.of_today()) == ("ERROR", {}, 0)
 
 
 def test_an_archived_service_sends_no_more(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,8 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     @made.post("/service/<uuid:service_id>/job", CREATE, CREATING)
     def create_job(call: Call) -> Answer:
         form = call.form
+        # who makes it is shown with it: of nobody there is no job
+        Joined(clients, call.id("service_id")).person(form["created_by"])
         ask = pb.CreateJobRequest(
             request_id=form["id"],
             service_id=call.id("service_id"),

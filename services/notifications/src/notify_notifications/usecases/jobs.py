@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from typing import Final
 
+from botocore.exceptions import BotoCoreError, ClientError
 from notify_common import clock, current, ids
 from notify_common.blobs.s3 import BlobNotFound, BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
@@ -107,6 +108,8 @@ def _metadata(files: BlobStore | None, service_id: str, job_id: str) -> dict[str
         return dict(files.head(key_of_file(service_id, job_id)).metadata)
     except BlobNotFound:
         raise NotifyError("JOB_FILE_INVALID") from None
+    except (BotoCoreError, ClientError):
+        raise NotifyError("UNAVAILABLE") from None
 
 
 def get_job(uow: UnitOfWork, service_id: str, job_id: str) -> tuple[Job, Counts]:

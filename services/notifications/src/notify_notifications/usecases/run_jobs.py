@@ -4,9 +4,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
+from botocore.exceptions import BotoCoreError, ClientError
 from notify_common import clock, ids
 from notify_common.blobs.s3 import BlobNotFound, BlobStore
 from notify_common.db.unit_of_work import Tx, UnitOfWork
@@ -39,13 +40,16 @@ from notify_notifications.store.counters import lock_day
 from notify_notifications.store.counts import add_day_counts
 from notify_notifications.store.limits import Place
 from notify_notifications.store.tables import job_queue
+from notify_notifications.usecases.jobs import MOST_ROWS
 from notify_notifications.usecases.prepare import Caller, EmailCommand, LetterCommand, SendCommand, SmsCommand
-from notify_notifications.usecases.send import SendingParts, send_messages
+from notify_notifications.usecases.send import UNKNOWN_OUTCOMES, SendingParts, send_messages
 
 ROWS_AT_ONCE: Final = 500
 BYTES_AT_ONCE: Final = 512 * 1024
 _NOT_ALLOWED: Final = "RECIPIENT_NOT_ALLOWED"
 _REFERENCE: Final = "reference"
+_OUTAGE: Final = timedelta(seconds=5)
+"""How long after one the next try is made."""
 _CHECKED_LATER: Final = RowRules(should_validate=False)
 
 
@@ -78,9 +82,15 @@ class JobRunner:
         except _Unusable as error:
             with uow.begin() as tx:
                 job_queue.park(tx, [row], str(error))
-        except NotifyError as error:
+        except (NotifyError, BotoCoreError, ClientError) as error:
+            reason = error.reason if isinstance(error, NotifyError) else "UNAVAILABLE"
+            get_logger().warning("job not continued", job_id=str(row.id), reason=reason)
             with uow.begin() as tx:
-                job_queue.fail(tx, [row], error.reason)
+                if reason in UNKNOWN_OUTCOMES:
+                    # what somebody's absence costs is time, and no tries
+                    job_queue.set(tx, [row], due_at=clock.now() + _OUTAGE, attempt=1)
+                else:
+                    job_queue.fail(tx, [row], reason)
         return 1
 
     # --- starting -------------------------------------------------------------------------------------------
@@ -139,6 +149,8 @@ class JobRunner:
             raise _Unusable("its file can't be read") from None
         if ranges.unclosed_quote_row is not None:
             raise _Unusable("a quotation mark in its file is never closed")
+        if ranges.row_count > MOST_ROWS:
+            raise _Unusable(f"its file has more than {MOST_ROWS} rows")
         headings = list(ranges.headers)
         return ends, [*firsts, ranges.row_count], {"headings": headings, "delimiter": ranges.delimiter}
 
