@@ -523,4 +523,4 @@ callback_queue = FairQueue(
     pauses=ops.pauses,
 )
 
-job_queue = FairQueue(jobs, ["id"], lease_seconds=60, max_attempts=10, pauses=ops.pauses)
+job_queue = FairQueue(jobs, ["id"], lease_seconds=30, max_attempts=10, pauses=ops.pauses)

@@ -55,7 +55,7 @@ def create_job(
     Raises:
         NotifyError: SERVICE_NOT_FOUND, JOB_SERVICE_INACTIVE, JOB_FILE_INVALID, TEMPLATE_NOT_FOUND,
         TEMPLATE_ARCHIVED,
-            JOB_LETTERS_NOT_ALLOWED, NOT_A_MEMBER, JOB_IN_PAST, JOB_TOO_FAR_AHEAD, JOB_NOT_FOUND where another
+            JOB_LETTERS_NOT_ALLOWED, JOB_IN_PAST, JOB_TOO_FAR_AHEAD, JOB_NOT_FOUND where another
             service has one with this id; UNAVAILABLE.
     """
     service = snapshots.service(service_id)
