@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -48,6 +49,15 @@ class Web:
         form = {"name": f"Bad input {uuid.uuid4()}", "user_id": user_id, "created_by": user_id}
         made: str = self.make("/service", {**form, **limits, "restricted": False})["id"]
         return made
+
+    def upload(self, service_id: str, job_id: str, template_id: str) -> None:
+        told = {"original_file_name": "a.csv", "notification_count": "1", "valid": "True"}
+        file = {
+            "bucket": "csv",
+            "key": f"service-{service_id}-notify/{job_id}.csv",
+            "body": "email address\n",
+        }
+        self._client.s3_put({**file, "metadata": {**told, "template_id": template_id}}, {})
 
     def template(self, service_id: str, user_id: str, kind: str = "sms", content: str = "Hello") -> str:
         form = {"name": "A", "template_type": kind, "content": content, "service": service_id}
@@ -99,7 +109,12 @@ class Theirs:
         key = {"name": "k", "key_type": "normal", "created_by": user_id}
         web.make(f"{path}/api-key", key)
         default = {"is_default": True}
+        job = str(uuid.uuid4())
+        web.upload(self.id, job, self.template)
+        later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        web.make(f"{path}/job", {"id": job, "created_by": user_id, "scheduled_for": later})
         self.ids = {
+            "job_id": job,
             "template_id": self.template,
             "letter_id": letter,
             "template_email_file_id": file["id"],
@@ -128,6 +143,7 @@ class Theirs:
             "users api-keys sms-sender email-reply-to letter-contact data-retention template-folder invite"
         )
         paths = [path, template, f"{template}/versions", *(f"{path}/{name}" for name in below.split())]
+        paths += [f"{path}/job/{self.ids['job_id']}"]
         paths += [f"{path}/service-join-request/{self.ids['join_request_id']}"]
         files = f"{path}/templates/{self.template}/template_email_files"
         paths += [f"{files}/{self.ids['template_email_file_id']}"]

@@ -109,18 +109,21 @@ class FakeLetters(letters_service_pb2_grpc.LettersServiceServicer):
     cancellation: str = "CANCELLED"
     """What becomes of cancelling a letter."""
     cancelling_fails_with: str = ""
+    printed: set[str] = field(default_factory=set)
+    """Letters that can't be cancelled any more."""
 
     def BatchCancelLetters(self, request: Any, context: grpc.ServicerContext) -> Any:
         if self.cancelling_fails_with:
             raise NotifyError(self.cancelling_fails_with)
         assert request.cancel_unknown
         for letter_id in request.letter_ids:
-            if self.cancellation == "CANCELLED" and letter_id not in self.cancelled:
+            if self.cancellation == "CANCELLED" and letter_id not in self.cancelled | self.printed:
                 self.cancelled.add(letter_id)
                 self.tell(letter_id, "cancelled")
-        outcome = f"OUTCOME_{self.cancellation}"
+        outcomes = dict.fromkeys(request.letter_ids, self.cancellation)
+        outcomes |= dict.fromkeys(self.printed & outcomes.keys(), "NOT_CANCELLABLE")
         return letters_service_pb2.BatchCancelLettersResponse(
-            cancellations=[{"letter_id": id, "outcome": outcome} for id in request.letter_ids]
+            cancellations=[{"letter_id": id, "outcome": f"OUTCOME_{told}"} for id, told in outcomes.items()]
         )
 
     def BatchCreateLetters(self, request: Any, context: grpc.ServicerContext) -> Any:

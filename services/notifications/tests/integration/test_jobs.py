@@ -30,6 +30,7 @@ from notify_notifications.servicers import jobs
 from notify_notifications.servicers.jobs import JobsServicer
 from notify_notifications.store.notifications import NotificationStore
 from notify_notifications.store.tables import job_queue
+from notify_notifications.usecases import jobs as cancelling
 from notify_notifications.usecases import run_jobs
 from notify_notifications.usecases.ops import OPS
 from notify_notifications.usecases.run_jobs import JobRunner
@@ -437,6 +438,26 @@ def test_all_letters_of_a_job_are_cancelled_or_none_that_is_printed(office: Offi
         with refusing("JOB_LETTERS_SENT"):
             cancel(id)
     assert office.counts(id) == {"CREATED": 2}
+
+
+def test_a_letter_that_is_printed_ends_the_cancelling_of_those_after_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancelling, "_LETTERS_AT_ONCE", 1)
+    ask = pb.CancelJobLettersRequest(service_id=office.service)
+    with clock.set_for_tests(NOON):
+        office.begin("letter")
+        ask.service_id = office.service
+        ask.job_id = office.upload(LETTERS + "C Person,3 High Street,SW1A 1AA,Cas\n")
+        office.create(ask.job_id)
+        office.work()
+        printed = office.list(ask.job_id)[1].id
+        office.world.letters.printed = {printed}
+        with refusing("JOB_LETTERS_SENT"):
+            office.stub.CancelJobLetters(ask)
+    office.world.letters.printed = set()
+    assert office.counts(ask.job_id) == {"CANCELLED": 1, "CREATED": 2}
+    assert (office.state(ask.job_id), office.of_today()) == ("FINISHED", 2)
 
 
 def test_lists_show_what_did_not_start_first_and_leave_hidden_names_out(office: Office) -> None:

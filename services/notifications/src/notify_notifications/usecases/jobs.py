@@ -167,12 +167,10 @@ def cancel_job_letters(
     started = job.start_time or job.create_time
     if not (_CANCELLABLE.issuperset(counts) and can_be_cancelled(State.CREATED, started, clock.now())):
         raise NotifyError("JOB_LETTERS_SENT")
-    refused = False
     after = -1
     while slice := store.cancellable_rows(job_id, after, _LETTERS_AT_ONCE):
         after = slice[-1].row_number
         cancelled = letters.cancel_all(service_id, [row.id for row in slice])
-        refused = refused or len(cancelled) < len(slice)
         now = clock.now()
         with uow.begin() as tx:
             changed = record_events(tx, [Event(id, Happening.LETTER_CANCELLED, now) for id in cancelled])
@@ -183,11 +181,11 @@ def cancel_job_letters(
                 place = Place(service_id, Channel.LETTER, day)
                 places[place] = places.get(place, 0) + 1
         limits.release(places)
+        if len(cancelled) < len(slice):
+            raise NotifyError("JOB_LETTERS_SENT")
         left = current.time_left()
-        if not refused and left is not None and left < _LEAST_SECONDS:
+        if left is not None and left < _LEAST_SECONDS:
             return get_job(uow, service_id, job_id)[1].get(State.CANCELLED, 0), True
-    if refused:
-        raise NotifyError("JOB_LETTERS_SENT")
     with uow.begin() as tx:
         jobs.cancel(tx, service_id, job_id, [JobState.FINISHED], clock.now())
     return get_job(uow, service_id, job_id)[1].get(State.CANCELLED, 0), False

@@ -53,6 +53,8 @@ class JobRetention:
             if gone:
                 with uow.begin() as tx:
                     jobs.mark_deleted(tx, gone, now)
-        with uow.begin() as tx:
-            jobs.delete_before(tx, now - KEPT, _AT_ONCE)
+        deleted = _AT_ONCE
+        while deleted == _AT_ONCE:
+            with uow.begin() as tx:
+                deleted = jobs.delete_before(tx, now - KEPT, _AT_ONCE)
         return 0
