@@ -3,7 +3,7 @@
 The admin web app has put the spreadsheet into its bucket, and what is to be sent into its metadata (§4.10).
 """
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC
 from typing import Final
 from urllib.parse import urlencode
 
@@ -11,10 +11,16 @@ from flask import abort, request
 from notify.admin.v1.services_service_pb2 import GetServiceRequest
 from notify.notifications.v1 import jobs_service_pb2 as pb
 from notify.notifications.v1.batches_service_pb2 import StateCount
-from notify_common import clock
 
 from notify_gateway.admin.forms import InvalidForm, fields, moment, nullable, uuid
-from notify_gateway.admin.notifications import MOST_AT_ONCE, PAGE_SIZE, Joined, first_of, number_of
+from notify_gateway.admin.notifications import (
+    MOST_AT_ONCE,
+    PAGE_SIZE,
+    Joined,
+    first_of,
+    number_of,
+    start_of_day,
+)
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, alone, bare, by_field, data, of_field
 from notify_gateway.admin.shapes import Shape, each, whole
 from notify_gateway.admin.shapes import nullable as empty_as_null
@@ -196,12 +202,6 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         return bare([])
 
     return made
-
-
-def start_of_day(days: int) -> datetime:
-    """Return when the London day began that was `days` ago, in UTC."""
-    day = clock.london_day(clock.now()) - timedelta(days=days)
-    return datetime.combine(day, time(), clock.LONDON).astimezone(UTC)
 
 
 def _links(path: str, page: int, size: int, total: int) -> dict[str, str]:

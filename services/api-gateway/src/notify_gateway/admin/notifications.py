@@ -437,9 +437,14 @@ def _activity(service_id: str, given: Mapping[str, list[str]]) -> pb.GetActivity
         by_keys_alone=first_of(given, "include_one_off").lower() == "false",
     )
     if first_of(given, "limit_days"):
-        day = clock.london_day(clock.now()) - timedelta(days=min(number_of(given, "limit_days", 0), 3650))
-        ask.since_time.FromDatetime(datetime.combine(day, time(), clock.LONDON).astimezone(UTC))
+        ask.since_time.FromDatetime(start_of_day(min(number_of(given, "limit_days", 0), 3650)))
     return ask
+
+
+def start_of_day(days: int) -> datetime:
+    """Return when the London day began that was `days` ago, in UTC."""
+    day = clock.london_day(clock.now()) - timedelta(days=days)
+    return datetime.combine(day, time(), clock.LONDON).astimezone(UTC)
 
 
 def first_of(given: Mapping[str, list[str]], name: str) -> str:

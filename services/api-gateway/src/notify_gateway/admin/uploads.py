@@ -20,8 +20,8 @@ from notify_common.errors import NotifyError
 from notify_common.rpc import enums
 
 from notify_gateway.admin.forms import STRING, TEXT, UUID, InvalidForm, schema
-from notify_gateway.admin.jobs import COUNT, STATES, start_of_day
-from notify_gateway.admin.notifications import OF_EVERY_NOTIFICATION, Joined, name_of
+from notify_gateway.admin.jobs import COUNT, STATES
+from notify_gateway.admin.notifications import OF_EVERY_NOTIFICATION, Joined, name_of, start_of_day
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare
 from notify_gateway.admin.shapes import Shape, always, whole
 from notify_gateway.auth import ClientAuthenticator

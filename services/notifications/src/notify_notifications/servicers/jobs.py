@@ -1,25 +1,21 @@
 """JobsService: conversion, nothing else."""
 
-from datetime import UTC, datetime
 from typing import Final
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
-from notify.notifications.v1 import batches_service_pb2, notification_pb2
+from notify.notifications.v1 import batches_service_pb2
 from notify.notifications.v1 import jobs_service_pb2 as pb
 from notify.notifications.v1 import jobs_service_pb2_grpc as pb_grpc
 from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.errors import FieldViolation, invalid_field
 from notify_common.ids import canonical_uuid
 from notify_common.rpc import enums
 from notify_common.turns import in_turns
 
 from notify_notifications.clients.letters import LettersClient
 from notify_notifications.domain.job import Job, JobState
-from notify_notifications.domain.notification import State
 from notify_notifications.domain.unsubscribe import UnsubscribeLinks
-from notify_notifications.servicers.notifications import shown_notification, state_of
+from notify_notifications.servicers.notifications import shown_notification, state_of, states_of, time_of
 from notify_notifications.store import jobs
 from notify_notifications.store.jobs import JobFilters
 from notify_notifications.store.notifications import NotificationStore
@@ -75,7 +71,7 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
             request.service_id,
             canonical_uuid(request.request_id),
             request.created_by_id,
-            _time(request.scheduled_time) if request.HasField("scheduled_time") else None,
+            time_of("scheduled_time", request.scheduled_time) if request.HasField("scheduled_time") else None,
             request.contact_list_id or None,
         )
         return pb.CreateJobResponse(job=_job(made, {}))
@@ -85,7 +81,7 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
 
     def GetJobs(self, request: pb.GetJobsRequest, context: grpc.ServicerContext) -> pb.GetJobsResponse:
         filters = JobFilters(
-            since=_time(request.since_time) if request.HasField("since_time") else None,
+            since=time_of("since_time", request.since_time) if request.HasField("since_time") else None,
             states=[_TOLD[state] for state in request.states if state in _TOLD],
             contact_list_id=request.contact_list_id,
             of_lists=not request.without_contact_lists,
@@ -126,23 +122,12 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
             self._links,
             request.service_id,
             request.job_id,
-            list(dict.fromkeys(_state(one) for one in request.states)),
+            states_of(request.states),
             request.offset,
             request.page_size,
         )
         shown = (shown_notification(view, with_details=True) for view in in_turns(views))
         return pb.GetJobNotificationsResponse(notifications=shown, total_count=count)
-
-
-def _time(value: Timestamp) -> datetime:
-    try:
-        return value.ToDatetime(UTC)
-    except (ValueError, OverflowError):
-        raise invalid_field(FieldViolation("scheduled_time", "is not a time")) from None
-
-
-def _state(value: int) -> State:
-    return State(enums.to_text(notification_pb2.Notification.State, value))
 
 
 def _job(job: Job, counts: Counts) -> pb.Job:

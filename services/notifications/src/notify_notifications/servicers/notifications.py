@@ -234,7 +234,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         self, request: pb.RescheduleNotificationRequest, context: grpc.ServicerContext
     ) -> pb.RescheduleNotificationResponse:
         caller = caller_of(request.caller)
-        send_at = _time("send_at", request.send_at)
+        send_at = time_of("send_at", request.send_at)
         reschedule(self._uow, self._notifications, caller, request.notification_id, send_at)
         return pb.RescheduleNotificationResponse(
             notification=self._found(caller.service_id, request.notification_id)
@@ -269,7 +269,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         filters = Filters(
             key_type=enums.from_proto(KeyType, request.key_type),
             channels=list(dict.fromkeys(enums.from_proto(Channel, one) for one in request.channels)),
-            states=list(dict.fromkeys(State(enums.to_text(_STATES, one)) for one in request.states)),
+            states=states_of(request.states),
             reference=request.reference if request.HasField("reference") else None,
             batch_id=request.batch_id,
         )
@@ -348,7 +348,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
         filters = ActivityFilters(
             key_types=list(dict.fromkeys(enums.from_proto(KeyType, one) for one in request.key_types)),
             channels=list(dict.fromkeys(enums.from_proto(Channel, one) for one in request.channels)),
-            states=list(dict.fromkeys(State(enums.to_text(_STATES, one)) for one in request.states)),
+            states=states_of(request.states),
             since=request.since_time.ToDatetime(UTC) if request.HasField("since_time") else None,
             by_keys_alone=request.by_keys_alone,
             search=request.search,
@@ -463,10 +463,11 @@ def _optional_time(request: Any, name: str) -> datetime | None:
     """Return a time that a request has, if it is of a kind that may have one. Raises NotifyError."""
     if not isinstance(request, _TIMED) or not request.HasField(name):
         return None
-    return _time(name, getattr(request, name))
+    return time_of(name, getattr(request, name))
 
 
-def _time(name: str, value: Timestamp) -> datetime:
+def time_of(name: str, value: Timestamp) -> datetime:
+    """Return a time of a request. Raises NotifyError INVALID_FIELD, of the field `name`."""
     try:
         return value.ToDatetime(UTC)
     except (ValueError, OverflowError):
@@ -722,6 +723,11 @@ def _cost(cost: Cost) -> notification_pb2.Cost:
         sms_rate_micropounds=cost.sms_rate_micropounds,
         letter_sheets=cost.letter_sheets,
     )
+
+
+def states_of(values: Iterable[int]) -> list[State]:
+    """Return the states that a request names, each once."""
+    return list(dict.fromkeys(State(enums.to_text(_STATES, one)) for one in values))
 
 
 def state_of(text: str) -> Any:

@@ -4,6 +4,7 @@ The letters context decides: there a letter is cancelled or taken by a print run
 cancelled before it comes is not taken over. Its event records what it decided wherever this process dies.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from notify_common import clock
@@ -48,11 +49,20 @@ def cancel_letter(
     in_time = can_be_cancelled(found.state, found.create_time, clock.now())
     if not (in_time and letters.cancel(service_id, notification_id)):
         raise _refusal(found)
+    record_cancelled(uow, limits, service_id, [notification_id])
+
+
+def record_cancelled(uow: UnitOfWork, limits: LimitStore, service_id: str, letter_ids: Sequence[str]) -> None:
+    """Record that letters of a service are cancelled, and give back the places of those that count today.
+
+    Repeating it changes nothing.
+    """
+    now = clock.now()
     with uow.begin() as tx:
-        changed = record_events(tx, [Event(notification_id, Happening.LETTER_CANCELLED, clock.now())])
-    day = found.create_time.date()
-    if changed and is_counted(found.key_type) and day == clock.now().date():
-        limits.release({Place(service_id, Channel.LETTER, day): 1})
+        changed = record_events(tx, [Event(id, Happening.LETTER_CANCELLED, now) for id in letter_ids])
+    today = [one for one in changed if is_counted(one.key_type) and one.create_time.date() == now.date()]
+    if today:
+        limits.release({Place(service_id, Channel.LETTER, now.date()): len(today)})
 
 
 def _refusal(found: Notification) -> NotifyError:

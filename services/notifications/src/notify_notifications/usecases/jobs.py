@@ -15,12 +15,12 @@ from notify_content.letter_timings import can_be_cancelled
 from notify_notifications.clients.letters import LettersClient
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.job import Job, JobState, check_schedule, key_of_file
-from notify_notifications.domain.notification import Event, Happening, State
+from notify_notifications.domain.notification import State
 from notify_notifications.store import jobs
 from notify_notifications.store.jobs import JobFilters
-from notify_notifications.store.limits import LimitStore, Place
+from notify_notifications.store.limits import LimitStore
 from notify_notifications.store.notifications import NotificationStore
-from notify_notifications.usecases.record_events import record_events
+from notify_notifications.usecases.cancel_letter import record_cancelled
 
 Counts = dict[State, int]
 """How many messages stand in each state that has any."""
@@ -54,9 +54,8 @@ def create_job(
 
     Raises:
         NotifyError: SERVICE_NOT_FOUND, JOB_SERVICE_INACTIVE, JOB_FILE_INVALID, TEMPLATE_NOT_FOUND,
-        TEMPLATE_ARCHIVED,
-            JOB_LETTERS_NOT_ALLOWED, JOB_IN_PAST, JOB_TOO_FAR_AHEAD, JOB_NOT_FOUND where another
-            service has one with this id; UNAVAILABLE.
+            TEMPLATE_ARCHIVED, JOB_LETTERS_NOT_ALLOWED, JOB_IN_PAST, JOB_TOO_FAR_AHEAD, JOB_NOT_FOUND where
+            another service has one with this id; UNAVAILABLE.
     """
     service = snapshots.service(service_id)
     if service is None:
@@ -171,16 +170,7 @@ def cancel_job_letters(
     while slice := store.cancellable_rows(job_id, after, _LETTERS_AT_ONCE):
         after = slice[-1].row_number
         cancelled = letters.cancel_all(service_id, [row.id for row in slice])
-        now = clock.now()
-        with uow.begin() as tx:
-            changed = record_events(tx, [Event(id, Happening.LETTER_CANCELLED, now) for id in cancelled])
-        places: dict[Place, int] = {}
-        for one in changed:
-            day = one.create_time.date()
-            if day == now.date():
-                place = Place(service_id, Channel.LETTER, day)
-                places[place] = places.get(place, 0) + 1
-        limits.release(places)
+        record_cancelled(uow, limits, service_id, cancelled)
         if len(cancelled) < len(slice):
             raise NotifyError("JOB_LETTERS_SENT")
         left = current.time_left()
