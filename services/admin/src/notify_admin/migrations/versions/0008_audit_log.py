@@ -2,30 +2,25 @@
 
 import sqlalchemy as sa
 from alembic import op
+from notify_admin.store.columns import blobs, columns, ids, instants, texts
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0008"
 down_revision = "0007"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     """Add the table, and what keeps it from being changed."""
     op.create_table(
         "audit_log",
-        sa.Column("chain_id", sa.Uuid(), nullable=False),
-        sa.Column("number", sa.BigInteger(), nullable=False),
-        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("actor_id", sa.Uuid(), nullable=True),
-        sa.Column("request_id", sa.Text(), nullable=False),
-        sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("resource", sa.Text(), nullable=False),
-        sa.Column("resource_id", sa.Uuid(), nullable=False),
-        sa.Column("before", JSONB(), nullable=True),
-        sa.Column("after", JSONB(), nullable=True),
-        sa.Column("hash", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("chain_id", "number", name="audit_log_pkey"),
+        *ids("chain_id", primary_key=True),
+        *columns(sa.BigInteger, "number", primary_key=True, autoincrement=False),
+        *instants("create_time"),
+        *ids("actor_id", nullable=True),
+        *texts("request_id action resource"),
+        *ids("resource_id"),
+        *columns(JSONB, "before after", nullable=True),
+        *blobs("hash"),
     )
     op.execute(
         "CREATE FUNCTION audit_log_stays() RETURNS trigger LANGUAGE plpgsql AS "
