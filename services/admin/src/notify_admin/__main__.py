@@ -72,22 +72,20 @@ def create(settings: Settings, arguments: argparse.Namespace, stop: threading.Ev
 
 def archive(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> int:
     """Take a user out of everything, and forget name and addresses. Return 1 if that is refused."""
-    domain = settings.platform_email_address.rpartition("@")[2]
 
     def do(tx: Tx) -> User:
         ask = GetUserByEmailRequest(email_address=arguments.email_address)
         found = get_user_by_email(settings.password_hasher(), tx, ask)
-        return archive_user(domain, tx, ArchiveUserRequest(user_id=found.id))
+        return archive_user(settings.archive_domain, tx, ArchiveUserRequest(user_id=found.id))
 
     return _change_user(settings, do)
 
 
 def purge(settings: Settings, arguments: argparse.Namespace, stop: threading.Event) -> int:
     """Archive what functional tests made. Return 1 if that is refused."""
-    domain = settings.platform_email_address.rpartition("@")[2]
     try:
         people, services = purge_functional_test_data(
-            bootstrap.parts(settings).uow, domain, arguments.user_name
+            bootstrap.parts(settings).uow, settings.archive_domain, arguments.user_name
         )
     except NotifyError as error:
         sys.stderr.write(f"{error.reason}\n")

@@ -14,16 +14,26 @@ from notify_admin.store.email_files import LIVE
 from notify_admin.store.resources import (
     API_KEYS,
     CALLBACKS,
+    CREDENTIALS,
     DATA_RETENTION,
     EMAIL_BRANDINGS,
     EMAIL_FILE_STATES,
     EMAIL_FILES,
+    FOLDERS,
+    INBOUND_NUMBERS,
+    JOIN_REQUESTS,
     LETTER_ATTACHMENTS,
     LETTER_BRANDINGS,
+    MEMBERS,
+    ORGANISATION_MEMBERS,
+    ORGANISATIONS,
     SERVICES,
     TEMPLATES,
+    USERS,
 )
+from notify_admin.store.services import of_member
 from notify_admin.store.templates import LISTED
+from notify_admin.store.users import in_times
 from notify_admin.usecases import (
     api_keys,
     audit,
@@ -48,7 +58,7 @@ from notify_admin.usecases import (
 )
 from notify_admin.usecases import settings as settings_usecases
 from notify_admin.usecases.links import Links
-from notify_admin.usecases.mail import MailParts
+from notify_admin.usecases.mail import Mailer
 
 
 class Parts(process.Parts[Settings]):
@@ -67,86 +77,53 @@ def parts(settings: Settings) -> Parts:
 
 def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
     """Return the gRPC services of this context, each method a use case or a declaration."""
-    pager = Pager(settings.page_token_secret.get_secret_value().encode())
     box = settings.secret_box()
-    pepper = settings.password_pepper.get_secret_value().encode()
-    hasher = settings.password_hasher()
     links = Links(settings.token_secret_key.get_secret_value(), settings.admin_base_url)
-    mail_parts = MailParts(box, links)
-    made = partial(registration, uow, pager)
+    parts = {
+        "pager": Pager(settings.page_token_secret.get_secret_value().encode()),
+        "box": box,
+        "mailer": Mailer(box, links),
+        "pepper": settings.password_pepper.get_secret_value().encode(),
+        "hasher": settings.password_hasher(),
+        "default_sms_sender": settings.default_sms_sender,
+        "archive_domain": settings.archive_domain,
+    }
+    made = partial(registration, uow, parts)
     return [
         made(
             "ServicesService",
-            partial(services.create_service, settings.default_sms_sender),
-            services.get_service,
-            partial(services.list_services, pager),
-            services.update_service,
-            services.archive_service,
+            services,
+            GetService=Gets(SERVICES, fill=services.with_callbacks),
+            ListServices=Lists(SERVICES, asked=of_member),
             **_sender_methods(),
         ),
-        made(
-            "TemplatesService",
-            templates.create_template,
-            templates.get_template,
-            templates.update_template,
-            templates.archive_template,
-            templates.redact_template,
-            templates.ensure_precompiled_template,
-            partial(templates.list_template_versions, pager),
-            ListTemplates=Lists(TEMPLATES, LISTED, parent=SERVICES),
-        ),
-        made(
-            "ApiKeysService",
-            partial(api_keys.create_api_key, box),
-            api_keys.revoke_api_key,
-            ListApiKeys=Lists(API_KEYS, SHOWN, parent=SERVICES),
-        ),
-        made("ApiKeyVerificationService", partial(api_keys.list_verification_keys, box, pager)),
+        made("TemplatesService", templates, ListTemplates=Lists(TEMPLATES, LISTED, parent=SERVICES)),
+        made("ApiKeysService", api_keys, ListApiKeys=Lists(API_KEYS, SHOWN, parent=SERVICES)),
+        made("ApiKeyVerificationService", api_keys),
         made(
             "UsersService",
-            partial(users.create_user, hasher),
-            users.get_user,
-            partial(users.get_user_by_email, hasher),
-            partial(users.set_user, mail_parts),
-            users.activate_user,
-            users.reset_failed_logins,
-            users.add_member,
-            users.remove_member,
-            users.set_member_permissions,
-            partial(users.archive_user, settings.platform_email_address.rpartition("@")[2]),
-            partial(users.list_users, pager),
-            partial(users.list_members, pager),
+            users,
+            ListUsers=Lists(USERS, asked=in_times, fill=users.with_access),
+            ListMembers=Lists(MEMBERS, parent=SERVICES, fill=users.with_access),
         ),
         made(
             "ServiceSettingsService",
-            settings_usecases.create_data_retention,
-            settings_usecases.set_data_retention,
-            partial(settings_usecases.create_callback, box),
-            partial(settings_usecases.set_callback, box),
-            settings_usecases.delete_callback,
-            partial(settings_usecases.rotate_callback_secret, box),
-            partial(settings_usecases.verify_reply_to, mail_parts),
+            settings_usecases,
             GetDataRetention=Gets(DATA_RETENTION),
             ListDataRetention=Lists(DATA_RETENTION),
             GetCallback=Gets(CALLBACKS),
         ),
-        made("CallbackTargetsService", partial(settings_usecases.get_callback_targets, box)),
-        made("PeopleService", users.get_people),
+        made("CallbackTargetsService", settings_usecases),
+        made("PeopleService", users),
         made(
             "TemplateFoldersService",
-            folders.create_template_folder,
-            partial(folders.list_template_folders, pager),
-            folders.set_template_folder,
-            folders.delete_template_folder,
-            folders.move_to_folder,
+            folders,
+            ListTemplateFolders=Lists(FOLDERS, parent=SERVICES, fill=folders.with_users),
         ),
         made(
             "TemplateFilesService",
-            template_files.create_template_email_file,
-            template_files.set_template_email_file,
-            template_files.archive_template_email_file,
-            letter_attachments.create_letter_attachment,
-            letter_attachments.archive_letter_attachment,
+            template_files,
+            letter_attachments,
             GetLetterAttachment=Gets(LETTER_ATTACHMENTS),
             GetTemplateEmailFile=Gets(EMAIL_FILES),
             ListTemplateEmailFiles=Lists(EMAIL_FILES, LIVE, parent=SERVICES),
@@ -154,77 +131,36 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
         ),
         made(
             "OrganisationsService",
-            organisations.create_organisation,
-            organisations.get_organisation,
-            organisations.get_organisation_by_domain,
-            partial(organisations.list_organisations, pager),
-            partial(organisations.set_organisation, mail_parts),
-            organisations.archive_organisation,
-            partial(organisations.list_organisation_members, pager),
-            organisations.remove_organisation_member,
-            partial(go_live.send_go_live_request, mail_parts),
-            partial(go_live.send_go_live_next_steps, mail_parts),
-            partial(go_live.send_go_live_refusal, mail_parts),
-            organisations.add_service,
-            organisations.add_organisation_member,
-            organisations.set_organisation_permissions,
+            organisations,
+            go_live,
+            GetOrganisation=Gets(ORGANISATIONS, fill=organisations.completed),
+            ListOrganisations=Lists(ORGANISATIONS, fill=organisations.completed),
+            ListOrganisationMembers=Lists(
+                ORGANISATION_MEMBERS, {"state": "active"}, parent=ORGANISATIONS, fill=users.with_access
+            ),
         ),
         made(
             "BrandingService",
-            branding.create_email_branding,
-            branding.create_letter_branding,
-            branding.set_email_branding,
-            branding.set_letter_branding,
-            partial(branding.list_email_brandings, pager),
-            partial(branding.list_letter_brandings, pager),
-            branding.archive_email_branding,
-            branding.get_branding_uses,
-            branding.suggest_branding_name,
-            branding.add_to_branding_pool,
-            branding.remove_from_branding_pool,
+            branding,
             GetEmailBranding=Gets(EMAIL_BRANDINGS),
             GetLetterBranding=Gets(LETTER_BRANDINGS),
+            ListEmailBrandings=Lists(
+                EMAIL_BRANDINGS, {"active": True}, partial(branding.of_pool, branding.EMAIL)
+            ),
+            ListLetterBrandings=Lists(LETTER_BRANDINGS, asked=partial(branding.of_pool, branding.LETTER)),
         ),
         made(
             "SignInService",
-            partial(sign_in.verify_password, hasher),
-            partial(sign_in.set_password, hasher),
-            partial(codes.send_code, mail_parts, pepper),
-            partial(codes.verify_code, pepper),
-            partial(codes.send_account_mail, mail_parts),
-            sign_in.complete_webauthn_login,
-            sign_in.create_webauthn_credential,
-            partial(sign_in.list_webauthn_credentials, pager),
-            sign_in.set_webauthn_credential,
-            sign_in.delete_webauthn_credential,
+            sign_in,
+            codes,
+            ListWebauthnCredentials=Lists(CREDENTIALS, parent=USERS, fill=sign_in.without_registration),
         ),
-        made(
-            "InboundNumbersService",
-            partial(inbound_numbers.list_inbound_numbers, pager),
-            inbound_numbers.assign_inbound_number,
-            partial(inbound_numbers.release_inbound_number, settings.default_sms_sender),
-            inbound_numbers.disable_inbound_number,
-        ),
-        made(
-            "PlatformService",
-            platform.record_event,
-            platform.get_sender_id_protection,
-            platform.get_live_counts,
-        ),
-        made(
-            "InvitationsService",
-            partial(invitations.create_invitation, mail_parts),
-            invitations.get_invitation,
-            partial(invitations.get_invitation_by_token, mail_parts),
-            partial(invitations.list_invitations, pager),
-            invitations.set_invitation,
-            partial(join_requests.create_join_request, mail_parts),
-            join_requests.get_join_request,
-            partial(join_requests.decide_join_request, mail_parts),
-        ),
-        made("AuditService", partial(audit.list_audit_records, pager)),
-        made("PlatformMailService", partial(mail.list_platform_mail_events, box)),
-        made("ConfigFeedService", config_feed.get_snapshots, config_feed.list_config_changes),
+        made("InboundNumbersService", inbound_numbers, ListInboundNumbers=Lists(INBOUND_NUMBERS)),
+        made("PlatformService", platform),
+        made("InvitationsService", invitations, join_requests, GetJoinRequest=Gets(JOIN_REQUESTS)),
+        made("AuditService", audit),
+        made("PlatformMailService", mail),
+        made("ConfigFeedService", config_feed),
     ]
 
 

@@ -122,6 +122,11 @@ class Settings(DatabaseSettings):
             raise ValueError("token_secret_key is required in every environment but local")
         return self
 
+    @property
+    def archive_domain(self) -> str:
+        """What addresses of archived users end with."""
+        return self.platform_email_address.rpartition("@")[2]
+
     def password_hasher(self) -> PasswordHasher:
         """Return what hashes passwords."""
         return PasswordHasher(self.password_pepper.get_secret_value().encode())

@@ -2,10 +2,11 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import grpc
@@ -13,15 +14,24 @@ from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from notify_common.db.unit_of_work import Tx, UnitOfWork
-from notify_common.rpc.paging import Pager
 from notify_common.rpc.server import Registration
 
 from notify_admin.store.mapping import Resource
 
 UseCase = Callable[[Any, Any], Message]
-"""A function of a transaction and a request; parts that it needs besides are bound to it."""
+"""A function of a transaction and a request."""
+Fill = Callable[[Any, Sequence[Any]], object]
+"""A function of a transaction and messages, which it fills with what their rows don't hold."""
 
 _READS = ("Get", "List")
+
+
+def _no_fill(tx: Tx, found: Sequence[Any]) -> None:
+    """Leave messages as they are."""
+
+
+def _no_conditions(tx: Tx, ask: Any) -> Sequence[Any]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,76 +40,79 @@ class Gets:
 
     resource: Resource[Any]
     where: Mapping[str, Any] = field(default_factory=dict)
+    fill: Fill = _no_fill
 
-    def usecase(self, method: Any) -> UseCase:
+    def usecase(self, method: Any, parts: Mapping[str, Any]) -> UseCase:
         """Return the function for a method."""
         name = method.output_type.fields[0].name
         keys = {f.name: "id" if f.name == f"{name}_id" else f.name for f in method.input_type.fields}
 
         def get(tx: Tx, ask: Message) -> Message:
-            return self.resource.one(  # type: ignore[no-any-return] # of the resource's class
-                tx, **self.where, **{column: getattr(ask, name) for name, column in keys.items()}
-            )
+            asked = {column: getattr(ask, name) for name, column in keys.items()}
+            found: Message = self.resource.one(tx, **self.where, **asked)
+            self.fill(tx, [found])
+            return found
 
         return get
 
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """A declared List method: pages of the rows whose columns are as the request's fields say."""
+    """A declared List method: pages of the rows that the request's fields ask for."""
 
     resource: Resource[Any]
     where: Any = None
     """A further condition, or values of columns."""
+    asked: Callable[[Any, Any], Sequence[Any]] = _no_conditions
+    """A function of transaction and request that returns the conditions that no name of a field says."""
     parent: Resource[Any] | None = None
     """What the request's first id names, which must exist for the list to be empty."""
+    fill: Fill = _no_fill
 
-    def usecase(self, pager: Pager, method: Any) -> UseCase:
+    def usecase(self, method: Any, parts: Mapping[str, Any]) -> UseCase:
         """Return the function for a method."""
         answer = GetMessageClass(method.output_type)
         keys = dict(self.where) if isinstance(self.where, Mapping) else {}
-        conditions = () if self.where is None or keys else (self.where,)
+        fixed = () if self.where is None or keys else (self.where,)
+        first, listed = method.input_type.fields[0].name, method.output_type.fields[0].name
 
         def list_(tx: Tx, ask: Any) -> Message:
-            page: Any = self.resource.page(tx, pager, ask, answer, *conditions, **keys)
+            conditions = (*fixed, *self.asked(tx, ask))
+            page: Message = self.resource.page(tx, parts["pager"], ask, answer, *conditions, **keys)
             if self.parent is not None and not page.ListFields():
-                self.parent.one(tx, id=ask.service_id)
-            return page  # type: ignore[no-any-return] # a message
+                self.parent.one(tx, id=getattr(ask, first))
+            self.fill(tx, getattr(page, listed))
+            return page
 
         return list_
 
 
 def registration(
     uow: UnitOfWork,
-    pager: Pager,
+    parts: Mapping[str, Any],
     service_name: str,
-    *named: UseCase,
-    **given: UseCase | Gets | Lists,
+    *modules: ModuleType,
+    **declared: UseCase | Gets | Lists,
 ) -> Registration:
-    """Return the service of this context whose methods are use cases: `named` as they are (`get_user` ->
-    GetUser), or `given`.
+    """Return the service of this context. Its methods are `declared`, or else functions of the modules
+    (GetUser -> `get_user`); what a function takes before the transaction are `parts`, by their names.
 
     Reads are one statement each, or several that need not agree; everything else is a transaction.
 
     Raises:
-        TypeError: a method has no use case, or a use case no method; or its types are not the method's.
+        TypeError: a method has no use case, or what is declared no method; or its types are not the method's.
     """
     service = descriptor_pool.Default().FindServiceByName(f"notify.admin.v1.{service_name}")
-    methods: dict[str, UseCase | Gets | Lists] = {_method_name(usecase): usecase for usecase in named}
-    methods |= given
-    if odd := methods.keys() ^ set(service.methods_by_name):
-        raise TypeError(f"{service.full_name} and its use cases differ in {sorted(odd)}")
+    if odd := declared.keys() - set(service.methods_by_name):
+        raise TypeError(f"{service.full_name} has no methods {sorted(odd)}")
     servicer = SimpleNamespace()
-    for name, made in methods.items():
-        method = service.methods_by_name[name]
-        match made:
-            case Gets():
-                usecase = made.usecase(method)
-            case Lists():
-                usecase = made.usecase(pager, method)
-            case _:
-                usecase = made
-                _compare(usecase, method)
+    for name, method in service.methods_by_name.items():
+        made = declared.get(name) or _find(name, modules)
+        if isinstance(made, Gets | Lists):
+            usecase = made.usecase(method, parts)
+        else:
+            usecase = _bind(made, parts)
+            _compare(usecase, method)
         begin = uow.autocommit if name.startswith(_READS) else uow.begin
         setattr(servicer, name, _handler(begin, method, usecase))
     module = service.file.name.removesuffix(".proto").replace("/", ".")
@@ -119,9 +132,17 @@ def _handler(begin: Any, method: Any, usecase: UseCase) -> Callable[..., Message
     return handle
 
 
-def _method_name(usecase: UseCase) -> str:
-    function: Any = usecase.func if isinstance(usecase, partial) else usecase
-    return "".join(part.capitalize() for part in function.__name__.split("_"))
+def _find(method_name: str, modules: Sequence[ModuleType]) -> UseCase:
+    function = re.sub(r"(?<!^)(?=[A-Z])", "_", method_name).lower()
+    for module in modules:
+        if hasattr(module, function):
+            return getattr(module, function)  # type: ignore[no-any-return] # its types are compared
+    raise TypeError(f"no use case is called {function}")
+
+
+def _bind(usecase: UseCase, parts: Mapping[str, Any]) -> UseCase:
+    *taken, _tx, _ask = inspect.signature(usecase).parameters
+    return partial(usecase, *(parts[name] for name in taken))
 
 
 def _compare(usecase: UseCase, method: Any) -> None:

@@ -156,18 +156,14 @@ class Resource(Generic[M]):
         default_size: int = 50,
         **keys: object,
     ) -> A:
-        """Answer a List request: the rows whose columns are as the fields of `ask` of the same names say.
+        """Answer a List request, whose fields say which rows: `service_id` those with this value, `name_part`
+        those that hold it in any case, `only_active` those that are so; empty ones say nothing.
 
         The page ends early where more would not fit into one answer.
 
         Raises:
             NotifyError: INVALID_FIELD; PAGE_TOKEN_INVALID.
         """
-        filters = {
-            name: value
-            for name in _plain_fields(ask.DESCRIPTOR)
-            if name in self._columns and (value := _stored(ask, ask.DESCRIPTOR.fields_by_name[name]))
-        }
         asked = {
             name: getattr(ask, name) for name in _plain_fields(ask.DESCRIPTOR) if not name.startswith("page_")
         }
@@ -176,7 +172,7 @@ class Resource(Generic[M]):
         position = pager.decode(ask.page_token, named)  # type: ignore[attr-defined] # List requests have it
         columns, descending = self._sorting(order)
         after = _after(columns, descending, position)
-        statement = self.select(*where, after, **filters, **keys).add_columns(*columns)
+        statement = self.select(*where, after, *self._asked(ask), **keys).add_columns(*columns)
         rows = tx.execute(statement.order_by(*_ordering(columns, descending)).limit(size + 1)).all()
         messages = that_fit(self.read(row) for row in rows[:size])
         token = ""
@@ -350,6 +346,20 @@ class Resource(Generic[M]):
         fields = self.message.DESCRIPTOR.fields_by_name
         filled = {name for name in self._unkept if not _is_output(fields[name])}
         return paths | {path.partition(".")[0] for path in paths} | filled
+
+    def _asked(self, ask: Message) -> Iterator[ColumnElement[bool]]:
+        for name in _plain_fields(ask.DESCRIPTOR):
+            field = ask.DESCRIPTOR.fields_by_name[name]
+            value = _stored(ask, field)
+            if not (ask.HasField(name) if field.has_presence else value):
+                continue
+            part, only = name.removesuffix("_part"), name.removeprefix("only_")
+            if name in self._columns:
+                yield self._columns[name] == value
+            elif part != name:
+                yield self._columns[part].icontains(value, autoescape=True)
+            elif only != name:
+                yield self._columns[only] == value
 
     def _equal(self, keys: Mapping[str, object]) -> list[ColumnElement[bool]]:
         return [

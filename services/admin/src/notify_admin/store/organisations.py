@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from notify_common.db.unit_of_work import Tx
-from sqlalchemy import ColumnElement
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_admin.store import audit
@@ -33,11 +32,6 @@ def set_domains(tx: Tx, organisation_id: str, wanted: Sequence[str]) -> bool:
     rows = [{"domain": domain, "organisation_id": organisation_id} for domain in wanted]
     statement = insert(organisation_domains).values(rows).on_conflict_do_nothing().returning(_c.domain)
     return len(tx.execute(statement).all()) == len(rows)
-
-
-def named(part: str) -> ColumnElement[bool]:
-    """Return the condition that an organisation has this in its name, in any case; empty matches all."""
-    return organisations.c.name.icontains(part, autoescape=True) if part else sa.true()
 
 
 def of_domain(tx: Tx, candidates: Sequence[str]) -> str | None:

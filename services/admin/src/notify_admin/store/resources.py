@@ -26,6 +26,7 @@ from notify_admin.store.audit import Audit
 from notify_admin.store.mapping import Resource
 from notify_admin.store.tables import (
     api_keys,
+    inbound_numbers,
     memberships,
     organisation_members,
     services,
@@ -88,6 +89,7 @@ USERS: Final = Resource(
     users,
     missing="USER_NOT_FOUND",
     order="name id",
+    computed={"email": users.c.email_address, "active": users.c.state == "active"},
     hidden=["password_hash", "update_time"],
     unkept=["access"],
     audit=Audit(
@@ -258,7 +260,11 @@ LETTER_BRANDINGS: Final = Resource(
     audit=_ITS_OWN,
 )
 INBOUND_NUMBERS: Final = Resource(
-    inbound_number_pb2.InboundNumber, tables.inbound_numbers, missing="SETTING_NOT_FOUND", audit=_ITS_OWN
+    inbound_number_pb2.InboundNumber,
+    inbound_numbers,
+    missing="SETTING_NOT_FOUND",
+    computed={"available": sa.and_(inbound_numbers.c.active, inbound_numbers.c.service_id.is_(None))},
+    audit=_ITS_OWN,
 )
 CREDENTIALS: Final = Resource(
     webauthn_credential_pb2.WebauthnCredential,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
+from notify.admin.v1.services_service_pb2 import ListServicesRequest
 from notify_common.db.arrays import id_array
 from notify_common.db.unit_of_work import Tx
 from sqlalchemy import ColumnElement
@@ -12,15 +13,10 @@ from notify_admin.store.tables import memberships, services
 _live = sa.and_(services.c.active, sa.not_(services.c.restricted), services.c.count_as_live)
 
 
-def matching(user_id: str, name_part: str) -> list[ColumnElement[bool]]:
-    """Return those with a member, and with a part of their name; either may be empty."""
-    conditions: list[ColumnElement[bool]] = []
-    if user_id:
-        mine = sa.select(memberships.c.service_id).where(memberships.c.user_id == user_id)
-        conditions.append(services.c.id.in_(mine))
-    if name_part:
-        conditions.append(services.c.name.icontains(name_part, autoescape=True))
-    return conditions
+def of_member(tx: Tx, ask: ListServicesRequest) -> list[ColumnElement[bool]]:
+    """Return the condition that a service has the member whom a request names, if any."""
+    mine = sa.select(memberships.c.service_id).where(memberships.c.user_id == ask.user_id)
+    return [services.c.id.in_(mine)] if ask.user_id else []
 
 
 def lock(tx: Tx, keys: Mapping[str, object]) -> None:

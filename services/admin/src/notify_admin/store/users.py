@@ -1,11 +1,11 @@
 """Rows of users beyond what the resource says."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC
 
 import sqlalchemy as sa
 from notify.admin.v1.user_pb2 import User
+from notify.admin.v1.users_service_pb2 import ListUsersRequest
 from notify_common.db.arrays import id_array
 from notify_common.db.unit_of_work import Tx
 from sqlalchemy import ColumnElement
@@ -31,24 +31,16 @@ def password_hash(tx: Tx, user_id: str) -> str | None:
     return tx.execute(sa.select(users.c.password_hash).where(users.c.id == user_id)).scalar()
 
 
-def made_between(start: datetime | None, end: datetime | None) -> ColumnElement[bool]:
-    """Return which users were made at or after `start` and before `end`; None leaves that side open."""
-    return _between(users.c.create_time, start, end)
-
-
-def logged_in_between(start: datetime | None, end: datetime | None) -> ColumnElement[bool]:
-    """Return which users last signed in at or after `start` and before `end`, as `made_between`."""
-    return _between(users.c.logged_in_time, start, end)
-
-
-def _between(column: ColumnElement[Any], start: datetime | None, end: datetime | None) -> ColumnElement[bool]:
-    sides = [column >= start] if start else []
-    return sa.and_(sa.true(), *sides, *([column < end] if end else []))
-
-
-def has_email_part(part: str) -> ColumnElement[bool]:
-    """Return which users have a part of their email address, without regard to case."""
-    return users.c.email_address.icontains(part, autoescape=True)
+def in_times(tx: Tx, ask: ListUsersRequest) -> list[ColumnElement[bool]]:
+    """Return which users were made, and last signed in, at or after and before the times of a request."""
+    made, logged_in = users.c.create_time, users.c.logged_in_time
+    sides = {
+        "created_from_time": made.__ge__,
+        "created_before_time": made.__lt__,
+        "logged_in_from_time": logged_in.__ge__,
+        "logged_in_before_time": logged_in.__lt__,
+    }
+    return [is_at(getattr(ask, name).ToDatetime(UTC)) for name, is_at in sides.items() if ask.HasField(name)]
 
 
 def made_by_tests(tx: Tx, name: str) -> list[tuple[str, str]]:

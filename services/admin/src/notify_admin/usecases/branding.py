@@ -1,6 +1,5 @@
 """Brandings of emails and letters, and the pools that organisations choose from."""
 
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from notify.admin.v1 import branding_service_pb2 as pb
@@ -8,7 +7,6 @@ from notify.admin.v1.branding_pb2 import BrandingKind, EmailBranding, LetterBran
 from notify_common import clock
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
-from notify_common.rpc.paging import Pager
 
 from notify_admin.domain import services as rules
 from notify_admin.store import branding, tables
@@ -63,22 +61,6 @@ def set_letter_branding(tx: Tx, ask: pb.SetLetterBrandingRequest) -> LetterBrand
     wanted = LETTER_BRANDINGS.merge(current, ask.letter_branding, ask.update_mask)
     _require_free_filename(tx, wanted.id, wanted.filename)
     return LETTER_BRANDINGS.save(tx, wanted)
-
-
-def list_email_brandings(
-    pager: Pager, tx: Tx, ask: pb.ListEmailBrandingsRequest
-) -> pb.ListEmailBrandingsResponse:
-    """Return those in use, by name, or those of an organisation's pool."""
-    pool = _pool(tx, EMAIL, ask.organisation_id)
-    return EMAIL_BRANDINGS.page(tx, pager, ask, pb.ListEmailBrandingsResponse, *pool, active=True)
-
-
-def list_letter_brandings(
-    pager: Pager, tx: Tx, ask: pb.ListLetterBrandingsRequest
-) -> pb.ListLetterBrandingsResponse:
-    """Return all, by name, or those of an organisation's pool."""
-    pool = _pool(tx, LETTER, ask.organisation_id)
-    return LETTER_BRANDINGS.page(tx, pager, ask, pb.ListLetterBrandingsResponse, *pool)
 
 
 def archive_email_branding(tx: Tx, ask: pb.ArchiveEmailBrandingRequest) -> EmailBranding:
@@ -155,11 +137,12 @@ def of_nhs(tx: Tx) -> list[tuple[Kind, str]]:
     return [(kind, kind.nhs_id) for kind in KINDS.values() if kind.resource.get(tx, id=kind.nhs_id)]
 
 
-def _pool(tx: Tx, kind: Kind, organisation_id: str) -> Iterable[Any]:
-    if not organisation_id:
-        return ()
-    ORGANISATIONS.one(tx, id=organisation_id)
-    return (branding.pooled(kind.table, kind.name, organisation_id),)
+def of_pool(kind: Kind, tx: Tx, ask: Any) -> list[Any]:
+    """Return the condition that a branding is in the pool of a request's organisation, if it names one."""
+    if not ask.organisation_id:
+        return []
+    ORGANISATIONS.one(tx, id=ask.organisation_id)
+    return [branding.pooled(kind.table, kind.name, ask.organisation_id)]
 
 
 def _checked(given: EmailBranding) -> EmailBranding:

@@ -16,7 +16,7 @@ from notify_admin.domain import codes as rules
 from notify_admin.domain.mail import MailTemplate
 from notify_admin.store import codes
 from notify_admin.store.resources import USERS
-from notify_admin.usecases.mail import MailParts, write_mail
+from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.users import international
 
 _TYPES = {pb.CODE_TYPE_SMS: "sms", pb.CODE_TYPE_EMAIL: "email"}
@@ -24,7 +24,7 @@ _OUTCOME = pb.VerifyCodeResponse
 _KIND = pb.SendAccountMailRequest
 
 
-def send_code(parts: MailParts, pepper: bytes, tx: Tx, ask: pb.SendCodeRequest) -> pb.SendCodeResponse:
+def send_code(mailer: Mailer, pepper: bytes, tx: Tx, ask: pb.SendCodeRequest) -> pb.SendCodeResponse:
     """Send a code, unless enough are on their way.
 
     Idempotency key: the request's id. Requests of one user wait for one another, so that none passes the
@@ -46,11 +46,14 @@ def send_code(parts: MailParts, pepper: bytes, tx: Tx, ask: pb.SendCodeRequest) 
     codes.delete_before(tx, user.id, now - rules.KEPT)
     if by_text:
         values = {"verify_code": code}
-        write_mail(parts, tx, ask.request_id, MailTemplate.SIGN_IN_CODE, recipient, values)
+        mailer.write(tx, ask.request_id, MailTemplate.SIGN_IN_CODE, recipient, values)
     else:
         payload = json.dumps({"user_id": user.id, "secret_code": code})
-        values = {"name": user.name, "url": parts.links.token("email-auth", payload, ask.link_host, ask.next)}
-        write_mail(parts, tx, ask.request_id, MailTemplate.SIGN_IN_LINK, recipient, values)
+        values = {
+            "name": user.name,
+            "url": mailer.links.token("email-auth", payload, ask.link_host, ask.next),
+        }
+        mailer.write(tx, ask.request_id, MailTemplate.SIGN_IN_LINK, recipient, values)
     return pb.SendCodeResponse()
 
 
@@ -81,20 +84,20 @@ def verify_code(pepper: bytes, tx: Tx, ask: pb.VerifyCodeRequest) -> pb.VerifyCo
     return pb.VerifyCodeResponse(outcome=_OUTCOME.OUTCOME_ACCEPTED)
 
 
-def send_account_mail(parts: MailParts, tx: Tx, ask: pb.SendAccountMailRequest) -> pb.SendAccountMailResponse:
+def send_account_mail(mailer: Mailer, tx: Tx, ask: pb.SendAccountMailRequest) -> pb.SendAccountMailResponse:
     """Send a user mail about the account. Idempotency key: the request's id."""
     user = USERS.one(tx, id=ask.user_id)
     recipient = ask.email_address or user.email_address
-    template, values = _account_mail(parts, user, recipient, ask)
-    write_mail(parts, tx, ask.request_id, template, recipient, values)
+    template, values = _account_mail(mailer, user, recipient, ask)
+    mailer.write(tx, ask.request_id, template, recipient, values)
     return pb.SendAccountMailResponse()
 
 
 def _account_mail(
-    parts: MailParts, user: User, recipient: str, ask: pb.SendAccountMailRequest
+    mailer: Mailer, user: User, recipient: str, ask: pb.SendAccountMailRequest
 ) -> tuple[MailTemplate, dict[str, str]]:
     """Return template and values of a mail; times and ids in tokens are as the admin web app reads them."""
-    links, host = parts.links, ask.link_host
+    links, host = mailer.links, ask.link_host
     claim = json.dumps({"user_id": user.id, "email": recipient})
     match ask.kind:
         case _KIND.KIND_EMAIL_VERIFICATION:

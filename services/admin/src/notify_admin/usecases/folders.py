@@ -1,16 +1,15 @@
 """Template folders: a tree for each service, and which members see what of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from notify.admin.v1 import template_folders_service_pb2 as pb
 from notify.admin.v1.template_folder_pb2 import TemplateFolder
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
-from notify_common.rpc.paging import Pager
 
 from notify_admin.store import folders, members, templates
-from notify_admin.store.resources import FOLDERS, SERVICES
+from notify_admin.store.resources import FOLDERS
 from notify_admin.usecases.services import lock_service
 
 MOST_FOLDERS: Final = 10_000
@@ -28,20 +27,7 @@ def create_template_folder(tx: Tx, ask: pb.CreateTemplateFolderRequest) -> Templ
             raise NotifyError("TOO_MANY", metadata={"limit": str(MOST_FOLDERS)})
         who = [user for user, ids in seen.items() if not given.parent_id or given.parent_id in ids]
         members.set_folders(tx, given.service_id, ask.request_id, who)
-    return _with_users(tx, FOLDERS.one(tx, id=ask.request_id))
-
-
-def list_template_folders(
-    pager: Pager, tx: Tx, ask: pb.ListTemplateFoldersRequest
-) -> pb.ListTemplateFoldersResponse:
-    """Return folders of a service, oldest first."""
-    answer = FOLDERS.page(tx, pager, ask, pb.ListTemplateFoldersResponse)
-    if not answer.template_folders:
-        SERVICES.one(tx, id=ask.service_id)
-    seen = members.who_sees(tx, ask.service_id, [folder.id for folder in answer.template_folders])
-    for folder in answer.template_folders:
-        folder.user_ids[:] = seen.get(folder.id, ())
-    return answer
+    return with_users(tx, [FOLDERS.one(tx, id=ask.request_id)])[0]
 
 
 def set_template_folder(tx: Tx, ask: pb.SetTemplateFolderRequest) -> TemplateFolder:
@@ -53,7 +39,7 @@ def set_template_folder(tx: Tx, ask: pb.SetTemplateFolderRequest) -> TemplateFol
         if not set(wanted.user_ids) <= members.folders(tx, wanted.service_id).keys():
             raise NotifyError("USER_NOT_FOUND")
         members.set_folders(tx, wanted.service_id, wanted.id, wanted.user_ids)
-    return _with_users(tx, FOLDERS.change(tx, {"id": wanted.id}, name=wanted.name.strip())[0])
+    return with_users(tx, FOLDERS.change(tx, {"id": wanted.id}, name=wanted.name.strip()))[0]
 
 
 def delete_template_folder(tx: Tx, ask: pb.DeleteTemplateFolderRequest) -> pb.DeleteTemplateFolderResponse:
@@ -100,6 +86,9 @@ def _above(known: Mapping[str, str | None], folder_id: str) -> set[str]:
     return found
 
 
-def _with_users(tx: Tx, folder: TemplateFolder) -> TemplateFolder:
-    folder.user_ids[:] = members.who_sees(tx, folder.service_id, [folder.id]).get(folder.id, ())
-    return folder
+def with_users(tx: Tx, found: Sequence[TemplateFolder]) -> Sequence[TemplateFolder]:
+    """Return the same folders of a service, filled with who sees them."""
+    seen = members.who_sees(tx, found[0].service_id, [folder.id for folder in found]) if found else {}
+    for folder in found:
+        folder.user_ids[:] = seen.get(folder.id, ())
+    return found

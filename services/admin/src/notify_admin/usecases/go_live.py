@@ -11,12 +11,12 @@ from notify_admin.domain.mail import MailTemplate
 from notify_admin.domain.senders import reply_to_address
 from notify_admin.store import members
 from notify_admin.store.resources import ORGANISATIONS, SERVICES, USERS
-from notify_admin.usecases.mail import MailParts, write_mail
+from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.violations import settled
 
 
 def send_go_live_request(
-    parts: MailParts, tx: Tx, ask: pb.SendGoLiveRequestRequest
+    mailer: Mailer, tx: Tx, ask: pb.SendGoLiveRequestRequest
 ) -> pb.SendGoLiveRequestResponse:
     """Tell those of the organisation who may decide, and who asked. Idempotency key: the request's id."""
     service = _asking(tx, ask.service_id)
@@ -30,39 +30,32 @@ def send_go_live_request(
             "name": member.name,
             "requester_name": requester.name,
             "requester_email_address": requester.email_address,
-            "make_service_live_link": parts.links.page(f"services/{service.id}/make-service-live"),
-            "support_page_link": parts.links.page("support"),
+            "make_service_live_link": mailer.links.page(f"services/{service.id}/make-service-live"),
+            "support_page_link": mailer.links.page("support"),
         }
         mail_id = ids.child_id(ask.request_id, member.user_id)
-        write_mail(
-            parts,
-            tx,
-            mail_id,
-            MailTemplate.GO_LIVE_REQUEST,
-            member.email_address,
-            values,
-            requester.email_address,
-        )
+        address, answers_to = member.email_address, requester.email_address
+        mailer.write(tx, mail_id, MailTemplate.GO_LIVE_REQUEST, address, values, answers_to)
     names = "\n".join(f"* {member.name}" for member in deciding)
     receipt = {**shared, "name": requester.name, "organisation_team_member_names": names}
     mail_id = ids.child_id(ask.request_id, "receipt")
-    write_mail(parts, tx, mail_id, MailTemplate.GO_LIVE_RECEIPT, requester.email_address, receipt)
+    mailer.write(tx, mail_id, MailTemplate.GO_LIVE_RECEIPT, requester.email_address, receipt)
     return pb.SendGoLiveRequestResponse()
 
 
 def send_go_live_next_steps(
-    parts: MailParts, tx: Tx, ask: pb.SendGoLiveNextStepsRequest
+    mailer: Mailer, tx: Tx, ask: pb.SendGoLiveNextStepsRequest
 ) -> pb.SendGoLiveNextStepsResponse:
     """Tell somebody of the organisation how to go on. Idempotency key: the request's id."""
     _asking(tx, ask.service_id)
     address = settled(reply_to_address, ask.email_address, "email_address")
     values = {"service_name": ask.service_name, "body": ask.body}
-    write_mail(parts, tx, ask.request_id, MailTemplate.GO_LIVE_NEXT_STEPS, address, values)
+    mailer.write(tx, ask.request_id, MailTemplate.GO_LIVE_NEXT_STEPS, address, values)
     return pb.SendGoLiveNextStepsResponse()
 
 
 def send_go_live_refusal(
-    parts: MailParts, tx: Tx, ask: pb.SendGoLiveRefusalRequest
+    mailer: Mailer, tx: Tx, ask: pb.SendGoLiveRefusalRequest
 ) -> pb.SendGoLiveRefusalResponse:
     """Tell who asked that it was refused, and why. Idempotency key: the request's id."""
     requester = USERS.one(tx, id=_asking(tx, ask.service_id).go_live_user_id)
@@ -75,9 +68,8 @@ def send_go_live_refusal(
         "organisation_team_member_name": ask.member_name,
         "organisation_team_member_email": answers_to,
     }
-    write_mail(
-        parts, tx, ask.request_id, MailTemplate.GO_LIVE_REFUSED, requester.email_address, values, answers_to
-    )
+    address = requester.email_address
+    mailer.write(tx, ask.request_id, MailTemplate.GO_LIVE_REFUSED, address, values, answers_to)
     return pb.SendGoLiveRefusalResponse()
 
 

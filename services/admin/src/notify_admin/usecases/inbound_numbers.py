@@ -9,7 +9,6 @@ from notify.admin.v1.service_pb2 import SmsSender
 from notify_common import ids
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
-from notify_common.rpc.paging import Pager
 
 from notify_admin.domain import services as rules
 from notify_admin.domain.senders import text_sender
@@ -17,14 +16,6 @@ from notify_admin.store import changes, inbound_numbers
 from notify_admin.store.mapping import request_hash
 from notify_admin.store.resources import INBOUND_NUMBERS, SERVICES, SMS_SENDERS
 from notify_admin.usecases.services import lock_service
-
-
-def list_inbound_numbers(
-    pager: Pager, tx: Tx, ask: pb.ListInboundNumbersRequest
-) -> pb.ListInboundNumbersResponse:
-    """Return numbers that services receive texts at, oldest first."""
-    only: dict[str, Any] = {"active": True, "service_id": None} if ask.only_available else {}
-    return INBOUND_NUMBERS.page(tx, pager, ask, pb.ListInboundNumbersResponse, **only)
 
 
 def assign_inbound_number(tx: Tx, ask: pb.AssignInboundNumberRequest) -> pb.AssignInboundNumberResponse:

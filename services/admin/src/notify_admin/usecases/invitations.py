@@ -13,7 +13,7 @@ from notify_common.rpc.paging import Pager
 from notify_admin.domain.mail import MailTemplate
 from notify_admin.domain.senders import reply_to_address
 from notify_admin.store.resources import INVITATIONS, ORGANISATIONS, USERS
-from notify_admin.usecases.mail import MailParts, write_mail
+from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.users import AUTH_TYPES
 from notify_admin.usecases.violations import Violations, settled
@@ -24,7 +24,7 @@ _PLATFORM_TEAM: Final = "The GOV.UK Notify team"
 """Who invites where that is one who runs the platform."""
 
 
-def create_invitation(parts: MailParts, tx: Tx, ask: pb.CreateInvitationRequest) -> Invitation:
+def create_invitation(mailer: Mailer, tx: Tx, ask: pb.CreateInvitationRequest) -> Invitation:
     """Invite somebody by email. Answers to it go to who invites; the link works for two days."""
     given = ask.invitation
     given.status, given.auth_type = given.status or "pending", given.auth_type or "sms_auth"
@@ -41,9 +41,9 @@ def create_invitation(parts: MailParts, tx: Tx, ask: pb.CreateInvitationRequest)
         if inviter.platform_admin:
             values["user_name"] = _PLATFORM_TEAM
     if INVITATIONS.add(tx, ask, given):
-        values["url"] = parts.links.token(path, ask.request_id, ask.link_host)
+        values["url"] = mailer.links.token(path, ask.request_id, ask.link_host)
         message_id = ids.child_id(ask.request_id, "mail")
-        write_mail(parts, tx, message_id, template, given.email_address, values, inviter.email_address)
+        mailer.write(tx, message_id, template, given.email_address, values, inviter.email_address)
     return INVITATIONS.one(tx, id=ask.request_id)
 
 
@@ -52,9 +52,9 @@ def get_invitation(tx: Tx, ask: pb.GetInvitationRequest) -> Invitation:
     return _one(tx, ask.invitation_id, ask.service_id, ask.organisation_id, ask.of_organisation)
 
 
-def get_invitation_by_token(parts: MailParts, tx: Tx, ask: pb.GetInvitationByTokenRequest) -> Invitation:
+def get_invitation_by_token(mailer: Mailer, tx: Tx, ask: pb.GetInvitationByTokenRequest) -> Invitation:
     """Return the invitation of a link; tokens of other links are none of these."""
-    invitation_id = parts.links.read(ask.token, LIFETIME)
+    invitation_id = mailer.links.read(ask.token, LIFETIME)
     if not ids.is_uuid(invitation_id):
         raise NotifyError("LINK_INVALID")
     return _one(tx, invitation_id, "", "", ask.of_organisation)

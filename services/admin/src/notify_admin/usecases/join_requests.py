@@ -14,7 +14,7 @@ from notify_admin.domain import services as rules
 from notify_admin.domain.mail import MailTemplate
 from notify_admin.store import changes, folders, members
 from notify_admin.store.resources import JOIN_REQUESTS, USERS
-from notify_admin.usecases.mail import MailParts, write_mail
+from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.users import AUTH_TYPES
 from notify_admin.usecases.violations import Violations
@@ -23,7 +23,7 @@ APPROVED: Final = "approved"
 STATUSES: Final = frozenset({"pending", APPROVED, "rejected", "cancelled"})
 
 
-def create_join_request(parts: MailParts, tx: Tx, ask: pb.CreateJoinRequestRequest) -> JoinRequest:
+def create_join_request(mailer: Mailer, tx: Tx, ask: pb.CreateJoinRequestRequest) -> JoinRequest:
     """Ask members by mail to let somebody join, who gets a receipt. Idempotency key: the request's id."""
     given = ask.join_request
     service = lock_service(tx, given.service_id)
@@ -39,16 +39,11 @@ def create_join_request(parts: MailParts, tx: Tx, ask: pb.CreateJoinRequestReque
     if not managing:
         raise NotifyError("MANAGERS_NOT_FOUND")
     if JOIN_REQUESTS.add(tx, ask, given, contacted_user_ids=sorted(user.id for user in managing)):
-        _tell(parts, tx, ask, service, requester, managing)
+        _tell(mailer, tx, ask, service, requester, managing)
     return JOIN_REQUESTS.one(tx, id=ask.request_id)
 
 
-def get_join_request(tx: Tx, ask: pb.GetJoinRequestRequest) -> JoinRequest:
-    """Return a request of a service."""
-    return JOIN_REQUESTS.one(tx, id=ask.join_request_id, service_id=ask.service_id)
-
-
-def decide_join_request(parts: MailParts, tx: Tx, ask: pb.DecideJoinRequestRequest) -> JoinRequest:
+def decide_join_request(mailer: Mailer, tx: Tx, ask: pb.DecideJoinRequestRequest) -> JoinRequest:
     """Decide on a request; approval makes the requester a member.
 
     Of two who decide at once the later one counts, but a member is made and told once.
@@ -63,7 +58,7 @@ def decide_join_request(parts: MailParts, tx: Tx, ask: pb.DecideJoinRequestReque
         "status_changed_by_id": decider.id,
     }
     if ask.status == APPROVED:
-        _admit(parts, tx, ask, service, found, decider)
+        _admit(mailer, tx, ask, service, found, decider)
         others: dict[str, Any] = {
             "service_id": service.id,
             "requester_id": found.requester_id,
@@ -75,7 +70,7 @@ def decide_join_request(parts: MailParts, tx: Tx, ask: pb.DecideJoinRequestReque
 
 
 def _admit(
-    parts: MailParts,
+    mailer: Mailer,
     tx: Tx,
     ask: pb.DecideJoinRequestRequest,
     service: Service,
@@ -96,14 +91,14 @@ def _admit(
         "requester_name": requester.name,
         "approver_name": decider.name,
         "service_name": service.name,
-        "dashboard_url": parts.links.page(f"services/{service.id}"),
+        "dashboard_url": mailer.links.page(f"services/{service.id}"),
     }
     mail_id = ids.child_id(found.id, "approved")
-    write_mail(parts, tx, mail_id, MailTemplate.JOIN_APPROVED, requester.email_address, values)
+    mailer.write(tx, mail_id, MailTemplate.JOIN_APPROVED, requester.email_address, values)
 
 
 def _tell(
-    parts: MailParts,
+    mailer: Mailer,
     tx: Tx,
     ask: pb.CreateJoinRequestRequest,
     service: Service,
@@ -120,26 +115,19 @@ def _tell(
             "service_name": service.name,
             "reason_given": "yes" if reason else "no",
             "reason": "\n".join(f"^ {line}" for line in reason.splitlines()),
-            "url": parts.links.page(f"{page}/join-request/{ask.request_id}/approve", ask.link_host),
+            "url": mailer.links.page(f"{page}/join-request/{ask.request_id}/approve", ask.link_host),
         }
         mail_id = ids.child_id(ask.request_id, manager.id)
-        write_mail(
-            parts,
-            tx,
-            mail_id,
-            MailTemplate.JOIN_REQUEST,
-            manager.email_address,
-            values,
-            requester.email_address,
-        )
+        address, answers_to = manager.email_address, requester.email_address
+        mailer.write(tx, mail_id, MailTemplate.JOIN_REQUEST, address, values, answers_to)
     receipt = {
         "requester_name": requester.name,
         "service_name": service.name,
         "service_admin_names": "\n".join(f"* {manager.name}" for manager in managing),
-        "url_ask_to_join_page": parts.links.page(f"{page}/join/ask", ask.link_host),
+        "url_ask_to_join_page": mailer.links.page(f"{page}/join/ask", ask.link_host),
     }
     mail_id = ids.child_id(ask.request_id, "receipt")
-    write_mail(parts, tx, mail_id, MailTemplate.JOIN_RECEIPT, requester.email_address, receipt)
+    mailer.write(tx, mail_id, MailTemplate.JOIN_RECEIPT, requester.email_address, receipt)
 
 
 def _check(ask: pb.DecideJoinRequestRequest) -> None:

@@ -20,38 +20,37 @@ MOST_MAILS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class MailParts:
-    """What writing mail needs."""
+class Mailer:
+    """Writes mail, and makes the links in it."""
 
     box: SecretBox
     """Encrypts mail while it waits: it tells how to sign in."""
     links: Links
 
+    def write(
+        self,
+        tx: Tx,
+        message_id: str,
+        template: MailTemplate,
+        recipient: str,
+        values: Mapping[str, str],
+        reply_to_address: str = "",
+    ) -> None:
+        """Write a text or email that is sent once this transaction is committed.
 
-def write_mail(
-    parts: MailParts,
-    tx: Tx,
-    message_id: str,
-    template: MailTemplate,
-    recipient: str,
-    values: Mapping[str, str],
-    reply_to_address: str = "",
-) -> None:
-    """Write a text or email that is sent once this transaction is committed.
-
-    Idempotency key: `message_id`, which becomes the notification's id; a second mail of the id is none.
-    """
-    written = pb.PlatformMail(
-        id=message_id,
-        template_id=template,
-        channel=enums.to_proto(template.channel),
-        recipient=recipient,
-        personalisation=[PersonalisationField(key=key, text=text) for key, text in values.items()],
-        reply_to_address=reply_to_address,
-        request_id=current.request_id.get(),
-        traceparent=current.traceparent.get(),
-    )
-    mail.append(tx, [(message_id, parts.box.encrypt_bytes(written.SerializeToString()))])
+        Idempotency key: `message_id`, which becomes the notification's id; a second mail of the id is none.
+        """
+        written = pb.PlatformMail(
+            id=message_id,
+            template_id=template,
+            channel=enums.to_proto(template.channel),
+            recipient=recipient,
+            personalisation=[PersonalisationField(key=key, text=text) for key, text in values.items()],
+            reply_to_address=reply_to_address,
+            request_id=current.request_id.get(),
+            traceparent=current.traceparent.get(),
+        )
+        mail.append(tx, [(message_id, self.box.encrypt_bytes(written.SerializeToString()))])
 
 
 def list_platform_mail_events(

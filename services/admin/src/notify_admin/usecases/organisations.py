@@ -9,7 +9,6 @@ from notify.admin.v1.user_pb2 import User
 from notify_common import clock, ids
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
-from notify_common.rpc.paging import Pager
 
 from notify_admin.domain import services as rules
 from notify_admin.domain.mail import MailTemplate
@@ -17,7 +16,7 @@ from notify_admin.store import branding as branding_store
 from notify_admin.store import changes, members, organisations, services
 from notify_admin.store.resources import INVITATIONS, ORGANISATION_MEMBERS, ORGANISATIONS, SERVICES, USERS
 from notify_admin.usecases import branding
-from notify_admin.usecases.mail import MailParts, write_mail
+from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.users import with_access
 from notify_admin.usecases.violations import Violations
@@ -48,12 +47,7 @@ def create_organisation(tx: Tx, ask: pb.CreateOrganisationRequest) -> Organisati
         made = ORGANISATIONS.one(tx, id=ask.request_id)
         if _bring_nhs_branding(tx, made):
             ORGANISATIONS.save(tx, made)
-    return _completed(tx, [ORGANISATIONS.one(tx, id=ask.request_id)])[0]
-
-
-def get_organisation(tx: Tx, ask: pb.GetOrganisationRequest) -> Organisation:
-    """Return an organisation, archived or not."""
-    return _completed(tx, [ORGANISATIONS.one(tx, id=ask.organisation_id)])[0]
+    return completed(tx, [ORGANISATIONS.one(tx, id=ask.request_id)])[0]
 
 
 def get_organisation_by_domain(tx: Tx, ask: pb.GetOrganisationByDomainRequest) -> Organisation:
@@ -61,26 +55,16 @@ def get_organisation_by_domain(tx: Tx, ask: pb.GetOrganisationByDomainRequest) -
     found = organisations.of_domain(tx, rules.domains_above(ask.domain.lower()))
     if found is None:
         raise NotifyError("ORGANISATION_NOT_FOUND")
-    return _completed(tx, [ORGANISATIONS.one(tx, id=found)])[0]
+    return completed(tx, [ORGANISATIONS.one(tx, id=found)])[0]
 
 
-def list_organisations(
-    pager: Pager, tx: Tx, ask: pb.ListOrganisationsRequest
-) -> pb.ListOrganisationsResponse:
-    """Return all organisations, oldest first, or those with a part of the name."""
-    named = organisations.named(ask.name_part)
-    answer = ORGANISATIONS.page(tx, pager, ask, pb.ListOrganisationsResponse, named)
-    _completed(tx, answer.organisations)
-    return answer
-
-
-def set_organisation(parts: MailParts, tx: Tx, ask: pb.SetOrganisationRequest) -> Organisation:
+def set_organisation(mailer: Mailer, tx: Tx, ask: pb.SetOrganisationRequest) -> Organisation:
     """Set the masked fields; domains are replaced as a whole (internal-api.md §4.4).
 
     Its services take a changed type, and where they have none a changed branding; who accepts the agreement
     is told by mail. The organisation is locked before its services, here and wherever both are.
     """
-    current = _completed(tx, [ORGANISATIONS.one(tx, locked=True, id=ask.organisation.id)])[0]
+    current = completed(tx, [ORGANISATIONS.one(tx, locked=True, id=ask.organisation.id)])[0]
     wanted = ORGANISATIONS.merge(current, ask.organisation, ask.update_mask)
     _check(wanted)
     if "domains" in ask.update_mask.paths:
@@ -88,7 +72,7 @@ def set_organisation(parts: MailParts, tx: Tx, ask: pb.SetOrganisationRequest) -
     if wanted.agreement_signed and not current.agreement_signed:
         if not wanted.HasField("agreement_signed_time"):
             wanted.agreement_signed_time.FromDatetime(clock.now())
-        _tell_of_agreement(parts, tx, wanted)
+        _tell_of_agreement(mailer, tx, wanted)
     if wanted.organisation_type != current.organisation_type:
         _bring_nhs_branding(tx, wanted)
         if wanted.organisation_type:
@@ -100,7 +84,7 @@ def set_organisation(parts: MailParts, tx: Tx, ask: pb.SetOrganisationRequest) -
             branding.require(tx, kind, branding_id)
             branding_store.add_to_pool(tx, kind.name, wanted.id, [branding_id])
             _change_services(tx, wanted.id, {field: None}, **{field: branding_id})
-    return _completed(tx, [ORGANISATIONS.save(tx, wanted)])[0]
+    return completed(tx, [ORGANISATIONS.save(tx, wanted)])[0]
 
 
 def add_service(tx: Tx, ask: pb.AddServiceRequest) -> pb.AddServiceResponse:
@@ -152,18 +136,7 @@ def archive_organisation(tx: Tx, ask: pb.ArchiveOrganisationRequest) -> Organisa
         organisation.ClearField("email_branding_id")
         organisation.ClearField("letter_branding_id")
         organisation = ORGANISATIONS.save(tx, organisation, active=False)
-    return _completed(tx, [organisation])[0]
-
-
-def list_organisation_members(
-    pager: Pager, tx: Tx, ask: pb.ListOrganisationMembersRequest
-) -> pb.ListOrganisationMembersResponse:
-    """Return the members who can sign in, those whose accounts are oldest first."""
-    answer = ORGANISATION_MEMBERS.page(tx, pager, ask, pb.ListOrganisationMembersResponse, state="active")
-    if not answer.users:
-        ORGANISATIONS.one(tx, id=ask.organisation_id)
-    with_access(tx, answer.users)
-    return answer
+    return completed(tx, [organisation])[0]
 
 
 def remove_organisation_member(
@@ -213,7 +186,7 @@ def _change_services(tx: Tx, organisation_id: str, only: dict[str, Any], **colum
         changes.append(tx, "service", service.id)
 
 
-def _tell_of_agreement(parts: MailParts, tx: Tx, organisation: Organisation) -> None:
+def _tell_of_agreement(mailer: Mailer, tx: Tx, organisation: Organisation) -> None:
     """Tell who accepted the agreement, and for whom."""
     if not organisation.agreement_signed_by_id:
         return
@@ -221,15 +194,15 @@ def _tell_of_agreement(parts: MailParts, tx: Tx, organisation: Organisation) -> 
     values = {
         "org_name": organisation.name,
         "signed_by_name": signer.name,
-        "mou_link": parts.links.page(f"agreement/{'crown' if organisation.crown else 'non-crown'}.pdf"),
+        "mou_link": mailer.links.page(f"agreement/{'crown' if organisation.crown else 'non-crown'}.pdf"),
     }
     principal = organisation.agreement_signed_on_behalf_of_email_address
     if not principal:
-        write_mail(parts, tx, ids.new_id(), MailTemplate.AGREEMENT, signer.email_address, values)
+        mailer.write(tx, ids.new_id(), MailTemplate.AGREEMENT, signer.email_address, values)
         return
     values["on_behalf_of_name"] = organisation.agreement_signed_on_behalf_of_name
-    write_mail(parts, tx, ids.new_id(), MailTemplate.AGREEMENT_FOR_ANOTHER, signer.email_address, values)
-    write_mail(parts, tx, ids.new_id(), MailTemplate.AGREEMENT_FOR_YOU, principal, values)
+    mailer.write(tx, ids.new_id(), MailTemplate.AGREEMENT_FOR_ANOTHER, signer.email_address, values)
+    mailer.write(tx, ids.new_id(), MailTemplate.AGREEMENT_FOR_YOU, principal, values)
 
 
 def _set_domains(tx: Tx, organisation_id: str, domains: Iterable[str]) -> None:
@@ -238,7 +211,8 @@ def _set_domains(tx: Tx, organisation_id: str, domains: Iterable[str]) -> None:
         raise NotifyError("DOMAIN_TAKEN")
 
 
-def _completed(tx: Tx, found: Iterable[Organisation]) -> list[Organisation]:
+def completed(tx: Tx, found: Iterable[Organisation]) -> list[Organisation]:
+    """Return the same organisations, filled with their domains and how many live services they have."""
     of_id = {organisation.id: organisation for organisation in found}
     for organisation_id, domains in organisations.domains(tx, list(of_id)).items() if of_id else ():
         of_id[organisation_id].domains[:] = domains

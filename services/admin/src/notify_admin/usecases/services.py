@@ -1,5 +1,6 @@
 """Creating, changing and archiving services."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from notify.admin.v1 import organisation_pb2, service_pb2
@@ -8,11 +9,10 @@ from notify_common import clock
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 from notify_common.ids import child_id
-from notify_common.rpc.paging import Pager
 
 from notify_admin.domain import services as rules
 from notify_admin.domain.senders import text_sender
-from notify_admin.store import api_keys, changes, email_files, members, organisations, services, templates
+from notify_admin.store import api_keys, changes, email_files, members, organisations, templates
 from notify_admin.store.mapping import request_hash
 from notify_admin.store.resources import CALLBACKS, ORGANISATIONS, SERVICES, SMS_SENDERS, USERS
 from notify_admin.usecases import branding
@@ -56,19 +56,7 @@ def create_service(default_sms_sender: str, tx: Tx, ask: pb.CreateServiceRequest
         if ask.owner_id:
             members.add(tx, ask.request_id, ask.owner_id, rules.OWNER_PERMISSIONS)
         changes.append(tx, "service", ask.request_id)
-    return with_callbacks(tx, SERVICES.one(tx, id=ask.request_id))
-
-
-def get_service(tx: Tx, ask: pb.GetServiceRequest) -> service_pb2.Service:
-    """Return a service, archived or not, with its callbacks."""
-    return with_callbacks(tx, SERVICES.one(tx, id=ask.service_id))
-
-
-def list_services(pager: Pager, tx: Tx, ask: pb.ListServicesRequest) -> pb.ListServicesResponse:
-    """Return services by creation time, oldest first."""
-    conditions = services.matching(ask.user_id, ask.name_part)
-    only: dict[str, Any] = {"active": True} if ask.only_active else {}
-    return SERVICES.page(tx, pager, ask, pb.ListServicesResponse, *conditions, **only)
+    return with_callbacks(tx, [SERVICES.one(tx, id=ask.request_id)])[0]
 
 
 def update_service(tx: Tx, ask: pb.UpdateServiceRequest) -> service_pb2.Service:
@@ -86,14 +74,14 @@ def update_service(tx: Tx, ask: pb.UpdateServiceRequest) -> service_pb2.Service:
         wanted.email_sender_local_part = ""
     wanted = checked(wanted)
     if wanted == current:
-        return with_callbacks(tx, current)
+        return with_callbacks(tx, [current])[0]
     for kind in branding.KINDS.values():
         branding_id = getattr(wanted, f"{kind.name}_branding_id")
         if branding_id and branding_id != getattr(current, f"{kind.name}_branding_id"):
             branding.require(tx, kind, branding_id)
     changes.append(tx, "service", current.id)
     saved = SERVICES.save(tx, wanted, normalised_name=rules.normalised_name(wanted.name))
-    return with_callbacks(tx, saved)
+    return with_callbacks(tx, [saved])[0]
 
 
 def archive_service(tx: Tx, ask: pb.ArchiveServiceRequest) -> service_pb2.Service:
@@ -130,11 +118,12 @@ def lock_service(tx: Tx, service_id: str, *, archived_too: bool = False) -> serv
     return service
 
 
-def with_callbacks(tx: Tx, service: service_pb2.Service) -> service_pb2.Service:
-    """Return the same service, filled with its callbacks."""
-    for callback in CALLBACKS.find(tx, service_id=service.id):
-        service.callbacks.add(id=callback.id, type=callback.type)
-    return service
+def with_callbacks(tx: Tx, found: Sequence[service_pb2.Service]) -> Sequence[service_pb2.Service]:
+    """Return the same services, filled with their callbacks."""
+    for service in found:
+        for callback in CALLBACKS.find(tx, service_id=service.id):
+            service.callbacks.add(id=callback.id, type=callback.type)
+    return found
 
 
 def _organisation_of(tx: Tx, owner_id: str) -> organisation_pb2.Organisation | None:

@@ -22,7 +22,7 @@ from notify_admin.store.resources import (
     REPLY_TO_ADDRESSES,
     USERS,
 )
-from notify_admin.usecases.mail import MailParts, write_mail
+from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.secrets import SecretBox
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.violations import Violations, settled
@@ -131,7 +131,7 @@ def get_callback_targets(
     return answer
 
 
-def verify_reply_to(parts: MailParts, tx: Tx, ask: pb.VerifyReplyToRequest) -> pb.VerifyReplyToResponse:
+def verify_reply_to(mailer: Mailer, tx: Tx, ask: pb.VerifyReplyToRequest) -> pb.VerifyReplyToResponse:
     """Send a mail to see whether it arrives. Idempotency key: the request's id.
 
     Raises:
@@ -141,7 +141,7 @@ def verify_reply_to(parts: MailParts, tx: Tx, ask: pb.VerifyReplyToRequest) -> p
     lock_service(tx, ask.service_id)
     if REPLY_TO_ADDRESSES.count(tx, service_id=ask.service_id, value=address, archived=False):
         raise NotifyError("NAME_TAKEN")
-    write_mail(parts, tx, ask.request_id, MailTemplate.REPLY_TO_CHECK, address, {})
+    mailer.write(tx, ask.request_id, MailTemplate.REPLY_TO_CHECK, address, {})
     return pb.VerifyReplyToResponse(notification_id=ask.request_id)
 
 

@@ -1,5 +1,6 @@
 """Proofs of who a user is: passwords and security keys (internal-api.md §4.8)."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from notify.admin.v1 import sign_in_service_pb2 as pb
@@ -8,7 +9,6 @@ from notify.admin.v1.webauthn_credential_pb2 import WebauthnCredential
 from notify_common import clock, ids
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
-from notify_common.rpc.paging import Pager
 
 from notify_admin.store import users
 from notify_admin.store.resources import CREDENTIALS, USERS
@@ -66,16 +66,10 @@ def create_webauthn_credential(tx: Tx, ask: pb.CreateWebauthnCredentialRequest) 
     return CREDENTIALS.one(tx, id=ask.request_id)
 
 
-def list_webauthn_credentials(
-    pager: Pager, tx: Tx, ask: pb.ListWebauthnCredentialsRequest
-) -> pb.ListWebauthnCredentialsResponse:
-    """Return security keys of a user, oldest first."""
-    answer = CREDENTIALS.page(tx, pager, ask, pb.ListWebauthnCredentialsResponse)
-    if not answer.webauthn_credentials:
-        USERS.one(tx, id=ask.user_id)
-    for credential in answer.webauthn_credentials:
+def without_registration(tx: Tx, found: Sequence[WebauthnCredential]) -> None:
+    """Leave out what lists of security keys don't show."""
+    for credential in found:
         credential.ClearField("registration_response")
-    return answer
 
 
 def set_webauthn_credential(tx: Tx, ask: pb.SetWebauthnCredentialRequest) -> WebauthnCredential:

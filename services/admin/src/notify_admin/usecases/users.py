@@ -1,8 +1,7 @@
 """Users and their memberships."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from notify.admin.v1 import people_service_pb2 as people_pb
@@ -14,14 +13,13 @@ from notify_common import clock
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.ids import new_id
-from notify_common.rpc.paging import Pager
 from notify_content import email_address, phone
 
 from notify_admin.domain import services as rules
 from notify_admin.domain.mail import MailTemplate
 from notify_admin.store import changes, folders, members, organisations, users
-from notify_admin.store.resources import MEMBERS, SERVICES, USERS
-from notify_admin.usecases.mail import MailParts, write_mail
+from notify_admin.store.resources import USERS
+from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.passwords import PasswordHasher
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.violations import Violations
@@ -72,23 +70,23 @@ def get_user_by_email(hasher: PasswordHasher, tx: Tx, ask: pb.GetUserByEmailRequ
     return with_access(tx, [user])[0]
 
 
-def set_user(parts: MailParts, tx: Tx, ask: pb.SetUserRequest) -> User:
+def set_user(mailer: Mailer, tx: Tx, ask: pb.SetUserRequest) -> User:
     """Set the masked fields of a user, who is told where somebody else changed the addresses."""
     current = USERS.one(tx, locked=True, id=ask.user.id)
     wanted = checked(USERS.merge(current, ask.user, ask.update_mask))
     if ask.updated_by_id:
-        _tell(parts, tx, current, wanted, USERS.one(tx, id=ask.updated_by_id).name)
+        _tell(mailer, tx, current, wanted, USERS.one(tx, id=ask.updated_by_id).name)
     return with_access(tx, [USERS.save(tx, wanted)])[0]
 
 
-def _tell(parts: MailParts, tx: Tx, before: User, user: User, changed_by: str) -> None:
+def _tell(mailer: Mailer, tx: Tx, before: User, user: User, changed_by: str) -> None:
     """Tell a user at the new address, or else at the new number, who changed it."""
     values = {"name": user.name, "servicemanagername": changed_by, "email address": user.email_address}
     if user.email_address != before.email_address:
-        write_mail(parts, tx, new_id(), MailTemplate.EMAIL_CHANGED, user.email_address, values)
+        mailer.write(tx, new_id(), MailTemplate.EMAIL_CHANGED, user.email_address, values)
     elif user.mobile_number not in ("", before.mobile_number):
         values = {"servicemanagername": changed_by}
-        write_mail(parts, tx, new_id(), MailTemplate.MOBILE_NUMBER_CHANGED, user.mobile_number, values)
+        mailer.write(tx, new_id(), MailTemplate.MOBILE_NUMBER_CHANGED, user.mobile_number, values)
 
 
 def activate_user(tx: Tx, ask: pb.ActivateUserRequest) -> User:
@@ -180,26 +178,6 @@ def archive_user(archive_domain: str, tx: Tx, ask: pb.ArchiveUserRequest) -> Use
     return with_access(tx, USERS.change(tx, {"id": user.id}, **values))[0]
 
 
-def list_users(pager: Pager, tx: Tx, ask: pb.ListUsersRequest) -> pb.ListUsersResponse:
-    """Return users by name, with what they may do where."""
-
-    def moment(name: str) -> datetime | None:
-        return getattr(ask, name).ToDatetime(UTC) if ask.HasField(name) else None
-
-    conditions = [
-        users.has_email_part(ask.email_part),
-        users.made_between(moment("created_from_time"), moment("created_before_time")),
-        users.logged_in_between(moment("logged_in_from_time"), moment("logged_in_before_time")),
-    ]
-    only: dict[str, Any] = {"state": "active"} if ask.only_active else {}
-    # where it is true, the page filters by itself
-    if ask.HasField("take_part_in_research") and not ask.take_part_in_research:
-        only["take_part_in_research"] = False
-    answer = USERS.page(tx, pager, ask, pb.ListUsersResponse, *conditions, **only)
-    with_access(tx, answer.users)
-    return answer
-
-
 def _require_managers_without(tx: Tx, service: Service, user_id: str, *, stays: bool) -> None:
     """Raise NotifyError MANAGERS_NEEDED where a service can't do without this member's managing it.
 
@@ -226,15 +204,6 @@ def _is_official_manager(tx: Tx, member: members.Member) -> bool:
     if rules.MANAGING not in member.permissions:
         return False
     return not rules.GOVERNMENT_DOMAINS.isdisjoint(domains) or bool(organisations.of_domain(tx, domains))
-
-
-def list_members(pager: Pager, tx: Tx, ask: pb.ListMembersRequest) -> pb.ListMembersResponse:
-    """Return members of a service by name, with what they may do where."""
-    answer = MEMBERS.page(tx, pager, ask, pb.ListMembersResponse)
-    if not answer.users:
-        SERVICES.one(tx, id=ask.service_id)
-    with_access(tx, answer.users)
-    return answer
 
 
 def with_access(tx: Tx, found: Iterable[User]) -> list[User]:
