@@ -24,12 +24,12 @@ from typing import Any, Final
 
 import jwt
 import psutil
-import psycopg2
 from bench_accept import WORKERS
 from meter import Meter, pids
 from notify_local.seed import Seeded, seed
 from notify_local.stack import Options, Stack
 from notify_testing.folders import passable_folder
+from stacks import stored_rows
 
 MEASURED: Final = ("edge", "gateway-public", "notifications")
 SAMPLE_SECONDS: Final = 1.0
@@ -58,7 +58,7 @@ def main() -> None:
         measured = pids(stack, MEASURED, ["postgres"])
         _warm(stack, seeded)
         result = _measured(stack, seeded, measured, body, rows, query)
-        result |= _compared(stack, result.pop("batch_id"), rows)
+        result |= stored_rows(stack, result.pop("batch_id"), rows)
     result |= {"cores": os.cpu_count(), "python": platform.python_version()}
     for name, value in result.items():
         print(f"{name:32} {value}")
@@ -143,22 +143,6 @@ def _sample(pids: dict[str, int], peaks: dict[str, float], ended: threading.Even
             parent = psutil.Process(pids[name])
             sizes = [one.memory_info().rss / MIB for one in (parent, *parent.children(recursive=True))]
             peaks[name] = max(peaks.get(name, 0.0), *sizes)
-
-
-def _compared(stack: Stack, batch_id: str, rows: int) -> dict[str, Any]:
-    """Raise SystemExit unless messages, outbox and counts agree."""
-    statement = (
-        "SELECT (SELECT count(*) FROM notifications WHERE batch_id = %(id)s), "
-        "(SELECT count(*) FROM outbox JOIN notifications ON id = notification_id WHERE batch_id = %(id)s), "
-        "(SELECT sum(count) FROM batch_counts WHERE batch_id = %(id)s)"
-    )
-    with closing(psycopg2.connect(stack.app_urls["notifications"])) as made, made.cursor() as cursor:
-        cursor.execute(statement, {"id": batch_id})
-        found = cursor.fetchone()
-    counts = tuple(map(int, found or ()))
-    if set(counts) != {rows}:
-        raise SystemExit(f"{rows} rows were accepted, but messages, outbox and counts are {counts}")
-    return {"messages": counts[0], "outbox": counts[1], "counted": counts[2]}
 
 
 if __name__ == "__main__":

@@ -17,12 +17,11 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from typing import Any, Final
 
 import jwt
 import psutil
-import psycopg2
 import requests
 from bench_accept import WORKERS
 from meter import Meter, pids
@@ -31,6 +30,7 @@ from notify_local.backing import ObjectStore, wait_until
 from notify_local.seed import Seeded, fixed_id, seed
 from notify_local.stack import ADMIN_CLIENT_SECRET, JOB_BUCKET, Options, Stack
 from notify_testing.folders import passable_folder
+from stacks import query, stored_rows
 
 WORKER: Final = "notifications-jobs"
 MIB: Final = 1024 * 1024
@@ -69,7 +69,7 @@ def main() -> None:
             },
             "worker_mib_after_1000": round(small),
             "worker_mib": round(_peak_mib(stack)),
-            **_compared(stack, job_id, rows),
+            **stored_rows(stack, job_id, rows),
         }
     result |= {"cores": os.cpu_count(), "python": platform.python_version()}
     for name, value in result.items():
@@ -113,7 +113,7 @@ def _run(stack: Stack, seeded: Seeded, rows: int) -> tuple[str, float]:
 
 def _ended(stack: Stack, job_id: str) -> float | None:
     """Return how long a job took, if it is worked off. Raises SystemExit for one that ended otherwise."""
-    rows = _query(
+    rows = query(
         stack,
         "SELECT state, extract(epoch FROM finish_time - start_time), park_reason FROM jobs WHERE id = %(id)s",
         job_id,
@@ -126,25 +126,6 @@ def _ended(stack: Stack, job_id: str) -> float | None:
 
 def _peak_mib(stack: Stack) -> float:
     return float(psutil.Process(stack.processes[WORKER].pid).memory_info().rss) / MIB
-
-
-def _compared(stack: Stack, job_id: str, rows: int) -> dict[str, Any]:
-    """Raise SystemExit unless messages, outbox and counts agree."""
-    statement = (
-        "SELECT (SELECT count(*) FROM notifications WHERE batch_id = %(id)s), "
-        "(SELECT count(*) FROM outbox JOIN notifications ON id = notification_id WHERE batch_id = %(id)s), "
-        "(SELECT sum(count) FROM batch_counts WHERE batch_id = %(id)s)"
-    )
-    counts = tuple(map(int, _query(stack, statement, job_id)[0]))
-    if set(counts) != {rows}:
-        raise SystemExit(f"the job has {rows} rows, but messages, outbox and counts are {counts}")
-    return {"messages": counts[0], "outbox": counts[1], "counted": counts[2]}
-
-
-def _query(stack: Stack, statement: str, job_id: str) -> list[tuple[Any, ...]]:
-    with closing(psycopg2.connect(stack.app_urls["notifications"])) as made, made.cursor() as cursor:
-        cursor.execute(statement, {"id": job_id})
-        return cursor.fetchall()
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import psycopg2
 from notify_local.backing import ChildProcess, free_ports, port_is_free
 from notify_local.stack import Options, Stack
 from notify_testing.folders import passable_folder
@@ -55,6 +57,28 @@ def running_skeleton(stack: Stack, folder: Path) -> Iterator[tuple[int, dict[str
             assert process.pid is not None, "it was started"
             pids[f"skeleton-{part[0]}"] = process.pid
         yield http_port, pids
+
+
+def stored_rows(stack: Stack, batch_id: str, rows: int) -> dict[str, int]:
+    """Return how many messages of a batch or job are stored, queued and counted. Raises SystemExit unless
+    each is `rows`.
+    """
+    statement = (
+        "SELECT (SELECT count(*) FROM notifications WHERE batch_id = %(id)s), "
+        "(SELECT count(*) FROM outbox JOIN notifications ON id = notification_id WHERE batch_id = %(id)s), "
+        "(SELECT sum(count) FROM batch_counts WHERE batch_id = %(id)s)"
+    )
+    messages, outbox, counted = map(int, query(stack, statement, batch_id)[0])
+    if {messages, outbox, counted} != {rows}:
+        raise SystemExit(f"of {rows} rows {messages} are stored, {outbox} queued, {counted} counted")
+    return {"messages": messages, "outbox": outbox, "counted": counted}
+
+
+def query(stack: Stack, statement: str, id: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement about one `id` in the database of notifications."""
+    with closing(psycopg2.connect(stack.app_urls["notifications"])) as made, made.cursor() as cursor:
+        cursor.execute(statement, {"id": id})
+        return cursor.fetchall()
 
 
 def _is_taken(port: int) -> bool:

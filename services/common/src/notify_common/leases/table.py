@@ -14,7 +14,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -137,6 +137,7 @@ class Queue:
             **(also_marks or {}),
         }
         self._claim_statement = cache(self._make_claim_statement)
+        self._waiting_statement = cache(self._make_waiting_statement)
         self._held_types = {name: table.c[name].type for name in (*self.key_columns, "lease_token")}
         held = unnest_later("held", self._held_types)
         known = one_of(self._keys[0], f"held_{self.key_columns[0]}")
@@ -354,13 +355,13 @@ class Queue:
         asked = {f"only_{name}": value for name, value in filters.items()}
         return int(conn.execute(parked.where(*self._equal(filters)), asked).scalar_one())
 
-    def any_waiting(self, conn: Connection) -> bool:
-        """Tell whether a row waits that a claim may take; a pause is not looked at."""
-        return bool(conn.execute(self._any_waiting).scalar_one())
+    def any_waiting(self, conn: Connection, **filters: object) -> bool:
+        """Tell whether a row waits that a claim with these filters may take; a pause is not looked at."""
+        asked = {f"only_{name}": value for name, value in filters.items()}
+        return bool(conn.execute(self._waiting_statement(*filters), asked).scalar_one())
 
-    @cached_property
-    def _any_waiting(self) -> Executable:
-        return sa.select(sa.exists().where(self._waiting()))
+    def _make_waiting_statement(self, *filters: str) -> Executable:
+        return sa.select(sa.exists().where(self._waiting(), *self._equal(filters)))
 
     def _waiting(self) -> ColumnElement[bool]:
         t = self.table
@@ -395,7 +396,6 @@ class FairQueue(Queue):
         super().__init__(table, key_columns, *args, **options)
         self._shares: defaultdict[tuple[object, ...], Shares] = defaultdict(Shares)
         self._at_rest: set[tuple[object, ...]] = set()
-        self._due_statement = cache(self._make_due_statement)
         self._walk_statement = cache(self._make_walk_statement)
         self._fair_statement = cache(self._make_fair_statement)
         self._ages_statement = cache(self._make_ages_statement)
@@ -414,7 +414,7 @@ class FairQueue(Queue):
         left = min(limit, MAX_CLAIM)
         place = tuple(filters.items())
         # at rest nearly all claims find nothing, and planning the look round the rings is most of their cost
-        if place in self._at_rest and not self._any_due(conn, filters):
+        if place in self._at_rest and not self.any_waiting(conn, **filters):
             return []
         shares = self._shares[place]
         rows: list[LeasedRow] = []
@@ -427,14 +427,6 @@ class FairQueue(Queue):
                 break
         (self._at_rest.discard if rows else self._at_rest.add)(place)
         return sorted(rows, key=lambda row: (PLACES[row.lane], row.due_at))
-
-    def _any_due(self, conn: Connection, filters: Mapping[str, object]) -> bool:
-        """Tell whether a row is due, whoever's it is; a pause is not looked at."""
-        asked = {f"only_{name}": value for name, value in filters.items()}
-        return bool(conn.execute(self._due_statement(*filters), asked).scalar_one())
-
-    def _make_due_statement(self, *filters: str) -> Executable:
-        return sa.select(sa.exists().where(self._waiting(), *self._equal(filters)))
 
     def oldest_due_ages(self, conn: Connection, **filters: object) -> dict[str, float]:
         """Return what `Queue.oldest_due_ages` does, of each lane, by at most 1,000 of its services."""

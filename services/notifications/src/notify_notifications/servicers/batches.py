@@ -1,6 +1,6 @@
 """BatchesService: conversion, nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import grpc
@@ -16,6 +16,7 @@ from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
 from notify_notifications.clients.previews import PreviewsClient
 from notify_notifications.domain.batch import LEASE, Batch
+from notify_notifications.domain.notification import State
 from notify_notifications.servicers.notifications import (
     CONVERTERS,
     DOMAIN,
@@ -118,13 +119,7 @@ class BatchesServicer(pb_grpc.BatchesServiceServicer):
 
     def GetBatch(self, request: pb.GetBatchRequest, context: grpc.ServicerContext) -> pb.GetBatchResponse:
         found, counts = get_batch(self._uow, request.service_id, request.batch_id)
-        return pb.GetBatchResponse(
-            batch=_batch(found),
-            counts=[
-                pb.StateCount(state=state_of(state), message_count=count)
-                for state, count in sorted(counts.items())
-            ],
-        )
+        return pb.GetBatchResponse(batch=_batch(found), counts=state_counts(counts))
 
     def PriceRows(self, request: pb.PriceRowsRequest, context: grpc.ServicerContext) -> pb.PriceRowsResponse:
         commands, _ = _commands(request.rows, new_id(), request.caller, _unsent(request.caller))
@@ -220,6 +215,13 @@ def _told(refusals: dict[int, NotifyError]) -> list[pb.RowRefusal]:
         left -= len(error)
         told.append(pb.RowRefusal(number=number, error=error if left >= 0 else b""))
     return told
+
+
+def state_counts(counts: Mapping[State, int]) -> list[pb.StateCount]:
+    """Return how many messages of a batch or job stand in each state that has any."""
+    return [
+        pb.StateCount(state=state_of(state), message_count=count) for state, count in sorted(counts.items())
+    ]
 
 
 def _batch(kept: Batch) -> pb.Batch:

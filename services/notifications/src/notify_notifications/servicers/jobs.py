@@ -3,7 +3,6 @@
 from typing import Final
 
 import grpc
-from notify.notifications.v1 import batches_service_pb2
 from notify.notifications.v1 import jobs_service_pb2 as pb
 from notify.notifications.v1 import jobs_service_pb2_grpc as pb_grpc
 from notify_common.blobs.s3 import BlobStore
@@ -15,7 +14,8 @@ from notify_common.turns import in_turns
 from notify_notifications.clients.letters import LettersClient
 from notify_notifications.domain.job import Job, JobState
 from notify_notifications.domain.unsubscribe import UnsubscribeLinks
-from notify_notifications.servicers.notifications import shown_notification, state_of, states_of, time_of
+from notify_notifications.servicers.batches import state_counts
+from notify_notifications.servicers.notifications import shown_notification, states_of, time_of
 from notify_notifications.store import jobs
 from notify_notifications.store.jobs import JobFilters
 from notify_notifications.store.notifications import NotificationStore
@@ -148,8 +148,5 @@ def _job(job: Job, counts: Counts) -> pb.Job:
         finish_time=job.finish_time,
         update_time=job.update_time,
         archived=job.delete_time is not None,
-        counts=[
-            batches_service_pb2.StateCount(state=state_of(state), message_count=count)
-            for state, count in sorted(counts.items())
-        ],
+        counts=state_counts(counts),
     )

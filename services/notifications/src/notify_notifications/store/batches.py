@@ -1,5 +1,6 @@
 """Batches: who works one off, what became of it, how many of its messages stand where."""
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, Final
@@ -85,16 +86,24 @@ def batch_of(tx: Tx, service_id: str, batch_id: str) -> Batch | None:
     return None if row is None else _batch(row)
 
 
-def state_counts(tx: Tx, batch_id: str) -> dict[State, int]:
-    """Return how many messages of a batch stand in each state that has any."""
-    rows = tx.execute(sa.select(_c.state, _c.count).where(_c.batch_id == batch_id, _c.count != 0))
-    return {State(state): count for state, count in rows}
+def state_counts(tx: Tx, batch_ids: Sequence[str]) -> dict[str, dict[State, int]]:
+    """Return how many messages of batches or jobs stand in each state that has any, by batch."""
+    found: dict[str, dict[State, int]] = {id: {} for id in batch_ids}
+    wanted = sa.select(sa.cast(_c.batch_id, sa.Text), _c.state, _c.count)
+    for id, state, count in tx.execute(wanted.where(_c.batch_id.in_(batch_ids), _c.count != 0)):
+        found[id][State(state)] = count
+    return found
 
 
 def delete_before(tx: Tx, time: datetime, limit: int) -> int:
     """Delete up to `limit` batches that began before `time`, with their counts; return how many."""
-    old = sa.select(_b.id).where(_b.create_time < time).limit(limit).subquery()
-    gone = sa.delete(batches).where(_b.id == old.c.id).returning(_b.id).cte("gone")
+    return delete_counted(tx, batches, limit, _b.create_time < time)
+
+
+def delete_counted(tx: Tx, table: sa.Table, limit: int, *conditions: "sa.ColumnElement[bool]") -> int:
+    """Delete up to `limit` rows of batches or jobs, with the counts of their messages; return how many."""
+    old = sa.select(table.c.id).where(*conditions).limit(limit).subquery()
+    gone = sa.delete(table).where(table.c.id == old.c.id).returning(table.c.id).cte("gone")
     counts = sa.delete(batch_counts).where(_c.batch_id == gone.c.id).returning(_c.batch_id).cte("counts")
     return int(tx.execute(sa.select(sa.func.count()).select_from(gone).add_cte(counts)).scalar_one())
 

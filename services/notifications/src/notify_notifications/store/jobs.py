@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_notifications.domain.job import HIDDEN_NAMES, UNSTARTED, Job, JobState
-from notify_notifications.domain.notification import State
-from notify_notifications.store.tables import batch_counts, jobs
+from notify_notifications.store.batches import delete_counted
+from notify_notifications.store.tables import jobs
 
 _j = jobs.c
 _STATE: Final = sa.case((_j.parked_at.is_not(None), JobState.ERROR.value), else_=_j.state).label("state")
@@ -71,16 +71,6 @@ def page(tx: Tx, service_id: str, filters: JobFilters, offset: int, limit: int) 
     return [_job(row) for row in rows], count
 
 
-def state_counts(tx: Tx, job_ids: Sequence[str]) -> dict[str, dict[State, int]]:
-    """Return how many messages of jobs stand in each state that has any, by job."""
-    c = batch_counts.c
-    found: dict[str, dict[State, int]] = {id: {} for id in job_ids}
-    wanted = sa.select(sa.cast(c.batch_id, sa.Text), c.state, c.count)
-    for id, state, count in tx.execute(wanted.where(c.batch_id.in_(job_ids), c.count != 0)):
-        found[id][State(state)] = count
-    return found
-
-
 def cancel(tx: Tx, service_id: str, job_id: str, states: Sequence[JobState], now: datetime) -> bool:
     """Cancel a job that stands in one of these states, whoever works at it; return whether it was so."""
     values = {"state": JobState.CANCELLED, "update_time": now, "due_at": None, "lease_token": None}
@@ -126,11 +116,7 @@ def mark_deleted(tx: Tx, job_ids: Sequence[str], now: datetime) -> None:
 def delete_before(tx: Tx, time: datetime, limit: int) -> int:
     """Delete up to `limit` jobs made before `time` whose files are gone, with their counts; return how
     many."""
-    old = sa.select(_j.id).where(_j.create_time < time, _j.delete_time.is_not(None)).limit(limit).subquery()
-    gone = sa.delete(jobs).where(_j.id == old.c.id).returning(_j.id).cte("gone")
-    counted = batch_counts.c.batch_id
-    counts = sa.delete(batch_counts).where(counted == gone.c.id).returning(counted).cte("counts")
-    return int(tx.execute(sa.select(sa.func.count()).select_from(gone).add_cte(counts)).scalar_one())
+    return delete_counted(tx, jobs, limit, _j.create_time < time, _j.delete_time.is_not(None))
 
 
 def _job(row: Any) -> Job:

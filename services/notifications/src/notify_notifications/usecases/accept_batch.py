@@ -161,4 +161,4 @@ def get_batch(uow: UnitOfWork, service_id: str, batch_id: str) -> tuple[Batch, d
         found = batches.batch_of(tx, service_id, batch_id)
         if found is None:
             raise NotifyError("BATCH_NOT_FOUND")
-        return found, batches.state_counts(tx, batch_id)
+        return found, batches.state_counts(tx, [batch_id])[batch_id]

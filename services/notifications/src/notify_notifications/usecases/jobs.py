@@ -16,7 +16,7 @@ from notify_notifications.clients.letters import LettersClient
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.job import Job, JobState, check_schedule, key_of_file
 from notify_notifications.domain.notification import State
-from notify_notifications.store import jobs
+from notify_notifications.store import batches, jobs
 from notify_notifications.store.jobs import JobFilters
 from notify_notifications.store.limits import LimitStore
 from notify_notifications.store.notifications import NotificationStore
@@ -117,7 +117,7 @@ def get_job(uow: UnitOfWork, service_id: str, job_id: str) -> tuple[Job, Counts]
         found = jobs.get(tx, service_id, job_id)
         if found is None:
             raise NotifyError("JOB_NOT_FOUND")
-        return found, jobs.state_counts(tx, [job_id])[job_id]
+        return found, batches.state_counts(tx, [job_id])[job_id]
 
 
 def list_jobs(
@@ -128,7 +128,7 @@ def list_jobs(
     """
     with uow.begin() as tx:
         found, count = jobs.page(tx, service_id, filters, offset, limit)
-        counts = jobs.state_counts(tx, [job.id for job in found]) if found else {}
+        counts = batches.state_counts(tx, [job.id for job in found]) if found else {}
         return [(job, counts[job.id]) for job in found], count
 
 
