@@ -14,75 +14,41 @@ from notify_admin.usecases.secrets import SecretBox
 
 _GATEWAY = [INTERNAL_GATEWAY, "operator"]
 _GATEWAY_ALONE = [INTERNAL_GATEWAY]
-_BOTH_GATEWAYS = [PUBLIC_GATEWAY, INTERNAL_GATEWAY, "operator"]
-_OPERATOR_ALONE = ["operator"]
+_BOTH_GATEWAYS = [PUBLIC_GATEWAY, *_GATEWAY]
 _FOLLOWERS = [PUBLIC_GATEWAY, "notifications", "callbacks-worker", "operator"]
-_CALLBACKS_WORKER_ALONE = ["callbacks-worker"]
-_CALLERS = [
-    ("ServicesService", _GATEWAY, "CreateService GetService ListServices UpdateService ArchiveService"),
-    ("ServicesService", _GATEWAY, "CreateSmsSender GetSmsSender ListSmsSenders"),
-    ("ServicesService", _GATEWAY, "SetSmsSender ArchiveSmsSender"),
-    ("ServicesService", _GATEWAY, "CreateReplyToAddress GetReplyToAddress ListReplyToAddresses"),
-    ("ServicesService", _GATEWAY, "SetReplyToAddress ArchiveReplyToAddress"),
-    ("ServicesService", _GATEWAY, "CreateLetterContact GetLetterContact ListLetterContacts"),
-    ("ServicesService", _GATEWAY, "SetLetterContact ArchiveLetterContact"),
-    ("ServiceSettingsService", _GATEWAY, "CreateDataRetention ListDataRetention SetDataRetention"),
-    ("ServiceSettingsService", _OPERATOR_ALONE, "GetDataRetention"),
-    ("ServiceSettingsService", _GATEWAY_ALONE, "VerifyReplyTo"),
-    ("ServiceSettingsService", _GATEWAY, "CreateCallback GetCallback SetCallback DeleteCallback"),
-    ("ServiceSettingsService", _GATEWAY, "RotateCallbackSecret"),
-    ("CallbackTargetsService", _CALLBACKS_WORKER_ALONE, "GetCallbackTargets"),
-    ("PeopleService", ["notifications", *_CALLBACKS_WORKER_ALONE], "GetPeople"),
-    ("TemplatesService", _BOTH_GATEWAYS, "GetTemplate ListTemplates EnsurePrecompiledTemplate"),
-    ("TemplatesService", _GATEWAY, "CreateTemplate ListTemplateVersions"),
-    ("TemplatesService", _GATEWAY, "UpdateTemplate ArchiveTemplate RedactTemplate"),
-    ("TemplateFoldersService", _GATEWAY, "CreateTemplateFolder ListTemplateFolders SetTemplateFolder"),
-    ("TemplateFoldersService", _GATEWAY, "DeleteTemplateFolder MoveToFolder"),
-    ("TemplateFilesService", _GATEWAY, "CreateTemplateEmailFile GetTemplateEmailFile SetTemplateEmailFile"),
-    ("TemplateFilesService", _GATEWAY, "ListTemplateEmailFiles ListTemplateEmailFileStates"),
-    ("TemplateFilesService", _GATEWAY, "ArchiveTemplateEmailFile"),
-    ("TemplateFilesService", _GATEWAY, "CreateLetterAttachment GetLetterAttachment ArchiveLetterAttachment"),
-    ("ApiKeysService", _GATEWAY, "CreateApiKey ListApiKeys RevokeApiKey"),
-    ("ApiKeyVerificationService", [PUBLIC_GATEWAY], "ListVerificationKeys"),
-    ("UsersService", _GATEWAY, "CreateUser GetUser GetUserByEmail SetUser ActivateUser ResetFailedLogins"),
-    ("UsersService", _GATEWAY, "AddMember ListMembers RemoveMember SetMemberPermissions"),
-    ("UsersService", _GATEWAY, "ArchiveUser ListUsers"),
-    ("SignInService", _GATEWAY_ALONE, "VerifyPassword SetPassword CompleteWebauthnLogin"),
-    ("SignInService", _GATEWAY_ALONE, "SendCode VerifyCode SendAccountMail"),
-    ("AuditService", _GATEWAY, "ListAuditRecords"),
-    ("PlatformMailService", ["notifications"], "ListPlatformMailEvents"),
-    ("InvitationsService", _GATEWAY_ALONE, "CreateInvitation GetInvitation GetInvitationByToken"),
-    ("InvitationsService", _GATEWAY_ALONE, "ListInvitations SetInvitation"),
-    ("SignInService", _GATEWAY_ALONE, "CreateWebauthnCredential ListWebauthnCredentials"),
-    ("SignInService", _GATEWAY_ALONE, "SetWebauthnCredential DeleteWebauthnCredential"),
-    ("InvitationsService", _GATEWAY_ALONE, "CreateJoinRequest GetJoinRequest DecideJoinRequest"),
-    ("InboundNumbersService", [*_GATEWAY, "notifications"], "ListInboundNumbers"),
-    ("InboundNumbersService", _GATEWAY, "AssignInboundNumber ReleaseInboundNumber DisableInboundNumber"),
-    ("PlatformService", _GATEWAY, "RecordEvent GetSenderIdProtection GetLiveCounts"),
-    ("OrganisationsService", _GATEWAY, "CreateOrganisation GetOrganisation ListOrganisations"),
-    (
-        "OrganisationsService",
-        _GATEWAY,
-        "SetOrganisation AddService AddOrganisationMember SetOrganisationPermissions",
-    ),
-    ("OrganisationsService", _GATEWAY, "GetOrganisationByDomain ArchiveOrganisation"),
-    ("OrganisationsService", _GATEWAY, "ListOrganisationMembers RemoveOrganisationMember"),
-    ("OrganisationsService", _GATEWAY_ALONE, "SendGoLiveRequest SendGoLiveNextSteps SendGoLiveRefusal"),
-    ("BrandingService", _GATEWAY, "CreateEmailBranding GetEmailBranding SetEmailBranding"),
-    ("BrandingService", _GATEWAY, "ListEmailBrandings ArchiveEmailBranding"),
-    ("BrandingService", _GATEWAY, "CreateLetterBranding GetLetterBranding SetLetterBranding"),
-    ("BrandingService", _GATEWAY, "ListLetterBrandings GetBrandingUses SuggestBrandingName"),
-    ("BrandingService", _GATEWAY, "AddToBrandingPool RemoveFromBrandingPool"),
-    ("ConfigFeedService", [*_FOLLOWERS, INTERNAL_GATEWAY, "letters"], "GetSnapshots"),
-    ("ConfigFeedService", _FOLLOWERS, "ListConfigChanges"),
-]
-"""gRPC service, who may call, methods. Each face of the gateway may call what it calls, and nothing else."""
-_ALLOWED_CALLERS = {
-    f"notify.admin.v1.{service}/{method}": callers
-    for service, callers, methods in _CALLERS
-    for method in methods.split()
+_CALLERS = {
+    "ServicesService": _GATEWAY,
+    "ServiceSettingsService": _GATEWAY,
+    "ServiceSettingsService/GetDataRetention": ["operator"],
+    "ServiceSettingsService/VerifyReplyTo": _GATEWAY_ALONE,
+    "CallbackTargetsService": ["callbacks-worker"],
+    "PeopleService": ["notifications", "callbacks-worker"],
+    "TemplatesService": _GATEWAY,
+    "TemplatesService/GetTemplate": _BOTH_GATEWAYS,
+    "TemplatesService/ListTemplates": _BOTH_GATEWAYS,
+    "TemplatesService/EnsurePrecompiledTemplate": _BOTH_GATEWAYS,
+    "TemplateFoldersService": _GATEWAY,
+    "TemplateFilesService": _GATEWAY,
+    "ApiKeysService": _GATEWAY,
+    "ApiKeyVerificationService": [PUBLIC_GATEWAY],
+    "UsersService": _GATEWAY,
+    "SignInService": _GATEWAY_ALONE,
+    "AuditService": _GATEWAY,
+    "PlatformMailService": ["notifications"],
+    "InvitationsService": _GATEWAY_ALONE,
+    "InboundNumbersService": _GATEWAY,
+    "InboundNumbersService/ListInboundNumbers": [*_GATEWAY, "notifications"],
+    "PlatformService": _GATEWAY,
+    "OrganisationsService": _GATEWAY,
+    "OrganisationsService/SendGoLiveRequest": _GATEWAY_ALONE,
+    "OrganisationsService/SendGoLiveNextSteps": _GATEWAY_ALONE,
+    "OrganisationsService/SendGoLiveRefusal": _GATEWAY_ALONE,
+    "BrandingService": _GATEWAY,
+    "ConfigFeedService/GetSnapshots": [*_FOLLOWERS, INTERNAL_GATEWAY, "letters"],
+    "ConfigFeedService/ListConfigChanges": _FOLLOWERS,
 }
-
+"""Who may call a gRPC service, or a method: each face of the gateway what it calls, and nothing else."""
+_ALLOWED_CALLERS = {f"notify.admin.v1.{name}": callers for name, callers in _CALLERS.items()}
 
 _DEVELOPMENT_TOKEN_KEY = base64.urlsafe_b64encode(bytes(32)).decode()
 

@@ -31,6 +31,8 @@ class MailTemplate(StrEnum):
     JOIN_REQUEST = "77677459-f862-44ee-96d9-b8cb2323d407"
     JOIN_RECEIPT = "38bcd263-6ce8-431f-979d-8e637c1f0576"
     JOIN_APPROVED = "4d8ee728-100e-4f0e-8793-5638cfa4ffa4"
+    LETTERS_OF_THE_DAY = "11fad854-fd38-4a7c-bd17-805fb13dfc12"
+    SURVEY = "55bcb671-4924-46c5-a00d-1a9d48458008"
 
     @property
     def channel(self) -> Channel:
