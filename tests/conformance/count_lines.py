@@ -20,7 +20,9 @@ GATEWAY = ROOT / "services/api-gateway/src/notify_gateway/admin"
 CODE = ADMIN / "src/notify_admin"
 MECHANISM = [
     CODE / "store/mapping.py",
+    CODE / "store/columns.py",
     CODE / "servicers/methods.py",
+    CODE / "usecases/reads.py",
     *(GATEWAY / name for name in ("routes.py", "shapes.py", "forms.py")),
 ]
 SENDERS = re.compile(r"SmsSender|ReplyToAddress|LetterContact")

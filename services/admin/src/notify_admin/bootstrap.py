@@ -7,33 +7,8 @@ from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.rpc.paging import Pager
 from notify_common.rpc.server import Registration
 
-from notify_admin.servicers.methods import Gets, Lists, UseCase, registration
+from notify_admin.servicers.methods import registration
 from notify_admin.settings import Settings
-from notify_admin.store.api_keys import SHOWN
-from notify_admin.store.email_files import LIVE
-from notify_admin.store.resources import (
-    API_KEYS,
-    CALLBACKS,
-    CREDENTIALS,
-    DATA_RETENTION,
-    EMAIL_BRANDINGS,
-    EMAIL_FILE_STATES,
-    EMAIL_FILES,
-    FOLDERS,
-    INBOUND_NUMBERS,
-    JOIN_REQUESTS,
-    LETTER_ATTACHMENTS,
-    LETTER_BRANDINGS,
-    MEMBERS,
-    ORGANISATION_MEMBERS,
-    ORGANISATIONS,
-    SERVICES,
-    TEMPLATES,
-    USERS,
-)
-from notify_admin.store.services import of_member
-from notify_admin.store.templates import LISTED
-from notify_admin.store.users import in_times
 from notify_admin.usecases import (
     api_keys,
     audit,
@@ -76,7 +51,7 @@ def parts(settings: Settings) -> Parts:
 
 
 def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
-    """Return the gRPC services of this context, each method a use case or a declaration."""
+    """Return the gRPC services of this context, whose methods are those of the modules."""
     box = settings.secret_box()
     links = Links(settings.token_secret_key.get_secret_value(), settings.admin_base_url)
     parts = {
@@ -90,88 +65,23 @@ def registrations(settings: Settings, uow: UnitOfWork) -> list[Registration]:
     }
     made = partial(registration, uow, parts)
     return [
-        made(
-            "ServicesService",
-            services,
-            GetService=Gets(SERVICES, fill=services.with_callbacks),
-            ListServices=Lists(SERVICES, asked=of_member),
-            **_sender_methods(),
-        ),
-        made("TemplatesService", templates, ListTemplates=Lists(TEMPLATES, LISTED, parent=SERVICES)),
-        made("ApiKeysService", api_keys, ListApiKeys=Lists(API_KEYS, SHOWN, parent=SERVICES)),
+        made("ServicesService", services, **senders.METHODS),
+        made("TemplatesService", templates),
+        made("ApiKeysService", api_keys),
         made("ApiKeyVerificationService", api_keys),
-        made(
-            "UsersService",
-            users,
-            ListUsers=Lists(USERS, asked=in_times, fill=users.with_access),
-            ListMembers=Lists(MEMBERS, parent=SERVICES, fill=users.with_access),
-        ),
-        made(
-            "ServiceSettingsService",
-            settings_usecases,
-            GetDataRetention=Gets(DATA_RETENTION),
-            ListDataRetention=Lists(DATA_RETENTION),
-            GetCallback=Gets(CALLBACKS),
-        ),
+        made("UsersService", users),
+        made("ServiceSettingsService", settings_usecases),
         made("CallbackTargetsService", settings_usecases),
         made("PeopleService", users),
-        made(
-            "TemplateFoldersService",
-            folders,
-            ListTemplateFolders=Lists(FOLDERS, parent=SERVICES, fill=folders.with_users),
-        ),
-        made(
-            "TemplateFilesService",
-            template_files,
-            letter_attachments,
-            GetLetterAttachment=Gets(LETTER_ATTACHMENTS),
-            GetTemplateEmailFile=Gets(EMAIL_FILES),
-            ListTemplateEmailFiles=Lists(EMAIL_FILES, LIVE, parent=SERVICES),
-            ListTemplateEmailFileStates=Lists(EMAIL_FILE_STATES),
-        ),
-        made(
-            "OrganisationsService",
-            organisations,
-            go_live,
-            GetOrganisation=Gets(ORGANISATIONS, fill=organisations.completed),
-            ListOrganisations=Lists(ORGANISATIONS, fill=organisations.completed),
-            ListOrganisationMembers=Lists(
-                ORGANISATION_MEMBERS, {"state": "active"}, parent=ORGANISATIONS, fill=users.with_access
-            ),
-        ),
-        made(
-            "BrandingService",
-            branding,
-            GetEmailBranding=Gets(EMAIL_BRANDINGS),
-            GetLetterBranding=Gets(LETTER_BRANDINGS),
-            ListEmailBrandings=Lists(
-                EMAIL_BRANDINGS, {"active": True}, partial(branding.of_pool, branding.EMAIL)
-            ),
-            ListLetterBrandings=Lists(LETTER_BRANDINGS, asked=partial(branding.of_pool, branding.LETTER)),
-        ),
-        made(
-            "SignInService",
-            sign_in,
-            codes,
-            ListWebauthnCredentials=Lists(CREDENTIALS, parent=USERS, fill=sign_in.without_registration),
-        ),
-        made("InboundNumbersService", inbound_numbers, ListInboundNumbers=Lists(INBOUND_NUMBERS)),
+        made("TemplateFoldersService", folders),
+        made("TemplateFilesService", template_files, letter_attachments),
+        made("OrganisationsService", organisations, go_live),
+        made("BrandingService", branding),
+        made("SignInService", sign_in, codes),
+        made("InboundNumbersService", inbound_numbers),
         made("PlatformService", platform),
-        made("InvitationsService", invitations, join_requests, GetJoinRequest=Gets(JOIN_REQUESTS)),
+        made("InvitationsService", invitations, join_requests),
         made("AuditService", audit),
         made("PlatformMailService", mail),
         made("ConfigFeedService", config_feed),
     ]
-
-
-def _sender_methods() -> dict[str, UseCase | Gets | Lists]:
-    live = {"archived": False}
-    methods: dict[str, UseCase | Gets | Lists] = {}
-    for name, kind in senders.KINDS.items():
-        plural = f"{name}es" if name.endswith("s") else f"{name}s"
-        methods[f"Create{name}"] = partial(senders.create_sender, kind)
-        methods[f"Get{name}"] = Gets(kind.resource, live)
-        methods[f"List{plural}"] = Lists(kind.resource, live, parent=SERVICES)
-        methods[f"Set{name}"] = partial(senders.set_sender, kind)
-        methods[f"Archive{name}"] = partial(senders.archive_sender, kind)
-    return methods

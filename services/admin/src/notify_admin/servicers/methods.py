@@ -4,7 +4,6 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -13,78 +12,12 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from notify_common.db.unit_of_work import Tx, UnitOfWork
+from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.rpc.server import Registration
 
-from notify_admin.store.mapping import Resource
-
-UseCase = Callable[[Any, Any], Message]
-"""A function of a transaction and a request."""
-Fill = Callable[[Any, Sequence[Any]], object]
-"""A function of a transaction and messages, which it fills with what their rows don't hold."""
+from notify_admin.usecases.reads import Gets, Lists, UseCase
 
 _READS = ("Get", "List")
-
-
-def _no_fill(tx: Tx, found: Sequence[Any]) -> None:
-    """Leave messages as they are."""
-
-
-def _no_conditions(tx: Tx, ask: Any) -> Sequence[Any]:
-    return ()
-
-
-@dataclass(frozen=True, slots=True)
-class Gets:
-    """A declared Get method: the row whose columns are as the request's ids say; `x_id` of an x is `id`."""
-
-    resource: Resource[Any]
-    where: Mapping[str, Any] = field(default_factory=dict)
-    fill: Fill = _no_fill
-
-    def usecase(self, method: Any, parts: Mapping[str, Any]) -> UseCase:
-        """Return the function for a method."""
-        name = method.output_type.fields[0].name
-        keys = {f.name: "id" if f.name == f"{name}_id" else f.name for f in method.input_type.fields}
-
-        def get(tx: Tx, ask: Message) -> Message:
-            asked = {column: getattr(ask, name) for name, column in keys.items()}
-            found: Message = self.resource.one(tx, **self.where, **asked)
-            self.fill(tx, [found])
-            return found
-
-        return get
-
-
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """A declared List method: pages of the rows that the request's fields ask for."""
-
-    resource: Resource[Any]
-    where: Any = None
-    """A further condition, or values of columns."""
-    asked: Callable[[Any, Any], Sequence[Any]] = _no_conditions
-    """A function of transaction and request that returns the conditions that no name of a field says."""
-    parent: Resource[Any] | None = None
-    """What the request's first id names, which must exist for the list to be empty."""
-    fill: Fill = _no_fill
-
-    def usecase(self, method: Any, parts: Mapping[str, Any]) -> UseCase:
-        """Return the function for a method."""
-        answer = GetMessageClass(method.output_type)
-        keys = dict(self.where) if isinstance(self.where, Mapping) else {}
-        fixed = () if self.where is None or keys else (self.where,)
-        first, listed = method.input_type.fields[0].name, method.output_type.fields[0].name
-
-        def list_(tx: Tx, ask: Any) -> Message:
-            conditions = (*fixed, *self.asked(tx, ask))
-            page: Message = self.resource.page(tx, parts["pager"], ask, answer, *conditions, **keys)
-            if self.parent is not None and not page.ListFields():
-                self.parent.one(tx, id=getattr(ask, first))
-            self.fill(tx, getattr(page, listed))
-            return page
-
-        return list_
 
 
 def registration(
@@ -94,8 +27,8 @@ def registration(
     *modules: ModuleType,
     **declared: UseCase | Gets | Lists,
 ) -> Registration:
-    """Return the service of this context. Its methods are `declared`, or else functions of the modules
-    (GetUser -> `get_user`); what a function takes before the transaction are `parts`, by their names.
+    """Return the service of this context. Its methods are `declared`, or else what the modules have under
+    their names (GetUser -> `get_user`); what a function takes before the transaction are `parts`, by theirs.
 
     Reads are one statement each, or several that need not agree; everything else is a transaction.
 
@@ -132,12 +65,12 @@ def _handler(begin: Any, method: Any, usecase: UseCase) -> Callable[..., Message
     return handle
 
 
-def _find(method_name: str, modules: Sequence[ModuleType]) -> UseCase:
-    function = re.sub(r"(?<!^)(?=[A-Z])", "_", method_name).lower()
+def _find(method_name: str, modules: Sequence[ModuleType]) -> UseCase | Gets | Lists:
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", method_name).lower()
     for module in modules:
-        if hasattr(module, function):
-            return getattr(module, function)  # type: ignore[no-any-return] # its types are compared
-    raise TypeError(f"no use case is called {function}")
+        if hasattr(module, name):
+            return getattr(module, name)  # type: ignore[no-any-return] # its types are compared
+    raise TypeError(f"no use case is called {name}")
 
 
 def _bind(usecase: UseCase, parts: Mapping[str, Any]) -> UseCase:

@@ -16,12 +16,6 @@ SHOWN: Final = sa.or_(_works, api_keys.c.revoke_time > sa.func.now() - _REVOKED_
 """Revoked keys are known for a while, so that using one is answered as such (internal-api.md A12)."""
 
 
-def encrypted_secret(tx: Tx, api_key_id: str) -> str:
-    """Return the secret of a key that exists."""
-    found = tx.execute(sa.select(api_keys.c.encrypted_secret).where(api_keys.c.id == api_key_id))
-    return bytes(found.scalar_one()).decode()
-
-
 def revoke(tx: Tx, service_id: str, api_key_id: str | None = None) -> bool:
     """Revoke one key of a service that works, or all; return False if there was none."""
     which = sa.and_(api_keys.c.service_id == service_id, _works)

@@ -35,12 +35,12 @@ class Audit:
     """How changes of a resource are recorded."""
 
     chain: str
-    """Fields of which the first that is not empty names the chain, parted by spaces."""
-    personal: Collection[str] = ()
+    """Fields of which the first that is not empty names the chain. Names are parted by spaces, all here."""
+    personal: str = ""
     """Fields whose values are left out."""
-    secret: Collection[str] = ()
+    noted: str = ""
     """Columns that no field has, of which is recorded that they were set."""
-    unrecorded: Collection[str] = ()
+    unrecorded: str = ""
     """Fields whose changes are none, such as when somebody signed in."""
     of_api_keys: bool = False
     """Whether it is recorded in the chain of the service's keys, which waits for no other change."""

@@ -27,6 +27,11 @@ def ids(names: str, parent: str = "", **options: Any) -> Columns:
     return columns(id_type(), names, parent, **options)
 
 
+def within(parent: str) -> Columns:
+    """Return the id of a row, and that of the row of the table `parent` that it belongs to."""
+    return [*ids("id", primary_key=True), *ids(f"{parent.removesuffix('s')}_id", parent)]
+
+
 def texts(names: str, **options: Any) -> Columns:
     """Return columns of texts."""
     return columns(sa.Text, names, **options)

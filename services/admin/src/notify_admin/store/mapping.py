@@ -61,8 +61,8 @@ class Resource(Generic[M]):
         renamed: path of a field -> the column that keeps it, where the names differ.
         computed: name -> expression, for fields and orders that are no columns of the table. A field of this
             name is only ever read.
-        hidden: columns that are no field's.
-        unkept: fields that no row holds; use cases fill them.
+        hidden: columns that are no field's, parted by spaces.
+        unkept: fields that no row holds, parted by spaces; use cases fill them.
         source: what is selected from, where that is more than the table.
         audit: how changes are recorded; None for what is only read, or recorded by its store.
     """
@@ -77,8 +77,8 @@ class Resource(Generic[M]):
         order: str = "create_time id",
         renamed: Mapping[str, str] | None = None,
         computed: Mapping[str, ColumnElement[Any]] | None = None,
-        hidden: Collection[str] = (),
-        unkept: Collection[str] = (),
+        hidden: str = "",
+        unkept: str = "",
         source: FromClause | None = None,
         audit: Audit | None = None,
     ) -> None:
@@ -89,10 +89,10 @@ class Resource(Generic[M]):
         self._source = table if source is None else source
         self._columns: dict[str, ColumnElement[Any]] = {**{c.name: c for c in table.c}, **(computed or {})}
         self._computed = frozenset(computed or ())
-        self._unkept = frozenset(unkept)
-        self._leaves = list(self._find_leaves(message.DESCRIPTOR, renamed or {}, unkept))
+        self._unkept = frozenset(unkept.split())
+        self._leaves = list(self._find_leaves(message.DESCRIPTOR, renamed or {}))
         forgotten = {c.name for c in table.c} - {leaf.column.name for leaf in self._leaves}
-        if forgotten - {*hidden, *_HIDDEN}:
+        if forgotten - {*hidden.split(), *_HIDDEN}:
             raise TypeError(f"{message.DESCRIPTOR.full_name} has no fields for {sorted(forgotten)}")
         self._order = order
         self._audit = audit
@@ -102,14 +102,14 @@ class Resource(Generic[M]):
         """A row of `select` as a message."""
 
     def _find_leaves(
-        self, descriptor: _Descriptor, renamed: Mapping[str, str], unkept: Collection[str], prefix: str = ""
+        self, descriptor: _Descriptor, renamed: Mapping[str, str], prefix: str = ""
     ) -> Iterator[_Leaf]:
         for field in descriptor.fields:
             path = prefix + field.name
-            if path in unkept:
+            if path in self._unkept:
                 continue
             if _is_nested(field):
-                yield from self._find_leaves(field.message_type, renamed, unkept, f"{path}.")
+                yield from self._find_leaves(field.message_type, renamed, f"{path}.")
                 continue
             column = self._columns.get(renamed.get(path, field.name))
             if column is None:
@@ -139,6 +139,10 @@ class Resource(Generic[M]):
     def read_all(self, tx: Tx, statement: sa.Select[Any]) -> list[M]:
         """Return what a statement made by `select` and more clauses finds."""
         return [self.read(row) for row in tx.execute(statement)]
+
+    def value(self, tx: Tx, column: str, **keys: object) -> Any:
+        """Return what a column, a hidden one too, holds in the row with these values; None without a row."""
+        return tx.execute(sa.select(self.table.c[column]).where(*self._equal(keys))).scalar()
 
     def count(self, tx: Tx, **keys: object) -> int:
         """Return how many rows have these values."""
@@ -278,7 +282,7 @@ class Resource(Generic[M]):
 
     def state(self, message: M) -> dict[str, Any]:
         """Return the fields as the audit log has them: what is personal left out."""
-        personal = self._audit.personal if self._audit is not None else ()
+        personal = self._audit.personal.split() if self._audit is not None else ()
         found = {leaf.path: _stored(_parent(message, leaf.path), leaf.field) for leaf in self._leaves}
         return {
             path: audit.LEFT_OUT if path in personal and value else value for path, value in found.items()
@@ -307,8 +311,8 @@ class Resource(Generic[M]):
                 if _stored(_parent(before, leaf.path), leaf.field)
                 != _stored(_parent(after, leaf.path), leaf.field)
             ]
-            secret = [name for name in self._audit.secret if name in columns]
-            told = [name for name in names if name not in (*self._audit.unrecorded, "update_time")]
+            secret = [name for name in self._audit.noted.split() if name in columns]
+            told = [name for name in names if name not in (*self._audit.unrecorded.split(), "update_time")]
             old = {name: old[name] for name in told} | dict.fromkeys(secret, audit.LEFT_OUT)
             new = {name: new[name] for name in told} | dict.fromkeys(secret, audit.LEFT_OUT)
             if set(new) <= {"version"}:

@@ -1,12 +1,14 @@
 """Memberships of users in services and organisations."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from notify_common.db.arrays import id_array, id_rows
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
+from notify_common.errors import NotifyError
+from sqlalchemy import ColumnElement, Table
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_admin.store import audit
@@ -77,36 +79,38 @@ def set_folders(tx: Tx, service_id: str, folder_id: str, user_ids: Sequence[str]
         audit.append(tx, service_id, "update", "TemplateFolder", folder_id, {}, after)
 
 
-def remove(tx: Tx, service_id: str, user_id: str) -> bool:
-    """End a membership; return False if there is none."""
-    m = memberships.c
-    statement = sa.delete(memberships).where(m.service_id == service_id, m.user_id == user_id)
-    if not tx.execute(statement).rowcount:
-        return False
-    _record(tx, "delete", service_id, user_id, None)
-    return True
+def remove(tx: Tx, of: Table, parent_id: str, user_id: str) -> None:
+    """End a membership of a service or organisation. Raises NotifyError MEMBER_NOT_FOUND."""
+    if not tx.execute(sa.delete(of).where(_same(of, parent_id, user_id))).rowcount:
+        raise NotifyError("MEMBER_NOT_FOUND")
+    _record(tx, "delete", parent_id, user_id, None)
 
 
 def set_permissions(
-    tx: Tx, service_id: str, user_id: str, permissions: Sequence[str], folder_ids: Sequence[str] | None
-) -> bool:
-    """Set what a member may do, and which folders it sees unless None; return False if it is none."""
-    m = memberships.c
+    tx: Tx,
+    of: Table,
+    parent_id: str,
+    user_id: str,
+    permissions: Iterable[str],
+    folder_ids: Iterable[str] | None = None,
+) -> None:
+    """Set what a member may do, and which folders it sees unless None.
+
+    Raises NotifyError MEMBER_NOT_FOUND.
+    """
     values: dict[str, Any] = {"permissions": sorted(set(permissions))}
     if folder_ids is not None:
         values["folder_ids"] = sorted(set(folder_ids))
-    statement = sa.update(memberships).where(m.service_id == service_id, m.user_id == user_id)
-    if not tx.execute(statement.values(**values)).rowcount:
-        return False
-    _record(tx, "update", service_id, user_id, values)
-    return True
+    statement = sa.update(of).where(_same(of, parent_id, user_id)).values(**values)
+    if not tx.execute(statement).rowcount:
+        raise NotifyError("MEMBER_NOT_FOUND")
+    _record(tx, "update", parent_id, user_id, values)
 
 
 def is_in_service(tx: Tx, service_id: str, user_id: str) -> bool:
     """Tell whether a user is a member of a service."""
-    m = memberships.c
-    which = sa.and_(m.service_id == service_id, m.user_id == user_id)
-    return tx.execute(sa.select(1).select_from(memberships).where(which)).first() is not None
+    mine = sa.select(1).select_from(memberships).where(_same(memberships, service_id, user_id))
+    return tx.execute(mine).first() is not None
 
 
 def active(tx: Tx, service_id: str) -> list[Member]:
@@ -133,13 +137,6 @@ def leave_all(tx: Tx, user_id: str) -> None:
             _record(tx, "delete", parent_id, user_id, None)
 
 
-def is_in_organisation(tx: Tx, organisation_id: str, user_id: str) -> bool:
-    """Tell whether a user is a member of an organisation."""
-    o = organisation_members.c
-    which = sa.and_(o.organisation_id == organisation_id, o.user_id == user_id)
-    return tx.execute(sa.select(1).select_from(organisation_members).where(which)).first() is not None
-
-
 def in_organisation(tx: Tx, organisation_id: str, permission: str) -> list[OrganisationMember]:
     """Return the members of an organisation who can sign in and are allowed something, oldest first."""
     o = organisation_members.c
@@ -148,16 +145,6 @@ def in_organisation(tx: Tx, organisation_id: str, permission: str) -> list[Organ
     found = sa.select(o.user_id, users.c.name, users.c.email_address).select_from(joined)
     mine = found.where(o.organisation_id == organisation_id, users.c.state == "active", allowed)
     return [OrganisationMember(*row) for row in tx.execute(mine.order_by(o.create_time, o.user_id))]
-
-
-def remove_from_organisation(tx: Tx, organisation_id: str, user_id: str) -> bool:
-    """End a membership of an organisation; return False if there is none."""
-    o = organisation_members.c
-    gone = sa.delete(organisation_members).where(o.organisation_id == organisation_id, o.user_id == user_id)
-    if not tx.execute(gone).rowcount:
-        return False
-    _record(tx, "delete", organisation_id, user_id, None)
-    return True
 
 
 def folders(tx: Tx, service_id: str) -> dict[str, list[str]]:
@@ -235,6 +222,11 @@ def addresses(tx: Tx, service_ids: Sequence[str], most: int) -> list[Addresses]:
     joined = wanted.join(firsts, sa.true()).join(users, users.c.id == firsts.c.user_id)
     columns = wanted.c.id, users.c.id, users.c.email_address, users.c.mobile_number
     return [Addresses(*row) for row in tx.execute(sa.select(*columns).select_from(joined))]
+
+
+def _same(of: Table, parent_id: str, user_id: str) -> ColumnElement[bool]:
+    parent, user = of.primary_key
+    return sa.and_(parent == parent_id, user == user_id)
 
 
 def _record(tx: Tx, action: audit.Action, parent_id: str, user_id: str, after: dict[str, Any] | None) -> None:

@@ -1,8 +1,9 @@
 """The resources of this context: which message is kept in which table."""
 
-from typing import Final
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
+from google.protobuf.message import Message
 from notify.admin.v1 import (
     api_key_pb2,
     branding_pb2,
@@ -20,6 +21,7 @@ from notify.admin.v1 import (
     user_pb2,
     webauthn_credential_pb2,
 )
+from sqlalchemy import Table
 
 from notify_admin.store import tables
 from notify_admin.store.audit import Audit
@@ -35,8 +37,11 @@ from notify_admin.store.tables import (
     users,
 )
 
+M = TypeVar("M", bound=Message)
+
 _OF_SERVICE: Final = Audit("service_id")
 _ITS_OWN: Final = Audit("id")
+_BILLING_CONTACTS: Final = "billing_contact_names billing_contact_email_addresses"
 
 SERVICES: Final = Resource(
     service_pb2.Service,
@@ -46,42 +51,32 @@ SERVICES: Final = Resource(
         "guest_list.email_addresses": "guest_email_addresses",
         "guest_list.phone_numbers": "guest_phone_numbers",
     },
-    hidden=["normalised_name"],
-    unkept=["callbacks"],
+    hidden="normalised_name",
+    unkept="callbacks",
     audit=Audit(
         "id",
-        personal=[
-            "guest_list.email_addresses",
-            "guest_list.phone_numbers",
-            "billing_contact_names",
-            "billing_contact_email_addresses",
-        ],
+        personal=f"guest_list.email_addresses guest_list.phone_numbers {_BILLING_CONTACTS}",
     ),
 )
 
-SMS_SENDERS: Final = Resource(
-    service_pb2.SmsSender,
-    tables.sms_senders,
-    missing="SENDER_NOT_FOUND",
-    order="-is_default -create_time -id",
-    renamed={"sender": "value"},
-    audit=_OF_SERVICE,
+
+def _senders(message: type[M], table: Table, field: str, personal: str = "") -> Resource[M]:
+    return Resource(
+        message,
+        table,
+        missing="SENDER_NOT_FOUND",
+        order="-is_default -create_time -id",
+        renamed={field: "value"},
+        audit=Audit("service_id", personal=personal),
+    )
+
+
+SMS_SENDERS: Final = _senders(service_pb2.SmsSender, tables.sms_senders, "sender")
+REPLY_TO_ADDRESSES: Final = _senders(
+    service_pb2.ReplyToAddress, tables.reply_to_addresses, "email_address", personal="email_address"
 )
-REPLY_TO_ADDRESSES: Final = Resource(
-    service_pb2.ReplyToAddress,
-    tables.reply_to_addresses,
-    missing="SENDER_NOT_FOUND",
-    order="-is_default -create_time -id",
-    renamed={"email_address": "value"},
-    audit=Audit("service_id", personal=["email_address"]),
-)
-LETTER_CONTACTS: Final = Resource(
-    service_pb2.LetterContact,
-    tables.letter_contacts,
-    missing="SENDER_NOT_FOUND",
-    order="-is_default -create_time -id",
-    renamed={"contact_block": "value"},
-    audit=Audit("service_id", personal=["contact_block"]),
+LETTER_CONTACTS: Final = _senders(
+    service_pb2.LetterContact, tables.letter_contacts, "contact_block", personal="contact_block"
 )
 
 USERS: Final = Resource(
@@ -90,38 +85,40 @@ USERS: Final = Resource(
     missing="USER_NOT_FOUND",
     order="name id",
     computed={"email": users.c.email_address, "active": users.c.state == "active"},
-    hidden=["password_hash", "update_time"],
-    unkept=["access"],
+    hidden="password_hash update_time",
+    unkept="access",
     audit=Audit(
         "id",
-        personal=["name", "email_address", "mobile_number"],
-        secret=["password_hash"],
-        unrecorded=[
-            "failed_login_count",
-            "current_session_id",
-            "logged_in_time",
-            "email_access_validated_time",
-            "password_change_time",
-        ],
+        personal="name email_address mobile_number",
+        noted="password_hash",
+        unrecorded="failed_login_count current_session_id logged_in_time email_access_validated_time "
+        "password_change_time",
     ),
 )
-MEMBERS: Final = Resource(
-    user_pb2.User,
-    users,
-    missing="USER_NOT_FOUND",
-    order="name id",
-    computed={"service_id": memberships.c.service_id},
-    hidden=["password_hash", "update_time"],
-    unkept=["access"],
-    source=users.join(memberships, memberships.c.user_id == users.c.id),
-)
+
+
+def _members(table: Table, parent: str, order: str) -> Resource[user_pb2.User]:
+    return Resource(
+        user_pb2.User,
+        users,
+        missing="USER_NOT_FOUND",
+        order=order,
+        computed={parent: table.c[parent]},
+        hidden="password_hash update_time",
+        unkept="access",
+        source=users.join(table, table.c.user_id == users.c.id),
+    )
+
+
+MEMBERS: Final = _members(memberships, "service_id", "name id")
+ORGANISATION_MEMBERS: Final = _members(organisation_members, "organisation_id", "create_time id")
 
 API_KEYS: Final = Resource(
     api_key_pb2.ApiKey,
     api_keys,
     missing="API_KEY_NOT_FOUND",
     order="-create_time -id",
-    hidden=["encrypted_secret"],
+    hidden="encrypted_secret",
     audit=Audit("service_id", of_api_keys=True),
 )
 VERIFICATION_KEYS: Final = Resource(
@@ -132,7 +129,7 @@ VERIFICATION_KEYS: Final = Resource(
     # as stored: whoever may know the secret decrypts it
     renamed={"api_key_id": "id", "secret": "encrypted_secret"},
     computed={"works": api_keys.c.revoke_time.is_(None)},
-    hidden=["service_id", "name", "created_by_id", "create_time"],
+    hidden="service_id name created_by_id create_time",
 )
 
 VERSIONS: Final = Resource(
@@ -140,35 +137,15 @@ VERSIONS: Final = Resource(
     template_versions,
     missing="TEMPLATE_NOT_FOUND",
     renamed={"id": "template_id", "create_time": "make_time"},
-    unkept=[
-        "service_id",
-        "channel",
-        "hidden",
-        "created_by_email_address",
-        "update_time",
-        "folder_id",
-        "redacted",
-        "created_by_id",
-        "made_by_name",
-        "made_by_email_address",
-    ],
+    unkept="service_id channel hidden created_by_email_address update_time folder_id redacted created_by_id "
+    "made_by_name made_by_email_address",
 )
 """What each version of a template holds by itself."""
 
-_OF_VERSIONS = [
-    "name",
-    "subject",
-    "content",
-    "version",
-    "archived",
-    "postage",
-    "letter_contact_id",
-    "letter_contact_block",
-    "has_unsubscribe_link",
-    "welsh_subject",
-    "welsh_content",
-    "letter_attachment_id",
-]
+_OF_VERSIONS = (
+    "name subject content version archived postage letter_contact_id letter_contact_block "
+    "has_unsubscribe_link welsh_subject welsh_content letter_attachment_id"
+)
 _makers = users.alias("makers")
 TEMPLATES: Final = Resource(
     template_pb2.Template,
@@ -176,7 +153,7 @@ TEMPLATES: Final = Resource(
     missing="TEMPLATE_NOT_FOUND",
     order="name channel id",
     computed={
-        **{name: template_versions.c[name] for name in _OF_VERSIONS},
+        **{name: template_versions.c[name] for name in _OF_VERSIONS.split()},
         "current_version": templates.c.version,
         "created_by_email_address": users.c.email_address,
         "made_by_id": template_versions.c.made_by_id,
@@ -205,45 +182,27 @@ CALLBACKS: Final = Resource(
     service_setting_pb2.Callback,
     tables.callbacks,
     missing="SETTING_NOT_FOUND",
-    hidden=[
-        "encrypted_bearer_token",
-        "signing_secret_id",
-        "encrypted_signing_secret",
-        "encrypted_previous_signing_secret",
-        "previous_signing_secret_end_time",
-    ],
-    audit=Audit("service_id", secret=["encrypted_bearer_token", "encrypted_signing_secret"]),
+    hidden="encrypted_bearer_token signing_secret_id encrypted_signing_secret "
+    "encrypted_previous_signing_secret previous_signing_secret_end_time",
+    audit=Audit("service_id", noted="encrypted_bearer_token encrypted_signing_secret"),
 )
 FOLDERS: Final = Resource(
     template_folder_pb2.TemplateFolder,
     tables.template_folders,
     missing="FOLDER_NOT_FOUND",
-    unkept=["user_ids"],
+    unkept="user_ids",
     audit=_OF_SERVICE,
 )
 ORGANISATIONS: Final = Resource(
     organisation_pb2.Organisation,
     tables.organisations,
     missing="ORGANISATION_NOT_FOUND",
-    unkept=["domains", "live_service_count"],
+    unkept="domains live_service_count",
     audit=Audit(
         "id",
-        personal=[
-            "agreement_signed_on_behalf_of_name",
-            "agreement_signed_on_behalf_of_email_address",
-            "billing_contact_names",
-            "billing_contact_email_addresses",
-        ],
+        personal="agreement_signed_on_behalf_of_name agreement_signed_on_behalf_of_email_address "
+        f"{_BILLING_CONTACTS}",
     ),
-)
-ORGANISATION_MEMBERS: Final = Resource(
-    user_pb2.User,
-    users,
-    missing="USER_NOT_FOUND",
-    computed={"organisation_id": organisation_members.c.organisation_id},
-    hidden=["password_hash", "update_time"],
-    unkept=["access"],
-    source=users.join(organisation_members, organisation_members.c.user_id == users.c.id),
 )
 EMAIL_BRANDINGS: Final = Resource(
     branding_pb2.EmailBranding,
@@ -270,21 +229,19 @@ CREDENTIALS: Final = Resource(
     webauthn_credential_pb2.WebauthnCredential,
     tables.webauthn_credentials,
     missing="CREDENTIAL_NOT_FOUND",
-    audit=Audit(
-        "user_id", personal=["registration_response", "credential_data"], unrecorded=["logged_in_time"]
-    ),
+    audit=Audit("user_id", personal="registration_response credential_data", unrecorded="logged_in_time"),
 )
 INVITATIONS: Final = Resource(
     invitation_pb2.Invitation,
     tables.invitations,
     missing="INVITATION_NOT_FOUND",
-    audit=Audit("service_id organisation_id", personal=["email_address"]),
+    audit=Audit("service_id organisation_id", personal="email_address"),
 )
 JOIN_REQUESTS: Final = Resource(
     join_request_pb2.JoinRequest,
     tables.join_requests,
     missing="JOIN_REQUEST_NOT_FOUND",
-    audit=Audit("service_id", personal=["reason"]),
+    audit=Audit("service_id", personal="reason"),
 )
 EVENTS: Final = Resource(platform_service_pb2.Event, tables.events, missing="INTERNAL")
 EMAIL_FILES: Final = Resource(

@@ -33,7 +33,7 @@ def count_live(tx: Tx, organisation_ids: Sequence[str]) -> dict[str, int]:
     c = services.c
     mine = c.organisation_id == sa.func.any(id_array(organisation_ids))
     statement = sa.select(c.organisation_id, sa.func.count()).where(_live, mine).group_by(c.organisation_id)
-    return dict(tx.execute(statement).tuples().all())
+    return {row[0]: row[1] for row in tx.execute(statement)}
 
 
 def live_counts(tx: Tx) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from notify_admin.store.columns import (
     made,
     numbers,
     texts,
+    within,
 )
 
 metadata = MetaData(
@@ -91,8 +92,7 @@ memberships = _table(
 def _sender_table(name: str, *more: SchemaItem) -> Table:
     return _table(
         name,
-        *ids("id", primary_key=True),
-        *ids("service_id", "services"),
+        *within("services"),
         *texts("value"),
         *flags("is_default"),
         *flags("archived", server_default=sa.false()),
@@ -118,8 +118,7 @@ letter_contacts = _sender_table("letter_contacts")
 
 templates = _table(
     "templates",
-    *ids("id", primary_key=True),
-    *ids("service_id", "services"),
+    *within("services"),
     *texts("channel"),
     *flags("hidden redacted", server_default=sa.false()),
     # the current one of template_versions
@@ -149,8 +148,7 @@ template_versions = _table(
 
 api_keys = _table(
     "api_keys",
-    *ids("id", primary_key=True),
-    *ids("service_id", "services"),
+    *within("services"),
     *texts("name key_type"),
     *blobs("encrypted_secret"),
     *ids("created_by_id", "users"),
@@ -164,8 +162,7 @@ api_keys = _table(
 
 data_retention = _table(
     "data_retention",
-    *ids("id", primary_key=True),
-    *ids("service_id", "services"),
+    *within("services"),
     *texts("channel"),
     *numbers("days"),
     *made("update_time"),
@@ -174,8 +171,7 @@ data_retention = _table(
 
 callbacks = _table(
     "callbacks",
-    *ids("id", primary_key=True),
-    *ids("service_id", "services"),
+    *within("services"),
     *texts("type url"),
     *blobs("encrypted_bearer_token"),
     *ids("updated_by_id", "users"),
@@ -187,8 +183,7 @@ callbacks = _table(
 
 template_folders = _table(
     "template_folders",
-    *ids("id", primary_key=True),
-    *ids("service_id", "services"),
+    *within("services"),
     *texts("name"),
     *ids("parent_id", nullable=True),
     *made(),
@@ -273,8 +268,7 @@ inbound_numbers = _table(
 
 webauthn_credentials = _table(
     "webauthn_credentials",
-    *ids("id", primary_key=True),
-    *ids("user_id", "users"),
+    *within("users"),
     *texts("name credential_data registration_response"),
     *made("update_time logged_in_time"),
     Index(None, "user_id", "create_time"),
@@ -290,8 +284,7 @@ config_changes = feed_table(
 
 verify_codes = _table(
     "verify_codes",
-    *ids("id", primary_key=True),
-    *ids("user_id", "users"),
+    *within("users"),
     *texts("type"),
     # HMAC-SHA256, keyed with the pepper of passwords
     *blobs("code_hash"),
@@ -358,8 +351,7 @@ template_email_file_states = _table(
 
 letter_attachments = _table(
     "letter_attachments",
-    *ids("id", primary_key=True),
-    *ids("service_id", "services"),
+    *within("services"),
     *ids("template_id", "templates"),
     *texts("original_filename"),
     *numbers("page_count"),
@@ -370,8 +362,7 @@ letter_attachments = _table(
 
 join_requests = _table(
     "join_requests",
-    *ids("id", primary_key=True),
-    *ids("service_id", "services"),
+    *within("services"),
     *ids("requester_id", "users"),
     *columns(ARRAY(id_type()), "contacted_user_ids"),
     *texts("reason", nullable=True),

@@ -87,14 +87,6 @@ def get(tx: Tx, key: VersionKey) -> Template | None:
     return get_many(tx, [key]).get(key)
 
 
-def owner(tx: Tx, template_id: str) -> str | None:
-    """Return the service that a template is of; None if there is no such template."""
-    found: str | None = tx.execute(
-        sa.select(templates.c.service_id).where(templates.c.id == template_id)
-    ).scalar()
-    return found
-
-
 def lock(tx: Tx, service_id: str, template_id: str) -> Template | None:
     """Return a template at its current version, locked until the transaction ends."""
     mine = sa.and_(templates.c.id == template_id, templates.c.service_id == service_id)

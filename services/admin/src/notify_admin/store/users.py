@@ -26,11 +26,6 @@ def people(tx: Tx, user_ids: Sequence[str]) -> list[tuple[str, str, str]]:
     return [tuple(row) for row in tx.execute(query.where(users.c.id == sa.any_(id_array(user_ids))))]
 
 
-def password_hash(tx: Tx, user_id: str) -> str | None:
-    """Return the hash of the password; None for who can't sign in."""
-    return tx.execute(sa.select(users.c.password_hash).where(users.c.id == user_id)).scalar()
-
-
 def in_times(tx: Tx, ask: ListUsersRequest) -> list[ColumnElement[bool]]:
     """Return which users were made, and last signed in, at or after and before the times of a request."""
     made, logged_in = users.c.create_time, users.c.logged_in_time

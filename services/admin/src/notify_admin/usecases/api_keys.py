@@ -9,7 +9,8 @@ from notify_common.db.unit_of_work import Tx
 from notify_common.rpc.paging import MAX_PAGE_SIZE, Pager
 
 from notify_admin.store import api_keys, changes
-from notify_admin.store.resources import API_KEYS, USERS, VERIFICATION_KEYS
+from notify_admin.store.resources import API_KEYS, SERVICES, USERS, VERIFICATION_KEYS
+from notify_admin.usecases.reads import Lists
 from notify_admin.usecases.secrets import SecretBox
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.violations import Violations
@@ -34,7 +35,7 @@ def create_api_key(box: SecretBox, tx: Tx, ask: pb.CreateApiKeyRequest) -> pb.Cr
     if API_KEYS.add(tx, ask, given, encrypted_secret=box.encrypt(str(uuid4())).encode()):
         changes.append(tx, "api-keys", given.service_id)
     api_key = API_KEYS.one(tx, id=ask.request_id)
-    secret = box.decrypt(api_keys.encrypted_secret(tx, ask.request_id))
+    secret = box.decrypt_bytes(API_KEYS.value(tx, "encrypted_secret", id=ask.request_id)).decode()
     return pb.CreateApiKeyResponse(api_key=api_key, secret=secret)
 
 
@@ -46,6 +47,9 @@ def revoke_api_key(tx: Tx, ask: pb.RevokeApiKeyRequest) -> api_key_pb2.ApiKey:
     if api_keys.revoke(tx, ask.service_id, ask.api_key_id):
         changes.append(tx, "api-keys", ask.service_id)
     return API_KEYS.one(tx, id=ask.api_key_id, service_id=ask.service_id)
+
+
+list_api_keys = Lists(API_KEYS, api_keys.SHOWN, parent=SERVICES)
 
 
 def list_verification_keys(

@@ -39,16 +39,6 @@ def verify_audit_log(uow: UnitOfWork) -> Iterator[audit.Broken]:
 
 
 def _record(row: audit.Row) -> pb.AuditRecord:
-    return pb.AuditRecord(
-        chain_id=row.chain_id,
-        number=row.number,
-        create_time=row.create_time,
-        actor_id=row.actor_id or "",
-        request_id=row.request_id,
-        action=row.action,
-        resource=row.resource,
-        resource_id=row.resource_id,
-        before="" if row.before is None else json.dumps(row.before),
-        after="" if row.after is None else json.dumps(row.after),
-        hash=bytes(row.hash),
-    )
+    held = {name: value for name, value in row._mapping.items() if value is not None}
+    states = {name: json.dumps(held[name]) for name in ("before", "after") if name in held}
+    return pb.AuditRecord(**held | states)

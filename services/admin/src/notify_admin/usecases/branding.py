@@ -1,5 +1,6 @@
 """Brandings of emails and letters, and the pools that organisations choose from."""
 
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from notify.admin.v1 import branding_service_pb2 as pb
@@ -12,6 +13,7 @@ from notify_admin.domain import services as rules
 from notify_admin.store import branding, tables
 from notify_admin.store.mapping import Resource
 from notify_admin.store.resources import EMAIL_BRANDINGS, LETTER_BRANDINGS, ORGANISATIONS
+from notify_admin.usecases.reads import Gets, Lists
 from notify_admin.usecases.violations import Violations
 
 BRAND_TYPES: Final = frozenset({"org", "both", "org_banner"})
@@ -143,6 +145,12 @@ def of_pool(kind: Kind, tx: Tx, ask: Any) -> list[Any]:
         return []
     ORGANISATIONS.one(tx, id=ask.organisation_id)
     return [branding.pooled(kind.table, kind.name, ask.organisation_id)]
+
+
+get_email_branding = Gets(EMAIL_BRANDINGS)
+get_letter_branding = Gets(LETTER_BRANDINGS)
+list_email_brandings = Lists(EMAIL_BRANDINGS, {"active": True}, partial(of_pool, EMAIL))
+list_letter_brandings = Lists(LETTER_BRANDINGS, asked=partial(of_pool, LETTER))
 
 
 def _checked(given: EmailBranding) -> EmailBranding:

@@ -9,7 +9,8 @@ from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 
 from notify_admin.store import folders, members, templates
-from notify_admin.store.resources import FOLDERS
+from notify_admin.store.resources import FOLDERS, SERVICES
+from notify_admin.usecases.reads import Lists
 from notify_admin.usecases.services import lock_service
 
 MOST_FOLDERS: Final = 10_000
@@ -92,3 +93,6 @@ def with_users(tx: Tx, found: Sequence[TemplateFolder]) -> Sequence[TemplateFold
     for folder in found:
         folder.user_ids[:] = seen.get(folder.id, ())
     return found
+
+
+list_template_folders = Lists(FOLDERS, parent=SERVICES, fill=with_users)

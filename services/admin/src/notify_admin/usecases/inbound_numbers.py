@@ -15,7 +15,10 @@ from notify_admin.domain.senders import text_sender
 from notify_admin.store import changes, inbound_numbers
 from notify_admin.store.mapping import request_hash
 from notify_admin.store.resources import INBOUND_NUMBERS, SERVICES, SMS_SENDERS
+from notify_admin.usecases.reads import Lists
 from notify_admin.usecases.services import lock_service
+
+list_inbound_numbers = Lists(INBOUND_NUMBERS)
 
 
 def assign_inbound_number(tx: Tx, ask: pb.AssignInboundNumberRequest) -> pb.AssignInboundNumberResponse:

@@ -15,12 +15,16 @@ from notify_admin.domain.mail import MailTemplate
 from notify_admin.store import changes, folders, members
 from notify_admin.store.resources import JOIN_REQUESTS, USERS
 from notify_admin.usecases.mail import Mailer
+from notify_admin.usecases.reads import Gets
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.users import AUTH_TYPES
 from notify_admin.usecases.violations import Violations
 
 APPROVED: Final = "approved"
 STATUSES: Final = frozenset({"pending", APPROVED, "rejected", "cancelled"})
+
+
+get_join_request = Gets(JOIN_REQUESTS)
 
 
 def create_join_request(mailer: Mailer, tx: Tx, ask: pb.CreateJoinRequestRequest) -> JoinRequest:

@@ -11,14 +11,17 @@ from notify_common.errors import NotifyError
 from notify_common.rpc import enums
 
 from notify_admin.store import changes, templates
-from notify_admin.store.resources import LETTER_ATTACHMENTS, USERS
+from notify_admin.store.resources import LETTER_ATTACHMENTS, TEMPLATES, USERS
+from notify_admin.usecases.reads import Gets
 from notify_admin.usecases.services import lock_service
+
+get_letter_attachment = Gets(LETTER_ATTACHMENTS)
 
 
 def create_letter_attachment(tx: Tx, ask: pb.CreateLetterAttachmentRequest) -> LetterAttachment:
     """Attach a PDF to a letter template, which makes a version of it. Idempotency key: its id."""
     given = ask.letter_attachment
-    service_id = templates.owner(tx, given.template_id)
+    service_id = TEMPLATES.value(tx, "service_id", id=given.template_id)
     if service_id is None:
         raise NotifyError("TEMPLATE_NOT_FOUND")
     lock_service(tx, service_id)

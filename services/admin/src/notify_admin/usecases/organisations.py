@@ -15,8 +15,10 @@ from notify_admin.domain.mail import MailTemplate
 from notify_admin.store import branding as branding_store
 from notify_admin.store import changes, members, organisations, services
 from notify_admin.store.resources import INVITATIONS, ORGANISATION_MEMBERS, ORGANISATIONS, SERVICES, USERS
+from notify_admin.store.tables import organisation_members
 from notify_admin.usecases import branding
 from notify_admin.usecases.mail import Mailer
+from notify_admin.usecases.reads import Gets, Lists
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.users import with_access
 from notify_admin.usecases.violations import Violations
@@ -112,9 +114,7 @@ def set_organisation_permissions(tx: Tx, ask: pb.SetOrganisationPermissionsReque
     known = rules.ORGANISATION_PERMISSIONS.issuperset(ask.permissions)
     violations.require(known, "permissions", "holds a permission that there is not")
     violations.end()
-    if not members.is_in_organisation(tx, ask.organisation_id, ask.user_id):
-        raise NotifyError("MEMBER_NOT_FOUND")
-    members.add_to_organisation(tx, ask.organisation_id, ask.user_id, ask.permissions)
+    members.set_permissions(tx, organisation_members, ask.organisation_id, ask.user_id, ask.permissions)
     return with_access(tx, [USERS.one(tx, id=ask.user_id)])[0]
 
 
@@ -144,8 +144,7 @@ def remove_organisation_member(
 ) -> pb.RemoveOrganisationMemberResponse:
     """End a membership."""
     ORGANISATIONS.one(tx, locked=True, id=ask.organisation_id)
-    if not members.remove_from_organisation(tx, ask.organisation_id, ask.user_id):
-        raise NotifyError("MEMBER_NOT_FOUND")
+    members.remove(tx, organisation_members, ask.organisation_id, ask.user_id)
     return pb.RemoveOrganisationMemberResponse()
 
 
@@ -219,3 +218,10 @@ def completed(tx: Tx, found: Iterable[Organisation]) -> list[Organisation]:
     for organisation_id, count in services.count_live(tx, list(of_id)).items() if of_id else ():
         of_id[organisation_id].live_service_count = count
     return list(of_id.values())
+
+
+get_organisation = Gets(ORGANISATIONS, fill=completed)
+list_organisations = Lists(ORGANISATIONS, fill=completed)
+list_organisation_members = Lists(
+    ORGANISATION_MEMBERS, {"state": "active"}, parent=ORGANISATIONS, fill=with_access
+)

@@ -1,7 +1,8 @@
 """Text senders, reply-to addresses and letter contact blocks: one set of rules, three kinds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -11,7 +12,8 @@ from notify_common.errors import NotifyError
 from notify_admin.domain import senders as rules
 from notify_admin.store import changes, templates
 from notify_admin.store.mapping import Resource
-from notify_admin.store.resources import LETTER_CONTACTS, REPLY_TO_ADDRESSES, SMS_SENDERS
+from notify_admin.store.resources import LETTER_CONTACTS, REPLY_TO_ADDRESSES, SERVICES, SMS_SENDERS
+from notify_admin.usecases.reads import Gets, Lists, UseCase
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.violations import settled
 
@@ -146,3 +148,17 @@ def _change_letters(tx: Tx, service_id: str, contact_id: str, values: dict[str, 
     made = templates.copy_versions(tx, values, service_id=service_id, letter_contact_id=contact_id)
     if made:
         changes.append(tx, "template", service_id, made)
+
+
+def _methods() -> Iterator[tuple[str, UseCase | Gets | Lists]]:
+    live = {"archived": False}
+    for name, kind in KINDS.items():
+        plural = f"{name}es" if name.endswith("s") else f"{name}s"
+        yield f"Create{name}", partial(create_sender, kind)
+        yield f"Get{name}", Gets(kind.resource, live)
+        yield f"List{plural}", Lists(kind.resource, live, parent=SERVICES)
+        yield f"Set{name}", partial(set_sender, kind)
+        yield f"Archive{name}", partial(archive_sender, kind)
+
+
+METHODS: Final = dict(_methods())

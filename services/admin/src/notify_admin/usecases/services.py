@@ -12,10 +12,11 @@ from notify_common.ids import child_id
 
 from notify_admin.domain import services as rules
 from notify_admin.domain.senders import text_sender
-from notify_admin.store import api_keys, changes, email_files, members, organisations, templates
+from notify_admin.store import api_keys, changes, email_files, members, organisations, services, templates
 from notify_admin.store.mapping import request_hash
 from notify_admin.store.resources import CALLBACKS, ORGANISATIONS, SERVICES, SMS_SENDERS, USERS
 from notify_admin.usecases import branding
+from notify_admin.usecases.reads import Gets, Lists
 from notify_admin.usecases.violations import Violations, settled
 
 _LIMITS = [field.name for field in service_pb2.ServiceLimits.DESCRIPTOR.fields]
@@ -124,6 +125,10 @@ def with_callbacks(tx: Tx, found: Sequence[service_pb2.Service]) -> Sequence[ser
         for callback in CALLBACKS.find(tx, service_id=service.id):
             service.callbacks.add(id=callback.id, type=callback.type)
     return found
+
+
+get_service = Gets(SERVICES, fill=with_callbacks)
+list_services = Lists(SERVICES, asked=services.of_member)
 
 
 def _organisation_of(tx: Tx, owner_id: str) -> organisation_pb2.Organisation | None:

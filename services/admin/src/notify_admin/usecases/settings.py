@@ -23,6 +23,7 @@ from notify_admin.store.resources import (
     USERS,
 )
 from notify_admin.usecases.mail import Mailer
+from notify_admin.usecases.reads import Gets, Lists
 from notify_admin.usecases.secrets import SecretBox
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.violations import Violations, settled
@@ -31,6 +32,11 @@ MAX_URL_LENGTH: Final = 2000
 SIGNING_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what secrets begin with is none
 """What the Standard Webhooks scheme begins secrets with."""
 SIGNING_SECRET_BYTES: Final = 32
+
+
+get_data_retention = Gets(DATA_RETENTION)
+list_data_retention = Lists(DATA_RETENTION)
+get_callback = Gets(CALLBACKS)
 
 
 def create_data_retention(tx: Tx, ask: pb.CreateDataRetentionRequest) -> DataRetention:

@@ -10,9 +10,9 @@ from notify_common import clock, ids
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 
-from notify_admin.store import users
 from notify_admin.store.resources import CREDENTIALS, USERS
 from notify_admin.usecases.passwords import PasswordHasher
+from notify_admin.usecases.reads import Lists
 from notify_admin.usecases.users import with_access
 
 MOST_REFUSED_KEYS: Final = 5
@@ -29,7 +29,7 @@ def verify_password(
     another: nobody guesses in parallel without being counted.
     """
     user = USERS.one(tx, locked=True, id=ask.user_id)
-    correct = hasher.matches(ask.password, users.password_hash(tx, ask.user_id))
+    correct = hasher.matches(ask.password, USERS.value(tx, "password_hash", id=user.id))
     count = 0 if correct else user.failed_login_count + 1
     USERS.change(tx, {"id": user.id}, failed_login_count=count)
     return pb.VerifyPasswordResponse(correct=correct)
@@ -70,6 +70,9 @@ def without_registration(tx: Tx, found: Sequence[WebauthnCredential]) -> None:
     """Leave out what lists of security keys don't show."""
     for credential in found:
         credential.ClearField("registration_response")
+
+
+list_webauthn_credentials = Lists(CREDENTIALS, parent=USERS, fill=without_registration)
 
 
 def set_webauthn_credential(tx: Tx, ask: pb.SetWebauthnCredentialRequest) -> WebauthnCredential:

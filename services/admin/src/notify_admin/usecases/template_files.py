@@ -11,10 +11,16 @@ from notify_common.errors import NotifyError
 from notify_common.rpc import enums
 
 from notify_admin.store import changes, email_files, templates
-from notify_admin.store.resources import EMAIL_FILES, USERS
+from notify_admin.store.resources import EMAIL_FILE_STATES, EMAIL_FILES, SERVICES, USERS
+from notify_admin.usecases.reads import Gets, Lists
 from notify_admin.usecases.services import lock_service
 
 _EMAIL = Channel.CHANNEL_EMAIL
+
+
+get_template_email_file = Gets(EMAIL_FILES)
+list_template_email_files = Lists(EMAIL_FILES, email_files.LIVE, parent=SERVICES)
+list_template_email_file_states = Lists(EMAIL_FILE_STATES)
 
 
 def create_template_email_file(tx: Tx, ask: pb.CreateTemplateEmailFileRequest) -> TemplateEmailFile:

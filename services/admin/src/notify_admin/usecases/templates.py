@@ -16,7 +16,16 @@ from notify_common.rpc.paging import Pager
 from notify_admin.domain import templates as rules
 from notify_admin.domain.templates import CURRENT, VersionKey
 from notify_admin.store import changes, email_files, folders, templates
-from notify_admin.store.resources import EMAIL_FILES, FOLDERS, LETTER_CONTACTS, TEMPLATES, USERS, VERSIONS
+from notify_admin.store.resources import (
+    EMAIL_FILES,
+    FOLDERS,
+    LETTER_CONTACTS,
+    SERVICES,
+    TEMPLATES,
+    USERS,
+    VERSIONS,
+)
+from notify_admin.usecases.reads import Lists
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.violations import Violations
 
@@ -48,6 +57,9 @@ def create_template(tx: Tx, ask: pb.CreateTemplateRequest) -> Template:
 def get_template(tx: Tx, ask: pb.GetTemplateRequest) -> Template:
     """Return a template at a version, archived or not."""
     return _required(templates.get(tx, VersionKey(ask.service_id, ask.template_id, ask.version)))
+
+
+list_templates = Lists(TEMPLATES, templates.LISTED, parent=SERVICES)
 
 
 def list_template_versions(

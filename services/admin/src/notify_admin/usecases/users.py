@@ -18,9 +18,11 @@ from notify_content import email_address, phone
 from notify_admin.domain import services as rules
 from notify_admin.domain.mail import MailTemplate
 from notify_admin.store import changes, folders, members, organisations, users
-from notify_admin.store.resources import USERS
+from notify_admin.store.resources import MEMBERS, SERVICES, USERS
+from notify_admin.store.tables import memberships
 from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.passwords import PasswordHasher
+from notify_admin.usecases.reads import Lists
 from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.violations import Violations
 
@@ -124,8 +126,7 @@ def remove_member(tx: Tx, ask: pb.RemoveMemberRequest) -> pb.RemoveMemberRespons
     """
     service = lock_service(tx, ask.service_id, archived_too=True)
     _require_managers_without(tx, service, ask.user_id, stays=False)
-    if not members.remove(tx, ask.service_id, ask.user_id):
-        raise NotifyError("MEMBER_NOT_FOUND")
+    members.remove(tx, memberships, ask.service_id, ask.user_id)
     changes.append(tx, "service", ask.service_id)
     return pb.RemoveMemberResponse()
 
@@ -138,9 +139,8 @@ def set_member_permissions(tx: Tx, ask: pb.SetMemberPermissionsRequest) -> User:
         raise NotifyError("FOLDER_NOT_FOUND")
     if rules.MANAGING not in ask.permissions:
         _require_managers_without(tx, service, ask.user_id, stays=True)
-    seen = list(ask.folder_ids) if ask.set_folders else None
-    if not members.set_permissions(tx, service.id, ask.user_id, ask.permissions, seen):
-        raise NotifyError("MEMBER_NOT_FOUND")
+    seen = ask.folder_ids if ask.set_folders else None
+    members.set_permissions(tx, memberships, service.id, ask.user_id, ask.permissions, seen)
     changes.append(tx, "service", service.id)
     return get_user(tx, pb.GetUserRequest(user_id=ask.user_id))
 
@@ -219,6 +219,10 @@ def with_access(tx: Tx, found: Iterable[User]) -> list[User]:
         made = Membership(id=one.id, permissions=one.permissions)
         of_id[one.user_id].access.organisations.append(made)
     return list(of_id.values())
+
+
+list_users = Lists(USERS, asked=users.in_times, fill=with_access)
+list_members = Lists(MEMBERS, parent=SERVICES, fill=with_access)
 
 
 def checked(given: User) -> User:

@@ -2,7 +2,18 @@
 
 import sqlalchemy as sa
 from alembic import op
-from notify_admin.store.columns import blobs, columns, created, flags, ids, instants, made, numbers, texts
+from notify_admin.store.columns import (
+    blobs,
+    columns,
+    created,
+    flags,
+    ids,
+    instants,
+    made,
+    numbers,
+    texts,
+    within,
+)
 from notify_common.feeds.producer import Xid8
 from sqlalchemy import Index
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -47,8 +58,7 @@ def upgrade() -> None:
     unrevoked = sa.text("revoke_time IS NULL")
     op.create_table(
         "api_keys",
-        *ids("id", primary_key=True),
-        *ids("service_id", "services"),
+        *within("services"),
         *texts("name key_type"),
         *blobs("encrypted_secret"),
         *ids("created_by_id", "users"),
@@ -61,8 +71,7 @@ def upgrade() -> None:
         default = sa.text("is_default AND NOT archived")
         op.create_table(
             senders,
-            *ids("id", primary_key=True),
-            *ids("service_id", "services"),
+            *within("services"),
             *texts("value"),
             *flags("is_default"),
             *flags("archived", server_default=sa.false()),
@@ -79,8 +88,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "templates",
-        *ids("id", primary_key=True),
-        *ids("service_id", "services"),
+        *within("services"),
         *texts("channel"),
         *flags("hidden", server_default=sa.false()),
         *numbers("version"),

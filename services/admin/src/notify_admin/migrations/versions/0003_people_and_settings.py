@@ -2,7 +2,18 @@
 
 import sqlalchemy as sa
 from alembic import op
-from notify_admin.store.columns import blobs, columns, created, flags, ids, instants, made, numbers, texts
+from notify_admin.store.columns import (
+    blobs,
+    columns,
+    created,
+    flags,
+    ids,
+    instants,
+    made,
+    numbers,
+    texts,
+    within,
+)
 from sqlalchemy import Index
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -44,8 +55,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "callbacks",
-        *ids("id", primary_key=True),
-        *ids("service_id", "services"),
+        *within("services"),
         *texts("type url"),
         *blobs("encrypted_bearer_token"),
         *ids("updated_by_id", "users"),
@@ -54,8 +64,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "data_retention",
-        *ids("id", primary_key=True),
-        *ids("service_id", "services"),
+        *within("services"),
         *texts("channel"),
         *numbers("days"),
         *made("update_time"),
@@ -88,8 +97,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "template_folders",
-        *ids("id", primary_key=True),
-        *ids("service_id", "services"),
+        *within("services"),
         *texts("name"),
         *ids("parent_id", nullable=True),
         *made(),

@@ -1,7 +1,7 @@
 """Security keys."""
 
 from alembic import op
-from notify_admin.store.columns import ids, made, texts
+from notify_admin.store.columns import made, texts, within
 from sqlalchemy import Index
 
 revision = "0004"
@@ -12,8 +12,7 @@ def upgrade() -> None:
     """Add the table."""
     op.create_table(
         "webauthn_credentials",
-        *ids("id", primary_key=True),
-        *ids("user_id", "users"),
+        *within("users"),
         *texts("name credential_data registration_response"),
         *made("update_time logged_in_time"),
         Index(None, "user_id", "create_time"),

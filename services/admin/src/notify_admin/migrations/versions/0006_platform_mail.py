@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from notify_admin.store.columns import blobs, columns, created, ids, instants, made, texts
+from notify_admin.store.columns import blobs, columns, created, ids, instants, made, texts, within
 from notify_common.feeds.producer import Xid8
 from sqlalchemy import Index
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -15,8 +15,7 @@ def upgrade() -> None:
     """Add tables."""
     op.create_table(
         "verify_codes",
-        *ids("id", primary_key=True),
-        *ids("user_id", "users"),
+        *within("users"),
         *texts("type"),
         *blobs("code_hash"),
         *instants("expire_time"),

@@ -1,7 +1,7 @@
 """Requests to join services, events of the web app, and names that no text may come from."""
 
 from alembic import op
-from notify_admin.store.columns import columns, created, ids, instants, made, texts
+from notify_admin.store.columns import columns, created, ids, instants, made, texts, within
 from notify_common.db.columns import id_type
 from sqlalchemy import Index
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -14,8 +14,7 @@ def upgrade() -> None:
     """Add the tables."""
     op.create_table(
         "join_requests",
-        *ids("id", primary_key=True),
-        *ids("service_id", "services"),
+        *within("services"),
         *ids("requester_id", "users"),
         *columns(ARRAY(id_type()), "contacted_user_ids"),
         *texts("reason", nullable=True),

@@ -1,7 +1,7 @@
 """PDFs that are printed behind the letters of templates."""
 
 from alembic import op
-from notify_admin.store.columns import blobs, created, ids, instants, numbers, texts
+from notify_admin.store.columns import blobs, created, ids, instants, numbers, texts, within
 
 revision = "0013"
 down_revision = "0012"
@@ -11,8 +11,7 @@ def upgrade() -> None:
     """Add the table, and the column by which versions of templates name one."""
     op.create_table(
         "letter_attachments",
-        *ids("id", primary_key=True),
-        *ids("service_id", "services"),
+        *within("services"),
         *ids("template_id", "templates"),
         *texts("original_filename"),
         *numbers("page_count"),
