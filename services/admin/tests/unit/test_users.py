@@ -2,7 +2,8 @@
 
 import pytest
 from notify.admin.v1.user_pb2 import User
-from notify_admin.usecases.users import checked, international
+from notify_admin.domain.services import international
+from notify_admin.usecases.users import checked
 from notify_common.errors import NotifyError
 
 ANN = User(name="Ann", email_address="Ann@example.gov.uk", mobile_number="")

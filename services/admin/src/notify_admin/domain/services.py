@@ -164,8 +164,12 @@ def is_email_address(text: str) -> bool:
 
 def is_phone_number(text: str) -> bool:
     """Tell whether texts can be sent to it, here or abroad."""
+    return international(text) is not None
+
+
+def international(mobile_number: str) -> str | None:
+    """Return a phone number as `+447700900123`; None if it is none."""
     try:
-        phone.parse(text, allow_international=True)
+        return f"+{phone.parse(mobile_number, allow_international=True).normalised}"
     except phone.InvalidPhoneNumber:
-        return False
-    return True
+        return None

@@ -23,5 +23,5 @@ def revoke(tx: Tx, service_id: str, api_key_id: str | None = None) -> bool:
         which = sa.and_(which, api_keys.c.id == api_key_id)
     revoked = sa.update(api_keys).values(revoke_time=sa.func.now()).where(which).returning(api_keys.c.id)
     ids = list(tx.execute(revoked).scalars())
-    audit.append_each(tx, audit.keys_chain(service_id), "update", "ApiKey", ids, {}, {"revoked": True})
+    audit.append(tx, audit.keys_chain(service_id), "update", "ApiKey", ids, {}, {"revoked": True})
     return bool(ids)

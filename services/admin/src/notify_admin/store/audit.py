@@ -63,24 +63,14 @@ def append(
     chain_id: str,
     action: Action,
     resource: str,
-    resource_id: str,
-    before: State | None,
-    after: State | None,
-) -> None:
-    """Record a change in the transaction that makes it. Those of one chain wait for one another."""
-    append_each(tx, chain_id, action, resource, [resource_id], before, after)
-
-
-def append_each(
-    tx: Tx,
-    chain_id: str,
-    action: Action,
-    resource: str,
     resource_ids: Collection[str],
     before: State | None,
     after: State | None,
 ) -> None:
-    """Record that several things were changed alike, as `append`, in as many statements as for one."""
+    """Record a change in the transaction that makes it, of one thing or of several alike, at one cost.
+
+    Those of one chain wait for one another.
+    """
     if not resource_ids:
         return
     tx.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(chain_id, 0))))

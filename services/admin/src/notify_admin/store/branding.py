@@ -72,4 +72,4 @@ def names_like(tx: Tx, brandings: Table, name: str) -> set[str]:
 
 
 def _record(tx: Tx, organisation_id: str, after: dict[str, Any]) -> None:
-    audit.append(tx, organisation_id, "update", "Organisation", organisation_id, {}, after)
+    audit.append(tx, organisation_id, "update", "Organisation", [organisation_id], {}, after)

@@ -28,7 +28,7 @@ def move(
         which = sa.and_(table.c.id == sa.func.any(id_array(ids)), column.is_distinct_from(target_id))
         moved = sa.update(table).where(which).values({column: target_id}).returning(table.c.id)
         moved_ids = tx.execute(moved).scalars().all()
-        audit.append_each(tx, service_id, "update", kind, moved_ids, {}, {column.name: target_id})
+        audit.append(tx, service_id, "update", kind, moved_ids, {}, {column.name: target_id})
 
 
 def parents(tx: Tx, service_id: str) -> dict[str, str | None]:

@@ -131,9 +131,9 @@ class Resource(Generic[M]):
             raise NotifyError(self._missing)
         return found
 
-    def find(self, tx: Tx, *where: ColumnElement[bool], **keys: object) -> list[M]:
-        """Return all rows that match, in the order of the resource; only for what is bounded."""
-        statement = self.select(*where, **keys).order_by(*_ordering(*self._sorting()))
+    def find(self, tx: Tx, *where: ColumnElement[bool], order: str = "", **keys: object) -> list[M]:
+        """Return all rows that match, in the order of the resource or another; only for what is bounded."""
+        statement = self.select(*where, **keys).order_by(*_ordering(*self._sorting(order)))
         return [self.read(row) for row in tx.execute(statement)]
 
     def read_all(self, tx: Tx, statement: sa.Select[Any]) -> list[M]:
@@ -214,18 +214,18 @@ class Resource(Generic[M]):
         Raises:
             NotifyError: REQUEST_ID_REUSED, the id belongs to another request; the resource's `taken` reason.
         """
-        identity = {"id": ask.request_id, "request_hash": request_hash(ask)}  # type: ignore[attr-defined] # Create requests have it
-        return self.insert_once(tx, {**self.values(given), **columns, **identity})
+        return self.insert(tx, ask, ask.request_id, **{**self.values(given), **columns})  # type: ignore[attr-defined] # Create requests have it
 
-    def insert_once(self, tx: Tx, values: Mapping[str, Any]) -> bool:
-        """Insert a row, as `add`."""
+    def insert(self, tx: Tx, ask: Message, id_: str, **columns: object) -> bool:
+        """Insert a row under an id, as `add`."""
+        values = {**columns, "id": id_, "request_hash": _request_hash(ask)}
         # without a target: of requests at the same moment, the later ones wait for the first to commit
         if tx.execute(insert(self.table).values(**values).on_conflict_do_nothing()).rowcount:
             if self._audit is not None:
-                self._record(tx, "create", None, self.one(tx, id=values["id"]))
+                self._record(tx, "create", None, self.one(tx, id=id_))
             return True
         c = self.table.c
-        stored = tx.execute(sa.select(c.request_hash).where(c.id == values["id"])).scalar()
+        stored = tx.execute(sa.select(c.request_hash).where(c.id == id_)).scalar()
         if stored is None:
             raise NotifyError(self._taken)
         if bytes(stored) != values["request_hash"]:
@@ -321,7 +321,7 @@ class Resource(Generic[M]):
         if self._audit.of_api_keys:
             chain = audit.keys_chain(chain)
         kind = self.message.DESCRIPTOR.name
-        audit.append(tx, chain, action, kind, known.id, old, new)  # type: ignore[attr-defined] # resources have an id
+        audit.append(tx, chain, action, kind, [known.id], old, new)  # type: ignore[attr-defined] # resources have an id
 
     def values(self, message: M) -> dict[str, Any]:
         """Return the columns that a message fills, its output fields left out; absent times keep their
@@ -376,7 +376,7 @@ class Resource(Generic[M]):
         return [self._columns[name.lstrip("-")] for name in order.split()], order.startswith("-")
 
 
-def request_hash(ask: Message) -> bytes:
+def _request_hash(ask: Message) -> bytes:
     """Return SHA-256 of a request: equal for its repeats, different for others of the same id."""
     return hashlib.sha256(ask.SerializeToString(deterministic=True)).digest()
 

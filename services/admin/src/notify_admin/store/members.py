@@ -25,22 +25,6 @@ class Addresses(NamedTuple):
     """Or empty."""
 
 
-class Member(NamedTuple):
-    """A member of a service who can sign in."""
-
-    user_id: str
-    email_address: str
-    permissions: list[str]
-
-
-class OrganisationMember(NamedTuple):
-    """A member of an organisation who can sign in."""
-
-    user_id: str
-    name: str
-    email_address: str
-
-
 class Access(NamedTuple):
     """What a user may do in one service or organisation."""
 
@@ -76,7 +60,7 @@ def set_folders(tx: Tx, service_id: str, folder_id: str, user_ids: Sequence[str]
     come = mine.where(sees, sa.not_(has)).values(folder_ids=sa.func.array_append(c.folder_ids, folder))
     if sum(tx.execute(statement).rowcount for statement in (gone, come)):
         after = {"user_ids": sorted(user_ids)}
-        audit.append(tx, service_id, "update", "TemplateFolder", folder_id, {}, after)
+        audit.append(tx, service_id, "update", "TemplateFolder", [folder_id], {}, after)
 
 
 def remove(tx: Tx, of: Table, parent_id: str, user_id: str) -> None:
@@ -113,13 +97,9 @@ def is_in_service(tx: Tx, service_id: str, user_id: str) -> bool:
     return tx.execute(mine).first() is not None
 
 
-def active(tx: Tx, service_id: str) -> list[Member]:
-    """Return the members of a service who can sign in."""
-    m = memberships.c
-    joined = memberships.join(users, users.c.id == m.user_id)
-    statement = sa.select(m.user_id, users.c.email_address, m.permissions).select_from(joined)
-    rows = tx.execute(statement.where(m.service_id == service_id, users.c.state == "active"))
-    return [Member(*row) for row in rows]
+def may(of: Table, permission: str) -> ColumnElement[bool]:
+    """Return the condition that a member of a service or organisation is allowed something."""
+    return sa.literal(permission) == sa.func.any(of.c.permissions)
 
 
 def services_of(tx: Tx, user_id: str) -> list[str]:
@@ -135,16 +115,6 @@ def leave_all(tx: Tx, user_id: str) -> None:
         left = sa.delete(table).where(table.c.user_id == user_id).returning(table.c[parent])
         for parent_id in sorted(tx.execute(left).scalars()):
             _record(tx, "delete", parent_id, user_id, None)
-
-
-def in_organisation(tx: Tx, organisation_id: str, permission: str) -> list[OrganisationMember]:
-    """Return the members of an organisation who can sign in and are allowed something, oldest first."""
-    o = organisation_members.c
-    joined = organisation_members.join(users, users.c.id == o.user_id)
-    allowed = sa.literal(permission) == sa.func.any(o.permissions)
-    found = sa.select(o.user_id, users.c.name, users.c.email_address).select_from(joined)
-    mine = found.where(o.organisation_id == organisation_id, users.c.state == "active", allowed)
-    return [OrganisationMember(*row) for row in tx.execute(mine.order_by(o.create_time, o.user_id))]
 
 
 def folders(tx: Tx, service_id: str) -> dict[str, list[str]]:
@@ -231,4 +201,4 @@ def _same(of: Table, parent_id: str, user_id: str) -> ColumnElement[bool]:
 
 def _record(tx: Tx, action: audit.Action, parent_id: str, user_id: str, after: dict[str, Any] | None) -> None:
     before: dict[str, Any] | None = None if action == "create" else {}
-    audit.append(tx, parent_id, action, "Membership", user_id, before, after)
+    audit.append(tx, parent_id, action, "Membership", [user_id], before, after)

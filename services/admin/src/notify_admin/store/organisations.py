@@ -23,9 +23,8 @@ def domains(tx: Tx, organisation_ids: Sequence[str]) -> dict[str, list[str]]:
 
 def set_domains(tx: Tx, organisation_id: str, wanted: Sequence[str]) -> bool:
     """Replace the domains of an organisation; return False if one is another's."""
-    audit.append(
-        tx, organisation_id, "update", "Organisation", organisation_id, {}, {"domains": list(wanted)}
-    )
+    after = {"domains": list(wanted)}
+    audit.append(tx, organisation_id, "update", "Organisation", [organisation_id], {}, after)
     tx.execute(sa.delete(organisation_domains).where(_c.organisation_id == organisation_id))
     if not wanted:
         return True

@@ -103,7 +103,7 @@ def _members(table: Table, parent: str, order: str) -> Resource[user_pb2.User]:
         users,
         missing="USER_NOT_FOUND",
         order=order,
-        computed={parent: table.c[parent]},
+        computed={parent: table.c[parent], "join_time": table.c.create_time},
         hidden="password_hash update_time",
         unkept="access",
         source=users.join(table, table.c.user_id == users.c.id),

@@ -1,4 +1,4 @@
-"""Rows of templates and their versions beyond what the resources say."""
+"""Rows of templates and their versions beyond what the resources say; what changes goes into the feed."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,10 +8,10 @@ from notify.admin.v1.template_pb2 import Template
 from notify_common.db.arrays import Types, unnest
 from notify_common.db.columns import id_type
 from notify_common.db.unit_of_work import Tx
+from notify_common.errors import NotifyError
 
 from notify_admin.domain.templates import CURRENT, VersionKey
-from notify_admin.store import audit
-from notify_admin.store.mapping import request_hash
+from notify_admin.store import audit, changes
 from notify_admin.store.resources import TEMPLATES, VERSIONS
 from notify_admin.store.tables import template_versions, templates
 
@@ -26,14 +26,13 @@ LISTED: Final = sa.and_(_current, sa.not_(template_versions.c.archived), sa.not_
 
 def create(tx: Tx, ask: Any, template: Template, *, hidden: bool = False) -> bool:
     """Insert a template at version 1 under the id of a request, as `Resource.add`."""
-    columns = TEMPLATES.values(template) | {"version": 1, "hidden": hidden}
-    identity = {"id": ask.request_id, "request_hash": request_hash(ask)}
-    if not TEMPLATES.insert_once(tx, {**columns, **identity}):
+    if not TEMPLATES.add(tx, ask, template, version=1, hidden=hidden):
         return False
     made_by_id = template.created_by_id
     _insert_version(tx, template, template_id=ask.request_id, version=1, made_by_id=made_by_id)
     after = {**VERSIONS.state(template), "id": ask.request_id, "version": 1}
-    audit.append(tx, template.service_id, "create", "Template", ask.request_id, None, after)
+    audit.append(tx, template.service_id, "create", "Template", [ask.request_id], None, after)
+    changes.append(tx, "template", template.service_id, [ask.request_id])
     return True
 
 
@@ -43,11 +42,13 @@ def add_version(tx: Tx, template: Template, made_by_id: str) -> None:
     _insert_version(tx, template, template_id=template.id, version=version, made_by_id=made_by_id)
     tx.execute(sa.update(templates).values(version=version).where(templates.c.id == template.id))
     after = {**VERSIONS.state(template), "version": version}
-    audit.append(tx, template.service_id, "update", "Template", template.id, {}, after)
+    audit.append(tx, template.service_id, "update", "Template", [template.id], {}, after)
+    changes.append(tx, "template", template.service_id, [template.id])
 
 
-def copy_versions(tx: Tx, changes: dict[str, Any], made_by_id: str | None = None, **keys: Any) -> list[str]:
-    """Make the next version, with `changes`, of all live templates that have these values; return their ids.
+def copy_versions(tx: Tx, changed: dict[str, Any], made_by_id: str | None = None, **keys: Any) -> list[str]:
+    """Make the next version, with what is `changed`, of all live templates that have these values; return
+    their ids.
 
     `made_by_id` is who makes it; None keeps who made the version before. Keys are columns of either table,
     the service among them.
@@ -60,7 +61,7 @@ def copy_versions(tx: Tx, changes: dict[str, Any], made_by_id: str | None = None
     )
     tx.execute(locked.with_for_update())
     values: dict[str, Any] = {column.name: column for column in c if column.name not in _KEY}
-    values |= {name: sa.literal(value, c[name].type) for name, value in changes.items()}
+    values |= {name: sa.literal(value, c[name].type) for name, value in changed.items()}
     values |= {
         "template_id": templates.c.id,
         "version": templates.c.version + 1,
@@ -72,27 +73,39 @@ def copy_versions(tx: Tx, changes: dict[str, Any], made_by_id: str | None = None
     if ids:
         bumped = sa.update(templates).values(version=templates.c.version + 1).where(templates.c.id.in_(ids))
         tx.execute(bumped)
-    audit.append_each(tx, keys["service_id"], "update", "Template", ids, {}, changes)
+        audit.append(tx, keys["service_id"], "update", "Template", ids, {}, changed)
+        changes.append(tx, "template", keys["service_id"], ids)
     return ids
 
 
 def redact(tx: Tx, service_id: str, template_id: str) -> None:
     """Hide what is filled into a template's placeholders."""
     tx.execute(sa.update(templates).values(redacted=True).where(templates.c.id == template_id))
-    audit.append(tx, service_id, "update", "Template", template_id, {}, {"redacted": True})
+    audit.append(tx, service_id, "update", "Template", [template_id], {}, {"redacted": True})
+    changes.append(tx, "template", service_id, [template_id])
 
 
-def get(tx: Tx, key: VersionKey) -> Template | None:
-    """Return a template at a version, archived and hidden ones too."""
-    return get_many(tx, [key]).get(key)
+def one(tx: Tx, key: VersionKey) -> Template:
+    """Return a template at a version, archived and hidden ones too. Raises NotifyError TEMPLATE_NOT_FOUND."""
+    found = get_many(tx, [key]).get(key)
+    if found is None:
+        raise NotifyError("TEMPLATE_NOT_FOUND", metadata={"template_id": key.template_id})
+    return found
 
 
-def lock(tx: Tx, service_id: str, template_id: str) -> Template | None:
-    """Return a template at its current version, locked until the transaction ends."""
+def lock(tx: Tx, service_id: str, template_id: str) -> Template:
+    """Return a template at its current version, locked until the transaction ends.
+
+    Raises NotifyError TEMPLATE_NOT_FOUND.
+    """
     mine = sa.and_(templates.c.id == template_id, templates.c.service_id == service_id)
-    if tx.execute(sa.select(1).select_from(templates).where(mine).with_for_update()).first() is None:
-        return None
-    return get(tx, VersionKey(service_id, template_id, CURRENT))
+    tx.execute(sa.select(1).select_from(templates).where(mine).with_for_update())
+    return current(tx, service_id, template_id)
+
+
+def current(tx: Tx, service_id: str, template_id: str) -> Template:
+    """Return a template at its current version. Raises NotifyError TEMPLATE_NOT_FOUND."""
+    return one(tx, VersionKey(service_id, template_id, CURRENT))
 
 
 def get_many(tx: Tx, keys: Sequence[VersionKey]) -> dict[VersionKey, Template]:

@@ -26,10 +26,8 @@ def create_api_key(box: SecretBox, tx: Tx, ask: pb.CreateApiKeyRequest) -> pb.Cr
             service has an unrevoked key of this name; REQUEST_ID_REUSED.
     """
     given = ask.api_key
-    violations = Violations("api_key")
-    short = len(given.name) <= MAX_NAME_LENGTH
-    violations.require(short, "name", f"is longer than {MAX_NAME_LENGTH} characters")
-    violations.end()
+    with Violations("api_key") as violations:
+        violations.require_short(given.name, MAX_NAME_LENGTH, "name")
     lock_service(tx, given.service_id)
     USERS.one(tx, id=given.created_by_id)
     if API_KEYS.add(tx, ask, given, encrypted_secret=box.encrypt(str(uuid4())).encode()):

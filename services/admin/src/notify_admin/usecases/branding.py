@@ -156,9 +156,8 @@ list_letter_brandings = Lists(LETTER_BRANDINGS, asked=partial(of_pool, LETTER))
 def _checked(given: EmailBranding) -> EmailBranding:
     """Return the same branding. Raises NotifyError INVALID_FIELD; BRANDING_TEXT_INVALID."""
     given.brand_type = given.brand_type or "org"
-    violations = Violations("email_branding")
-    violations.require(given.brand_type in BRAND_TYPES, "brand_type", "is not a known value")
-    violations.end()
+    with Violations("email_branding") as violations:
+        violations.require_known(given.brand_type, BRAND_TYPES, "brand_type")
     if bool(given.text) == bool(given.alt_text):
         raise NotifyError("BRANDING_TEXT_INVALID")
     return given

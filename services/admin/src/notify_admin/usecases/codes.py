@@ -14,10 +14,10 @@ from notify_common.errors import FieldViolation, invalid_field
 
 from notify_admin.domain import codes as rules
 from notify_admin.domain.mail import MailTemplate
+from notify_admin.domain.services import international
 from notify_admin.store import codes
 from notify_admin.store.resources import USERS
 from notify_admin.usecases.mail import Mailer
-from notify_admin.usecases.users import international
 
 _TYPES = {pb.CODE_TYPE_SMS: "sms", pb.CODE_TYPE_EMAIL: "email"}
 _OUTCOME = pb.VerifyCodeResponse

@@ -13,6 +13,7 @@ from notify_common.enums import CallbackType, Channel
 from notify_common.rpc import enums
 from notify_common.rpc.paging import page_size, that_fit
 
+from notify_admin.domain.services import international
 from notify_admin.domain.templates import VersionKey
 from notify_admin.store import changes, email_files, members, templates
 from notify_admin.store.resources import (
@@ -24,7 +25,6 @@ from notify_admin.store.resources import (
     SMS_SENDERS,
 )
 from notify_admin.usecases.senders import MOST_SENDERS
-from notify_admin.usecases.users import international
 
 MOST_MEMBERS: Final = 1000
 MOST_CHANGES: Final = 500

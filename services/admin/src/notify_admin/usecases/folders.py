@@ -1,7 +1,7 @@
 """Template folders: a tree for each service, and which members see what of it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from notify.admin.v1 import template_folders_service_pb2 as pb
 from notify.admin.v1.template_folder_pb2 import TemplateFolder
@@ -69,10 +69,7 @@ def move_to_folder(tx: Tx, ask: pb.MoveToFolderRequest) -> pb.MoveToFolderRespon
             raise NotifyError("FOLDER_IN_ITSELF", metadata={"place": itself})
     live: list[str] = []
     for template_id in ask.template_ids:
-        found: Any = templates.lock(tx, ask.service_id, template_id)
-        if found is None:
-            raise NotifyError("TEMPLATE_NOT_FOUND", metadata={"template_id": template_id})
-        live += [] if found.archived else [template_id]
+        live += [] if templates.lock(tx, ask.service_id, template_id).archived else [template_id]
     folders.move(tx, ask.service_id, list(ask.folder_ids), live, ask.target_id or None)
     return pb.MoveToFolderResponse()
 

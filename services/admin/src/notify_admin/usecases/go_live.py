@@ -10,7 +10,8 @@ from notify_admin.domain import services as rules
 from notify_admin.domain.mail import MailTemplate
 from notify_admin.domain.senders import reply_to_address
 from notify_admin.store import members
-from notify_admin.store.resources import ORGANISATIONS, SERVICES, USERS
+from notify_admin.store.resources import ORGANISATION_MEMBERS, ORGANISATIONS, SERVICES, USERS
+from notify_admin.store.tables import organisation_members
 from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.violations import settled
 
@@ -22,7 +23,10 @@ def send_go_live_request(
     service = _asking(tx, ask.service_id)
     organisation = ORGANISATIONS.one(tx, id=service.organisation_id)
     requester = USERS.one(tx, id=service.go_live_user_id)
-    deciding = members.in_organisation(tx, organisation.id, rules.MAKING_LIVE)
+    may = members.may(organisation_members, rules.MAKING_LIVE)
+    deciding = ORGANISATION_MEMBERS.find(
+        tx, may, order="join_time id", organisation_id=organisation.id, state="active"
+    )
     shared = {"service_name": service.name, "organisation_name": organisation.name}
     for member in deciding:
         values = {
@@ -33,7 +37,7 @@ def send_go_live_request(
             "make_service_live_link": mailer.links.page(f"services/{service.id}/make-service-live"),
             "support_page_link": mailer.links.page("support"),
         }
-        mail_id = ids.child_id(ask.request_id, member.user_id)
+        mail_id = ids.child_id(ask.request_id, member.id)
         address, answers_to = member.email_address, requester.email_address
         mailer.write(tx, mail_id, MailTemplate.GO_LIVE_REQUEST, address, values, answers_to)
     names = "\n".join(f"* {member.name}" for member in deciding)

@@ -13,7 +13,6 @@ from notify_common.errors import NotifyError
 from notify_admin.domain import services as rules
 from notify_admin.domain.senders import text_sender
 from notify_admin.store import changes, inbound_numbers
-from notify_admin.store.mapping import request_hash
 from notify_admin.store.resources import INBOUND_NUMBERS, SERVICES, SMS_SENDERS
 from notify_admin.usecases.reads import Lists
 from notify_admin.usecases.services import lock_service
@@ -43,7 +42,7 @@ def assign_inbound_number(tx: Tx, ask: pb.AssignInboundNumberRequest) -> pb.Assi
         return pb.AssignInboundNumberResponse(sms_sender=changed)
     SMS_SENDERS.change(tx, {**live, "is_default": True}, is_default=False)
     sender_id = ids.new_id()
-    SMS_SENDERS.insert_once(tx, {"id": sender_id, "request_hash": request_hash(ask), **mine, **as_sender})
+    SMS_SENDERS.insert(tx, ask, sender_id, **mine, **as_sender)
     return pb.AssignInboundNumberResponse(sms_sender=SMS_SENDERS.one(tx, id=sender_id))
 
 
@@ -61,7 +60,7 @@ def release_inbound_number(
     for sender in SMS_SENDERS.find(tx, **mine):
         if sender.inbound_number_id:
             SMS_SENDERS.change(tx, {"id": sender.id}, **gone)
-    _keep_a_default(default_sms_sender, tx, service.id, request_hash(ask))
+    _keep_a_default(default_sms_sender, tx, ask)
     for number in INBOUND_NUMBERS.find(tx, **mine, active=True):
         INBOUND_NUMBERS.change(tx, {"id": number.id}, service_id=None, active=not ask.retire)
     if rules.RECEIVING in service.permissions:
@@ -87,13 +86,13 @@ def add_inbound_numbers(tx: Tx, provider: str, numbers: Iterable[str]) -> int:
     return sum(inbound_numbers.add(tx, row) for row in rows)
 
 
-def _keep_a_default(default_sms_sender: str, tx: Tx, service_id: str, request: bytes) -> None:
-    senders: list[SmsSender] = SMS_SENDERS.find(tx, service_id=service_id, archived=False)
+def _keep_a_default(default_sms_sender: str, tx: Tx, ask: pb.ReleaseInboundNumberRequest) -> None:
+    senders: list[SmsSender] = SMS_SENDERS.find(tx, service_id=ask.service_id, archived=False)
     if any(sender.is_default for sender in senders):
         return
     if senders:
         # in the order of the resource, newest first
         SMS_SENDERS.change(tx, {"id": senders[-1].id}, is_default=True)
         return
-    made = {"id": ids.new_id(), "service_id": service_id, "value": default_sms_sender, "is_default": True}
-    SMS_SENDERS.insert_once(tx, {**made, "request_hash": request})
+    made = {"value": default_sms_sender, "is_default": True}
+    SMS_SENDERS.insert(tx, ask, ids.new_id(), service_id=ask.service_id, **made)

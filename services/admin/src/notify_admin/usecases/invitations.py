@@ -88,9 +88,8 @@ def _one(
 
 
 def _check(given: Invitation) -> None:
-    violations = Violations("invitation")
-    one_parent = bool(given.service_id) != bool(given.organisation_id)
-    violations.require(one_parent, "service_id", "or organisation_id is required, not both")
-    violations.require(given.status in STATUSES, "status", "is not a known value")
-    violations.require(given.auth_type in AUTH_TYPES, "auth_type", "is not a known value")
-    violations.end()
+    with Violations("invitation") as violations:
+        one_parent = bool(given.service_id) != bool(given.organisation_id)
+        violations.require(one_parent, "service_id", "or organisation_id is required, not both")
+        violations.require_known(given.status, STATUSES, "status")
+        violations.require_known(given.auth_type, AUTH_TYPES, "auth_type")

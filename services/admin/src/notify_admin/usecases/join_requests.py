@@ -17,7 +17,7 @@ from notify_admin.store.resources import JOIN_REQUESTS, USERS
 from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.reads import Gets
 from notify_admin.usecases.services import lock_service
-from notify_admin.usecases.users import AUTH_TYPES
+from notify_admin.usecases.users import AUTH_TYPES, who_manage
 from notify_admin.usecases.violations import Violations
 
 APPROVED: Final = "approved"
@@ -35,11 +35,7 @@ def create_join_request(mailer: Mailer, tx: Tx, ask: pb.CreateJoinRequestRequest
     if members.is_in_service(tx, service.id, requester.id):
         raise NotifyError("ALREADY_MEMBER")
     contacted = set(given.contacted_user_ids)
-    managing = [
-        USERS.one(tx, id=member.user_id)
-        for member in members.active(tx, service.id)
-        if member.user_id in contacted and rules.MANAGING in member.permissions
-    ]
+    managing = [user for user in who_manage(tx, service.id) if user.id in contacted]
     if not managing:
         raise NotifyError("MANAGERS_NOT_FOUND")
     if JOIN_REQUESTS.add(tx, ask, given, contacted_user_ids=sorted(user.id for user in managing)):
@@ -52,7 +48,10 @@ def decide_join_request(mailer: Mailer, tx: Tx, ask: pb.DecideJoinRequestRequest
 
     Of two who decide at once the later one counts, but a member is made and told once.
     """
-    _check(ask)
+    with Violations("request") as violations:
+        violations.require_known(ask.status, STATUSES, "status")
+        violations.require_known(ask.auth_type, {"", *AUTH_TYPES}, "auth_type")
+        violations.require_permissions(ask.permissions, rules.MEMBER_PERMISSIONS)
     service = lock_service(tx, ask.service_id)
     found = JOIN_REQUESTS.one(tx, id=ask.join_request_id, service_id=service.id)
     decider = USERS.one(tx, id=ask.decided_by_id)
@@ -132,12 +131,3 @@ def _tell(
     }
     mail_id = ids.child_id(ask.request_id, "receipt")
     mailer.write(tx, mail_id, MailTemplate.JOIN_RECEIPT, requester.email_address, receipt)
-
-
-def _check(ask: pb.DecideJoinRequestRequest) -> None:
-    violations = Violations("request")
-    violations.require(ask.status in STATUSES, "status", "is not a known value")
-    violations.require(ask.auth_type in {"", *AUTH_TYPES}, "auth_type", "is not a known value")
-    known = rules.MEMBER_PERMISSIONS.issuperset(ask.permissions)
-    violations.require(known, "permissions", "holds a permission that there is not")
-    violations.end()

@@ -8,12 +8,12 @@ from notify.common.v1.common_pb2 import Channel
 from notify_common import clock
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
-from notify_common.rpc import enums
 
-from notify_admin.store import changes, templates
+from notify_admin.store import templates
 from notify_admin.store.resources import LETTER_ATTACHMENTS, TEMPLATES, USERS
 from notify_admin.usecases.reads import Gets
 from notify_admin.usecases.services import lock_service
+from notify_admin.usecases.templates import lock_live
 
 get_letter_attachment = Gets(LETTER_ATTACHMENTS)
 
@@ -25,14 +25,9 @@ def create_letter_attachment(tx: Tx, ask: pb.CreateLetterAttachmentRequest) -> L
     if service_id is None:
         raise NotifyError("TEMPLATE_NOT_FOUND")
     lock_service(tx, service_id)
-    template = templates.lock(tx, service_id, given.template_id)
-    if template is None or template.hidden:
+    template = lock_live(tx, service_id, given.template_id, Channel.CHANNEL_LETTER)
+    if template.hidden:
         raise NotifyError("TEMPLATE_NOT_FOUND")
-    if template.archived:
-        raise NotifyError("TEMPLATE_ARCHIVED")
-    if template.channel != Channel.CHANNEL_LETTER:
-        facts = {"template_channel": enums.to_text(Channel, template.channel), "channel": "letter"}
-        raise NotifyError("TEMPLATE_WRONG_CHANNEL", metadata=facts)
     if template.letter_attachment_id not in ("", ask.request_id):
         raise NotifyError("TEMPLATE_HAS_ATTACHMENT")
     USERS.one(tx, id=given.created_by_id)
@@ -58,4 +53,3 @@ def archive_letter_attachment(tx: Tx, ask: pb.ArchiveLetterAttachmentRequest) ->
 def _set(tx: Tx, service_id: str, template_id: str, attachment_id: str | None, made_by_id: str) -> None:
     keys: dict[str, Any] = {"service_id": service_id, "template_id": template_id}
     templates.copy_versions(tx, {"letter_attachment_id": attachment_id}, made_by_id, **keys)
-    changes.append(tx, "template", service_id, [template_id])

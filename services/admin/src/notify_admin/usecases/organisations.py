@@ -110,10 +110,8 @@ def add_organisation_member(tx: Tx, ask: pb.AddOrganisationMemberRequest) -> Use
 def set_organisation_permissions(tx: Tx, ask: pb.SetOrganisationPermissionsRequest) -> User:
     """Set all that a member of an organisation may do."""
     ORGANISATIONS.one(tx, locked=True, id=ask.organisation_id)
-    violations = Violations("permissions")
-    known = rules.ORGANISATION_PERMISSIONS.issuperset(ask.permissions)
-    violations.require(known, "permissions", "holds a permission that there is not")
-    violations.end()
+    with Violations("permissions") as violations:
+        violations.require_permissions(ask.permissions, rules.ORGANISATION_PERMISSIONS)
     members.set_permissions(tx, organisation_members, ask.organisation_id, ask.user_id, ask.permissions)
     return with_access(tx, [USERS.one(tx, id=ask.user_id)])[0]
 
@@ -149,12 +147,9 @@ def remove_organisation_member(
 
 
 def _check(given: Organisation) -> None:
-    violations = Violations("organisation")
-    known = not given.organisation_type or given.organisation_type in ORGANISATION_TYPES
-    violations.require(known, "organisation_type", "is not a known value")
-    known = rules.GRANTS_OF_ORGANISATIONS.issuperset(given.permissions)
-    violations.require(known, "permissions", "holds a permission that there is not")
-    violations.end()
+    with Violations("organisation") as violations:
+        violations.require_known(given.organisation_type, {"", *ORGANISATION_TYPES}, "organisation_type")
+        violations.require_permissions(given.permissions, rules.GRANTS_OF_ORGANISATIONS)
 
 
 def _active(tx: Tx, organisation_id: str) -> Organisation:

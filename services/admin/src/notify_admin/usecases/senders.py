@@ -104,7 +104,8 @@ def set_sender(kind: SenderKind, tx: Tx, ask: Any) -> Message:
     _refuse_second(kind, tx, live, stored)
     changes.append(tx, "service", wanted.service_id)
     if kind is LETTER_CONTACT and changed:
-        _change_letters(tx, wanted.service_id, wanted.id, {"letter_contact_block": stored})
+        block = {"letter_contact_block": stored}
+        templates.copy_versions(tx, block, service_id=wanted.service_id, letter_contact_id=wanted.id)
     return saved
 
 
@@ -130,7 +131,7 @@ def archive_sender(kind: SenderKind, tx: Tx, ask: Any) -> Message:
     changes.append(tx, "service", ask.service_id)
     if kind is LETTER_CONTACT:
         nothing = {"letter_contact_id": None, "letter_contact_block": ""}
-        _change_letters(tx, ask.service_id, sender_id, nothing)
+        templates.copy_versions(tx, nothing, service_id=ask.service_id, letter_contact_id=sender_id)
     archived: Message = kind.resource.change(tx, {"id": sender_id}, archived=True)[0]
     return archived
 
@@ -142,12 +143,6 @@ def _settle(kind: SenderKind, given: Any) -> str:
 def _refuse_second(kind: SenderKind, tx: Tx, live: dict[str, Any], stored: str) -> None:
     if kind.unique and kind.resource.count(tx, value=stored, **live) > 1:
         raise NotifyError("NAME_TAKEN")
-
-
-def _change_letters(tx: Tx, service_id: str, contact_id: str, values: dict[str, Any]) -> None:
-    made = templates.copy_versions(tx, values, service_id=service_id, letter_contact_id=contact_id)
-    if made:
-        changes.append(tx, "template", service_id, made)
 
 
 def _methods() -> Iterator[tuple[str, UseCase | Gets | Lists]]:

@@ -1,7 +1,6 @@
 """Creating, changing and archiving services."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from notify.admin.v1 import organisation_pb2, service_pb2
 from notify.admin.v1 import services_service_pb2 as pb
@@ -13,7 +12,6 @@ from notify_common.ids import child_id
 from notify_admin.domain import services as rules
 from notify_admin.domain.senders import text_sender
 from notify_admin.store import api_keys, changes, email_files, members, organisations, services, templates
-from notify_admin.store.mapping import request_hash
 from notify_admin.store.resources import CALLBACKS, ORGANISATIONS, SERVICES, SMS_SENDERS, USERS
 from notify_admin.usecases import branding
 from notify_admin.usecases.reads import Gets, Lists
@@ -39,21 +37,13 @@ def create_service(default_sms_sender: str, tx: Tx, ask: pb.CreateServiceRequest
         service.email_branding_id = nhs.get(branding.EMAIL.name, "")
         service.letter_branding_id = nhs.get(branding.LETTER.name, "")
     sender = settled(text_sender, ask.default_sms_sender or default_sms_sender, "default_sms_sender")
-    columns: dict[str, Any] = {
-        "active": True,
-        "version": 1,
+    columns = {
         "normalised_name": rules.normalised_name(service.name),
+        "organisation_id": organisation.id if organisation else None,
     }
-    columns["organisation_id"] = organisation.id if organisation else None
-    if SERVICES.add(tx, ask, service, **columns):
-        row = {
-            "id": child_id(ask.request_id, "default text sender"),
-            "service_id": ask.request_id,
-            "value": sender,
-            "is_default": True,
-            "request_hash": request_hash(ask),
-        }
-        SMS_SENDERS.insert_once(tx, row)
+    if SERVICES.add(tx, ask, service, active=True, version=1, **columns):
+        sender_id = child_id(ask.request_id, "default text sender")
+        SMS_SENDERS.insert(tx, ask, sender_id, service_id=ask.request_id, value=sender, is_default=True)
         if ask.owner_id:
             members.add(tx, ask.request_id, ask.owner_id, rules.OWNER_PERMISSIONS)
         changes.append(tx, "service", ask.request_id)
@@ -96,12 +86,10 @@ def archive_service(tx: Tx, ask: pb.ArchiveServiceRequest) -> service_pb2.Servic
     service.name = rules.archived_name(service.name, clock.now())
     service.email_sender_local_part = rules.local_part(service.custom_email_sender_name or service.name)
     api_keys.revoke(tx, service.id)
-    archived = templates.copy_versions(tx, {"archived": True}, service_id=service.id)
-    email_files.archive(tx, service.id, archived, None)
     changes.append(tx, "service", service.id)
     changes.append(tx, "api-keys", service.id)
-    if archived:
-        changes.append(tx, "template", service.id, archived)
+    archived = templates.copy_versions(tx, {"archived": True}, service_id=service.id)
+    email_files.archive(tx, service.id, archived, None)
     return SERVICES.save(tx, service, active=False, normalised_name=rules.normalised_name(service.name))
 
 
@@ -165,25 +153,23 @@ def checked(given: service_pb2.Service) -> service_pb2.Service:
     Raises:
         NotifyError: INVALID_FIELD, with all violations.
     """
-    violations = Violations("service")
     sender_name = given.custom_email_sender_name
-    for field, name in (("name", given.name), ("custom_email_sender_name", sender_name)):
-        for fault in rules.faults_of_name(name) if name or field == "name" else ():
-            violations.require(False, field, fault)
     local_part = given.email_sender_local_part or rules.local_part(sender_name or given.name)
-    violations.require(
-        not given.email_sender_local_part or rules.is_local_part(local_part),
-        "email_sender_local_part",
-        "should be at most 64 lower-case letters and digits, in groups joined by full stops",
-    )
-    known = rules.PERMISSIONS.issuperset(given.permissions)
-    violations.require(known, "permissions", "holds a permission that there is not")
-    for limit in _LIMITS:
-        violations.require(getattr(given.limits, limit) >= 0, f"limits.{limit}", "should not be negative")
-    some = given.limits.rate_limit_per_minute > 0
-    violations.require(some, "limits.rate_limit_per_minute", "should be at least 1")
-    _check_guests(given.guest_list, violations)
-    violations.end()
+    with Violations("service") as violations:
+        for field, name in (("name", given.name), ("custom_email_sender_name", sender_name)):
+            for fault in rules.faults_of_name(name) if name or field == "name" else ():
+                violations.require(False, field, fault)
+        violations.require(
+            not given.email_sender_local_part or rules.is_local_part(local_part),
+            "email_sender_local_part",
+            "should be at most 64 lower-case letters and digits, in groups joined by full stops",
+        )
+        violations.require_permissions(given.permissions, rules.PERMISSIONS)
+        for limit in _LIMITS:
+            violations.require(getattr(given.limits, limit) >= 0, f"limits.{limit}", "should not be negative")
+        some = given.limits.rate_limit_per_minute > 0
+        violations.require(some, "limits.rate_limit_per_minute", "should be at least 1")
+        _check_guests(given.guest_list, violations)
     stored = service_pb2.Service()
     stored.CopyFrom(given)
     stored.permissions[:] = sorted(set(given.permissions))

@@ -153,9 +153,8 @@ def verify_reply_to(mailer: Mailer, tx: Tx, ask: pb.VerifyReplyToRequest) -> pb.
 
 def checked(given: service_setting_pb2.Callback) -> Callback:
     """Return the same callback. Raises NotifyError INVALID_FIELD."""
-    violations = Violations("callback")
-    violations.require(given.type in list(CallbackType), "type", "is not a known value")
-    valid = given.url.startswith("https://") and len(given.url) <= MAX_URL_LENGTH
-    violations.require(valid, "url", f"should be an https URL of at most {MAX_URL_LENGTH} characters")
-    violations.end()
+    with Violations("callback") as violations:
+        violations.require_known(given.type, list(CallbackType), "type")
+        valid = given.url.startswith("https://") and len(given.url) <= MAX_URL_LENGTH
+        violations.require(valid, "url", f"should be an https URL of at most {MAX_URL_LENGTH} characters")
     return given

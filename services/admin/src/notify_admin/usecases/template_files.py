@@ -8,15 +8,12 @@ from notify.admin.v1.template_pb2 import Template
 from notify.common.v1.common_pb2 import Channel
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
-from notify_common.rpc import enums
 
 from notify_admin.store import changes, email_files, templates
 from notify_admin.store.resources import EMAIL_FILE_STATES, EMAIL_FILES, SERVICES, USERS
 from notify_admin.usecases.reads import Gets, Lists
 from notify_admin.usecases.services import lock_service
-
-_EMAIL = Channel.CHANNEL_EMAIL
-
+from notify_admin.usecases.templates import lock_live, require_channel
 
 get_template_email_file = Gets(EMAIL_FILES)
 list_template_email_files = Lists(EMAIL_FILES, email_files.LIVE, parent=SERVICES)
@@ -55,7 +52,7 @@ def set_template_email_file(tx: Tx, ask: pb.SetTemplateEmailFileRequest) -> Temp
     elif all((getattr(found, name) or None) == (value or None) for name, value in now.items()):
         return found
     else:
-        _bump(tx, template)
+        templates.copy_versions(tx, {}, service_id=template.service_id, template_id=template.id)
     version = template.version if found.pending else template.version + 1
     saved = EMAIL_FILES.change(tx, {"id": found.id}, **now, pending=False, template_version=version)[0]
     email_files.record(tx, found.id)
@@ -74,26 +71,16 @@ def archive_template_email_file(tx: Tx, ask: pb.ArchiveTemplateEmailFileRequest)
     if found.HasField("archive_time"):
         return found
     if not found.pending:
-        template = templates.lock(tx, ask.service_id, ask.template_id)
-        if template is not None:
-            _bump(tx, template, ask.archived_by_id)
+        keys = {"service_id": ask.service_id, "template_id": ask.template_id}
+        templates.copy_versions(tx, {}, ask.archived_by_id, **keys)
     return email_files.archive(tx, ask.service_id, [ask.template_id], ask.archived_by_id, file_id)[0]
 
 
 def _lock(tx: Tx, file: TemplateEmailFile) -> Template:
     """Return the template of a file that may be changed, which is locked with its service."""
     service = lock_service(tx, file.service_id)
-    template = templates.lock(tx, service.id, file.template_id)
-    if template is None:
-        raise NotifyError("TEMPLATE_NOT_FOUND")
-    if template.archived:
-        raise NotifyError("TEMPLATE_ARCHIVED")
-    email, channel = (enums.to_text(Channel, value) for value in (_EMAIL, template.channel))
-    if template.channel != _EMAIL:
-        facts = {"template_channel": channel, "channel": email}
-        raise NotifyError("TEMPLATE_WRONG_CHANNEL", metadata=facts)
-    if email not in service.permissions:
-        raise NotifyError("CHANNEL_NOT_ALLOWED", metadata={"channel": email})
+    template = lock_live(tx, service.id, file.template_id, Channel.CHANNEL_EMAIL)
+    require_channel(service, template.channel)
     return template
 
 
@@ -101,10 +88,3 @@ def _refuse_second(tx: Tx, file: TemplateEmailFile) -> None:
     named = email_files.live_named(file.template_id, file.filename)
     if any(found.id != file.id for found in EMAIL_FILES.find(tx, named)):
         raise NotifyError("FILENAME_TAKEN")
-
-
-def _bump(tx: Tx, template: Template, made_by_id: str | None = None) -> None:
-    """Make the next version of a template, which differs in its files alone."""
-    keys = {"service_id": template.service_id, "template_id": template.id}
-    templates.copy_versions(tx, {}, made_by_id, **keys)
-    changes.append(tx, "template", template.service_id, [template.id])

@@ -15,7 +15,7 @@ from notify_common.rpc.paging import Pager
 
 from notify_admin.domain import templates as rules
 from notify_admin.domain.templates import CURRENT, VersionKey
-from notify_admin.store import changes, email_files, folders, templates
+from notify_admin.store import email_files, folders, templates
 from notify_admin.store.resources import (
     EMAIL_FILES,
     FOLDERS,
@@ -44,19 +44,18 @@ def create_template(tx: Tx, ask: pb.CreateTemplateRequest) -> Template:
     template.ClearField("archived")
     template.ClearField("hidden")
     service = lock_service(tx, template.service_id)
-    _require_channel(service, template.channel)
+    require_channel(service, template.channel)
     USERS.one(tx, id=template.created_by_id)
     if template.folder_id:
         FOLDERS.one(tx, id=template.folder_id, service_id=service.id)
     template.letter_contact_block = _contact_block(tx, template)
-    if templates.create(tx, ask, template):
-        changes.append(tx, "template", service.id, [ask.request_id])
-    return _current(tx, service.id, ask.request_id)
+    templates.create(tx, ask, template)
+    return templates.current(tx, service.id, ask.request_id)
 
 
 def get_template(tx: Tx, ask: pb.GetTemplateRequest) -> Template:
     """Return a template at a version, archived or not."""
-    return _required(templates.get(tx, VersionKey(ask.service_id, ask.template_id, ask.version)))
+    return templates.one(tx, VersionKey(ask.service_id, ask.template_id, ask.version))
 
 
 list_templates = Lists(TEMPLATES, templates.LISTED, parent=SERVICES)
@@ -70,7 +69,7 @@ def list_template_versions(
         tx, pager, ask, pb.ListTemplateVersionsResponse, order="-version", id=ask.template_id
     )
     if not answer.templates:
-        _current(tx, ask.service_id, ask.template_id)
+        templates.current(tx, ask.service_id, ask.template_id)
     return answer
 
 
@@ -83,12 +82,10 @@ def update_template(tx: Tx, ask: pb.UpdateTemplateRequest) -> Template:
             SERVICE_ARCHIVED.
     """
     service = lock_service(tx, ask.template.service_id)
-    current = _required(templates.lock(tx, service.id, ask.template.id))
-    if current.archived:
-        raise NotifyError("TEMPLATE_ARCHIVED")
+    current = lock_live(tx, service.id, ask.template.id)
     if ask.template.version not in (0, current.version):
         raise NotifyError("STALE_VERSION")
-    _require_channel(service, current.channel)
+    require_channel(service, current.channel)
     USERS.one(tx, id=ask.updated_by_id)
     as_it_is = ask.makes_version and not ask.update_mask.paths
     wanted = checked(current if as_it_is else VERSIONS.merge(current, ask.template, ask.update_mask))
@@ -100,33 +97,30 @@ def update_template(tx: Tx, ask: pb.UpdateTemplateRequest) -> Template:
     templates.add_version(tx, wanted, ask.updated_by_id)
     if gone:
         email_files.archive(tx, service.id, [current.id], ask.updated_by_id, *gone)
-    changes.append(tx, "template", service.id, [current.id])
-    return _current(tx, service.id, current.id)
+    return templates.current(tx, service.id, current.id)
 
 
 def archive_template(tx: Tx, ask: pb.ArchiveTemplateRequest) -> Template:
     """Make an archived version of a template; archiving twice makes one."""
     lock_service(tx, ask.service_id, archived_too=True)
     USERS.one(tx, id=ask.archived_by_id)
-    current = _required(templates.lock(tx, ask.service_id, ask.template_id))
+    current = templates.lock(tx, ask.service_id, ask.template_id)
     if current.archived:
         return current
     keys: dict[str, Any] = {"service_id": ask.service_id, "template_id": current.id}
     templates.copy_versions(tx, {"archived": True}, ask.archived_by_id, **keys)
     email_files.archive(tx, ask.service_id, [current.id], ask.archived_by_id)
     folders.move(tx, ask.service_id, [], [current.id], None)
-    changes.append(tx, "template", ask.service_id, [current.id])
-    return _current(tx, ask.service_id, current.id)
+    return templates.current(tx, ask.service_id, current.id)
 
 
 def redact_template(tx: Tx, ask: pb.RedactTemplateRequest) -> Template:
     """Hide for good what is filled into the placeholders; it makes no version."""
     lock_service(tx, ask.service_id)
     USERS.one(tx, id=ask.redacted_by_id)
-    _required(templates.lock(tx, ask.service_id, ask.template_id))
+    templates.lock(tx, ask.service_id, ask.template_id)
     templates.redact(tx, ask.service_id, ask.template_id)
-    changes.append(tx, "template", ask.service_id, [ask.template_id])
-    return _current(tx, ask.service_id, ask.template_id)
+    return templates.current(tx, ask.service_id, ask.template_id)
 
 
 def ensure_precompiled_template(tx: Tx, ask: pb.EnsurePrecompiledTemplateRequest) -> Template:
@@ -136,9 +130,9 @@ def ensure_precompiled_template(tx: Tx, ask: pb.EnsurePrecompiledTemplateRequest
     """
     service = lock_service(tx, ask.service_id)
     template_id = child_id(service.id, "precompiled template")
-    found = templates.get(tx, VersionKey(service.id, template_id, CURRENT))
-    if found is not None:
-        return found
+    key = VersionKey(service.id, template_id, CURRENT)
+    if found := templates.get_many(tx, [key]):
+        return found[key]
     made = Template(
         service_id=service.id,
         channel=Channel.CHANNEL_LETTER,
@@ -149,8 +143,7 @@ def ensure_precompiled_template(tx: Tx, ask: pb.EnsurePrecompiledTemplateRequest
     )
     request = pb.CreateTemplateRequest(request_id=template_id, template=made)
     templates.create(tx, request, made, hidden=True)
-    changes.append(tx, "template", service.id, [template_id])
-    return _current(tx, service.id, template_id)
+    return templates.current(tx, service.id, template_id)
 
 
 def checked(given: Template) -> Template:
@@ -162,32 +155,30 @@ def checked(given: Template) -> Template:
     stored = Template()
     stored.CopyFrom(given)
     letter = given.channel == Channel.CHANNEL_LETTER
-    require = (violations := Violations("template")).require
-    require(bool(given.name.strip()), "name", "is required")
-    too_long = f"is longer than {rules.MAX_NAME_LENGTH} characters"
-    require(len(given.name) <= rules.MAX_NAME_LENGTH, "name", too_long)
-    require(bool(given.content.strip()), "content", "is required")
-    if given.channel == Channel.CHANNEL_SMS:
-        require(not given.subject, "subject", "should be empty for a text")
-    else:
-        require(bool(given.subject.strip()), "subject", "is required")
-    for field in ("subject", "welsh_subject"):
-        short = len(getattr(given, field)) <= rules.MAX_SUBJECT_LENGTH
-        require(short, field, f"is longer than {rules.MAX_SUBJECT_LENGTH} characters")
-    if letter:
-        stored.postage = given.postage or common_pb2.POSTAGE_SECOND
-        require(stored.postage in _DOMESTIC, "postage", "should be first, second or economy")
-        both_or_none = bool(given.welsh_subject.strip()) == bool(given.welsh_content.strip())
-        require(both_or_none, "welsh_content", "needs welsh_subject, and the other way round")
-        for field in ("content", "welsh_content"):
-            fits = len(getattr(given, field).encode()) <= rules.MAX_CONTENT_BYTES
-            require(fits, field, f"is longer than {rules.MAX_CONTENT_BYTES} bytes")
-    else:
-        for field in _LETTERS_ONLY:
-            require(not getattr(given, field), field, "is for letters only")
-    if given.channel != Channel.CHANNEL_EMAIL:
-        require(not given.has_unsubscribe_link, "has_unsubscribe_link", "is for emails only")
-    violations.end()
+    with Violations("template") as violations:
+        require = violations.require
+        require(bool(given.name.strip()), "name", "is required")
+        violations.require_short(given.name, rules.MAX_NAME_LENGTH, "name")
+        require(bool(given.content.strip()), "content", "is required")
+        if given.channel == Channel.CHANNEL_SMS:
+            require(not given.subject, "subject", "should be empty for a text")
+        else:
+            require(bool(given.subject.strip()), "subject", "is required")
+        for field in ("subject", "welsh_subject"):
+            violations.require_short(getattr(given, field), rules.MAX_SUBJECT_LENGTH, field)
+        if letter:
+            stored.postage = given.postage or common_pb2.POSTAGE_SECOND
+            require(stored.postage in _DOMESTIC, "postage", "should be first, second or economy")
+            both_or_none = bool(given.welsh_subject.strip()) == bool(given.welsh_content.strip())
+            require(both_or_none, "welsh_content", "needs welsh_subject, and the other way round")
+            for field in ("content", "welsh_content"):
+                fits = len(getattr(given, field).encode()) <= rules.MAX_CONTENT_BYTES
+                require(fits, field, f"is longer than {rules.MAX_CONTENT_BYTES} bytes")
+        else:
+            for field in _LETTERS_ONLY:
+                require(not getattr(given, field), field, "is for letters only")
+        if given.channel != Channel.CHANNEL_EMAIL:
+            require(not given.has_unsubscribe_link, "has_unsubscribe_link", "is for emails only")
     match given.channel:
         case Channel.CHANNEL_SMS:
             rules.check_text(given.content)
@@ -210,17 +201,23 @@ def _contact_block(tx: Tx, template: Template) -> str:
     return contact.contact_block
 
 
-def _require_channel(service: service_pb2.Service, channel: Channel) -> None:
+def lock_live(tx: Tx, service_id: str, template_id: str, channel: Channel | None = None) -> Template:
+    """Return a template at its current version that nobody else changes until the transaction ends.
+
+    Raises NotifyError: TEMPLATE_NOT_FOUND; TEMPLATE_ARCHIVED; TEMPLATE_WRONG_CHANNEL, it is of another one.
+    """
+    template = templates.lock(tx, service_id, template_id)
+    if template.archived:
+        raise NotifyError("TEMPLATE_ARCHIVED")
+    if channel is not None and template.channel != channel:
+        named = {"template_channel": template.channel, "channel": channel}
+        facts = {fact: enums.to_text(Channel, value) for fact, value in named.items()}
+        raise NotifyError("TEMPLATE_WRONG_CHANNEL", metadata=facts)
+    return template
+
+
+def require_channel(service: service_pb2.Service, channel: Channel) -> None:
+    """Raise NotifyError CHANNEL_NOT_ALLOWED unless a service may send by a channel."""
     name = enums.to_text(Channel, channel)
     if name not in service.permissions:
         raise NotifyError("CHANNEL_NOT_ALLOWED", metadata={"channel": name})
-
-
-def _current(tx: Tx, service_id: str, template_id: str) -> Template:
-    return _required(templates.get(tx, VersionKey(service_id, template_id, CURRENT)))
-
-
-def _required(template: Template | None) -> Template:
-    if template is None:
-        raise NotifyError("TEMPLATE_NOT_FOUND")
-    return template

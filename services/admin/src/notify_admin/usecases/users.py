@@ -13,7 +13,7 @@ from notify_common import clock
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.ids import new_id
-from notify_content import email_address, phone
+from notify_content import email_address
 
 from notify_admin.domain import services as rules
 from notify_admin.domain.mail import MailTemplate
@@ -185,24 +185,27 @@ def _require_managers_without(tx: Tx, service: Service, user_id: str, *, stays: 
     """
     if not service.active:
         return
-    found = members.active(tx, service.id)
-    leaver = next((member for member in found if member.user_id == user_id), None)
-    if leaver is None:
+    found = [member.id for member in MEMBERS.find(tx, service_id=service.id, state="active")]
+    if user_id not in found:
         return
     if not stays and len(found) == 1:
         raise NotifyError("MANAGERS_NEEDED")
-    managers = [member for member in found if _is_official_manager(tx, member)]
+    managers = [member.id for member in who_manage(tx, service.id) if _is_official(tx, member)]
     needed = rules.managers_needed(
         restricted=service.restricted, has_active_go_live_request=service.has_active_go_live_request
     )
-    if leaver in managers and len(managers) - 1 < needed:
+    if user_id in managers and len(managers) - 1 < needed:
         raise NotifyError("MANAGERS_NEEDED")
 
 
-def _is_official_manager(tx: Tx, member: members.Member) -> bool:
-    domains = rules.domains_above(member.email_address.rpartition("@")[2].lower())
-    if rules.MANAGING not in member.permissions:
-        return False
+def who_manage(tx: Tx, service_id: str) -> list[User]:
+    """Return the members of a service who can sign in and may manage it."""
+    may = members.may(memberships, rules.MANAGING)
+    return MEMBERS.find(tx, may, service_id=service_id, state="active")
+
+
+def _is_official(tx: Tx, user: User) -> bool:
+    domains = rules.domains_above(user.email_address.rpartition("@")[2].lower())
     return not rules.GOVERNMENT_DOMAINS.isdisjoint(domains) or bool(organisations.of_domain(tx, domains))
 
 
@@ -231,31 +234,21 @@ def checked(given: User) -> User:
     Raises:
         NotifyError: INVALID_FIELD, with all violations.
     """
-    violations = Violations("user")
     stored = user_pb2.User()
     stored.CopyFrom(given)
     stored.state, stored.auth_type = given.state or "active", given.auth_type or "sms_auth"
-    violations.require(stored.state in STATES, "state", "is not a known value")
-    violations.require(stored.auth_type in AUTH_TYPES, "auth_type", "is not a known value")
-    violations.require(bool(given.name.strip()), "name", "is required")
-    short = len(given.name) <= MAX_NAME_LENGTH
-    violations.require(short, "name", f"is longer than {MAX_NAME_LENGTH} characters")
-    try:
-        stored.email_address = email_address.parse(given.email_address).validated
-        fits = len(stored.email_address) <= MAX_EMAIL_ADDRESS_LENGTH
-    except email_address.InvalidEmailAddress:
-        fits = False
-    violations.require(fits, "email_address", "is not a valid email address")
-    if given.mobile_number:
-        valid = international(given.mobile_number) is not None
-        violations.require(valid, "mobile_number", "is not a valid phone number")
-    violations.end()
+    with Violations("user") as violations:
+        violations.require_known(stored.state, STATES, "state")
+        violations.require_known(stored.auth_type, AUTH_TYPES, "auth_type")
+        violations.require(bool(given.name.strip()), "name", "is required")
+        violations.require_short(given.name, MAX_NAME_LENGTH, "name")
+        try:
+            stored.email_address = email_address.parse(given.email_address).validated
+            fits = len(stored.email_address) <= MAX_EMAIL_ADDRESS_LENGTH
+        except email_address.InvalidEmailAddress:
+            fits = False
+        violations.require(fits, "email_address", "is not a valid email address")
+        if given.mobile_number:
+            valid = rules.international(given.mobile_number) is not None
+            violations.require(valid, "mobile_number", "is not a valid phone number")
     return stored
-
-
-def international(mobile_number: str) -> str | None:
-    """Return a phone number as `+447700900123`; None if it is none."""
-    try:
-        return f"+{phone.parse(mobile_number, allow_international=True).normalised}"
-    except phone.InvalidPhoneNumber:
-        return None
