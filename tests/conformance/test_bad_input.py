@@ -118,14 +118,14 @@ class Theirs:
             "template_id": self.template,
             "letter_id": letter,
             "template_email_file_id": file["id"],
-            "folder_id": web.make(f"{path}/template-folder", {"name": "F", "parent_id": None})["id"],
+            "template_folder_id": web.make(f"{path}/template-folder", {"name": "F", "parent_id": None})["id"],
             "user_id": member,
             "key_id": web.get(f"{path}/api-keys")["apiKeys"][0]["id"],
-            "sms-sender": web.make(f"{path}/sms-sender", {"sms_sender": "A", "is_default": False})["id"],
-            "email-reply-to": web.make(f"{path}/email-reply-to", {"email_address": "a@b.gov.uk", **default})[
-                "id"
-            ],
-            "letter-contact": web.make(f"{path}/letter-contact", {"contact_block": "A", **default})["id"],
+            "sms_sender_id": web.make(f"{path}/sms-sender", {"sms_sender": "A", "is_default": False})["id"],
+            "reply_to_address_id": web.make(
+                f"{path}/email-reply-to", {"email_address": "a@b.gov.uk", **default}
+            )["id"],
+            "letter_contact_id": web.make(f"{path}/letter-contact", {"contact_block": "A", **default})["id"],
             "callback-api": web.make(
                 f"{path}/callback-api", {**callback, "callback_type": "delivery_status"}
             )["id"],
@@ -169,7 +169,7 @@ def bodies(theirs: Theirs) -> dict[str, list[Any]]:
     }
     template = "/service/<uuid:service_id>/template/<uuid:template_id>"
     files = "/service/<uuid:service_id>/templates/<uuid:template_id>/template_email_files"
-    folder = "/service/<uuid:service_id>/template-folder/<uuid:folder_id>"
+    folders = "/service/<uuid:service_id>/template-folder"
     return {
         "/service/<uuid:service_id>/api-key/revoke/<uuid:api_key_id>": [by],
         "/service/<uuid:service_id>/callback-api/<uuid:id>": [
@@ -177,19 +177,21 @@ def bodies(theirs: Theirs) -> dict[str, list[Any]]:
         ],
         "/service/<uuid:service_id>/callback-api/<uuid:id>/signing-secret": [callback],
         "/service/<uuid:service_id>/data-retention/<uuid:id>": [{"days_of_retention": 90}],
-        "/service/<uuid:service_id>/email-reply-to/<uuid:id>": [
+        "/service/<uuid:service_id>/email-reply-to/<uuid:reply_to_address_id>": [
             {"email_address": "evil@example.gov.uk", "is_default": True}
         ],
         "/service/<uuid:service_id>/invite/<invitation_id>": [{"status": "cancelled"}],
-        "/service/<uuid:service_id>/letter-contact/<uuid:id>": [
+        "/service/<uuid:service_id>/letter-contact/<uuid:letter_contact_id>": [
             {"contact_block": "Evil", "is_default": True}
         ],
         "/service/<uuid:service_id>/service-join-request/<uuid:join_request_id>": [
             {"status": "approved", "status_changed_by_id": theirs.by, "permissions": ["send_texts"]}
         ],
-        "/service/<uuid:service_id>/sms-sender/<uuid:id>": [{"sms_sender": "Evil", "is_default": True}],
-        folder: [{"name": "Evil"}],
-        f"{folder}/contents": [{"templates": [], "folders": []}],
+        "/service/<uuid:service_id>/sms-sender/<uuid:sms_sender_id>": [
+            {"sms_sender": "Evil", "is_default": True}
+        ],
+        f"{folders}/<uuid:template_folder_id>": [{"name": "Evil"}],
+        f"{folders}/<uuid:target_id>/contents": [{"templates": [], "folders": []}],
         template: [
             {"content": "Evil", **by},
             {"archived": True, **by},
@@ -238,8 +240,9 @@ def rules() -> Iterator[tuple[str, str]]:
 def test_what_another_service_has_is_found_nowhere(web: Web, theirs: Theirs) -> None:
     before, known = theirs.state(web), bodies(theirs)
     asked = 0
+    alike = {"api_key_id": theirs.ids["key_id"], "target_id": theirs.ids["template_folder_id"]}
     for method, rule in rules():
-        ids = {**theirs.ids, "service_id": theirs.mine, "api_key_id": theirs.ids["key_id"], "version": "1"}
+        ids = {**theirs.ids, "service_id": theirs.mine, **alike, "version": "1"}
         ids["id"] = next((value for name, value in theirs.ids.items() if f"/{name}/" in rule), "")
         path = rule
         for name, value in ids.items():
@@ -264,11 +267,11 @@ def test_ids_of_another_service_in_bodies_are_found_nowhere(web: Web, theirs: Th
     letter = web.template(theirs.mine, by, "letter")
     form = {"name": "A", "template_type": "sms", "content": "x", "service": theirs.mine, "created_by": by}
     asked = [
-        (f"{mine}/template", {**form, "parent_folder_id": ids["folder_id"]}),
-        (f"{mine}/template/{letter}", {"reply_to": ids["letter-contact"], "created_by": by}),
-        (f"{mine}/template-folder", {"name": "F", "parent_id": ids["folder_id"]}),
+        (f"{mine}/template", {**form, "parent_folder_id": ids["template_folder_id"]}),
+        (f"{mine}/template/{letter}", {"reply_to": ids["letter_contact_id"], "created_by": by}),
+        (f"{mine}/template-folder", {"name": "F", "parent_id": ids["template_folder_id"]}),
         (f"{mine}/template-folder/contents", {"templates": [ids["template_id"]], "folders": []}),
-        (f"{mine}/template-folder/contents", {"templates": [], "folders": [ids["folder_id"]]}),
+        (f"{mine}/template-folder/contents", {"templates": [], "folders": [ids["template_folder_id"]]}),
         (f"{mine}/invite", {"service": theirs.id, "email_address": "x"}),
     ]
     for path, body in asked:

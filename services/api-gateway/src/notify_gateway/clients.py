@@ -1,10 +1,13 @@
 """Stubs of the services behind the gateway, made on first use in each process (design.md §4.3)."""
 
 import os
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, Final, Generic, TypeVar, cast
 
 import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.message import Message
 from notify.admin.v1.api_keys_service_pb2_grpc import ApiKeysServiceStub, ApiKeyVerificationServiceStub
 from notify.admin.v1.audit_service_pb2_grpc import AuditServiceStub
 from notify.admin.v1.branding_service_pb2_grpc import BrandingServiceStub
@@ -39,11 +42,57 @@ from notify_common.rpc.channel import Channels
 
 from notify_gateway.settings import GatewaySettings
 
+_PAGE_SIZE: Final = 250
+
+S = TypeVar("S")
+
+
+class _Stub(Generic[S]):
+    """A stub of the clients that it is an attribute of, made when it is first used."""
+
+    def __init__(self, make: Callable[[grpc.Channel], S]) -> None:
+        self.make = make
+        package, _, _ = make.__module__.rpartition(".")
+        self.service = f"{package}.{make.__name__.removesuffix('Stub')}"
+
+    def __get__(self, clients: "Clients", owner: type) -> S:
+        return clients.stub(self.make)
+
+
+@cache
+def method_of(request: str) -> Any:
+    """Return the method that takes requests of this full name, as its descriptor. Raises LookupError."""
+    wanted = descriptor_pool.Default().FindMessageTypeByName(request)
+    for service in wanted.file.services_by_name.values():
+        for method in service.methods:
+            if method.input_type is wanted:
+                return method
+    raise LookupError(request)
+
 
 class Clients:
     """What both faces call: one stub a gRPC service and process. Every call of a stub fails with NotifyError
     alone.
     """
+
+    notifications = _Stub(NotificationsServiceStub)
+    """Accepts messages and tells where they stand."""
+    inbound_sms = _Stub(InboundSmsServiceStub)
+    """Texts that people sent to services."""
+    unsubscribes = _Stub(UnsubscribeServiceStub)
+    """Requests to get no more emails."""
+    config_feed = _Stub(ConfigFeedServiceStub)
+    """Snapshots of services and the news of their changes."""
+    templates = _Stub(TemplatesServiceStub)
+    """Templates and their versions."""
+    letters = _Stub(LettersServiceStub)
+    """PDFs and page images of letters."""
+    callbacks = _Stub(CallbacksServiceStub)
+    """What services were told of over HTTP."""
+    dispatches = _Stub(DispatchServiceStub)
+    """Attempts and receipts of a message."""
+    statistics = _Stub(StatisticsServiceStub)
+    """How many messages there are."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._channels = Channels(settings)
@@ -53,59 +102,40 @@ class Clients:
             "letters": settings.letters_target,
             "providers": settings.providers_target,
         }
+        classes = [vars(base).values() for base in type(self).__mro__]
+        kept = [one for names in classes for one in names if isinstance(one, _Stub)]
+        self._makers: dict[str, Callable[[grpc.Channel], Any]] = {one.service: one.make for one in kept}
         self._stubs: dict[tuple[int, Callable[[grpc.Channel], Any]], Any] = {}
 
-    def _stub(self, make: Callable[[grpc.Channel], Any], service: str) -> Any:
+    def stub(self, make: Callable[[grpc.Channel], S]) -> S:
+        """Return the stub that `make` makes, the same one for all of this process."""
         key = (os.getpid(), make)
         stub = self._stubs.get(key)
         if stub is None:
+            service = make.__module__.split(".")[1]
             stub = self._stubs[key] = make(self._channels.get(service, self._targets[service]))
-        return stub
+        return cast(S, stub)
 
-    @property
-    def notifications(self) -> NotificationsServiceStub:
-        """Accepts messages and tells where they stand."""
-        return cast(NotificationsServiceStub, self._stub(NotificationsServiceStub, "notifications"))
+    def ask(self, request: Message) -> Any:
+        """Call the method that takes `request`; return its response, or an iterator of responses.
 
-    @property
-    def inbound_sms(self) -> InboundSmsServiceStub:
-        """Texts that people sent to services."""
-        return cast(InboundSmsServiceStub, self._stub(InboundSmsServiceStub, "notifications"))
+        Raises NotifyError; LookupError for a request of a gRPC service that these clients don't call.
+        """
+        method = method_of(request.DESCRIPTOR.full_name)
+        stub = self.stub(self._makers[method.containing_service.full_name])
+        return getattr(stub, method.name)(request)
 
-    @property
-    def unsubscribes(self) -> UnsubscribeServiceStub:
-        """Requests to get no more emails."""
-        return cast(UnsubscribeServiceStub, self._stub(UnsubscribeServiceStub, "notifications"))
-
-    @property
-    def config_feed(self) -> ConfigFeedServiceStub:
-        """Snapshots of services and the news of their changes."""
-        return cast(ConfigFeedServiceStub, self._stub(ConfigFeedServiceStub, "admin"))
-
-    @property
-    def templates(self) -> TemplatesServiceStub:
-        """Templates and their versions."""
-        return cast(TemplatesServiceStub, self._stub(TemplatesServiceStub, "admin"))
-
-    @property
-    def letters(self) -> LettersServiceStub:
-        """PDFs and page images of letters."""
-        return cast(LettersServiceStub, self._stub(LettersServiceStub, "letters"))
-
-    @property
-    def callbacks(self) -> CallbacksServiceStub:
-        """What services were told of over HTTP."""
-        return cast(CallbacksServiceStub, self._stub(CallbacksServiceStub, "notifications"))
-
-    @property
-    def dispatches(self) -> DispatchServiceStub:
-        """Attempts and receipts of a message."""
-        return cast(DispatchServiceStub, self._stub(DispatchServiceStub, "providers"))
-
-    @property
-    def statistics(self) -> StatisticsServiceStub:
-        """How many messages there are."""
-        return cast(StatisticsServiceStub, self._stub(StatisticsServiceStub, "notifications"))
+    def all(self, request: Any) -> Iterator[Any]:
+        """Yield all of a list that is bounded, page by page, by the method that takes `request`."""
+        request.page_size = _PAGE_SIZE
+        while True:
+            page = self.ask(request)
+            for field, value in page.ListFields():
+                if field.is_repeated:
+                    yield from value
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
 
     def close(self) -> None:
         """Close this process's channels; calls under way end with CANCELLED."""
@@ -116,116 +146,52 @@ class Clients:
 class PublicClients(Clients):
     """What the public face calls besides."""
 
-    @property
-    def batches(self) -> BatchesServiceStub:
-        """Accepts many messages that came in one request."""
-        return cast(BatchesServiceStub, self._stub(BatchesServiceStub, "notifications"))
-
-    @property
-    def files(self) -> FilesServiceStub:
-        """Files that emails link to."""
-        return cast(FilesServiceStub, self._stub(FilesServiceStub, "notifications"))
-
-    @property
-    def key_verification(self) -> ApiKeyVerificationServiceStub:
-        """Secrets of API keys."""
-        return cast(ApiKeyVerificationServiceStub, self._stub(ApiKeyVerificationServiceStub, "admin"))
-
-    @property
-    def receipts(self) -> ReceiptsServiceStub:
-        """Takes what providers report."""
-        return cast(ReceiptsServiceStub, self._stub(ReceiptsServiceStub, "providers"))
+    batches = _Stub(BatchesServiceStub)
+    """Accepts many messages that came in one request."""
+    files = _Stub(FilesServiceStub)
+    """Files that emails link to."""
+    key_verification = _Stub(ApiKeyVerificationServiceStub)
+    """Secrets of API keys."""
+    receipts = _Stub(ReceiptsServiceStub)
+    """Takes what providers report."""
 
 
 class InternalClients(Clients):
     """What the internal face calls besides."""
 
-    @property
-    def jobs(self) -> JobsServiceStub:
-        """Spreadsheets whose rows become messages."""
-        return cast(JobsServiceStub, self._stub(JobsServiceStub, "notifications"))
-
-    @property
-    def usage(self) -> UsageServiceStub:
-        """Rates and allowances."""
-        return cast(UsageServiceStub, self._stub(UsageServiceStub, "notifications"))
-
-    @property
-    def settings(self) -> ServiceSettingsServiceStub:
-        """Settings of services."""
-        return cast(ServiceSettingsServiceStub, self._stub(ServiceSettingsServiceStub, "admin"))
-
-    @property
-    def template_files(self) -> TemplateFilesServiceStub:
-        """Files of templates."""
-        return cast(TemplateFilesServiceStub, self._stub(TemplateFilesServiceStub, "admin"))
-
-    @property
-    def folders(self) -> TemplateFoldersServiceStub:
-        """Folders of templates."""
-        return cast(TemplateFoldersServiceStub, self._stub(TemplateFoldersServiceStub, "admin"))
-
-    @property
-    def inbound_numbers(self) -> InboundNumbersServiceStub:
-        """Numbers that services receive texts at."""
-        return cast(InboundNumbersServiceStub, self._stub(InboundNumbersServiceStub, "admin"))
-
-    @property
-    def audit(self) -> AuditServiceStub:
-        """What was changed, by whom."""
-        return cast(AuditServiceStub, self._stub(AuditServiceStub, "admin"))
-
-    @property
-    def invitations(self) -> InvitationsServiceStub:
-        """Invitations to services and organisations."""
-        return cast(InvitationsServiceStub, self._stub(InvitationsServiceStub, "admin"))
-
-    @property
-    def platform(self) -> PlatformServiceStub:
-        """What concerns no service alone."""
-        return cast(PlatformServiceStub, self._stub(PlatformServiceStub, "admin"))
-
-    @property
-    def sign_in(self) -> SignInServiceStub:
-        """Proofs of who a user is."""
-        return cast(SignInServiceStub, self._stub(SignInServiceStub, "admin"))
-
-    @property
-    def organisations(self) -> OrganisationsServiceStub:
-        """Organisations."""
-        return cast(OrganisationsServiceStub, self._stub(OrganisationsServiceStub, "admin"))
-
-    @property
-    def branding(self) -> BrandingServiceStub:
-        """Brandings."""
-        return cast(BrandingServiceStub, self._stub(BrandingServiceStub, "admin"))
-
-    @property
-    def users(self) -> UsersServiceStub:
-        """Users and memberships."""
-        return cast(UsersServiceStub, self._stub(UsersServiceStub, "admin"))
-
-    @property
-    def api_keys(self) -> ApiKeysServiceStub:
-        """API keys."""
-        return cast(ApiKeysServiceStub, self._stub(ApiKeysServiceStub, "admin"))
-
-    @property
-    def services(self) -> ServicesServiceStub:
-        """Services and what they send from."""
-        return cast(ServicesServiceStub, self._stub(ServicesServiceStub, "admin"))
-
-    @property
-    def previews(self) -> PreviewsServiceStub:
-        """Looks of letters that are not sent."""
-        return cast(PreviewsServiceStub, self._stub(PreviewsServiceStub, "letters"))
-
-    @property
-    def print_runs(self) -> PrintRunsServiceStub:
-        """How far print runs are."""
-        return cast(PrintRunsServiceStub, self._stub(PrintRunsServiceStub, "letters"))
-
-    @property
-    def sandbox(self) -> SandboxServiceStub:
-        """Messages that the sandbox providers keep."""
-        return cast(SandboxServiceStub, self._stub(SandboxServiceStub, "providers"))
+    jobs = _Stub(JobsServiceStub)
+    """Spreadsheets whose rows become messages."""
+    usage = _Stub(UsageServiceStub)
+    """Rates and allowances."""
+    settings = _Stub(ServiceSettingsServiceStub)
+    """Settings of services."""
+    template_files = _Stub(TemplateFilesServiceStub)
+    """Files of templates."""
+    folders = _Stub(TemplateFoldersServiceStub)
+    """Folders of templates."""
+    inbound_numbers = _Stub(InboundNumbersServiceStub)
+    """Numbers that services receive texts at."""
+    audit = _Stub(AuditServiceStub)
+    """What was changed, by whom."""
+    invitations = _Stub(InvitationsServiceStub)
+    """Invitations to services and organisations."""
+    platform = _Stub(PlatformServiceStub)
+    """What concerns no service alone."""
+    sign_in = _Stub(SignInServiceStub)
+    """Proofs of who a user is."""
+    organisations = _Stub(OrganisationsServiceStub)
+    """Organisations."""
+    branding = _Stub(BrandingServiceStub)
+    """Brandings."""
+    users = _Stub(UsersServiceStub)
+    """Users and memberships."""
+    api_keys = _Stub(ApiKeysServiceStub)
+    """API keys."""
+    services = _Stub(ServicesServiceStub)
+    """Services and what they send from."""
+    previews = _Stub(PreviewsServiceStub)
+    """Looks of letters that are not sent."""
+    print_runs = _Stub(PrintRunsServiceStub)
+    """How far print runs are."""
+    sandbox = _Stub(SandboxServiceStub)
+    """Messages that the sandbox providers keep."""

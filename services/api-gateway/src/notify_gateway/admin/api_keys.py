@@ -8,7 +8,7 @@ from notify_common.errors import NotifyError
 
 from notify_gateway.admin import forms
 from notify_gateway.admin.forms import fields, schema
-from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every, new_id, plain
+from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, new_id, plain, under
 from notify_gateway.admin.shapes import Shape, whole
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
@@ -36,21 +36,16 @@ REVOKE = schema(closed=True, created_by=forms.UUID)
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("api_keys", client, {"API_KEY_NOT_FOUND": plain("No result found", 404)})
+    made = Routes("api_keys", clients, client, {"API_KEY_NOT_FOUND": plain("No result found", 404)})
     service = "/service/<uuid:service_id>"
 
-    def list_(call: Call) -> Any:
-        return every(clients.api_keys.ListApiKeys, pb.ListApiKeysRequest(service_id=call.id("service_id")))
-
-    @made.get(f"{service}/api-keys")
-    def list_api_keys(call: Call) -> Answer:
-        return bare({"apiKeys": API_KEY.list(list_(call))})
-
+    made.call("GET", f"{service}/api-keys", pb.ListApiKeysRequest, API_KEY, under("apiKeys"))
     missing = {"API_KEY_NOT_FOUND": plain("API key not found for id: {service_id}", 404)}
 
     @made.get(f"{service}/api-keys/<uuid:key_id>", missing)
     def get_api_key(call: Call) -> Answer:
-        found = [k for k in list_(call) if k.id == call.id("key_id") and not k.HasField("revoke_time")]
+        all_ = clients.all(pb.ListApiKeysRequest(service_id=call.id("service_id")))
+        found = [k for k in all_ if k.id == call.id("key_id") and not k.HasField("revoke_time")]
         if not found:
             raise NotifyError("API_KEY_NOT_FOUND")
         return bare({"apiKeys": API_KEY.list(found)})
@@ -60,13 +55,14 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     @made.post(f"{service}/api-key", CREATE, taken)
     def create_api_key(call: Call) -> Answer:
         key = API_KEY.message(call.form, service_id=call.id("service_id"))
-        ask = pb.CreateApiKeyRequest(request_id=new_id(), api_key=key)
-        return data(clients.api_keys.CreateApiKey(ask).secret, 201)
+        return data(clients.ask(pb.CreateApiKeyRequest(request_id=new_id(), api_key=key)).secret, 201)
 
-    @made.post(f"{service}/api-key/revoke/<uuid:api_key_id>", REVOKE)
-    def revoke_api_key(call: Call) -> Answer:
-        ask = pb.RevokeApiKeyRequest(service_id=call.id("service_id"), api_key_id=call.id("api_key_id"))
-        clients.api_keys.RevokeApiKey(ask)
-        return bare(None, 202)
-
+    made.call(
+        "POST",
+        f"{service}/api-key/revoke/<uuid:api_key_id>",
+        pb.RevokeApiKeyRequest,
+        form=REVOKE,
+        names={"created_by": ""},
+        status=202,
+    )
     return made

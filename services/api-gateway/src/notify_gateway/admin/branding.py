@@ -6,8 +6,8 @@ from notify.admin.v1 import branding_service_pb2 as pb
 from notify.admin.v1.branding_pb2 import BrandingKind, EmailBranding, LetterBranding
 
 from notify_gateway.admin.forms import NULLABLE_TEXT, STRING, schema
-from notify_gateway.admin.routes import Answer, Call, Routes, bare, by_field, data, every, new_id, nothing
-from notify_gateway.admin.shapes import Shape, nullable
+from notify_gateway.admin.routes import Routes, bare, by_field, under
+from notify_gateway.admin.shapes import Shape, each, nullable
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 
@@ -31,7 +31,11 @@ _EMAIL_KEYS: Final[dict[str, Any]] = {
     **dict.fromkeys(("colour", "logo", "text", "alt_text"), NULLABLE_TEXT),
 }
 EMAIL_FORM = schema("name", **_EMAIL_KEYS, created_by=NULLABLE_TEXT)
-USE = Shape(pb.GetBrandingUsesResponse.Use, "id name")
+_USE = Shape(pb.GetBrandingUsesResponse.Use, "id name")
+USES = Shape(
+    pb.GetBrandingUsesResponse, organisations=each("organisations", _USE), services=each("services", _USE)
+)
+FREE_NAME = Shape(pb.SuggestBrandingNameResponse, "name")
 EMAIL_UPDATE = schema(**_EMAIL_KEYS)
 ALT_TEXT = schema("alt_text", alt_text=STRING)
 NAME = schema("name", name=STRING)
@@ -45,89 +49,30 @@ LETTER_TAKEN = {
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("branding", client)
-
-    @made.post("/email-branding", EMAIL_FORM, EMAIL_TAKEN)
-    def create_email_branding(call: Call) -> Answer:
-        ask = pb.CreateEmailBrandingRequest(
-            request_id=new_id(), email_branding=EMAIL_BRANDING.message(call.form)
-        )
-        return data(EMAIL_BRANDING.json(clients.branding.CreateEmailBranding(ask).email_branding), 201)
-
-    @made.get("/email-branding/<uuid:branding_id>")
-    def get_email_branding(call: Call) -> Answer:
-        ask = pb.GetEmailBrandingRequest(email_branding_id=call.id("branding_id"))
-        found = clients.branding.GetEmailBranding(ask).email_branding
-        return bare({"email_branding": EMAIL_BRANDING.json(found)})
-
-    @made.get("/email-branding")
-    def list_email_brandings(call: Call) -> Answer:
-        found = every(clients.branding.ListEmailBrandings, pb.ListEmailBrandingsRequest())
-        return bare({"email_branding": EMAIL_BRANDING.list(found)})
-
-    @made.post("/email-branding/<uuid:branding_id>", EMAIL_UPDATE, EMAIL_TAKEN)
-    def set_email_branding(call: Call) -> Answer:
-        mask = EMAIL_BRANDING.mask(call.form)
-        if not mask.paths:
-            asked = pb.GetEmailBrandingRequest(email_branding_id=call.id("branding_id"))
-            return data(EMAIL_BRANDING.json(clients.branding.GetEmailBranding(asked).email_branding))
-        wanted = EMAIL_BRANDING.message(call.form, id=call.id("branding_id"))
-        ask = pb.SetEmailBrandingRequest(email_branding=wanted, update_mask=mask)
-        return data(EMAIL_BRANDING.json(clients.branding.SetEmailBranding(ask).email_branding))
-
-    @made.post("/email-branding/<uuid:branding_id>/archive")
-    def archive_email_branding(call: Call) -> Answer:
-        ask = pb.ArchiveEmailBrandingRequest(email_branding_id=call.id("branding_id"))
-        clients.branding.ArchiveEmailBranding(ask)
-        return nothing()
-
-    def free_name(kind: BrandingKind, name: str) -> Answer:
-        ask = pb.SuggestBrandingNameRequest(kind=kind, name=name)
-        return bare({"name": clients.branding.SuggestBrandingName(ask).name})
-
-    @made.post("/email-branding/get-name-for-alt-text", ALT_TEXT)
-    def get_name_for_alt_text(call: Call) -> Answer:
-        return free_name(BrandingKind.BRANDING_KIND_EMAIL, call.form["alt_text"])
-
-    @made.post("/letter-branding/get-unique-name", NAME)
-    def get_unique_name(call: Call) -> Answer:
-        return free_name(BrandingKind.BRANDING_KIND_LETTER, call.form["name"])
-
-    def uses(kind: BrandingKind, call: Call) -> Answer:
-        ask = pb.GetBrandingUsesRequest(kind=kind, branding_id=call.id("branding_id"))
-        found = clients.branding.GetBrandingUses(ask)
-        return data({"organisations": USE.list(found.organisations), "services": USE.list(found.services)})
-
-    @made.get("/email-branding/<uuid:branding_id>/orgs_and_services")
-    def get_email_branding_uses(call: Call) -> Answer:
-        return uses(BrandingKind.BRANDING_KIND_EMAIL, call)
-
-    @made.get("/letter-branding/<uuid:branding_id>/orgs_and_services")
-    def get_letter_branding_uses(call: Call) -> Answer:
-        return uses(BrandingKind.BRANDING_KIND_LETTER, call)
-
-    @made.get("/letter-branding")
-    def list_letter_brandings(call: Call) -> Answer:
-        found = every(clients.branding.ListLetterBrandings, pb.ListLetterBrandingsRequest())
-        return bare(LETTER_BRANDING.list(found))
-
-    @made.post("/letter-branding/<uuid:branding_id>", LETTER_FORM, LETTER_TAKEN)
-    def set_letter_branding(call: Call) -> Answer:
-        mask = LETTER_BRANDING.mask(call.form)
-        wanted = LETTER_BRANDING.message(call.form, id=call.id("branding_id"))
-        ask = pb.SetLetterBrandingRequest(letter_branding=wanted, update_mask=mask)
-        return bare(LETTER_BRANDING.json(clients.branding.SetLetterBranding(ask).letter_branding), 201)
-
-    @made.post("/letter-branding", LETTER_FORM, LETTER_TAKEN)
-    def create_letter_branding(call: Call) -> Answer:
-        ask = pb.CreateLetterBrandingRequest(
-            request_id=new_id(), letter_branding=LETTER_BRANDING.message(call.form)
-        )
-        return bare(LETTER_BRANDING.json(clients.branding.CreateLetterBranding(ask).letter_branding), 201)
-
-    @made.get("/letter-branding/<uuid:branding_id>")
-    def get_letter_branding(call: Call) -> Answer:
-        ask = pb.GetLetterBrandingRequest(letter_branding_id=call.id("branding_id"))
-        return bare(LETTER_BRANDING.json(clients.branding.GetLetterBranding(ask).letter_branding))
+    made = Routes("branding", clients, client)
+    email, letter = BrandingKind.BRANDING_KIND_EMAIL, BrandingKind.BRANDING_KIND_LETTER
+    emails, letters = "/email-branding", "/letter-branding"
+    an_email, a_letter = f"{emails}/<uuid:email_branding_id>", f"{letters}/<uuid:letter_branding_id>"
+    shown = EMAIL_BRANDING, under("email_branding")
+    wanted: dict[str, Any] = {"form": EMAIL_FORM, "errors": EMAIL_TAKEN}
+    made.call("GET", emails, pb.ListEmailBrandingsRequest, *shown)
+    made.call("GET", an_email, pb.GetEmailBrandingRequest, *shown)
+    made.call("POST", emails, pb.CreateEmailBrandingRequest, EMAIL_BRANDING, **wanted)
+    wanted["form"] = EMAIL_UPDATE
+    made.call("POST", an_email, pb.SetEmailBrandingRequest, EMAIL_BRANDING, **wanted)
+    made.call("POST", f"{an_email}/archive", pb.ArchiveEmailBrandingRequest)
+    wanted = {"form": LETTER_FORM, "errors": LETTER_TAKEN}
+    made.call("GET", letters, pb.ListLetterBrandingsRequest, LETTER_BRANDING, bare)
+    made.call("GET", a_letter, pb.GetLetterBrandingRequest, LETTER_BRANDING, bare)
+    made.call("POST", letters, pb.CreateLetterBrandingRequest, LETTER_BRANDING, bare, **wanted)
+    made.call("POST", a_letter, pb.SetLetterBrandingRequest, LETTER_BRANDING, bare, status=201, **wanted)
+    for prefix, kind, path, form in (
+        (emails, email, "get-name-for-alt-text", ALT_TEXT),
+        (letters, letter, "get-unique-name", NAME),
+    ):
+        uses = f"{prefix}/<uuid:branding_id>/orgs_and_services"
+        made.call("GET", uses, pb.GetBrandingUsesRequest, USES, kind=kind)
+        free: dict[str, Any] = {"form": form, "names": {"alt_text": "name"}, "kind": kind}
+        made.call("POST", f"{prefix}/{path}", pb.SuggestBrandingNameRequest, FREE_NAME, bare, **free)
 
     return made

@@ -35,7 +35,7 @@ SECRET_FORM = fields("callback_type updated_by_id", callback_type=forms.string, 
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("callbacks", client)
+    made = Routes("callbacks", clients, client)
     all_ = "/service/<uuid:service_id>/callbacks"
 
     @made.get(all_)
@@ -51,7 +51,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             )
         except ValueError:
             raise InvalidForm(BAD_REQUEST) from None
-        page = clients.callbacks.ListCallbacks(ask)
+        page = clients.ask(ask)
         return bare(
             {"callbacks": list(map(_callback, page.callbacks)), "next_page_token": page.next_page_token}
         )
@@ -59,7 +59,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     @made.get(f"{all_}/<uuid:id>")
     def get_callback(call: Call) -> Answer:
         ask = pb.GetCallbackRequest(service_id=call.id("service_id"), callback_id=call.id("id"))
-        found = clients.callbacks.GetCallback(ask)
+        found = clients.ask(ask)
         return data({**_callback(found.callback), "attempts": list(map(_attempt, found.attempts))})
 
     @made.post(f"{all_}/replay", REPLAY_FORM)
@@ -77,7 +77,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             with_delivered=form.get("with_delivered", False),
             page_token=form.get("page_token", ""),
         )
-        done = clients.callbacks.ReplayCallbacks(ask)
+        done = clients.ask(ask)
         return data({"replayed_count": done.replayed_count, "next_page_token": done.next_page_token})
 
     @made.post("/service/<uuid:service_id>/callback-api/<uuid:id>/signing-secret", SECRET_FORM)
@@ -89,7 +89,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             type=call.form["callback_type"],
             updated_by_id=call.form["updated_by_id"],
         )
-        made = clients.settings.RotateCallbackSecret(ask)
+        made = clients.ask(ask)
         secret = {"signing_secret": made.signing_secret, "previous_until": _time(made, "previous_end_time")}
         return data(secret, 201)
 

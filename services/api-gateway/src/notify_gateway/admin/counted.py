@@ -57,7 +57,7 @@ def state_of(count: pb.MessageCount) -> str:
 
 def service_of(clients: InternalClients, call: Call) -> Service:
     """Return the service that the path names."""
-    found: Service = clients.services.GetService(GetServiceRequest(service_id=call.id("service_id"))).service
+    found: Service = clients.ask(GetServiceRequest(service_id=call.id("service_id"))).service
     return found
 
 
@@ -72,7 +72,7 @@ def counts(
     ids = None if services is None else list(services)
     for some in [[]] if ids is None else _chunks(ids, _SERVICES_AT_ONCE):
         ask = pb.GetMessageCountsRequest(service_ids=some, group_by=groups, **days.asked(), **asked)
-        yield from clients.statistics.GetMessageCounts(ask).counts
+        yield from clients.ask(ask).counts
 
 
 def usage(
@@ -89,7 +89,7 @@ def usage(
         of_types = [
             usage_pb.ServiceOfType(service_id=one.id, organisation_type=one.organisation_type) for one in some
         ]
-        yield clients.usage.SumUsage(
+        yield clients.ask(
             usage_pb.SumUsageRequest(
                 services=of_types,
                 group_by=groups,
@@ -121,7 +121,7 @@ def templates_of(clients: InternalClients, service_id: str, ids: Iterable[str]) 
             SnapshotKey(template_version=TemplateVersionKey(service_id=service_id, template_id=id))
             for id in waiting[:_TEMPLATES_AT_ONCE]
         ]
-        answered = clients.config_feed.GetSnapshots(GetSnapshotsRequest(keys=keys)).snapshots
+        answered = clients.ask(GetSnapshotsRequest(keys=keys)).snapshots
         found |= {one.template.id: one.template for one in answered if one.HasField("template")}
         waiting = waiting[len(answered) :]
     return found

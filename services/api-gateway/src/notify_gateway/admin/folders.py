@@ -1,10 +1,12 @@
 """Template folders (internal-api.md A126 to A131)."""
 
+from typing import Any, Final
+
 from notify.admin.v1 import template_folders_service_pb2 as pb
 from notify.admin.v1.template_folder_pb2 import TemplateFolder
 
 from notify_gateway.admin.forms import NULLABLE_UUID, TEXT, UUID, schema
-from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every, new_id, nothing, plain
+from notify_gateway.admin.routes import Answer, Call, Routes, data, plain, under
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
@@ -17,6 +19,7 @@ _IDS = {"type": "array", "items": UUID}
 CREATE = schema("name parent_id", name=TEXT, parent_id=NULLABLE_UUID)
 SET = schema("name", name=TEXT, users_with_permission=_IDS)
 MOVE = schema("templates folders", templates=_IDS, folders=_IDS)
+_MOVED: Final = {"templates": "template_ids", "folders": "folder_ids"}
 _NO_TEMPLATE = "Could not move to folder: No template found with id {template_id} for service {service_id}"
 MOVE_ERRORS: Rows = {
     "TEMPLATE_NOT_FOUND": plain(_NO_TEMPLATE),
@@ -35,52 +38,22 @@ MOVE_ERRORS: Rows = {
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("folders", client)
+    made = Routes("folders", clients, client)
     all_ = "/service/<uuid:service_id>/template-folder"
-    one = f"{all_}/<uuid:folder_id>"
-
-    @made.get(all_)
-    def list_folders(call: Call) -> Answer:
-        ask = pb.ListTemplateFoldersRequest(service_id=call.id("service_id"))
-        return bare({"template_folders": FOLDER.list(every(clients.folders.ListTemplateFolders, ask))})
-
-    @made.post(all_, CREATE, {"FOLDER_NOT_FOUND": plain("parent_id not found")})
-    def create_folder(call: Call) -> Answer:
-        folder = FOLDER.message(call.form, service_id=call.id("service_id"))
-        ask = pb.CreateTemplateFolderRequest(request_id=new_id(), template_folder=folder)
-        return data(FOLDER.json(clients.folders.CreateTemplateFolder(ask).template_folder), 201)
+    one = f"{all_}/<uuid:template_folder_id>"
+    no_parent = {"FOLDER_NOT_FOUND": plain("parent_id not found")}
+    moving: dict[str, Any] = {"form": MOVE, "errors": MOVE_ERRORS, "names": _MOVED}
+    made.call("GET", all_, pb.ListTemplateFoldersRequest, FOLDER, under("template_folders"))
+    made.call("POST", all_, pb.CreateTemplateFolderRequest, FOLDER, form=CREATE, errors=no_parent)
+    made.call("DELETE", one, pb.DeleteTemplateFolderRequest)
+    made.call("POST", f"{all_}/contents", pb.MoveToFolderRequest, **moving)
+    made.call("POST", f"{all_}/<uuid:target_id>/contents", pb.MoveToFolderRequest, **moving)
 
     @made.post(one, SET)
     def set_folder(call: Call) -> Answer:
-        folder = FOLDER.message(call.form, service_id=call.id("service_id"), id=call.id("folder_id"))
-        ask = pb.SetTemplateFolderRequest(
-            template_folder=folder, set_users="users_with_permission" in call.form
-        )
-        return data(FOLDER.json(clients.folders.SetTemplateFolder(ask).template_folder))
-
-    @made.delete(one)
-    def delete_folder(call: Call) -> Answer:
-        ids = {"service_id": call.id("service_id"), "template_folder_id": call.id("folder_id")}
-        clients.folders.DeleteTemplateFolder(pb.DeleteTemplateFolderRequest(**ids))
-        return nothing()
-
-    @made.post(f"{all_}/contents", MOVE, MOVE_ERRORS)
-    def move_to_top(call: Call) -> Answer:
-        return _move(clients, call, "")
-
-    @made.post(f"{one}/contents", MOVE, MOVE_ERRORS)
-    def move_into(call: Call) -> Answer:
-        return _move(clients, call, call.id("folder_id"))
+        ids = {"service_id": call.id("service_id"), "id": call.id("template_folder_id")}
+        folder, sets = FOLDER.message(call.form, **ids), "users_with_permission" in call.form
+        ask = pb.SetTemplateFolderRequest(template_folder=folder, set_users=sets)
+        return data(FOLDER.json(clients.ask(ask).template_folder))
 
     return made
-
-
-def _move(clients: InternalClients, call: Call, target_id: str) -> Answer:
-    ask = pb.MoveToFolderRequest(
-        service_id=call.id("service_id"),
-        target_id=target_id,
-        template_ids=call.form["templates"],
-        folder_ids=call.form["folders"],
-    )
-    clients.folders.MoveToFolder(ask)
-    return nothing()

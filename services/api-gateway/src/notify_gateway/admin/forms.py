@@ -28,6 +28,9 @@ class InvalidForm(Exception):
 class Form(Protocol):
     """What a route takes."""
 
+    names: tuple[str, ...]
+    """Keys of a checked form."""
+
     def check(self, body: Json) -> dict[str, Json]:
         """Return the checked form. Raises InvalidForm or InvalidRequest."""
 
@@ -56,7 +59,7 @@ class JsonForm:
         more: Json,
         keep_others: bool,
     ) -> None:
-        self._names = tuple(properties)
+        self.names = tuple(properties)
         self._keep_others = keep_others
         self._schema = Schema(
             {
@@ -73,7 +76,7 @@ class JsonForm:
     def check(self, body: Json) -> dict[str, Json]:
         """See Form."""
         self._schema.check(body)
-        return dict(body) if self._keep_others else {name: body[name] for name in self._names if name in body}
+        return dict(body) if self._keep_others else {name: body[name] for name in self.names if name in body}
 
 
 def schema(
@@ -106,6 +109,7 @@ class FieldsForm:
     """A form whose errors are told by key."""
 
     def __init__(self, rules: Mapping[str, Rule], required: str, unknown: bool, first: str) -> None:
+        self.names = tuple(rules)
         self._rules = rules
         self._first = first
         self._required = required.split()

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from notify.admin.v1.audit_service_pb2 import AuditRecord, ListAuditRecordsRequest
 
-from notify_gateway.admin.routes import Answer, Call, Json, Routes, data, every
+from notify_gateway.admin.routes import Answer, Call, Json, Routes, data
 from notify_gateway.admin.shapes import z_time
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
@@ -26,13 +26,13 @@ _OF_SERVICE: Final[Mapping[str, str]] = {
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the route."""
-    made = Routes("history", client)
+    made = Routes("history", clients, client)
 
     def records(call: Call, resource: str) -> Iterable[AuditRecord]:
         ask = ListAuditRecordsRequest(
             chain_id=call.id("service_id"), of_api_keys=resource == "ApiKey", resource=resource
         )
-        return every(clients.audit.ListAuditRecords, ask)
+        return clients.all(ask)
 
     @made.get("/service/<uuid:service_id>/history")
     def get_history(call: Call) -> Answer:

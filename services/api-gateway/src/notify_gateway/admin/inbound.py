@@ -1,6 +1,6 @@
 """Numbers that services receive texts at, and the texts (internal-api.md A45 to A50, B28 to B32)."""
 
-from typing import Final
+from typing import Any, Final
 
 from flask import abort
 from notify.admin.v1 import inbound_numbers_service_pb2 as pb
@@ -9,7 +9,7 @@ from notify.admin.v1.inbound_number_pb2 import InboundNumber
 from notify.notifications.v1 import inbound_sms_service_pb2 as texts_pb
 
 from notify_gateway.admin.forms import BOOLEAN, STRING, fields, nullable, schema, uuid
-from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, data, every, nothing
+from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, data
 from notify_gateway.admin.settings import SMS_SENDER
 from notify_gateway.admin.shapes import Shape, http_time
 from notify_gateway.admin.usage import naive_time
@@ -27,19 +27,17 @@ NUMBER = Shape(InboundNumber, "id number provider active", created_at="create_ti
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("inbound", client)
+    made = Routes("inbound", clients, client)
 
-    def found(**asked: object) -> list[Json]:
-        ask = pb.ListInboundNumbersRequest(**asked)  # type: ignore[arg-type] # of its fields
-        numbers = every(clients.inbound_numbers.ListInboundNumbers, ask)
+    def found(**asked: Any) -> list[Json]:
+        numbers = clients.all(pb.ListInboundNumbersRequest(**asked))
         return [
             {**NUMBER.json(number), "service": _service(clients, number.service_id)} for number in numbers
         ]
 
-    def summary(call: Call) -> texts_pb.InboundSmsSummary:
+    def summary(call: Call) -> Any:
         ask = texts_pb.GetInboundSmsSummaryRequest(service_id=call.id("service_id"))
-        of_now: texts_pb.InboundSmsSummary = clients.inbound_sms.GetInboundSmsSummary(ask).inbound_sms_summary
-        return of_now
+        return clients.ask(ask).inbound_sms_summary
 
     @made.get("/inbound-number")
     def list_numbers(call: Call) -> Answer:
@@ -53,24 +51,15 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     def get_of_service(call: Call) -> Answer:
         return data(next(iter(found(service_id=call.id("service_id"))), {}))
 
-    @made.post("/inbound-number/service/<uuid:service_id>", ASSIGN)
-    def assign(call: Call) -> Answer:
-        ask = pb.AssignInboundNumberRequest(
-            service_id=call.id("service_id"),
-            inbound_number_id=call.form.get("inbound_number_id") or "",
-        )
-        return bare(SMS_SENDER.json(clients.inbound_numbers.AssignInboundNumber(ask).sms_sender), 201)
-
-    @made.post("/inbound-number/service/<uuid:service_id>/off")
-    def disable(call: Call) -> Answer:
-        ask = pb.DisableInboundNumberRequest(service_id=call.id("service_id"))
-        clients.inbound_numbers.DisableInboundNumber(ask)
-        return nothing()
+    of_number = "/inbound-number/service/<uuid:service_id>"
+    assigned: dict[str, Any] = {"form": ASSIGN, "status": 201}
+    made.call("POST", of_number, pb.AssignInboundNumberRequest, SMS_SENDER, bare, **assigned)
+    made.call("POST", f"{of_number}/off", pb.DisableInboundNumberRequest)
 
     @made.post("/service/<uuid:service_id>/inbound-sms/remove", RELEASE)
     def release(call: Call) -> Answer:
         ask = pb.ReleaseInboundNumberRequest(service_id=call.id("service_id"), retire=call.form["archive"])
-        clients.inbound_numbers.ReleaseInboundNumber(ask)
+        clients.ask(ask)
         return bare({})
 
     of_service = "/service/<uuid:service_id>/inbound-sms"
@@ -80,7 +69,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         ask = texts_pb.ListInboundSmsRequest(
             service_id=call.id("service_id"), user_number=call.form.get("phone_number", "")
         )
-        return data([received_text(text) for text in every(clients.inbound_sms.ListInboundSms, ask)])
+        return data([received_text(text) for text in clients.all(ask)])
 
     @made.get(f"{of_service}/most-recent")
     def list_latest(call: Call) -> Answer:
@@ -91,10 +80,10 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             service_id=call.id("service_id"), page_size=TEXTS_OF_A_PAGE
         )
         for _ in range(int(number) - 1):
-            ask.page_token = clients.inbound_sms.ListLatestInboundSms(ask).next_page_token
+            ask.page_token = clients.ask(ask).next_page_token
             if not ask.page_token:
                 abort(404)
-        page = clients.inbound_sms.ListLatestInboundSms(ask)
+        page = clients.ask(ask)
         return bare(
             {
                 "data": [received_text(text) for text in page.inbound_sms],
@@ -121,7 +110,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         ask = texts_pb.GetInboundSmsRequest(
             service_id=call.id("service_id"), inbound_sms_id=call.id("inbound_sms_id")
         )
-        return bare(received_text(clients.inbound_sms.GetInboundSms(ask).inbound_sms))
+        return bare(received_text(clients.ask(ask).inbound_sms))
 
     return made
 
@@ -130,4 +119,4 @@ def _service(clients: InternalClients, service_id: str) -> Json:
     if not service_id:
         return None
     ask = services_service_pb2.GetServiceRequest(service_id=service_id)
-    return {"id": service_id, "name": clients.services.GetService(ask).service.name}
+    return {"id": service_id, "name": clients.ask(ask).service.name}

@@ -7,7 +7,7 @@ from notify.admin.v1.invitation_pb2 import Invitation
 
 from notify_gateway.admin import forms
 from notify_gateway.admin.forms import EMAIL, STRING, UUID, fields, schema
-from notify_gateway.admin.routes import Answer, Call, Routes, by_key, data, every, new_id
+from notify_gateway.admin.routes import Routes, by_key
 from notify_gateway.admin.shapes import Shape, as_
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
@@ -76,15 +76,14 @@ LINK_ERRORS: Final = {reason: _told_of_link(reason) for reason in ("LINK_INVALID
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes of both kinds."""
-    made = Routes("invitations", client)
-    _kind(made, clients, "service", INVITATION, CREATE, SET)
-    _kind(made, clients, "organisation", ORGANISATION_INVITATION, CREATE_TO_ORGANISATION, SET_TO_ORGANISATION)
+    made = Routes("invitations", clients, client)
+    _kind(made, "service", INVITATION, CREATE, SET)
+    _kind(made, "organisation", ORGANISATION_INVITATION, CREATE_TO_ORGANISATION, SET_TO_ORGANISATION)
     return made
 
 
 def _kind(
     made: Routes,
-    clients: InternalClients,
     kind: str,
     shape: Shape[Invitation],
     create_form: Any,
@@ -93,49 +92,14 @@ def _kind(
     """Add the routes of one kind, which differ in their shapes and forms."""
     parent = f"{kind}_id"
     all_, one = f"/{kind}/<uuid:{parent}>/invite", f"/{kind}/<uuid:{parent}>/invite/<invitation_id>"
-    direct, of_organisation = f"/invite/{kind}", kind == "organisation"
+    direct = f"/invite/{kind}"
 
-    def of(call: Call) -> dict[str, Any]:
-        return {parent: call.id(parent)}
-
-    def answer(made: Any, status: int = 200) -> Answer:
-        return data(shape.json(made.invitation), status)
-
-    @made.post(all_, create_form)
-    def create(call: Call) -> Answer:
-        form = dict(call.form)
-        host = form.pop("invite_link_host", "")
-        given = shape.message(form, **of(call))
-        ask = pb.CreateInvitationRequest(request_id=new_id(), invitation=given, link_host=host)
-        return answer(clients.invitations.CreateInvitation(ask), 201)
-
-    @made.get(all_)
-    def list_(call: Call) -> Answer:
-        ask = pb.ListInvitationsRequest(**of(call))
-        return data(shape.list(every(clients.invitations.ListInvitations, ask)))
-
-    @made.get(one)
-    def get(call: Call) -> Answer:
-        ask = pb.GetInvitationRequest(invitation_id=call.id("invitation_id"), **of(call))
-        return answer(clients.invitations.GetInvitation(ask))
-
-    @made.post(one, set_form)
-    def set_(call: Call) -> Answer:
-        mask = shape.mask(call.form)
-        if not mask.paths:
-            return get(call)
-        given = shape.message(call.form, id=call.id("invitation_id"), **of(call))
-        ask = pb.SetInvitationRequest(invitation=given, update_mask=mask)
-        return answer(clients.invitations.SetInvitation(ask))
-
-    @made.get(f"{direct}/<uuid:invitation_id>")
-    def get_directly(call: Call) -> Answer:
-        keys: dict[str, Any] = {"invitation_id": call.id("invitation_id"), "of_organisation": of_organisation}
-        return answer(clients.invitations.GetInvitation(pb.GetInvitationRequest(**keys)))
-
-    @made.get(f"{direct}/check/<token>", LINK_ERRORS)
-    def check(call: Call) -> Answer:
-        ask = pb.GetInvitationByTokenRequest(token=call.id("token"), of_organisation=of_organisation)
-        return answer(clients.invitations.GetInvitationByToken(ask))
-
-    made.get(f"{direct}/<token>", LINK_ERRORS)(check)
+    host = {"invite_link_host": "link_host"}
+    made.call("POST", all_, pb.CreateInvitationRequest, shape, form=create_form, names=host)
+    made.call("GET", all_, pb.ListInvitationsRequest, shape)
+    made.call("GET", one, pb.GetInvitationRequest, shape)
+    made.call("POST", one, pb.SetInvitationRequest, shape, form=set_form)
+    fixed: dict[str, Any] = {"of_organisation": kind == "organisation"}
+    made.call("GET", f"{direct}/<uuid:invitation_id>", pb.GetInvitationRequest, shape, **fixed)
+    for rule in (f"{direct}/check/<token>", f"{direct}/<token>"):
+        made.call("GET", rule, pb.GetInvitationByTokenRequest, shape, errors=LINK_ERRORS, **fixed)

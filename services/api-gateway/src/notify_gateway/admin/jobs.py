@@ -84,11 +84,11 @@ JOB: Final = Shape(
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("jobs", client, ERRORS, seconds=_SECONDS)
+    made = Routes("jobs", clients, client, ERRORS, seconds=_SECONDS)
     of_job = "/service/<uuid:service_id>/job/<job_id>"
 
     def shown(jobs: list[pb.Job], service_id: str) -> list[Json]:
-        service = clients.services.GetService(GetServiceRequest(service_id=service_id)).service
+        service = clients.ask(GetServiceRequest(service_id=service_id)).service
         joined = Joined(clients, service_id)
         return [
             {
@@ -118,7 +118,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             if not (days.isascii() and days.isdecimal()):
                 raise InvalidForm({"limit_days": [f"{days} is not an integer"]})
             ask.since_time.FromDatetime(start_of_day(min(int(days[:8]), 3650)))
-        found = clients.jobs.GetJobs(ask)
+        found = clients.ask(ask)
         if page > 1 and not found.jobs:
             abort(404)
         jobs = shown(list(found.jobs), ask.service_id)
@@ -137,13 +137,11 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             scheduled_time=form.get("scheduled_for"),
             contact_list_id=form.get("contact_list_id") or "",
         )
-        return one(clients.jobs.CreateJob(ask).job, 201)
+        return one(clients.ask(ask).job, 201)
 
     @made.get("/service/<uuid:service_id>/job/scheduled-job-stats")
     def count_scheduled_jobs(call: Call) -> Answer:
-        found = clients.jobs.CountScheduledJobs(
-            pb.CountScheduledJobsRequest(service_id=call.id("service_id"))
-        )
+        found = clients.ask(pb.CountScheduledJobsRequest(service_id=call.id("service_id")))
         first = None
         if found.HasField("first_time"):
             first = found.first_time.ToDatetime(UTC).isoformat()
@@ -152,24 +150,24 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     @made.get(of_job)
     def get_job(call: Call) -> Answer:
         ask = pb.GetJobRequest(service_id=call.id("service_id"), job_id=call.id("job_id"))
-        return one(clients.jobs.GetJob(ask).job)
+        return one(clients.ask(ask).job)
 
     @made.post(f"{of_job}/cancel")
     def cancel_job(call: Call) -> Answer:
         ask = pb.CancelJobRequest(service_id=call.id("service_id"), job_id=call.id("job_id"))
-        return one(clients.jobs.CancelJob(ask).job)
+        return one(clients.ask(ask).job)
 
     @made.post(f"{of_job}/cancel-letter-job", errors=CANCELLING)
     def cancel_job_letters(call: Call) -> Answer:
         ask = pb.CancelJobLettersRequest(service_id=call.id("service_id"), job_id=call.id("job_id"))
-        while (answer := clients.jobs.CancelJobLetters(ask)).has_more:
+        while (answer := clients.ask(ask)).has_more:
             pass
         return bare(answer.letter_count)
 
     @made.get(f"{of_job}/notification_count")
     def count_notifications(call: Call) -> Answer:
         ask = pb.GetJobRequest(service_id=call.id("service_id"), job_id=call.id("job_id"))
-        return bare({"count": sum(one.message_count for one in clients.jobs.GetJob(ask).job.counts)})
+        return bare({"count": sum(one.message_count for one in clients.ask(ask).job.counts)})
 
     @made.get(f"{of_job}/notifications")
     def list_notifications(call: Call) -> Answer:
@@ -187,7 +185,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         )
         while len(rows) < size:
             ask.page_size = min(size - len(rows), MOST_AT_ONCE)
-            found = clients.jobs.GetJobNotifications(ask)
+            found = clients.ask(ask)
             rows += [write(each) for each in found.notifications]
             total, ask.offset = found.total_count, ask.offset + ask.page_size
             if ask.offset >= total:

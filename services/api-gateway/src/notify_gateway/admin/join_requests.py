@@ -1,7 +1,5 @@
 """Requests to join a service (internal-api.md A89 to A91)."""
 
-from typing import Any
-
 from notify.admin.v1 import invitations_service_pb2 as pb
 from notify.admin.v1.join_request_pb2 import JoinRequest
 from notify.admin.v1.users_service_pb2 import GetUserRequest
@@ -45,15 +43,15 @@ ERRORS = {"ALREADY_MEMBER": plain("user-already-in-service")}
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("join_requests", client, ERRORS)
+    made = Routes("join_requests", clients, client, ERRORS)
     all_ = "/service/<uuid:service_id>/service-join-request"
     one = f"{all_}/<uuid:join_request_id>"
 
     def shown(found: JoinRequest) -> Answer:
-        requester = clients.users.GetUser(GetUserRequest(user_id=found.requester_id)).user
+        requester = clients.ask(GetUserRequest(user_id=found.requester_id)).user
         decider: Json = None
         if found.status_changed_by_id:
-            user = clients.users.GetUser(GetUserRequest(user_id=found.status_changed_by_id)).user
+            user = clients.ask(GetUserRequest(user_id=found.status_changed_by_id)).user
             decider = {"id": user.id, "name": user.name}
         asking = {
             "id": requester.id,
@@ -70,19 +68,19 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         form["reason"] = form.get("reason") or ""
         given = JoinRequest(service_id=call.id("service_id"), **form)
         ask = pb.CreateJoinRequestRequest(request_id=new_id(), join_request=given, link_host=host)
-        made = clients.invitations.CreateJoinRequest(ask).join_request
+        made = clients.ask(ask).join_request
         return bare({"service_join_request_id": made.id}, 201)
 
     @made.get(one)
     def get(call: Call) -> Answer:
-        found = clients.invitations.GetJoinRequest(pb.GetJoinRequestRequest(**_path(call))).join_request
+        found = clients.ask(pb.GetJoinRequestRequest(**call.path)).join_request
         return shown(found)
 
     @made.post(one, DECIDE)
     def decide(call: Call) -> Answer:
         form = dict(call.form)
         ask = pb.DecideJoinRequestRequest(
-            **_path(call),
+            **call.path,
             status=form["status"],
             decided_by_id=form["status_changed_by_id"],
             permissions=form.get("permissions", ()),
@@ -90,10 +88,6 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             auth_type=form.get("auth_type", ""),
             reason=form.get("reason") or "",
         )
-        return shown(clients.invitations.DecideJoinRequest(ask).join_request)
+        return shown(clients.ask(ask).join_request)
 
     return made
-
-
-def _path(call: Call) -> dict[str, Any]:
-    return dict(call.path)

@@ -1,7 +1,7 @@
 """PDFs that are printed behind the letters of a template (internal-api.md C5 to C7)."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from flask import abort
 from notify.admin.v1 import template_files_service_pb2 as pb
@@ -10,7 +10,7 @@ from notify.admin.v1.template_pb2 import Template
 from notify_common.errors import NotifyError
 
 from notify_gateway.admin.forms import INTEGER, TEXT, UUID, schema
-from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, nothing, plain
+from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, plain
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
@@ -41,7 +41,7 @@ ERRORS: Final[Rows] = {
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("letter_attachments", client, ERRORS)
+    made = Routes("letter_attachments", clients, client, ERRORS)
     one = "/letter-attachment/<uuid:letter_attachment_id>"
 
     @made.post("/letter-attachment", CREATE)
@@ -50,7 +50,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         ask = pb.CreateLetterAttachmentRequest(
             request_id=call.form["upload_id"].lower(), letter_attachment=attachment
         )
-        stored = clients.template_files.CreateLetterAttachment(ask).letter_attachment
+        stored = clients.ask(ask).letter_attachment
         return bare(LETTER_ATTACHMENT.json(stored), 201)
 
     @made.get(one)
@@ -62,16 +62,8 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
                 raise
             abort(404)
 
-    @made.post(f"{one}/archive", ARCHIVE)
-    def archive(call: Call) -> Answer:
-        clients.template_files.ArchiveLetterAttachment(
-            pb.ArchiveLetterAttachmentRequest(
-                letter_attachment_id=call.id("letter_attachment_id"),
-                archived_by_id=call.form["archived_by"].lower(),
-            )
-        )
-        return nothing()
-
+    archived: dict[str, Any] = {"form": ARCHIVE, "names": {"archived_by": "archived_by_id"}}
+    made.call("POST", f"{one}/archive", pb.ArchiveLetterAttachmentRequest, **archived)
     return made
 
 
@@ -84,4 +76,4 @@ def attachments_of(clients: InternalClients, templates: Iterable[Template]) -> l
 
 def _read(clients: InternalClients, attachment_id: str) -> Json:
     ask = pb.GetLetterAttachmentRequest(letter_attachment_id=attachment_id)
-    return LETTER_ATTACHMENT.json(clients.template_files.GetLetterAttachment(ask).letter_attachment)
+    return LETTER_ATTACHMENT.json(clients.ask(ask).letter_attachment)

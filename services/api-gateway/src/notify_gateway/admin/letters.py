@@ -23,15 +23,14 @@ _SECONDS: Final = 28.0
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("letters", client, seconds=_SECONDS)
+    made = Routes("letters", clients, client, seconds=_SECONDS)
 
     @made.get("/service/<uuid:service_id>/template/preview/<uuid:notification_id>/<file_type>")
     def preview_letter(call: Call) -> Answer:
         if call.path["file_type"] not in ("pdf", "png"):
             raise InvalidForm({"content": ["file_type must be pdf or png"]})
         service_id, letter_id = call.id("service_id"), call.id("notification_id")
-        found = clients.letters.GetLetter(pb.GetLetterRequest(service_id=service_id, letter_id=letter_id))
-        letter: Letter = found.letter
+        letter: Letter = clients.ask(pb.GetLetterRequest(service_id=service_id, letter_id=letter_id)).letter
         marked = letter.failure == OUTSIDE
         if call.path["file_type"] == "png":
             ask = pb.GetPageImageRequest(
@@ -40,7 +39,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
                 page_number=page_number("page"),
                 mark_zones=marked,
             )
-            content = clients.letters.GetPageImage(ask).png
+            content = clients.ask(ask).png
         else:
             content = _download(clients, service_id, letter_id)
             # a larger one is shown as it came
@@ -52,8 +51,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
 
 
 def _download(clients: InternalClients, service_id: str, letter_id: str) -> bytes:
-    ask = pb.DownloadPdfRequest(service_id=service_id, letter_id=letter_id)
-    parts = clients.letters.DownloadPdf(ask)
+    parts = clients.ask(pb.DownloadPdfRequest(service_id=service_id, letter_id=letter_id))
     return b"".join(part.chunk for part in parts)
 
 

@@ -20,7 +20,7 @@ from notify_common.errors import NotifyError
 
 from notify_gateway.admin.forms import STRING, UUID, InvalidForm, schema
 from notify_gateway.admin.letter_attachments import attachments_of
-from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, every, new_id, plain
+from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, new_id, plain
 from notify_gateway.admin.shapes import Key, Shape, always, nullable, whole
 from notify_gateway.admin.templates import VERSION
 from notify_gateway.answers import v2_shape
@@ -227,7 +227,7 @@ class Joined:
         key = template_id, version
         if key not in self._templates:
             ask = GetTemplateRequest(service_id=self._service_id, template_id=template_id, version=version)
-            found = self._clients.templates.GetTemplate(ask).template
+            found = self._clients.ask(ask).template
             self._templates[key] = _sent_template(self._clients, found)
         template: Mapping[str, Json] = self._templates[key]
         return template
@@ -237,7 +237,7 @@ class Joined:
         if not user_id:
             return None
         if user_id not in self._people:
-            user = self._clients.users.GetUser(GetUserRequest(user_id=user_id)).user
+            user = self._clients.ask(GetUserRequest(user_id=user_id)).user
             self._people[user_id] = {"id": user.id, "name": user.name, "email_address": user.email_address}
         return self._people[user_id]
 
@@ -247,7 +247,7 @@ class Joined:
             return None
         if self._keys is None:
             ask = ListApiKeysRequest(service_id=self._service_id)
-            self._keys = {key.id: key.name for key in every(self._clients.api_keys.ListApiKeys, ask)}
+            self._keys = {key.id: key.name for key in self._clients.all(ask)}
         return self._keys.get(key_id)
 
 
@@ -268,14 +268,14 @@ def _sent_template(clients: InternalClients, template: Template) -> dict[str, Js
 def name_of(clients: InternalClients, user_id: str) -> str:
     """Return the name of a user, or words for one who is unknown."""
     try:
-        return str(clients.users.GetUser(GetUserRequest(user_id=user_id)).user.name)
+        return str(clients.ask(GetUserRequest(user_id=user_id)).user.name)
     except NotifyError:
         return _SOMEBODY
 
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("notifications", client, ERRORS)
+    made = Routes("notifications", clients, client, ERRORS)
     of_service = "/service/<uuid:service_id>/notifications"
 
     @made.get(f"{of_service}/<uuid:notification_id>")
@@ -283,14 +283,14 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         ask = pb.GetNotificationRequest(
             service_id=call.id("service_id"), notification_id=call.id("notification_id"), with_details=True
         )
-        found = clients.notifications.GetNotification(ask).notification
+        found = clients.ask(ask).notification
         return bare(Joined(clients, call.id("service_id")).notification(found))
 
     @made.post(f"{of_service}/<uuid:notification_id>/cancel", errors=CANCELLING)
     def cancel_letter(call: Call) -> Answer:
         service_id = call.id("service_id")
         ask = pb.CancelLetterRequest(service_id=service_id, notification_id=call.id("notification_id"))
-        found = clients.notifications.CancelLetter(ask).notification
+        found = clients.ask(ask).notification
         return bare(Joined(clients, service_id).notification(found))
 
     @made.get(of_service)
@@ -314,7 +314,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         if term:
             ask.search, ask.page_number = _term(term, given.get("template_type", [])), 1
         ask.page_size = min(number_of(given, "page_size", PAGE_SIZE), MOST_AT_ONCE)
-        page = clients.notifications.GetActivity(ask)
+        page = clients.ask(ask)
         if ask.page_number > 1 and not page.notifications:
             abort(404)
         joined = Joined(clients, service_id)
@@ -341,7 +341,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         rows: list[Json] = []
         while len(rows) < min(size, 10_000):
             ask.page_size = min(size - len(rows), MOST_AT_ONCE)
-            page = clients.notifications.GetActivity(ask)
+            page = clients.ask(ask)
             rows += [joined.row(each) for each in page.notifications]
             if not page.has_more:
                 break
@@ -351,10 +351,9 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     @made.post("/service/<uuid:service_id>/send-notification", SEND)
     def send_notification(call: Call) -> Answer:
         service_id, user_id = call.id("service_id"), ids.canonical_uuid(call.form["created_by"])
-        clients.services.GetService(GetServiceRequest(service_id=service_id))
+        clients.ask(GetServiceRequest(service_id=service_id))
         template_id = ids.canonical_uuid(call.form["template_id"])
-        wanted = GetTemplateRequest(service_id=service_id, template_id=template_id)
-        template = clients.templates.GetTemplate(wanted).template
+        template = clients.ask(GetTemplateRequest(service_id=service_id, template_id=template_id)).template
         common: dict[str, Any] = {
             "request_id": new_id(),
             "caller": pb.Caller(
@@ -368,12 +367,12 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             match template.channel:
                 case Channel.CHANNEL_SMS:
                     ask = pb.SendSmsRequest(**common, phone_number=call.form["to"], sms_sender_id=sender_id)
-                    made_id = clients.notifications.SendSms(ask).notification_id
+                    made_id = clients.ask(ask).notification_id
                 case Channel.CHANNEL_EMAIL:
                     mail = pb.SendEmailRequest(
                         **common, email_address=call.form["to"], email_reply_to_id=sender_id
                     )
-                    made_id = clients.notifications.SendEmail(mail).notification_id
+                    made_id = clients.ask(mail).notification_id
                 case _:
                     reference = call.form["personalisation"].get("reference")
                     letter = pb.SendLetterRequest(
@@ -381,7 +380,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
                         recipient=call.form["to"],
                         reference=None if reference is None else str(reference),
                     )
-                    made_id = clients.notifications.SendLetter(letter).notification_id
+                    made_id = clients.ask(letter).notification_id
         except NotifyError as error:
             raise _with_facts(error, clients, user_id) from None
         return bare({"id": made_id}, 201)
@@ -401,8 +400,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         )
 
     def _returned(call: Call) -> list[pb.GetReturnedLetterCountsResponse.Day]:
-        ask = pb.GetReturnedLetterCountsRequest(service_id=call.id("service_id"))
-        return list(clients.notifications.GetReturnedLetterCounts(ask).days)
+        return list(clients.ask(pb.GetReturnedLetterCountsRequest(service_id=call.id("service_id"))).days)
 
     return made
 
@@ -411,14 +409,14 @@ def return_routes(clients: InternalClients, client: ClientAuthenticator) -> Rout
     """Return the route by which letters that came back are told of; its errors have the shape of the public
     API (internal-api.md §1.2).
     """
-    made = Routes("returned_letters", client, shape=v2_shape, seconds=28.0)
+    made = Routes("returned_letters", clients, client, shape=v2_shape, seconds=28.0)
 
     @made.post("/letters/returned", RETURNED)
     def record_returned_letters(call: Call) -> Answer:
         references = call.form["references"]
         for start in range(0, len(references), RETURNED_AT_ONCE):
             part = references[start : start + RETURNED_AT_ONCE]
-            clients.letters.BatchRecordReturnedLetters(BatchRecordReturnedLettersRequest(references=part))
+            clients.ask(BatchRecordReturnedLettersRequest(references=part))
         return bare({"references": references})
 
     return made

@@ -12,11 +12,11 @@ from notify.admin.v1.organisation_pb2 import Organisation
 from notify_gateway.admin import forms
 from notify_gateway.admin.branding import EMAIL_BRANDING, LETTER_BRANDING
 from notify_gateway.admin.forms import BOOLEAN, STRING, UUID, InvalidForm, fields, nullable, schema, words
-from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every, new_id, nothing, plain
+from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, nothing, plain
 from notify_gateway.admin.services import SHORT
 from notify_gateway.admin.shapes import Shape, as_, http_time
 from notify_gateway.admin.shapes import nullable as or_null
-from notify_gateway.admin.users import MEMBER, USER
+from notify_gateway.admin.users import MEMBER, USER, permissions_of
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import BAD_REQUEST
@@ -89,17 +89,37 @@ TAKEN = {"NAME_TAKEN": plain("Organisation name already exists")}
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("organisations", client, TAKEN)
+    made = Routes("organisations", clients, client, TAKEN)
     one = "/organisations/<uuid:organisation_id>"
     email, letter = BrandingKind.BRANDING_KIND_EMAIL, BrandingKind.BRANDING_KIND_LETTER
-    _pool(made, clients, "email", email, EMAIL_BRANDING)
-    _pool(made, clients, "letter", letter, LETTER_BRANDING)
+    _pool(made, "email", email, EMAIL_BRANDING)
+    _pool(made, "letter", letter, LETTER_BRANDING)
 
-    def of(call: Call) -> dict[str, Any]:
-        return {"organisation_id": call.id("organisation_id")}
+    go_live = "/organisations/notify-{}/<uuid:service_id>"
+    made.call("POST", "/organisations", pb.CreateOrganisationRequest, ORGANISATION, bare, form=CREATE)
+    made.call("GET", one, pb.GetOrganisationRequest, ORGANISATION, bare)
+    made.call("POST", f"{one}/archive", pb.ArchiveOrganisationRequest)
+    made.call("POST", f"{one}/service", pb.AddServiceRequest, form=SERVICE)
+    made.call("GET", f"{one}/users", pb.ListOrganisationMembersRequest, USER)
+    made.call("DELETE", f"{one}/users/<uuid:user_id>", pb.RemoveOrganisationMemberRequest)
+    made.call("POST", go_live.format("users-of-request-to-go-live"), pb.SendGoLiveRequestRequest)
+    made.call(
+        "POST",
+        go_live.format("org-member-about-next-steps-of-go-live-request"),
+        pb.SendGoLiveNextStepsRequest,
+        form=NEXT_STEPS,
+        names={"to": "email_address"},
+    )
+    made.call(
+        "POST",
+        go_live.format("service-member-of-rejected-go-live-request"),
+        pb.SendGoLiveRefusalRequest,
+        form=REFUSAL,
+        names=_REFUSAL,
+    )
 
     def listed(**asked: str) -> list[Any]:
-        found = every(clients.organisations.ListOrganisations, pb.ListOrganisationsRequest(**asked))  # type: ignore[arg-type] # of its fields
+        found = clients.all(pb.ListOrganisationsRequest(**asked))  # type: ignore[arg-type] # of its fields
         return LISTED.list(sorted_by_name(found))
 
     @made.get("/organisations")
@@ -117,19 +137,8 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         domain = call.query("domain")
         if not domain or "@" in domain:
             raise InvalidForm(BAD_REQUEST)
-        ask = pb.GetOrganisationByDomainRequest(domain=domain)
-        return bare(ORGANISATION.json(clients.organisations.GetOrganisationByDomain(ask).organisation))
-
-    @made.post("/organisations", CREATE)
-    def create_organisation(call: Call) -> Answer:
-        organisation = ORGANISATION.message(call.form)
-        ask = pb.CreateOrganisationRequest(request_id=new_id(), organisation=organisation)
-        return bare(ORGANISATION.json(clients.organisations.CreateOrganisation(ask).organisation), 201)
-
-    @made.get(one)
-    def get_organisation(call: Call) -> Answer:
-        ask = pb.GetOrganisationRequest(**of(call))
-        return bare(ORGANISATION.json(clients.organisations.GetOrganisation(ask).organisation))
+        found = clients.ask(pb.GetOrganisationByDomainRequest(domain=domain)).organisation
+        return bare(ORGANISATION.json(found))
 
     @made.post(one, UPDATE)
     def set_organisation(call: Call) -> Answer:
@@ -138,84 +147,32 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         organisation = ORGANISATION.message(form, id=call.id("organisation_id"))
         mask = ORGANISATION.mask(form)
         if mask.paths:
-            ask = pb.SetOrganisationRequest(organisation=organisation, update_mask=mask)
-            clients.organisations.SetOrganisation(ask)
-        return nothing()
-
-    @made.post(f"{one}/archive")
-    def archive_organisation(call: Call) -> Answer:
-        clients.organisations.ArchiveOrganisation(pb.ArchiveOrganisationRequest(**of(call)))
+            clients.ask(pb.SetOrganisationRequest(organisation=organisation, update_mask=mask))
         return nothing()
 
     @made.get("/service/<uuid:service_id>/organisation")
     def get_of_service(call: Call) -> Answer:
-        asked = services_pb.GetServiceRequest(service_id=call.id("service_id"))
-        service = clients.services.GetService(asked).service
+        service = clients.ask(services_pb.GetServiceRequest(service_id=call.id("service_id"))).service
         if not service.organisation_id:
             return bare({})
         ask = pb.GetOrganisationRequest(organisation_id=service.organisation_id)
-        return bare(ORGANISATION.json(clients.organisations.GetOrganisation(ask).organisation))
-
-    @made.post(f"{one}/service", SERVICE)
-    def add_service(call: Call) -> Answer:
-        clients.organisations.AddService(pb.AddServiceRequest(**of(call), **call.form))
-        return nothing()
+        return bare(ORGANISATION.json(clients.ask(ask).organisation))
 
     @made.get(f"{one}/services")
     def list_services(call: Call) -> Answer:
-        clients.organisations.GetOrganisation(pb.GetOrganisationRequest(**of(call)))
-        found = every(clients.services.ListServices, services_pb.ListServicesRequest(**of(call)))
+        clients.ask(pb.GetOrganisationRequest(**call.path))
+        found = clients.all(services_pb.ListServicesRequest(**call.path))
         return bare(SHORT.list(sorted_by_name(found)))
-
-    @made.get(f"{one}/users")
-    def list_members(call: Call) -> Answer:
-        ask = pb.ListOrganisationMembersRequest(**of(call))
-        return data(USER.list(every(clients.organisations.ListOrganisationMembers, ask)))
 
     @made.post(f"{one}/users/<uuid:user_id>", MEMBER)
     def add_member(call: Call) -> Answer:
-        permissions = [item["permission"] for item in call.form["permissions"]]
-        ask = pb.AddOrganisationMemberRequest(**of(call), user_id=call.id("user_id"), permissions=permissions)
-        return data(USER.json(clients.organisations.AddOrganisationMember(ask).user))
+        ask = pb.AddOrganisationMemberRequest(**call.path, permissions=permissions_of(call))
+        return data(USER.json(clients.ask(ask).user))
 
-    @made.delete(f"{one}/users/<uuid:user_id>")
-    def remove_member(call: Call) -> Answer:
-        ask = pb.RemoveOrganisationMemberRequest(**of(call), user_id=call.id("user_id"))
-        clients.organisations.RemoveOrganisationMember(ask)
-        return nothing()
-
-    _go_live(made, clients)
     return made
 
 
-def _go_live(made: Routes, clients: InternalClients) -> None:
-    """Add the routes that send mail about requests to go live."""
-
-    def of(call: Call) -> dict[str, Any]:
-        return {"request_id": new_id(), "service_id": call.id("service_id")}
-
-    @made.post("/organisations/notify-users-of-request-to-go-live/<uuid:service_id>")
-    def send_request(call: Call) -> Answer:
-        clients.organisations.SendGoLiveRequest(pb.SendGoLiveRequestRequest(**of(call)))
-        return nothing()
-
-    @made.post(
-        "/organisations/notify-org-member-about-next-steps-of-go-live-request/<uuid:service_id>", NEXT_STEPS
-    )
-    def send_next_steps(call: Call) -> Answer:
-        form = dict(call.form)
-        ask = pb.SendGoLiveNextStepsRequest(**of(call), email_address=form.pop("to"), **form)
-        clients.organisations.SendGoLiveNextSteps(ask)
-        return nothing()
-
-    @made.post("/organisations/notify-service-member-of-rejected-go-live-request/<uuid:service_id>", REFUSAL)
-    def send_refusal(call: Call) -> Answer:
-        texts: dict[str, Any] = {_REFUSAL[name]: text for name, text in call.form.items()}
-        clients.organisations.SendGoLiveRefusal(pb.SendGoLiveRefusalRequest(**of(call), **texts))
-        return nothing()
-
-
-def _pool(made: Routes, clients: InternalClients, name: str, kind: BrandingKind, shape: Shape[Any]) -> None:
+def _pool(made: Routes, name: str, kind: BrandingKind, shape: Shape[Any]) -> None:
     """Add the routes of what an organisation may choose from, which differ in the kind."""
     all_ = f"/organisations/<uuid:organisation_id>/{name}-branding-pool"
     errors = {
@@ -224,24 +181,11 @@ def _pool(made: Routes, clients: InternalClients, name: str, kind: BrandingKind,
         ),
         "DEFAULT_BRANDING": plain(f"You cannot remove an organisation's default {name} branding"),
     }
-    method = f"List{name.capitalize()}Brandings"
-
-    @made.get(all_)
-    def list_pool(call: Call) -> Answer:
-        ask = getattr(branding_pb, f"{method}Request")(organisation_id=call.id("organisation_id"))
-        return data(shape.list(every(getattr(clients.branding, method), ask)))
-
-    @made.post(all_, BRANDINGS)
-    def add_to_pool(call: Call) -> Answer:
-        where: dict[str, Any] = {"kind": kind, "organisation_id": call.id("organisation_id")}
-        clients.branding.AddToBrandingPool(branding_pb.AddToBrandingPoolRequest(**where, **call.form))
-        return nothing()
-
-    @made.delete(f"{all_}/<uuid:branding_id>", errors)
-    def remove_from_pool(call: Call) -> Answer:
-        ask = branding_pb.RemoveFromBrandingPoolRequest(kind=kind, **call.path)
-        clients.branding.RemoveFromBrandingPool(ask)
-        return nothing()
+    listing = getattr(branding_pb, f"List{name.capitalize()}BrandingsRequest")
+    made.call("GET", all_, listing, shape)
+    made.call("POST", all_, branding_pb.AddToBrandingPoolRequest, form=BRANDINGS, kind=kind)
+    one = f"{all_}/<uuid:branding_id>"
+    made.call("DELETE", one, branding_pb.RemoveFromBrandingPoolRequest, errors=errors, kind=kind)
 
 
 def sorted_by_name(found: Iterable[Any]) -> list[Any]:

@@ -7,7 +7,7 @@ from notify.admin.v1 import platform_service_pb2 as pb
 
 from notify_gateway.admin import forms
 from notify_gateway.admin.forms import InvalidForm, fields
-from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, new_id
+from notify_gateway.admin.routes import Answer, Call, Routes, bare
 from notify_gateway.admin.shapes import Shape, as_
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
@@ -26,29 +26,23 @@ RECORD = fields("event_type data", event_type=forms.string, data=_object)
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("platform", client)
+    made = Routes("platform", clients, client)
 
     @made.get("/protected-sender-id/check")
     def check_sender_id(call: Call) -> Answer:
         if not (sender_id := call.query("sender_id")):
             raise InvalidForm("sender_id must be passed in")
         ask = pb.GetSenderIdProtectionRequest(sender_id=sender_id)
-        return bare(clients.platform.GetSenderIdProtection(ask).sender_id_protection.protected)
+        return bare(clients.ask(ask).sender_id_protection.protected)
 
-    @made.post("/events", RECORD)
-    def record_event(call: Call) -> Answer:
-        ask = pb.RecordEventRequest(request_id=new_id(), event=EVENT.message(call.form))
-        return data(EVENT.json(clients.platform.RecordEvent(ask).event), 201)
-
+    made.call("POST", "/events", pb.RecordEventRequest, EVENT, form=RECORD, status=201)
     return made
 
 
 def open_routes(clients: InternalClients) -> Routes:
     """Return the route that needs no token (public-api.md §10)."""
-    made = Routes("platform_open", None)
+    made = Routes("platform_open", clients, None)
 
-    @made.get("/_status/live-service-and-organisation-counts")
-    def get_live_counts(call: Call) -> Answer:
-        return bare(LIVE_COUNTS.json(clients.platform.GetLiveCounts(pb.GetLiveCountsRequest()).live_counts))
-
+    path = "/_status/live-service-and-organisation-counts"
+    made.call("GET", path, pb.GetLiveCountsRequest, LIVE_COUNTS, bare)
     return made

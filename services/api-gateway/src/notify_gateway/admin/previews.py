@@ -43,7 +43,7 @@ _LARGEST_ENCODED_BYTES: Final = LARGEST_CONTENT_BYTES * 3 // 2
 
 def routes(clients: InternalClients, tokens: TokenAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("previews", tokens, seconds=_SECONDS)
+    made = Routes("previews", clients, tokens, seconds=_SECONDS)
 
     @made.post("/preview.pdf", PREVIEW)
     def preview_pdf(call: Call) -> Response:
@@ -73,7 +73,7 @@ def routes(clients: InternalClients, tokens: TokenAuthenticator) -> Routes:
             attachment_id=call.form["letter_attachment_id"].lower(),
             page_number=page_number("page"),
         )
-        return _png(clients.previews.GetAttachmentPageImage(ask).png)
+        return _png(clients.ask(ask).png)
 
     @made.post("/precompiled-preview.png")
     def preview_precompiled(call: Call) -> Response:
@@ -103,7 +103,7 @@ def routes(clients: InternalClients, tokens: TokenAuthenticator) -> Routes:
             page_rules=_rules(call),
             allow_international=call.flag("allow_international_letters"),
         )
-        parts = clients.previews.SanitisePdf(ask)
+        parts = clients.ask(ask)
         return _checked(next(parts).result, _joined(parts))
 
     return made
@@ -115,7 +115,7 @@ def draw(clients: InternalClients, pdf: bytes, **wanted: Any) -> bytes:
         raise NotifyError("PDF_UNREADABLE")
     if len(pdf) > LARGEST_CONTENT_BYTES:
         raise too_large(LARGEST_CONTENT_BYTES)
-    parts = clients.previews.DrawPdf(pb.DrawPdfRequest(pdf=pdf, **wanted))
+    parts = clients.ask(pb.DrawPdfRequest(pdf=pdf, **wanted))
     next(parts)
     return _joined(parts)
 
@@ -155,7 +155,7 @@ def _render(
         ask.letter_time.FromDatetime(_time(written))
     if ask.ByteSize() > LARGEST_CONTENT_BYTES:
         raise NotifyError("LETTER_NOT_PREVIEWABLE")
-    parts = clients.previews.RenderPreview(ask)
+    parts = clients.ask(ask)
     return next(parts).metadata, _joined(parts)
 
 

@@ -1,19 +1,26 @@
 """What the routes of the admin web app share (internal-api.md §1): token, forms, answers, errors."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from flask import Blueprint, Response, g, request
+from google.protobuf import descriptor_pool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from notify_common import current, ids
 from notify_common.errors import NotifyError
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
 from notify_gateway.admin.forms import Form, InvalidForm
+from notify_gateway.admin.shapes import Shape as JsonShape
+from notify_gateway.admin.shapes import fill
 from notify_gateway.answers import Answers, Shape, json_response, legacy_response
 from notify_gateway.auth import ClientAuthenticator, TokenAuthenticator
+from notify_gateway.clients import InternalClients, method_of
 from notify_gateway.errors import NO_RESULT, Row, Rows
 from notify_gateway.middleware import BUDGET_SECONDS, limit
 from notify_gateway.public.body import parse_json, read, too_large
@@ -22,7 +29,6 @@ Json = Any
 Answer = tuple[Json, int]
 """A body and a status; no body at all where it is None and the status 204."""
 
-_PAGE_SIZE: Final = 250
 _FIELD: Final = "field:"
 _KEY: Final = "key:"
 _ALONE: Final = "alone"
@@ -32,14 +38,14 @@ _ALONE: Final = "alone"
 class Call:
     """One request, checked."""
 
-    path: Mapping[str, str]
-    """Values of the path, ids in their canonical spelling."""
+    path: Mapping[str, Any]
+    """Values of the path, which are texts, ids in their canonical spelling."""
     form: Mapping[str, Json] = field(default_factory=dict)
     """The body; empty where there is none."""
 
     def id(self, name: str) -> str:
         """Return a value of the path."""
-        return self.path[name]
+        return str(self.path[name])
 
     def flag(self, name: str) -> bool:
         """Tell whether a query parameter says so, in Python's spelling."""
@@ -54,6 +60,8 @@ class Call:
         return list(request.args.items())
 
 
+Wrap = Callable[[Json, int], Answer]
+"""Makes an answer of a body and a status: `data`, `bare`, `under(…)`."""
 Check = Callable[[Call], None]
 """Raises what is answered whatever the body says."""
 View = Callable[[Call], Answer | Response]
@@ -68,6 +76,15 @@ def data(body: Json, status: int = 200) -> Answer:
 def bare(body: Json, status: int = 200) -> Answer:
     """Return an answer as it is."""
     return body, status
+
+
+def under(name: str) -> "Wrap":
+    """Return what makes an answer inside of a key."""
+
+    def wrap(body: Json, status: int = 200) -> Answer:
+        return {name: body}, status
+
+    return wrap
 
 
 def nothing() -> Answer:
@@ -134,6 +151,7 @@ class Routes:
     def __init__(
         self,
         name: str,
+        clients: InternalClients,
         client: ClientAuthenticator | TokenAuthenticator | None,
         rows: Rows = ROWS,
         shape: Shape = internal_shape,
@@ -141,6 +159,7 @@ class Routes:
         seconds: float = BUDGET_SECONDS,
     ) -> None:
         """Serve those that `client` lets in, everybody for None; `seconds` is the time of a request."""
+        self._clients = clients
         self.blueprint = Blueprint(f"internal_{name}", __name__)
         self._answers = Answers(shape, {**ROWS, **rows})
         self._answers.install(self.blueprint)
@@ -190,18 +209,122 @@ class Routes:
         """Serve DELETE, whose body is ignored."""
         return self.route("DELETE", rule, None, errors)
 
+    def call(
+        self,
+        method: str,
+        rule: str,
+        request: type[Message],
+        shape: JsonShape[Any] | None = None,
+        wrap: Wrap = data,
+        *,
+        given: JsonShape[Any] | None = None,
+        form: Form | None = None,
+        errors: Rows | None = None,
+        status: int = 0,
+        names: Mapping[str, str] | None = None,
+        **fixed: Any,
+    ) -> None:
+        """Serve a route that is one call, and whose rule is its method's.
 
-def every(call: Callable[[Any], Any], ask: Any) -> Iterator[Any]:
-    """Yield all of a list that is bounded, page by page."""
-    ask.page_size = _PAGE_SIZE
-    while True:
-        page = call(ask)
-        for item, value in page.ListFields():
-            if item.is_repeated:
-                yield from value
-        if not page.next_page_token:
-            return
-        ask.page_token = page.next_page_token
+        Values of the path and the form go into the request's fields of their names, and into its resource,
+        which the path names `<resource>_id`, by `given` or else `shape`. The answer is the response's
+        resource, or all of a list, as `shape` writes it; without one it has no body, and the status 204.
+        A form that changes nothing only reads.
+
+        Args:
+            status: 201 for a method that creates, and 200 for others, where it is 0.
+            names: the request's field for keys of the form that are called otherwise; none for an empty one.
+            fixed: fields that are always the same.
+
+        Raises:
+            TypeError: the declaration and the method don't fit each other.
+        """
+        made = Declared(request, shape, given or shape, names or {}, fixed)
+        made.check(re.findall(r"<(?:\w+:)?(\w+)>", rule), () if form is None else form.names)
+
+        @self.route(method, rule, form, errors)
+        def view(call: Call) -> Answer:
+            asked = made.request(call)
+            body = made.body(self._clients, asked)
+            if shape is None:
+                return None, status or 204
+            return wrap(body, status or made.status)
+
+
+class Declared:
+    """A route that is one call: how its request is filled, and its answer made (see `Routes.call`)."""
+
+    def __init__(
+        self,
+        request: type[Message],
+        shape: JsonShape[Any] | None,
+        given: JsonShape[Any] | None,
+        names: Mapping[str, str],
+        fixed: Mapping[str, Any],
+    ) -> None:
+        self._make = partial(request, **fixed)
+        self._shape, self._given, self._names = shape, given, names
+        self._fields: Mapping[str, Any] = request.DESCRIPTOR.fields_by_name
+        method = method_of(request.DESCRIPTOR.full_name)
+        self.status = 201 if method.name.startswith("Create") else 200
+        self._resource = _field_of(request.DESCRIPTOR, given)
+        self._inside = self._resource.message_type.fields_by_name if self._resource else {}
+        self._taken = set(given.keys) if self._resource and given else set()
+        self._answer = _field_of(method.output_type, shape)
+        if shape is not None and self._answer is None and shape.descriptor is not method.output_type:
+            raise TypeError(f"{method.name} does not answer with {shape.descriptor.name}")
+
+    def check(self, path: Iterable[str], form: Iterable[str]) -> None:
+        """Raise TypeError for a value of path or form that goes nowhere."""
+        known = {*self._fields, *self._names}
+        inside = {f"{self._resource.name}_id", *self._inside} if self._resource else set()
+        lost = (set(path) - known - inside) | (set(form) - known - self._taken)
+        lost |= set(self._names.values()) - known - {""}
+        if lost:
+            raise TypeError(f"{', '.join(lost)}: goes nowhere")
+
+    def request(self, call: Call) -> Message:
+        """Return the request."""
+        made = self._make()
+        if "request_id" in self._fields:
+            fill(made, "request_id", new_id())
+        if self._resource is not None and self._given is not None:
+            name = self._resource.name
+            ids = {("id" if key == f"{name}_id" else key): value for key, value in call.path.items()}
+            known = {key: value for key, value in ids.items() if key in self._inside}
+            getattr(made, name).CopyFrom(self._given.message(call.form, **known))
+            if "update_mask" in self._fields:
+                mask = self._given.mask(call.form)
+                if not mask.paths:
+                    return self._reading(call.path)
+                getattr(made, "update_mask").CopyFrom(mask)  # noqa: B009 - of some
+        rest = {name: value for name, value in call.form.items() if name not in self._taken}
+        for name, value in {**call.path, **rest}.items():
+            if (field := self._names.get(name, name)) in self._fields:
+                fill(made, field, value)
+        return made
+
+    def _reading(self, path: Mapping[str, Any]) -> Message:
+        """Return the request that reads the resource."""
+        kind = self._resource.message_type
+        name = f"{kind.full_name.removesuffix(kind.name)}Get{kind.name}Request"
+        make = GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name))
+        return make(**path)
+
+    def body(self, clients: InternalClients, asked: Message) -> Json:
+        """Make the call and return what is answered."""
+        if self._shape is None:
+            return clients.ask(asked)
+        if "page_token" in self._fields:
+            return self._shape.list(clients.all(asked))
+        answer = clients.ask(asked)
+        return self._shape.json(answer if self._answer is None else getattr(answer, self._answer.name))
+
+
+def _field_of(message: Any, shape: JsonShape[Any] | None) -> Any:
+    """Return the field of a message that has the messages of a shape; None for none."""
+    kind = None if shape is None else shape.descriptor
+    return next((field for field in message.fields if kind and field.message_type is kind), None)
 
 
 def new_id() -> str:

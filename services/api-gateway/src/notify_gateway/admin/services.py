@@ -23,7 +23,6 @@ from notify_gateway.admin.routes import (
     bare,
     by_field,
     data,
-    every,
     new_id,
     nothing,
 )
@@ -146,24 +145,24 @@ SAVE_ERRORS: Rows = {
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("services", client)
+    made = Routes("services", clients, client)
     one = "/service/<uuid:service_id>"
 
     def read(call: Call) -> service_pb2.Service:
         ask = pb.GetServiceRequest(service_id=call.id("service_id"))
-        found: service_pb2.Service = clients.services.GetService(ask).service
+        found: service_pb2.Service = clients.ask(ask).service
         return found
 
     def update(call: Call, service: service_pb2.Service, mask: Any) -> service_pb2.Service:
         service.id = call.id("service_id")
         ask = pb.UpdateServiceRequest(service=service, update_mask=mask)
-        updated: service_pb2.Service = clients.services.UpdateService(ask).service
+        updated: service_pb2.Service = clients.ask(ask).service
         return updated
 
     @made.get("/service")
     def list_services(call: Call) -> Answer:
         ask = pb.ListServicesRequest(user_id=call.query("user_id"), only_active=call.flag("only_active"))
-        found = every(clients.services.ListServices, ask)
+        found = clients.all(ask)
         if call.flag("detailed") and not ask.user_id:
             return data(list(_with_statistics(clients, call, list(found))))
         return data(SERVICE.list(found))
@@ -173,7 +172,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         part = call.query("service_name")
         if not part:
             raise InvalidForm({"service_name": [forms.MISSING]})
-        return data(SHORT.list(every(clients.services.ListServices, pb.ListServicesRequest(name_part=part))))
+        return data(SHORT.list(clients.all(pb.ListServicesRequest(name_part=part))))
 
     @made.get(one)
     def get_service(call: Call) -> Answer:
@@ -184,8 +183,8 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         retention = ListDataRetentionRequest(service_id=service.id)
         contacts = pb.ListLetterContactsRequest(service_id=service.id)
         lists = {
-            "data_retention": every(clients.settings.ListDataRetention, retention),
-            "letter_contacts": every(clients.services.ListLetterContacts, contacts),
+            "data_retention": clients.all(retention),
+            "letter_contacts": clients.all(contacts),
         }
         ids = {name: [each.id for each in listed] for name, listed in lists.items()}
         return data({**DETAILED.json(service), **ids, "statistics": stats(found)})
@@ -195,7 +194,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         form = dict(call.form)
         owner_id = form.pop("user_id")
         ask = pb.CreateServiceRequest(request_id=new_id(), service=SERVICE.message(form), owner_id=owner_id)
-        return data(SERVICE.json(clients.services.CreateService(ask).service), 201)
+        return data(SERVICE.json(clients.ask(ask).service), 201)
 
     @made.post(one, UPDATE, SAVE_ERRORS)
     def update_service(call: Call) -> Answer:
@@ -204,10 +203,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         service = update(call, SERVICE.message(form), mask) if mask.paths else read(call)
         return data(SERVICE.json(service))
 
-    @made.post(f"{one}/archive")
-    def archive_service(call: Call) -> Answer:
-        clients.services.ArchiveService(pb.ArchiveServiceRequest(service_id=call.id("service_id")))
-        return nothing()
+    made.call("POST", f"{one}/archive", pb.ArchiveServiceRequest)
 
     @made.get(f"{one}/guest-list")
     def get_guest_list(call: Call) -> Answer:

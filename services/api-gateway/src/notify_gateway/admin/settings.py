@@ -1,6 +1,5 @@
 """What services send from, and what else is set up (internal-api.md A17 to A20, A23 to A44)."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from notify.admin.v1 import service_pb2, service_setting_pb2
@@ -10,7 +9,7 @@ from notify_common.errors import NotifyError
 
 from notify_gateway.admin import forms
 from notify_gateway.admin.forms import BOOLEAN, EMAIL, HTTPS, INTEGER, STRING, UUID, Form, fields, schema
-from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every, new_id, nothing, plain
+from notify_gateway.admin.routes import Answer, Call, Routes, Wrap, bare, data, new_id, nothing, plain
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
@@ -31,6 +30,7 @@ LETTER_CONTACT = Shape(service_pb2.LetterContact, "id service_id contact_block i
 SMS_SENDER_FORM = schema("sms_sender is_default", sms_sender=STRING, is_default=BOOLEAN)
 REPLY_TO_FORM = schema("email_address is_default", email_address=EMAIL, is_default=BOOLEAN)
 VERIFY_FORM = fields("email", email=forms.email)
+VERIFICATION = Shape(setting_pb.VerifyReplyToResponse, id="notification_id")
 LETTER_CONTACT_FORM = schema("contact_block is_default", contact_block=STRING, is_default=BOOLEAN)
 
 SMS_SENDER_ERRORS: Rows = {
@@ -45,6 +45,10 @@ REPLY_TO_ERRORS: Rows = {
     "NAME_TAKEN": plain("‘{email_address}’ is already a reply-to email address for this service.", 409),
     "DEFAULT_NEEDED": plain("You must have at least one reply to email address as the default."),
     "DEFAULT_SENDER": plain("You cannot delete a default email reply to address"),
+}
+
+VERIFY_ERRORS: Rows = {
+    "NAME_TAKEN": plain("‘{email}’ is already a reply-to email address for this service.", 409)
 }
 
 DATA_RETENTION = Shape(
@@ -88,33 +92,26 @@ DELETE_CALLBACK_ERRORS: Rows = {
     )
 }
 
-Wrap = Callable[[Any, int], Answer]
-
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes of the three kinds."""
-    made = Routes("settings", client)
-    _setting(
-        made, clients, "sms-sender", SMS_SENDER, SMS_SENDER_FORM, bare, SMS_SENDER_ERRORS, ARCHIVE_ERRORS
+    made = Routes("settings", clients, client)
+    _setting(made, "sms-sender", SMS_SENDER, SMS_SENDER_FORM, bare, SMS_SENDER_ERRORS, ARCHIVE_ERRORS)
+    _setting(made, "email-reply-to", REPLY_TO, REPLY_TO_FORM, data, REPLY_TO_ERRORS, REPLY_TO_ERRORS)
+    _setting(made, "letter-contact", LETTER_CONTACT, LETTER_CONTACT_FORM, data)
+    made.call(
+        "POST",
+        "/service/<uuid:service_id>/email-reply-to/verify",
+        setting_pb.VerifyReplyToRequest,
+        VERIFICATION,
+        form=VERIFY_FORM,
+        errors=VERIFY_ERRORS,
+        names={"email": "email_address"},
+        status=201,
     )
-    _setting(made, clients, "email-reply-to", REPLY_TO, REPLY_TO_FORM, data, REPLY_TO_ERRORS, REPLY_TO_ERRORS)
-    _setting(made, clients, "letter-contact", LETTER_CONTACT, LETTER_CONTACT_FORM, data)
-    _reply_to_check(made, clients)
     _data_retention(made, clients)
     _callbacks(made, clients)
     return made
-
-
-def _reply_to_check(made: Routes, clients: InternalClients) -> None:
-    taken: Rows = {
-        "NAME_TAKEN": plain("‘{email}’ is already a reply-to email address for this service.", 409)
-    }
-
-    @made.post("/service/<uuid:service_id>/email-reply-to/verify", VERIFY_FORM, taken)
-    def verify_reply_to(call: Call) -> Answer:
-        ids = {"request_id": new_id(), "service_id": call.id("service_id")}
-        ask = setting_pb.VerifyReplyToRequest(**ids, email_address=call.form["email"])
-        return data({"id": clients.settings.VerifyReplyTo(ask).notification_id}, 201)
 
 
 def _data_retention(made: Routes, clients: InternalClients) -> None:
@@ -125,10 +122,8 @@ def _data_retention(made: Routes, clients: InternalClients) -> None:
 
     def of_service(call: Call) -> list[Any]:
         service_id = call.id("service_id")
-        found = every(
-            clients.settings.ListDataRetention, setting_pb.ListDataRetentionRequest(service_id=service_id)
-        )
-        name = clients.services.GetService(pb.GetServiceRequest(service_id=service_id)).service.name
+        found = clients.all(setting_pb.ListDataRetentionRequest(service_id=service_id))
+        name = clients.ask(pb.GetServiceRequest(service_id=service_id)).service.name
         return [{**DATA_RETENTION.json(each), "service_name": name} for each in found]
 
     @made.get(all_)
@@ -148,14 +143,13 @@ def _data_retention(made: Routes, clients: InternalClients) -> None:
     def create_data_retention(call: Call) -> Answer:
         given = DATA_RETENTION.message(call.form, service_id=call.id("service_id"))
         ask = setting_pb.CreateDataRetentionRequest(request_id=new_id(), data_retention=given)
-        created = clients.settings.CreateDataRetention(ask).data_retention
+        created = clients.ask(ask).data_retention
         return bare({"result": next(each for each in of_service(call) if each["id"] == created.id)}, 201)
 
-    @made.post(one, DAYS_FORM, DATA_RETENTION_ERRORS)
-    def set_data_retention(call: Call) -> Answer:
-        given = DATA_RETENTION.message(call.form, service_id=call.id("service_id"), id=call.id("id"))
-        clients.settings.SetDataRetention(setting_pb.SetDataRetentionRequest(data_retention=given))
-        return nothing()
+    errors = DATA_RETENTION_ERRORS
+    made.call(
+        "POST", one, setting_pb.SetDataRetentionRequest, given=DATA_RETENTION, form=DAYS_FORM, errors=errors
+    )
 
 
 def _callbacks(made: Routes, clients: InternalClients) -> None:
@@ -174,22 +168,21 @@ def _callbacks(made: Routes, clients: InternalClients) -> None:
     @made.post(all_, CALLBACK_FORM, CALLBACK_ERRORS)
     def create_callback(call: Call) -> Answer:
         ask = setting_pb.CreateCallbackRequest(request_id=new_id(), **given(call))
-        return data(CALLBACK_SHAPE.json(clients.settings.CreateCallback(ask).callback), 201)
+        return data(CALLBACK_SHAPE.json(clients.ask(ask).callback), 201)
 
     @made.post(one, CALLBACK_UPDATE_FORM, CALLBACK_ERRORS)
     def set_callback(call: Call) -> Answer:
         ask = setting_pb.SetCallbackRequest(**given(call, id=call.id("id")))
-        return data(CALLBACK_SHAPE.json(clients.settings.SetCallback(ask).callback))
+        return data(CALLBACK_SHAPE.json(clients.ask(ask).callback))
 
     @made.get(one)
     def get_callback(call: Call) -> Answer:
-        ask = setting_pb.GetCallbackRequest(**keys(call))
-        return data(CALLBACK_SHAPE.json(clients.settings.GetCallback(ask).callback))
+        return data(CALLBACK_SHAPE.json(clients.ask(setting_pb.GetCallbackRequest(**keys(call))).callback))
 
     @made.delete(one, DELETE_CALLBACK_ERRORS)
     def delete_callback(call: Call) -> Answer:
         try:
-            clients.settings.DeleteCallback(setting_pb.DeleteCallbackRequest(**keys(call)))
+            clients.ask(setting_pb.DeleteCallbackRequest(**keys(call)))
         except NotifyError as error:
             error.metadata = {"type": call.query("callback_type"), **error.metadata}
             raise
@@ -198,7 +191,6 @@ def _callbacks(made: Routes, clients: InternalClients) -> None:
 
 def _setting(
     made: Routes,
-    clients: InternalClients,
     name: str,
     shape: Shape[Any],
     form: Form,
@@ -211,32 +203,15 @@ def _setting(
     """
     kind = shape.descriptor.name
     plural = f"{kind}es" if kind.endswith("s") else f"{kind}s"
-    snake = {"SmsSender": "sms_sender", "ReplyToAddress": "reply_to_address"}.get(kind, "letter_contact")
-    all_, one = f"/service/<uuid:service_id>/{name}", f"/service/<uuid:service_id>/{name}/<uuid:id>"
+    key = {"SmsSender": "sms_sender", "ReplyToAddress": "reply_to_address"}.get(kind, "letter_contact")
+    all_ = f"/service/<uuid:service_id>/{name}"
+    one = f"{all_}/<uuid:{key}_id>"
 
-    def rpc(verb: str, **fields: Any) -> Any:
-        answer = getattr(clients.services, f"{verb}{kind}")(getattr(pb, f"{verb}{kind}Request")(**fields))
-        return shape.json(getattr(answer, snake))
+    def request(verb: str, noun: str = kind) -> Any:
+        return getattr(pb, f"{verb}{noun}Request")
 
-    @made.get(all_)
-    def list_(call: Call) -> Answer:
-        ask = getattr(pb, f"List{plural}Request")(service_id=call.id("service_id"))
-        return bare(shape.list(every(getattr(clients.services, f"List{plural}"), ask)))
-
-    @made.get(one)
-    def get(call: Call) -> Answer:
-        return bare(rpc("Get", **{"service_id": call.id("service_id"), f"{snake}_id": call.id("id")}))
-
-    @made.post(all_, form, errors)
-    def create(call: Call) -> Answer:
-        given = shape.message(call.form, service_id=call.id("service_id"))
-        return wrap(rpc("Create", request_id=new_id(), **{snake: given}), 201)
-
-    @made.post(one, form, errors)
-    def change(call: Call) -> Answer:
-        given = shape.message(call.form, service_id=call.id("service_id"), id=call.id("id"))
-        return wrap(rpc("Set", **{snake: given}), 200)
-
-    @made.post(f"{one}/archive", errors=archive_errors)
-    def archive(call: Call) -> Answer:
-        return data(rpc("Archive", **{"service_id": call.id("service_id"), f"{snake}_id": call.id("id")}))
+    made.call("GET", all_, request("List", plural), shape, bare)
+    made.call("GET", one, request("Get"), shape, bare)
+    made.call("POST", all_, request("Create"), shape, wrap, form=form, errors=errors)
+    made.call("POST", one, request("Set"), shape, wrap, form=form, errors=errors)
+    made.call("POST", f"{one}/archive", request("Archive"), shape, errors=archive_errors)

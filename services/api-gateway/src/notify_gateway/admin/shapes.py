@@ -107,7 +107,7 @@ class Shape(Generic[M]):
         made = self._message(**fixed)
         for name, value in form.items():
             if (key := self.keys.get(name)) is not None and key.path:
-                _fill(made, key.path, value)
+                fill(made, key.path, value)
         return made
 
     def mask(self, form: Mapping[str, Json]) -> FieldMask:
@@ -145,7 +145,8 @@ def _plain(field: _Descriptor) -> Callable[[Any], Json]:
     return list if field.is_repeated else lambda value: value
 
 
-def _fill(message: Message, path: str, value: Json) -> None:
+def fill(message: Message, path: str, value: Json) -> None:
+    """Set a field to what JSON has for it; None leaves it as it is when nothing is set."""
     *parents, name = path.split(".")
     for parent in parents:
         message = getattr(message, parent)

@@ -38,7 +38,7 @@ from notify_gateway.admin.days import (
     range_or_today,
 )
 from notify_gateway.admin.forms import InvalidForm
-from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every
+from notify_gateway.admin.routes import Answer, Call, Routes, bare, data
 from notify_gateway.admin.templates import is_precompiled
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
@@ -53,7 +53,7 @@ _SECONDS: Final = 28.0
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes of one service."""
-    made = Routes("statistics", client)
+    made = Routes("statistics", clients, client)
     one = "/service/<uuid:service_id>"
 
     def live(call: Call, days: Any, *groups: Any, **asked: Any) -> Iterable[MessageCount]:
@@ -128,7 +128,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     @made.get(f"{one}/template-statistics/last-used/<uuid:template_id>")
     def get_last_use(call: Call) -> Answer:
         service_id, template_id = call.id("service_id"), call.id("template_id")
-        clients.templates.GetTemplate(GetTemplateRequest(service_id=service_id, template_id=template_id))
+        clients.ask(GetTemplateRequest(service_id=service_id, template_id=template_id))
         days = [each.day for each in live(call, last_days(_A_YEAR), DAY, template_id=template_id)]
         return bare({"last_date_used": f"{max(days)}T00:00:00.000000Z" if days else None})
 
@@ -137,14 +137,12 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
 
 def report_routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes of all services."""
-    made = Routes("statistics_reports", client, seconds=_SECONDS)
+    made = Routes("statistics_reports", clients, client, seconds=_SECONDS)
 
     @made.get("/service/monthly-data-by-service")
     def count_by_service(call: Call) -> Answer:
         asked = ListServicesRequest(only_active=True)
-        services = {
-            each.id: each for each in every(clients.services.ListServices, asked) if not each.restricted
-        }
+        services = {each.id: each for each in clients.all(asked) if not each.restricted}
         groups = (SERVICE, MONTH, CHANNEL, STATE)
         rows: defaultdict[tuple[str, str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for each in counts(clients, range_asked(call), *groups, services=services, without_test_keys=True):

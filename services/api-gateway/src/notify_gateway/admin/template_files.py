@@ -9,7 +9,7 @@ from notify.admin.v1.template_pb2 import Template
 from notify.common.v1.common_pb2 import Channel
 
 from notify_gateway.admin.forms import BOOLEAN, INTEGER, NULLABLE_TEXT, STRING, UUID, schema
-from notify_gateway.admin.routes import Answer, Call, Json, Routes, data, every, new_id, plain
+from notify_gateway.admin.routes import Answer, Call, Json, Routes, data, new_id, plain
 from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
@@ -51,42 +51,22 @@ ERRORS: Rows = {
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("template_files", client, ERRORS)
+    made = Routes("template_files", clients, client, ERRORS)
     all_ = "/service/<uuid:service_id>/templates/<uuid:template_id>/template_email_files"
     one = f"{all_}/<uuid:template_email_file_id>"
 
-    def shown(file: TemplateEmailFile, status: int = 200) -> Answer:
-        return data(EMAIL_FILE.json(file), status)
+    made.call("GET", all_, pb.ListTemplateEmailFilesRequest, EMAIL_FILE)
+    made.call("GET", one, pb.GetTemplateEmailFileRequest, EMAIL_FILE)
+    made.call("POST", one, pb.SetTemplateEmailFileRequest, EMAIL_FILE, form=SET)
+    made.call("POST", f"{one}/archive", pb.ArchiveTemplateEmailFileRequest, EMAIL_FILE, form=ARCHIVE)
 
     @made.post(all_, CREATE)
     def create(call: Call) -> Answer:
         form = {"retention_period": DEFAULT_WEEKS, "validate_users_email": True, **call.form}
         file_id = form.pop("id", "") or new_id()
-        file = EMAIL_FILE.message(form, **_ids(call))
+        file = EMAIL_FILE.message(form, **call.path)
         ask = pb.CreateTemplateEmailFileRequest(request_id=file_id, template_email_file=file)
-        return shown(clients.template_files.CreateTemplateEmailFile(ask).template_email_file, 201)
-
-    @made.get(all_)
-    def list_(call: Call) -> Answer:
-        ask = pb.ListTemplateEmailFilesRequest(**_ids(call))
-        return data(EMAIL_FILE.list(every(clients.template_files.ListTemplateEmailFiles, ask)))
-
-    @made.get(one)
-    def get(call: Call) -> Answer:
-        ask = pb.GetTemplateEmailFileRequest(**_ids(call))
-        return shown(clients.template_files.GetTemplateEmailFile(ask).template_email_file)
-
-    @made.post(one, SET)
-    def set_(call: Call) -> Answer:
-        ids = _ids(call)
-        file = EMAIL_FILE.message(call.form, id=ids.pop("template_email_file_id"), **ids)
-        ask = pb.SetTemplateEmailFileRequest(template_email_file=file)
-        return shown(clients.template_files.SetTemplateEmailFile(ask).template_email_file)
-
-    @made.post(f"{one}/archive", ARCHIVE)
-    def archive(call: Call) -> Answer:
-        ask = pb.ArchiveTemplateEmailFileRequest(**_ids(call), **call.form)
-        return shown(clients.template_files.ArchiveTemplateEmailFile(ask).template_email_file)
+        return data(EMAIL_FILE.json(clients.ask(ask).template_email_file), 201)
 
     return made
 
@@ -97,14 +77,10 @@ def files_of(clients: InternalClients, templates: Iterable[Template]) -> list[li
     if not versions or versions[0].channel != Channel.CHANNEL_EMAIL:
         return [[] for _ in versions]
     ask = pb.ListTemplateEmailFileStatesRequest(service_id=versions[0].service_id, template_id=versions[0].id)
-    states = list(every(clients.template_files.ListTemplateEmailFileStates, ask))
+    states = list(clients.all(ask))
     return [_at(states, template.version) for template in versions]
 
 
 def _at(states: Iterable[TemplateEmailFile], version: int) -> list[Json]:
     newest = {state.id: state for state in states if state.template_version <= version}
     return SHOWN.list(state for state in newest.values() if not state.HasField("archive_time"))
-
-
-def _ids(call: Call) -> dict[str, Any]:
-    return dict(call.path)

@@ -19,7 +19,6 @@ from notify_gateway.admin.routes import (
     bare,
     by_field,
     data,
-    every,
     new_id,
     plain,
 )
@@ -171,19 +170,14 @@ UPDATE_ERRORS: Rows = {
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("templates", client, ERRORS)
+    made = Routes("templates", clients, client, ERRORS)
     all_, one = (
         "/service/<uuid:service_id>/template",
         "/service/<uuid:service_id>/template/<uuid:template_id>",
     )
 
-    def ids(call: Call) -> dict[str, Any]:
-        return {"service_id": call.id("service_id"), "template_id": call.id("template_id")}
-
     def read(call: Call, version: int = 0) -> Template:
-        found: Template = clients.templates.GetTemplate(
-            pb.GetTemplateRequest(**ids(call), version=version)
-        ).template
+        found: Template = clients.ask(pb.GetTemplateRequest(**{**call.path, "version": version})).template
         if found.hidden:
             raise NotifyError("TEMPLATE_NOT_FOUND")
         return found
@@ -195,14 +189,13 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
 
     @made.get(all_)
     def list_templates(call: Call) -> Answer:
-        ask = pb.ListTemplatesRequest(service_id=call.id("service_id"))
-        return data(LISTED.list(every(clients.templates.ListTemplates, ask)))
+        return data(LISTED.list(clients.all(pb.ListTemplatesRequest(service_id=call.id("service_id")))))
 
     @made.post(all_, CREATE)
     def create_template(call: Call) -> Answer:
         template = INPUT.message(call.form, service_id=call.id("service_id"))
         ask = pb.CreateTemplateRequest(request_id=new_id(), template=template)
-        return data(shown(clients.templates.CreateTemplate(ask).template), 201)
+        return data(shown(clients.ask(ask).template), 201)
 
     @made.get(one)
     def get_template(call: Call) -> Answer:
@@ -211,7 +204,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     @made.get(f"{all_}/precompiled")
     def get_precompiled(call: Call) -> Answer:
         ask = pb.EnsurePrecompiledTemplateRequest(service_id=call.id("service_id"))
-        return bare(shown(clients.templates.EnsurePrecompiledTemplate(ask).template))
+        return bare(shown(clients.ask(ask).template))
 
     @made.get(f"{one}/version/<int:version>")
     def get_version(call: Call) -> Answer:
@@ -224,15 +217,12 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     def preview_template(call: Call) -> Answer:
         template = read(call)
         values = [PersonalisationField(key=key, text=value) for key, value in call.queries()]
-        ask = PreviewTemplateRequest(**ids(call), personalisation=values)
-        filled = clients.notifications.PreviewTemplate(ask)
+        filled = clients.ask(PreviewTemplateRequest(**call.path, personalisation=values))
         return bare({**shown(template), "subject": filled.subject or None, "content": filled.body})
 
     @made.get(f"{one}/versions")
     def list_versions(call: Call) -> Answer:
-        found = list(
-            every(clients.templates.ListTemplateVersions, pb.ListTemplateVersionsRequest(**ids(call)))
-        )
+        found = list(clients.all(pb.ListTemplateVersionsRequest(**call.path)))
         text = _reply_to_text(clients, found[0])
         pairs = zip(found, _files(clients, found), strict=True)
         return data([{**VERSION.json(each), "reply_to_text": text, **files} for each, files in pairs])
@@ -244,7 +234,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         if form.get("redact_personalisation"):
             if not by:
                 raise InvalidForm({"created_by": ["Field is required"]})
-            clients.templates.RedactTemplate(pb.RedactTemplateRequest(**ids(call), redacted_by_id=by))
+            clients.ask(pb.RedactTemplateRequest(**call.path, redacted_by_id=by))
             return bare(None)
         current = read(call)
         if "reply_to" in form:
@@ -254,8 +244,8 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             return data(stored)
         by = by or current.made_by_id
         if form.get("archived"):
-            ask = pb.ArchiveTemplateRequest(**ids(call), archived_by_id=by)
-            return data(shown(clients.templates.ArchiveTemplate(ask).template))
+            ask = pb.ArchiveTemplateRequest(**call.path, archived_by_id=by)
+            return data(shown(clients.ask(ask).template))
         wanted = INPUT.message({"template_type": form.get("template_type")})
         if wanted.channel not in (Channel.CHANNEL_UNSPECIFIED, current.channel):
             raise InvalidForm({"subject": ["Invalid template subject"]})
@@ -270,7 +260,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             archived_email_file_ids=files,
             makes_version=True,
         )
-        return data(shown(clients.templates.UpdateTemplate(ask).template))
+        return data(shown(clients.ask(ask).template))
 
     return made
 
@@ -295,12 +285,10 @@ def _reply_to_text(clients: InternalClients, template: Template) -> str | None:
     """Return what the messages of a template come from, or are answered to."""
     mine: dict[str, Any] = {"service_id": template.service_id, "page_size": 1}
     if template.channel == Channel.CHANNEL_SMS:
-        ask = services_service_pb2.ListSmsSendersRequest(**mine)
-        senders = clients.services.ListSmsSenders(ask).sms_senders
+        senders = clients.ask(services_service_pb2.ListSmsSendersRequest(**mine)).sms_senders
         return _international(senders[0].sender) if senders else None
     if template.channel == Channel.CHANNEL_EMAIL:
-        asked = services_service_pb2.ListReplyToAddressesRequest(**mine)
-        addresses = clients.services.ListReplyToAddresses(asked).reply_to_addresses
+        addresses = clients.ask(services_service_pb2.ListReplyToAddressesRequest(**mine)).reply_to_addresses
         return addresses[0].email_address if addresses else None
     return template.letter_contact_block or None
 

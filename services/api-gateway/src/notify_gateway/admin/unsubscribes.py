@@ -17,9 +17,6 @@ from notify_gateway.admin.routes import (
     Routes,
     bare,
     by_key,
-    every,
-    new_id,
-    nothing,
     plain,
 )
 from notify_gateway.admin.shapes import Shape, always, http_time, z_time
@@ -37,6 +34,7 @@ REPORT: Final = Shape(
     is_a_batched_report=always(True),
     will_be_archived_at="delete_time",
 )
+REPORT_ID: Final = Shape(pb.UnsubscribeReport, report_id="id")
 _UNKNOWN_REPORT: Final = {
     "UNSUBSCRIBE_REPORT_NOT_FOUND": by_key("batch_id", "No UnsubscribeRequestReport found for id:{report_id}")
 }
@@ -52,16 +50,20 @@ _NO_FILE: Final = "N/A"
 class _Summary:
     """The times of a report, as the summary told them."""
 
+    names: tuple[str, ...] = ("earliest_timestamp", "latest_timestamp")
+
     def check(self, body: Json) -> dict[str, Json]:
         """See Form."""
         try:
-            return {name: moment(body[name]) for name in ("earliest_timestamp", "latest_timestamp")}
+            return {name: moment(body[name]) for name in self.names}
         except (TypeError, KeyError, ValueError):
             raise InvalidForm(_SUMMARY_MISSING) from None
 
 
 class _Flag:
     """Whether a report was dealt with."""
+
+    names: tuple[str, ...] = ("processed",)
 
     def check(self, body: Json) -> dict[str, Json]:
         """See Form."""
@@ -73,20 +75,19 @@ class _Flag:
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("unsubscribes", client)
+    made = Routes("unsubscribes", clients, client)
     service = "/service/<uuid:service_id>"
 
     def statistics(call: Call) -> pb.UnsubscribeStatistics:
         ask = pb.GetUnsubscribeStatisticsRequest(service_id=call.id("service_id"))
         found: pb.UnsubscribeStatistics
-        found = clients.unsubscribes.GetUnsubscribeStatistics(ask).unsubscribe_statistics
+        found = clients.ask(ask).unsubscribe_statistics
         return found
 
     @made.get(f"{service}/unsubscribe-request-reports-summary")
     def list_reports(call: Call) -> Answer:
         found = statistics(call)
-        ask = pb.ListUnsubscribeReportsRequest(service_id=call.id("service_id"))
-        reports = REPORT.list(every(clients.unsubscribes.ListUnsubscribeReports, ask))
+        reports = REPORT.list(clients.all(pb.ListUnsubscribeReportsRequest(service_id=call.id("service_id"))))
         return bare(([_unreported(call.id("service_id"), found)] if found.unreported_count else []) + reports)
 
     @made.get(f"{service}/unsubscribe-request-statistics")
@@ -102,33 +103,29 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             }
         )
 
-    @made.post(f"{service}/create-unsubscribe-request-report", _Summary())
-    def create_report(call: Call) -> Answer:
-        ask = pb.CreateUnsubscribeReportRequest(request_id=new_id(), service_id=call.id("service_id"))
-        ask.earliest_time.FromDatetime(call.form["earliest_timestamp"])
-        ask.latest_time.FromDatetime(call.form["latest_timestamp"])
-        report = clients.unsubscribes.CreateUnsubscribeReport(ask).unsubscribe_report
-        return bare({"report_id": report.id}, 201)
-
-    @made.post(
-        f"{service}/process-unsubscribe-request-report/<uuid:report_id>", _Flag(), errors=_UNKNOWN_REPORT
+    made.call(
+        "POST",
+        f"{service}/create-unsubscribe-request-report",
+        pb.CreateUnsubscribeReportRequest,
+        REPORT_ID,
+        bare,
+        form=_Summary(),
+        names={"earliest_timestamp": "earliest_time", "latest_timestamp": "latest_time"},
     )
-    def mark_report(call: Call) -> Answer:
-        ask = pb.MarkUnsubscribeReportRequest(
-            service_id=call.id("service_id"),
-            report_id=call.id("report_id"),
-            processed=call.form["processed"],
-        )
-        clients.unsubscribes.MarkUnsubscribeReport(ask)
-        return nothing()
+    made.call(
+        "POST",
+        f"{service}/process-unsubscribe-request-report/<uuid:report_id>",
+        pb.MarkUnsubscribeReportRequest,
+        form=_Flag(),
+        errors=_UNKNOWN_REPORT,
+    )
 
     @made.get(f"{service}/unsubscribe-request-report/<uuid:report_id>", errors=_NO_REPORT)
     def get_report(call: Call) -> Answer:
         service_id, report_id = call.id("service_id"), call.id("report_id")
         ask = pb.GetUnsubscribeReportRequest(service_id=service_id, report_id=report_id)
-        report = clients.unsubscribes.GetUnsubscribeReport(ask).unsubscribe_report
-        listing = pb.ListUnsubscribeRequestsRequest(service_id=service_id, report_id=report_id)
-        requests = every(clients.unsubscribes.ListUnsubscribeRequests, listing)
+        report = clients.ask(ask).unsubscribe_report
+        requests = clients.all(pb.ListUnsubscribeRequestsRequest(service_id=service_id, report_id=report_id))
         return bare(
             {
                 "batch_id": report.id,
@@ -165,7 +162,7 @@ def _requests(
             ask = GetTemplateRequest(
                 service_id=service_id, template_id=one.template_id, version=one.template_version
             )
-            names[template] = clients.templates.GetTemplate(ask).template.name
+            names[template] = clients.ask(ask).template.name
         yield {
             "email_address": one.email_address,
             "template_name": names[template],

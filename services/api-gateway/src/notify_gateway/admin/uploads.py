@@ -78,19 +78,18 @@ UPLOADED = Shape(
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("uploads", client, ERRORS, seconds=_SECONDS)
+    made = Routes("uploads", clients, client, ERRORS, seconds=_SECONDS)
     templates = PrecompiledTemplates(clients)
 
     @made.post("/service/<uuid:service_id>/send-pdf-letter", SEND)
     def send_pdf_letter(call: Call) -> Answer:
         service_id, file_id = call.id("service_id"), _file_id(call.form)
-        service = clients.services.GetService(GetServiceRequest(service_id=service_id)).service
+        service = clients.ask(GetServiceRequest(service_id=service_id)).service
         refusal = refusal_of_letters(service.permissions, service.restricted, KeyType.KEY_TYPE_NORMAL)
         if refusal is not None:
             raise refusal
         # an accepted letter always has its PDF
-        take = TakeUploadedPdfRequest(letter_id=file_id, service_id=service_id)
-        sha256 = clients.letters.TakeUploadedPdf(take).sha256
+        sha256 = clients.ask(TakeUploadedPdfRequest(letter_id=file_id, service_id=service_id)).sha256
         user_id = ids.canonical_uuid(call.form["created_by"])
         ask = pb.SendPrecompiledLetterRequest(
             request_id=file_id,
@@ -102,15 +101,14 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             recipient_address=_address(call.form["recipient_address"]),
         )
         try:
-            clients.notifications.SendPrecompiledLetter(ask)
+            clients.ask(ask)
         except NotifyError as error:
             if error.reason == "NOT_A_MEMBER":
                 error.metadata = {**error.metadata, "user": name_of(clients, user_id)}
             # whatever it says otherwise: a letter that was sent is not sent again
             if error.reason != "REQUEST_ID_REUSED":
                 raise
-            known = pb.GetNotificationRequest(service_id=service_id, notification_id=file_id)
-            clients.notifications.GetNotification(known)
+            clients.ask(pb.GetNotificationRequest(service_id=service_id, notification_id=file_id))
         return bare({"id": file_id}, 201)
 
     @made.get("/service/<uuid:service_id>/upload")
@@ -119,7 +117,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         ask = pb.GetUploadedLetterCountsRequest(
             service_id=service_id, template_id=templates.of(service_id), days=_days(call.query("limit_days"))
         )
-        days = [_print_day(day) for day in clients.notifications.GetUploadedLetterCounts(ask).print_days]
+        days = [_print_day(day) for day in clients.ask(ask).print_days]
         first = (_page(call) - 1) * PAGE_SIZE
         # as many jobs as may stand on the page, however many of the days stand before it
         skipped = max(0, first - len(days))
@@ -131,7 +129,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             page_size=PAGE_SIZE + len(days),
         )
         wanted.since_time.FromDatetime(start_of_day(ask.days))
-        found = clients.jobs.GetJobs(wanted)
+        found = clients.ask(wanted)
         merged = sorted([*days, *map(_job, found.jobs)], key=lambda one: str(one["created_at"]), reverse=True)
         return bare(
             {
@@ -152,7 +150,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             page_number=_page(call),
             page_size=PAGE_SIZE,
         )
-        found = clients.notifications.GetUploadedLetters(ask)
+        found = clients.ask(ask)
         joined = Joined(clients, service_id)
         letters = [
             {

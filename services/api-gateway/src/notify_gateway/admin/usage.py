@@ -59,7 +59,7 @@ SET = schema("free_sms_fragment_limit", free_sms_fragment_limit={"type": "intege
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes of one service's usage and allowance."""
-    made = Routes("usage", client)
+    made = Routes("usage", clients, client)
     billing = "/service/<uuid:service_id>/billing"
     one = f"{billing}/free-sms-fragment-limit"
 
@@ -97,13 +97,12 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         ask = pb.GetAllowanceRequest(
             service_id=call.id("service_id"), year=int(year or 0), organisation_type=organisation_type(call)
         )
-        return bare(ALLOWANCE.json(clients.usage.GetAllowance(ask).allowance))
+        return bare(ALLOWANCE.json(clients.ask(ask).allowance))
 
     @made.post(one, SET)
     def set_allowance(call: Call) -> Answer:
         given = ALLOWANCE.message(call.form, service_id=call.id("service_id"))
-        ask = pb.SetAllowanceRequest(allowance=given, organisation_type=organisation_type(call))
-        clients.usage.SetAllowance(ask)
+        clients.ask(pb.SetAllowanceRequest(allowance=given, organisation_type=organisation_type(call)))
         return bare(dict(call.form), 201)
 
     return made
@@ -123,16 +122,16 @@ def _used(each: pb.UsageSum) -> dict[str, Json]:
 
 def rate_routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes of rates, whose errors have the shape of the public API (internal-api.md §1.2)."""
-    made = Routes("rates", client, shape=v2_shape)
+    made = Routes("rates", clients, client, shape=v2_shape)
 
     @made.get("/sms-rate")
     def get_sms_rate(call: Call) -> Answer:
-        rates = clients.usage.GetRates(pb.GetRatesRequest()).rates
+        rates = clients.ask(pb.GetRatesRequest()).rates
         rate = float(pounds(rates.sms_rate_micropounds))
         return bare({"rate": rate, "valid_from": naive_time(rates.sms_valid_from_time)})
 
     @made.get("/letter-rates")
     def list_letter_rates(call: Call) -> Answer:
-        return bare(LETTER_RATE.list(clients.usage.GetRates(pb.GetRatesRequest()).rates.letter_rates))
+        return bare(LETTER_RATE.list(clients.ask(pb.GetRatesRequest()).rates.letter_rates))
 
     return made

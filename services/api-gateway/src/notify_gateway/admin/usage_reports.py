@@ -21,7 +21,7 @@ from notify_common.rpc import enums
 from notify_gateway.admin.counted import channel_of, usage
 from notify_gateway.admin.days import Days, current_year, financial_year, range_asked, range_or_today
 from notify_gateway.admin.organisations import sorted_by_name
-from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, data, every
+from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, data
 from notify_gateway.admin.shapes import Shape, as_, http_time
 from notify_gateway.admin.shapes import nullable as or_null
 from notify_gateway.admin.usage import NO_YEAR, money
@@ -83,20 +83,20 @@ class Used:
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("usage_reports", client, seconds=_SECONDS)
+    made = Routes("usage_reports", clients, client, seconds=_SECONDS)
 
     def services(**asked: Any) -> list[Service]:
-        return list(every(clients.services.ListServices, ListServicesRequest(**asked)))
+        return list(clients.all(ListServicesRequest(**asked)))
 
     def organisations() -> dict[str, Organisation]:
-        found = every(clients.organisations.ListOrganisations, ListOrganisationsRequest())
+        found = clients.all(ListOrganisationsRequest())
         return {each.id: each for each in found}
 
     @made.get("/organisations/<uuid:organisation_id>/services-with-usage")
     def list_usage_of_organisation(call: Call) -> Answer:
         days = financial_year(call, NO_YEAR)
         asked = {"organisation_id": call.id("organisation_id")}
-        clients.organisations.GetOrganisation(GetOrganisationRequest(**asked))
+        clients.ask(GetOrganisationRequest(**asked))
         live = sorted_by_name(each for each in services(**asked) if _is_live(each))
         used = _by_service(clients, days, live)
         rows = [_of_organisation(each, used[each.id]) for each in live]
@@ -173,7 +173,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     @made.get("/performance-dashboard")
     def get_performance(call: Call) -> Answer:
         asked = range_or_today(call).asked()
-        found = clients.statistics.GetPerformance(GetPerformanceRequest(**asked))
+        found = clients.ask(GetPerformanceRequest(**asked))
         totals = {channel_of(one): one.message_count for one in found.totals}
         days: defaultdict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_PLURALS.values(), 0))
         for one in found.days:
@@ -236,7 +236,7 @@ def _people(clients: InternalClients, ids: Iterable[str]) -> dict[str, User]:
     found: dict[str, User] = {}
     for id in filter(None, dict.fromkeys(ids)):
         try:
-            found[id] = clients.users.GetUser(GetUserRequest(user_id=id)).user
+            found[id] = clients.ask(GetUserRequest(user_id=id)).user
         except NotifyError as error:
             if error.reason != "USER_NOT_FOUND":
                 raise

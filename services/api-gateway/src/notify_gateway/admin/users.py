@@ -16,7 +16,7 @@ from notify_content import phone
 
 from notify_gateway.admin import forms
 from notify_gateway.admin.forms import InvalidForm, fields, schema
-from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, every, new_id, nothing, plain
+from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, new_id, nothing, plain
 from notify_gateway.admin.services import SERVICE
 from notify_gateway.admin.shapes import Shape, as_, db_time, nullable, whole
 from notify_gateway.auth import ClientAuthenticator
@@ -131,7 +131,7 @@ ARCHIVE_ERRORS: Rows = {"MANAGERS_NEEDED": plain("User cannot be removed from a 
 
 def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     """Return the routes."""
-    made = Routes("users", client)
+    made = Routes("users", clients, client)
     users = "/user/<uuid:user_id>"
 
     @made.post("/user", CREATE)
@@ -142,11 +142,17 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         password = form.pop("password")
         user = USER.message(form, state="pending")
         ask = pb.CreateUserRequest(request_id=new_id(), user=user, password=password)
-        return data(USER.json(clients.users.CreateUser(ask).user), 201)
+        return data(USER.json(clients.ask(ask).user), 201)
 
-    @made.get(users)
-    def get_user(call: Call) -> Answer:
-        return data(USER.json(clients.users.GetUser(pb.GetUserRequest(user_id=call.id("user_id"))).user))
+    made.call("GET", users, pb.GetUserRequest, USER)
+    made.call("POST", f"{users}/activate", pb.ActivateUserRequest, USER)
+    made.call("POST", f"{users}/reset-failed-login-count", pb.ResetFailedLoginsRequest, USER)
+    made.call("POST", f"{users}/archive", pb.ArchiveUserRequest, errors=ARCHIVE_ERRORS)
+    by_email: dict[str, Any] = {"form": EMAIL, "names": {"email": "email_address"}}
+    made.call("POST", "/user/email", pb.GetUserByEmailRequest, USER, **by_email)
+    made.call("GET", "/service/<uuid:service_id>/users", pb.ListMembersRequest, USER)
+    member = "/service/<uuid:service_id>/users/<uuid:user_id>"
+    made.call("DELETE", member, pb.RemoveMemberRequest)
 
     @made.post(users, UPDATE)
     def set_user(call: Call) -> Answer:
@@ -156,102 +162,63 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
         updated_by_id = form.pop("updated_by", "")
         mask: FieldMask = USER.mask(form)
         if not mask.paths:
-            return get_user(call)
+            return data(USER.json(clients.ask(pb.GetUserRequest(**call.path)).user))
         user = USER.message(form, id=call.id("user_id"))
         ask = pb.SetUserRequest(user=user, update_mask=mask, updated_by_id=updated_by_id)
-        return data(USER.json(clients.users.SetUser(ask).user))
-
-    @made.post(f"{users}/activate")
-    def activate_user(call: Call) -> Answer:
-        ask = pb.ActivateUserRequest(user_id=call.id("user_id"))
-        return data(USER.json(clients.users.ActivateUser(ask).user))
-
-    @made.post(f"{users}/reset-failed-login-count")
-    def reset_failed_logins(call: Call) -> Answer:
-        ask = pb.ResetFailedLoginsRequest(user_id=call.id("user_id"))
-        return data(USER.json(clients.users.ResetFailedLogins(ask).user))
-
-    @made.post("/user/email", EMAIL)
-    def get_user_by_email(call: Call) -> Answer:
-        ask = pb.GetUserByEmailRequest(email_address=call.form["email"])
-        return data(USER.json(clients.users.GetUserByEmail(ask).user))
-
-    @made.get("/service/<uuid:service_id>/users")
-    def list_members(call: Call) -> Answer:
-        ask = pb.ListMembersRequest(service_id=call.id("service_id"))
-        return data(USER.list(every(clients.users.ListMembers, ask)))
+        return data(USER.json(clients.ask(ask).user))
 
     already = {"ALREADY_MEMBER": plain("User id: {user_id} already part of service id: {service_id}")}
 
     def refuse_member(call: Call) -> None:
-        user = clients.users.GetUser(pb.GetUserRequest(user_id=call.id("user_id"))).user
+        user = clients.ask(pb.GetUserRequest(user_id=call.id("user_id"))).user
         if call.id("service_id") in _ids(list(user.access.services)):
             raise NotifyError("ALREADY_MEMBER")
 
-    @made.post("/service/<uuid:service_id>/users/<uuid:user_id>", MEMBER, already, refuse_member)
+    @made.post(member, MEMBER, already, refuse_member)
     def add_member(call: Call) -> Answer:
         ask = pb.AddMemberRequest(
-            service_id=call.id("service_id"),
-            user_id=call.id("user_id"),
-            permissions=[item["permission"] for item in call.form["permissions"]],
+            **call.path,
+            permissions=permissions_of(call),
             folder_ids=call.form.get("folder_permissions", []),
             must_be_new=True,
         )
-        clients.users.AddMember(ask)
+        clients.ask(ask)
         return data(SERVICE.json(_service(clients, call.id("service_id"))), 201)
-
-    @made.delete("/service/<uuid:service_id>/users/<uuid:user_id>")
-    def remove_member(call: Call) -> Answer:
-        ids = {"service_id": call.id("service_id"), "user_id": call.id("user_id")}
-        clients.users.RemoveMember(pb.RemoveMemberRequest(**ids))
-        return nothing()
 
     @made.post(f"{users}/service/<uuid:service_id>/permission", MEMBER, PERMISSION_ERRORS)
     def set_permissions(call: Call) -> Answer:
         ask = pb.SetMemberPermissionsRequest(
-            service_id=call.id("service_id"),
-            user_id=call.id("user_id"),
-            permissions=[item["permission"] for item in call.form["permissions"]],
+            **call.path,
+            permissions=permissions_of(call),
             folder_ids=call.form.get("folder_permissions", []),
             set_folders="folder_permissions" in call.form,
         )
-        clients.users.SetMemberPermissions(ask)
+        clients.ask(ask)
         return nothing()
 
     @made.post(
         f"{users}/organisation/<uuid:organisation_id>/permissions", ORGANISATION_MEMBER, PERMISSION_ERRORS
     )
     def set_organisation_permissions(call: Call) -> Answer:
-        ask = organisations_pb.SetOrganisationPermissionsRequest(
-            organisation_id=call.id("organisation_id"),
-            user_id=call.id("user_id"),
-            permissions=[item["permission"] for item in call.form["permissions"]],
-        )
-        clients.organisations.SetOrganisationPermissions(ask)
-        return nothing()
-
-    @made.post(f"{users}/archive", errors=ARCHIVE_ERRORS)
-    def archive_user(call: Call) -> Answer:
-        clients.users.ArchiveUser(pb.ArchiveUserRequest(user_id=call.id("user_id")))
+        ask = organisations_pb.SetOrganisationPermissionsRequest
+        clients.ask(ask(**call.path, permissions=permissions_of(call)))
         return nothing()
 
     @made.post("/user/find-users-by-email", FIND)
     def find_users(call: Call) -> Answer:
         ask = pb.ListUsersRequest(email_part=call.form["email"], page_size=_MOST_FOUND)
-        return data(FOUND.list(clients.users.ListUsers(ask).users))
+        return data(FOUND.list(clients.ask(ask).users))
 
     @made.get(f"{users}/organisations-and-services")
     def list_organisations_and_services(call: Call) -> Answer:
         user_id = call.id("user_id")
-        user = clients.users.GetUser(pb.GetUserRequest(user_id=user_id)).user
+        user = clients.ask(pb.GetUserRequest(user_id=user_id)).user
         mine = ListServicesRequest(user_id=user_id, only_active=True)
         organisations = [
-            clients.organisations.GetOrganisation(
-                organisations_pb.GetOrganisationRequest(organisation_id=one.id)
-            ).organisation
+            clients.ask(organisations_pb.GetOrganisationRequest(organisation_id=one.id)).organisation
             for one in user.access.organisations
         ]
-        services = SERVICE_OF_USER.list(every(clients.services.ListServices, mine))
+        services = SERVICE_OF_USER.list(clients.all(mine))
         return bare({"organisations": ORGANISATION.list(organisations), "services": services})
 
     @made.post("/platform-admin/users-list", REPORT)
@@ -264,9 +231,8 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
                 # the last day belongs to the period
                 later = timedelta(days=name.endswith("_end"))
                 getattr(ask, field).FromDatetime(datetime.fromisoformat(day) + later)
-        active = ListServicesRequest(only_active=True)
-        names = {service.id: service.name for service in every(clients.services.ListServices, active)}
-        found = [USER.json(user) for user in every(clients.users.ListUsers, ask)]
+        names = {service.id: service.name for service in clients.all(ListServicesRequest(only_active=True))}
+        found = [USER.json(user) for user in clients.all(ask)]
         for user in found:
             user["services"] = [
                 {"id": each, "name": names[each]} for each in user["services"] if each in names
@@ -276,5 +242,10 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     return made
 
 
+def permissions_of(call: Call) -> list[str]:
+    """Return the permissions that a form of MEMBER names."""
+    return [item["permission"] for item in call.form["permissions"]]
+
+
 def _service(clients: InternalClients, service_id: str) -> Any:
-    return clients.services.GetService(GetServiceRequest(service_id=service_id)).service
+    return clients.ask(GetServiceRequest(service_id=service_id)).service
