@@ -60,7 +60,7 @@ def _handler(begin: Any, method: Any, usecase: UseCase) -> Callable[..., Message
     def handle(request: Message, context: grpc.ServicerContext) -> Message:
         with begin() as tx:
             made = usecase(tx, request)
-        return made if isinstance(made, answer) else answer(**{resource: made})
+        return made if isinstance(made, answer) else answer(**{resource: made} if made is not None else {})
 
     return handle
 
@@ -83,8 +83,9 @@ def _compare(usecase: UseCase, method: Any) -> None:
     signature = inspect.signature(usecase, eval_str=True)
     ask = list(signature.parameters.values())[-1].annotation
     made = signature.return_annotation
-    resources = [f.message_type for f in method.output_type.fields[:1]]
+    resources = [f.message_type for f in method.output_type.fields[:1]] or [type(None)]
     if ask is not Any and ask.DESCRIPTOR is not method.input_type:
         raise TypeError(f"{method.full_name} asks with {method.input_type.name}, its use case takes {ask}")
-    if made is not Message and made.DESCRIPTOR not in (method.output_type, *resources):
+    said = getattr(made, "DESCRIPTOR", type(made))
+    if made is not Message and said not in (method.output_type, *resources):
         raise TypeError(f"{method.full_name} answers {method.output_type.name}, its use case makes {made}")

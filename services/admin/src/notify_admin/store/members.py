@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Table
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_admin.store import audit
-from notify_admin.store.tables import memberships, organisation_members, organisations, services, users
+from notify_admin.store.tables import memberships, organisation_members, users
 
 
 class Addresses(NamedTuple):
@@ -31,7 +31,7 @@ class Access(NamedTuple):
     user_id: str
     id: str
     permissions: list[str]
-    folder_ids: list[str]
+    folder_ids: Sequence[str] = ()
 
 
 def add(
@@ -146,26 +146,15 @@ def who_sees(tx: Tx, service_id: str, folder_ids: Sequence[str]) -> dict[str, li
     return found
 
 
-def access(tx: Tx, user_ids: Sequence[str]) -> tuple[list[Access], list[Access]]:
-    """Return what users may do in services, and in organisations, that are not archived; oldest first."""
-    c, o = memberships.c, organisation_members.c
-    wanted = id_array(user_ids)
-    of_services = (
-        sa.select(c.user_id, c.service_id, c.permissions, c.folder_ids)
-        .select_from(memberships.join(services, services.c.id == c.service_id))
-        .where(c.user_id == sa.func.any(wanted), services.c.active)
-        .order_by(services.c.create_time, services.c.id)
-    )
-    of_organisations = (
-        sa.select(o.user_id, o.organisation_id, o.permissions)
-        .select_from(organisation_members.join(organisations, organisations.c.id == o.organisation_id))
-        .where(o.user_id == sa.func.any(wanted), organisations.c.active)
-        .order_by(organisations.c.create_time, organisations.c.id)
-    )
-    return (
-        [Access(*row) for row in tx.execute(of_services)],
-        [Access(*row, []) for row in tx.execute(of_organisations)],
-    )
+def access(tx: Tx, of: Table, user_ids: Sequence[str]) -> list[Access]:
+    """Return what users may do in the services or organisations that are not archived, oldest first."""
+    parent, user = of.primary_key
+    (key,) = parent.foreign_keys
+    parents = key.column.table.c
+    folders = [of.c.folder_ids] if "folder_ids" in of.c else []
+    found = sa.select(user, parent, of.c.permissions, *folders).join_from(of, key.column.table)
+    mine = found.where(user == sa.func.any(id_array(user_ids)), parents.active)
+    return [Access(*row) for row in tx.execute(mine.order_by(parents.create_time, parents.id))]
 
 
 def add_to_organisation(tx: Tx, organisation_id: str, user_id: str, permissions: Sequence[str]) -> None:

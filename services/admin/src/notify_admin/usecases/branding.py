@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from google.protobuf.message import Message
 from notify.admin.v1 import branding_service_pb2 as pb
 from notify.admin.v1.branding_pb2 import BrandingKind, EmailBranding, LetterBranding
 from notify_common import clock
@@ -28,6 +29,11 @@ class Kind(NamedTuple):
     table: Any
     nhs_id: str
     """That of the NHS (internal-api.md §8)."""
+
+    @property
+    def field(self) -> str:
+        """Of a service or organisation: which branding it has."""
+        return f"{self.name}_branding_id"
 
 
 EMAIL: Final = Kind("email", EMAIL_BRANDINGS, tables.email_brandings, "a7dc4e56-660b-4db7-8cff-12c37b12b5ea")
@@ -103,28 +109,24 @@ def suggest_branding_name(tx: Tx, ask: pb.SuggestBrandingNameRequest) -> pb.Sugg
     return pb.SuggestBrandingNameResponse(name=free)
 
 
-def add_to_branding_pool(tx: Tx, ask: pb.AddToBrandingPoolRequest) -> pb.AddToBrandingPoolResponse:
+def add_to_branding_pool(tx: Tx, ask: pb.AddToBrandingPoolRequest) -> None:
     """Let the services of an organisation choose from more brandings; those it has stay."""
     kind = KINDS[ask.kind]
     ORGANISATIONS.one(tx, locked=True, id=ask.organisation_id)
     for branding_id in sorted(ask.branding_ids):
         require(tx, kind, branding_id)
     branding.add_to_pool(tx, kind.name, ask.organisation_id, ask.branding_ids)
-    return pb.AddToBrandingPoolResponse()
 
 
-def remove_from_branding_pool(
-    tx: Tx, ask: pb.RemoveFromBrandingPoolRequest
-) -> pb.RemoveFromBrandingPoolResponse:
+def remove_from_branding_pool(tx: Tx, ask: pb.RemoveFromBrandingPoolRequest) -> None:
     """Take a branding out of what the services of an organisation choose from."""
     kind = KINDS[ask.kind]
     organisation = ORGANISATIONS.one(tx, locked=True, id=ask.organisation_id)
-    if getattr(organisation, f"{kind.name}_branding_id") == ask.branding_id:
+    if getattr(organisation, kind.field) == ask.branding_id:
         raise NotifyError("DEFAULT_BRANDING")
     if not branding.remove_from_pool(tx, kind.name, organisation.id, ask.branding_id):
         facts = {"branding_id": ask.branding_id, "organisation_name": organisation.name}
         raise NotifyError("BRANDING_NOT_IN_POOL", metadata=facts)
-    return pb.RemoveFromBrandingPoolResponse()
 
 
 def require(tx: Tx, kind: Kind, branding_id: str) -> None:
@@ -134,9 +136,18 @@ def require(tx: Tx, kind: Kind, branding_id: str) -> None:
         raise NotifyError("BRANDING_NOT_FOUND")
 
 
-def of_nhs(tx: Tx) -> list[tuple[Kind, str]]:
-    """Return the brandings of the NHS, those that there are."""
-    return [(kind, kind.nhs_id) for kind in KINDS.values() if kind.resource.get(tx, id=kind.nhs_id)]
+def of_nhs(tx: Tx) -> list[Kind]:
+    """Return the kinds of which the NHS has a branding."""
+    return [kind for kind in KINDS.values() if kind.resource.get(tx, id=kind.nhs_id)]
+
+
+def require_chosen(tx: Tx, before: Message, after: Message) -> list[Kind]:
+    """Return the kinds of which a service or organisation gets another branding, as `require` each."""
+    ids = {kind: getattr(after, kind.field) for kind in KINDS.values()}
+    chosen = [kind for kind in ids if ids[kind] and ids[kind] != getattr(before, kind.field)]
+    for kind in chosen:
+        require(tx, kind, ids[kind])
+    return chosen
 
 
 def of_pool(kind: Kind, tx: Tx, ask: Any) -> list[Any]:

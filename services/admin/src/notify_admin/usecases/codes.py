@@ -24,7 +24,7 @@ _OUTCOME = pb.VerifyCodeResponse
 _KIND = pb.SendAccountMailRequest
 
 
-def send_code(mailer: Mailer, pepper: bytes, tx: Tx, ask: pb.SendCodeRequest) -> pb.SendCodeResponse:
+def send_code(mailer: Mailer, pepper: bytes, tx: Tx, ask: pb.SendCodeRequest) -> None:
     """Send a code, unless enough are on their way.
 
     Idempotency key: the request's id. Requests of one user wait for one another, so that none passes the
@@ -37,12 +37,12 @@ def send_code(mailer: Mailer, pepper: bytes, tx: Tx, ask: pb.SendCodeRequest) ->
         raise invalid_field(FieldViolation("recipient", "is not a valid phone number"))
     now = clock.now()
     if codes.count_unused(tx, user.id, now) >= rules.MOST_UNUSED:
-        return pb.SendCodeResponse()
+        return
     code = rules.new_digits() if by_text else str(uuid4())
     expire_time = now + rules.LIFETIME
     hashed = _hash(pepper, user.id, code)
     if not codes.add(tx, ask.request_id, user.id, _TYPES[ask.type], hashed, expire_time):
-        return pb.SendCodeResponse()
+        return
     codes.delete_before(tx, user.id, now - rules.KEPT)
     if by_text:
         values = {"verify_code": code}
@@ -54,7 +54,6 @@ def send_code(mailer: Mailer, pepper: bytes, tx: Tx, ask: pb.SendCodeRequest) ->
             "url": mailer.links.token("email-auth", payload, ask.link_host, ask.next),
         }
         mailer.write(tx, ask.request_id, MailTemplate.SIGN_IN_LINK, recipient, values)
-    return pb.SendCodeResponse()
 
 
 def verify_code(pepper: bytes, tx: Tx, ask: pb.VerifyCodeRequest) -> pb.VerifyCodeResponse:
@@ -84,13 +83,12 @@ def verify_code(pepper: bytes, tx: Tx, ask: pb.VerifyCodeRequest) -> pb.VerifyCo
     return pb.VerifyCodeResponse(outcome=_OUTCOME.OUTCOME_ACCEPTED)
 
 
-def send_account_mail(mailer: Mailer, tx: Tx, ask: pb.SendAccountMailRequest) -> pb.SendAccountMailResponse:
+def send_account_mail(mailer: Mailer, tx: Tx, ask: pb.SendAccountMailRequest) -> None:
     """Send a user mail about the account. Idempotency key: the request's id."""
     user = USERS.one(tx, id=ask.user_id)
     recipient = ask.email_address or user.email_address
     template, values = _account_mail(mailer, user, recipient, ask)
     mailer.write(tx, ask.request_id, template, recipient, values)
-    return pb.SendAccountMailResponse()
 
 
 def _account_mail(

@@ -43,7 +43,7 @@ def set_template_folder(tx: Tx, ask: pb.SetTemplateFolderRequest) -> TemplateFol
     return with_users(tx, FOLDERS.change(tx, {"id": wanted.id}, name=wanted.name.strip()))[0]
 
 
-def delete_template_folder(tx: Tx, ask: pb.DeleteTemplateFolderRequest) -> pb.DeleteTemplateFolderResponse:
+def delete_template_folder(tx: Tx, ask: pb.DeleteTemplateFolderRequest) -> None:
     """Delete an empty folder."""
     lock_service(tx, ask.service_id)
     folder = FOLDERS.one(tx, id=ask.template_folder_id, service_id=ask.service_id)
@@ -51,10 +51,9 @@ def delete_template_folder(tx: Tx, ask: pb.DeleteTemplateFolderRequest) -> pb.De
         raise NotifyError("FOLDER_NOT_EMPTY")
     members.set_folders(tx, ask.service_id, folder.id, [])
     FOLDERS.delete(tx, id=folder.id)
-    return pb.DeleteTemplateFolderResponse()
 
 
-def move_to_folder(tx: Tx, ask: pb.MoveToFolderRequest) -> pb.MoveToFolderResponse:
+def move_to_folder(tx: Tx, ask: pb.MoveToFolderRequest) -> None:
     """Move templates and folders into a folder, all or nothing; archived templates stay where they are."""
     lock_service(tx, ask.service_id)
     known = folders.parents(tx, ask.service_id)
@@ -71,7 +70,6 @@ def move_to_folder(tx: Tx, ask: pb.MoveToFolderRequest) -> pb.MoveToFolderRespon
     for template_id in ask.template_ids:
         live += [] if templates.lock(tx, ask.service_id, template_id).archived else [template_id]
     folders.move(tx, ask.service_id, list(ask.folder_ids), live, ask.target_id or None)
-    return pb.MoveToFolderResponse()
 
 
 def _above(known: Mapping[str, str | None], folder_id: str) -> set[str]:

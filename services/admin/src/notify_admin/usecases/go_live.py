@@ -16,9 +16,7 @@ from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.violations import settled
 
 
-def send_go_live_request(
-    mailer: Mailer, tx: Tx, ask: pb.SendGoLiveRequestRequest
-) -> pb.SendGoLiveRequestResponse:
+def send_go_live_request(mailer: Mailer, tx: Tx, ask: pb.SendGoLiveRequestRequest) -> None:
     """Tell those of the organisation who may decide, and who asked. Idempotency key: the request's id."""
     service = _asking(tx, ask.service_id)
     organisation = ORGANISATIONS.one(tx, id=service.organisation_id)
@@ -44,23 +42,17 @@ def send_go_live_request(
     receipt = {**shared, "name": requester.name, "organisation_team_member_names": names}
     mail_id = ids.child_id(ask.request_id, "receipt")
     mailer.write(tx, mail_id, MailTemplate.GO_LIVE_RECEIPT, requester.email_address, receipt)
-    return pb.SendGoLiveRequestResponse()
 
 
-def send_go_live_next_steps(
-    mailer: Mailer, tx: Tx, ask: pb.SendGoLiveNextStepsRequest
-) -> pb.SendGoLiveNextStepsResponse:
+def send_go_live_next_steps(mailer: Mailer, tx: Tx, ask: pb.SendGoLiveNextStepsRequest) -> None:
     """Tell somebody of the organisation how to go on. Idempotency key: the request's id."""
     _asking(tx, ask.service_id)
     address = settled(reply_to_address, ask.email_address, "email_address")
     values = {"service_name": ask.service_name, "body": ask.body}
     mailer.write(tx, ask.request_id, MailTemplate.GO_LIVE_NEXT_STEPS, address, values)
-    return pb.SendGoLiveNextStepsResponse()
 
 
-def send_go_live_refusal(
-    mailer: Mailer, tx: Tx, ask: pb.SendGoLiveRefusalRequest
-) -> pb.SendGoLiveRefusalResponse:
+def send_go_live_refusal(mailer: Mailer, tx: Tx, ask: pb.SendGoLiveRefusalRequest) -> None:
     """Tell who asked that it was refused, and why. Idempotency key: the request's id."""
     requester = USERS.one(tx, id=_asking(tx, ask.service_id).go_live_user_id)
     answers_to = settled(reply_to_address, ask.member_email_address, "member_email_address")
@@ -74,7 +66,6 @@ def send_go_live_refusal(
     }
     address = requester.email_address
     mailer.write(tx, ask.request_id, MailTemplate.GO_LIVE_REFUSED, address, values, answers_to)
-    return pb.SendGoLiveRefusalResponse()
 
 
 def _asking(tx: Tx, service_id: str) -> Service:

@@ -20,7 +20,7 @@ from notify_admin.usecases.services import lock_service
 list_inbound_numbers = Lists(INBOUND_NUMBERS)
 
 
-def assign_inbound_number(tx: Tx, ask: pb.AssignInboundNumberRequest) -> pb.AssignInboundNumberResponse:
+def assign_inbound_number(tx: Tx, ask: pb.AssignInboundNumberRequest) -> SmsSender:
     """Give a service a number that is free, and make it the default text sender.
 
     Of two who want the last number at once, one gets it.
@@ -38,17 +38,14 @@ def assign_inbound_number(tx: Tx, ask: pb.AssignInboundNumberRequest) -> pb.Assi
     senders = SMS_SENDERS.find(tx, **live)
     changes.append(tx, "service", ask.service_id)
     if len(senders) == 1:
-        changed = SMS_SENDERS.change(tx, {"id": senders[0].id}, **as_sender)[0]
-        return pb.AssignInboundNumberResponse(sms_sender=changed)
+        return SMS_SENDERS.change(tx, {"id": senders[0].id}, **as_sender)[0]
     SMS_SENDERS.change(tx, {**live, "is_default": True}, is_default=False)
     sender_id = ids.new_id()
     SMS_SENDERS.insert(tx, ask, sender_id, **mine, **as_sender)
-    return pb.AssignInboundNumberResponse(sms_sender=SMS_SENDERS.one(tx, id=sender_id))
+    return SMS_SENDERS.one(tx, id=sender_id)
 
 
-def release_inbound_number(
-    default_sms_sender: str, tx: Tx, ask: pb.ReleaseInboundNumberRequest
-) -> pb.ReleaseInboundNumberResponse:
+def release_inbound_number(default_sms_sender: str, tx: Tx, ask: pb.ReleaseInboundNumberRequest) -> None:
     """End receiving texts: the number is no sender of the service any more, and free for others or retired.
 
     A service that is left without a default sender gets its oldest one as default, or a new one. Idempotency
@@ -67,7 +64,6 @@ def release_inbound_number(
         service.permissions.remove(rules.RECEIVING)
         SERVICES.save(tx, service)
     changes.append(tx, "service", service.id)
-    return pb.ReleaseInboundNumberResponse()
 
 
 def disable_inbound_number(tx: Tx, ask: pb.DisableInboundNumberRequest) -> InboundNumber:

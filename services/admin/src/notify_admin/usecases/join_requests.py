@@ -55,21 +55,13 @@ def decide_join_request(mailer: Mailer, tx: Tx, ask: pb.DecideJoinRequestRequest
     service = lock_service(tx, ask.service_id)
     found = JOIN_REQUESTS.one(tx, id=ask.join_request_id, service_id=service.id)
     decider = USERS.one(tx, id=ask.decided_by_id)
-    decided: dict[str, Any] = {
-        "status": ask.status,
-        "status_changed_time": clock.now(),
-        "status_changed_by_id": decider.id,
-    }
+    decided: dict[str, Any] = {"status_changed_time": clock.now(), "status_changed_by_id": decider.id}
     if ask.status == APPROVED:
         _admit(mailer, tx, ask, service, found, decider)
-        others: dict[str, Any] = {
-            "service_id": service.id,
-            "requester_id": found.requester_id,
-            "status": "pending",
-        }
-        JOIN_REQUESTS.change(tx, others, **{**decided, "status": "cancelled"})
+        others = {"service_id": service.id, "requester_id": found.requester_id, "status": "pending"}
+        JOIN_REQUESTS.change(tx, others, status="cancelled", **decided)
     reason = {"reason": ask.reason} if ask.reason else {}
-    return JOIN_REQUESTS.change(tx, {"id": found.id}, **decided, **reason)[0]
+    return JOIN_REQUESTS.change(tx, {"id": found.id}, status=ask.status, **decided, **reason)[0]
 
 
 def _admit(

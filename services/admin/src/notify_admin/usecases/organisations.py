@@ -79,24 +79,20 @@ def set_organisation(mailer: Mailer, tx: Tx, ask: pb.SetOrganisationRequest) -> 
         _bring_nhs_branding(tx, wanted)
         if wanted.organisation_type:
             _change_services(tx, wanted.id, {}, organisation_type=wanted.organisation_type)
-    for kind in branding.KINDS.values():
-        field = f"{kind.name}_branding_id"
-        branding_id = getattr(wanted, field)
-        if branding_id and branding_id != getattr(current, field):
-            branding.require(tx, kind, branding_id)
-            branding_store.add_to_pool(tx, kind.name, wanted.id, [branding_id])
-            _change_services(tx, wanted.id, {field: None}, **{field: branding_id})
+    for kind in branding.require_chosen(tx, current, wanted):
+        branding_id = getattr(wanted, kind.field)
+        branding_store.add_to_pool(tx, kind.name, wanted.id, [branding_id])
+        _change_services(tx, wanted.id, {kind.field: None}, **{kind.field: branding_id})
     return completed(tx, [ORGANISATIONS.save(tx, wanted)])[0]
 
 
-def add_service(tx: Tx, ask: pb.AddServiceRequest) -> pb.AddServiceResponse:
+def add_service(tx: Tx, ask: pb.AddServiceRequest) -> None:
     """Make a service one of an organisation, whose type it takes."""
     organisation = _active(tx, ask.organisation_id)
     service = lock_service(tx, ask.service_id)
     service.organisation_type = organisation.organisation_type or service.organisation_type
     SERVICES.save(tx, service, organisation_id=organisation.id)
     changes.append(tx, "service", service.id)
-    return pb.AddServiceResponse()
 
 
 def add_organisation_member(tx: Tx, ask: pb.AddOrganisationMemberRequest) -> User:
@@ -137,13 +133,10 @@ def archive_organisation(tx: Tx, ask: pb.ArchiveOrganisationRequest) -> Organisa
     return completed(tx, [organisation])[0]
 
 
-def remove_organisation_member(
-    tx: Tx, ask: pb.RemoveOrganisationMemberRequest
-) -> pb.RemoveOrganisationMemberResponse:
+def remove_organisation_member(tx: Tx, ask: pb.RemoveOrganisationMemberRequest) -> None:
     """End a membership."""
     ORGANISATIONS.one(tx, locked=True, id=ask.organisation_id)
     members.remove(tx, organisation_members, ask.organisation_id, ask.user_id)
-    return pb.RemoveOrganisationMemberResponse()
 
 
 def _check(given: Organisation) -> None:
@@ -164,11 +157,10 @@ def _bring_nhs_branding(tx: Tx, organisation: Organisation) -> bool:
     """Give an NHS body the brandings of the NHS, those it lacks; return whether it is one."""
     if organisation.organisation_type not in rules.NHS_TYPES:
         return False
-    for kind, branding_id in branding.of_nhs(tx):
-        branding_store.add_to_pool(tx, kind.name, organisation.id, [branding_id])
-        field = f"{kind.name}_branding_id"
-        if not getattr(organisation, field):
-            setattr(organisation, field, branding_id)
+    for kind in branding.of_nhs(tx):
+        branding_store.add_to_pool(tx, kind.name, organisation.id, [kind.nhs_id])
+        if not getattr(organisation, kind.field):
+            setattr(organisation, kind.field, kind.nhs_id)
     return True
 
 

@@ -10,8 +10,8 @@ from notify_common.db.unit_of_work import Tx
 
 from notify_admin.store.mapping import Resource
 
-UseCase = Callable[[Any, Any], Message]
-"""A function of a transaction and a request."""
+UseCase = Callable[[Any, Any], Message | None]
+"""A function of a transaction and a request that returns the answer, or what it holds: None for nothing."""
 Fill = Callable[[Any, Sequence[Any]], object]
 """A function of a transaction and messages, which it fills with what their rows don't hold."""
 

@@ -33,9 +33,9 @@ def create_service(default_sms_sender: str, tx: Tx, ask: pb.CreateServiceRequest
         service.email_branding_id = organisation.email_branding_id
         service.letter_branding_id = organisation.letter_branding_id
     elif ask.owner_id and rules.is_of_nhs(service.organisation_type, _domain(tx, ask.owner_id)):
-        nhs = {kind.name: branding_id for kind, branding_id in branding.of_nhs(tx)}
-        service.email_branding_id = nhs.get(branding.EMAIL.name, "")
-        service.letter_branding_id = nhs.get(branding.LETTER.name, "")
+        of_nhs = branding.of_nhs(tx)
+        for kind in branding.KINDS.values():
+            setattr(service, kind.field, kind.nhs_id if kind in of_nhs else "")
     sender = settled(text_sender, ask.default_sms_sender or default_sms_sender, "default_sms_sender")
     columns = {
         "normalised_name": rules.normalised_name(service.name),
@@ -66,10 +66,7 @@ def update_service(tx: Tx, ask: pb.UpdateServiceRequest) -> service_pb2.Service:
     wanted = checked(wanted)
     if wanted == current:
         return with_callbacks(tx, [current])[0]
-    for kind in branding.KINDS.values():
-        branding_id = getattr(wanted, f"{kind.name}_branding_id")
-        if branding_id and branding_id != getattr(current, f"{kind.name}_branding_id"):
-            branding.require(tx, kind, branding_id)
+    branding.require_chosen(tx, current, wanted)
     changes.append(tx, "service", current.id)
     saved = SERVICES.save(tx, wanted, normalised_name=rules.normalised_name(wanted.name))
     return with_callbacks(tx, [saved])[0]

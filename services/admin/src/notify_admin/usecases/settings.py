@@ -79,13 +79,12 @@ def set_callback(box: SecretBox, tx: Tx, ask: pb.SetCallbackRequest) -> Callback
     return CALLBACKS.save(tx, checked(current), **token)
 
 
-def delete_callback(tx: Tx, ask: pb.DeleteCallbackRequest) -> pb.DeleteCallbackResponse:
+def delete_callback(tx: Tx, ask: pb.DeleteCallbackRequest) -> None:
     """Delete a callback."""
     lock_service(tx, ask.service_id)
     if not CALLBACKS.delete(tx, id=ask.callback_id, service_id=ask.service_id, type=ask.type):
         raise NotifyError("SETTING_NOT_FOUND")
     changes.append(tx, "service", ask.service_id)
-    return pb.DeleteCallbackResponse()
 
 
 def rotate_callback_secret(
@@ -100,7 +99,7 @@ def rotate_callback_secret(
     CALLBACKS.one(tx, locked=True, id=ask.callback_id, service_id=ask.service_id, type=ask.type)
     USERS.one(tx, id=ask.updated_by_id)
     current = callbacks.signing_secret(tx, ask.callback_id)
-    if current is None or current.id != ask.request_id:
+    if current is None or current.signing_secret_id != ask.request_id:
         secret = SIGNING_SECRET_PREFIX + b64encode(token_bytes(SIGNING_SECRET_BYTES)).decode()
         CALLBACKS.change(
             tx,
@@ -108,7 +107,7 @@ def rotate_callback_secret(
             updated_by_id=ask.updated_by_id,
             signing_secret_id=ask.request_id,
             encrypted_signing_secret=box.encrypt(secret).encode(),
-            encrypted_previous_signing_secret=None if current is None else current.encrypted,
+            encrypted_previous_signing_secret=None if current is None else current.encrypted_signing_secret,
             previous_signing_secret_end_time=(
                 None if current is None else clock.now() + callbacks.PREVIOUS_SECRET_KEPT
             ),
@@ -117,8 +116,8 @@ def rotate_callback_secret(
         current = callbacks.signing_secret(tx, ask.callback_id)
         assert current is not None  # noqa: S101 - it was written just now
     return pb.RotateCallbackSecretResponse(
-        signing_secret=box.decrypt_bytes(current.encrypted).decode(),
-        previous_end_time=current.previous_end_time,
+        signing_secret=box.decrypt_bytes(current.encrypted_signing_secret).decode(),
+        previous_end_time=current.previous_signing_secret_end_time,
     )
 
 
@@ -127,12 +126,13 @@ def get_callback_targets(
 ) -> targets_pb.GetCallbackTargetsResponse:
     """Return where services are called, with their secrets in clear."""
     answer = targets_pb.GetCallbackTargetsResponse()
-    for stored in callbacks.targets(tx, [(key.service_id, key.type) for key in ask.keys]):
+    stored = callbacks.targets(tx, [(key.service_id, key.type) for key in ask.keys])
+    for service_id, type_, url, token, *secrets in stored:
         answer.targets.add(
-            key=targets_pb.CallbackTargetKey(service_id=stored.service_id, type=stored.type),
-            url=stored.url,
-            bearer_token=box.decrypt_bytes(stored.bearer_token).decode(),
-            signing_secrets=[box.decrypt_bytes(one).decode() for one in stored.signing_secrets],
+            key=targets_pb.CallbackTargetKey(service_id=service_id, type=type_),
+            url=url,
+            bearer_token=box.decrypt_bytes(token).decode(),
+            signing_secrets=[box.decrypt_bytes(one).decode() for one in secrets if one is not None],
         )
     return answer
 

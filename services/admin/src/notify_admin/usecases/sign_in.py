@@ -82,13 +82,10 @@ def set_webauthn_credential(tx: Tx, ask: pb.SetWebauthnCredentialRequest) -> Web
     return CREDENTIALS.save(tx, CREDENTIALS.merge(current, given, ask.update_mask))
 
 
-def delete_webauthn_credential(
-    tx: Tx, ask: pb.DeleteWebauthnCredentialRequest
-) -> pb.DeleteWebauthnCredentialResponse:
+def delete_webauthn_credential(tx: Tx, ask: pb.DeleteWebauthnCredentialRequest) -> None:
     """Delete a security key, but not the last: its user could not sign in any more."""
     USERS.one(tx, locked=True, id=ask.user_id)
     CREDENTIALS.one(tx, id=ask.webauthn_credential_id, user_id=ask.user_id)
     if CREDENTIALS.count(tx, user_id=ask.user_id) == 1:
         raise NotifyError("LAST_CREDENTIAL")
     CREDENTIALS.delete(tx, id=ask.webauthn_credential_id)
-    return pb.DeleteWebauthnCredentialResponse()

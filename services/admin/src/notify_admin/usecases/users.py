@@ -8,7 +8,7 @@ from notify.admin.v1 import people_service_pb2 as people_pb
 from notify.admin.v1 import user_pb2
 from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.service_pb2 import Service
-from notify.admin.v1.user_pb2 import Membership, User, UserAccess
+from notify.admin.v1.user_pb2 import User, UserAccess
 from notify_common import clock
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
@@ -19,7 +19,7 @@ from notify_admin.domain import services as rules
 from notify_admin.domain.mail import MailTemplate
 from notify_admin.store import changes, folders, members, organisations, users
 from notify_admin.store.resources import MEMBERS, SERVICES, USERS
-from notify_admin.store.tables import memberships
+from notify_admin.store.tables import memberships, organisation_members
 from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.passwords import PasswordHasher
 from notify_admin.usecases.reads import Lists
@@ -118,7 +118,7 @@ def add_member(tx: Tx, ask: pb.AddMemberRequest) -> User:
     return get_user(tx, pb.GetUserRequest(user_id=ask.user_id))
 
 
-def remove_member(tx: Tx, ask: pb.RemoveMemberRequest) -> pb.RemoveMemberResponse:
+def remove_member(tx: Tx, ask: pb.RemoveMemberRequest) -> None:
     """End a membership, of an archived service too.
 
     Raises:
@@ -128,7 +128,6 @@ def remove_member(tx: Tx, ask: pb.RemoveMemberRequest) -> pb.RemoveMemberRespons
     _require_managers_without(tx, service, ask.user_id, stays=False)
     members.remove(tx, memberships, ask.service_id, ask.user_id)
     changes.append(tx, "service", ask.service_id)
-    return pb.RemoveMemberResponse()
 
 
 def set_member_permissions(tx: Tx, ask: pb.SetMemberPermissionsRequest) -> User:
@@ -212,15 +211,12 @@ def _is_official(tx: Tx, user: User) -> bool:
 def with_access(tx: Tx, found: Iterable[User]) -> list[User]:
     """Return the same users, filled with what they may do where, in two statements however many they are."""
     of_id = {user.id: user for user in found}
-    in_services, in_organisations = members.access(tx, list(of_id)) if of_id else ([], [])
     for user in of_id.values():
         user.access.CopyFrom(UserAccess())
-    for one in in_services:
-        made = Membership(id=one.id, permissions=one.permissions, folder_ids=one.folder_ids)
-        of_id[one.user_id].access.services.append(made)
-    for one in in_organisations:
-        made = Membership(id=one.id, permissions=one.permissions)
-        of_id[one.user_id].access.organisations.append(made)
+    for field, table in (("services", memberships), ("organisations", organisation_members)):
+        for one in members.access(tx, table, list(of_id)) if of_id else ():
+            held = getattr(of_id[one.user_id].access, field)
+            held.add(id=one.id, permissions=one.permissions, folder_ids=one.folder_ids)
     return list(of_id.values())
 
 
