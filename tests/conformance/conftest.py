@@ -1,30 +1,31 @@
 """The gateway over HTTP in front of the real servicers of admin, with the platform's own service seeded."""
 
-import importlib.util
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import importlib
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 import pytest
+import requests
 from flask import Flask
 from notify_admin.usecases.seed import seed_platform
+from notify_common import clock
 from notify_common.blobs.s3 import BlobStore
 from notify_gateway.app import create_app
 from notify_gateway.settings import Face, GatewaySettings
-from notify_letters import bootstrap as letters_bootstrap
-from notify_letters.settings import Settings as LettersSettings
+from notify_letters import bootstrap as letters
 from notify_local.backing import ObjectStore
 from notify_local.stack import JOB_BUCKET, TRANSIENT_UPLOAD_BUCKET
-from notify_notifications import bootstrap
-from notify_notifications.settings import Settings
+from notify_notifications import bootstrap as notifications
 from notify_testing.admin import AdminService
 from notify_testing.database import databases
-from notify_testing.rpc import InProcessServer, certificates
+from notify_testing.rpc import InProcessServer, tls_files
 from notify_testing.serving import serve_in_thread
-from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 from werkzeug.serving import make_server
@@ -33,21 +34,13 @@ HERE = Path(__file__).parent
 ADMIN_SECRET = "a-secret-of-the-admin-web-app"
 NOWHERE = "unix:/nowhere"
 LETTER_BUCKET = "letters"
-
-
-def load_runner() -> ModuleType:
-    """Return the runner, which is a program of its own and no module of a package."""
-    spec = importlib.util.spec_from_file_location("conformance_run", HERE / "run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    runner = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(runner)
-    return runner
+PASSWORD = "correct horse 9"
 
 
 @pytest.fixture(scope="session")
 def runner() -> ModuleType:
-    return load_runner()
+    """Provide the runner, which is a program of its own and not typed."""
+    return importlib.import_module(".run", __package__)
 
 
 @pytest.fixture(scope="session")
@@ -62,68 +55,23 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
 
 
 @contextmanager
-def letters(database_url: str, objects: ObjectStore) -> Iterator[str]:
-    """Serve the service letters, without its workers; yield its gRPC target."""
-    files = certificates()["letters"]
-    parts = letters_bootstrap.parts_for_server(
-        LettersSettings.model_validate(
-            {
-                "database_url": database_url,
-                "page_token_secret": "a-page-token-secret-for-tests-only",
-                "tls_ca_file": files.ca,
-                "tls_cert_file": files.cert,
-                "tls_key_file": files.key,
-                "admin_target": NOWHERE,
-                "providers_target": NOWHERE,
-                "broker_url": "redis+socket:///nowhere",
-                "clamd_address": "off",
-                "blob_endpoint": objects.url,
-                "blob_access_key": objects.access_key,
-                "blob_secret_key": objects.secret_key,
-                "blob_bucket": LETTER_BUCKET,
-                "transient_upload_bucket": TRANSIENT_UPLOAD_BUCKET,
-            }
-        )
+def serving(service: ModuleType, name: str, objects: ObjectStore, **values: Any) -> Iterator[str]:
+    """Serve letters or notifications by its `bootstrap`, without workers or Redis; yield its gRPC target."""
+    settings = service.Settings.model_validate(
+        {
+            **tls_files(name),
+            "page_token_secret": "a-page-token-secret-for-tests-only",
+            "blob_endpoint": objects.url,
+            "blob_access_key": objects.access_key,
+            "blob_secret_key": objects.secret_key,
+            **values,
+        }
     )
-    try:
-        served = letters_bootstrap.registrations(parts)
-        with InProcessServer("letters", served, allowed_callers=parts.settings.allowed_callers) as running:
+    with closing(service.parts_for_server(settings)) as parts:
+        parts.start()
+        served = service.registrations(parts)
+        with InProcessServer(name, served, allowed_callers=settings.allowed_callers) as running:
             yield running.target
-    finally:
-        parts.close()
-
-
-@contextmanager
-def notifications(
-    database_url: str, admin_target: str, letters_target: str, objects: ObjectStore
-) -> Iterator[str]:
-    """Serve the service notifications, without its Redis; yield its gRPC target."""
-    files = certificates()["notifications"]
-    parts = bootstrap.parts_for_server(
-        Settings(
-            database_url=SecretStr(database_url),
-            page_token_secret=SecretStr("a-page-token-secret-for-tests-only"),
-            admin_target=admin_target,
-            letters_target=letters_target,
-            redis_url=SecretStr("unix:///nowhere"),
-            job_bucket=JOB_BUCKET,
-            blob_endpoint=objects.url,
-            blob_access_key=objects.access_key,
-            blob_secret_key=SecretStr(objects.secret_key),
-            tls_ca_file=files.ca,
-            tls_cert_file=files.cert,
-            tls_key_file=files.key,
-        )
-    )
-    parts.start()
-    try:
-        served = bootstrap.registrations(parts)
-        with InProcessServer(
-            "notifications", served, allowed_callers=parts.settings.allowed_callers
-        ) as running:
-            yield running.target
-    finally:
-        parts.close()
 
 
 @pytest.fixture(scope="session")
@@ -131,19 +79,6 @@ def notifications_url(database_server: str) -> Iterator[str]:
     """Provide the database of notifications."""
     with databases(database_server) as fresh:
         yield fresh("notify_notifications")
-
-
-def settings_of(face: Face, targets: Mapping[str, Any], **values: Any) -> GatewaySettings:
-    """Return the settings of one face of the gateway."""
-    files = certificates()[face.service]
-    return GatewaySettings(
-        face=face,
-        tls_ca_file=files.ca,
-        tls_cert_file=files.cert,
-        tls_key_file=files.key,
-        **targets,
-        **values,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +106,28 @@ def base_url(database_server: str, notifications_url: str, objects: ObjectStore)
     with (
         databases(database_server) as fresh,
         AdminService(fresh("notify_admin")) as admin,
-        letters(fresh("notify_letters"), objects) as letters_target,
-        notifications(notifications_url, admin.target, letters_target, objects) as notifications_target,
+        serving(
+            letters,
+            "letters",
+            objects,
+            database_url=fresh("notify_letters"),
+            admin_target=NOWHERE,
+            providers_target=NOWHERE,
+            broker_url="redis+socket:///nowhere",
+            clamd_address="off",
+            blob_bucket=LETTER_BUCKET,
+            transient_upload_bucket=TRANSIENT_UPLOAD_BUCKET,
+        ) as letters_target,
+        serving(
+            notifications,
+            "notifications",
+            objects,
+            database_url=notifications_url,
+            admin_target=admin.target,
+            letters_target=letters_target,
+            redis_url="unix:///nowhere",
+            job_bucket=JOB_BUCKET,
+        ) as notifications_target,
     ):
         seed_platform(admin.uow, "notify@example.gov.uk")
         targets = {
@@ -181,11 +136,13 @@ def base_url(database_server: str, notifications_url: str, objects: ObjectStore)
             "letters_target": letters_target,
             "providers_target": NOWHERE,
         }
-        secrets = SecretStr(f"{ADMIN_SECRET} another-one")
-        faces = Faces(
-            public=create_app(settings_of(Face.PUBLIC, targets)),
-            internal=create_app(settings_of(Face.INTERNAL, targets, admin_client_secrets=secrets)),
-        )
+
+        def app(face: Face, **secrets: str) -> Flask:
+            values = {"face": face, **tls_files(face.service), **targets, **secrets}
+            return create_app(GatewaySettings.model_validate(values))
+
+        secret = f"{ADMIN_SECRET} another-one"
+        faces = Faces(app(Face.PUBLIC), app(Face.INTERNAL, admin_client_secrets=secret))
         server = make_server("127.0.0.1", 0, faces, threaded=True)
         serve_in_thread(server)
         yield f"http://127.0.0.1:{server.server_port}"
@@ -197,20 +154,85 @@ def base_url(database_server: str, notifications_url: str, objects: ObjectStore)
 @pytest.fixture(scope="session")
 def client(runner: ModuleType, base_url: str, objects: ObjectStore) -> Any:
     """Provide what sends the steps of a case; it asks again where a busy machine has it told to."""
-    client = runner.Client(
-        runner.arguments(
-            [
-                *("--base-url", base_url, "--admin-secret", ADMIN_SECRET, "--s3-endpoint", objects.url),
-                *("--s3-key", objects.access_key, "--s3-secret", objects.secret_key),
-            ]
-        )
-    )
+    store = ["--s3-endpoint", objects.url, "--s3-key", objects.access_key, "--s3-secret", objects.secret_key]
+    given = ["--base-url", base_url, "--admin-secret", ADMIN_SECRET, *store]
+    made = runner.Client(runner.arguments(given))
     again = Retry(3, status_forcelist=[503], allowed_methods=["GET"], raise_on_status=False)
-    client.session.mount(base_url, HTTPAdapter(max_retries=again))
-    return client
+    made.session.mount(base_url, HTTPAdapter(max_retries=again))
+    return made
 
 
 @pytest.fixture(scope="session")
 def variables(runner: ModuleType, client: Any) -> Any:
     """Provide the services, people and templates that the cases speak of, made over HTTP alone."""
     return runner.Fixtures(client).build()
+
+
+class Web:
+    """The admin web app, which sends what it likes, at the time that the tests are at."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def send(self, method: str, path: str, body: Any = None, **query: Any) -> requests.Response:
+        offset = int(clock.now().timestamp() - time.time())
+        token = {"iss": "notify-admin", "secret": "@admin", "iat_offset": offset}
+        form = {"headers": {"Content-Type": "application/json"}} if body is None else {"json": body}
+        step = {"method": method, "path": path, "auth": token, "query": query, **form}
+        answer: requests.Response = self._client.send(step, {})
+        return answer
+
+    def make(self, path: str, body: Any = None, within: str = "data") -> Any:
+        """Return what is made, which the answer has under the key `within`."""
+        answer = self.send("POST", path, body)
+        assert answer.status_code in (200, 201, 204), answer.text
+        found = answer.json() if answer.content else {}
+        return found.get(within, found)
+
+    def get(self, path: str, **query: Any) -> Any:
+        answer = self.send("GET", path, **query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def user(self, password: str = PASSWORD) -> str:
+        """Return the id of a new user, who is not active yet."""
+        form = {"name": "Ann", "email_address": f"ann-{uuid4()}@example.gov.uk", "password": password}
+        return str(self.make("/user", {**form, "mobile_number": "07700900201"})["id"])
+
+    def service(self, user_id: str) -> str:
+        """Return the id of a new live service."""
+        limits = dict.fromkeys((f"{name}_message_limit" for name in ("email", "sms", "letter")), 50)
+        form = {"name": f"Service {uuid4()}", "user_id": user_id, "created_by": user_id, "restricted": False}
+        return str(self.make("/service", {**form, **limits})["id"])
+
+    def template(self, service_id: str, user_id: str, kind: str = "sms", **fields: Any) -> str:
+        """Return the id of a new template."""
+        form = template(service_id, user_id, kind, **fields)
+        return str(self.make(f"/service/{service_id}/template", form)["id"])
+
+    def upload(self, service_id: str, job_id: str, template_id: str) -> None:
+        """Put a spreadsheet of one email where a job looks for it."""
+        told = {"original_file_name": "a.csv", "notification_count": "1", "valid": "True"}
+        key = f"service-{service_id}-notify/{job_id}.csv"
+        file = {"bucket": "csv", "key": key, "body": "email address\n"}
+        self._client.s3_put({**file, "metadata": {**told, "template_id": template_id}}, {})
+
+
+def template(service_id: str, user_id: str, kind: str = "sms", **fields: Any) -> dict[str, Any]:
+    """Return the form of a new template."""
+    subject = {} if kind == "sms" else {"subject": "S"}
+    form = {"name": f"A {kind}", "template_type": kind, "content": "Hello", "service": service_id}
+    return {**form, **subject, "created_by": user_id, **fields}
+
+
+@pytest.fixture(scope="session")
+def web(client: Any) -> Web:
+    return Web(client)
+
+
+@pytest.fixture(scope="session")
+def ann(web: Web) -> str:
+    """Provide the id of an active user."""
+    made = web.user()
+    web.make(f"/user/{made}/activate")
+    return made

@@ -1,6 +1,5 @@
 """Dashboards, usage and reports with figures in them, over HTTP (internal-api.md §§2B.1, 2B.5)."""
 
-import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +15,8 @@ from notify_notifications.domain.notification import State
 from notify_notifications.store.counts import add_counts, add_usage
 from notify_notifications.store.platform_days import add_processing, close_days
 
+from .conftest import Web
+
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 TODAY, YEAR, FIRST = NOW.date(), 2026, date(2026, 4, 1)
 SMS, EMAIL, LETTER = Channel.SMS, Channel.EMAIL, Channel.LETTER
@@ -23,89 +24,36 @@ NORMAL, TEST = KeyType.NORMAL, KeyType.TEST
 ALLOWANCE = 100
 
 
-class Web:
-    """The admin web app, as far as it reads figures."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def call(self, method: str, path: str, status: int = 200, **step: Any) -> Any:
-        offset = int(NOW.timestamp() - time.time())
-        token = {"iss": "notify-admin", "secret": "@admin", "iat_offset": offset}
-        answer = self._client.send({"method": method, "path": path, "auth": token, **step}, {})
-        assert answer.status_code == status, answer.text
-        return answer.json() if answer.content else None
-
-    def get(self, path: str, **query: Any) -> Any:
-        return self.call("GET", path, query=query)
-
-    def days(self, path: str, first: date, last: date) -> Any:
-        return self.get(path, start_date=str(first), end_date=str(last))
-
-
 class Scene:
     """A live service of an organisation that sent messages of three channels."""
 
     def __init__(self, web: Web, user_id: str) -> None:
-        word = uuid.uuid4().hex[:8]
-        limits = dict.fromkeys(
-            (f"{name}_message_limit" for name in ("email", "sms", "letter", "international_sms")), 1000
-        )
-        form = {
-            "user_id": user_id,
-            "created_by": user_id,
-            "restricted": False,
-            "organisation_type": "central",
-        }
-        self.name = f"Figures {word}"
-        made = web.call("POST", "/service", 201, json={**form, **limits, "name": self.name})
-        self.id = made["data"]["id"]
-        organisation = {"name": f"Office {word}", "crown": False, "organisation_type": "central"}
-        self.organisation = web.call("POST", "/organisations", 201, json=organisation)
-        body = {"service_id": self.id}
-        web.call("POST", f"/organisations/{self.organisation['id']}/service", 204, json=body)
-        self.templates = {}
-        for kind in ("sms", "email", "letter"):
-            template = {"name": f"A {kind}", "template_type": kind, "content": "x", "service": self.id}
-            subject = {} if kind == "sms" else {"subject": "s"}
-            made = web.call(
-                "POST",
-                f"/service/{self.id}/template",
-                201,
-                json={**template, **subject, "created_by": user_id},
-            )
-            self.templates[kind] = made["data"]["id"]
-        web.call(
-            "POST",
-            f"/service/{self.id}/billing/free-sms-fragment-limit",
-            201,
-            json={"free_sms_fragment_limit": ALLOWANCE},
-        )
-        web.call("POST", f"/service/{self.id}/template/{self.templates['email']}", json=_archive(user_id))
+        self.id = web.service(user_id)
         self.path = f"/service/{self.id}"
+        self.name = web.get(self.path)["data"]["name"]
+        office = {"name": f"Office {uuid.uuid4()}", "crown": False, "organisation_type": "central"}
+        self.organisation = web.make("/organisations", office)
+        web.make(f"/organisations/{self.organisation['id']}/service", {"service_id": self.id})
+        self.templates = {kind: web.template(self.id, user_id, kind) for kind in ("sms", "email", "letter")}
+        web.make(f"{self.path}/billing/free-sms-fragment-limit", {"free_sms_fragment_limit": ALLOWANCE})
+        archived = {"archived": True, "created_by": user_id}
+        web.make(f"{self.path}/template/{self.templates['email']}", archived)
+
+    def row(self, rows: Any, name: str = "service_id") -> Any:
+        """Return the row of the service, which is one."""
+        (mine,) = (row for row in rows if row[name] == self.id)
+        return mine
 
 
-def _archive(user_id: str) -> dict[str, Any]:
-    return {"archived": True, "created_by": user_id}
-
-
-@pytest.fixture(scope="module")
-def web(client: Any) -> Iterator[Web]:
+@pytest.fixture(scope="module", autouse=True)
+def noon() -> Iterator[None]:
     with clock.set_for_tests(NOW):
-        yield Web(client)
+        yield
 
 
 @pytest.fixture(scope="module")
-def scene(web: Web, notifications_url: str) -> Scene:
-    word = uuid.uuid4().hex[:8]
-    user = {
-        "name": "Ann",
-        "email_address": f"ann.{word}@example.gov.uk",
-        "password": f"a long {word} password",
-        "mobile_number": "07700900201",
-        "auth_type": "sms_auth",
-    }
-    made = Scene(web, web.call("POST", "/user", 201, json=user)["data"]["id"])
+def scene(web: Web, notifications_url: str, noon: None) -> Scene:
+    made = Scene(web, web.user())
     engine = create_engine(notifications_url)
     with UnitOfWork(engine).begin() as tx:
         fill(tx, made)
@@ -140,6 +88,10 @@ def fill(tx: Any, scene: Scene) -> None:
     add_usage(tx, {UsageKey(scene.id, *key): Usage(*used) for key, used in usage.items()})
 
 
+def days(web: Web, path: str, first: date, last: date) -> Any:
+    return web.get(path, start_date=str(first), end_date=str(last))
+
+
 def test_dashboard(web: Web, scene: Scene) -> None:
     stats = web.get(f"{scene.path}/statistics", limit_days=7)["data"]
     assert stats == {
@@ -149,10 +101,10 @@ def test_dashboard(web: Web, scene: Scene) -> None:
     }
     assert web.get(scene.path, detailed="True", today_only="True")["data"]["statistics"] == stats
     rows = web.get("/service", detailed="True")["data"]
-    (mine,) = (row for row in rows if row["id"] == scene.id)
+    mine = scene.row(rows, "id")
     assert mine["statistics"]["sms"] == {"requested": 38, "delivered": 35, "failed": 1}
     rows = web.get("/service", detailed="True", start_date=str(FIRST), end_date=str(FIRST))["data"]
-    (mine,) = (row for row in rows if row["id"] == scene.id)
+    mine = scene.row(rows, "id")
     assert mine["statistics"]["sms"]["delivered"] == 60
     assert len(rows) == 1
 
@@ -166,15 +118,8 @@ def test_templates(web: Web, scene: Scene) -> None:
     used = web.get(f"{scene.path}/template-statistics/last-used/{sms}")
     assert used == {"last_date_used": f"{TODAY}T00:00:00.000000Z"}
     months = web.get(f"{scene.path}/notifications/templates_usage/monthly", year=YEAR)["stats"]
-    first = {key: months[0][key] for key in ("template_id", "name", "type", "month", "year", "count")}
-    assert first == {
-        "template_id": sms,
-        "name": "A sms",
-        "type": "sms",
-        "month": 4,
-        "year": YEAR,
-        "count": 60,
-    }
+    first = {"template_id": sms, "name": "A sms", "type": "sms", "month": 4, "year": YEAR, "count": 60}
+    assert first.items() <= months[0].items()
 
 
 def test_months(web: Web, scene: Scene) -> None:
@@ -183,7 +128,7 @@ def test_months(web: Web, scene: Scene) -> None:
     assert list(months)[-1] == "2026-11"
     assert months["2026-04"]["sms"]["sent"] == 60
     assert months["2026-11"]["letter"] == {"returned-letter": 1}
-    rows = web.days("/service/monthly-data-by-service", FIRST, TODAY)
+    rows = days(web, "/service/monthly-data-by-service", FIRST, TODAY)
     mine = [row for row in rows if row[1] == scene.id and row[3] == "sms"]
     assert [str(FIRST), scene.id, scene.name, "sms", 0, 0, 0, 0, 0, 60] in mine
     assert ["2026-11-01", scene.id, scene.name, "sms", 0, 5, 1, 0, 0, 0] in mine
@@ -232,47 +177,37 @@ def test_usage_of_an_organisation(web: Web, scene: Scene) -> None:
 
 
 def test_reports_of_all_services(web: Web, scene: Scene) -> None:
-    (bill,) = (
-        row
-        for row in web.days("/platform-stats/data-for-billing-report", FIRST, TODAY)
-        if row["service_id"] == scene.id
-    )
+    bill = scene.row(days(web, "/platform-stats/data-for-billing-report", FIRST, TODAY))
     assert (bill["organisation_name"], bill["sms_chargeable_units"]) == (scene.organisation["name"], 20)
     assert bill["total_letters"] == 11
     lines = bill["letter_breakdown"].splitlines()
     assert [line.split(" at ")[0] for line in lines] == ["1 first class letters", "10 second class letters"]
-    day = web.days("/platform-stats/daily-volumes-report", FIRST, FIRST)[0]
+    day = days(web, "/platform-stats/daily-volumes-report", FIRST, FIRST)[0]
     assert (day["day"], day["sms_totals"], day["sms_fragment_totals"]) == (str(FIRST), 60, 90)
-    providers = web.days("/platform-stats/daily-sms-provider-volumes-report", TODAY, TODAY)
+    providers = days(web, "/platform-stats/daily-sms-provider-volumes-report", TODAY, TODAY)
     assert [(row["provider"], row["sms_chargeable_units"]) for row in providers] == [("firetext", 30)]
     for first in (FIRST, FIRST - timedelta(days=400)):
-        (row,) = (
-            row
-            for row in web.days("/platform-stats/volumes-by-service", first, TODAY)
-            if row["service_id"] == scene.id
-        )
+        row = scene.row(days(web, "/platform-stats/volumes-by-service", first, TODAY))
         assert (row["sms_notifications"], row["sms_chargeable_units"]) == (65, 120)
         assert (row["letter_totals"], row["letter_sheet_totals"]) == (11, 21)
-    (live,) = (row for row in web.get("/service/live-services-data")["data"] if row["service_id"] == scene.id)
+    live = scene.row(web.get("/service/live-services-data")["data"])
     assert (live["sms_totals"], live["email_totals"], live["letter_totals"]) == (65, 3, 11)
     assert (live["free_sms_fragment_limit"], live["contact_name"]) == (ALLOWANCE, None)
 
 
 def test_performance(web: Web, scene: Scene) -> None:
-    found = web.days("/performance-dashboard", FIRST, FIRST)
-    assert (found["total_notifications"], found["sms_notifications"], found["letter_notifications"]) == (
-        60,
-        60,
-        0,
-    )
+    found = days(web, "/performance-dashboard", FIRST, FIRST)
+    totals = {"total_notifications": 60, "sms_notifications": 60, "letter_notifications": 0}
+    assert totals.items() <= found.items()
     assert found["notifications_by_type"] == [{"date": str(FIRST), "emails": 0, "sms": 60, "letters": 0}]
     assert found["processing_time"] == [{"date": str(FIRST), "percentage_under_10_seconds": 75}]
-    (mine,) = (row for row in found["services_using_notify"] if row["service_id"] == scene.id)
+    mine = scene.row(found["services_using_notify"])
     assert mine["organisation_id"] == scene.organisation["id"]
     assert found["live_service_count"] == len(found["services_using_notify"])
 
 
 @pytest.mark.parametrize("path", ["daily-volumes-report", "volumes-by-service", "data-for-billing-report"])
 def test_days_that_are_none(web: Web, path: str) -> None:
-    answer = web.call("GET", f"/platform-stats/{path}", 400, query={"start_date": "2026-02-30"})
-    assert answer["message"] == "Input must be a date in the format: YYYY-MM-DD"
+    answer = web.send("GET", f"/platform-stats/{path}", start_date="2026-02-30")
+    sentence = "Input must be a date in the format: YYYY-MM-DD"
+    assert (answer.status_code, answer.json()["message"]) == (400, sentence)

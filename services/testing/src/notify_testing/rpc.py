@@ -102,8 +102,12 @@ def certificates() -> dict[str, CertificateFiles]:
     return ensure_certificates(Path(tempfile.mkdtemp(prefix="notify-certs-")), NAMES)
 
 
+def tls_files(name: str) -> dict[str, Path]:
+    """Return the files of the certificate of `name` as settings name them."""
+    files = certificates()[name]
+    return {"tls_ca_file": files.ca, "tls_cert_file": files.cert, "tls_key_file": files.key}
+
+
 def tls_settings(name: str, **values: Any) -> ServiceSettings:
     """Return settings with the certificate of `name`; `values` are further settings."""
-    files = certificates()[name]
-    tls = {"tls_ca_file": files.ca, "tls_cert_file": files.cert, "tls_key_file": files.key}
-    return ServiceSettings(**{**tls, **values})
+    return ServiceSettings.model_validate({**tls_files(name), **values})
