@@ -9,7 +9,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -18,6 +18,7 @@ import pycurl
 
 from notify_common import clock
 from notify_common.logging import describe_exception, get_logger
+from notify_common.records import record
 
 MAX_ANSWER_BYTES = 65_536
 _POLL_SECONDS = 0.005
@@ -36,7 +37,7 @@ CONNECTION_LOST = "connection_lost"
 TOO_LARGE = "too_large"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class HttpRequest:
     """A POST to make once.
 
@@ -54,7 +55,7 @@ class HttpRequest:
     wants_body: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class HttpAnswer:
     """How a request ended: a status and a body, or a word on why there is neither.
 

@@ -218,9 +218,13 @@ def rows_touched(uow: UnitOfWork, queue: FairQueue) -> tuple[int, str]:
 
     @sa.event.listens_for(uow.engine, "before_cursor_execute")
     def keep(conn: sa.Connection, cursor: Any, statement: str, parameters: Any, *rest: object) -> None:
-        cursor.execute(f"SAVEPOINT look; EXPLAIN (ANALYZE, TIMING off) {statement}", parameters)
+        prepare, kind, execute = statement.rpartition("EXECUTE ")
+        explain = f"SAVEPOINT look; {prepare} EXPLAIN (ANALYZE, TIMING off) {kind}{execute}"
+        cursor.execute(explain, parameters)
         plans.append("\n".join(line for (line,) in cursor.fetchall()))
         cursor.execute("ROLLBACK TO look")
+        if prepare:  # the statement itself prepares it once more
+            cursor.execute(f"DEALLOCATE {execute.partition('(')[0]}")
 
     try:
         claimed(uow, queue)

@@ -20,7 +20,16 @@ Types: TypeAlias = Mapping[str, TypeEngine[Any]]
 """SQL types of columns, by name, in their order."""
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
-_WRITTEN_HERE: Final = (sa.Text, sa.Uuid, sa.Integer, sa.Float, sa.Boolean, sa.DateTime, sa.Date)
+_WRITTEN_HERE: Final = (
+    sa.Text,
+    sa.Uuid,
+    sa.Integer,
+    sa.Float,
+    sa.Boolean,
+    sa.DateTime,
+    sa.Date,
+    sa.LargeBinary,
+)
 """Types whose values this module writes (`array_text`); the driver writes the others."""
 
 
@@ -108,7 +117,8 @@ class _ArrayText(TypeDecorator[Sequence[object]]):
 
 
 def array_text(values: Sequence[object]) -> str:
-    """Return texts, numbers, truth values, days, times and Nones as PostgreSQL writes an array of them.
+    """Return texts, numbers, truth values, days, times, bytes and Nones as PostgreSQL writes an array of
+    them.
 
     Raises:
         ValueError: a text holds the character NUL, which PostgreSQL knows in no text.
@@ -147,6 +157,8 @@ def _element(value: object) -> str:
             return str(value)
         case date():  # a time is one too
             return f'"{value.isoformat()}"'
+        case bytes() | memoryview():
+            return f'"\\\\x{value.hex()}"'
     raise TypeError(f"no {type(value).__name__} in an array")
 
 

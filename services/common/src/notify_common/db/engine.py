@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from notify_common import clock
+from notify_common.db.prepared import SETTINGS, use_prepared
 from notify_common.db.waiting import TCP, bounded_connections
 
 IDLE_IN_TRANSACTION_MS = 60_000
@@ -92,6 +93,7 @@ def create_engine(
             "timezone": "UTC",
             "max_parallel_workers_per_gather": 0,  # one statement takes one processor at most
             "jit": "off",  # statements here are short; compiling them costs more than it saves
+            **SETTINGS,
         }.items()
     )
     engine = sa.create_engine(
@@ -113,6 +115,7 @@ def create_engine(
     sa.event.listen(engine, "checkin", _note_use)
     sa.event.listen(engine, "checkout", partial(_ping_in_doubt, engine.dialect))
     sa.event.listen(engine, "handle_error", _count_error)
+    use_prepared(engine)
     _ENGINES.add(engine)
     _forget_connections_after_fork(engine)
     return engine

@@ -10,6 +10,7 @@ from sqlalchemy import Column, Connection, MetaData, Table
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_common import clock
+from notify_common.db.prepared import prepared
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.feeds.producer import MAX_PAGE
 
@@ -122,7 +123,7 @@ class FeedConsumer(Generic[Event]):
 def _moved(cursors: Table) -> sa.Update:
     """Return the statement that moves a cursor on, if it stands where the events were read from."""
     given = {key: sa.bindparam(key, type_=sa.Text) for key in ("name", "read_from", "read_to")}
-    return (
+    return prepared(
         sa.update(cursors)
         .values(cursor=given["read_to"], update_time=sa.func.now())
         .where(cursors.c.consumer == given["name"], cursors.c.cursor == given["read_from"])

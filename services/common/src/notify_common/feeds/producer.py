@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import UserDefinedType
 
+from notify_common.db.prepared import prepared
 from notify_common.errors import FieldViolation, NotifyError, invalid_field
 from notify_common.logging import get_logger
 
@@ -156,7 +157,7 @@ def _page_statement(table: Table, has_begin: bool, is_newest: bool) -> Select[An
         # all that an earlier epoch left was committed before it ended
         bounds.append(table.c.create_time < sa.bindparam("end", type_=time))
     at_most = sa.bindparam("at_most", type_=sa.Integer)
-    return sa.select(table).where(*bounds).order_by(table.c.tx, table.c.seq).limit(at_most)
+    return prepared(sa.select(table).where(*bounds).order_by(table.c.tx, table.c.seq).limit(at_most))
 
 
 @cache
@@ -169,7 +170,7 @@ def _lost_statement(table: Table, has_begin: bool) -> Select[Any]:
     if has_begin:
         bounds.append(table.c.create_time >= sa.bindparam("begin", type_=sa.DateTime(timezone=True)))
     named = sa.exists(sa.select(table.c.seq).where(place == _position()))
-    return sa.select(sa.and_(~named, sa.exists(sa.select(table.c.seq).where(*bounds))))
+    return prepared(sa.select(sa.and_(~named, sa.exists(sa.select(table.c.seq).where(*bounds)))))
 
 
 def _position() -> ColumnElement[Any]:
@@ -230,7 +231,7 @@ def _state_statement(table: Table) -> Select[Any]:
         .select_from(sa.select(sa.literal(1)).subquery().outerjoin(event, sa.true()))
         .subquery("server")
     )
-    return (
+    return prepared(
         sa.select(server, epochs).select_from(server.outerjoin(epochs, sa.true())).order_by(epochs.c.number)
     )
 

@@ -20,8 +20,9 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy import CTE, Column, ColumnElement, Connection, Executable, FromClause, Index, Row, Table
 
-from notify_common.db.arrays import columns_given, one_of, unnest, unnest_later
+from notify_common.db.arrays import array_text, columns_given, unnest, unnest_later
 from notify_common.db.columns import id_column, id_type
+from notify_common.db.prepared import prepared
 from notify_common.enums import Lane
 from notify_common.leases.shares import PLACES, Shares, Tenant, Walk, divide_again
 
@@ -140,8 +141,7 @@ class Queue:
         self._waiting_statement = cache(self._make_waiting_statement)
         self._held_types = {name: table.c[name].type for name in (*self.key_columns, "lease_token")}
         held = unnest_later("held", self._held_types)
-        known = one_of(self._keys[0], f"held_{self.key_columns[0]}")
-        self._finish = sa.delete(table).where(self._still_ours(held), known)
+        self._finish = prepared(sa.delete(table).where(self._still_ours(held)))
 
     def name_of(self, filters: Mapping[str, object]) -> str:
         """Return the name by which operators know the rows that claims filter by `filters` take: the table's,
@@ -187,7 +187,7 @@ class Queue:
             .limit(sa.bindparam("at_most", type_=sa.Integer))
             .with_for_update(skip_locked=True)
         )
-        return self._mark(picked.cte("picked"))
+        return prepared(self._mark(picked.cte("picked")))
 
     def _mark(self, picked: CTE) -> Executable:
         """Write the marks of a claim to the rows picked and return them whole, `due_at` as it was.
@@ -361,7 +361,7 @@ class Queue:
         return bool(conn.execute(self._waiting_statement(*filters), asked).scalar_one())
 
     def _make_waiting_statement(self, *filters: str) -> Executable:
-        return sa.select(sa.exists().where(self._waiting(), *self._equal(filters)))
+        return prepared(sa.select(sa.exists().where(self._waiting(), *self._equal(filters))))
 
     def _waiting(self) -> ColumnElement[bool]:
         t = self.table
@@ -469,8 +469,8 @@ class FairQueue(Queue):
         """Look round each lane's ring of services, from where the last claim ended, for at most `steps`."""
         cursors = shares.cursors()
         parameters: dict[str, object] = {f"only_{name}": value for name, value in filters.items()}
-        parameters |= {"lanes": [lane.value for lane in cursors], "cursors": list(cursors.values())}
-        parameters |= {"without": list(without)}
+        parameters |= {"lanes": [lane.value for lane in cursors]}
+        parameters |= {"cursors": array_text(list(cursors.values())), "without": array_text(list(without))}
         if self._pauses is not None:
             parameters |= {"queue_name": self.name_of(filters)}
         found: dict[Lane, list[tuple[str, bool]]] = {lane: [] for lane in cursors}
@@ -494,7 +494,7 @@ class FairQueue(Queue):
             paused = f"SELECT FROM {self._pauses.name} p WHERE p.queue = :queue_name AND p.service_id ="
             whole = f"AND NOT EXISTS ({paused} '{NO_SERVICE}')"
             theirs += f" AND NOT EXISTS ({paused} ring.service_id)"
-        return sa.text(f"""
+        statement = sa.text(f"""
             SELECT l.lane, ring.service_id::text AS service_id, ring.due_at <= now() {theirs} AS is_due
             FROM unnest(CAST(:lanes AS text[]), CAST(:cursors AS uuid[])) AS l (lane, cursor)
             CROSS JOIN LATERAL (
@@ -515,11 +515,12 @@ class FairQueue(Queue):
             ) AS ring
             WHERE (SELECT t.due_at {waiting} ORDER BY t.due_at LIMIT 1) <= now() {whole}
         """)  # noqa: S608 - the table's own names
+        return prepared(statement)
 
     def _make_ages_statement(self, *filters: str) -> Executable:
         """Return a loose index scan as that of `_make_walk_statement`: each lane's row due longest."""
         waiting, first, order = self._probe(filters)
-        return sa.text(f"""
+        statement = sa.text(f"""
             SELECT l.lane, coalesce(extract(epoch FROM now() - ring.oldest), 0) AS age
             FROM unnest(CAST(:lanes AS text[])) AS l (lane)
             LEFT JOIN LATERAL (
@@ -533,6 +534,7 @@ class FairQueue(Queue):
                 FROM (SELECT * FROM services LIMIT :most) AS seen
             ) AS ring ON (SELECT t.due_at {waiting} ORDER BY t.due_at LIMIT 1) <= now()
         """)  # noqa: S608 - the table's own names
+        return prepared(statement)
 
     def _probe(self, filters: Sequence[str]) -> tuple[str, str, str]:
         """Return the SQL of which rows are in the queue, of those of a lane `l`, and of their order."""
@@ -557,7 +559,9 @@ class FairQueue(Queue):
             .with_for_update(skip_locked=True)
             .lateral("theirs")
         )
-        return self._mark(sa.select(*theirs.c).select_from(asked.join(theirs, sa.true())).cte("picked"))
+        return prepared(
+            self._mark(sa.select(*theirs.c).select_from(asked.join(theirs, sa.true())).cte("picked"))
+        )
 
 
 def _in_queue(table: Table) -> ColumnElement[bool]:

@@ -3,12 +3,12 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
 from notify_common import clock
 from notify_common.enums import Channel, KeyType, Postage
+from notify_common.records import record
 
 from notify_notifications.domain.limits import is_counted
 from notify_notifications.domain.notification import Progress, State
@@ -40,7 +40,7 @@ _LAST_STEP: Final = 300
 """About two weeks."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Move:
     """What became of one message: its state is another, or facts of it are."""
 

@@ -1,12 +1,13 @@
 """The life of a notification: states that only move forward (public-api.md §4.2, pipeline.md §2.1)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from notify_common.enums import Channel, KeyType, Postage
+from notify_common.records import record
 
 from notify_notifications.domain.destinations import promises_receipts
 
@@ -85,7 +86,7 @@ _STATE_AFTER: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Event:
     """Something that happened to one message."""
 
@@ -101,7 +102,7 @@ class Event:
     they have."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Progress:
     """The part of a notification that events change, with the facts that decide how, and by which it is
     counted."""

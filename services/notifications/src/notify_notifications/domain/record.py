@@ -1,17 +1,18 @@
 """A notification as it is kept, with what follows it from context to context."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import NamedTuple
 
 from notify_common.enums import Channel, KeyType, Lane, Postage
+from notify_common.records import record
 
 from notify_notifications.domain.cost import Billable
 from notify_notifications.domain.notification import State
 from notify_notifications.domain.personalisation import Pairs, texts
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Outgoing:
     """What the next context is given of a notification."""
 
@@ -36,7 +37,7 @@ class Outgoing:
     """After which no provider gets it; None for never."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Notification(Outgoing):
     """A notification as stored, with the rates that its cost follows from."""
 

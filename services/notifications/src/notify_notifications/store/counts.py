@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from notify_common.db.arrays import Types, columns_given, unnest, unnest_later
+from notify_common.db.prepared import prepared
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
 from sqlalchemy import ColumnElement, FromClause, Select, Table
@@ -180,20 +181,26 @@ _BATCH_COUNT_TYPES: Final[Types] = {
 _USAGE_TYPES: Final[Types] = {
     name: (_u[name] if name in _u else _d[name]).type for name in (*UsageKey._fields, *_FACTS)
 }
-_ADD_COUNTS: Final = _added(
-    message_counts,
-    _COUNT,
-    ["count"],
-    sa.select(unnest_later("given", _COUNT_TYPES)),
-    shard=MOVED_SHARD,
+_ADD_COUNTS: Final = prepared(
+    _added(
+        message_counts,
+        _COUNT,
+        ["count"],
+        sa.select(unnest_later("given", _COUNT_TYPES)),
+        shard=MOVED_SHARD,
+    )
 )
-_ADD_BATCH_COUNTS: Final = _added(
-    batch_counts,
-    BatchCountKey._fields,
-    ["count"],
-    sa.select(unnest_later("given", _BATCH_COUNT_TYPES)),
+_ADD_BATCH_COUNTS: Final = prepared(
+    _added(
+        batch_counts,
+        BatchCountKey._fields,
+        ["count"],
+        sa.select(unnest_later("given", _BATCH_COUNT_TYPES)),
+    )
 )
-_ADD_USAGE: Final = _added(usage_facts, _USAGE, _FACTS, _priced(unnest_later("given", _USAGE_TYPES)))
+_ADD_USAGE: Final = prepared(
+    _added(usage_facts, _USAGE, _FACTS, _priced(unnest_later("given", _USAGE_TYPES)))
+)
 
 
 def _of_day(service_id: str, day: date) -> list[ColumnElement[bool]]:

@@ -9,8 +9,10 @@ import sqlalchemy as sa
 from notify_common.clock import LONDON
 from notify_common.db.arrays import Types, columns_given, one_of, unnest_later
 from notify_common.db.columns import id_type
+from notify_common.db.prepared import prepared
 from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.enums import Channel, KeyType, Postage
+from notify_common.records import record
 from notify_content.letter_timings import DEADLINE_TO_MIDNIGHT
 from sqlalchemy import ColumnElement, Row, Select
 
@@ -318,9 +320,11 @@ def _page_query(
     return _whole().join(newest, _n.id == newest.c.id).order_by(*order)
 
 
-_STORED_SIZES: Final = sa.select(
-    sa.cast(_n.id, sa.Text).label("id"), sa.func.pg_column_size(_n.personalisation).label("size")
-).where(one_of(_n.id, "ids"))
+_STORED_SIZES: Final = prepared(
+    sa.select(
+        sa.cast(_n.id, sa.Text).label("id"), sa.func.pg_column_size(_n.personalisation).label("size")
+    ).where(one_of(_n.id, "ids"))
+)
 
 
 def stored_sizes(conn: Tx, ids: Sequence[str]) -> dict[str, int]:
@@ -373,7 +377,7 @@ def _activity_query(
     return _whole().join(newest, _n.id == newest.c.id).order_by(_n.create_time.desc(), _n.id.desc())
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class HandedOver:
     """A notification that the next context took."""
 
@@ -388,23 +392,24 @@ _HANDED: Final[Types] = {"id": id_type(), "fragment_count": sa.Integer()}
 def _mark_handed_over() -> Select[Any]:
     given = unnest_later("given", _HANDED)
     # locked in the order of ids, as everywhere, so that the consumers of events never wait in a circle
-    wanted = sa.select(_n.id, _n.fragment_count).where(one_of(_n.id, "given_id"))
-    locked = wanted.order_by(_n.id).with_for_update().cte("locked")
+    wanted = sa.select(_n.id, _n.fragment_count.label("known"), given.c.fragment_count)
+    found = wanted.where(_n.id == given.c.id).order_by(_n.id)
+    locked = found.with_for_update(of=notifications).cte("locked")
     marked = (
         sa.update(notifications)
         .values(
             hand_over_time=sa.func.coalesce(_n.hand_over_time, sa.func.now()),
-            fragment_count=sa.func.coalesce(_n.fragment_count, given.c.fragment_count),
+            fragment_count=sa.func.coalesce(_n.fragment_count, locked.c.fragment_count),
         )
-        .where(_n.id == given.c.id, _n.id == locked.c.id, one_of(_n.id, "given_id"))
-        .returning(_n.id, _n.state, given.c.fragment_count, locked.c.fragment_count.label("known"))
+        .where(_n.id == locked.c.id)
+        .returning(_n.id, _n.state, locked.c.fragment_count, locked.c.known)
         .cte("marked")
     )
     c = marked.c
     return sa.select(c.id).where(c.state != State.CREATED, c.fragment_count.is_not(None), c.known.is_(None))
 
 
-_MARK_HANDED_OVER: Final = _mark_handed_over()
+_MARK_HANDED_OVER: Final = prepared(_mark_handed_over())
 
 
 def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> list[str]:
@@ -416,7 +421,7 @@ def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> list[str]:
     return list(conn.execute(_MARK_HANDED_OVER, given).scalars())
 
 
-_LOCK_PROGRESS: Final = (
+_LOCK_PROGRESS: Final = prepared(
     sa.select(*(_n[name] for name in _PROGRESS)).where(one_of(_n.id, "ids")).order_by(_n.id).with_for_update()
 )
 
@@ -462,10 +467,10 @@ _SAVED: Final[Types] = {
 def _save_progress() -> sa.Update:
     given = unnest_later("given", _SAVED)
     changes = {name: given.c[name] for name in _SAVED if name != "id"}
-    return sa.update(notifications).values(changes).where(_n.id == given.c.id, one_of(_n.id, "given_id"))
+    return sa.update(notifications).values(changes).where(_n.id == given.c.id)
 
 
-_SAVE_PROGRESS: Final = _save_progress()
+_SAVE_PROGRESS: Final = prepared(_save_progress())
 
 
 def save_progress(conn: Tx, progress: Sequence[Progress]) -> None:
@@ -490,7 +495,7 @@ def _whole() -> Select[Any]:
     )
 
 
-_OUTGOING: Final = sa.select(*(_n[name] for name in _OUTGOING_NAMES)).where(one_of(_n.id, "ids"))
+_OUTGOING: Final = prepared(sa.select(*(_n[name] for name in _OUTGOING_NAMES)).where(one_of(_n.id, "ids")))
 
 
 def _outgoing(row: Row[Any]) -> dict[str, Any]:

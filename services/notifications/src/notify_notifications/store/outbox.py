@@ -1,7 +1,7 @@
 """The outbox: accepted messages that the next context does not have yet (design.md §3.3, §3.5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Lane
 from notify_common.leases.table import MAX_CLAIM, LeasedRow
+from notify_common.records import record
 from sqlalchemy import ColumnElement
 
 from notify_notifications.domain.hand_over import Destination
@@ -19,7 +20,7 @@ MOST_ROWS: Final = MAX_CLAIM
 """Most messages that are claimed at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Waiting:
     """A message that waits in the outbox, leased to whoever claimed it."""
 

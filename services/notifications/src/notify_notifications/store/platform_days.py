@@ -6,6 +6,7 @@ from typing import Final
 
 import sqlalchemy as sa
 from notify_common.db.arrays import Types, columns_given, unnest_later
+from notify_common.db.prepared import prepared
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
 from sqlalchemy.dialects.postgresql import insert
@@ -51,8 +52,8 @@ def _add_times() -> sa.Insert:
     return adding.on_conflict_do_update(index_elements=list(TimeKey._fields), set_=total)
 
 
-_ADD_PROCESSING: Final = _add_processing()
-_ADD_TIMES: Final = _add_times()
+_ADD_PROCESSING: Final = prepared(_add_processing())
+_ADD_TIMES: Final = prepared(_add_times())
 
 
 def add_processing(tx: Tx, changes: Mapping[date, Processing]) -> None:

@@ -8,7 +8,6 @@ context knows by the message's id and ignores.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +18,7 @@ from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.errors import NotifyError
 from notify_common.logging import describe_exception, get_logger
 from notify_common.reasons import Code
+from notify_common.records import record
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_content.email_page import EmailBranding, render_page
 from notify_content.emails import EmailMessage, EmailTemplate
@@ -78,7 +78,7 @@ class Undeliverable(Exception):
         self.ends_as = ends_as
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Parcel:
     """A message made ready."""
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from notify_common.enums import Channel, KeyType
+from notify_common.records import record
 
 from notify_providers.domain.routing import Provider, UnknownOutcomeRule
 
@@ -81,7 +82,7 @@ class Attempt:
     choice: str
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class CallResult:
     """How one call ended.
 
@@ -109,7 +110,7 @@ class EarlierAttempt:
     age: float
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Next:
     """Where a dispatch stands now.
 

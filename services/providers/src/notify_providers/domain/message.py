@@ -1,17 +1,17 @@
 """Messages as they are handed over: ready to send, nothing left to render."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from notify_common.enums import Channel, KeyType, Lane, Postage
+from notify_common.records import record
 
 _SHORTEST_NUMBER = 8
 """Digits of a phone number with its country code; what is shorter is a short code."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SmsContent:
     """A text message. `phone_number` is digits with country code, no plus."""
 
@@ -22,7 +22,7 @@ class SmsContent:
     phone_number_as_typed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class EmailContent:
     """An email. `reply_to_address` and `unsubscribe_url` may be empty."""
 
@@ -36,7 +36,7 @@ class EmailContent:
     unsubscribe_url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class PrintContent:
     """A letter for the printer; its PDF lies in the blob store under `pdf_key`.
 
@@ -54,7 +54,7 @@ class PrintContent:
 Content = SmsContent | EmailContent | PrintContent
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class NewDispatch:
     """A message handed over to this context.
 
@@ -80,7 +80,7 @@ class NewDispatch:
         return channel_of(self.content)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Message:
     """A message about to be handed to a provider.
 

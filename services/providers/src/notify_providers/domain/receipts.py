@@ -7,6 +7,7 @@ from enum import StrEnum
 from notify_common import ids
 from notify_common.clock import LONDON
 from notify_common.enums import Channel
+from notify_common.records import record
 
 from notify_providers.domain.suppression import Cause
 
@@ -63,7 +64,7 @@ class RecordedReceipt:
     receive_time: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class DeliveryEvent:
     """News of a dispatch. `provider` is empty if none was called."""
 

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from notify_common.enums import Channel, KeyType
+from notify_common.records import record
 
 SANDBOX_BY_CHANNEL = {
     Channel.SMS: "sandbox-sms",
@@ -137,7 +138,7 @@ class Unfit(StrEnum):
     """It weighs nothing, and others do."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Route:
     """What decides on the provider of a message, beside the providers themselves.
 
@@ -168,7 +169,7 @@ Judgement: TypeAlias = tuple[list[Candidate], Why]
 """What the rules make of each provider of a channel, and why one of those that fit is drawn."""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Choice:
     """The provider for one try, and why."""
 

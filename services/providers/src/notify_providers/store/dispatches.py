@@ -1,16 +1,17 @@
 """Statements on dispatches, their attempts and the feed of delivery events."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 from notify_common.db.arrays import Types, columns_given, id_array, one_of, unnest, unnest_later
 from notify_common.db.columns import id_type
+from notify_common.db.prepared import prepared
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel, KeyType
 from notify_common.feeds.producer import read_feed
+from notify_common.records import record
 from sqlalchemy import Row
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
@@ -41,7 +42,7 @@ _DAY: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 day'", sa.Int
 _SECOND: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 second'", sa.Interval)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Due:
     """A claimed dispatch with its content as it is stored.
 
@@ -64,7 +65,7 @@ class Due:
     row: Any
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Locked:
     """A dispatch that nobody else changes until the transaction ends. An unclaimed one has no lease token."""
 
@@ -76,7 +77,7 @@ class Locked:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Change:
     """The new state of a dispatch. `delay` is the seconds until its next try, None if none follows.
 
@@ -91,7 +92,7 @@ class Change:
     keeps_content: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Event:
     """A delivery event to append. `provider` is empty if none was called."""
 
@@ -120,7 +121,7 @@ _NEW: Final[Types] = {
     "expire_time": sa.Integer(),
     "deliver_by": sa.DateTime(timezone=True),
 }
-_INSERT_NEW: Final = _insert_new()
+_INSERT_NEW: Final = prepared(_insert_new())
 
 
 def insert_new(conn: Tx, new: Sequence[NewDispatch]) -> int:
@@ -183,7 +184,7 @@ def park(conn: Tx, due: Due, reason: str) -> None:
     dispatch_queue.park(conn, [due.row], reason)
 
 
-_LOCK: Final = (
+_LOCK: Final = prepared(
     sa.select(
         dispatches.c.id,
         dispatches.c.channel,
@@ -236,11 +237,11 @@ def _change_states() -> sa.Update:
             park_reason=None,
             content=sa.case((new.c.keeps_content, dispatches.c.content)),
         )
-        .where(dispatches.c.id == new.c.id, one_of(dispatches.c.id, "new_id"))
+        .where(dispatches.c.id == new.c.id)
     )
 
 
-_CHANGE_STATES: Final = _change_states()
+_CHANGE_STATES: Final = prepared(_change_states())
 
 
 def change_states(conn: Tx, changes: Sequence[Change]) -> None:
@@ -250,7 +251,7 @@ def change_states(conn: Tx, changes: Sequence[Change]) -> None:
         conn.execute(_CHANGE_STATES, columns_given("new", _CHANGES, rows))
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Mark:
     """An attempt to mark. `address_hash` is of whom the message is for; None for a letter."""
 
@@ -268,8 +269,8 @@ _MARKS: Final[Types] = {
     "choice": sa.Text(),
     "address_hash": sa.LargeBinary(),
 }
-_INSERT_ATTEMPTS: Final = sa.insert(attempts).from_select(
-    list(_MARKS), sa.select(*unnest_later("new", _MARKS).c)
+_INSERT_ATTEMPTS: Final = prepared(
+    sa.insert(attempts).from_select(list(_MARKS), sa.select(*unnest_later("new", _MARKS).c))
 )
 
 
@@ -303,15 +304,11 @@ def _end_attempts() -> sa.Update:
     return (
         sa.update(attempts)
         .values(end_time=sa.func.now(), outcome=ended.c.outcome, reason=ended.c.reason)
-        .where(
-            attempts.c.dispatch_id == ended.c.dispatch_id,
-            attempts.c.number == ended.c.number,
-            one_of(attempts.c.dispatch_id, "ended_dispatch_id"),
-        )
+        .where(attempts.c.dispatch_id == ended.c.dispatch_id, attempts.c.number == ended.c.number)
     )
 
 
-_END_ATTEMPTS: Final = _end_attempts()
+_END_ATTEMPTS: Final = prepared(_end_attempts())
 
 
 def end_attempts(conn: Tx, results: Sequence[CallResult]) -> None:
@@ -376,7 +373,7 @@ def _append_events() -> sa.Insert:
     return sa.insert(delivery_events).from_select([column.key for column in columns], chosen)
 
 
-_APPEND_EVENTS: Final = _append_events()
+_APPEND_EVENTS: Final = prepared(_append_events())
 
 
 def append_events(conn: Tx, events: Sequence[Event]) -> None:

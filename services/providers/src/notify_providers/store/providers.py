@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import sqlalchemy as sa
+from notify_common.db.prepared import prepared
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel
 from sqlalchemy import Row
@@ -13,8 +14,10 @@ from notify_providers.domain.routing import Condition, Mode, Provider, ProviderC
 from notify_providers.store.tables import provider_changes, provider_health, provider_settings
 
 _h: Final = provider_health
-_ALL: Final = sa.select(provider_settings, _h.c.provider, _h.c.condition).select_from(
-    provider_settings.outerjoin(_h, _h.c.provider == provider_settings.c.name, full=True)
+_ALL: Final = prepared(
+    sa.select(provider_settings, _h.c.provider, _h.c.condition).select_from(
+        provider_settings.outerjoin(_h, _h.c.provider == provider_settings.c.name, full=True)
+    )
 )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 from notify_common.db.arrays import Types, columns_given, id_array, unnest, unnest_later
 from notify_common.db.columns import id_type
+from notify_common.db.prepared import prepared
 from notify_common.db.unit_of_work import Tx
 from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
@@ -45,7 +46,7 @@ def _take_unmatched() -> sa.Delete:
     return sa.delete(unmatched_receipts).where(*same)
 
 
-_TAKE_UNMATCHED: Final = _take_unmatched().returning(*unmatched_receipts.c)
+_TAKE_UNMATCHED: Final = prepared(_take_unmatched().returning(*unmatched_receipts.c))
 
 
 def take_unmatched(conn: Tx, called: Sequence[tuple[str, str]]) -> list[Receipt]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from notify_common.db.arrays import Types, columns_given, unnest, unnest_later
 from notify_common.db.columns import id_type
+from notify_common.db.prepared import prepared
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import Channel
 from sqlalchemy import Select
@@ -27,7 +28,7 @@ def _find() -> Select[Any]:
     )
 
 
-_FIND: Final = _find()
+_FIND: Final = prepared(_find())
 
 
 def find(conn: Tx, channel: Channel, hashes: Collection[bytes]) -> set[bytes]:

@@ -13,6 +13,7 @@ from notify_common import clock, current, tracing
 from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.enums import Channel, KeyType
 from notify_common.logging import describe_exception, get_logger
+from notify_common.records import record
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -68,7 +69,7 @@ _GATHER_SECONDS = 0.005
 _RECORDING_SECONDS = 20.0
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class _Call:
     """A call under way, without what is sent. `end_span` ends its span, where spans are recorded."""
 
