@@ -276,7 +276,8 @@ def _whole_way(folder: Path, stub: str, count: int, window: int) -> dict[str, An
         seeded = seed(stack, "Bulk service")
         sample = send(stack, seeded)
         url = stack.app_urls["notifications"]
-        if not wait_until(lambda: bool(query(url, HANDED_OVER, [sample])), 60):
+        providers = stack.app_urls["providers"]
+        if not wait_until(lambda: bool(query(providers, HANDED_OVER, [sample])), 60):
             raise SystemExit("nothing is handed over")
         stack.processes[RELAY].stop()
         for queued in range(0, count, CHUNK):
@@ -292,11 +293,11 @@ def _whole_way(folder: Path, stub: str, count: int, window: int) -> dict[str, An
             raise SystemExit("the messages were not sent in time")
         ended = time.time()
         [(began,)] = query(
-            url,
-            "SELECT extract(epoch FROM min(hand_over_time))::float FROM notifications WHERE id <> %s",
+            providers,
+            "SELECT extract(epoch FROM min(create_time))::float FROM dispatches WHERE id <> %s",
             sample,
         )
-        [(attempts,)] = query(stack.app_urls["providers"], "SELECT count(*) FROM attempts")
+        [(attempts,)] = query(providers, "SELECT count(*) FROM attempts")
         if attempts != count + 1:
             raise SystemExit(f"{attempts} attempts for {count + 1} messages")
         # that of the relay is a new process, whose start, about a second, counts

@@ -3,7 +3,7 @@
 The whole platform runs as it is deployed. First a service sends a text every 50 ms with nothing else to do.
 Then, with the relay stopped, BULK texts of one service are queued;
 it starts, and while they are worked off the other service sends as before.
-Measured for each, from its create_time: until the providers context has it (hand_over_time), and until its
+Measured for each, from its create_time: until the providers context has it, and until its
 provider is called (start_time of the attempt, written just before the call). Two cases: the bulk is a job, so
 that the texts are of a faster lane; and the bulk waits in the same lane, so that only the fair shares between
 services help. What is left of the bulk after a case is thrown away. `--lane` runs one case alone: a bulk of
@@ -58,10 +58,12 @@ WITH copies AS (
 INSERT INTO outbox (notification_id, destination, lane, service_id)
 SELECT id, 'providers', %(lane)s, service_id FROM copies
 """
-HANDED_OVER = """
-SELECT id::text, extract(epoch FROM create_time)::float, extract(epoch FROM hand_over_time)::float
-FROM notifications WHERE id = ANY(%s::uuid[]) AND hand_over_time IS NOT NULL
-"""
+ACCEPTED = (
+    "SELECT id::text, extract(epoch FROM create_time)::float FROM notifications WHERE id = ANY(%s::uuid[])"
+)
+HANDED_OVER = (
+    "SELECT id::text, extract(epoch FROM create_time)::float FROM dispatches WHERE id = ANY(%s::uuid[])"
+)
 CALLED = """
 SELECT dispatch_id::text, extract(epoch FROM min(start_time))::float
 FROM attempts WHERE dispatch_id = ANY(%s::uuid[]) GROUP BY dispatch_id
@@ -125,9 +127,9 @@ def _idle(stack: Stack, other: Seeded) -> dict[str, float]:
 def _case(
     stack: Stack, bulk: Seeded, other: Seeded, lane: Lane, count: int, seconds: float
 ) -> dict[str, float]:
-    notifications = stack.app_urls["notifications"]
+    notifications, providers = stack.app_urls["notifications"], stack.app_urls["providers"]
     sample = send(stack, bulk)
-    if not wait_until(lambda: bool(query(notifications, HANDED_OVER, [sample])), 60):
+    if not wait_until(lambda: bool(query(providers, HANDED_OVER, [sample])), 60):
         raise SystemExit("nothing is handed over")
     stack.processes[RELAY].stop()
     for queued in range(0, count, CHUNK):
@@ -166,10 +168,10 @@ def _waits(stack: Stack, sent: list[str]) -> dict[str, float]:
     providers = stack.app_urls["providers"]
     if not wait_until(lambda: len(query(providers, CALLED, sent)) == len(sent), 120):
         raise SystemExit("texts did not reach their provider")
-    rows = query(stack.app_urls["notifications"], HANDED_OVER, sent)
-    called = dict(query(providers, CALLED, sent))
-    hand_over = [at - created for _, created, at in rows]
-    call = [called[id] - created for id, created, _ in rows]
+    accepted = dict(query(stack.app_urls["notifications"], ACCEPTED, sent))
+    handed_over, called = dict(query(providers, HANDED_OVER, sent)), dict(query(providers, CALLED, sent))
+    hand_over = [handed_over[id] - at for id, at in accepted.items()]
+    call = [called[id] - at for id, at in accepted.items()]
     return {
         "texts": len(sent),
         "hand_over_p50_ms": statistics.median(hand_over) * 1000,

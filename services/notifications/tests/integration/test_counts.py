@@ -103,15 +103,22 @@ def test_a_text_that_no_provider_was_asked_to_send_costs_nothing(world: World) -
     assert differences(world, service) == 0
 
 
-def test_a_provider_that_speaks_before_the_hand_over_is_noted_loses_no_units(world: World) -> None:
+@pytest.mark.parametrize("provider_first", [True, False])
+@pytest.mark.parametrize("accepted_with", [None, 1], ids=["an older version's", "of another name"])
+def test_a_text_is_billed_as_it_was_handed_over(
+    world: World, accepted_with: int | None, *, provider_first: bool
+) -> None:
     service = world.admin.add_service()
     text = a_text(world, service)
+    world.execute("UPDATE notifications SET fragment_count = :known", known=accepted_with)
     world.providers.tell(text, "sent")
-    world.apply_events()
-    assert usage(world, service) == [("sms", "sandbox", 24_000, 1, "", 1, 0)]
+    if provider_first:
+        world.apply_events()
+        assert [units for *_, units in usage(world, service)] == [accepted_with or 0]
     world.relay()
     world.execute("UPDATE outbox SET due_at = now()")
     world.relay()
+    world.apply_events()
     assert usage(world, service) == [("sms", "sandbox", 24_000, 1, "", 1, 2)]
     assert differences(world, service) == 0
 
@@ -313,7 +320,7 @@ def test_one_that_dies_between_message_and_counts_has_moved_neither(world: World
                 query = sa.text(
                     "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE :start"
                 )
-                found = conn.execute(query, {"start": f"INSERT INTO {table}%"}).all()
+                found = conn.execute(query, {"start": f"EXECUTE insert_{table}%"}).all()
             return bool(found)
 
         assert wait_until(waits, WAIT_SECONDS)

@@ -211,6 +211,8 @@ def timeline(notification: Notification | None, dispatch: GetDispatchResponse | 
         add("Accepted", f"{start:%A} {start.day} {start:%B %Y}", start)
         if notification.HasField("hand_over_time"):
             add("Handed over", "to the next service", _time(notification.hand_over_time))
+        elif dispatch is not None:
+            add("Handed over", "to the next service", _time(dispatch.dispatch.create_time))
         elif notification.state in _MOVING:
             add("Handed over", "waiting", None, "waiting")
     for attempt in dispatch.attempts if dispatch is not None else ():

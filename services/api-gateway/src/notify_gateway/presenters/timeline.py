@@ -42,6 +42,8 @@ def _events(story: Story, notification: Notification) -> Iterator[Event]:
     )
     if notification.HasField("hand_over_time"):
         yield _event("handed-over", notification, "hand_over_time")
+    elif story.dispatch is not None:
+        yield _event("handed-over", story.dispatch.dispatch, "create_time")
     if story.dispatch is not None:
         for attempt in story.dispatch.attempts:
             yield from _attempt(attempt)

@@ -13,6 +13,7 @@ S = TypeVar("S", bound=Executable)
 _OPTION: Final = "prepared"
 _KNOWN: Final = "prepared"
 _PARAMETER: Final = re.compile(r"%\((\w+)\)s|%%")
+_SUBJECT: Final = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM|FROM) ([a-z]\w*)(?!\w*\()")
 _numbers: Final = itertools.count(1)
 
 SETTINGS: Final = {
@@ -60,9 +61,12 @@ def _texts(statement: str) -> _Texts:
         return f"${names.index(name) + 1}"
 
     body = _PARAMETER.sub(place, statement)
-    number = next(_numbers)
     given = f"({', '.join(f'%({name})s' for name in names)})" if names else ""
-    return _Texts(f"PREPARE notify_{number} AS {body}; ", f"EXECUTE notify_{number}{given}")
+    # what operators see of it, among the statements that run
+    subject = _SUBJECT.search(statement)
+    does = f"{subject[1].split()[0].lower().replace('from', 'select')}_{subject[2]}" if subject else "select"
+    called = f"{does[:40]}_{next(_numbers)}"
+    return _Texts(f"PREPARE {called} AS {body}; ", f"EXECUTE {called}{given}")
 
 
 def _execute(

@@ -38,7 +38,7 @@ class Billable:
     key_type: KeyType
     state: State
     fragment_count: int | None
-    """Texts: fragments as handed over; None before."""
+    """Texts: fragments as handed over."""
     rate_multiplier: int
     """Texts: factor of the destination."""
     sms_rate_micropounds: int | None
@@ -64,7 +64,7 @@ class Prices:
             Billable(
                 channel=Channel.SMS,
                 key_type=key_type,
-                state=State.CREATED,
+                state=State.SENDING,
                 fragment_count=fragment_count,
                 rate_multiplier=rate_multiplier,
                 sms_rate_micropounds=self.sms_micropounds,
@@ -132,8 +132,10 @@ def cost(billable: Billable) -> Cost | None:
 def _sms_cost(billable: Billable) -> Cost | None:
     if billable.state in _NEVER_SENT:
         return Cost()
-    if billable.fragment_count is None and billable.state is State.CREATED:
-        return None
+    if billable.state is State.CREATED:
+        return (
+            None  # what is handed over may yet be another text: the service may be called otherwise by then
+        )
     if billable.sms_rate_micropounds is None:
         return None
     fragments = billable.fragment_count or 0

@@ -121,7 +121,7 @@ class Progress:
     rate_multiplier: int
     """Texts: factor of the destination. Other channels: 0."""
     fragment_count: int | None
-    """Texts: fragments as handed over, 0 where no provider was asked; None before, and for other channels."""
+    """Texts: fragments as handed over, 0 where no provider was asked; None for other channels."""
     sent_time: datetime | None
     update_time: datetime | None
     provider: str

@@ -31,6 +31,8 @@ class Outgoing:
     postage: Postage | None
     create_time: datetime
     international: bool
+    fragment_count: int | None
+    """Texts: as its row has it; None for other channels, and for those that older versions accepted."""
     created_by_id: str | None
     """The member who sent it in the admin web app."""
     deliver_by: datetime | None
@@ -43,6 +45,7 @@ class Notification(Outgoing):
 
     reference: str | None = field(repr=False)
     hand_over_time: datetime | None
+    """Letters: when the letters context had it. Of texts and emails providers know that."""
     sent_time: datetime | None
     update_time: datetime | None
     provider: str

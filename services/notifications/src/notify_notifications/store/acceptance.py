@@ -85,6 +85,8 @@ class NewMessage(NamedTuple):
     international: bool
     phone_prefix: str
     rate_multiplier: int
+    fragment_count: int | None
+    """Texts: as they would be handed over at the moment; None for other channels."""
     postage: Postage | None
     send_at: datetime | None
     """When it comes up in the outbox; None for at once."""

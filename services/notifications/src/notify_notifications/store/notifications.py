@@ -395,30 +395,33 @@ def _mark_handed_over() -> Select[Any]:
     wanted = sa.select(_n.id, _n.fragment_count.label("known"), given.c.fragment_count)
     found = wanted.where(_n.id == given.c.id).order_by(_n.id)
     locked = found.with_for_update(of=notifications).cte("locked")
+    given_or_known = sa.func.coalesce(locked.c.fragment_count, _n.fragment_count)
     marked = (
         sa.update(notifications)
         .values(
             hand_over_time=sa.func.coalesce(_n.hand_over_time, sa.func.now()),
-            fragment_count=sa.func.coalesce(_n.fragment_count, locked.c.fragment_count),
+            # 0: no provider was asked for it
+            fragment_count=sa.case((_n.fragment_count == 0, 0), else_=given_or_known),
         )
         .where(_n.id == locked.c.id)
-        .returning(_n.id, _n.state, locked.c.fragment_count, locked.c.known)
+        .returning(_n.id, _n.state, _n.fragment_count, locked.c.known)
         .cte("marked")
     )
     c = marked.c
-    return sa.select(c.id).where(c.state != State.CREATED, c.fragment_count.is_not(None), c.known.is_(None))
+    changed = c.fragment_count.is_distinct_from(c.known)
+    return sa.select(c.id, c.known).where(c.state != State.CREATED, changed)
 
 
 _MARK_HANDED_OVER: Final = prepared(_mark_handed_over())
 
 
-def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> list[str]:
+def mark_handed_over(conn: Tx, handed: Sequence[HandedOver]) -> dict[str, int | None]:
     """Set the time of the hand-over and the fragments; doing it again keeps the first time.
 
-    Returns the ids of texts that events had moved on before their fragments were known.
+    Returns the texts that events had moved on before, by id, with the fragments that they were counted with.
     """
     given = columns_given("given", _HANDED, [(one.id, one.fragment_count) for one in handed])
-    return list(conn.execute(_MARK_HANDED_OVER, given).scalars())
+    return {row.id: row.known for row in conn.execute(_MARK_HANDED_OVER, given)}
 
 
 _LOCK_PROGRESS: Final = prepared(

@@ -53,6 +53,7 @@ notifications = Table(
     Column("content_hash", sa.LargeBinary, nullable=False),  # tells a repeated request from a different one
     Column("state", sa.Text, nullable=False),
     Column("create_time", _INSTANT, nullable=False),
+    # letters; of texts and emails providers know it
     Column("hand_over_time", _INSTANT),
     Column("sent_time", _INSTANT),
     Column("update_time", _INSTANT),
@@ -60,7 +61,7 @@ notifications = Table(
     Column("international", sa.Boolean, nullable=False),
     Column("phone_prefix", sa.Text, nullable=False),  # texts: billing prefix; else empty
     Column("rate_multiplier", sa.Integer, nullable=False),  # texts: factor of the destination; else 0
-    Column("fragment_count", sa.Integer),  # texts: known from the hand-over on
+    Column("fragment_count", sa.Integer),  # texts: as sent at the moment; set right by the hand-over
     Column("postage", sa.Text),  # letters only
     Column("sheet_count", sa.Integer),  # letters: known once the PDF is made
     id_column("created_by_id", nullable=True),  # the member who sent it in the admin web app

@@ -85,7 +85,8 @@ class Parcel:
     waiting: Waiting
     message: Message
     size_bytes: int
-    handed_over: HandedOver
+    noted: HandedOver | None
+    """What is noted once it is handed over; None for nothing."""
 
 
 class MessageRelay:
@@ -93,8 +94,8 @@ class MessageRelay:
 
     Args:
         destination: the context that takes them.
-        prepare: makes a notification ready. What it raises concerns that message
-            alone, unless it is an outage.
+        prepare: makes a notification ready, and says what is noted of it then. What it raises concerns that
+            message alone, unless it is an outage.
         send: hands messages over, all or none, each once per id.
         record: applies what became of a message, and tells its service of it.
     """
@@ -102,7 +103,7 @@ class MessageRelay:
     def __init__(
         self,
         destination: Destination,
-        prepare: Callable[[Outgoing, Origin], tuple[Message, HandedOver]],
+        prepare: Callable[[Outgoing, Origin], tuple[Message, HandedOver | None]],
         send: Callable[[Sequence[Any]], None],
         record: Callable[[Tx, Sequence[Event]], None],
     ) -> None:
@@ -196,7 +197,7 @@ class MessageRelay:
                 raise Undeliverable("it is cancelled", Happening.CANCELLED)
             if notification.deliver_by is not None and notification.deliver_by <= clock.now():
                 raise Undeliverable("its time is over", Happening.EXPIRED)
-            message, handed_over = self._prepare(notification, waiting.origin)
+            message, noted = self._prepare(notification, waiting.origin)
             size = message.ByteSize()
             if size > LARGEST_CONTENT_BYTES:
                 raise Undeliverable("the message is too large to be handed over")
@@ -209,7 +210,7 @@ class MessageRelay:
         except Exception as error:  # whatever a message provokes, the others go on
             self._back_off(uow, waiting, error)
         else:
-            return Parcel(waiting, message, size, handed_over)
+            return Parcel(waiting, message, size, noted)
         return None
 
     def _hand_over(self, uow: UnitOfWork, parcels: Sequence[Parcel]) -> None:
@@ -226,8 +227,10 @@ class MessageRelay:
             self._hand_over(uow, parcels[:middle])
             self._hand_over(uow, parcels[middle:])
             return
-        with uow.begin() as conn:
-            record_hand_over(conn, [parcel.handed_over for parcel in parcels])
+        noted = [parcel.noted for parcel in parcels if parcel.noted is not None]
+        with uow.begin() if noted else uow.autocommit() as conn:
+            if noted:
+                record_hand_over(conn, noted)
             outbox.remove(conn, [parcel.waiting for parcel in parcels])
 
     def _back_off(self, uow: UnitOfWork, waiting: Waiting, error: Exception) -> None:
@@ -275,9 +278,11 @@ class MessagePreparer:
         self._email_domain = email_domain
         self._branding = branding
 
-    def prepare(self, notification: Outgoing, origin: Origin) -> tuple[Message, HandedOver]:
-        """Return the message as providers take it. Raises Undeliverable if its service was archived
-        meanwhile.
+    def prepare(self, notification: Outgoing, origin: Origin) -> tuple[Message, HandedOver | None]:
+        """Return the message as providers take it, and its fragments where they are not those that it was
+        accepted with: the service may be called otherwise by now.
+
+        Raises Undeliverable if its service was archived meanwhile.
         """
         service = self._snapshots.service(notification.service_id)
         if service is None or not service.active:
@@ -289,10 +294,13 @@ class MessagePreparer:
             case SmsTemplate() as sms:
                 message = sms.render(values, service.sms_prefix)
                 dispatch = ProvidersClient.sms(notification, origin, message.content, days)
-                return dispatch, HandedOver(notification.id, message.fragment_count)
+                fragments = message.fragment_count
+                same = fragments == notification.fragment_count
+                return dispatch, None if same else HandedOver(notification.id, fragments)
             case EmailTemplate() as email:
                 links = self._unsubscribe_links(notification, template)
-                return self._email(service, notification, origin, email.render(values, links.page), links)
+                rendered = email.render(values, links.page)
+                return self._email(service, notification, origin, rendered, links), None
             case _:
                 raise Undeliverable("a letter is not handed to providers")
 
@@ -303,8 +311,8 @@ class MessagePreparer:
         origin: Origin,
         message: EmailMessage,
         links: "_Links",
-    ) -> tuple[Message, HandedOver]:
-        dispatch = ProvidersClient.email(
+    ) -> Message:
+        return ProvidersClient.email(
             notification,
             origin,
             from_name=service.email_from_name,
@@ -315,7 +323,6 @@ class MessagePreparer:
             unsubscribe_url=links.one_click,
             retention_days=service.retention_days(notification.channel),
         )
-        return dispatch, HandedOver(notification.id, None)
 
     def _unsubscribe_links(self, notification: Outgoing, template: Template) -> "_Links":
         """Return the links of an email; for mail programs that of the client is used where it gave one

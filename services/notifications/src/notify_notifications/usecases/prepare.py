@@ -228,6 +228,7 @@ class Details:
     international: bool = False
     phone_prefix: str = ""
     rate_multiplier: int = 0
+    fragment_count: int | None = None
     postage: Postage | None = None
     state: State = State.CREATED
 

@@ -66,6 +66,7 @@ def prepare_sms(
         international=number.international,
         phone_prefix=number.country_prefix,
         rate_multiplier=number.rate_multiplier,
+        fragment_count=filled.handed_over.fragment_count,
     )
     return Prepared(accepted=accepted, details=details, international=international, filled=filled)
 

@@ -13,8 +13,8 @@ from notify_notifications.usecases.move import move
 def record_hand_over(tx: Tx, handed: Sequence[HandedOver]) -> None:
     """Set when messages were handed over, and the fragments of texts; doing it again changes nothing.
 
-    A text whose provider spoke first is a usage fact already, without its fragments: they are added.
+    A text whose provider spoke first is a usage fact already, with the fragments of before: it is set right.
     """
     if late := mark_handed_over(tx, handed):
-        progress = lock_progress(tx, late).values()
-        move(tx, [Move(replace(one, fragment_count=None), one) for one in progress])
+        progress = lock_progress(tx, list(late)).values()
+        move(tx, [Move(replace(one, fragment_count=late[one.id]), one) for one in progress])

@@ -554,6 +554,7 @@ def _new_message(command: SendCommand, prepared: Prepared, reservation: Reservat
         international=details.international,
         phone_prefix=details.phone_prefix,
         rate_multiplier=details.rate_multiplier,
+        fragment_count=details.fragment_count,
         postage=details.postage,
         send_at=command.send_at,
         deliver_by=command.deliver_by,
