@@ -171,6 +171,9 @@ def _given_as(kind: TypeEngine[Any]) -> TypeEngine[Any]:
 
 
 def _plain(values: Sequence[object]) -> list[object]:
+    # most columns hold none, which their types tell at once
+    if not any(issubclass(kind, Enum) for kind in set(map(type, values))):
+        return list(values)
     return [value.value if isinstance(value, Enum) else value for value in values]
 
 

@@ -453,8 +453,9 @@ class FairQueue(Queue):
                 asked_quota=list(asked.values()),
             )
             rows += some
-            got = Counter(Tenant(Lane(row.lane), row.service_id) for row in some)
-            taken += got
+            counted = Counter([(row.lane, row.service_id) for row in some])
+            got = {Tenant(Lane(lane), id): count for (lane, id), count in counted.items()}
+            taken.update(got)
             quotas = divide_again(quotas, got, taken)
         return rows
 

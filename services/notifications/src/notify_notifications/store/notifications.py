@@ -1,8 +1,9 @@
 """Notifications after they were accepted: reads, hand-over, events; in bulk by arrays (design.md §3.6)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -48,6 +49,39 @@ _NOT_AS_THEY_ARE: Final = (
 _n = notifications.c
 _PROGRESS: Final = [field.name for field in fields(Progress)]
 _OUTGOING_NAMES: Final = [field.name for field in fields(Outgoing)]
+
+
+def _members(kind: type[StrEnum]) -> Callable[[Any], Any]:
+    """Return what finds the member of a value, or None of None."""
+    return {None: None, **{member.value: member for member in kind}}.__getitem__
+
+
+_CONVERTED: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "channel": _members(Channel),
+    "key_type": _members(KeyType),
+    "state": _members(State),
+    "postage": _members(Postage),
+    "personalisation": lambda pairs: list(map(tuple, pairs)),
+}
+"""What is made of a column's value."""
+
+
+def _conversions(names: Sequence[str]) -> list[tuple[int, Callable[[Any], Any]]]:
+    """Return which values of rows with these columns are converted, by their place."""
+    return [(place, _CONVERTED[name]) for place, name in enumerate(names) if name in _CONVERTED]
+
+
+_PROGRESS_CONVERSIONS: Final = _conversions(_PROGRESS)
+_OUTGOING_CONVERSIONS: Final = _conversions(_OUTGOING_NAMES)
+
+
+def _converted(row: Sequence[Any], conversions: Sequence[tuple[int, Callable[[Any], Any]]]) -> Sequence[Any]:
+    """Return the values of a row as records have them, in their order."""
+    values = list(row)
+    for place, convert in conversions:
+        values[place] = convert(values[place])
+    return values
+
 
 _SMS_RATE: Final = (
     sa.select(sms_rates.c.rate_micropounds)
@@ -334,7 +368,18 @@ def stored_sizes(conn: Tx, ids: Sequence[str]) -> dict[str, int]:
 
 def outgoing(conn: Tx, ids: Sequence[str]) -> dict[str, Outgoing]:
     """Return what the next context is given of notifications, by id; those that don't exist are left out."""
-    return {row.id: Outgoing(**_outgoing(row)) for row in conn.execute(_OUTGOING, {"ids": list(ids)})}
+    return _outgoing_by_id(conn, _OUTGOING, ids)
+
+
+def small_outgoing(conn: Tx, ids: Sequence[str]) -> dict[str, Outgoing]:
+    """Return the same of those whose clients wrote little, 2 kB at most: all of a claim may be read at once."""
+    return _outgoing_by_id(conn, _SMALL_OUTGOING, ids)
+
+
+def _outgoing_by_id(conn: Tx, query: Select[Any], ids: Sequence[str]) -> dict[str, Outgoing]:
+    rows = conn.execute(query, {"ids": list(ids)}).all()
+    found = (Outgoing(*_converted(row, _OUTGOING_CONVERSIONS)) for row in rows)
+    return {one.id: one for one in found}
 
 
 def _activity_query(
@@ -433,23 +478,13 @@ def lock_progress(conn: Tx, ids: Sequence[str]) -> dict[str, Progress]:
     """Return where notifications stand, locked until the transaction ends; those that don't exist are left
     out.
     """
-    return {row.id: _progress(row) for row in conn.execute(_LOCK_PROGRESS, {"ids": list(ids)})}
+    rows = conn.execute(_LOCK_PROGRESS, {"ids": list(ids)}).all()
+    return {row[0]: Progress(*_converted(row, _PROGRESS_CONVERSIONS)) for row in rows}
 
 
 def set_send_at(tx: Tx, notification_id: str, time: datetime) -> None:
     """Write another time at which a locked notification is to be sent."""
     tx.execute(sa.update(notifications).values(send_at=time).where(_n.id == notification_id))
-
-
-def _progress(row: Row[Any]) -> Progress:
-    values = row._asdict()
-    values |= {
-        "channel": Channel(row.channel),
-        "key_type": KeyType(row.key_type),
-        "state": State(row.state),
-        "postage": None if row.postage is None else Postage(row.postage),
-    }
-    return Progress(**values)
 
 
 _SAVED: Final[Types] = {
@@ -498,23 +533,21 @@ def _whole() -> Select[Any]:
     )
 
 
+_FEW_BYTES: Final = 2048
 _OUTGOING: Final = prepared(sa.select(*(_n[name] for name in _OUTGOING_NAMES)).where(one_of(_n.id, "ids")))
-
-
-def _outgoing(row: Row[Any]) -> dict[str, Any]:
-    """Return the attributes of an `Outgoing`."""
-    values = {name: row._mapping[name] for name in _OUTGOING_NAMES}
-    return values | {
-        "channel": Channel(row.channel),
-        "key_type": KeyType(row.key_type),
-        "state": State(row.state),
-        "personalisation": [(key, value) for key, value in row.personalisation],
-        "postage": None if row.postage is None else Postage(row.postage),
-    }
+_SMALL_OUTGOING: Final = prepared(
+    sa.select(*(_n[name] for name in _OUTGOING_NAMES)).where(
+        one_of(_n.id, "ids"),
+        # not compressed, so that its stored size is its own
+        sa.func.pg_column_compression(_n.personalisation).is_(None),
+        sa.func.pg_column_size(_n.personalisation) <= _FEW_BYTES,
+    )
+)
 
 
 def _notification(row: Row[Any]) -> Notification:
-    values = _outgoing(row)
+    read = [row._mapping[name] for name in _OUTGOING_NAMES]
+    values = dict(zip(_OUTGOING_NAMES, _converted(read, _OUTGOING_CONVERSIONS), strict=True))
     return Notification(
         **values,
         reference=row.reference,

@@ -37,7 +37,7 @@ from notify_notifications.domain.service import Service
 from notify_notifications.domain.template import Template
 from notify_notifications.domain.unsubscribe import UnsubscribeLinks
 from notify_notifications.store import outbox
-from notify_notifications.store.notifications import HandedOver, outgoing, stored_sizes
+from notify_notifications.store.notifications import HandedOver, outgoing, small_outgoing, stored_sizes
 from notify_notifications.store.outbox import Waiting
 from notify_notifications.usecases.callbacks import record_and_tell
 from notify_notifications.usecases.record_hand_over import record_hand_over
@@ -46,10 +46,10 @@ from notify_notifications.usecases.unsubscribe import unsubscribable
 MOST_BYTES: Final = 3 * 1024 * 1024
 """Size up to which messages are handed over together; gRPC takes 4 MiB at once."""
 
-_ROWS_READ_AT_ONCE: Final = 100
 _BYTES_READ_AT_ONCE: Final = 32 * 1024
-"""Size, as it is stored, up to which messages are read together: PostgreSQL compresses what clients wrote, to
-a ninetieth at best. One may be almost as large as a message on the wire, and is then read alone.
+"""Size, as it is stored, up to which messages that are not small are read together: PostgreSQL compresses
+what clients wrote, to a ninetieth at best. One may be almost as large as a message on the wire, and is then
+read alone.
 """
 HEARTBEAT_SECONDS: Final = 5.0
 CLAIM_SECONDS: Final = 0.25
@@ -165,18 +165,21 @@ class MessageRelay:
         claimed = list(waiting.values())
         beaten = clock.monotonic()
         with uow.autocommit() as conn:
-            stored = stored_sizes(conn, list(waiting))
+            found = small_outgoing(conn, list(waiting))
+            others = [id for id in waiting if id not in found]
+            stored = stored_sizes(conn, others) if others else {}
         sizes = [stored.get(id, 0) for id in waiting]
-        for portion in portions(sizes, _ROWS_READ_AT_ONCE, _BYTES_READ_AT_ONCE):
+        for portion in portions(sizes, len(sizes) or 1, _BYTES_READ_AT_ONCE):
             some = claimed[portion]
-            with uow.autocommit() as conn:
-                found = outgoing(conn, [one.notification_id for one in some])
+            if large := [one.notification_id for one in some if one.notification_id in stored]:
+                with uow.autocommit() as conn:
+                    found |= outgoing(conn, large)
             for one in some:
                 if clock.monotonic() - beaten > HEARTBEAT_SECONDS:
                     with uow.begin() as conn:
                         outbox.keep(conn, list(waiting.values()))
                     beaten = clock.monotonic()
-                parcel = self._parcel(uow, one, found.get(one.notification_id))
+                parcel = self._parcel(uow, one, found.pop(one.notification_id, None))
                 if parcel is None:
                     continue
                 slower = batch and one.origin.lane is not batch[-1].waiting.origin.lane

@@ -1,7 +1,9 @@
 """Messages as they are handed over: ready to send, nothing left to render."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from notify_common.enums import Channel, KeyType, Lane, Postage
@@ -130,7 +132,12 @@ def recipient_of(content: Content) -> str:
 
 def content_to_json(content: Content) -> dict[str, Any]:
     """Return content as the object that is stored; `content_from_json` reads it."""
-    return {name: getattr(content, name) for name in content.__slots__}
+    return {name: getattr(content, name) for name in _names(type(content))}
+
+
+@cache
+def _names(kind: type[Content]) -> list[str]:
+    return [field.name for field in fields(kind)]
 
 
 def content_from_json(channel: Channel, stored: Mapping[str, Any]) -> Content:

@@ -1,6 +1,9 @@
 """ReceiptsService."""
 
+from datetime import datetime
+
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 from notify.providers.v1 import receipts_service_pb2 as pb
 from notify.providers.v1.receipts_service_pb2_grpc import ReceiptsServiceServicer
 from notify_common.db.unit_of_work import UnitOfWork
@@ -78,13 +81,18 @@ class ReceiptsServicer(ReceiptsServiceServicer):
         limit = page_size(request.page_size, default=_MAX_EVENTS, maximum=_MAX_EVENTS)
         channels = [from_proto(Channel, channel) for channel in request.channels]
         events, next_cursor = list_events(self._uow, request.cursor, limit, channels)
+        times: dict[datetime, Timestamp] = {}  # those of a transaction have the same
+        for event in events:
+            if event.event_time not in times:
+                times[event.event_time] = made = Timestamp()
+                made.FromDatetime(event.event_time)
         return pb.ListDeliveryEventsResponse(
             events=[
                 pb.DeliveryEvent(
                     dispatch_id=event.dispatch_id,
                     kind=convert.enum_value(pb.DeliveryEvent.Kind, event.kind),
                     provider=event.provider,
-                    event_time=event.event_time,
+                    event_time=times[event.event_time],
                     channel=to_proto(event.channel),
                 )
                 for event in events

@@ -38,6 +38,11 @@ from notify_providers.store.tables import (
 )
 
 _ID = id_type()
+# looking a member up by its value costs a third of making it from it
+_CHANNELS: Final = {channel.value: channel for channel in Channel}
+_STATES: Final = {state.value: state for state in State}
+_KINDS: Final = {kind.value: kind for kind in Kind}
+_KEY_TYPES: Final = {key_type.value: key_type for key_type in KeyType}
 _DAY: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 day'", sa.Interval)
 _SECOND: sa.ColumnElement[timedelta] = sa.literal_column("interval '1 second'", sa.Interval)
 
@@ -157,7 +162,7 @@ def claim_due(conn: Tx, channel: Channel, limit: int) -> list[Due]:
         Due(
             id=row.id,
             service_id=row.service_id,
-            key_type=KeyType(row.key_type),
+            key_type=_KEY_TYPES[row.key_type],
             channel=channel,
             content=row.content,
             attempt=row.attempt,
@@ -191,7 +196,7 @@ _LOCK: Final = prepared(
         dispatches.c.state,
         dispatches.c.attempt,
         dispatches.c.lease_token,
-        dispatches.c.request_id,
+        sa.func.coalesce(dispatches.c.request_id, ""),
     )
     .where(one_of(dispatches.c.id, "ids"))
     .order_by(dispatches.c.id)
@@ -202,15 +207,8 @@ _LOCK: Final = prepared(
 def lock(conn: Tx, ids: Sequence[str]) -> dict[str, Locked]:
     """Lock dispatches until the transaction ends, in the order of their ids, and return them by id."""
     return {
-        row.id: Locked(
-            id=row.id,
-            channel=Channel(row.channel),
-            state=State(row.state),
-            attempt=row.attempt,
-            lease_token=row.lease_token,
-            request_id=row.request_id or "",
-        )
-        for row in conn.execute(_LOCK, {"ids": list(ids)})
+        id: Locked(id, _CHANNELS[channel], _STATES[state], *rest)
+        for id, channel, state, *rest in conn.execute(_LOCK, {"ids": list(ids)}).all()
     }
 
 
@@ -392,7 +390,7 @@ def list_events(
     """
     rows, next_cursor = read_feed(conn, delivery_events, cursor, limit)
     events = [
-        DeliveryEvent(row.dispatch_id, Channel(row.channel), Kind(row.kind), row.provider, row.event_time)
+        DeliveryEvent(row.dispatch_id, _CHANNELS[row.channel], _KINDS[row.kind], row.provider, row.event_time)
         for row in rows
         if not channels or row.channel in channels
     ]
