@@ -225,11 +225,11 @@ def test_names_of_days() -> None:
 
 
 def test_a_dispatch_in_doubt_waits_for_a_person() -> None:
-    notification = a_notification(
-        str(uuid4()), Channel.CHANNEL_SMS, hand_over_time=timestamp(datetime.now(UTC))
-    )
-    attempt = Attempt(number=1, provider="sandbox", start_time=timestamp(datetime.now(UTC)))
-    dispatch = GetDispatchResponse(dispatch=Dispatch(state=Dispatch.STATE_IN_DOUBT), attempts=[attempt])
+    now = timestamp(datetime.now(UTC))
+    notification = a_notification(str(uuid4()), Channel.CHANNEL_SMS)
+    attempt = Attempt(number=1, provider="sandbox", start_time=now)
+    in_doubt = Dispatch(state=Dispatch.STATE_IN_DOUBT, create_time=now)
+    dispatch = GetDispatchResponse(dispatch=in_doubt, attempts=[attempt])
     timeline = views.timeline(notification, dispatch)
     assert [step.title for step in timeline.steps] == ["Accepted", "Handed over", "Attempt 1", "In doubt"]
     assert timeline.steps[2].detail == "sandbox: under way"

@@ -66,12 +66,7 @@ def unnest_later(name: str, types: Types) -> FromClause:
 
 
 def one_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """Return what is true of rows whose column is among the values of the parameter `name`, such as
-    `<name>_<column>` of an `unnest_later`.
-
-    Beside a join with these: joined alone, a table of some ten thousand rows is read whole for each few
-    hundred of them, as that is thought to be cheaper than looking them up one by one.
-    """
+    """Return what is true of rows whose column is among the values of the parameter `name`."""
     return column == sa.any_(array_later(name, column.type))
 
 

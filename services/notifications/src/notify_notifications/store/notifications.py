@@ -53,7 +53,8 @@ _OUTGOING_NAMES: Final = [field.name for field in fields(Outgoing)]
 
 def _members(kind: type[StrEnum]) -> Callable[[Any], Any]:
     """Return what finds the member of a value, or None of None."""
-    return {None: None, **{member.value: member for member in kind}}.__getitem__
+    known: dict[Any, Any] = {member.value: member for member in kind}
+    return {None: None, **known}.__getitem__
 
 
 _CONVERTED: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -372,7 +373,7 @@ def outgoing(conn: Tx, ids: Sequence[str]) -> dict[str, Outgoing]:
 
 
 def small_outgoing(conn: Tx, ids: Sequence[str]) -> dict[str, Outgoing]:
-    """Return the same of those whose clients wrote little, 2 kB at most: all of a claim may be read at once."""
+    """Return the same of those whose clients wrote at most 2 kB: all of a claim may be read at once."""
     return _outgoing_by_id(conn, _SMALL_OUTGOING, ids)
 
 

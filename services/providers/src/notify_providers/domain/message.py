@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from notify_common.enums import Channel, KeyType, Lane, Postage
@@ -54,6 +53,7 @@ class PrintContent:
 
 
 Content = SmsContent | EmailContent | PrintContent
+_NAMES = {kind: [field.name for field in fields(kind)] for kind in (SmsContent, EmailContent, PrintContent)}
 
 
 @record()
@@ -132,12 +132,7 @@ def recipient_of(content: Content) -> str:
 
 def content_to_json(content: Content) -> dict[str, Any]:
     """Return content as the object that is stored; `content_from_json` reads it."""
-    return {name: getattr(content, name) for name in _names(type(content))}
-
-
-@cache
-def _names(kind: type[Content]) -> list[str]:
-    return [field.name for field in fields(kind)]
+    return {name: getattr(content, name) for name in _NAMES[type(content)]}
 
 
 def content_from_json(channel: Channel, stored: Mapping[str, Any]) -> Content:

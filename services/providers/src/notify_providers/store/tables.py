@@ -92,6 +92,8 @@ attempts = Table(
     Column("choice", sa.Text, nullable=False, server_default=""),
     # of whom it went to, so that what is reported on it can suppress them; null for letters
     Column("address_hash", sa.LargeBinary),
+    # each is written once more, as its call ends, beside the row and without the index
+    postgresql_with={"fillfactor": "50"},
 )
 Index("ix_attempts_start_time", attempts.c.start_time, postgresql_using="brin")
 
