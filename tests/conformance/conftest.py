@@ -16,6 +16,8 @@ from flask import Flask
 from notify_admin.usecases.seed import seed_platform
 from notify_common import clock
 from notify_common.blobs.s3 import BlobStore
+from notify_common.db.engine import create_engine
+from notify_common.db.unit_of_work import UnitOfWork
 from notify_gateway.app import create_app
 from notify_gateway.settings import Face, GatewaySettings
 from notify_letters import bootstrap as letters
@@ -79,6 +81,14 @@ def notifications_url(database_server: str) -> Iterator[str]:
     """Provide the database of notifications."""
     with databases(database_server) as fresh:
         yield fresh("notify_notifications")
+
+
+@pytest.fixture(scope="session")
+def notifications_uow(notifications_url: str) -> Iterator[UnitOfWork]:
+    """Provide the same, to count in what was sent."""
+    engine = create_engine(notifications_url)
+    yield UnitOfWork(engine)
+    engine.dispose()
 
 
 @dataclass(frozen=True, slots=True)

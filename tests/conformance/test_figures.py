@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from notify_common import clock
-from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.enums import Channel, KeyType, Postage
 from notify_notifications.domain.counts import CountKey, Processing, Usage, UsageKey
@@ -52,12 +51,10 @@ def noon() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def scene(web: Web, notifications_url: str, noon: None) -> Scene:
+def scene(web: Web, notifications_uow: UnitOfWork, noon: None) -> Scene:
     made = Scene(web, web.user())
-    engine = create_engine(notifications_url)
-    with UnitOfWork(engine).begin() as tx:
+    with notifications_uow.begin() as tx:
         fill(tx, made)
-    engine.dispose()
     return made
 
 

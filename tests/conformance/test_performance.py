@@ -9,7 +9,6 @@ import pytest
 import requests
 from jsonschema import Draft202012Validator
 from notify_common import clock
-from notify_common.db.engine import create_engine
 from notify_common.db.unit_of_work import Tx, UnitOfWork
 from notify_common.enums import Channel, KeyType
 from notify_gateway.public import docs
@@ -26,13 +25,11 @@ SERVICES = [str(uuid.uuid4()) for _ in range(3)]
 
 
 @pytest.fixture(scope="module")
-def page_url(base_url: str, notifications_url: str) -> Iterator[str]:
+def page_url(base_url: str, notifications_uow: UnitOfWork) -> Iterator[str]:
     """Provide the gateway, with texts of three services yesterday and emails of two the day before."""
-    engine = create_engine(notifications_url)
-    with clock.set_for_tests(NOW), UnitOfWork(engine).begin() as tx:
-        fill(tx)
-    engine.dispose()
     with clock.set_for_tests(NOW):
+        with notifications_uow.begin() as tx:
+            fill(tx)
         yield f"{base_url}/performance"
 
 
@@ -70,10 +67,8 @@ def test_figures_for_programs(page_url: str) -> None:
     within = texts["seconds_until_handed_over"]
     for percentile, seconds in {"p50": 8.0, "p95": 10.1, "p99": 60.0}.items():
         assert within[percentile] == pytest.approx(seconds, rel=0.021)
-    assert told["days"][0] == {
-        "date": "2025-06-14",
-        **{name: told["channels"][name] for name in ("sms", "email", "letter")},
-    }
+    channels = {name: told["channels"][name] for name in ("sms", "email", "letter")}
+    assert told["days"][0] == {"date": "2025-06-14", **channels}
 
 
 def test_what_few_services_sent_is_not_told(page_url: str) -> None:
@@ -88,14 +83,7 @@ def test_what_few_services_sent_is_not_told(page_url: str) -> None:
 def test_the_page_says_the_same(page_url: str) -> None:
     answer = get(page_url)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    for words in (
-        "303",
-        "83.5 %",
-        "not told",
-        '<html lang="en">',
-        'name="viewport"',
-        'scope="row"',
-    ):
+    for words in ("303", "83.5 %", "not told", '<html lang="en">', 'name="viewport"', 'scope="row"'):
         assert words in answer.text
 
 
