@@ -48,6 +48,12 @@ class _Leaf(NamedTuple):
     field: _Descriptor
     column: ColumnElement[Any]
 
+    def of(self, message: Message, column: ColumnElement[Any] | None = None) -> Any:
+        """Return its value in a message, as `_stored`."""
+        for name in self.path.split(".")[:-1]:
+            message = getattr(message, name)
+        return _stored(message, self.field, column)
+
 
 class Resource(Generic[M]):
     """The rows of a table as messages.
@@ -283,7 +289,7 @@ class Resource(Generic[M]):
     def state(self, message: M) -> dict[str, Any]:
         """Return the fields as the audit log has them: what is personal left out."""
         personal = self._audit.personal.split() if self._audit is not None else ()
-        found = {leaf.path: _stored(_parent(message, leaf.path), leaf.field) for leaf in self._leaves}
+        found = {leaf.path: leaf.of(message) for leaf in self._leaves}
         return {
             path: audit.LEFT_OUT if path in personal and value else value for path, value in found.items()
         }
@@ -305,16 +311,10 @@ class Resource(Generic[M]):
         old = None if before is None else self.state(before)
         new = None if after is None else self.state(after)
         if before is not None and after is not None and old is not None and new is not None:
-            names = [
-                leaf.path
-                for leaf in self._leaves
-                if _stored(_parent(before, leaf.path), leaf.field)
-                != _stored(_parent(after, leaf.path), leaf.field)
-            ]
-            secret = [name for name in self._audit.noted.split() if name in columns]
-            told = [name for name in names if name not in (*self._audit.unrecorded.split(), "update_time")]
-            old = {name: old[name] for name in told} | dict.fromkeys(secret, audit.LEFT_OUT)
-            new = {name: new[name] for name in told} | dict.fromkeys(secret, audit.LEFT_OUT)
+            changed = [leaf.path for leaf in self._leaves if leaf.of(before) != leaf.of(after)]
+            told = [name for name in changed if name not in (*self._audit.unrecorded.split(), "update_time")]
+            noted = dict.fromkeys((n for n in self._audit.noted.split() if n in columns), audit.LEFT_OUT)
+            old, new = ({name: state[name] for name in told} | noted for state in (old, new))
             if set(new) <= {"version"}:
                 return
         chain = next(value for name in self._audit.chain.split() if (value := getattr(known, name)))
@@ -328,7 +328,7 @@ class Resource(Generic[M]):
         default.
         """
         filled = {
-            leaf.column: _stored(_parent(message, leaf.path), leaf.field, leaf.column)
+            leaf.column: leaf.of(message, leaf.column)
             for leaf in self._leaves
             if not _is_output(leaf.field) and leaf.field.name not in self._computed
         }
@@ -413,12 +413,6 @@ def _is_nested(field: _Descriptor) -> bool:
 
 def _plain_fields(descriptor: _Descriptor) -> list[str]:
     return [f.name for f in descriptor.fields if not f.is_repeated and f.message_type is None]
-
-
-def _parent(message: Message, path: str) -> Message:
-    for name in path.split(".")[:-1]:
-        message = getattr(message, name)
-    return message
 
 
 def _reader(descriptor: _Descriptor, prefix: str, indexes: Mapping[str, int]) -> Callable[[Any], Any]:

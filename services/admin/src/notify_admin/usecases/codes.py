@@ -3,12 +3,11 @@
 import hashlib
 import hmac
 import json
-from typing import Any
 from uuid import uuid4
 
 from notify.admin.v1 import sign_in_service_pb2 as pb
 from notify.admin.v1.user_pb2 import User
-from notify_common import clock, ids
+from notify_common import clock
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import FieldViolation, invalid_field
 
@@ -18,6 +17,7 @@ from notify_admin.domain.services import international
 from notify_admin.store import codes
 from notify_admin.store.resources import USERS
 from notify_admin.usecases.mail import Mailer
+from notify_admin.usecases.users import new_session
 
 _TYPES = {pb.CODE_TYPE_SMS: "sms", pb.CODE_TYPE_EMAIL: "email"}
 _OUTCOME = pb.VerifyCodeResponse
@@ -72,14 +72,8 @@ def verify_code(pepper: bytes, tx: Tx, ask: pb.VerifyCodeRequest) -> pb.VerifyCo
         outcome = _OUTCOME.OUTCOME_UNKNOWN if code is None else _OUTCOME.OUTCOME_EXPIRED
         return pb.VerifyCodeResponse(outcome=outcome)
     codes.use(tx, code.id, now)
-    begun: dict[str, Any] = {
-        "failed_login_count": 0,
-        "current_session_id": ids.new_id(),
-        "logged_in_time": now,
-    }
-    if ask.type == pb.CODE_TYPE_EMAIL:
-        begun["email_access_validated_time"] = now
-    USERS.change(tx, {"id": user.id}, **begun)
+    validated = {"email_access_validated_time": now} if ask.type == pb.CODE_TYPE_EMAIL else {}
+    USERS.change(tx, {"id": user.id}, **new_session(), **validated)
     return pb.VerifyCodeResponse(outcome=_OUTCOME.OUTCOME_ACCEPTED)
 
 

@@ -1,12 +1,9 @@
 """Configuration as other processes cache it, and the news of its changes (design.md §3.2)."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from notify.admin.v1 import config_feed_service_pb2 as pb
 from notify.admin.v1.snapshot_pb2 import ServiceSnapshot, Snapshot, SnapshotKey
-from notify.admin.v1.template_email_file_pb2 import TemplateEmailFile
-from notify.admin.v1.template_pb2 import Template
 from notify.common.v1.common_pb2 import Channel as ChannelPb
 from notify_common.db.unit_of_work import Tx
 from notify_common.enums import CallbackType, Channel
@@ -36,26 +33,17 @@ def get_snapshots(tx: Tx, ask: pb.GetSnapshotsRequest) -> pb.GetSnapshotsRespons
     versions = [_version_key(key) for key in ask.keys if key.WhichOneof("key") == "template_version"]
     services = _service_snapshots(tx, service_ids) if service_ids else {}
     found = templates.get_many(tx, versions) if versions else {}
-    emails = {_version(one) for one in found.values() if one.channel == ChannelPb.CHANNEL_EMAIL}
+    emails = {(one.id, one.version) for one in found.values() if one.channel == ChannelPb.CHANNEL_EMAIL}
     files = email_files.of_versions(tx, sorted(emails)) if emails else {}
-    answers = (
-        _template_snapshot(key, found.get(_version_key(key)), files)
-        if key.WhichOneof("key") == "template_version"
-        else Snapshot(key=key, service=services.get(key.service_id))
-        for key in ask.keys
-    )
-    return pb.GetSnapshotsResponse(snapshots=that_fit(answers))
 
+    def snapshot(key: SnapshotKey) -> Snapshot:
+        if key.WhichOneof("key") != "template_version":
+            return Snapshot(key=key, service=services.get(key.service_id))
+        template = found.get(_version_key(key))
+        known = () if template is None else files.get((template.id, template.version), ())
+        return Snapshot(key=key, template=template, email_files=known)
 
-def _template_snapshot(
-    key: SnapshotKey, template: Template | None, files: Mapping[tuple[str, int], list[TemplateEmailFile]]
-) -> Snapshot:
-    known = () if template is None else files.get(_version(template), ())
-    return Snapshot(key=key, template=template, email_files=known)
-
-
-def _version(template: Template) -> tuple[str, int]:
-    return template.id, template.version
+    return pb.GetSnapshotsResponse(snapshots=that_fit(map(snapshot, ask.keys)))
 
 
 def list_config_changes(tx: Tx, ask: pb.ListConfigChangesRequest) -> pb.ListConfigChangesResponse:

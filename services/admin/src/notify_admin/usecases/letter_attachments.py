@@ -32,7 +32,9 @@ def create_letter_attachment(tx: Tx, ask: pb.CreateLetterAttachmentRequest) -> L
         raise NotifyError("TEMPLATE_HAS_ATTACHMENT")
     USERS.one(tx, id=given.created_by_id)
     if LETTER_ATTACHMENTS.add(tx, ask, given, service_id=service_id):
-        _set(tx, service_id, template.id, ask.request_id, given.created_by_id)
+        attached = {"letter_attachment_id": ask.request_id}
+        keys = {"service_id": service_id, "template_id": template.id}
+        templates.copy_versions(tx, attached, given.created_by_id, **keys)
     return LETTER_ATTACHMENTS.one(tx, id=ask.request_id)
 
 
@@ -45,11 +47,7 @@ def archive_letter_attachment(tx: Tx, ask: pb.ArchiveLetterAttachmentRequest) ->
     if found.HasField("archive_time"):
         raise NotifyError("FILE_ARCHIVED")
     USERS.one(tx, id=ask.archived_by_id)
-    _set(tx, service_id, found.template_id, None, ask.archived_by_id)
+    keys = {"service_id": service_id, "template_id": found.template_id}
+    templates.copy_versions(tx, {"letter_attachment_id": None}, ask.archived_by_id, **keys)
     gone: dict[str, Any] = {"archive_time": clock.now(), "archived_by_id": ask.archived_by_id}
     return LETTER_ATTACHMENTS.change(tx, {"id": attachment_id}, **gone)[0]
-
-
-def _set(tx: Tx, service_id: str, template_id: str, attachment_id: str | None, made_by_id: str) -> None:
-    keys: dict[str, Any] = {"service_id": service_id, "template_id": template_id}
-    templates.copy_versions(tx, {"letter_attachment_id": attachment_id}, made_by_id, **keys)

@@ -6,14 +6,14 @@ from typing import Any, Final
 from notify.admin.v1 import sign_in_service_pb2 as pb
 from notify.admin.v1.user_pb2 import User
 from notify.admin.v1.webauthn_credential_pb2 import WebauthnCredential
-from notify_common import clock, ids
+from notify_common import clock
 from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 
 from notify_admin.store.resources import CREDENTIALS, USERS
 from notify_admin.usecases.passwords import PasswordHasher
 from notify_admin.usecases.reads import Lists
-from notify_admin.usecases.users import with_access
+from notify_admin.usecases.users import new_session, with_access
 
 MOST_REFUSED_KEYS: Final = 5
 """Failed attempts after which no security key is tried any more."""
@@ -52,7 +52,7 @@ def complete_webauthn_login(tx: Tx, ask: pb.CompleteWebauthnLoginRequest) -> Use
         if ask.webauthn_credential_id:
             CREDENTIALS.one(tx, id=ask.webauthn_credential_id, user_id=user.id)
             CREDENTIALS.change(tx, {"id": ask.webauthn_credential_id}, logged_in_time=clock.now())
-        values = {"failed_login_count": 0, "current_session_id": ids.new_id(), "logged_in_time": clock.now()}
+        values = new_session()
     return with_access(tx, USERS.change(tx, {"id": user.id}, **values))[0]
 
 

@@ -1,7 +1,7 @@
 """Users and their memberships."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from notify.admin.v1 import people_service_pb2 as people_pb
@@ -102,6 +102,11 @@ def reset_failed_logins(tx: Tx, ask: pb.ResetFailedLoginsRequest) -> User:
     """Forget failed attempts to sign in."""
     USERS.one(tx, locked=True, id=ask.user_id)
     return with_access(tx, USERS.change(tx, {"id": ask.user_id}, failed_login_count=0))[0]
+
+
+def new_session() -> dict[str, Any]:
+    """Return what is set of a user who signs in."""
+    return {"failed_login_count": 0, "current_session_id": new_id(), "logged_in_time": clock.now()}
 
 
 def add_member(tx: Tx, ask: pb.AddMemberRequest) -> User:
