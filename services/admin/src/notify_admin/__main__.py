@@ -102,7 +102,6 @@ def create_user(settings: Settings, arguments: argparse.Namespace) -> int:
         email_address=arguments.email_address,
         mobile_number=arguments.mobile_number,
         auth_type="sms_auth" if arguments.mobile_number else "email_auth",
-        platform_admin=arguments.platform_admin,
     )
     password = sys.stdin.readline().rstrip("\n")
     if len(password) < SHORTEST_PASSWORD:
@@ -111,6 +110,8 @@ def create_user(settings: Settings, arguments: argparse.Namespace) -> int:
     ask = CreateUserRequest(request_id=new_id(), user=user, password=password)
     with bootstrap.parts(settings).uow.begin() as tx:
         made = users.create_user(settings.password_hasher(), tx, ask)
+        if arguments.platform_admin:
+            users.make_platform_admin(tx, made.id)
     sys.stdout.write(f"{made.id}\n")
     return 0
 

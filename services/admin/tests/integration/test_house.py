@@ -263,6 +263,9 @@ def test_commands_bring_an_empty_database_into_service(
         assert run(as_app, *first, stdin="short\n").returncode == 1
         made = run(as_app, *first, stdin="purple elephant 7\n")
         assert made.returncode == 0, made.stderr
+        engine = create_engine(app_url)
+        with engine.begin() as conn:
+            assert conn.execute(sa.text("SELECT platform_admin FROM users")).scalar_one() is True
         again = run(as_app, *first, stdin="purple elephant 7\n")
         assert (again.returncode, again.stderr.strip()) == (1, "NAME_TAKEN")
         gone = run(as_app, "archive-user", "ann@example.gov.uk")
@@ -275,7 +278,6 @@ def test_commands_bring_an_empty_database_into_service(
             assert purged.stdout == f"archived {count} users and 0 services\n", purged.stderr
         verified = run(as_app, "audit", "verify")
         assert (verified.returncode, verified.stdout) == (0, "0 chains are broken\n")
-        engine = create_engine(app_url)
         with engine.begin() as conn:
             assert conn.execute(sa.text("SELECT count(*) FROM templates")).scalar_one() == len(TEMPLATES)
             for table in ("inbound_numbers", "protected_sender_ids"):
