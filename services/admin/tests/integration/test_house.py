@@ -265,7 +265,10 @@ def test_commands_bring_an_empty_database_into_service(
         assert made.returncode == 0, made.stderr
         engine = create_engine(app_url)
         with engine.begin() as conn:
-            assert conn.execute(sa.text("SELECT platform_admin FROM users")).scalar_one() is True
+            assert (
+                conn.execute(sa.text("SELECT platform_admin FROM users WHERE name = 'Ann'")).scalar_one()
+                is True
+            )
         again = run(as_app, *first, stdin="purple elephant 7\n")
         assert (again.returncode, again.stderr.strip()) == (1, "NAME_TAKEN")
         gone = run(as_app, "archive-user", "ann@example.gov.uk")
