@@ -1,6 +1,7 @@
 """Fixtures: a database of each test's own, and the services over it."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -8,52 +9,51 @@ import grpc
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
-from notify.admin.v1 import (
-    api_key_pb2,
-    api_keys_service_pb2,
-    api_keys_service_pb2_grpc,
-    config_feed_service_pb2,
-    config_feed_service_pb2_grpc,
-    service_pb2,
-    services_service_pb2,
-    services_service_pb2_grpc,
-    template_pb2,
-    templates_service_pb2,
-    templates_service_pb2_grpc,
-    user_pb2,
-    users_service_pb2,
-    users_service_pb2_grpc,
-)
+from notify.admin.v1 import config_feed_service_pb2
+from notify.admin.v1.api_keys_service_pb2 import CreateApiKeyResponse
+from notify.admin.v1.platform_mail_service_pb2 import PlatformMail
+from notify.admin.v1.service_pb2 import Service
+from notify.admin.v1.template_pb2 import Template
 from notify.common.v1 import common_pb2
 from notify_admin import bootstrap
 from notify_admin.settings import Settings
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.ids import new_id
+from notify_testing.admin import AdminService
+from notify_testing.calls import Caller
 from notify_testing.database import FreshDatabase
-from notify_testing.rpc import InProcessServer, certificates
+from notify_testing.rpc import InProcessServer, tls_files
 from notify_testing.waiting import until
 from pydantic import SecretStr
 
 PAGE_SECRET = "a-page-token-secret-for-tests-only"
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds."""
-    until(condition)
+PACKAGE = "notify.admin.v1"
+Mails = Callable[[int], list[PlatformMail]]
 
 
 @pytest.fixture
 def settings(fresh_database: FreshDatabase) -> Settings:
     """Provide settings over an empty database, as the app role."""
-    files = certificates()["admin"]
+    tls: dict[str, Any] = {**tls_files("admin")}
     return Settings(
         database_url=SecretStr(fresh_database("notify_admin")),
         page_token_secret=SecretStr(PAGE_SECRET),
         api_key_encryption_keys=SecretStr(Fernet.generate_key().decode()),
-        tls_ca_file=files.ca,
-        tls_cert_file=files.cert,
-        tls_key_file=files.key,
+        **tls,
     )
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Provide what a process of the context reads, with keys in a file and no database."""
+    keys = tmp_path / "keys"
+    keys.write_text(f"{Fernet.generate_key().decode()}\n{Fernet.generate_key().decode()}\n")
+    tls = {f"NOTIFY_ADMIN_{name.upper()}": str(file) for name, file in tls_files("admin").items()}
+    return {
+        "NOTIFY_ADMIN_DATABASE_URL": "postgresql://nobody@/nowhere",
+        "NOTIFY_ADMIN_PAGE_TOKEN_SECRET": PAGE_SECRET,
+        "NOTIFY_ADMIN_API_KEY_ENCRYPTION_KEYS_FILE": str(keys),
+        **tls,
+    }
 
 
 @pytest.fixture
@@ -74,108 +74,86 @@ def server(settings: Settings, uow: UnitOfWork) -> Iterator[InProcessServer]:
         yield running
 
 
-class Admin:
-    """The stubs of one caller, and short ways to make things.
+class Admin(Caller):
+    """The methods that one caller calls, and short ways to make things.
 
     Args:
         public: the channel of the gateway's public face, where the caller is the other one.
     """
 
     def __init__(self, channel: grpc.Channel, uow: UnitOfWork, public: grpc.Channel | None = None) -> None:
+        super().__init__(channel, PACKAGE)
         self._uow = uow
-        public = public or channel
-        self.services = services_service_pb2_grpc.ServicesServiceStub(channel)
-        self.templates = templates_service_pb2_grpc.TemplatesServiceStub(channel)
-        self.keys = api_keys_service_pb2_grpc.ApiKeysServiceStub(channel)
-        self.verification = api_keys_service_pb2_grpc.ApiKeyVerificationServiceStub(public)
-        self.users = users_service_pb2_grpc.UsersServiceStub(channel)
-        self.channel = channel
-        self.feed = config_feed_service_pb2_grpc.ConfigFeedServiceStub(public)
+        self.public = Caller(public or channel, PACKAGE)
 
-    def make_user(
-        self, name: str = "Ann", email_address: str = "ann@example.gov.uk", mobile: str = ""
-    ) -> str:
+    def make_user(self, name: str = "Ann", address: str = "ann@example.gov.uk", mobile: str = "") -> str:
         """Create a user; return the id."""
-        user = user_pb2.User(name=name, email_address=email_address, mobile_number=mobile)
-        request = users_service_pb2.CreateUserRequest(request_id=new_id(), user=user)
-        answer: str = self.users.CreateUser(request).user.id
-        return answer
+        user = {"name": name, "email_address": address, "mobile_number": mobile}
+        return str(self.CreateUser(user=user).id)
 
-    def make_service(self, name: str = "Fishing licences", **fields: Any) -> service_pb2.Service:
+    def make_service(self, name: str = "Fishing licences", **fields: Any) -> Service:
         """Return a service."""
-        service = service_pb2.Service(name=name, **fields)
-        request = services_service_pb2.CreateServiceRequest(request_id=new_id(), service=service)
-        answer: service_pb2.Service = self.services.CreateService(request).service
-        return answer
+        made: Service = self.CreateService(service={"name": name, **fields})
+        return made
 
-    def get_service(self, service_id: str) -> service_pb2.Service:
+    def get_service(self, service_id: str) -> Service:
         """Return a service as it is now."""
-        answer: service_pb2.Service = self.services.GetService(
-            services_service_pb2.GetServiceRequest(service_id=service_id)
-        ).service
-        return answer
+        found: Service = self.GetService(service_id=service_id)
+        return found
 
-    def update_service(self, service: service_pb2.Service, *paths: str) -> service_pb2.Service:
+    def update_service(self, service: Service, *paths: str) -> Service:
         """Send some fields of a service."""
-        request = services_service_pb2.UpdateServiceRequest(service=service)
-        request.update_mask.paths.extend(paths)
-        answer: service_pb2.Service = self.services.UpdateService(request).service
-        return answer
+        updated: Service = self.UpdateService(service=service, update_mask={"paths": paths})
+        return updated
 
-    def make_template(self, service: str, user_id: str, /, **fields: Any) -> template_pb2.Template:
-        """Return a template; a text unless the fields say otherwise."""
-        values: dict[str, Any] = {
-            "name": "Reminder",
-            "channel": common_pb2.CHANNEL_SMS,
-            "content": "Hello ((name))",
-            "service_id": service,
-            "created_by_id": user_id,
-        }
-        template = template_pb2.Template(**(values | fields))
-        request = templates_service_pb2.CreateTemplateRequest(request_id=new_id(), template=template)
-        answer: template_pb2.Template = self.templates.CreateTemplate(request).template
-        return answer
+    def make_template(self, service_id: str, user_id: str, /, **fields: Any) -> Template:
+        """Return a template; a text unless the fields say otherwise, with a subject where there are some."""
+        fields = {"name": "Reminder", "channel": common_pb2.CHANNEL_SMS, "content": "Hello ((name))"} | fields
+        if fields["channel"] in (common_pb2.CHANNEL_EMAIL, common_pb2.CHANNEL_LETTER):
+            fields = {"subject": "S"} | fields
+        given = {"service_id": service_id, "created_by_id": user_id} | fields
+        made: Template = self.CreateTemplate(template=given)
+        return made
 
-    def get_template(self, template: template_pb2.Template, version: int = 0) -> template_pb2.Template:
+    def get_template(self, template: Template, version: int = 0) -> Template:
         """Return a template as it is at a version."""
-        answer: template_pb2.Template = self.templates.GetTemplate(
-            templates_service_pb2.GetTemplateRequest(
-                service_id=template.service_id, template_id=template.id, version=version
-            )
-        ).template
-        return answer
+        ids = {"service_id": template.service_id, "template_id": template.id}
+        found: Template = self.GetTemplate(**ids, version=version)
+        return found
 
-    def update_template(
-        self, template: template_pb2.Template, user_id: str, *paths: str
-    ) -> template_pb2.Template:
+    def update_template(self, template: Template, user_id: str, *paths: str, **more: Any) -> Template:
         """Send some fields of a template."""
-        request = templates_service_pb2.UpdateTemplateRequest(template=template, updated_by_id=user_id)
-        request.update_mask.paths.extend(paths)
-        answer: template_pb2.Template = self.templates.UpdateTemplate(request).template
-        return answer
+        mask = {"paths": paths}
+        updated: Template = self.UpdateTemplate(
+            template=template, updated_by_id=user_id, update_mask=mask, **more
+        )
+        return updated
+
+    def archive_template(self, template: Template, user_id: str) -> Template:
+        """Archive a template."""
+        ids = {"service_id": template.service_id, "template_id": template.id}
+        archived: Template = self.ArchiveTemplate(**ids, archived_by_id=user_id)
+        return archived
 
     def make_key(
-        self, service_id: str, user_id: str, name: str = "live", key_type: Any = common_pb2.KEY_TYPE_NORMAL
-    ) -> api_keys_service_pb2.CreateApiKeyResponse:
-        """Return a key with its secret."""
-        api_key = api_key_pb2.ApiKey(
-            service_id=service_id, name=name, key_type=key_type, created_by_id=user_id
+        self, service_id: str, user_id: str, name: str = "live", request_id: str = "", **fields: Any
+    ) -> CreateApiKeyResponse:
+        """Return a key with its secret, a normal one unless the fields say otherwise."""
+        given = {"service_id": service_id, "name": name, "created_by_id": user_id}
+        more = {"request_id": request_id} if request_id else {}
+        made: CreateApiKeyResponse = self.CreateApiKey(
+            api_key={**given, "key_type": common_pb2.KEY_TYPE_NORMAL} | fields, **more
         )
-        request = api_keys_service_pb2.CreateApiKeyRequest(request_id=new_id(), api_key=api_key)
-        answer: api_keys_service_pb2.CreateApiKeyResponse = self.keys.CreateApiKey(request)
-        return answer
+        return made
 
-    def verification_keys(self, service_id: str) -> list[api_key_pb2.VerificationKey]:
+    def verification_keys(self, service_id: str, **paging: Any) -> list[Any]:
         """Return what verifies a service's signatures."""
-        request = api_keys_service_pb2.ListVerificationKeysRequest(service_id=service_id)
-        return list(self.verification.ListVerificationKeys(request).verification_keys)
+        return self.public.every("ListVerificationKeys", service_id=service_id, **paging)
 
     def cursor(self) -> str:
         """Return the end of the feed, once all that was committed can be read."""
-        eventually(self._settled)
-        request = config_feed_service_pb2.ListConfigChangesRequest(cursor="latest")
-        answer: str = self.feed.ListConfigChanges(request).next_cursor
-        return answer
+        until(self._settled)
+        return str(self.public.ListConfigChanges(cursor="latest").next_cursor)
 
     def wait_for_changes(self, cursor: str, count: int) -> list[tuple[str, str, str]]:
         """Return kind, service and template of the first `count` changes after a cursor, once they can be
@@ -186,15 +164,21 @@ class Admin:
 
         def read() -> bool:
             nonlocal cursor
-            response = self.feed.ListConfigChanges(
-                config_feed_service_pb2.ListConfigChangesRequest(cursor=cursor)
-            )
+            response = self.public.ListConfigChanges(cursor=cursor)
             cursor = response.next_cursor
             found.extend((kinds.Name(c.kind), c.service_id, c.template_id) for c in response.changes)
             return len(found) >= count
 
-        eventually(read)
+        until(read)
         return found
+
+    def changes(self, cursor: str) -> list[tuple[str, str, str]]:
+        """Return all changes after a cursor, in their order."""
+        marker = self.make_service("Marker").id
+        found: list[tuple[str, str, str]] = []
+        while ("KIND_SERVICE", marker, "") not in found:
+            found = self.wait_for_changes(cursor, len(found) + 1)
+        return found[:-1]
 
     def _settled(self) -> bool:
         # transactions of other tests, on the same server, hold the feed back
@@ -217,6 +201,12 @@ def operator(server: InProcessServer, uow: UnitOfWork) -> Admin:
 
 
 @pytest.fixture
+def service(admin: Admin) -> Service:
+    """Provide a service."""
+    return admin.make_service()
+
+
+@pytest.fixture
 def user_id(admin: Admin) -> str:
     """Provide a user."""
     return admin.make_user()
@@ -226,3 +216,24 @@ def user_id(admin: Admin) -> str:
 def unknown() -> str:
     """Provide an id that nothing has."""
     return str(UUID(int=1))
+
+
+@pytest.fixture
+def mails(server: InProcessServer, uow: UnitOfWork) -> Mails:
+    """Provide what reads all mail, once there are so many; there must not be more."""
+    feed = Caller(server.channel("notifications"), PACKAGE)
+
+    def read(count: int) -> list[PlatformMail]:
+        until(lambda: len(feed.ListPlatformMailEvents().mails) >= count)
+        with uow.begin() as tx:
+            assert tx.execute(sa.text("SELECT count(*) FROM platform_mail")).scalar_one() == count
+        return list(feed.ListPlatformMailEvents().mails)
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def neighbour(module_database: FreshDatabase) -> Iterator[AdminService]:
+    """Provide admin for a whole module, as its neighbours call it."""
+    with AdminService(module_database("notify_admin")) as running:
+        yield running

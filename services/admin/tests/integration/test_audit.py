@@ -1,149 +1,90 @@
 """The audit log: every change with who made it, in chains that tell whether they were changed."""
 
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from notify.admin.v1 import (
-    api_keys_service_pb2,
-    audit_service_pb2,
-    audit_service_pb2_grpc,
-    service_pb2,
-    service_setting_pb2,
-    service_settings_service_pb2,
-    service_settings_service_pb2_grpc,
-    users_service_pb2,
-)
-from notify.admin.v1.user_pb2 import User
+from notify.admin.v1.audit_service_pb2 import AuditRecord
+from notify.admin.v1.service_pb2 import Service
 from notify_admin.store.audit import Broken
 from notify_admin.usecases.audit import verify_audit_log
 from notify_common import current
 from notify_common.db.engine import postgres_url
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.ids import new_id
-from notify_testing.rpc import InProcessServer
+from notify_testing.calls import at_once, reason
 
 from .conftest import Admin
 
-Read = Callable[..., list[audit_service_pb2.AuditRecord]]
+
+def read(admin: Admin, chain_id: str, of_api_keys: bool = False) -> list[AuditRecord]:
+    """Return a chain, read two records at a time."""
+    return admin.every("ListAuditRecords", chain_id=chain_id, of_api_keys=of_api_keys, page_size=2)
 
 
-@pytest.fixture
-def read(server: InProcessServer) -> Read:
-    """Provide what reads a chain, two records at a time."""
-    stub = audit_service_pb2_grpc.AuditServiceStub(server.channel("gateway-internal"))
-
-    def records(chain_id: str, of_api_keys: bool = False) -> list[audit_service_pb2.AuditRecord]:
-        found: list[audit_service_pb2.AuditRecord] = []
-        ask = audit_service_pb2.ListAuditRecordsRequest(
-            chain_id=chain_id, of_api_keys=of_api_keys, page_size=2
-        )
-        while True:
-            page = stub.ListAuditRecords(ask)
-            found += page.audit_records
-            if not page.next_page_token:
-                return found
-            ask.page_token = page.next_page_token
-
-    return records
-
-
-def told(record: audit_service_pb2.AuditRecord) -> tuple[str, str, Any, Any]:
+def told(record: AuditRecord) -> tuple[str, str, Any, Any]:
     before, after = (json.loads(text) if text else None for text in (record.before, record.after))
     return record.resource, record.action, before, after
 
 
-def test_changes_are_recorded_with_who_made_them(
-    admin: Admin, user_id: str, read: Read, uow: UnitOfWork
-) -> None:
+def test_changes_are_recorded_with_who_made_them(admin: Admin, user_id: str, uow: UnitOfWork) -> None:
     with current.bind(request_id="r-1"):
         current.actor.set(user_id)
         service = admin.make_service(restricted=True)
         service.restricted, service.version = False, 0
         admin.update_service(service, "restricted")
         admin.update_service(service, "restricted")
-    first, sender, update = read(service.id)
-    assert [record.number for record in (first, sender, update)] == [1, 2, 3]
+    first, sender, update = records = read(admin, service.id)
+    assert [record.number for record in records] == [1, 2, 3]
     assert told(first)[:3] == ("Service", "create", None)
     assert told(first)[3]["name"] == "Fishing licences"
     assert told(sender)[:2] == ("SmsSender", "create")
-    assert told(update) == (
-        "Service",
-        "update",
-        {"restricted": True, "version": 1},
-        {"restricted": False, "version": 2},
-    )
-    assert {(record.actor_id, record.request_id) for record in read(service.id)} == {(user_id, "r-1")}
+    before, after = {"restricted": True, "version": 1}, {"restricted": False, "version": 2}
+    assert told(update) == ("Service", "update", before, after)
+    assert {(record.actor_id, record.request_id) for record in records} == {(user_id, "r-1")}
     assert list(verify_audit_log(uow)) == []
 
 
-def test_what_is_refused_leaves_no_record(admin: Admin, user_id: str, read: Read) -> None:
-    service = admin.make_service()
-    admin.make_service("Other")
-    before = len(read(service.id))
-    service.name = "Other"
-    with pytest.raises(Exception, match="name"):
-        admin.update_service(service, "name")
-    assert len(read(service.id)) == before
+def test_what_is_refused_leaves_no_record(admin: Admin, service: Service) -> None:
+    before = len(read(admin, service.id))
+    service.name = admin.make_service("Other").name
+    assert reason(admin.update_service, service, "name") == "NAME_TAKEN"
+    assert len(read(admin, service.id)) == before
 
 
 def test_personal_data_and_secrets_are_left_out_but_their_change_is_told(
-    admin: Admin, server: InProcessServer, read: Read, uow: UnitOfWork
+    admin: Admin, service: Service, uow: UnitOfWork
 ) -> None:
     ann = admin.make_user("Ann", "ann@example.gov.uk", "07700900123")
-    ask = users_service_pb2.SetUserRequest(user=User(id=ann, email_address="other@example.gov.uk"))
-    ask.update_mask.paths.append("email_address")
-    admin.users.SetUser(ask)
-    service = admin.make_service()
-    settings = service_settings_service_pb2_grpc.ServiceSettingsServiceStub(
-        server.channel("gateway-internal")
-    )
-    callback = service_setting_pb2.Callback(
-        service_id=service.id, type="delivery_status", url="https://example.gov.uk", updated_by_id=ann
-    )
-    made = settings.CreateCallback(
-        service_settings_service_pb2.CreateCallbackRequest(
-            request_id=new_id(), callback=callback, bearer_token="secret-token-1"
-        )
-    ).callback
-    callback.id = made.id
-    settings.SetCallback(
-        service_settings_service_pb2.SetCallbackRequest(callback=callback, bearer_token="secret-token-2")
-    )
-    assert told(read(ann)[-1])[2:] == ({"email_address": "(left out)"}, {"email_address": "(left out)"})
-    assert told(read(service.id)[-1])[3] == {"encrypted_bearer_token": "(left out)"}
+    changed = {"id": ann, "email_address": "other@example.gov.uk"}
+    admin.SetUser(user=changed, update_mask={"paths": ["email_address"]})
+    callback = {"service_id": service.id, "type": "delivery_status", "url": "https://example.gov.uk"}
+    given = {**callback, "updated_by_id": ann}
+    made = admin.CreateCallback(callback=given, bearer_token="secret-token-1")
+    admin.SetCallback(callback={**given, "id": made.id}, bearer_token="secret-token-2")
+    assert told(read(admin, ann)[-1])[2:] == ({"email_address": "(left out)"},) * 2
+    assert told(read(admin, service.id)[-1])[3] == {"encrypted_bearer_token": "(left out)"}
     with uow.begin() as tx:
         everything = str(tx.execute(sa.text("SELECT before, after FROM audit_log")).all())
     for hidden in ("ann@", "other@", "Ann", "07700900123", "secret-token"):
         assert hidden not in everything
 
 
-def test_keys_have_a_chain_of_their_own(admin: Admin, user_id: str, read: Read) -> None:
-    service = admin.make_service()
+def test_keys_have_a_chain_of_their_own(admin: Admin, service: Service, user_id: str) -> None:
     made = admin.make_key(service.id, user_id)
-    ask = api_keys_service_pb2.RevokeApiKeyRequest(service_id=service.id, api_key_id=made.api_key.id)
-    admin.keys.RevokeApiKey(ask)
-    admin.keys.RevokeApiKey(ask)
-    assert [told(record)[:2] for record in read(service.id, of_api_keys=True)] == [
-        ("ApiKey", "create"),
-        ("ApiKey", "update"),
-    ]
-    assert made.secret not in str(read(service.id, of_api_keys=True))
+    for _ in range(2):
+        admin.RevokeApiKey(service_id=service.id, api_key_id=made.api_key.id)
+    records = read(admin, service.id, of_api_keys=True)
+    assert [told(record)[:2] for record in records] == [("ApiKey", "create"), ("ApiKey", "update")]
+    assert made.secret not in str(records)
 
 
-def test_changes_at_once_make_one_chain(admin: Admin, read: Read, uow: UnitOfWork) -> None:
-    service = admin.make_service()
-
-    def rename(number: int) -> None:
-        changed = service_pb2.Service(id=service.id, name=f"Name {number}")
-        admin.update_service(changed, "name")
-
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(rename, range(12)))
-    assert [record.number for record in read(service.id)] == list(range(1, 15))
+def test_changes_at_once_make_one_chain(admin: Admin, service: Service, uow: UnitOfWork) -> None:
+    names = [Service(id=service.id, name=f"Name {number}") for number in range(12)]
+    renamed = at_once((partial(admin.update_service, each, "name") for each in names), 6)
+    assert {each.name for each in renamed} == {each.name for each in names}
+    assert [record.number for record in read(admin, service.id)] == list(range(1, 15))
     assert list(verify_audit_log(uow)) == []
 
 
@@ -157,9 +98,8 @@ def test_changes_at_once_make_one_chain(admin: Admin, read: Read, uow: UnitOfWor
     ],
 )
 def test_the_first_broken_link_is_named(
-    admin: Admin, uow: UnitOfWork, database_server: str, change: str, broken_at: int
+    admin: Admin, service: Service, uow: UnitOfWork, database_server: str, change: str, broken_at: int
 ) -> None:
-    service = admin.make_service()
     service.prefix_sms = True
     admin.update_service(service, "prefix_sms")
     with pytest.raises(sa.exc.DBAPIError), uow.begin() as tx:

@@ -10,50 +10,42 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
-from notify.admin.v1 import services_service_pb2 as pb
-from notify.admin.v1 import templates_service_pb2
+from notify.admin.v1.service_pb2 import Service
+from notify.admin.v1.template_pb2 import Template
 from notify_admin.settings import Settings
 from notify_admin.store.tables import metadata
 from notify_admin.usecases.seed import SERVICE_ID, TEMPLATES, USER_ID, seed_platform
 from notify_common.db.engine import create_engine
 from notify_common.db.migrations import schema_differences
 from notify_common.db.unit_of_work import UnitOfWork
-from notify_common.errors import NotifyError
 from notify_common.ids import new_id
 from notify_common.rpc.channel import Channels
 from notify_content.placeholders import compile_content
+from notify_testing.calls import reason
 from notify_testing.database import FreshDatabase
 from notify_testing.provisioning import app_role, provision
-from notify_testing.rpc import InProcessServer, certificates, tls_settings
-from notify_testing.waiting import WAIT_SECONDS
+from notify_testing.rpc import InProcessServer, tls_settings
+from notify_testing.waiting import WAIT_SECONDS, until
 from sqlalchemy.engine import make_url
 
-from .conftest import PAGE_SECRET, Admin, eventually
+from .conftest import PAGE_SECRET, Admin
 
 
 @pytest.mark.parametrize("caller", ["operator", "notifications", "letters", "providers"])
 def test_only_the_gateway_gets_secrets(
-    server: InProcessServer, admin: Admin, uow: UnitOfWork, caller: str
+    server: InProcessServer, service: Service, uow: UnitOfWork, caller: str
 ) -> None:
-    service = admin.make_service()
-    with pytest.raises(NotifyError) as caught:
-        Admin(server.channel(caller), uow).verification_keys(service.id)
-    assert caught.value.reason == "CALLER_NOT_ALLOWED"
+    stranger = Admin(server.channel(caller), uow)
+    assert reason(stranger.verification_keys, service.id) == "CALLER_NOT_ALLOWED"
 
 
 @pytest.mark.parametrize("caller", ["notifications", "letters", "providers"])
 def test_services_that_send_may_not_administer(
-    server: InProcessServer, admin: Admin, uow: UnitOfWork, caller: str
+    server: InProcessServer, service: Service, uow: UnitOfWork, caller: str
 ) -> None:
-    service = admin.make_service()
     stranger = Admin(server.channel(caller), uow)
-    for call in (
-        lambda: stranger.get_service(service.id),
-        lambda: stranger.make_key(service.id, service.id),
-    ):
-        with pytest.raises(NotifyError) as caught:
-            call()
-        assert caught.value.reason == "CALLER_NOT_ALLOWED"
+    assert reason(stranger.get_service, service.id) == "CALLER_NOT_ALLOWED"
+    assert reason(stranger.make_key, service.id, service.id) == "CALLER_NOT_ALLOWED"
 
 
 def test_who_keeps_configuration_may_follow_the_feed_and_others_may_not(
@@ -62,9 +54,7 @@ def test_who_keeps_configuration_may_follow_the_feed_and_others_may_not(
     for caller in ("notifications", "operator"):
         assert Admin(server.channel(caller), uow).cursor()
     for caller in ("letters", "providers"):
-        with pytest.raises(NotifyError) as caught:
-            Admin(server.channel(caller), uow).cursor()
-        assert caught.value.reason == "CALLER_NOT_ALLOWED"
+        assert reason(Admin(server.channel(caller), uow).cursor) == "CALLER_NOT_ALLOWED"
 
 
 def test_migrations_make_what_the_models_say(fresh_database: FreshDatabase, database_server: str) -> None:
@@ -87,26 +77,21 @@ def test_seeding_makes_the_platforms_service_and_twice_changes_nothing(admin: Ad
     service = admin.get_service(str(SERVICE_ID))
     assert (service.name, service.restricted, service.active) == ("Notify", False, True)
     assert {"sms", "email", "international_sms"} <= set(service.permissions)
-    senders = admin.services.ListSmsSenders(pb.ListSmsSendersRequest(service_id=service.id)).sms_senders
-    assert [(sender.sender, sender.is_default) for sender in senders] == [
-        ("GOVUK", True),
-        ("07984404008", False),
-    ]
+    senders = admin.every("ListSmsSenders", service_id=service.id)
+    told = [(sender.sender, sender.is_default) for sender in senders]
+    assert told == [("GOVUK", True), ("07984404008", False)]
     cursor = admin.cursor()
     seed_platform(uow, "notify@example.gov.uk")
     seed_platform(uow, "other@example.gov.uk")
     assert admin.get_service(service.id) == service
-    marker = admin.make_service("Marker")
-    assert admin.wait_for_changes(cursor, 1) == [("KIND_SERVICE", marker.id, "")]
+    assert admin.changes(cursor) == []
 
 
 def test_seeding_leaves_what_was_changed_by_hand_and_completes_what_is_missing(
     admin: Admin, uow: UnitOfWork
 ) -> None:
     seed_platform(uow, "notify@example.gov.uk")
-    template = admin.templates.GetTemplate(
-        templates_service_pb2.GetTemplateRequest(service_id=str(SERVICE_ID), template_id=TEMPLATES[0].id)
-    ).template
+    template = admin.get_template(Template(service_id=str(SERVICE_ID), id=TEMPLATES[0].id))
     template.content = "((verify_code)) it is"
     changed = admin.update_template(template, str(USER_ID), "content")
     with uow.begin() as conn:
@@ -185,21 +170,6 @@ def run(environment: dict[str, str], *command: str, stdin: str = "") -> "subproc
         timeout=WAIT_SECONDS,
         check=False,
     )
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    files = certificates()["admin"]
-    keys = tmp_path / "keys"
-    keys.write_text(f"{Fernet.generate_key().decode()}\n{Fernet.generate_key().decode()}\n")
-    return {
-        "NOTIFY_ADMIN_DATABASE_URL": "postgresql://nobody@/nowhere",
-        "NOTIFY_ADMIN_PAGE_TOKEN_SECRET": PAGE_SECRET,
-        "NOTIFY_ADMIN_API_KEY_ENCRYPTION_KEYS_FILE": str(keys),
-        "NOTIFY_ADMIN_TLS_CA_FILE": str(files.ca),
-        "NOTIFY_ADMIN_TLS_CERT_FILE": str(files.cert),
-        "NOTIFY_ADMIN_TLS_KEY_FILE": str(files.key),
-    }
 
 
 def test_check_config_names_what_is_wrong_and_repeats_no_secret(environment: dict[str, str]) -> None:
@@ -310,7 +280,7 @@ def test_serve_answers_and_ends_when_told_to(
             [sys.executable, "-m", "notify_admin", "serve"], env={**os.environ, **environment}, stdout=log
         )
         try:
-            eventually(lambda: Path(folder, "grpc").exists() or server.poll() is not None)
+            until(lambda: Path(folder, "grpc").exists() or server.poll() is not None)
             channels = Channels(tls_settings("operator"))
             admin = Admin(channels.get("admin", f"unix:{folder}/grpc"), uow)
             assert admin.get_service(admin.make_service().id).active

@@ -11,17 +11,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
-from notify.admin.v1 import api_keys_service_pb2
-from notify.admin.v1 import callback_targets_service_pb2 as pb
-from notify.admin.v1.api_keys_service_pb2_grpc import ApiKeyVerificationServiceStub
-from notify.admin.v1.callback_targets_service_pb2_grpc import CallbackTargetsServiceStub
 from notify_admin.store import secrets
 from notify_admin.usecases.secrets import SecretBox, rotate_secrets
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_testing.admin import AdminService
+from notify_testing.calls import Caller
 from notify_testing.database import FreshDatabase
-from notify_testing.rpc import certificates
 from notify_testing.waiting import until
+
+from .conftest import PACKAGE
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 OLD_FIRST, NEW_FIRST = f"{OLD} {NEW}", f"{NEW} {OLD}"
@@ -51,16 +49,14 @@ def after(database_url: str, before: AdminService) -> Iterator[AdminService]:
 
 
 def key_secrets(admin: AdminService, service_id: str) -> set[str]:
-    stub = ApiKeyVerificationServiceStub(admin.channel("gateway-public"))
-    ask = api_keys_service_pb2.ListVerificationKeysRequest(service_id=service_id)
-    return {key.secret for key in stub.ListVerificationKeys(ask).verification_keys}
+    gateway = Caller(admin.channel("gateway-public"), PACKAGE)
+    return {key.secret for key in gateway.every("ListVerificationKeys", service_id=service_id)}
 
 
 def target(admin: AdminService, service_id: str) -> tuple[str, list[str]]:
     """Return token and signing secrets of a callback, newest first."""
-    stub = CallbackTargetsServiceStub(admin.channel("callbacks-worker"))
-    key = pb.CallbackTargetKey(service_id=service_id, type=TYPE)
-    (found,) = stub.GetCallbackTargets(pb.GetCallbackTargetsRequest(keys=[key])).targets
+    worker = Caller(admin.channel("callbacks-worker"), PACKAGE)
+    (found,) = worker.GetCallbackTargets(keys=[{"service_id": service_id, "type": TYPE}])
     return found.bearer_token, list(found.signing_secrets)
 
 
@@ -134,22 +130,18 @@ def test_nobody_is_refused_while_secrets_are_encrypted_anew(
 
 
 def test_a_run_that_is_killed_is_run_again(
-    before: AdminService, after: AdminService, database_url: str, tmp_path: Path
+    before: AdminService,
+    after: AdminService,
+    database_url: str,
+    environment: dict[str, str],
+    tmp_path: Path,
 ) -> None:
     service = before.add_service()
     callback = before.add_callback(service, TYPE)
     key = before.add_key(service).secret
     signing = [before.rotate_callback_secret(service, callback, TYPE) for _ in range(2)][::-1]
-    files = certificates()["admin"]
-    environment = {
-        **os.environ,
-        "NOTIFY_ADMIN_DATABASE_URL": database_url,
-        "NOTIFY_ADMIN_PAGE_TOKEN_SECRET": "a-page-token-secret-for-tests-only",
-        "NOTIFY_ADMIN_API_KEY_ENCRYPTION_KEYS": NEW_FIRST,
-        "NOTIFY_ADMIN_TLS_CA_FILE": str(files.ca),
-        "NOTIFY_ADMIN_TLS_CERT_FILE": str(files.cert),
-        "NOTIFY_ADMIN_TLS_KEY_FILE": str(files.key),
-    }
+    environment = {**os.environ, **environment, "NOTIFY_ADMIN_DATABASE_URL": database_url}
+    Path(environment["NOTIFY_ADMIN_API_KEY_ENCRYPTION_KEYS_FILE"]).write_text("\n".join(NEW_FIRST.split()))
     command = [sys.executable, "-m", "notify_admin", "rotate-secrets"]
     with before.uow.begin() as tx:
         # it gets past the keys and no further

@@ -9,33 +9,24 @@ from hypothesis import strategies as st
 from notify.admin.v1.service_pb2 import Service, ServiceLimits
 from notify_admin.domain.services import archived_name, local_part, normalised_name
 from notify_admin.usecases.services import checked, with_defaults
-from notify_common.errors import NotifyError
+from notify_testing.calls import refusal, violations
+from notify_testing.requests import replaced
 
 
 def replace(service: Service, **fields: Any) -> Service:
     """Return a copy with other values; `limits.sms_per_day` is written `sms_per_day`."""
-    changed = Service()
-    changed.CopyFrom(service)
-    for name, value in fields.items():
-        if name in LIMITS:
-            setattr(changed.limits, name, value)
-        elif isinstance(value, tuple):
-            owner: Any = changed.guest_list if name.startswith("guest_") else changed
-            getattr(owner, name.removeprefix("guest_"))[:] = value
-        else:
-            setattr(changed, name, value)
+    limits = {name: fields.pop(name) for name in LIMITS if name in fields}
+    guests = {
+        name.removeprefix("guest_"): fields.pop(name) for name in list(fields) if name.startswith("guest_")
+    }
+    changed = replaced(service, **fields)
+    changed.limits.CopyFrom(replaced(changed.limits, **limits))
+    changed.guest_list.CopyFrom(replaced(changed.guest_list, **guests))
     return changed
 
 
 LIMITS = [field.name for field in ServiceLimits.DESCRIPTOR.fields]
 FIELDS = with_defaults(Service(name="Fishing licences", restricted=True))
-
-
-def violations(fields: Service) -> list[str]:
-    with pytest.raises(NotifyError) as caught:
-        checked(fields)
-    assert caught.value.reason == "INVALID_FIELD"
-    return [violation.field for violation in caught.value.violations]
 
 
 @pytest.mark.parametrize(
@@ -104,16 +95,15 @@ def test_permissions_are_sorted_and_single() -> None:
     ],
 )
 def test_refuses(change: dict[str, object], field: str) -> None:
-    assert violations(replace(FIELDS, **change)) == [field]
+    assert violations(checked, replace(FIELDS, **change)) == [field]
 
 
 def test_names_all_that_is_wrong_and_repeats_no_value() -> None:
     bad = replace(FIELDS, name="", permissions=("secret",), guest_email_addresses=("private@nowhere",))
-    with pytest.raises(NotifyError) as caught:
-        checked(bad)
-    assert len(caught.value.violations) == 3
-    assert "private" not in caught.value.message
-    assert "secret" not in caught.value.message
+    error = refusal(checked, bad)
+    assert len(error.violations) == 3
+    assert "private" not in error.message
+    assert "secret" not in error.message
 
 
 def test_zero_per_day_is_a_limit_of_none() -> None:

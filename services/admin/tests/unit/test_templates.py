@@ -1,25 +1,15 @@
 """Rules of templates."""
 
-from typing import Any
-
 import pytest
 from notify.admin.v1.template_pb2 import Template
 from notify.common.v1 import common_pb2
 from notify_admin.usecases.templates import checked
-from notify_common.errors import NotifyError
-
-
-def replace(template: Template, **fields: Any) -> Template:
-    changed = Template()
-    changed.CopyFrom(template)
-    for name, value in fields.items():
-        setattr(changed, name, value)
-    return changed
-
+from notify_testing.calls import reason, refusal, violations
+from notify_testing.requests import replaced
 
 SMS = Template(name="Reminder", content="Hello ((name))", channel=common_pb2.CHANNEL_SMS)
-EMAIL = replace(SMS, channel=common_pb2.CHANNEL_EMAIL, subject="About ((thing))")
-LETTER = replace(EMAIL, channel=common_pb2.CHANNEL_LETTER, postage=common_pb2.POSTAGE_FIRST)
+EMAIL = replaced(SMS, channel=common_pb2.CHANNEL_EMAIL, subject="About ((thing))")
+LETTER = replaced(EMAIL, channel=common_pb2.CHANNEL_LETTER, postage=common_pb2.POSTAGE_FIRST)
 BASES = {"sms": SMS, "email": EMAIL, "letter": LETTER}
 
 
@@ -29,7 +19,7 @@ def test_takes(channel: str) -> None:
 
 
 def test_letters_go_second_class_unless_told_otherwise() -> None:
-    assert checked(replace(LETTER, postage=0)).postage == common_pb2.POSTAGE_SECOND
+    assert checked(replaced(LETTER, postage=0)).postage == common_pb2.POSTAGE_SECOND
 
 
 @pytest.mark.parametrize(
@@ -52,37 +42,30 @@ def test_letters_go_second_class_unless_told_otherwise() -> None:
     ],
 )
 def test_refuses(channel: str, change: dict[str, object], field: str) -> None:
-    with pytest.raises(NotifyError) as caught:
-        checked(replace(BASES[channel], **change))
-    assert caught.value.reason == "INVALID_FIELD"
-    assert [violation.field for violation in caught.value.violations] == [f"template.{field}"]
+    assert violations(checked, replaced(BASES[channel], **change)) == [f"template.{field}"]
 
 
 @pytest.mark.parametrize(
     ("channel", "longest", "unit"), [("sms", "x" * 918, "characters"), ("email", "x" * 2_097_152, "bytes")]
 )
 def test_takes_the_longest_content_and_refuses_one_more(channel: str, longest: str, unit: str) -> None:
-    checked(replace(BASES[channel], content=longest))
-    with pytest.raises(NotifyError) as caught:
-        checked(replace(BASES[channel], content=longest + "x"))
-    assert caught.value.reason == "MESSAGE_TOO_LONG"
-    assert dict(caught.value.metadata) == {"channel": channel, "limit": str(len(longest)), "unit": unit}
+    checked(replaced(BASES[channel], content=longest))
+    error = refusal(checked, replaced(BASES[channel], content=longest + "x"))
+    assert error.reason == "MESSAGE_TOO_LONG"
+    assert dict(error.metadata) == {"channel": channel, "limit": str(len(longest)), "unit": unit}
 
 
 def test_a_text_without_end_is_told_the_same() -> None:
-    with pytest.raises(NotifyError) as caught:
-        checked(replace(SMS, content="x" * 1_048_577))
-    assert (caught.value.reason, caught.value.metadata["limit"]) == ("MESSAGE_TOO_LONG", "918")
+    error = refusal(checked, replaced(SMS, content="x" * 1_048_577))
+    assert (error.reason, error.metadata["limit"]) == ("MESSAGE_TOO_LONG", "918")
 
 
 def test_gaps_of_a_text_cost_nothing() -> None:
-    checked(replace(SMS, content="x" * 918 + "((name))"))
+    checked(replaced(SMS, content="x" * 918 + "((name))"))
 
 
 @pytest.mark.parametrize("field", ["content", "welsh_content"])
 def test_refuses_a_qr_code_with_too_much_in_it(field: str) -> None:
-    base = replace(LETTER, welsh_subject="Amdanoch", welsh_content="Annwyl")
+    base = replaced(LETTER, welsh_subject="Amdanoch", welsh_content="Annwyl")
     code = "QR: https://example.gov.uk/" + "x" * 600
-    with pytest.raises(NotifyError) as caught:
-        checked(replace(base, **{field: code}))
-    assert caught.value.reason == "QR_CODE_TOO_LONG"
+    assert reason(checked, replaced(base, **{field: code})) == "QR_CODE_TOO_LONG"
