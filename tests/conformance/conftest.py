@@ -22,7 +22,7 @@ from notify_gateway.app import create_app
 from notify_gateway.settings import Face, GatewaySettings
 from notify_letters import bootstrap as letters
 from notify_local.backing import ObjectStore
-from notify_local.stack import JOB_BUCKET, TRANSIENT_UPLOAD_BUCKET
+from notify_local.stack import CONTACT_LIST_BUCKET, JOB_BUCKET, TRANSIENT_UPLOAD_BUCKET
 from notify_notifications import bootstrap as notifications
 from notify_testing.admin import AdminService
 from notify_testing.database import databases
@@ -50,7 +50,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     """Provide the object store, with the buckets that the admin web app fills."""
     store = ObjectStore(tmp_path_factory.mktemp("objects"))
     store.start()
-    for name in (JOB_BUCKET, TRANSIENT_UPLOAD_BUCKET, LETTER_BUCKET):
+    for name in (JOB_BUCKET, CONTACT_LIST_BUCKET, TRANSIENT_UPLOAD_BUCKET, LETTER_BUCKET):
         BlobStore(store.url, name, store.access_key, store.secret_key).ensure_bucket()
     yield store
     store.stop()
@@ -137,6 +137,7 @@ def base_url(database_server: str, notifications_url: str, objects: ObjectStore)
             letters_target=letters_target,
             redis_url="unix:///nowhere",
             job_bucket=JOB_BUCKET,
+            contact_list_bucket=CONTACT_LIST_BUCKET,
         ) as notifications_target,
     ):
         seed_platform(admin.uow, "notify@example.gov.uk")

@@ -39,6 +39,8 @@ class Theirs:
         web.upload(self.id, job, self.template)
         later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         web.make(f"{path}/job", {"id": job, "created_by": user_id, "scheduled_for": later})
+        listed = {"id": str(uuid.uuid4()), "original_file_name": "a.csv", "row_count": 1}
+        web.make(f"{path}/contact-list", {**listed, "template_type": "sms", "created_by": user_id})
         made = {
             "template_folder_id": ("template-folder", {"name": "F", "parent_id": None}),
             "sms_sender_id": ("sms-sender", {"sms_sender": "A", "is_default": False}),
@@ -51,6 +53,7 @@ class Theirs:
         self.ids = {
             **{name: web.make(f"{path}/{below}", body)["id"] for name, (below, body) in made.items()},
             "job_id": job,
+            "contact_list_id": listed["id"],
             "template_id": self.template,
             "letter_id": letter,
             "template_email_file_id": file["id"],
@@ -68,6 +71,7 @@ class Theirs:
             *("template-folder", "invite", template, f"{template}/versions"),
             f"templates/{self.template}/template_email_files/{ids['template_email_file_id']}",
             f"job/{ids['job_id']}",
+            "contact-list",
             f"service-join-request/{ids['join_request_id']}",
             f"callback-api/{ids['callback-api']}?callback_type=delivery_status",
         ]

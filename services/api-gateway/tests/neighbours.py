@@ -269,11 +269,18 @@ class Jobs(JobsServiceServicer):
         """Those of lists, in their order."""
         self.rows = 0
         """How many messages a job has."""
+        self.lists: list[Any] = []
+        """Contact lists, in their order."""
 
     def GetJobs(self, request: Any, context: Any) -> Any:
         self.recorder.record("GetJobs", request)
         shown = self.jobs[request.offset : request.offset + request.page_size]
         return jobs_service_pb2.GetJobsResponse(jobs=shown, total_count=len(self.jobs))
+
+    def GetContactLists(self, request: Any, context: Any) -> Any:
+        self.recorder.record("GetContactLists", request)
+        shown = self.lists[request.offset : request.offset + request.page_size]
+        return jobs_service_pb2.GetContactListsResponse(contact_lists=shown, total_count=len(self.lists))
 
     def GetJobNotifications(self, request: Any, context: Any) -> Any:
         self.recorder.record("GetJobNotifications", request)

@@ -92,3 +92,38 @@ def test_pages_of_a_job_link_to_each_other(
 def test_what_no_list_is_asked_by(internal_client: FlaskClient, neighbours: Neighbours, query: str) -> None:
     path = f"/service/{neighbours.admin.add_service()}/job"
     assert internal_client.get(f"{path}?{query}", headers=by_admin()).status_code in (400, 404)
+
+
+@pytest.mark.parametrize("count", [0, 250, 501])
+def test_all_contact_lists_are_answered_at_once(
+    internal_client: FlaskClient, neighbours: Neighbours, count: int
+) -> None:
+    about: dict[str, Any] = {"channel": Channel.CHANNEL_SMS, "created_by_id": neighbours.admin.user_id}
+    neighbours.jobs.lists = [jobs_service_pb2.ContactList(id=new_id(), **about) for _ in range(count)]
+    path = f"/service/{neighbours.admin.add_service()}/contact-list"
+    shown: Any = internal_client.get(path, headers=by_admin()).get_json()
+    assert [one["id"] for one in shown] == [one.id for one in neighbours.jobs.lists]
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({}, 404),  # of nobody
+        ({"id": "x"}, 400),
+        ({"row_count": 2**31}, 400),
+        ({"row_count": -1}, 400),
+        ({"row_count": True}, 400),
+        ({"original_file_name": "x" * 1001}, 400),
+        ({"original_file_name": None}, 400),
+        ({"template_type": ["sms"]}, 400),
+        ({"created_by": "x"}, 400),
+    ],
+)
+def test_what_is_no_contact_list_is_not_kept(
+    internal_client: FlaskClient, neighbours: Neighbours, changed: dict[str, Any], status: int
+) -> None:
+    path = f"/service/{neighbours.admin.add_service()}/contact-list"
+    form = {"id": new_id(), "original_file_name": "a.csv", "row_count": 1, "template_type": "sms"}
+    body = {**form, "created_by": new_id(), **changed}
+    assert internal_client.post(path, headers=by_admin(), json=body).status_code == status
+    assert neighbours.recorder.requests("CreateContactList") == []

@@ -60,11 +60,12 @@ ATTACHMENT_BUCKET = "development-letter-attachments"
 TRANSIENT_UPLOAD_BUCKET = "development-transient-uploaded-letters"
 TEMPLATE_FILE_BUCKET = "development-template-email-files"
 JOB_BUCKET = "development-notifications-csv-upload"
+CONTACT_LIST_BUCKET = "development-contact-list"
 LOGO_BUCKET = "public-logos-tools"
 """Likewise."""
 ADMIN_APP_BUCKETS = (
     ATTACHMENT_BUCKET,
-    "development-contact-list",
+    CONTACT_LIST_BUCKET,
     "development-letters-precompiled-originals-backup",
     JOB_BUCKET,
     "development-report-requests-download",
@@ -263,6 +264,7 @@ class Stack:
                 "FILE_BUCKET": "notify-files",
                 "TEMPLATE_FILE_BUCKET": TEMPLATE_FILE_BUCKET,
                 "JOB_BUCKET": JOB_BUCKET,
+                "CONTACT_LIST_BUCKET": CONTACT_LIST_BUCKET,
                 "CLAMD_ADDRESS": "off",
                 **blobs,
             },

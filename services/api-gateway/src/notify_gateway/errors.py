@@ -155,6 +155,7 @@ TABLE: Final[Rows] = {
     ),
     "JOB_RUNNING": _bad("We are still processing these letters, please try again in 5 minutes."),
     "JOB_LETTERS_SENT": _bad("It’s too late to cancel sending, these letters have already been sent."),
+    "CONTACT_LIST_NOT_FOUND": NO_RESULT,
     "NOTIFICATION_NOT_FOUND": NO_RESULT,
     "NOT_SCHEDULED": Row(
         409, "ConflictError", "Only a message that is waiting for its send_at can be cancelled or moved"

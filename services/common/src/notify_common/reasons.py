@@ -177,6 +177,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     "JOB_LETTERS_SENT": Reason(
         Code.FAILED_PRECONDITION, "The deadline of the letters' print run has passed, or some went out."
     ),
+    "CONTACT_LIST_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such contact list."),
     "NOTIFICATION_NOT_FOUND": Reason(Code.NOT_FOUND, "The service has no such notification."),
     "INBOUND_SMS_NOT_FOUND": Reason(Code.NOT_FOUND, "The service received no such text."),
     "UNSUBSCRIBE_REPORT_NOT_FOUND": Reason(

@@ -38,7 +38,7 @@ def migrate(settings: Settings, arguments: argparse.Namespace, stop: threading.E
     """Bring the database to the newest schema, and make the buckets of files unless they are there."""
     migrations.migrate("notify_notifications", settings.database_url.get_secret_value(), settings.app_role)
     parts = bootstrap.parts_for_workers(settings)
-    for bucket in (parts.blobs, parts.template_files, parts.job_files):
+    for bucket in (parts.blobs, parts.template_files, parts.job_files, parts.contact_list_files):
         if bucket is not None:
             bucket.ensure_bucket()
 

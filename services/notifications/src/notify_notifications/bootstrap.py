@@ -84,6 +84,7 @@ from notify_notifications.usecases.send import SendingParts
 from notify_notifications.usecases.take_in_inbound_sms import inbound_sms_consumer
 from notify_notifications.workers import recount
 from notify_notifications.workers.callbacks import delete_old_callbacks
+from notify_notifications.workers.contact_lists import ContactListRemoval
 from notify_notifications.workers.housekeeping import Housekeeper
 from notify_notifications.workers.jobs import JobRetention
 from notify_notifications.workers.platform_mail import platform_mail_consumer
@@ -154,6 +155,11 @@ class Parts(process.Parts[Settings]):
     def job_files(self) -> BlobStore | None:
         """The bucket of spreadsheets, which the admin web app fills."""
         return self._bucket(self.settings.job_bucket)
+
+    @cached_property
+    def contact_list_files(self) -> BlobStore | None:
+        """The bucket of contact lists, which the admin web app fills."""
+        return self._bucket(self.settings.contact_list_bucket)
 
     def _bucket(self, name: str | None) -> BlobStore | None:
         settings = self.settings
@@ -292,9 +298,10 @@ def registrations(parts: Parts) -> list[Registration]:
         parts.settings.unsubscribe_links(),
         LettersClient(parts.channels.get("letters", parts.settings.letters_target)),
         parts.job_files,
+        parts.contact_list_files,
     )
     # They may wait for letters, and for the store of files.
-    for name in ("CreateJob", "CancelJobLetters", "GetJobNotifications"):
+    for name in ("CreateJob", "CancelJobLetters", "GetJobNotifications", "ArchiveContactList"):
         setattr(working, name, apart(getattr(working, name), _READING_THREADS, "jobs"))
     # It may wait for letters.
     batching.PreviewRows = apart(batching.PreviewRows, _READING_THREADS, "preview")  # type: ignore[method-assign]
@@ -346,6 +353,8 @@ def workers(parts: Parts, queue: str) -> list[Worker]:
             }
             if parts.job_files is not None:
                 steps["job-files"] = JobRetention(parts.snapshots, parts.job_files).step
+            if parts.contact_list_files is not None:
+                steps["contact-list-files"] = ContactListRemoval(parts.contact_list_files).step
             if parts.files is not None:
                 kept = parts.files
                 steps |= {

@@ -126,6 +126,9 @@ class Settings(DatabaseSettings):
     job_bucket: str | None = None
     """The bucket of the same store into which the admin web app puts the spreadsheets of jobs; without one
     none are taken."""
+    contact_list_bucket: str | None = None
+    """The bucket of the same store into which the admin web app puts contact lists; without one none are
+    kept."""
     blob_endpoint: str | None = None
     """URL of the S3-compatible store that has it; without one it is Amazon's."""
     blob_region: str = "eu-west-2"

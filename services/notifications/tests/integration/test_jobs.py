@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from notify.common.v1.common_pb2 import Channel
 from notify.notifications.v1 import jobs_service_pb2 as pb
 from notify.notifications.v1.jobs_service_pb2_grpc import (
     JobsServiceStub,
@@ -32,8 +33,10 @@ from notify_notifications.store.notifications import NotificationStore
 from notify_notifications.store.tables import job_queue
 from notify_notifications.usecases import jobs as cancelling
 from notify_notifications.usecases import run_jobs
+from notify_notifications.usecases.contact_lists import archive_contact_list
 from notify_notifications.usecases.ops import OPS
 from notify_notifications.usecases.run_jobs import JobRunner
+from notify_notifications.workers.contact_lists import ContactListRemoval
 from notify_notifications.workers.jobs import JobRetention
 from notify_testing.rpc import InProcessServer
 
@@ -50,8 +53,8 @@ LETTERS = (
 class Office:
     """Where members make jobs and a worker works them off."""
 
-    def __init__(self, world: World, files: BlobStore) -> None:
-        self.world, self.files = world, files
+    def __init__(self, world: World, files: BlobStore, list_files: BlobStore) -> None:
+        self.world, self.files, self.list_files = world, files, list_files
         self.runner = JobRunner(world.parts.uow, bootstrap.sending_parts(world.parts), files)
         self.stub: Any = None
 
@@ -114,6 +117,32 @@ class Office:
         )
         return int(row[0])
 
+    def keep_list(self, id: str = "", **fields: Any) -> pb.ContactList:
+        """Keep a contact list, whose file is in the bucket."""
+        ask = pb.CreateContactListRequest(request_id=id or str(uuid4()), service_id=self.service, **fields)
+        ask.file_name, ask.row_count, ask.created_by_id = "list.csv", 3, new_id()
+        ask.channel = ask.channel or Channel.CHANNEL_SMS
+        self.list_files.put(key_of_file(self.service, ask.request_id), LINES.encode())
+        made: pb.CreateContactListResponse = self.stub.CreateContactList(ask)
+        return made.contact_list
+
+    def contact_list(self, id: str) -> pb.ContactList:
+        ask = pb.GetContactListRequest(service_id=self.service, contact_list_id=id)
+        got: pb.GetContactListResponse = self.stub.GetContactList(ask)
+        return got.contact_list
+
+    def archive(self, id: str) -> None:
+        self.stub.ArchiveContactList(
+            pb.ArchiveContactListRequest(service_id=self.service, contact_list_id=id)
+        )
+
+    def has_list_file(self, id: str) -> bool:
+        try:
+            self.list_files.head(key_of_file(self.service, id))
+        except BlobNotFound:
+            return False
+        return True
+
     def refused(self, id: str, **fields: Any) -> str:
         with pytest.raises(NotifyError) as raised:
             self.create(id, **fields)
@@ -136,7 +165,9 @@ def open_office(town: World) -> Iterator[Office]:
         stack.callback(store.stop)
         files = BlobStore(store.url, "jobs", store.access_key, store.secret_key)
         files.ensure_bucket()
-        office = Office(town, files)
+        lists = BlobStore(store.url, "contact-lists", store.access_key, store.secret_key)
+        lists.ensure_bucket()
+        office = Office(town, files, lists)
         parts = town.parts
         servicer = JobsServicer(
             parts.uow,
@@ -145,6 +176,7 @@ def open_office(town: World) -> Iterator[Office]:
             parts.settings.unsubscribe_links(),
             LettersClient(parts.channels.get("letters", parts.settings.letters_target)),
             files,
+            office.list_files,
         )
         served = [Registration(add_JobsServiceServicer_to_server, servicer, jobs.SERVICE)]
         channel = stack.enter_context(InProcessServer("notifications", served)).channel("gateway-internal")
@@ -157,6 +189,7 @@ def office(open_office: Office, world: World) -> Iterator[Office]:
     open_office.begin()
     yield open_office
     world.execute("DELETE FROM jobs")
+    world.execute("DELETE FROM contact_lists")
 
 
 def test_every_row_becomes_one_message_in_its_order(office: Office) -> None:
@@ -467,7 +500,8 @@ def test_lists_show_what_did_not_start_first_and_leave_hidden_names_out(office: 
     office.create(later)
     office.work()
     waiting = office.upload()
-    office.create(waiting, scheduled_time=clock.now() + timedelta(hours=1), contact_list_id=new_id())
+    office.create(waiting, scheduled_time=clock.now() + timedelta(hours=1))
+    office.world.execute("UPDATE jobs SET contact_list_id = :list WHERE id = :id", list=new_id(), id=waiting)
     found = office.stub.GetJobs(ask)
     assert ([job.id for job in found.jobs], found.total_count) == ([waiting, first], 2)
     ask.without_contact_lists = True
@@ -496,3 +530,87 @@ def test_files_go_with_the_messages_and_jobs_later(office: Office) -> None:
     with clock.set_for_tests(clock.now() + timedelta(days=101)):
         JobRetention(office.world.parts.snapshots, office.files).step(uow)
     assert office.world.rows("SELECT count(*) FROM jobs") == [(0,)]
+
+
+def test_a_list_is_kept_once_and_tells_what_was_made_of_it(office: Office) -> None:
+    kept = office.keep_list()
+    assert office.keep_list(kept.id) == kept
+    assert (kept.has_jobs, kept.recent_job_count, kept.file_name) == (False, 0, "list.csv")
+    id = office.upload()
+    for _ in range(2):
+        assert office.create(id, contact_list_id=kept.id).contact_list_id == kept.id
+    office.create(office.upload(), contact_list_id=kept.id, scheduled_time=clock.now() + timedelta(hours=1))
+    found = office.contact_list(kept.id)
+    assert (found.has_jobs, found.recent_job_count) == (True, 2)
+
+    with clock.set_for_tests(clock.now() + timedelta(days=7)):  # since the start of the day
+        assert office.contact_list(kept.id).recent_job_count == 2
+    with clock.set_for_tests(clock.now() + timedelta(days=8)):
+        assert office.contact_list(kept.id).recent_job_count == 0
+    office.world.execute("DELETE FROM jobs")
+    assert office.contact_list(kept.id).has_jobs
+
+
+def test_lists_of_a_service_are_listed_the_latest_first(office: Office) -> None:
+    ids = [office.keep_list().id for _ in range(3)]
+    office.create(office.upload(), contact_list_id=ids[1])
+    office.archive(ids[0])
+    ask = pb.GetContactListsRequest(service_id=office.service, page_size=1)
+    pages = []
+    for ask.offset in range(3):
+        found = office.stub.GetContactLists(ask)
+        pages += [(one.id, one.recent_job_count) for one in found.contact_lists]
+        assert found.total_count == 2
+    assert pages == [(ids[2], 0), (ids[1], 1)]
+
+
+def test_an_archived_list_is_gone_with_its_file(office: Office) -> None:
+    id = office.keep_list().id
+    assert office.has_list_file(id)
+    office.archive(id)
+    assert not office.has_list_file(id)
+    for ask in (office.contact_list, office.archive, office.keep_list):
+        with refusing("CONTACT_LIST_NOT_FOUND"):
+            ask(id)
+    # whose copy was made just before
+    assert office.create(office.upload(), contact_list_id=id).contact_list_id == id
+
+
+def test_lists_of_others_are_not_there(office: Office) -> None:
+    id, owner = office.keep_list().id, office.service
+    office.begin()
+    for ask in (office.contact_list, office.archive, office.keep_list):
+        with refusing("CONTACT_LIST_NOT_FOUND"):
+            ask(id)
+    assert office.refused(office.upload(), contact_list_id=id) == "CONTACT_LIST_NOT_FOUND"
+    assert office.refused(office.upload(), contact_list_id=new_id()) == "CONTACT_LIST_NOT_FOUND"
+    assert office.world.rows("SELECT count(*) FROM jobs") == [(0,)]
+    with refusing("INVALID_FIELD"):
+        office.keep_list(channel=Channel.CHANNEL_LETTER)
+    office.service = owner
+    assert not office.contact_list(id).has_jobs
+    assert office.has_list_file(id)
+
+
+@pytest.mark.parametrize("why", [KeyboardInterrupt(), EndpointConnectionError(endpoint_url="http://nowhere")])
+def test_a_file_that_stayed_behind_is_removed_later_and_the_list_after_that(
+    office: Office, monkeypatch: pytest.MonkeyPatch, why: BaseException
+) -> None:
+    id, kept = office.keep_list().id, office.keep_list().id
+    uow, dead = office.world.parts.uow, isinstance(why, KeyboardInterrupt)
+
+    def fail(*_: Any) -> Any:
+        raise why
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt) if dead else nullcontext():
+        patched.setattr(BlobStore, "delete", fail)
+        archive_contact_list(uow, office.list_files, office.service, id)
+    with refusing("CONTACT_LIST_NOT_FOUND"):
+        office.contact_list(id)
+    assert office.has_list_file(id)
+    ContactListRemoval(office.list_files).step(uow)
+    assert not office.has_list_file(id)
+    with clock.set_for_tests(clock.now() + timedelta(days=101)):
+        ContactListRemoval(office.list_files).step(uow)
+    assert office.world.rows("SELECT id::text FROM contact_lists") == [(kept,)]
+    assert office.has_list_file(kept)

@@ -1,4 +1,4 @@
-"""Jobs (internal-api.md B13 to B19, C3), and contact lists, of which no service has any (B22).
+"""Jobs (internal-api.md B13 to B19, C3).
 
 The admin web app has put the spreadsheet into its bucket, and what is to be sent into its metadata (§4.10).
 """
@@ -194,10 +194,6 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
             abort(404)
         links = _links(f"/service/{service_id}/job/{job_id}/notifications", page, size, total)
         return bare({"notifications": rows, "page_size": size, "total": total, "links": links})
-
-    @made.get("/service/<uuid:service_id>/contact-list")
-    def list_contact_lists(call: Call) -> Answer:
-        return bare([])
 
     return made
 

@@ -5,13 +5,16 @@ from typing import Final
 import grpc
 from notify.notifications.v1 import jobs_service_pb2 as pb
 from notify.notifications.v1 import jobs_service_pb2_grpc as pb_grpc
+from notify_common import clock
 from notify_common.blobs.s3 import BlobStore
 from notify_common.db.unit_of_work import UnitOfWork
+from notify_common.enums import Channel
 from notify_common.ids import canonical_uuid
 from notify_common.rpc import enums
 from notify_common.turns import in_turns
 
 from notify_notifications.clients.letters import LettersClient
+from notify_notifications.domain.contact_list import ContactList
 from notify_notifications.domain.job import Job, JobState
 from notify_notifications.domain.unsubscribe import UnsubscribeLinks
 from notify_notifications.servicers.batches import state_counts
@@ -19,6 +22,12 @@ from notify_notifications.servicers.notifications import shown_notification, sta
 from notify_notifications.store import jobs
 from notify_notifications.store.jobs import JobFilters
 from notify_notifications.store.notifications import NotificationStore
+from notify_notifications.usecases.contact_lists import (
+    archive_contact_list,
+    create_contact_list,
+    get_contact_list,
+    list_contact_lists,
+)
 from notify_notifications.usecases.jobs import (
     Counts,
     cancel_job,
@@ -55,6 +64,7 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
         links: UnsubscribeLinks,
         letters: LettersClient,
         files: BlobStore | None,
+        list_files: BlobStore | None,
     ) -> None:
         self._uow = uow
         self._sending = sending
@@ -62,6 +72,7 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
         self._links = links
         self._letters = letters
         self._files = files
+        self._list_files = list_files
 
     def CreateJob(self, request: pb.CreateJobRequest, context: grpc.ServicerContext) -> pb.CreateJobResponse:
         made = create_job(
@@ -128,6 +139,58 @@ class JobsServicer(pb_grpc.JobsServiceServicer):
         )
         shown = (shown_notification(view, with_details=True) for view in in_turns(views))
         return pb.GetJobNotificationsResponse(notifications=shown, total_count=count)
+
+    def CreateContactList(
+        self, request: pb.CreateContactListRequest, context: grpc.ServicerContext
+    ) -> pb.CreateContactListResponse:
+        asked = ContactList(
+            id=canonical_uuid(request.request_id),
+            service_id=request.service_id,
+            channel=enums.from_proto(Channel, request.channel),
+            file_name=request.file_name,
+            row_count=request.row_count,
+            created_by_id=request.created_by_id,
+            create_time=clock.now(),
+        )
+        made = create_contact_list(self._uow, self._sending.snapshots, self._list_files, asked)
+        return pb.CreateContactListResponse(contact_list=_contact_list(*made))
+
+    def GetContactList(
+        self, request: pb.GetContactListRequest, context: grpc.ServicerContext
+    ) -> pb.GetContactListResponse:
+        found = get_contact_list(
+            self._uow, self._sending.snapshots, request.service_id, request.contact_list_id
+        )
+        return pb.GetContactListResponse(contact_list=_contact_list(*found))
+
+    def GetContactLists(
+        self, request: pb.GetContactListsRequest, context: grpc.ServicerContext
+    ) -> pb.GetContactListsResponse:
+        found, count = list_contact_lists(
+            self._uow, self._sending.snapshots, request.service_id, request.offset, request.page_size
+        )
+        shown = [_contact_list(*one) for one in found]
+        return pb.GetContactListsResponse(contact_lists=shown, total_count=count)
+
+    def ArchiveContactList(
+        self, request: pb.ArchiveContactListRequest, context: grpc.ServicerContext
+    ) -> pb.ArchiveContactListResponse:
+        archive_contact_list(self._uow, self._list_files, request.service_id, request.contact_list_id)
+        return pb.ArchiveContactListResponse()
+
+
+def _contact_list(found: ContactList, recent_job_count: int) -> pb.ContactList:
+    return pb.ContactList(
+        id=found.id,
+        service_id=found.service_id,
+        channel=enums.to_proto(found.channel),
+        file_name=found.file_name,
+        row_count=found.row_count,
+        created_by_id=found.created_by_id,
+        create_time=found.create_time,
+        has_jobs=found.has_jobs,
+        recent_job_count=recent_job_count,
+    )
 
 
 def _job(job: Job, counts: Counts) -> pb.Job:

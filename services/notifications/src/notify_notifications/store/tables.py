@@ -338,9 +338,36 @@ jobs = Table(
 _j = jobs.c
 Index("ix_jobs_listed", _j.service_id, _j.create_time.desc(), _j.id.desc())
 Index("ix_jobs_kept", _j.create_time, postgresql_where=_j.delete_time.is_(None))
+Index("ix_jobs_contact_list_id", _j.contact_list_id, postgresql_where=_j.contact_list_id.is_not(None))
 due_index(jobs)
 fair_index(jobs)
 parked_index(jobs)
+
+# Recipients that services keep as spreadsheets. Archived ones are left until nothing can ask for them again.
+contact_lists = Table(
+    "contact_lists",
+    metadata,
+    id_column("id", primary_key=True),  # of the upload
+    id_column("service_id", nullable=False),
+    Column("channel", sa.Text, nullable=False),
+    Column("file_name", sa.Text, nullable=False),
+    Column("row_count", sa.Integer, nullable=False),  # as who made it said
+    id_column("created_by_id", nullable=False),
+    Column("create_time", _INSTANT, nullable=False),
+    # whether a job was ever made of it; jobs themselves are known for 100 days
+    Column("has_jobs", sa.Boolean, nullable=False, server_default=sa.false()),
+    Column("archive_time", _INSTANT),
+    Column("delete_time", _INSTANT),  # when the file of an archived one was removed
+)
+_l = contact_lists.c
+Index(
+    "ix_contact_lists_listed",
+    _l.service_id,
+    _l.create_time.desc(),
+    _l.id.desc(),
+    postgresql_where=_l.archive_time.is_(None),
+)
+Index("ix_contact_lists_archived", _l.archive_time, postgresql_where=_l.archive_time.is_not(None))
 
 # How many messages of a batch stand in each state; changes by difference, as message_counts do.
 batch_counts = Table(

@@ -16,7 +16,7 @@ from notify_notifications.clients.letters import LettersClient
 from notify_notifications.clients.snapshots import Snapshots
 from notify_notifications.domain.job import Job, JobState, check_schedule, key_of_file
 from notify_notifications.domain.notification import State
-from notify_notifications.store import batches, jobs
+from notify_notifications.store import batches, contact_lists, jobs
 from notify_notifications.store.jobs import JobFilters
 from notify_notifications.store.limits import LimitStore
 from notify_notifications.store.notifications import NotificationStore
@@ -55,7 +55,8 @@ def create_job(
     Raises:
         NotifyError: SERVICE_NOT_FOUND, JOB_SERVICE_INACTIVE, JOB_FILE_INVALID, TEMPLATE_NOT_FOUND,
             TEMPLATE_ARCHIVED, JOB_LETTERS_NOT_ALLOWED, JOB_IN_PAST, JOB_TOO_FAR_AHEAD, JOB_NOT_FOUND where
-            another service has one with this id; UNAVAILABLE.
+            another service has one with this id, CONTACT_LIST_NOT_FOUND where the service never had the list;
+            UNAVAILABLE.
     """
     service = snapshots.service(service_id)
     if service is None:
@@ -94,6 +95,8 @@ def create_job(
         scheduled_time=scheduled_time,
     )
     with uow.begin() as tx:
+        if contact_list_id and not contact_lists.mark_used(tx, service_id, contact_list_id):
+            raise NotifyError("CONTACT_LIST_NOT_FOUND")
         kept = jobs.add(tx, job)
     if kept.service_id != service_id:
         raise NotifyError("JOB_NOT_FOUND")
