@@ -319,3 +319,10 @@ def test_what_an_archived_service_answers_has_keys_that_the_app_reads(web: Web, 
     web.make(f"/service/{service}/archive")
     answer = web.send("POST", f"/service/{service}", {"name": "Back again", "created_by": ann})
     assert (answer.status_code, list(answer.json()["message"])) == (400, ["name"])
+
+
+def test_a_change_by_nobody_is_told_as_one_of_the_creator(web: Web, ann: str) -> None:
+    service = web.service(ann)
+    web.make(f"/service/{service}", {"name": f"Renamed {uuid.uuid4()}"})
+    told = web.get(f"/service/{service}/history")["data"]["service_history"]
+    assert [each["created_by_id"] for each in told] == [ann, ann]

@@ -47,7 +47,9 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
 
 
 def _versions(records: Iterable[AuditRecord]) -> list[Json]:
-    """Return the states of a service after each of its changes."""
+    """Return the states of a service after each of its changes; one that nobody is known for is told as its
+    creator's, as the original has it: the web app shows no page with nobody on it.
+    """
     state: dict[str, Any] = {}
     found: list[Json] = []
     for record in records:
@@ -61,7 +63,7 @@ def _versions(records: Iterable[AuditRecord]) -> list[Json]:
                 "custom_email_sender_name": state.get("custom_email_sender_name") or None,
                 "created_at": moment if created or not found else found[0]["created_at"],
                 "updated_at": None if created else moment,
-                "created_by_id": (state.get("created_by_id") if created else record.actor_id) or None,
+                "created_by_id": (not created and record.actor_id) or state.get("created_by_id") or None,
             }
         )
     return found
