@@ -126,7 +126,7 @@ def _add_internal(app: Flask, settings: GatewaySettings) -> Callable[[], None]:
             app.register_blueprint(routes)
     if settings.template_preview_tokens is not None:
         tokens = TokenAuthenticator(settings.template_preview_tokens.get_secret_value().split())
-        app.register_blueprint(previews.routes(clients, tokens).blueprint)
+        app.register_blueprint(previews.routes(clients).blueprint(tokens))
     if settings.console_enabled:
         app.register_blueprint(inbox.blueprint(clients, settings.console_hosts))
     app.wsgi_app = RestOfBody(app.wsgi_app, settings.max_body_bytes)  # type: ignore[method-assign] # as above

@@ -10,7 +10,6 @@ from notify_gateway.admin import forms
 from notify_gateway.admin.forms import fields, schema
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, new_id, plain, under
 from notify_gateway.admin.shapes import Shape, whole
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 
 API_KEY = Shape(
@@ -34,9 +33,9 @@ CREATE = fields("name key_type created_by", name=forms.string, key_type=_key_typ
 REVOKE = schema(closed=True, created_by=forms.UUID)
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("api_keys", clients, client, {"API_KEY_NOT_FOUND": plain("No result found", 404)})
+    made = Routes("api_keys", clients, {"API_KEY_NOT_FOUND": plain("No result found", 404)})
     service = "/service/<uuid:service_id>"
 
     made.call("GET", f"{service}/api-keys", pb.ListApiKeysRequest, API_KEY, under("apiKeys"))

@@ -8,7 +8,6 @@ from notify.admin.v1.branding_pb2 import BrandingKind, EmailBranding, LetterBran
 from notify_gateway.admin.forms import NULLABLE_TEXT, STRING, schema
 from notify_gateway.admin.routes import Routes, bare, by_field, under
 from notify_gateway.admin.shapes import Shape, each, nullable
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 
 _BRAND_TYPE = {"enum": ["org", "both", "org_banner"]}
@@ -47,9 +46,9 @@ LETTER_TAKEN = {
 }
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("branding", clients, client)
+    made = Routes("branding", clients)
     email, letter = BrandingKind.BRANDING_KIND_EMAIL, BrandingKind.BRANDING_KIND_LETTER
     emails, letters = "/email-branding", "/letter-branding"
     an_email, a_letter = f"{emails}/<uuid:email_branding_id>", f"{letters}/<uuid:letter_branding_id>"

@@ -15,7 +15,6 @@ from notify_gateway.admin import forms
 from notify_gateway.admin.forms import InvalidForm, fields, list_of
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, new_id
 from notify_gateway.admin.shapes import z_time
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import BAD_REQUEST
 
@@ -33,9 +32,9 @@ REPLAY_FORM = fields(
 SECRET_FORM = fields("callback_type updated_by_id", callback_type=forms.string, updated_by_id=forms.uuid)
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("callbacks", clients, client)
+    made = Routes("callbacks", clients)
     all_ = "/service/<uuid:service_id>/callbacks"
 
     @made.get(all_)

@@ -12,7 +12,6 @@ from notify_gateway.admin.forms import INTEGER, STRING, UUID, schema
 from notify_gateway.admin.notifications import MOST_AT_ONCE, Joined
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare
 from notify_gateway.admin.shapes import Shape
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import NO_RESULT, Rows
 
@@ -44,9 +43,9 @@ ASKED: Final = Shape(
 )
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("contact_lists", clients, client, ERRORS)
+    made = Routes("contact_lists", clients, ERRORS)
     of_service = "/service/<uuid:service_id>/contact-list"
     of_list = f"{of_service}/<uuid:contact_list_id>"
 

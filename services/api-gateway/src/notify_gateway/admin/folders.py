@@ -8,7 +8,6 @@ from notify.admin.v1.template_folder_pb2 import TemplateFolder
 from notify_gateway.admin.forms import NULLABLE_UUID, TEXT, UUID, schema
 from notify_gateway.admin.routes import Answer, Call, Routes, data, plain, under
 from notify_gateway.admin.shapes import Shape, nullable
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import NO_RESULT, Choice, Rows
 
@@ -36,9 +35,9 @@ MOVE_ERRORS: Rows = {
 }
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("folders", clients, client)
+    made = Routes("folders", clients)
     all_ = "/service/<uuid:service_id>/template-folder"
     one = f"{all_}/<uuid:template_folder_id>"
     no_parent = {"FOLDER_NOT_FOUND": plain("parent_id not found")}

@@ -8,7 +8,6 @@ from notify.admin.v1.audit_service_pb2 import AuditRecord, ListAuditRecordsReque
 
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, data
 from notify_gateway.admin.shapes import z_time
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 
 _OF_SERVICE: Final[Mapping[str, str]] = {
@@ -24,9 +23,9 @@ _OF_SERVICE: Final[Mapping[str, str]] = {
 }
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the route."""
-    made = Routes("history", clients, client)
+    made = Routes("history", clients)
 
     def records(call: Call, resource: str) -> Iterable[AuditRecord]:
         ask = ListAuditRecordsRequest(

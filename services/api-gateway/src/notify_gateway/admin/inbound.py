@@ -13,7 +13,6 @@ from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, data
 from notify_gateway.admin.settings import SMS_SENDER
 from notify_gateway.admin.shapes import Shape, http_time
 from notify_gateway.admin.usage import naive_time
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.public.received_texts import received_text
 
@@ -25,9 +24,9 @@ RELEASE = schema("archive", closed=True, archive=BOOLEAN)
 NUMBER = Shape(InboundNumber, "id number provider active", created_at="create_time", updated_at="update_time")
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("inbound", clients, client)
+    made = Routes("inbound", clients)
 
     def found(**asked: Any) -> list[Json]:
         numbers = clients.all(pb.ListInboundNumbersRequest(**asked))

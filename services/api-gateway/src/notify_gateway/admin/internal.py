@@ -67,11 +67,7 @@ _MODULES = (
 
 def blueprints(clients: InternalClients, client: ClientAuthenticator) -> Iterable[Blueprint]:
     """Return the blueprints, one a resource."""
-    made = [module.routes(clients, client) for module in _MODULES]
-    more = [
-        usage.rate_routes(clients, client),
-        statistics.report_routes(clients, client),
-        notifications.return_routes(clients, client),
-        platform.open_routes(clients),
-    ]
-    return [routes.blueprint for routes in (*made, *more)]
+    more = (usage.rate_routes, statistics.report_routes, notifications.return_routes)
+    makers = (*(module.routes for module in _MODULES), *more)
+    open_ = platform.open_routes(clients).blueprint(None)
+    return [*(routes(clients).blueprint(client) for routes in makers), open_]

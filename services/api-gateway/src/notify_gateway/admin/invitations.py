@@ -9,7 +9,6 @@ from notify_gateway.admin import forms
 from notify_gateway.admin.forms import EMAIL, STRING, UUID, fields, schema
 from notify_gateway.admin.routes import Routes, by_key
 from notify_gateway.admin.shapes import Shape, as_
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import TABLE, Row
 
@@ -74,9 +73,9 @@ def _told_of_link(reason: str) -> Row:
 LINK_ERRORS: Final = {reason: _told_of_link(reason) for reason in ("LINK_INVALID", "LINK_EXPIRED")}
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes of both kinds."""
-    made = Routes("invitations", clients, client)
+    made = Routes("invitations", clients)
     _kind(made, "service", INVITATION, CREATE, SET)
     _kind(made, "organisation", ORGANISATION_INVITATION, CREATE_TO_ORGANISATION, SET_TO_ORGANISATION)
     return made

@@ -24,7 +24,6 @@ from notify_gateway.admin.notifications import (
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, alone, bare, by_field, data, of_field
 from notify_gateway.admin.shapes import Shape, each, whole
 from notify_gateway.admin.shapes import nullable as empty_as_null
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import NO_RESULT, TABLE, Rows
 from notify_gateway.presenters.notifications import states_of
@@ -82,9 +81,9 @@ JOB: Final = Shape(
 """A job, without what other services know of it."""
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("jobs", clients, client, ERRORS, seconds=_SECONDS)
+    made = Routes("jobs", clients, ERRORS, seconds=_SECONDS)
     of_job = "/service/<uuid:service_id>/job/<job_id>"
 
     def shown(jobs: list[pb.Job], service_id: str) -> list[Json]:

@@ -7,7 +7,6 @@ from notify.admin.v1.users_service_pb2 import GetUserRequest
 from notify_gateway.admin.forms import NULLABLE_TEXT, STRING, UUID, schema
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, new_id, plain
 from notify_gateway.admin.shapes import Shape, nullable
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 
 JOIN_REQUEST = Shape(
@@ -41,9 +40,9 @@ DECIDE = schema(
 ERRORS = {"ALREADY_MEMBER": plain("user-already-in-service")}
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("join_requests", clients, client, ERRORS)
+    made = Routes("join_requests", clients, ERRORS)
     all_ = "/service/<uuid:service_id>/service-join-request"
     one = f"{all_}/<uuid:join_request_id>"
 

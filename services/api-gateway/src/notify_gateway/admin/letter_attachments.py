@@ -12,7 +12,6 @@ from notify_common.errors import NotifyError
 from notify_gateway.admin.forms import INTEGER, TEXT, UUID, schema
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, plain
 from notify_gateway.admin.shapes import Shape, nullable
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import Rows
 
@@ -39,9 +38,9 @@ ERRORS: Final[Rows] = {
 }
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("letter_attachments", clients, client, ERRORS)
+    made = Routes("letter_attachments", clients, ERRORS)
     one = "/letter-attachment/<uuid:letter_attachment_id>"
 
     @made.post("/letter-attachment", CREATE)

@@ -12,7 +12,6 @@ from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_gateway.admin.forms import InvalidForm
 from notify_gateway.admin.previews import draw, page_number
 from notify_gateway.admin.routes import Answer, Call, Routes, bare
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 
 OUTSIDE: Final = "content-outside-printable-area"
@@ -21,9 +20,9 @@ OUTSIDE: Final = "content-outside-printable-area"
 _SECONDS: Final = 28.0
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("letters", clients, client, seconds=_SECONDS)
+    made = Routes("letters", clients, seconds=_SECONDS)
 
     @made.get("/service/<uuid:service_id>/template/preview/<uuid:notification_id>/<file_type>")
     def preview_letter(call: Call) -> Answer:

@@ -24,7 +24,6 @@ from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, new_id
 from notify_gateway.admin.shapes import Key, Shape, always, nullable, whole
 from notify_gateway.admin.templates import VERSION
 from notify_gateway.answers import v2_shape
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import NO_RESULT, TABLE, Rows
 from notify_gateway.presenters.notifications import states_of
@@ -273,9 +272,9 @@ def name_of(clients: InternalClients, user_id: str) -> str:
         return _SOMEBODY
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("notifications", clients, client, ERRORS)
+    made = Routes("notifications", clients, ERRORS)
     of_service = "/service/<uuid:service_id>/notifications"
 
     @made.get(f"{of_service}/<uuid:notification_id>")
@@ -405,11 +404,11 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     return made
 
 
-def return_routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def return_routes(clients: InternalClients) -> Routes:
     """Return the route by which letters that came back are told of; its errors have the shape of the public
     API (internal-api.md §1.2).
     """
-    made = Routes("returned_letters", clients, client, shape=v2_shape, seconds=28.0)
+    made = Routes("returned_letters", clients, shape=v2_shape, seconds=28.0)
 
     @made.post("/letters/returned", RETURNED)
     def record_returned_letters(call: Call) -> Answer:

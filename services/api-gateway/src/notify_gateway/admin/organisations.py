@@ -17,7 +17,6 @@ from notify_gateway.admin.services import SHORT
 from notify_gateway.admin.shapes import Shape, as_, http_time
 from notify_gateway.admin.shapes import nullable as or_null
 from notify_gateway.admin.users import MEMBER, USER, permissions_of
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import BAD_REQUEST
 
@@ -87,9 +86,9 @@ REFUSAL = schema(" ".join(_REFUSAL), **_REFUSAL_KEYS)
 TAKEN = {"NAME_TAKEN": plain("Organisation name already exists")}
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("organisations", clients, client, TAKEN)
+    made = Routes("organisations", clients, TAKEN)
     one = "/organisations/<uuid:organisation_id>"
     email, letter = BrandingKind.BRANDING_KIND_EMAIL, BrandingKind.BRANDING_KIND_LETTER
     _pool(made, "email", email, EMAIL_BRANDING)

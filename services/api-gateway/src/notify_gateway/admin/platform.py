@@ -9,7 +9,6 @@ from notify_gateway.admin import forms
 from notify_gateway.admin.forms import InvalidForm, fields
 from notify_gateway.admin.routes import Answer, Call, Routes, bare
 from notify_gateway.admin.shapes import Shape, as_
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 
 
@@ -24,9 +23,9 @@ EVENT = Shape(pb.Event, "id", event_type="type", data=as_("data", json.loads), c
 RECORD = fields("event_type data", event_type=forms.string, data=_object)
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("platform", clients, client)
+    made = Routes("platform", clients)
 
     @made.get("/protected-sender-id/check")
     def check_sender_id(call: Call) -> Answer:
@@ -41,7 +40,7 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
 
 def open_routes(clients: InternalClients) -> Routes:
     """Return the route that needs no token (public-api.md §10)."""
-    made = Routes("platform_open", clients, None)
+    made = Routes("platform_open", clients)
 
     path = "/_status/live-service-and-organisation-counts"
     made.call("GET", path, pb.GetLiveCountsRequest, LIVE_COUNTS, bare)

@@ -18,7 +18,6 @@ from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 from notify_gateway.admin.forms import NULLABLE_TEXT, UUID, InvalidForm, schema
 from notify_gateway.admin.routes import Answer, Call, Routes, bare
 from notify_gateway.answers import json_response
-from notify_gateway.auth import TokenAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.public.body import read_body, too_large
 from notify_gateway.public.personalisation import to_fields
@@ -41,9 +40,9 @@ _LARGEST_PAGE_NUMBER: Final = 2**31 - 1
 _LARGEST_ENCODED_BYTES: Final = LARGEST_CONTENT_BYTES * 3 // 2
 
 
-def routes(clients: InternalClients, tokens: TokenAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("previews", clients, tokens, seconds=_SECONDS)
+    made = Routes("previews", clients, seconds=_SECONDS)
 
     @made.post("/preview.pdf", PREVIEW)
     def preview_pdf(call: Call) -> Response:

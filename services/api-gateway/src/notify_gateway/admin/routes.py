@@ -152,27 +152,31 @@ class Routes:
         self,
         name: str,
         clients: InternalClients,
-        client: ClientAuthenticator | TokenAuthenticator | None,
         rows: Rows = ROWS,
         shape: Shape = internal_shape,
         *,
         seconds: float = BUDGET_SECONDS,
     ) -> None:
-        """Serve those that `client` lets in, everybody for None; `seconds` is the time of a request."""
+        """Serve what `clients` answer; `seconds` is the time of a request."""
         self._clients = clients
-        self.blueprint = Blueprint(f"internal_{name}", __name__)
+        self._blueprint = Blueprint(f"internal_{name}", __name__)
         self._answers = Answers(shape, {**ROWS, **rows})
-        self._answers.install(self.blueprint)
-        self.blueprint.register_error_handler(InvalidForm, _on_invalid_form)
+        self._answers.install(self._blueprint)
+        self._blueprint.register_error_handler(InvalidForm, _on_invalid_form)
+        self._blueprint.before_request(partial(limit, seconds))
 
-        @self.blueprint.before_request
+    def blueprint(self, client: ClientAuthenticator | TokenAuthenticator | None) -> Blueprint:
+        """Return the blueprint, once; it serves those that `client` lets in, everybody for None."""
+
         def authenticate() -> None:
-            limit(seconds)
             if client is None:
                 return
             client.authenticate(request.headers.get("Authorization"))
             person = request.headers.get("X-Notify-User-Id", "")
             current.actor.set(person if ids.is_uuid(person) else "")
+
+        self._blueprint.before_request(authenticate)
+        return self._blueprint
 
     def route(
         self,
@@ -190,7 +194,7 @@ class Routes:
             endpoint = f"{method.lower()}_{rule.strip('/').replace('/', '_').replace('.', '_')}"
             for spelling in {rule, rule.rstrip("/"), f"{rule.rstrip('/')}/"} - {""}:
                 name = endpoint + ("_slash" if spelling.endswith("/") else "")
-                self.blueprint.add_url_rule(spelling, _endpoint(name), answered, methods=[method])
+                self._blueprint.add_url_rule(spelling, _endpoint(name), answered, methods=[method])
             return view
 
         return add

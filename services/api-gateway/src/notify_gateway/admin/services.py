@@ -28,7 +28,6 @@ from notify_gateway.admin.routes import (
 )
 from notify_gateway.admin.shapes import Key, Shape, always, as_, db_time, http_time
 from notify_gateway.admin.shapes import nullable as or_null
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import Rows
 
@@ -143,9 +142,9 @@ SAVE_ERRORS: Rows = {
 }
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("services", clients, client)
+    made = Routes("services", clients)
     one = "/service/<uuid:service_id>"
 
     def read(call: Call) -> service_pb2.Service:

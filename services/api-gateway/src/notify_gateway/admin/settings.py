@@ -11,7 +11,6 @@ from notify_gateway.admin import forms
 from notify_gateway.admin.forms import BOOLEAN, EMAIL, HTTPS, INTEGER, STRING, UUID, Form, fields, schema
 from notify_gateway.admin.routes import Answer, Call, Routes, Wrap, bare, data, new_id, nothing, plain
 from notify_gateway.admin.shapes import Shape, nullable
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import Choice, Rows
 
@@ -93,9 +92,9 @@ DELETE_CALLBACK_ERRORS: Rows = {
 }
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes of the three kinds."""
-    made = Routes("settings", clients, client)
+    made = Routes("settings", clients)
     _setting(made, "sms-sender", SMS_SENDER, SMS_SENDER_FORM, bare, SMS_SENDER_ERRORS, ARCHIVE_ERRORS)
     _setting(made, "email-reply-to", REPLY_TO, REPLY_TO_FORM, data, REPLY_TO_ERRORS, REPLY_TO_ERRORS)
     _setting(made, "letter-contact", LETTER_CONTACT, LETTER_CONTACT_FORM, data)

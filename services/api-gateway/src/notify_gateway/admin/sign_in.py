@@ -19,7 +19,6 @@ from notify_gateway.admin.forms import (
 from notify_gateway.admin.routes import Answer, Call, Routes, new_id, nothing
 from notify_gateway.admin.shapes import Shape
 from notify_gateway.admin.users import USER
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 
 _MAIL = pb.SendAccountMailRequest
@@ -58,9 +57,9 @@ PASSWORD_FORM = fields(password=forms.string)
 NEW_PASSWORD_FORM = fields("_password", refuse_unknown=True, _password=forms.string)
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("sign_in", clients, client)
+    made = Routes("sign_in", clients)
     user = "/user/<uuid:user_id>"
     all_, one = f"{user}/webauthn", f"{user}/webauthn/<uuid:webauthn_credential_id>"
 

@@ -40,7 +40,6 @@ from notify_gateway.admin.days import (
 from notify_gateway.admin.forms import InvalidForm
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, data
 from notify_gateway.admin.templates import is_precompiled
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 
 NO_YEAR: Final = "Year must be a number"
@@ -51,9 +50,9 @@ _A_YEAR: Final = 365
 _SECONDS: Final = 28.0
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes of one service."""
-    made = Routes("statistics", clients, client)
+    made = Routes("statistics", clients)
     one = "/service/<uuid:service_id>"
 
     def live(call: Call, days: Any, *groups: Any, **asked: Any) -> Iterable[MessageCount]:
@@ -135,9 +134,9 @@ def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
     return made
 
 
-def report_routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def report_routes(clients: InternalClients) -> Routes:
     """Return the routes of all services."""
-    made = Routes("statistics_reports", clients, client, seconds=_SECONDS)
+    made = Routes("statistics_reports", clients, seconds=_SECONDS)
 
     @made.get("/service/monthly-data-by-service")
     def count_by_service(call: Call) -> Answer:

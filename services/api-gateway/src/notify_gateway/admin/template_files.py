@@ -11,7 +11,6 @@ from notify.common.v1.common_pb2 import Channel
 from notify_gateway.admin.forms import BOOLEAN, INTEGER, NULLABLE_TEXT, STRING, UUID, schema
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, data, new_id, plain
 from notify_gateway.admin.shapes import Shape, nullable
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import Rows
 
@@ -49,9 +48,9 @@ ERRORS: Rows = {
 }
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("template_files", clients, client, ERRORS)
+    made = Routes("template_files", clients, ERRORS)
     all_ = "/service/<uuid:service_id>/templates/<uuid:template_id>/template_email_files"
     one = f"{all_}/<uuid:template_email_file_id>"
 

@@ -24,7 +24,6 @@ from notify_gateway.admin.routes import (
 )
 from notify_gateway.admin.shapes import Shape, nullable, whole
 from notify_gateway.admin.template_files import files_of
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import TABLE, Choice, Row, Rows
 
@@ -168,9 +167,9 @@ UPDATE_ERRORS: Rows = {
 }
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("templates", clients, client, ERRORS)
+    made = Routes("templates", clients, ERRORS)
     all_, one = (
         "/service/<uuid:service_id>/template",
         "/service/<uuid:service_id>/template/<uuid:template_id>",

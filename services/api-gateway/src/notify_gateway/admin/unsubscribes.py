@@ -20,7 +20,6 @@ from notify_gateway.admin.routes import (
     plain,
 )
 from notify_gateway.admin.shapes import Shape, always, http_time, z_time
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 
 REPORT: Final = Shape(
@@ -73,9 +72,9 @@ class _Flag:
         return {"processed": flag}
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("unsubscribes", clients, client)
+    made = Routes("unsubscribes", clients)
     service = "/service/<uuid:service_id>"
 
     def statistics(call: Call) -> pb.UnsubscribeStatistics:

@@ -24,7 +24,6 @@ from notify_gateway.admin.jobs import COUNT, STATES
 from notify_gateway.admin.notifications import OF_EVERY_NOTIFICATION, Joined, name_of, start_of_day
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare
 from notify_gateway.admin.shapes import Shape, always, whole
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import BAD_REQUEST, NO_RESULT, TABLE, Rows
 from notify_gateway.public.sending import PrecompiledTemplates, refusal_of_letters
@@ -76,9 +75,9 @@ UPLOADED = Shape(
 """A letter as lists have it (internal-api.md §2.2), without its template and who sent it."""
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("uploads", clients, client, ERRORS, seconds=_SECONDS)
+    made = Routes("uploads", clients, ERRORS, seconds=_SECONDS)
     templates = PrecompiledTemplates(clients)
 
     @made.post("/service/<uuid:service_id>/send-pdf-letter", SEND)

@@ -19,7 +19,6 @@ from notify_gateway.admin.forms import InvalidForm, schema
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare
 from notify_gateway.admin.shapes import Shape, as_
 from notify_gateway.answers import v2_shape
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import BAD_REQUEST
 
@@ -57,9 +56,9 @@ NO_YEAR: Final = "No valid year provided"
 SET = schema("free_sms_fragment_limit", free_sms_fragment_limit={"type": "integer", "minimum": 0})
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes of one service's usage and allowance."""
-    made = Routes("usage", clients, client)
+    made = Routes("usage", clients)
     billing = "/service/<uuid:service_id>/billing"
     one = f"{billing}/free-sms-fragment-limit"
 
@@ -120,9 +119,9 @@ def _used(each: pb.UsageSum) -> dict[str, Json]:
     }
 
 
-def rate_routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def rate_routes(clients: InternalClients) -> Routes:
     """Return the routes of rates, whose errors have the shape of the public API (internal-api.md §1.2)."""
-    made = Routes("rates", clients, client, shape=v2_shape)
+    made = Routes("rates", clients, shape=v2_shape)
 
     @made.get("/sms-rate")
     def get_sms_rate(call: Call) -> Answer:

@@ -25,7 +25,6 @@ from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, data
 from notify_gateway.admin.shapes import Shape, as_, http_time
 from notify_gateway.admin.shapes import nullable as or_null
 from notify_gateway.admin.usage import NO_YEAR, money
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 
 _SECONDS: Final = 28.0
@@ -81,9 +80,9 @@ class Used:
             self.letter_rows.append(one)
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("usage_reports", clients, client, seconds=_SECONDS)
+    made = Routes("usage_reports", clients, seconds=_SECONDS)
 
     def services(**asked: Any) -> list[Service]:
         return list(clients.all(ListServicesRequest(**asked)))

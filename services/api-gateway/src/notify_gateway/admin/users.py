@@ -19,7 +19,6 @@ from notify_gateway.admin.forms import InvalidForm, fields, schema
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, data, new_id, nothing, plain
 from notify_gateway.admin.services import SERVICE
 from notify_gateway.admin.shapes import Shape, as_, db_time, nullable, whole
-from notify_gateway.auth import ClientAuthenticator
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import NO_RESULT, Rows
 
@@ -129,9 +128,9 @@ PERMISSION_ERRORS: Rows = {"MANAGERS_NEEDED": plain(_TOO_FEW), "MEMBER_NOT_FOUND
 ARCHIVE_ERRORS: Rows = {"MANAGERS_NEEDED": plain("User cannot be removed from a service")}
 
 
-def routes(clients: InternalClients, client: ClientAuthenticator) -> Routes:
+def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
-    made = Routes("users", clients, client)
+    made = Routes("users", clients)
     users = "/user/<uuid:user_id>"
 
     @made.post("/user", CREATE)
