@@ -201,10 +201,3 @@ def test_performance(web: Web, scene: Scene) -> None:
     mine = scene.row(found["services_using_notify"])
     assert mine["organisation_id"] == scene.organisation["id"]
     assert found["live_service_count"] == len(found["services_using_notify"])
-
-
-@pytest.mark.parametrize("path", ["daily-volumes-report", "volumes-by-service", "data-for-billing-report"])
-def test_days_that_are_none(web: Web, path: str) -> None:
-    answer = web.send("GET", f"/platform-stats/{path}", start_date="2026-02-30")
-    sentence = "Input must be a date in the format: YYYY-MM-DD"
-    assert (answer.status_code, answer.json()["message"]) == (400, sentence)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from notify_common.ids import new_id
 from notify_testing.admin import BEARER_TOKEN, AdminService
 from notify_testing.calls import Caller, reason
@@ -32,13 +31,6 @@ def test_the_worker_is_given_url_and_token(neighbour: AdminService) -> None:
     assert (found.url, found.bearer_token) == ("https://one.example.gov.uk/", BEARER_TOKEN)
     assert list(found.signing_secrets) == []
     assert targets(neighbour, service, "inbound_sms") == []
-
-
-@pytest.mark.parametrize("caller", ["gateway-internal", "notifications", "operator"])
-def test_nobody_else_is_given_secrets(neighbour: AdminService, caller: str) -> None:
-    stranger = Caller(neighbour.channel(caller), PACKAGE)
-    keys = [{"service_id": new_id(), "type": TYPE}]
-    assert reason(stranger.GetCallbackTargets, keys=keys) == "CALLER_NOT_ALLOWED"
 
 
 def test_a_secret_and_the_one_before_it_are_in_use_and_none_older(neighbour: AdminService) -> None:

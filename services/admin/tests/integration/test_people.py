@@ -16,12 +16,6 @@ def test_who_is_known_is_told_and_who_is_not_is_left_out(neighbour: AdminService
     assert told == (ann, "Ann Member", MEMBER_EMAIL_ADDRESS)
 
 
-@pytest.mark.parametrize("caller", ["gateway-public", "letters"])
-def test_nobody_else_is_told(neighbour: AdminService, caller: str) -> None:
-    people = Caller(neighbour.channel(caller), PACKAGE)
-    assert reason(people.GetPeople, user_ids=[neighbour.user_id]) == "CALLER_NOT_ALLOWED"
-
-
 @pytest.mark.parametrize("ids", [[], ["x"], [new_id()] * 501], ids=["none", "no id", "too many"])
 def test_what_is_asked_for_has_bounds(neighbour: AdminService, ids: list[str]) -> None:
     people = Caller(neighbour.channel("notifications"), PACKAGE)

@@ -22,10 +22,9 @@ from notify_admin.settings import Settings
 from notify_common import clock
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.ids import new_id
-from notify_testing.calls import Caller, at_once, reason
-from notify_testing.rpc import InProcessServer
+from notify_testing.calls import at_once, reason
 
-from .conftest import PACKAGE, Admin, Mails
+from .conftest import Admin, Mails
 
 ACCEPTED, EXPIRED = VerifyCodeResponse.OUTCOME_ACCEPTED, VerifyCodeResponse.OUTCOME_EXPIRED
 UNKNOWN = VerifyCodeResponse.OUTCOME_UNKNOWN
@@ -209,23 +208,3 @@ def test_invitation_and_its_link(
     old = int((clock.now() - timedelta(days=2, seconds=1)).timestamp())
     late = fernet.encrypt_at_time(made[0].id.encode(), old).decode()
     assert reason(by_token, token=late) == "LINK_EXPIRED"
-
-
-def test_invitation_of_another_service_is_found_by_nobody(
-    admin: Admin, service: Service, user_id: str
-) -> None:
-    other = admin.make_service("Others").id
-    given = {"service_id": service.id, "email_address": "new@example.gov.uk", "invited_by_id": user_id}
-    made = admin.CreateInvitation(invitation=given)
-    theirs = {"id": made.id, "service_id": other, "status": "accepted"}
-    accept = partial(admin.SetInvitation, invitation=theirs, update_mask={"paths": ["status"]})
-    assert reason(accept) == "INVITATION_NOT_FOUND"
-    found = reason(admin.GetInvitation, invitation_id=made.id, service_id=other)
-    assert found == "INVITATION_NOT_FOUND"
-    assert reason(admin.ListInvitations) == "INVALID_FIELD"
-
-
-@pytest.mark.parametrize("caller", ["gateway-internal", "operator", "letters"])
-def test_only_notifications_reads_mail(server: InProcessServer, caller: str) -> None:
-    feed = Caller(server.channel(caller), PACKAGE)
-    assert reason(feed.ListPlatformMailEvents) == "CALLER_NOT_ALLOWED"

@@ -223,11 +223,6 @@ def test_reply_to_address_is_there_but_once(reply_to: Kind) -> None:
     assert reply_to.set(first.id, "a@example.gov.uk", True).is_default
 
 
-def test_default_text_sender_can_not_be_archived(sms: Kind) -> None:
-    assert reason(sms.archive, sms.create("ALPHA", True).id) == "DEFAULT_SENDER"
-    assert sms.listed()[0] == ("ALPHA", True)
-
-
 def test_first_reply_to_must_be_the_default_and_leaves_last(reply_to: Kind) -> None:
     assert reason(reply_to.create, "a@example.gov.uk") == "DEFAULT_NEEDED"
     first = reply_to.create("a@example.gov.uk", True)

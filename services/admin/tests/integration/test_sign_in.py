@@ -3,7 +3,7 @@
 from functools import partial
 
 import pytest
-from notify_testing.calls import at_once, reason
+from notify_testing.calls import at_once
 
 from .conftest import Admin
 
@@ -28,10 +28,6 @@ def test_guesses_in_parallel_are_all_counted_and_a_right_one_forgets_them(admin:
 
 def test_user_without_a_password_can_not_sign_in(admin: Admin, user_id: str) -> None:
     assert not admin.VerifyPassword(user_id=user_id, password="x")
-
-
-def test_only_the_gateway_may_try_passwords(operator: Admin, person: str) -> None:
-    assert reason(operator.VerifyPassword, user_id=person, password="x") == "CALLER_NOT_ALLOWED"
 
 
 def test_of_two_who_delete_the_last_two_keys_one_stays(admin: Admin, person: str) -> None:

@@ -109,16 +109,6 @@ def test_one_of_several_files_of_a_name_is_live(files: Files) -> None:
     assert len(files.live()) == 2
 
 
-def test_files_of_another_service_are_found_nowhere(files: Files) -> None:
-    file, other = files.add(), files.make_template("Nets")
-    assert reason(files.add, service_id=other.service_id) == "TEMPLATE_NOT_FOUND"
-    for wrong in ({"service_id": other.service_id, "template_id": other.id}, {"template_id": other.id}):
-        stranger = replaced(file, **wrong)
-        assert reason(files.set, stranger) in ("FILE_NOT_FOUND", "TEMPLATE_NOT_FOUND")
-        assert reason(files.archive, stranger) == "FILE_NOT_FOUND"
-    assert files.live() == []
-
-
 def test_files_are_gone_with_their_template_and_service(files: Files) -> None:
     files.set(files.add())
     files.add("waits.pdf")

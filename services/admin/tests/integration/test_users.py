@@ -30,13 +30,6 @@ def add_manager(admin: Admin, service_id: str, address: str) -> str:
     return user_id
 
 
-def test_creates_and_returns(admin: Admin) -> None:
-    user_id = admin.make_user("Ann", "Ann@example.gov.uk", "07700 900123")
-    user = admin.GetUser(user_id=user_id)
-    told = (user.name, user.email_address, user.mobile_number)
-    assert told == ("Ann", "Ann@example.gov.uk", "07700 900123")
-
-
 def test_repeat_gets_the_same_and_other_content_is_refused(admin: Admin) -> None:
     create, ann = partial(admin.CreateUser, request_id=new_id()), {"email_address": "ann@example.gov.uk"}
     assert create(user={**ann, "name": "Ann"}) == create(user={**ann, "name": "Ann"})
@@ -140,19 +133,6 @@ def test_archived_user_is_gone_everywhere_and_archiving_twice_changes_nothing(
     assert admin.wait_for_changes(cursor, 1)[0][1] == service.id
     # the address is free again
     admin.make_user("Ann", "ann@example.com")
-
-
-def test_unknown_permissions_and_folders_of_others_are_refused(
-    admin: Admin, service: Service, unknown: str
-) -> None:
-    ann = admin.make_user("Ann", "ann@example.com")
-    add(admin, service.id, ann)
-    set_ = partial(admin.SetMemberPermissions, service_id=service.id)
-    assert reason(set_, user_id=ann, permissions=["dance"]) == "INVALID_FIELD"
-    assert reason(set_, user_id=ann, folder_ids=[unknown], set_folders=True) == "FOLDER_NOT_FOUND"
-    assert reason(set_, user_id=unknown, permissions=["send_texts"]) == "MEMBER_NOT_FOUND"
-    set_(user_id=ann, permissions=["send_texts"])
-    assert list(admin.GetUser(user_id=ann).access.services[0].permissions) == ["send_texts"]
 
 
 def test_users_are_found_by_part_of_an_address_that_is_no_pattern(admin: Admin) -> None:

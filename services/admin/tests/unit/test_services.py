@@ -106,10 +106,6 @@ def test_names_all_that_is_wrong_and_repeats_no_value() -> None:
     assert "secret" not in error.message
 
 
-def test_zero_per_day_is_a_limit_of_none() -> None:
-    assert checked(replace(FIELDS, letter_per_day=0)).limits.letter_per_day == 0
-
-
 def test_archived_name_frees_the_name() -> None:
     moment = datetime(2026, 11, 24, 7, 6, 38, tzinfo=UTC)
     assert archived_name("Boats", moment) == "_archived_2026-11-24-07:06:38_Boats"

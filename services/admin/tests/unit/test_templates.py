@@ -18,10 +18,6 @@ def test_takes(channel: str) -> None:
     assert checked(BASES[channel]) == BASES[channel]
 
 
-def test_letters_go_second_class_unless_told_otherwise() -> None:
-    assert checked(replaced(LETTER, postage=0)).postage == common_pb2.POSTAGE_SECOND
-
-
 @pytest.mark.parametrize(
     ("channel", "change", "field"),
     [
