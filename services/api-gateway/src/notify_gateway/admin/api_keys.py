@@ -56,12 +56,6 @@ def routes(clients: InternalClients) -> Routes:
         key = API_KEY.message(call.form, service_id=call.id("service_id"))
         return data(clients.ask(pb.CreateApiKeyRequest(request_id=new_id(), api_key=key)).secret, 201)
 
-    made.call(
-        "POST",
-        f"{service}/api-key/revoke/<uuid:api_key_id>",
-        pb.RevokeApiKeyRequest,
-        form=REVOKE,
-        names={"created_by": ""},
-        status=202,
-    )
+    revoke = f"{service}/api-key/revoke/<uuid:api_key_id>"
+    made.call("POST", revoke, pb.RevokeApiKeyRequest, form=REVOKE, names={"created_by": ""}, status=202)
     return made

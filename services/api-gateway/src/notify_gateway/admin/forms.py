@@ -50,28 +50,10 @@ HTTPS: Final = {"type": "string", "format": "https_url", "wording": "is not a va
 class JsonForm:
     """A form with the sentences of JSON Schema."""
 
-    def __init__(
-        self,
-        properties: Mapping[str, Json],
-        required: str,
-        closed: bool,
-        first: Json,
-        more: Json,
-        keep_others: bool,
-    ) -> None:
-        self.names = tuple(properties)
+    def __init__(self, wanted: Mapping[str, Json], keep_others: bool) -> None:
+        self.names = tuple(wanted["properties"])
         self._keep_others = keep_others
-        self._schema = Schema(
-            {
-                "type": "object",
-                "properties": properties,
-                **({"additionalProperties": False} if closed else {}),
-                **first,
-                "required": required.split(),
-                **more,
-            },
-            quick=False,
-        )
+        self._schema = Schema(wanted, quick=False)
 
     def check(self, body: Json) -> dict[str, Json]:
         """See Form."""
@@ -93,7 +75,9 @@ def schema(
     `first` and `more` are further keywords, told before and after what is missing. A closed form refuses
     other keys, one that keeps them hands them on unchecked, all others ignore them.
     """
-    return JsonForm(properties, required, closed, first or {}, more or {}, keep_others)
+    others = {"additionalProperties": False} if closed else {}
+    wanted = {"type": "object", "properties": properties, **others, **(first or {})}
+    return JsonForm({**wanted, "required": required.split(), **(more or {})}, keep_others)
 
 
 def words(text: str) -> list[str]:

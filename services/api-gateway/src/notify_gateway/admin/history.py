@@ -28,19 +28,14 @@ def routes(clients: InternalClients) -> Routes:
     made = Routes("history", clients)
 
     def records(call: Call, resource: str) -> Iterable[AuditRecord]:
-        ask = ListAuditRecordsRequest(
-            chain_id=call.id("service_id"), of_api_keys=resource == "ApiKey", resource=resource
-        )
-        return clients.all(ask)
+        of_keys = resource == "ApiKey"
+        chain_id = call.id("service_id")
+        return clients.all(ListAuditRecordsRequest(chain_id=chain_id, of_api_keys=of_keys, resource=resource))
 
     @made.get("/service/<uuid:service_id>/history")
     def get_history(call: Call) -> Answer:
-        return data(
-            {
-                "service_history": _versions(records(call, "Service")),
-                "api_key_history": _key_versions(records(call, "ApiKey"), call.id("service_id")),
-            }
-        )
+        keys = _key_versions(records(call, "ApiKey"), call.id("service_id"))
+        return data({"service_history": _versions(records(call, "Service")), "api_key_history": keys})
 
     return made
 

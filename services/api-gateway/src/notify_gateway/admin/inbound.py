@@ -11,16 +11,19 @@ from notify.notifications.v1 import inbound_sms_service_pb2 as texts_pb
 from notify_gateway.admin.forms import BOOLEAN, STRING, fields, nullable, schema, uuid
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, data
 from notify_gateway.admin.settings import SMS_SENDER
-from notify_gateway.admin.shapes import Shape, http_time
+from notify_gateway.admin.shapes import Shape, as_, http_time
 from notify_gateway.admin.usage import naive_time
 from notify_gateway.clients import InternalClients
-from notify_gateway.public.received_texts import received_text
 
 ASSIGN = fields(inbound_number_id=nullable(lambda value: value and uuid(value)))
 OF_ONE = schema(phone_number=STRING)
 TEXTS_OF_A_PAGE: Final = 50
 MOST_PAGES: Final = 200
 RELEASE = schema("archive", closed=True, archive=BOOLEAN)
+RELEASED = Shape(pb.ReleaseInboundNumberResponse)
+TEXT = Shape(texts_pb.InboundSms, "id service_id notify_number user_number content", created_at="create_time")
+SUMMARY = Shape(texts_pb.InboundSmsSummary, "count", most_recent=as_("latest_time", naive_time))
+LATEST_USE = Shape(texts_pb.InboundSmsSummary, most_recent_date=as_("latest_time", http_time))
 NUMBER = Shape(InboundNumber, "id number provider active", created_at="create_time", updated_at="update_time")
 
 
@@ -33,10 +36,6 @@ def routes(clients: InternalClients) -> Routes:
         return [
             {**NUMBER.json(number), "service": _service(clients, number.service_id)} for number in numbers
         ]
-
-    def summary(call: Call) -> Any:
-        ask = texts_pb.GetInboundSmsSummaryRequest(service_id=call.id("service_id"))
-        return clients.ask(ask).inbound_sms_summary
 
     @made.get("/inbound-number")
     def list_numbers(call: Call) -> Answer:
@@ -55,61 +54,32 @@ def routes(clients: InternalClients) -> Routes:
     made.call("POST", of_number, pb.AssignInboundNumberRequest, SMS_SENDER, bare, **assigned)
     made.call("POST", f"{of_number}/off", pb.DisableInboundNumberRequest)
 
-    @made.post("/service/<uuid:service_id>/inbound-sms/remove", RELEASE)
-    def release(call: Call) -> Answer:
-        ask = pb.ReleaseInboundNumberRequest(service_id=call.id("service_id"), retire=call.form["archive"])
-        clients.ask(ask)
-        return bare({})
-
-    of_service = "/service/<uuid:service_id>/inbound-sms"
-
-    @made.post(of_service, OF_ONE)
-    def list_texts(call: Call) -> Answer:
-        ask = texts_pb.ListInboundSmsRequest(
-            service_id=call.id("service_id"), user_number=call.form.get("phone_number", "")
-        )
-        return data([received_text(text) for text in clients.all(ask)])
+    of_service, summary = "/service/<uuid:service_id>/inbound-sms", texts_pb.GetInboundSmsSummaryRequest
+    texts: dict[str, Any] = {"form": OF_ONE, "names": {"phone_number": "user_number"}}
+    release: dict[str, Any] = {"form": RELEASE, "names": {"archive": "retire"}}
+    made.call("POST", of_service, texts_pb.ListInboundSmsRequest, TEXT, **texts)
+    made.call("GET", f"{of_service}/<uuid:inbound_sms_id>", texts_pb.GetInboundSmsRequest, TEXT, bare)
+    made.call("GET", f"{of_service}/summary", summary, SUMMARY, bare)
+    made.call("POST", f"{of_service}/remove", pb.ReleaseInboundNumberRequest, RELEASED, bare, **release)
 
     @made.get(f"{of_service}/most-recent")
     def list_latest(call: Call) -> Answer:
         number = call.query("page") or "1"
         if not (number.isascii() and number.isdecimal() and 1 <= int(number) <= MOST_PAGES):
             abort(404)
-        ask = texts_pb.ListLatestInboundSmsRequest(
-            service_id=call.id("service_id"), page_size=TEXTS_OF_A_PAGE
-        )
+        ask = texts_pb.ListLatestInboundSmsRequest(**call.path, page_size=TEXTS_OF_A_PAGE)
         for _ in range(int(number) - 1):
             ask.page_token = clients.ask(ask).next_page_token
             if not ask.page_token:
                 abort(404)
         page = clients.ask(ask)
-        return bare(
-            {
-                "data": [received_text(text) for text in page.inbound_sms],
-                "has_next": bool(page.next_page_token),
-            }
-        )
-
-    @made.get(f"{of_service}/summary")
-    def get_summary(call: Call) -> Answer:
-        found = summary(call)
-        latest = naive_time(found.latest_time) if found.HasField("latest_time") else None
-        return bare({"count": found.count, "most_recent": latest})
+        return bare({"data": TEXT.list(page.inbound_sms), "has_next": bool(page.next_page_token)})
 
     @made.get(f"{of_service}/most-recent-usage")
     def get_latest_use(call: Call) -> Answer:
         if not found(service_id=call.id("service_id")):
             return bare({"message": "inbound not found"}, 404)
-        texts = summary(call)
-        latest = http_time(texts.latest_time) if texts.HasField("latest_time") else None
-        return bare({"most_recent_date": latest})
-
-    @made.get(f"{of_service}/<uuid:inbound_sms_id>")
-    def get_text(call: Call) -> Answer:
-        ask = texts_pb.GetInboundSmsRequest(
-            service_id=call.id("service_id"), inbound_sms_id=call.id("inbound_sms_id")
-        )
-        return bare(received_text(clients.ask(ask).inbound_sms))
+        return bare(LATEST_USE.json(clients.ask(summary(**call.path)).inbound_sms_summary))
 
     return made
 

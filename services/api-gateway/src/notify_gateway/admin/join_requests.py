@@ -1,12 +1,15 @@
 """Requests to join a service (internal-api.md A89 to A91)."""
 
+from typing import Any
+
 from notify.admin.v1 import invitations_service_pb2 as pb
 from notify.admin.v1.join_request_pb2 import JoinRequest
+from notify.admin.v1.user_pb2 import User
 from notify.admin.v1.users_service_pb2 import GetUserRequest
 
 from notify_gateway.admin.forms import NULLABLE_TEXT, STRING, UUID, schema
-from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, new_id, plain
-from notify_gateway.admin.shapes import Shape, nullable
+from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, plain
+from notify_gateway.admin.shapes import Shape, as_, nullable
 from notify_gateway.clients import InternalClients
 
 JOIN_REQUEST = Shape(
@@ -17,6 +20,20 @@ JOIN_REQUEST = Shape(
     status_changed_at="status_changed_time",
     contacted_service_users="contacted_user_ids",
 )
+ASKING = Shape(JoinRequest, "requester_id contacted_user_ids reason")
+CREATED = Shape(JoinRequest, service_join_request_id="id")
+DECISION = Shape(
+    pb.DecideJoinRequestRequest,
+    "status permissions auth_type reason",
+    status_changed_by_id="decided_by_id",
+    folder_permissions="folder_ids",
+)
+REQUESTER = Shape(
+    User,
+    "id name email_address",
+    belongs_to_service=as_("access.services", lambda found: [one.id for one in found]),
+)
+DECIDER = Shape(User, "id name")
 _IDS = {"type": "array", "items": UUID}
 CREATE = schema(
     "requester_id contacted_user_ids invite_link_host",
@@ -46,47 +63,23 @@ def routes(clients: InternalClients) -> Routes:
     all_ = "/service/<uuid:service_id>/service-join-request"
     one = f"{all_}/<uuid:join_request_id>"
 
-    def shown(found: JoinRequest) -> Answer:
-        requester = clients.ask(GetUserRequest(user_id=found.requester_id)).user
-        decider: Json = None
-        if found.status_changed_by_id:
-            user = clients.ask(GetUserRequest(user_id=found.status_changed_by_id)).user
-            decider = {"id": user.id, "name": user.name}
-        asking = {
-            "id": requester.id,
-            "name": requester.name,
-            "email_address": requester.email_address,
-            "belongs_to_service": [each.id for each in requester.access.services],
-        }
-        return bare({**JOIN_REQUEST.json(found), "requester": asking, "status_changed_by": decider})
+    def user(user_id: str, shape: Shape[User]) -> Json:
+        return shape.json(clients.ask(GetUserRequest(user_id=user_id)).user) if user_id else None
 
-    @made.post(all_, CREATE)
-    def create(call: Call) -> Answer:
-        form = dict(call.form)
-        host = form.pop("invite_link_host")
-        form["reason"] = form.get("reason") or ""
-        given = JoinRequest(service_id=call.id("service_id"), **form)
-        ask = pb.CreateJoinRequestRequest(request_id=new_id(), join_request=given, link_host=host)
-        made = clients.ask(ask).join_request
-        return bare({"service_join_request_id": made.id}, 201)
+    def shown(found: JoinRequest) -> Answer:
+        requester = user(found.requester_id, REQUESTER)
+        decider = user(found.status_changed_by_id, DECIDER)
+        return bare({**JOIN_REQUEST.json(found), "requester": requester, "status_changed_by": decider})
+
+    create: dict[str, Any] = {"given": ASKING, "form": CREATE, "names": {"invite_link_host": "link_host"}}
+    made.call("POST", all_, pb.CreateJoinRequestRequest, CREATED, bare, **create)
 
     @made.get(one)
     def get(call: Call) -> Answer:
-        found = clients.ask(pb.GetJoinRequestRequest(**call.path)).join_request
-        return shown(found)
+        return shown(clients.ask(pb.GetJoinRequestRequest(**call.path)).join_request)
 
     @made.post(one, DECIDE)
     def decide(call: Call) -> Answer:
-        form = dict(call.form)
-        ask = pb.DecideJoinRequestRequest(
-            **call.path,
-            status=form["status"],
-            decided_by_id=form["status_changed_by_id"],
-            permissions=form.get("permissions", ()),
-            folder_ids=form.get("folder_permissions", ()),
-            auth_type=form.get("auth_type", ""),
-            reason=form.get("reason") or "",
-        )
-        return shown(clients.ask(ask).join_request)
+        return shown(clients.ask(DECISION.message(call.form, **call.path)).join_request)
 
     return made

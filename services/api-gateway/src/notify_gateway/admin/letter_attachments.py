@@ -45,12 +45,9 @@ def routes(clients: InternalClients) -> Routes:
 
     @made.post("/letter-attachment", CREATE)
     def create(call: Call) -> Answer:
-        attachment = INPUT.message(call.form)
-        ask = pb.CreateLetterAttachmentRequest(
-            request_id=call.form["upload_id"].lower(), letter_attachment=attachment
-        )
-        stored = clients.ask(ask).letter_attachment
-        return bare(LETTER_ATTACHMENT.json(stored), 201)
+        request_id, given = call.form["upload_id"].lower(), INPUT.message(call.form)
+        ask = pb.CreateLetterAttachmentRequest(request_id=request_id, letter_attachment=given)
+        return bare(LETTER_ATTACHMENT.json(clients.ask(ask).letter_attachment), 201)
 
     @made.get(one)
     def get(call: Call) -> Answer:

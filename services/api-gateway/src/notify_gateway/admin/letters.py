@@ -10,7 +10,7 @@ from notify.letters.v1.previews_service_pb2 import PAGE_RULES_LETTER
 from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
 from notify_gateway.admin.forms import InvalidForm
-from notify_gateway.admin.previews import draw, page_number
+from notify_gateway.admin.previews import draw, joined, page_number
 from notify_gateway.admin.routes import Answer, Call, Routes, bare
 from notify_gateway.clients import InternalClients
 
@@ -32,26 +32,17 @@ def routes(clients: InternalClients) -> Routes:
         letter: Letter = clients.ask(pb.GetLetterRequest(service_id=service_id, letter_id=letter_id)).letter
         marked = letter.failure == OUTSIDE
         if call.path["file_type"] == "png":
-            ask = pb.GetPageImageRequest(
-                service_id=service_id,
-                letter_id=letter_id,
-                page_number=page_number("page"),
-                mark_zones=marked,
-            )
+            page: dict[str, Any] = {"page_number": page_number("page"), "mark_zones": marked}
+            ask = pb.GetPageImageRequest(service_id=service_id, letter_id=letter_id, **page)
             content = clients.ask(ask).png
         else:
-            content = _download(clients, service_id, letter_id)
+            content = joined(clients.ask(pb.DownloadPdfRequest(service_id=service_id, letter_id=letter_id)))
             # a larger one is shown as it came
             if marked and len(content) <= LARGEST_CONTENT_BYTES:
                 content = draw(clients, content, page_rules=PAGE_RULES_LETTER)
         return bare({"content": base64.b64encode(content).decode(), "metadata": _metadata(letter)})
 
     return made
-
-
-def _download(clients: InternalClients, service_id: str, letter_id: str) -> bytes:
-    parts = clients.ask(pb.DownloadPdfRequest(service_id=service_id, letter_id=letter_id))
-    return b"".join(part.chunk for part in parts)
 
 
 def _metadata(letter: Letter) -> dict[str, Any]:

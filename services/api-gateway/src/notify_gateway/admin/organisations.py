@@ -102,20 +102,11 @@ def routes(clients: InternalClients) -> Routes:
     made.call("GET", f"{one}/users", pb.ListOrganisationMembersRequest, USER)
     made.call("DELETE", f"{one}/users/<uuid:user_id>", pb.RemoveOrganisationMemberRequest)
     made.call("POST", go_live.format("users-of-request-to-go-live"), pb.SendGoLiveRequestRequest)
-    made.call(
-        "POST",
-        go_live.format("org-member-about-next-steps-of-go-live-request"),
-        pb.SendGoLiveNextStepsRequest,
-        form=NEXT_STEPS,
-        names={"to": "email_address"},
-    )
-    made.call(
-        "POST",
-        go_live.format("service-member-of-rejected-go-live-request"),
-        pb.SendGoLiveRefusalRequest,
-        form=REFUSAL,
-        names=_REFUSAL,
-    )
+    next_steps = go_live.format("org-member-about-next-steps-of-go-live-request")
+    to = {"to": "email_address"}
+    made.call("POST", next_steps, pb.SendGoLiveNextStepsRequest, form=NEXT_STEPS, names=to)
+    refusal = go_live.format("service-member-of-rejected-go-live-request")
+    made.call("POST", refusal, pb.SendGoLiveRefusalRequest, form=REFUSAL, names=_REFUSAL)
 
     def listed(**asked: str) -> list[Any]:
         found = clients.all(pb.ListOrganisationsRequest(**asked))  # type: ignore[arg-type] # of its fields
@@ -151,7 +142,7 @@ def routes(clients: InternalClients) -> Routes:
 
     @made.get("/service/<uuid:service_id>/organisation")
     def get_of_service(call: Call) -> Answer:
-        service = clients.ask(services_pb.GetServiceRequest(service_id=call.id("service_id"))).service
+        service = clients.ask(services_pb.GetServiceRequest(**call.path)).service
         if not service.organisation_id:
             return bare({})
         ask = pb.GetOrganisationRequest(organisation_id=service.organisation_id)

@@ -17,6 +17,7 @@ from notify_common.rpc.options import LARGEST_CONTENT_BYTES
 
 from notify_gateway.admin.forms import NULLABLE_TEXT, UUID, InvalidForm, schema
 from notify_gateway.admin.routes import Answer, Call, Routes, bare
+from notify_gateway.admin.shapes import Shape, nullable
 from notify_gateway.answers import json_response
 from notify_gateway.clients import InternalClients
 from notify_gateway.public.body import read_body, too_large
@@ -31,6 +32,14 @@ PREVIEW: Final = schema(
     date=NULLABLE_TEXT,
 )
 ATTACHMENT: Final = schema("letter_attachment_id service_id", letter_attachment_id=UUID, service_id=UUID)
+COUNTS: Final = Shape(pb.PreviewMetadata, "welsh_page_count attachment_page_count", count="page_count")
+CHECKED: Final = Shape(
+    pb.SanitisedPdf,
+    "page_count",
+    recipient_address=nullable("address_lines", "\n".join),
+    message=nullable("failure"),
+    invalid_pages=nullable("failure_pages", list),
+)
 NO_FILE: Final = "no-encoded-string"
 """What is said of a check without a PDF."""
 
@@ -57,13 +66,7 @@ def routes(clients: InternalClients) -> Routes:
     @made.post("/get-page-count", PREVIEW)
     def count_pages(call: Call) -> Answer:
         counts, _ = _render(clients, call, pb.RenderPreviewRequest.FORMAT_COUNT)
-        return bare(
-            {
-                "count": counts.page_count,
-                "welsh_page_count": counts.welsh_page_count,
-                "attachment_page_count": counts.attachment_page_count,
-            }
-        )
+        return bare(COUNTS.json(counts))
 
     @made.post("/letter_attachment_preview.png", ATTACHMENT)
     def preview_attachment(call: Call) -> Response:
@@ -103,7 +106,7 @@ def routes(clients: InternalClients) -> Routes:
             allow_international=call.flag("allow_international_letters"),
         )
         parts = clients.ask(ask)
-        return _checked(next(parts).result, _joined(parts))
+        return _checked(next(parts).result, joined(parts))
 
     return made
 
@@ -116,7 +119,7 @@ def draw(clients: InternalClients, pdf: bytes, **wanted: Any) -> bytes:
         raise too_large(LARGEST_CONTENT_BYTES)
     parts = clients.ask(pb.DrawPdfRequest(pdf=pdf, **wanted))
     next(parts)
-    return _joined(parts)
+    return joined(parts)
 
 
 def page_number(name: str) -> int:
@@ -155,7 +158,7 @@ def _render(
     if ask.ByteSize() > LARGEST_CONTENT_BYTES:
         raise NotifyError("LETTER_NOT_PREVIEWABLE")
     parts = clients.ask(ask)
-    return next(parts).metadata, _joined(parts)
+    return next(parts).metadata, joined(parts)
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
@@ -181,19 +184,14 @@ def _body() -> bytes:
     return read_body(request.environ, LARGEST_CONTENT_BYTES)
 
 
-def _joined(parts: Iterator[Any]) -> bytes:
+def joined(parts: Iterator[Any]) -> bytes:
+    """Return the file that is streamed in these parts."""
     return b"".join(part.chunk for part in parts)
 
 
 def _checked(result: pb.SanitisedPdf, printable: bytes) -> Response:
-    body = {
-        "page_count": result.page_count,
-        "recipient_address": "\n".join(result.address_lines) or None,
-        "message": result.failure or None,
-        "invalid_pages": list(result.failure_pages) or None,
-        "file": base64.b64encode(printable).decode() if printable else None,
-    }
-    return json_response(body, 400 if result.failure else 200)
+    file = base64.b64encode(printable).decode() if printable else None
+    return json_response({**CHECKED.json(result), "file": file}, 400 if result.failure else 200)
 
 
 def _png(png: bytes) -> Response:

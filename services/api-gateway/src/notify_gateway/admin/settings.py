@@ -98,26 +98,17 @@ def routes(clients: InternalClients) -> Routes:
     _setting(made, "sms-sender", SMS_SENDER, SMS_SENDER_FORM, bare, SMS_SENDER_ERRORS, ARCHIVE_ERRORS)
     _setting(made, "email-reply-to", REPLY_TO, REPLY_TO_FORM, data, REPLY_TO_ERRORS, REPLY_TO_ERRORS)
     _setting(made, "letter-contact", LETTER_CONTACT, LETTER_CONTACT_FORM, data)
-    made.call(
-        "POST",
-        "/service/<uuid:service_id>/email-reply-to/verify",
-        setting_pb.VerifyReplyToRequest,
-        VERIFICATION,
-        form=VERIFY_FORM,
-        errors=VERIFY_ERRORS,
-        names={"email": "email_address"},
-        status=201,
-    )
+    verify = "/service/<uuid:service_id>/email-reply-to/verify"
+    more: dict[str, Any] = {"errors": VERIFY_ERRORS, "names": {"email": "email_address"}, "status": 201}
+    made.call("POST", verify, setting_pb.VerifyReplyToRequest, VERIFICATION, form=VERIFY_FORM, **more)
     _data_retention(made, clients)
     _callbacks(made, clients)
     return made
 
 
 def _data_retention(made: Routes, clients: InternalClients) -> None:
-    all_, one = (
-        "/service/<uuid:service_id>/data-retention",
-        "/service/<uuid:service_id>/data-retention/<uuid:id>",
-    )
+    all_ = "/service/<uuid:service_id>/data-retention"
+    one = f"{all_}/<uuid:id>"
 
     def of_service(call: Call) -> list[Any]:
         service_id = call.id("service_id")
@@ -129,14 +120,16 @@ def _data_retention(made: Routes, clients: InternalClients) -> None:
     def list_data_retention(call: Call) -> Answer:
         return bare(of_service(call))
 
+    def first(call: Call, **wanted: str) -> Answer:
+        return bare(next((each for each in of_service(call) if wanted.items() <= each.items()), {}))
+
     @made.get(one)
     def get_data_retention(call: Call) -> Answer:
-        return bare(next((each for each in of_service(call) if each["id"] == call.id("id")), {}))
+        return first(call, id=call.id("id"))
 
     @made.get(f"{all_}/notification-type/<channel>")
     def get_of_channel(call: Call) -> Answer:
-        wanted = call.id("channel")
-        return bare(next((each for each in of_service(call) if each["notification_type"] == wanted), {}))
+        return first(call, notification_type=call.id("channel"))
 
     @made.post(all_, DATA_RETENTION_FORM, DATA_RETENTION_ERRORS)
     def create_data_retention(call: Call) -> Answer:
@@ -145,14 +138,13 @@ def _data_retention(made: Routes, clients: InternalClients) -> None:
         created = clients.ask(ask).data_retention
         return bare({"result": next(each for each in of_service(call) if each["id"] == created.id)}, 201)
 
-    errors = DATA_RETENTION_ERRORS
-    made.call(
-        "POST", one, setting_pb.SetDataRetentionRequest, given=DATA_RETENTION, form=DAYS_FORM, errors=errors
-    )
+    days: dict[str, Any] = {"given": DATA_RETENTION, "form": DAYS_FORM, "errors": DATA_RETENTION_ERRORS}
+    made.call("POST", one, setting_pb.SetDataRetentionRequest, **days)
 
 
 def _callbacks(made: Routes, clients: InternalClients) -> None:
-    all_, one = "/service/<uuid:service_id>/callback-api", "/service/<uuid:service_id>/callback-api/<uuid:id>"
+    all_ = "/service/<uuid:service_id>/callback-api"
+    one = f"{all_}/<uuid:id>"
 
     def keys(call: Call) -> dict[str, str]:
         kind = call.query("callback_type")

@@ -85,7 +85,7 @@ class Shape(Generic[M]):
         keys: the others: the path of a field, or a Key.
     """
 
-    def __init__(self, message: type[M], same: str = "", **keys: str | Key) -> None:
+    def __init__(self, message: type[M], same: str = "", /, **keys: str | Key) -> None:
         self._message = message
         self.descriptor: _Descriptor = message.DESCRIPTOR
         named: dict[str, str | Key] = {**{name: name for name in same.split()}, **keys}

@@ -72,10 +72,8 @@ def routes(clients: InternalClients) -> Routes:
             raise InvalidForm({"password": ["Incorrect password"]})
         return nothing()
 
-    password = {"_password": "password"}
-    made.call(
-        "POST", f"{user}/update-password", pb.SetPasswordRequest, USER, form=NEW_PASSWORD_FORM, names=password
-    )
+    update, names = f"{user}/update-password", {"_password": "password"}
+    made.call("POST", update, pb.SetPasswordRequest, USER, form=NEW_PASSWORD_FORM, names=names)
 
     @made.post(f"{user}/verify/code", VERIFY_FORM)
     def verify_code(call: Call) -> Answer:

@@ -10,16 +10,8 @@ from notify.notifications.v1 import unsubscribe_service_pb2 as pb
 from notify_common.clock import LONDON
 
 from notify_gateway.admin.forms import InvalidForm, moment
-from notify_gateway.admin.routes import (
-    Answer,
-    Call,
-    Json,
-    Routes,
-    bare,
-    by_key,
-    plain,
-)
-from notify_gateway.admin.shapes import Shape, always, http_time, z_time
+from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, by_key, plain
+from notify_gateway.admin.shapes import Shape, always, as_, http_time
 from notify_gateway.clients import InternalClients
 
 REPORT: Final = Shape(
@@ -32,6 +24,30 @@ REPORT: Final = Shape(
     processed_by_service_at="process_time",
     is_a_batched_report=always(True),
     will_be_archived_at="delete_time",
+)
+_NOT_YET: Final[dict[str, Any]] = dict.fromkeys(
+    ("batch_id", "created_at", "processed_by_service_at"), always(None)
+)
+UNREPORTED: Final = Shape(
+    pb.UnsubscribeStatistics,
+    count="unreported_count",
+    earliest_timestamp="unreported_earliest_time",
+    latest_timestamp="unreported_latest_time",
+    is_a_batched_report=always(False),
+    will_be_archived_at="unreported_delete_time",
+    **_NOT_YET,
+)
+"""What no report has yet, told like one; its service comes besides."""
+STATISTICS: Final = Shape(
+    pb.UnsubscribeStatistics,
+    unsubscribe_requests_count="open_count",
+    datetime_of_latest_unsubscribe_request=as_("latest_time", http_time),
+)
+_TIMES: Final = {"earliest_timestamp": "earliest_time", "latest_timestamp": "latest_time"}
+BATCH: Final = Shape(
+    pb.UnsubscribeReport,
+    batch_id="id",
+    **{name: as_(path, http_time) for name, path in _TIMES.items()},
 )
 REPORT_ID: Final = Shape(pb.UnsubscribeReport, report_id="id")
 _UNKNOWN_REPORT: Final = {
@@ -49,7 +65,7 @@ _NO_FILE: Final = "N/A"
 class _Summary:
     """The times of a report, as the summary told them."""
 
-    names: tuple[str, ...] = ("earliest_timestamp", "latest_timestamp")
+    names: tuple[str, ...] = tuple(_TIMES)
 
     def check(self, body: Json) -> dict[str, Json]:
         """See Form."""
@@ -78,77 +94,37 @@ def routes(clients: InternalClients) -> Routes:
     service = "/service/<uuid:service_id>"
 
     def statistics(call: Call) -> pb.UnsubscribeStatistics:
-        ask = pb.GetUnsubscribeStatisticsRequest(service_id=call.id("service_id"))
         found: pb.UnsubscribeStatistics
-        found = clients.ask(ask).unsubscribe_statistics
+        found = clients.ask(pb.GetUnsubscribeStatisticsRequest(**call.path)).unsubscribe_statistics
         return found
 
     @made.get(f"{service}/unsubscribe-request-reports-summary")
     def list_reports(call: Call) -> Answer:
         found = statistics(call)
-        reports = REPORT.list(clients.all(pb.ListUnsubscribeReportsRequest(service_id=call.id("service_id"))))
-        return bare(([_unreported(call.id("service_id"), found)] if found.unreported_count else []) + reports)
+        reports = REPORT.list(clients.all(pb.ListUnsubscribeReportsRequest(**call.path)))
+        first = [{**UNREPORTED.json(found), **call.path}] if found.unreported_count else []
+        return bare(first + reports)
 
     @made.get(f"{service}/unsubscribe-request-statistics")
     def get_statistics(call: Call) -> Answer:
         found = statistics(call)
-        if not found.open_count:
-            return bare({})
-        latest = http_time(found.latest_time)
-        return bare(
-            {
-                "unsubscribe_requests_count": found.open_count,
-                "datetime_of_latest_unsubscribe_request": latest,
-            }
-        )
+        return bare(STATISTICS.json(found) if found.open_count else {})
 
+    create, mark = f"{service}/create-unsubscribe-request-report", pb.MarkUnsubscribeReportRequest
+    process = f"{service}/process-unsubscribe-request-report/<uuid:report_id>"
     made.call(
-        "POST",
-        f"{service}/create-unsubscribe-request-report",
-        pb.CreateUnsubscribeReportRequest,
-        REPORT_ID,
-        bare,
-        form=_Summary(),
-        names={"earliest_timestamp": "earliest_time", "latest_timestamp": "latest_time"},
+        "POST", create, pb.CreateUnsubscribeReportRequest, REPORT_ID, bare, form=_Summary(), names=_TIMES
     )
-    made.call(
-        "POST",
-        f"{service}/process-unsubscribe-request-report/<uuid:report_id>",
-        pb.MarkUnsubscribeReportRequest,
-        form=_Flag(),
-        errors=_UNKNOWN_REPORT,
-    )
+    made.call("POST", process, mark, form=_Flag(), errors=_UNKNOWN_REPORT)
 
     @made.get(f"{service}/unsubscribe-request-report/<uuid:report_id>", errors=_NO_REPORT)
     def get_report(call: Call) -> Answer:
-        service_id, report_id = call.id("service_id"), call.id("report_id")
-        ask = pb.GetUnsubscribeReportRequest(service_id=service_id, report_id=report_id)
-        report = clients.ask(ask).unsubscribe_report
-        requests = clients.all(pb.ListUnsubscribeRequestsRequest(service_id=service_id, report_id=report_id))
-        return bare(
-            {
-                "batch_id": report.id,
-                "earliest_timestamp": http_time(report.earliest_time),
-                "latest_timestamp": http_time(report.latest_time),
-                "unsubscribe_requests": list(_requests(clients, service_id, requests)),
-            }
-        )
+        report = clients.ask(pb.GetUnsubscribeReportRequest(**call.path)).unsubscribe_report
+        requests = clients.all(pb.ListUnsubscribeRequestsRequest(**call.path))
+        told = list(_requests(clients, call.id("service_id"), requests))
+        return bare({**BATCH.json(report), "unsubscribe_requests": told})
 
     return made
-
-
-def _unreported(service_id: str, found: pb.UnsubscribeStatistics) -> Json:
-    return {
-        "batch_id": None,
-        "service_id": service_id,
-        "count": found.unreported_count,
-        "created_at": None,
-        "earliest_timestamp": z_time(found.unreported_earliest_time),
-        "latest_timestamp": z_time(found.unreported_latest_time),
-        "processed_by_service_at": None,
-        "is_a_batched_report": False,
-        "will_be_archived_at": z_time(found.unreported_delete_time),
-    }
 
 
 def _requests(

@@ -173,26 +173,20 @@ def routes(clients: InternalClients) -> Routes:
         if call.id("service_id") in _ids(list(user.access.services)):
             raise NotifyError("ALREADY_MEMBER")
 
+    def wanted(call: Call) -> dict[str, Any]:
+        folder_ids = call.form.get("folder_permissions", [])
+        return {**call.path, "permissions": permissions_of(call), "folder_ids": folder_ids}
+
     @made.post(member, MEMBER, already, refuse_member)
     def add_member(call: Call) -> Answer:
-        ask = pb.AddMemberRequest(
-            **call.path,
-            permissions=permissions_of(call),
-            folder_ids=call.form.get("folder_permissions", []),
-            must_be_new=True,
-        )
-        clients.ask(ask)
-        return data(SERVICE.json(_service(clients, call.id("service_id"))), 201)
+        clients.ask(pb.AddMemberRequest(**wanted(call), must_be_new=True))
+        service = clients.ask(GetServiceRequest(service_id=call.id("service_id"))).service
+        return data(SERVICE.json(service), 201)
 
     @made.post(f"{users}/service/<uuid:service_id>/permission", MEMBER, PERMISSION_ERRORS)
     def set_permissions(call: Call) -> Answer:
-        ask = pb.SetMemberPermissionsRequest(
-            **call.path,
-            permissions=permissions_of(call),
-            folder_ids=call.form.get("folder_permissions", []),
-            set_folders="folder_permissions" in call.form,
-        )
-        clients.ask(ask)
+        sets = "folder_permissions" in call.form
+        clients.ask(pb.SetMemberPermissionsRequest(**wanted(call), set_folders=sets))
         return nothing()
 
     @made.post(
@@ -210,9 +204,8 @@ def routes(clients: InternalClients) -> Routes:
 
     @made.get(f"{users}/organisations-and-services")
     def list_organisations_and_services(call: Call) -> Answer:
-        user_id = call.id("user_id")
-        user = clients.ask(pb.GetUserRequest(user_id=user_id)).user
-        mine = ListServicesRequest(user_id=user_id, only_active=True)
+        user = clients.ask(pb.GetUserRequest(**call.path)).user
+        mine = ListServicesRequest(**call.path, only_active=True)
         organisations = [
             clients.ask(organisations_pb.GetOrganisationRequest(organisation_id=one.id)).organisation
             for one in user.access.organisations
@@ -231,7 +224,7 @@ def routes(clients: InternalClients) -> Routes:
                 later = timedelta(days=name.endswith("_end"))
                 getattr(ask, field).FromDatetime(datetime.fromisoformat(day) + later)
         names = {service.id: service.name for service in clients.all(ListServicesRequest(only_active=True))}
-        found = [USER.json(user) for user in clients.all(ask)]
+        found = USER.list(clients.all(ask))
         for user in found:
             user["services"] = [
                 {"id": each, "name": names[each]} for each in user["services"] if each in names
@@ -244,7 +237,3 @@ def routes(clients: InternalClients) -> Routes:
 def permissions_of(call: Call) -> list[str]:
     """Return the permissions that a form of MEMBER names."""
     return [item["permission"] for item in call.form["permissions"]]
-
-
-def _service(clients: InternalClients, service_id: str) -> Any:
-    return clients.ask(GetServiceRequest(service_id=service_id)).service
