@@ -13,14 +13,7 @@ from notify.notifications.v1 import jobs_service_pb2 as pb
 from notify.notifications.v1.batches_service_pb2 import StateCount
 
 from notify_gateway.admin.forms import InvalidForm, fields, moment, nullable, uuid
-from notify_gateway.admin.notifications import (
-    MOST_AT_ONCE,
-    PAGE_SIZE,
-    Joined,
-    first_of,
-    number_of,
-    start_of_day,
-)
+from notify_gateway.admin.notifications import MOST_AT_ONCE, PAGE_SIZE, Joined, number_of, start_of_day
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, alone, bare, by_field, data, of_field
 from notify_gateway.admin.shapes import Shape, each, whole
 from notify_gateway.admin.shapes import nullable as empty_as_null
@@ -104,8 +97,7 @@ def routes(clients: InternalClients) -> Routes:
 
     @made.get("/service/<uuid:service_id>/job")
     def list_jobs(call: Call) -> Answer:
-        given = {name: request.args.getlist(name) for name in request.args}
-        page = number_of(given, "page", 1)
+        page = number_of(request.args, "page", 1)
         ask = pb.GetJobsRequest(
             service_id=call.id("service_id"),
             states=[STATES[word] for word in call.query("statuses").split(",") if word in STATES],
@@ -141,47 +133,38 @@ def routes(clients: InternalClients) -> Routes:
     @made.get("/service/<uuid:service_id>/job/scheduled-job-stats")
     def count_scheduled_jobs(call: Call) -> Answer:
         found = clients.ask(pb.CountScheduledJobsRequest(service_id=call.id("service_id")))
-        first = None
-        if found.HasField("first_time"):
-            first = found.first_time.ToDatetime(UTC).isoformat()
+        first = found.first_time.ToDatetime(UTC).isoformat() if found.HasField("first_time") else None
         return bare({"count": found.job_count, "soonest_scheduled_for": first})
 
     @made.get(of_job)
     def get_job(call: Call) -> Answer:
-        ask = pb.GetJobRequest(service_id=call.id("service_id"), job_id=call.id("job_id"))
-        return one(clients.ask(ask).job)
+        return one(clients.ask(pb.GetJobRequest(**call.path)).job)
 
     @made.post(f"{of_job}/cancel")
     def cancel_job(call: Call) -> Answer:
-        ask = pb.CancelJobRequest(service_id=call.id("service_id"), job_id=call.id("job_id"))
-        return one(clients.ask(ask).job)
+        return one(clients.ask(pb.CancelJobRequest(**call.path)).job)
 
     @made.post(f"{of_job}/cancel-letter-job", errors=CANCELLING)
     def cancel_job_letters(call: Call) -> Answer:
-        ask = pb.CancelJobLettersRequest(service_id=call.id("service_id"), job_id=call.id("job_id"))
+        ask = pb.CancelJobLettersRequest(**call.path)
         while (answer := clients.ask(ask)).has_more:
             pass
         return bare(answer.letter_count)
 
     @made.get(f"{of_job}/notification_count")
     def count_notifications(call: Call) -> Answer:
-        ask = pb.GetJobRequest(service_id=call.id("service_id"), job_id=call.id("job_id"))
-        return bare({"count": sum(one.message_count for one in clients.ask(ask).job.counts)})
+        counts = clients.ask(pb.GetJobRequest(**call.path)).job.counts
+        return bare({"count": sum(one.message_count for one in counts)})
 
     @made.get(f"{of_job}/notifications")
     def list_notifications(call: Call) -> Answer:
-        service_id, job_id = call.id("service_id"), call.id("job_id")
-        given = {name: request.args.getlist(name) for name in request.args}
+        given = request.args
         page, size = number_of(given, "page", 1), min(number_of(given, "page_size", PAGE_SIZE), _MOST_ROWS)
-        joined, total = Joined(clients, service_id), 0
+        joined, total = Joined(clients, call.id("service_id")), 0
         rows: list[Json] = []
-        write = joined.row if first_of(given, "format_for_csv") else joined.notification
-        ask = pb.GetJobNotificationsRequest(
-            service_id=service_id,
-            job_id=job_id,
-            states=states_of([word for word in given.get("status", []) if word]),
-            offset=(page - 1) * size,
-        )
+        write = joined.row if given.get("format_for_csv") else joined.notification
+        states = states_of([word for word in given.getlist("status") if word])
+        ask = pb.GetJobNotificationsRequest(**call.path, states=states, offset=(page - 1) * size)
         while len(rows) < size:
             ask.page_size = min(size - len(rows), MOST_AT_ONCE)
             found = clients.ask(ask)
@@ -191,7 +174,8 @@ def routes(clients: InternalClients) -> Routes:
                 break
         if page > 1 and not rows:
             abort(404)
-        links = _links(f"/service/{service_id}/job/{job_id}/notifications", page, size, total)
+        path = f"/service/{ask.service_id}/job/{ask.job_id}/notifications"
+        links = _links(path, page, size, total)
         return bare({"notifications": rows, "page_size": size, "total": total, "links": links})
 
     return made
@@ -200,14 +184,7 @@ def routes(clients: InternalClients) -> Routes:
 def _links(path: str, page: int, size: int, total: int) -> dict[str, str]:
     """Return where the pages around one are (internal-api.md §1.3)."""
     pages = -(-total // size)
-    others = {"prev": page - 1, "next": page + 1, "last": pages}
+    others = {"prev": page - 1} if page > 1 else {}
+    others |= {"next": page + 1, "last": pages} if page < pages else {}
     kept = [(name, values) for name, values in request.args.items(multi=True) if name != "page"]
-
-    def url(number: int) -> str:
-        return f"{path}?{urlencode([*kept, ('page', number)])}"
-
-    if page == 1:
-        del others["prev"]
-    if page >= pages:
-        del others["next"], others["last"]
-    return {name: url(number) for name, number in others.items()}
+    return {name: f"{path}?{urlencode([*kept, ('page', number)])}" for name, number in others.items()}

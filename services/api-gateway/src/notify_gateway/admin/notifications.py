@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 from flask import abort, request
+from google.protobuf.message import Message
 from notify.admin.v1.api_keys_service_pb2 import ListApiKeysRequest
 from notify.admin.v1.services_service_pb2 import GetServiceRequest
 from notify.admin.v1.template_pb2 import Template
@@ -17,8 +18,9 @@ from notify.notifications.v1 import notifications_service_pb2 as pb
 from notify.notifications.v1.notification_pb2 import Notification
 from notify_common import clock, ids
 from notify_common.errors import NotifyError
+from werkzeug.datastructures import MultiDict
 
-from notify_gateway.admin.forms import STRING, UUID, InvalidForm, schema
+from notify_gateway.admin.forms import STRING, UUID, InvalidForm, schema, words
 from notify_gateway.admin.letter_attachments import attachments_of
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare, new_id, plain
 from notify_gateway.admin.shapes import Key, Shape, always, nullable, whole
@@ -30,6 +32,7 @@ from notify_gateway.presenters.notifications import states_of
 from notify_gateway.public.personalisation import to_fields
 from notify_gateway.public.schemas import CHANNELS
 
+Query = MultiDict[str, str]
 PAGE_SIZE: Final = 50
 MOST_AT_ONCE: Final = 250
 """Notifications of one answer of the service behind."""
@@ -57,16 +60,13 @@ SEND: Final = schema(
     sender_id={"type": ["string", "null"], "format": "uuid"},
 )
 _LIST: Final = {"type": ["array", "null"], "maxItems": 20}
+_ANY = words("limit_days page page_size include_from_test_key include_one_off count_pages")
+_UNCHECKED: Final[dict[str, Any]] = {name: {} for name in _ANY}
 SEARCH: Final = schema(
     to={"type": ["string", "null"], "maxLength": 1000},
     template_type=_LIST,
     status=_LIST,
-    limit_days={},
-    page={},
-    page_size={},
-    include_from_test_key={},
-    include_one_off={},
-    count_pages={},
+    **_UNCHECKED,
 )
 RETURNED: Final = schema(
     "references",
@@ -139,9 +139,8 @@ def _of_texts(write: Any) -> Any:
 
 
 def _job(found: Notification) -> Json:
-    if not found.details.job_id:
-        return None
-    return {"id": found.details.job_id, "original_file_name": found.details.job_name}
+    details = found.details
+    return {"id": details.job_id, "original_file_name": details.job_name} if details.job_id else None
 
 
 OF_EVERY_NOTIFICATION: Final[Mapping[str, str | Key]] = {
@@ -178,6 +177,11 @@ NOTIFICATION: Final = Shape(
     **OF_EVERY_NOTIFICATION,
 )
 """A notification (internal-api.md §2.2), without what other services know of it."""
+
+
+RETURN_DAY: Final = Shape(
+    pb.GetReturnedLetterCountsResponse.Day, reported_at="date", returned_letter_count="letter_count"
+)
 
 
 class Joined:
@@ -250,14 +254,16 @@ class Joined:
         return self._keys.get(key_id)
 
 
+_SENT_TEMPLATE: Final = words(
+    "id service version name template_type content subject is_precompiled_letter letter_languages "
+    "letter_welsh_subject letter_welsh_content has_unsubscribe_link"
+)
+
+
 def _sent_template(clients: InternalClients, template: Template) -> dict[str, Json]:
     version = VERSION.json(template)
-    kept = (
-        *("id", "service", "version", "name", "template_type", "content", "subject", "is_precompiled_letter"),
-        *("letter_languages", "letter_welsh_subject", "letter_welsh_content", "has_unsubscribe_link"),
-    )
     return {
-        **{name: version[name] for name in kept},
+        **{name: version[name] for name in _SENT_TEMPLATE},
         "letter_attachment": attachments_of(clients, [template])[0],
         "redact_personalisation": template.redacted,
         "reply_to_text": template.letter_contact_block or None,
@@ -279,23 +285,17 @@ def routes(clients: InternalClients) -> Routes:
 
     @made.get(f"{of_service}/<uuid:notification_id>")
     def get_notification(call: Call) -> Answer:
-        ask = pb.GetNotificationRequest(
-            service_id=call.id("service_id"), notification_id=call.id("notification_id"), with_details=True
-        )
-        found = clients.ask(ask).notification
+        found = clients.ask(pb.GetNotificationRequest(**call.path, with_details=True)).notification
         return bare(Joined(clients, call.id("service_id")).notification(found))
 
     @made.post(f"{of_service}/<uuid:notification_id>/cancel", errors=CANCELLING)
     def cancel_letter(call: Call) -> Answer:
-        service_id = call.id("service_id")
-        ask = pb.CancelLetterRequest(service_id=service_id, notification_id=call.id("notification_id"))
-        found = clients.ask(ask).notification
-        return bare(Joined(clients, service_id).notification(found))
+        found = clients.ask(pb.CancelLetterRequest(**call.path)).notification
+        return bare(Joined(clients, call.id("service_id")).notification(found))
 
     @made.get(of_service)
     def list_notifications(call: Call) -> Answer:
-        given = {name: request.args.getlist(name) for name in request.args}
-        return _list(call.id("service_id"), given)
+        return _list(call.id("service_id"), request.args)
 
     @made.post(of_service, SEARCH)
     def search_notifications(call: Call) -> Answer:
@@ -304,35 +304,30 @@ def routes(clients: InternalClients) -> Routes:
             for name, value in call.form.items()
             if value is not None
         }
-        return _list(call.id("service_id"), given)
+        return _list(call.id("service_id"), MultiDict(given))
 
-    def _list(service_id: str, given: Mapping[str, list[str]]) -> Answer:
+    def _list(service_id: str, given: Query) -> Answer:
         ask = _activity(service_id, given)
-        term = first_of(given, "to")
         ask.page_number = number_of(given, "page", 1)
-        if term:
-            ask.search, ask.page_number = _term(term, given.get("template_type", [])), 1
+        if term := given.get("to", ""):
+            ask.search, ask.page_number = _term(term, given.get("template_type", "")), 1
         ask.page_size = min(number_of(given, "page_size", PAGE_SIZE), MOST_AT_ONCE)
         page = clients.ask(ask)
         if ask.page_number > 1 and not page.notifications:
             abort(404)
         joined = Joined(clients, service_id)
-        links = {}
-        if not term and first_of(given, "count_pages").lower() != "false":
-            if ask.page_number > 1:
-                links["prev"] = True
-            if page.has_more:
-                links["next"] = True
+        around = {"prev": ask.page_number > 1, "next": page.has_more}
+        counted = not term and given.get("count_pages", "").lower() != "false"
+        links = {name: True for name, there in around.items() if there and counted}
         body = {"notifications": [joined.notification(each) for each in page.notifications], "links": links}
         return bare(body if term else {**body, "page_size": ask.page_size})
 
     @made.get(f"{of_service}/csv")
     def list_rows(call: Call) -> Answer:
         service_id = call.id("service_id")
-        given = {name: request.args.getlist(name) for name in request.args}
-        size = number_of(given, "page_size", PAGE_SIZE)
-        ask = _activity(service_id, given)
-        if older := first_of(given, "older_than"):
+        size = number_of(request.args, "page_size", PAGE_SIZE)
+        ask = _activity(service_id, request.args)
+        if older := call.query("older_than"):
             if not ids.is_uuid(older):
                 raise NotifyError("INVALID_FIELD")
             ask.older_than_id = older.lower()
@@ -355,33 +350,25 @@ def routes(clients: InternalClients) -> Routes:
         template = clients.ask(GetTemplateRequest(service_id=service_id, template_id=template_id)).template
         common: dict[str, Any] = {
             "request_id": new_id(),
-            "caller": pb.Caller(
-                service_id=service_id, key_type=KeyType.KEY_TYPE_NORMAL, created_by_id=user_id
-            ),
+            "caller": caller(service_id, user_id),
             "template_id": template_id,
             "personalisation": to_fields(call.form["personalisation"], sending=True),
         }
         sender_id = ids.canonical_uuid(call.form["sender_id"]) if call.form.get("sender_id") else ""
+        to, ask = call.form["to"], Message()
+        match template.channel:
+            case Channel.CHANNEL_SMS:
+                ask = pb.SendSmsRequest(**common, phone_number=to, sms_sender_id=sender_id)
+            case Channel.CHANNEL_EMAIL:
+                ask = pb.SendEmailRequest(**common, email_address=to, email_reply_to_id=sender_id)
+            case _:
+                given = call.form["personalisation"].get("reference")
+                reference = None if given is None else str(given)
+                ask = pb.SendLetterRequest(**common, recipient=to, reference=reference)
         try:
-            match template.channel:
-                case Channel.CHANNEL_SMS:
-                    ask = pb.SendSmsRequest(**common, phone_number=call.form["to"], sms_sender_id=sender_id)
-                    made_id = clients.ask(ask).notification_id
-                case Channel.CHANNEL_EMAIL:
-                    mail = pb.SendEmailRequest(
-                        **common, email_address=call.form["to"], email_reply_to_id=sender_id
-                    )
-                    made_id = clients.ask(mail).notification_id
-                case _:
-                    reference = call.form["personalisation"].get("reference")
-                    letter = pb.SendLetterRequest(
-                        **common,
-                        recipient=call.form["to"],
-                        reference=None if reference is None else str(reference),
-                    )
-                    made_id = clients.ask(letter).notification_id
+            made_id = clients.ask(ask).notification_id
         except NotifyError as error:
-            raise _with_facts(error, clients, user_id) from None
+            raise with_facts(error, clients, user_id) from None
         return bare({"id": made_id}, 201)
 
     @made.get("/service/<uuid:service_id>/returned-letter-statistics")
@@ -394,12 +381,10 @@ def routes(clients: InternalClients) -> Routes:
 
     @made.get("/service/<uuid:service_id>/returned-letter-summary")
     def list_returned_days(call: Call) -> Answer:
-        return bare(
-            [{"reported_at": day.date, "returned_letter_count": day.letter_count} for day in _returned(call)]
-        )
+        return bare(RETURN_DAY.list(_returned(call)))
 
     def _returned(call: Call) -> list[pb.GetReturnedLetterCountsResponse.Day]:
-        return list(clients.ask(pb.GetReturnedLetterCountsRequest(service_id=call.id("service_id"))).days)
+        return list(clients.ask(pb.GetReturnedLetterCountsRequest(**call.path)).days)
 
     return made
 
@@ -421,19 +406,19 @@ def return_routes(clients: InternalClients) -> Routes:
     return made
 
 
-def _activity(service_id: str, given: Mapping[str, list[str]]) -> pb.GetActivityRequest:
+def _activity(service_id: str, given: Query) -> pb.GetActivityRequest:
     """Return what the parameters of a list ask for."""
     key_types = [KeyType.KEY_TYPE_NORMAL, KeyType.KEY_TYPE_TEAM]
-    if first_of(given, "include_from_test_key").lower() == "true":
+    if given.get("include_from_test_key", "").lower() == "true":
         key_types.append(KeyType.KEY_TYPE_TEST)
     ask = pb.GetActivityRequest(
         service_id=service_id,
         key_types=key_types,
-        channels=[CHANNELS[each] for each in given.get("template_type", []) if each in CHANNELS],
-        states=states_of([each for each in given.get("status", []) if each]),
-        by_keys_alone=first_of(given, "include_one_off").lower() == "false",
+        channels=[CHANNELS[each] for each in given.getlist("template_type") if each in CHANNELS],
+        states=states_of([each for each in given.getlist("status") if each]),
+        by_keys_alone=given.get("include_one_off", "").lower() == "false",
     )
-    if first_of(given, "limit_days"):
+    if given.get("limit_days"):
         ask.since_time.FromDatetime(start_of_day(min(number_of(given, "limit_days", 0), 3650)))
     return ask
 
@@ -444,15 +429,14 @@ def start_of_day(days: int) -> datetime:
     return datetime.combine(day, time(), clock.LONDON).astimezone(UTC)
 
 
-def first_of(given: Mapping[str, list[str]], name: str) -> str:
-    """Return the first value of a query parameter; empty for none."""
-    return next(iter(given.get(name, [])), "")
+def caller(service_id: str, user_id: str) -> pb.Caller:
+    """Return a person who sends for a service."""
+    return pb.Caller(service_id=service_id, key_type=KeyType.KEY_TYPE_NORMAL, created_by_id=user_id)
 
 
-def number_of(given: Mapping[str, list[str]], name: str, default: int) -> int:
+def number_of(given: Query, name: str, default: int) -> int:
     """Return a number among query parameters. Raises InvalidForm."""
-    written = first_of(given, name)
-    if not written:
+    if not (written := given.get(name, "")):
         return default
     if not (written.isascii() and written.isdecimal() and len(written) < 9):
         raise InvalidForm({name: ["Not a valid integer."]})
@@ -461,20 +445,18 @@ def number_of(given: Mapping[str, list[str]], name: str, default: int) -> int:
     return int(written)
 
 
-def _term(written: str, channels: list[str]) -> str:
+def _term(written: str, channel: str) -> str:
     """Return what is looked for, in the form in which recipients are kept (internal-api.md §4.12)."""
-    if channels[:1] == ["sms"]:
+    if channel == "sms":
         return re.sub(r"[\s()+-]", "", written).lstrip("0")
     term = written.lower().strip()
-    return term if channels[:1] == ["email"] else "".join(term.split())
+    return term if channel == "email" else "".join(term.split())
 
 
-def _with_facts(error: NotifyError, clients: InternalClients, user_id: str) -> NotifyError:
+def with_facts(error: NotifyError, clients: InternalClients, user_id: str) -> NotifyError:
     """Return an error with what its sentence needs to name."""
-    facts: dict[str, str] = {}
     if error.reason == "NOT_A_MEMBER":
-        facts["user"] = name_of(clients, user_id)
+        error.metadata = {**error.metadata, "user": name_of(clients, user_id)}
     elif error.reason == "SENDER_NOT_FOUND":
-        facts["sender_kind"] = _SENDERS[error.metadata["field"]]
-    error.metadata = {**error.metadata, **facts}
+        error.metadata = {**error.metadata, "sender_kind": _SENDERS[error.metadata["field"]]}
     return error

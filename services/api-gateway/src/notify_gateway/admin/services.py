@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from notify.admin.v1 import service_pb2
@@ -12,20 +11,11 @@ from notify.notifications.v1.statistics_service_pb2 import MessageCount
 from notify_content import email_address, phone
 
 from notify_gateway.admin import forms
-from notify_gateway.admin.counted import CHANNEL, STATE, channel_of, counts, stats
+from notify_gateway.admin.counted import CHANNEL, STATE, channel_of, counts, service_of, stats
 from notify_gateway.admin.counted import SERVICE as SERVICE_GROUP
 from notify_gateway.admin.days import last_days, range_or_today
 from notify_gateway.admin.forms import InvalidForm, fields, nullable, schema, words
-from notify_gateway.admin.routes import (
-    Answer,
-    Call,
-    Routes,
-    bare,
-    by_field,
-    data,
-    new_id,
-    nothing,
-)
+from notify_gateway.admin.routes import Answer, Call, Routes, bare, by_field, data, nothing
 from notify_gateway.admin.shapes import Key, Shape, always, as_, db_time, http_time
 from notify_gateway.admin.shapes import nullable as or_null
 from notify_gateway.clients import InternalClients
@@ -60,18 +50,15 @@ SERVICE = Shape(
         "callbacks", lambda found: [{"callback_id": ref.id, "callback_type": ref.type} for ref in found]
     ),
 )
+_GIVEN: Final[dict[str, Any]] = {name: key for name, key in SERVICE.keys.items() if name != "created_by"}
+GIVEN = Shape(service_pb2.Service, **_GIVEN)
 _NOT_DETAILED: Final = {"created_by", "permissions", "email_branding", *_LIMITS}
 _IN_DETAIL: Final[dict[str, Any]] = {
     **{name: key for name, key in SERVICE.keys.items() if name not in _NOT_DETAILED},
     "international_sms_message_limit": SERVICE.keys["international_sms_message_limit"],
     **dict.fromkeys(words("complaints unsubscribe_requests unsubscribe_request_reports"), always([])),
 }
-DETAILED = Shape(
-    service_pb2.Service,
-    created_at="create_time",
-    updated_at="update_time",
-    **_IN_DETAIL,
-)
+DETAILED = Shape(service_pb2.Service, created_at="create_time", updated_at="update_time", **_IN_DETAIL)
 WITH_STATISTICS = Shape(
     service_pb2.Service, "id name restricted active", created_at=as_("create_time", http_time)
 )
@@ -90,18 +77,9 @@ def _permissions(value: Any) -> list[str]:
     return names
 
 
-def _db_time(value: Any) -> datetime:
-    try:
-        return datetime.fromisoformat(forms.string(value)).replace(tzinfo=UTC)
-    except ValueError:
-        raise ValueError("Not a valid datetime.") from None
-
-
-PERMISSIONS: Final = frozenset(
-    words(
-        "email sms letter international_sms inbound_sms email_auth edit_folder_permissions "
-        "international_letters sms_to_uk_landlines"
-    )
+PERMISSIONS: Final = words(
+    "email sms letter international_sms inbound_sms email_auth edit_folder_permissions "
+    "international_letters sms_to_uk_landlines"
 )
 _RULES: Final[Mapping[str, Any]] = {
     "name": forms.string,
@@ -130,11 +108,12 @@ UPDATE = fields(
     permissions=_permissions,
     email_branding=nullable(forms.uuid),
     letter_branding=nullable(forms.uuid),
-    go_live_at=nullable(_db_time),
+    go_live_at=nullable(forms.moment),
     go_live_user=nullable(forms.uuid),
 )
 _TEXTS = {"type": "array", "items": {"type": "string"}}
 GUEST_LIST = schema("email_addresses phone_numbers", email_addresses=_TEXTS, phone_numbers=_TEXTS)
+GUESTS = Shape(service_pb2.GuestList, "email_addresses phone_numbers")
 # the web app reads keys of the message of a 400 (internal-api.md §7)
 SAVE_ERRORS: Rows = {
     "NAME_TAKEN": by_field("name", "Duplicate service name '{name}'"),
@@ -146,17 +125,6 @@ def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
     made = Routes("services", clients)
     one = "/service/<uuid:service_id>"
-
-    def read(call: Call) -> service_pb2.Service:
-        ask = pb.GetServiceRequest(service_id=call.id("service_id"))
-        found: service_pb2.Service = clients.ask(ask).service
-        return found
-
-    def update(call: Call, service: service_pb2.Service, mask: Any) -> service_pb2.Service:
-        service.id = call.id("service_id")
-        ask = pb.UpdateServiceRequest(service=service, update_mask=mask)
-        updated: service_pb2.Service = clients.ask(ask).service
-        return updated
 
     @made.get("/service")
     def list_services(call: Call) -> Answer:
@@ -176,45 +144,34 @@ def routes(clients: InternalClients) -> Routes:
     @made.get(one)
     def get_service(call: Call) -> Answer:
         if not call.flag("detailed"):
-            return data(SERVICE.json(read(call)))
-        service, days = read(call), last_days(0 if call.flag("today_only") else _STATISTICS_DAYS)
+            return data(SERVICE.json(service_of(clients, call)))
+        service, days = (
+            service_of(clients, call),
+            last_days(0 if call.flag("today_only") else _STATISTICS_DAYS),
+        )
         found = counts(clients, days, CHANNEL, STATE, services=[service.id], without_test_keys=True)
-        retention = ListDataRetentionRequest(service_id=service.id)
-        contacts = pb.ListLetterContactsRequest(service_id=service.id)
         lists = {
-            "data_retention": clients.all(retention),
-            "letter_contacts": clients.all(contacts),
+            "data_retention": ListDataRetentionRequest(service_id=service.id),
+            "letter_contacts": pb.ListLetterContactsRequest(service_id=service.id),
         }
-        ids = {name: [each.id for each in listed] for name, listed in lists.items()}
+        ids = {name: [each.id for each in clients.all(asked)] for name, asked in lists.items()}
         return data({**DETAILED.json(service), **ids, "statistics": stats(found)})
 
-    @made.post("/service", CREATE, SAVE_ERRORS)
-    def create_service(call: Call) -> Answer:
-        form = dict(call.form)
-        owner_id = form.pop("user_id")
-        ask = pb.CreateServiceRequest(request_id=new_id(), service=SERVICE.message(form), owner_id=owner_id)
-        return data(SERVICE.json(clients.ask(ask).service), 201)
-
-    @made.post(one, UPDATE, SAVE_ERRORS)
-    def update_service(call: Call) -> Answer:
-        form = {name: value for name, value in call.form.items() if name != "created_by"}
-        mask = SERVICE.mask(form)
-        service = update(call, SERVICE.message(form), mask) if mask.paths else read(call)
-        return data(SERVICE.json(service))
-
+    wanted: dict[str, Any] = {"form": CREATE, "names": {"user_id": "owner_id"}, "errors": SAVE_ERRORS}
+    made.call("POST", "/service", pb.CreateServiceRequest, SERVICE, **wanted)
+    wanted |= {"form": UPDATE, "names": {"created_by": ""}, "given": GIVEN}
+    made.call("POST", one, pb.UpdateServiceRequest, SERVICE, **wanted)
     made.call("POST", f"{one}/archive", pb.ArchiveServiceRequest)
 
     @made.get(f"{one}/guest-list")
     def get_guest_list(call: Call) -> Answer:
-        guests = read(call).guest_list
-        addresses, numbers = list(guests.email_addresses), list(guests.phone_numbers)
-        return bare({"email_addresses": addresses, "phone_numbers": numbers})
+        return bare(GUESTS.json(service_of(clients, call).guest_list))
 
     @made.route("PUT", f"{one}/guest-list", GUEST_LIST)
     def set_guest_list(call: Call) -> Answer:
         _check_guests(call.form)
-        guests = service_pb2.GuestList(**call.form)
-        update(call, service_pb2.Service(guest_list=guests), {"paths": ["guest_list"]})
+        service = service_pb2.Service(id=call.id("service_id"), guest_list=GUESTS.message(call.form))
+        clients.ask(pb.UpdateServiceRequest(service=service, update_mask={"paths": ["guest_list"]}))
         return nothing()
 
     return made

@@ -12,16 +12,7 @@ from notify_common.errors import NotifyError
 
 from notify_gateway.admin.forms import BOOLEAN, NULLABLE_TEXT, STRING, UUID, InvalidForm, schema, words
 from notify_gateway.admin.letter_attachments import attachments_of
-from notify_gateway.admin.routes import (
-    Answer,
-    Call,
-    Routes,
-    bare,
-    by_field,
-    data,
-    new_id,
-    plain,
-)
+from notify_gateway.admin.routes import Answer, Call, Routes, bare, by_field, data, new_id, plain
 from notify_gateway.admin.shapes import Shape, nullable, whole
 from notify_gateway.admin.template_files import files_of
 from notify_gateway.clients import InternalClients
@@ -31,12 +22,8 @@ PRECOMPILED: Final = "Pre-compiled PDF"
 """Name of the hidden template that each service's uploaded letters are made of."""
 
 
-def _is_letter(template: Template) -> bool:
-    return template.channel == Channel.CHANNEL_LETTER
-
-
 def _languages(template: Template) -> str | None:
-    if not _is_letter(template):
+    if template.channel != Channel.CHANNEL_LETTER:
         return None
     return "welsh_then_english" if template.welsh_content else "english"
 
@@ -65,16 +52,8 @@ _SHARED: Final[dict[str, Any]] = {
 }
 _SAME: Final = "id name content version archived hidden has_unsubscribe_link"
 TEMPLATE = Shape(Template, _SAME, **_SHARED, folder=nullable("folder_id"), redact_personalisation="redacted")
-VERSION = Shape(
-    Template,
-    _SAME,
-    **{
-        **_SHARED,
-        "created_by": whole(
-            lambda t: {"id": t.made_by_id, "name": t.made_by_name, "email_address": t.made_by_email_address}
-        ),
-    },
-)
+_MAKER = Shape(Template, id="made_by_id", name="made_by_name", email_address="made_by_email_address")
+VERSION = Shape(Template, _SAME, **{**_SHARED, "created_by": whole(_MAKER.json)})
 LISTED = Shape(
     Template,
     "id name",
@@ -158,9 +137,7 @@ ERRORS: Rows = {
     "FOLDER_NOT_FOUND": plain("parent_folder_id not found"),
     "CHANNEL_NOT_ALLOWED": _refused("Creating"),
 }
-PREVIEW_ERRORS: Rows = {
-    "MISSING_PERSONALISATION": by_field("template", "Missing personalisation: {names}"),
-}
+PREVIEW_ERRORS: Rows = {"MISSING_PERSONALISATION": by_field("template", "Missing personalisation: {names}")}
 UPDATE_ERRORS: Rows = {
     "CHANNEL_NOT_ALLOWED": _refused("Updating"),
     "SENDER_NOT_FOUND": TABLE["SENDER_NOT_FOUND"],
@@ -170,10 +147,8 @@ UPDATE_ERRORS: Rows = {
 def routes(clients: InternalClients) -> Routes:
     """Return the routes."""
     made = Routes("templates", clients, ERRORS)
-    all_, one = (
-        "/service/<uuid:service_id>/template",
-        "/service/<uuid:service_id>/template/<uuid:template_id>",
-    )
+    all_ = "/service/<uuid:service_id>/template"
+    one = f"{all_}/<uuid:template_id>"
 
     def read(call: Call, version: int = 0) -> Template:
         found: Template = clients.ask(pb.GetTemplateRequest(**{**call.path, "version": version})).template
@@ -181,14 +156,12 @@ def routes(clients: InternalClients) -> Routes:
             raise NotifyError("TEMPLATE_NOT_FOUND")
         return found
 
-    def shown(template: Template) -> dict[str, Any]:
+    def shown(template: Template, shape: Shape[Template] = TEMPLATE) -> dict[str, Any]:
         text = _reply_to_text(clients, template)
         [files] = _files(clients, [template])
-        return {**TEMPLATE.json(template), "reply_to_text": text, **files}
+        return {**shape.json(template), "reply_to_text": text, **files}
 
-    @made.get(all_)
-    def list_templates(call: Call) -> Answer:
-        return data(LISTED.list(clients.all(pb.ListTemplatesRequest(service_id=call.id("service_id")))))
+    made.call("GET", all_, pb.ListTemplatesRequest, LISTED)
 
     @made.post(all_, CREATE)
     def create_template(call: Call) -> Answer:
@@ -202,15 +175,11 @@ def routes(clients: InternalClients) -> Routes:
 
     @made.get(f"{all_}/precompiled")
     def get_precompiled(call: Call) -> Answer:
-        ask = pb.EnsurePrecompiledTemplateRequest(service_id=call.id("service_id"))
-        return bare(shown(clients.ask(ask).template))
+        return bare(shown(clients.ask(pb.EnsurePrecompiledTemplateRequest(**call.path)).template))
 
     @made.get(f"{one}/version/<int:version>")
     def get_version(call: Call) -> Answer:
-        template = read(call, int(call.id("version")))
-        text = _reply_to_text(clients, template)
-        [files] = _files(clients, [template])
-        return data({**VERSION.json(template), "reply_to_text": text, **files})
+        return data(shown(read(call, int(call.id("version"))), VERSION))
 
     @made.get(f"{one}/preview", PREVIEW_ERRORS)
     def preview_template(call: Call) -> Answer:
@@ -264,10 +233,8 @@ def routes(clients: InternalClients) -> Routes:
     return made
 
 
-CHANGEABLE: Final = frozenset(
-    words(
-        "name content subject postage has_unsubscribe_link letter_welsh_subject letter_welsh_content reply_to"
-    )
+CHANGEABLE: Final = words(
+    "name content subject postage has_unsubscribe_link letter_welsh_subject letter_welsh_content reply_to"
 )
 
 

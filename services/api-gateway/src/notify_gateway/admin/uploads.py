@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from notify.admin.v1.services_service_pb2 import GetServiceRequest
-from notify.common.v1.common_pb2 import Channel, KeyType, Postage
+from notify.common.v1.common_pb2 import KeyType, Postage
 from notify.letters.v1.letters_service_pb2 import TakeUploadedPdfRequest
 from notify.notifications.v1 import jobs_service_pb2
 from notify.notifications.v1 import notifications_service_pb2 as pb
@@ -21,9 +21,16 @@ from notify_common.rpc import enums
 
 from notify_gateway.admin.forms import STRING, TEXT, UUID, InvalidForm, schema
 from notify_gateway.admin.jobs import COUNT, STATES
-from notify_gateway.admin.notifications import OF_EVERY_NOTIFICATION, Joined, name_of, start_of_day
+from notify_gateway.admin.notifications import (
+    OF_EVERY_NOTIFICATION,
+    PAGE_SIZE,
+    Joined,
+    caller,
+    start_of_day,
+    with_facts,
+)
 from notify_gateway.admin.routes import Answer, Call, Json, Routes, bare
-from notify_gateway.admin.shapes import Shape, always, whole
+from notify_gateway.admin.shapes import Shape, always, as_, each, whole
 from notify_gateway.clients import InternalClients
 from notify_gateway.errors import BAD_REQUEST, NO_RESULT, TABLE, Rows
 from notify_gateway.public.sending import PrecompiledTemplates, refusal_of_letters
@@ -43,9 +50,7 @@ ERRORS: Final[Rows] = {
     "LETTERS_NOT_ALLOWED_FOR_KEY": TABLE["RECIPIENT_NOT_ALLOWED"],
     "NOTIFICATION_NOT_FOUND": NO_RESULT,
 }
-PAGE_SIZE: Final = 50
 SHOWN_JOBS: Final = [value for word, value in STATES.items() if word not in ("cancelled", "scheduled")]
-UPLOADED_LETTERS: Final = "Uploaded letters"
 _ABROAD: Final = (Postage.POSTAGE_EUROPE, Postage.POSTAGE_REST_OF_WORLD)
 _SECONDS: Final = 28.0
 _MOST_DAYS: Final = 90
@@ -73,6 +78,28 @@ UPLOADED = Shape(
     **OF_EVERY_NOTIFICATION,
 )
 """A letter as lists have it (internal-api.md §2.2), without its template and who sent it."""
+PRINT_DAY: Final = Shape(
+    pb.GetUploadedLetterCountsResponse.PrintDay,
+    id=always(None),
+    original_file_name=always("Uploaded letters"),
+    notification_count="letter_count",
+    created_at=as_("deadline", _db_time),
+    upload_type=always("letter_day"),
+    template_type=always("letter"),
+    recipient=always(None),
+    statistics=always([]),
+)
+JOB: Final = Shape(
+    jobs_service_pb2.Job,
+    "id",
+    original_file_name="file_name",
+    notification_count="row_count",
+    created_at=whole(lambda job: _db_time(job.start_time if job.HasField("start_time") else job.create_time)),
+    upload_type=always("job"),
+    template_type="channel",
+    recipient=always(None),
+    statistics=each("counts", COUNT),
+)
 
 
 def routes(clients: InternalClients) -> Routes:
@@ -92,21 +119,19 @@ def routes(clients: InternalClients) -> Routes:
         user_id = ids.canonical_uuid(call.form["created_by"])
         ask = pb.SendPrecompiledLetterRequest(
             request_id=file_id,
-            caller=pb.Caller(service_id=service_id, key_type=KeyType.KEY_TYPE_NORMAL, created_by_id=user_id),
+            caller=caller(service_id, user_id),
             template_id=templates.of(service_id),
             reference=call.form["filename"],
             postage=enums.from_text(Postage, call.form["postage"]),  # type: ignore[arg-type] # of the enum
             pdf_sha256=sha256,
-            recipient_address=_address(call.form["recipient_address"]),
+            recipient_address=unquote(call.form["recipient_address"])[:2000],
         )
         try:
             clients.ask(ask)
         except NotifyError as error:
-            if error.reason == "NOT_A_MEMBER":
-                error.metadata = {**error.metadata, "user": name_of(clients, user_id)}
             # whatever it says otherwise: a letter that was sent is not sent again
             if error.reason != "REQUEST_ID_REUSED":
-                raise
+                raise with_facts(error, clients, user_id) from None
             clients.ask(pb.GetNotificationRequest(service_id=service_id, notification_id=file_id))
         return bare({"id": file_id}, 201)
 
@@ -116,7 +141,7 @@ def routes(clients: InternalClients) -> Routes:
         ask = pb.GetUploadedLetterCountsRequest(
             service_id=service_id, template_id=templates.of(service_id), days=_days(call.query("limit_days"))
         )
-        days = [_print_day(day) for day in clients.ask(ask).print_days]
+        days = PRINT_DAY.list(clients.ask(ask).print_days)
         first = (_page(call) - 1) * PAGE_SIZE
         # as many jobs as may stand on the page, however many of the days stand before it
         skipped = max(0, first - len(days))
@@ -129,28 +154,18 @@ def routes(clients: InternalClients) -> Routes:
         )
         wanted.since_time.FromDatetime(start_of_day(ask.days))
         found = clients.ask(wanted)
-        merged = sorted([*days, *map(_job, found.jobs)], key=lambda one: str(one["created_at"]), reverse=True)
-        return bare(
-            {
-                "data": merged[first - skipped : first - skipped + PAGE_SIZE],
-                "page_size": PAGE_SIZE,
-                "total": len(days) + found.total_count,
-                "links": {},
-            }
-        )
+        merged = sorted([*days, *JOB.list(found.jobs)], key=lambda one: str(one["created_at"]), reverse=True)
+        shown = merged[first - skipped : first - skipped + PAGE_SIZE]
+        return bare({"data": shown, **_page_of(len(days) + found.total_count)})
 
     @made.get("/service/<uuid:service_id>/upload/uploaded-letters/<print_date>")
     def list_uploaded_letters(call: Call) -> Answer:
         service_id, template_id = call.id("service_id"), templates.of(call.id("service_id"))
+        asked: dict[str, Any] = {"print_date": _date(call.id("print_date")), "page_number": _page(call)}
         ask = pb.GetUploadedLettersRequest(
-            service_id=service_id,
-            template_id=template_id,
-            print_date=_date(call.path["print_date"]),
-            page_number=_page(call),
-            page_size=PAGE_SIZE,
+            service_id=service_id, template_id=template_id, page_size=PAGE_SIZE, **asked
         )
-        found = clients.ask(ask)
-        joined = Joined(clients, service_id)
+        found, joined = clients.ask(ask), Joined(clients, service_id)
         letters = [
             {
                 **UPLOADED.json(one),
@@ -159,11 +174,13 @@ def routes(clients: InternalClients) -> Routes:
             }
             for one in found.notifications
         ]
-        return bare(
-            {"notifications": letters, "page_size": PAGE_SIZE, "total": found.total_count, "links": {}}
-        )
+        return bare({"notifications": letters, **_page_of(found.total_count)})
 
     return made
+
+
+def _page_of(total: int) -> dict[str, Json]:
+    return {"page_size": PAGE_SIZE, "total": total, "links": {}}
 
 
 def _file_id(form: Mapping[str, Json]) -> str:
@@ -180,10 +197,6 @@ def _date(written: str) -> str:
         raise InvalidForm(BAD_REQUEST) from None
 
 
-def _address(encoded: str) -> str:
-    return unquote(encoded)[:2000]
-
-
 def _page(call: Call) -> int:
     written = call.query("page") or "1"
     if not (written.isascii() and written.isdecimal() and 1 <= int(written[:8]) <= 1_000_000):
@@ -195,29 +208,3 @@ def _days(written: str) -> int:
     if not (written.isascii() and written.isdecimal()):
         return _MOST_DAYS
     return min(int(written[:8]), _MOST_DAYS) or _MOST_DAYS
-
-
-def _print_day(day: pb.GetUploadedLetterCountsResponse.PrintDay) -> Json:
-    return {
-        "id": None,
-        "original_file_name": UPLOADED_LETTERS,
-        "notification_count": day.letter_count,
-        "created_at": _db_time(day.deadline),
-        "upload_type": "letter_day",
-        "template_type": "letter",
-        "recipient": None,
-        "statistics": [],
-    }
-
-
-def _job(job: jobs_service_pb2.Job) -> Json:
-    return {
-        "id": job.id,
-        "original_file_name": job.file_name,
-        "notification_count": job.row_count,
-        "created_at": _db_time(job.start_time if job.HasField("start_time") else job.create_time),
-        "upload_type": "job",
-        "template_type": enums.to_text(Channel, job.channel),
-        "recipient": None,
-        "statistics": COUNT.list(job.counts),
-    }
