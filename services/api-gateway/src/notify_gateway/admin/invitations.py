@@ -81,13 +81,7 @@ def routes(clients: InternalClients) -> Routes:
     return made
 
 
-def _kind(
-    made: Routes,
-    kind: str,
-    shape: Shape[Invitation],
-    create_form: Any,
-    set_form: Any,
-) -> None:
+def _kind(made: Routes, kind: str, shape: Shape[Invitation], create_form: Any, set_form: Any) -> None:
     """Add the routes of one kind, which differ in their shapes and forms."""
     parent = f"{kind}_id"
     all_, one = f"/{kind}/<uuid:{parent}>/invite", f"/{kind}/<uuid:{parent}>/invite/<invitation_id>"
