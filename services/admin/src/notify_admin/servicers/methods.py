@@ -2,45 +2,52 @@
 
 import importlib
 import inspect
+import pkgutil
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import grpc
-from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from notify.admin import v1 as protos
 from notify_common.db.unit_of_work import UnitOfWork
 from notify_common.rpc.server import Registration
 
+from notify_admin import usecases
+from notify_admin.usecases import senders
 from notify_admin.usecases.reads import Gets, Lists, UseCase
 
 _READS = ("Get", "List")
 
 
-def registration(
-    uow: UnitOfWork,
-    parts: Mapping[str, Any],
-    service_name: str,
-    *modules: ModuleType,
-    **declared: UseCase | Gets | Lists,
-) -> Registration:
-    """Return the service of this context. Its methods are `declared`, or else what the modules have under
-    their names (GetUser -> `get_user`); what a function takes before the transaction are `parts`, by theirs.
+def registrations(uow: UnitOfWork, parts: Mapping[str, Any]) -> list[Registration]:
+    """Return all services of this context, whose methods are the use cases of their names (GetUser ->
+    `get_user`); what a function takes before the transaction are `parts`, by theirs.
 
     Reads are one statement each, or several that need not agree; everything else is a transaction.
 
     Raises:
-        TypeError: a method has no use case, or what is declared no method; or its types are not the method's.
+        TypeError: a method has no use case, or its types are not the method's.
     """
-    service = descriptor_pool.Default().FindServiceByName(f"notify.admin.v1.{service_name}")
-    if odd := declared.keys() - set(service.methods_by_name):
-        raise TypeError(f"{service.full_name} has no methods {sorted(odd)}")
+    found = {name: made for module in _modules(usecases) for name, made in vars(module).items()}
+    return [
+        _registration(uow, parts, service, found | senders.METHODS)
+        for module in _modules(protos)
+        for service in module.DESCRIPTOR.services_by_name.values()
+    ]
+
+
+def _registration(
+    uow: UnitOfWork, parts: Mapping[str, Any], service: Any, found: Mapping[str, Any]
+) -> Registration:
     servicer = SimpleNamespace()
     for name, method in service.methods_by_name.items():
-        made = declared.get(name) or _find(name, modules)
+        made = found.get(re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())
+        if made is None:
+            raise TypeError(f"{method.full_name} has no use case")
         if isinstance(made, Gets | Lists):
             usecase = made.usecase(method, parts)
         else:
@@ -53,6 +60,13 @@ def registration(
     return Registration(add, servicer, service.full_name)
 
 
+def _modules(package: ModuleType) -> list[ModuleType]:
+    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    return [
+        importlib.import_module(f"{package.__name__}.{name}") for name in names if not name.endswith("_grpc")
+    ]
+
+
 def _handler(begin: Any, method: Any, usecase: UseCase) -> Callable[..., Message]:
     answer = GetMessageClass(method.output_type)
     resource = method.output_type.fields[0].name if method.output_type.fields else ""
@@ -63,14 +77,6 @@ def _handler(begin: Any, method: Any, usecase: UseCase) -> Callable[..., Message
         return made if isinstance(made, answer) else answer(**{resource: made} if made is not None else {})
 
     return handle
-
-
-def _find(method_name: str, modules: Sequence[ModuleType]) -> UseCase | Gets | Lists:
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", method_name).lower()
-    for module in modules:
-        if hasattr(module, name):
-            return getattr(module, name)  # type: ignore[no-any-return] # its types are compared
-    raise TypeError(f"no use case is called {name}")
 
 
 def _bind(usecase: UseCase, parts: Mapping[str, Any]) -> UseCase:

@@ -1,7 +1,7 @@
 """Codes by which users sign in; only what is made of them is stored."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from notify_common.db.unit_of_work import Tx
@@ -10,14 +10,6 @@ from sqlalchemy.dialects.postgresql import insert
 from notify_admin.store.tables import verify_codes
 
 _c = verify_codes.c
-
-
-class StoredCode(NamedTuple):
-    """A code that was sent."""
-
-    id: str
-    expire_time: datetime
-    use_time: datetime | None
 
 
 def add(tx: Tx, code_id: str, user_id: str, type_: str, code_hash: bytes, expire_time: datetime) -> bool:
@@ -33,12 +25,13 @@ def count_unused(tx: Tx, user_id: str, now: datetime) -> int:
     return int(tx.execute(sa.select(sa.func.count()).select_from(verify_codes).where(which)).scalar_one())
 
 
-def newest(tx: Tx, user_id: str, type_: str, code_hash: bytes) -> StoredCode | None:
-    """Return the newest code of a user that this hash is of."""
+def newest(tx: Tx, user_id: str, type_: str, code_hash: bytes) -> Any:
+    """Return id, expire_time and use_time of the newest code of a user that this hash is of; None if there is
+    none.
+    """
     which = sa.and_(_c.user_id == user_id, _c.type == type_, _c.code_hash == code_hash)
     found = sa.select(_c.id, _c.expire_time, _c.use_time).where(which).order_by(_c.expire_time.desc())
-    row = tx.execute(found.limit(1)).first()
-    return None if row is None else StoredCode(*row)
+    return tx.execute(found.limit(1)).first()
 
 
 def use(tx: Tx, code_id: str, now: datetime) -> None:

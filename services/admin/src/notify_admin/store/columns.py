@@ -4,6 +4,7 @@ They take no null unless told otherwise; `options` are those of `sqlalchemy.Colu
 have applied are made of these too: for the same arguments a function returns the same for good.
 """
 
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,29 +33,11 @@ def within(parent: str) -> Columns:
     return [*ids("id", primary_key=True), *ids(f"{parent.removesuffix('s')}_id", parent)]
 
 
-def texts(names: str, **options: Any) -> Columns:
-    """Return columns of texts."""
-    return columns(sa.Text, names, **options)
-
-
-def numbers(names: str, **options: Any) -> Columns:
-    """Return columns of whole numbers."""
-    return columns(sa.Integer, names, **options)
-
-
-def flags(names: str, **options: Any) -> Columns:
-    """Return columns of truth values."""
-    return columns(sa.Boolean, names, **options)
-
-
-def instants(names: str, **options: Any) -> Columns:
-    """Return columns of times."""
-    return columns(sa.DateTime(timezone=True), names, **options)
-
-
-def blobs(names: str, **options: Any) -> Columns:
-    """Return columns of bytes."""
-    return columns(sa.LargeBinary, names, **options)
+texts = partial(columns, sa.Text)
+numbers = partial(columns, sa.Integer)
+flags = partial(columns, sa.Boolean)
+instants = partial(columns, sa.DateTime(timezone=True))
+blobs = partial(columns, sa.LargeBinary)
 
 
 def created() -> Columns:

@@ -295,11 +295,14 @@ class Resource(Generic[M]):
         }
 
     def _before(self, tx: Tx, keys: Mapping[str, object]) -> dict[str, M]:
-        """Return the rows that are about to be changed, by id, if their changes are recorded."""
+        """Return the rows that are about to be changed, by id, if their changes are recorded.
+
+        They are locked in the order of their ids, so that none who does the same waits in a circle.
+        """
         if self._audit is None:
             return {}
-        found = self.read_all(tx, self.select(**keys).with_for_update(of=self.table))
-        return {message.id: message for message in found}  # type: ignore[attr-defined] # resources have an id
+        locked = self.select(**keys).order_by(self.table.c.id).with_for_update(of=self.table)
+        return {message.id: message for message in self.read_all(tx, locked)}  # type: ignore[attr-defined] # resources have an id
 
     def _record(
         self, tx: Tx, action: audit.Action, before: M | None, after: M | None, columns: Collection[str] = ()

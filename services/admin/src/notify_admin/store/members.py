@@ -1,7 +1,7 @@
 """Memberships of users in services and organisations."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from notify_common.db.arrays import id_array, id_rows
@@ -13,25 +13,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from notify_admin.store import audit
 from notify_admin.store.tables import memberships, organisation_members, users
-
-
-class Addresses(NamedTuple):
-    """What a member of a service can be written to at."""
-
-    service_id: str
-    user_id: str
-    email_address: str
-    mobile_number: str
-    """Or empty."""
-
-
-class Access(NamedTuple):
-    """What a user may do in one service or organisation."""
-
-    user_id: str
-    id: str
-    permissions: list[str]
-    folder_ids: Sequence[str] = ()
 
 
 def add(
@@ -91,12 +72,6 @@ def set_permissions(
     _record(tx, "update", parent_id, user_id, values)
 
 
-def is_in_service(tx: Tx, service_id: str, user_id: str) -> bool:
-    """Tell whether a user is a member of a service."""
-    mine = sa.select(1).select_from(memberships).where(_same(memberships, service_id, user_id))
-    return tx.execute(mine).first() is not None
-
-
 def may(of: Table, permission: str) -> ColumnElement[bool]:
     """Return the condition that a member of a service or organisation is allowed something."""
     return sa.literal(permission) == sa.func.any(of.c.permissions)
@@ -146,15 +121,17 @@ def who_sees(tx: Tx, service_id: str, folder_ids: Sequence[str]) -> dict[str, li
     return found
 
 
-def access(tx: Tx, of: Table, user_ids: Sequence[str]) -> list[Access]:
-    """Return what users may do in the services or organisations that are not archived, oldest first."""
+def access(tx: Tx, of: Table, user_ids: Sequence[str]) -> list[Any]:
+    """Return what users may do in the services or organisations that are not archived, oldest first: user_id,
+    id, permissions and folder_ids, which is None in an organisation.
+    """
     parent, user = of.primary_key
     (key,) = parent.foreign_keys
     parents = key.column.table.c
-    folders = [of.c.folder_ids] if "folder_ids" in of.c else []
-    found = sa.select(user, parent, of.c.permissions, *folders).join_from(of, key.column.table)
+    folder_ids = of.c.get("folder_ids", sa.null()).label("folder_ids")
+    found = sa.select(user, parent.label("id"), of.c.permissions, folder_ids).join_from(of, key.column.table)
     mine = found.where(user == sa.func.any(id_array(user_ids)), parents.active)
-    return [Access(*row) for row in tx.execute(mine.order_by(parents.create_time, parents.id))]
+    return list(tx.execute(mine.order_by(parents.create_time, parents.id)))
 
 
 def add_to_organisation(tx: Tx, organisation_id: str, user_id: str, permissions: Sequence[str]) -> None:
@@ -168,8 +145,10 @@ def add_to_organisation(tx: Tx, organisation_id: str, user_id: str, permissions:
     _record(tx, "update", organisation_id, user_id, values)
 
 
-def addresses(tx: Tx, service_ids: Sequence[str], most: int) -> list[Addresses]:
-    """Return the addresses of up to `most` members of each service, those who joined first."""
+def addresses(tx: Tx, service_ids: Sequence[str], most: int) -> list[Any]:
+    """Return service_id, user_id, email_address and mobile_number, which may be empty, of up to `most`
+    members of each service, those who joined first.
+    """
     wanted = id_rows("wanted", service_ids)
     firsts = (
         sa.select(memberships.c.user_id)
@@ -179,8 +158,8 @@ def addresses(tx: Tx, service_ids: Sequence[str], most: int) -> list[Addresses]:
         .lateral("firsts")
     )
     joined = wanted.join(firsts, sa.true()).join(users, users.c.id == firsts.c.user_id)
-    columns = wanted.c.id, users.c.id, users.c.email_address, users.c.mobile_number
-    return [Addresses(*row) for row in tx.execute(sa.select(*columns).select_from(joined))]
+    columns = wanted.c.id.label("service_id"), firsts.c.user_id, users.c.email_address, users.c.mobile_number
+    return list(tx.execute(sa.select(*columns).select_from(joined)))
 
 
 def _same(of: Table, parent_id: str, user_id: str) -> ColumnElement[bool]:

@@ -4,38 +4,27 @@ from typing import Final, TypeVar
 
 import sqlalchemy as sa
 from google.protobuf.message import Message
-from notify.admin.v1 import (
-    api_key_pb2,
-    branding_pb2,
-    inbound_number_pb2,
-    invitation_pb2,
-    join_request_pb2,
-    letter_attachment_pb2,
-    organisation_pb2,
-    platform_service_pb2,
-    service_pb2,
-    service_setting_pb2,
-    template_email_file_pb2,
-    template_folder_pb2,
-    template_pb2,
-    user_pb2,
-    webauthn_credential_pb2,
-)
+from notify.admin.v1.api_key_pb2 import ApiKey, VerificationKey
+from notify.admin.v1.branding_pb2 import EmailBranding, LetterBranding
+from notify.admin.v1.inbound_number_pb2 import InboundNumber
+from notify.admin.v1.invitation_pb2 import Invitation
+from notify.admin.v1.join_request_pb2 import JoinRequest
+from notify.admin.v1.letter_attachment_pb2 import LetterAttachment
+from notify.admin.v1.organisation_pb2 import Organisation
+from notify.admin.v1.platform_service_pb2 import Event
+from notify.admin.v1.service_pb2 import LetterContact, ReplyToAddress, Service, SmsSender
+from notify.admin.v1.service_setting_pb2 import Callback, DataRetention
+from notify.admin.v1.template_email_file_pb2 import TemplateEmailFile
+from notify.admin.v1.template_folder_pb2 import TemplateFolder
+from notify.admin.v1.template_pb2 import Template
+from notify.admin.v1.user_pb2 import User
+from notify.admin.v1.webauthn_credential_pb2 import WebauthnCredential
 from sqlalchemy import Table
 
 from notify_admin.store import tables
 from notify_admin.store.audit import Audit
 from notify_admin.store.mapping import Resource
-from notify_admin.store.tables import (
-    api_keys,
-    inbound_numbers,
-    memberships,
-    organisation_members,
-    services,
-    template_versions,
-    templates,
-    users,
-)
+from notify_admin.store.tables import template_versions, templates, users
 
 M = TypeVar("M", bound=Message)
 
@@ -44,8 +33,8 @@ _ITS_OWN: Final = Audit("id")
 _BILLING_CONTACTS: Final = "billing_contact_names billing_contact_email_addresses"
 
 SERVICES: Final = Resource(
-    service_pb2.Service,
-    services,
+    Service,
+    tables.services,
     missing="SERVICE_NOT_FOUND",
     renamed={
         "guest_list.email_addresses": "guest_email_addresses",
@@ -53,10 +42,7 @@ SERVICES: Final = Resource(
     },
     hidden="normalised_name",
     unkept="callbacks",
-    audit=Audit(
-        "id",
-        personal=f"guest_list.email_addresses guest_list.phone_numbers {_BILLING_CONTACTS}",
-    ),
+    audit=Audit("id", personal=f"guest_list.email_addresses guest_list.phone_numbers {_BILLING_CONTACTS}"),
 )
 
 
@@ -71,16 +57,16 @@ def _senders(message: type[M], table: Table, field: str, personal: str = "") -> 
     )
 
 
-SMS_SENDERS: Final = _senders(service_pb2.SmsSender, tables.sms_senders, "sender")
+SMS_SENDERS: Final = _senders(SmsSender, tables.sms_senders, "sender")
 REPLY_TO_ADDRESSES: Final = _senders(
-    service_pb2.ReplyToAddress, tables.reply_to_addresses, "email_address", personal="email_address"
+    ReplyToAddress, tables.reply_to_addresses, "email_address", personal="email_address"
 )
 LETTER_CONTACTS: Final = _senders(
-    service_pb2.LetterContact, tables.letter_contacts, "contact_block", personal="contact_block"
+    LetterContact, tables.letter_contacts, "contact_block", personal="contact_block"
 )
 
 USERS: Final = Resource(
-    user_pb2.User,
+    User,
     users,
     missing="USER_NOT_FOUND",
     order="name id",
@@ -97,9 +83,9 @@ USERS: Final = Resource(
 )
 
 
-def _members(table: Table, parent: str, order: str) -> Resource[user_pb2.User]:
+def _members(table: Table, parent: str, order: str) -> Resource[User]:
     return Resource(
-        user_pb2.User,
+        User,
         users,
         missing="USER_NOT_FOUND",
         order=order,
@@ -110,30 +96,30 @@ def _members(table: Table, parent: str, order: str) -> Resource[user_pb2.User]:
     )
 
 
-MEMBERS: Final = _members(memberships, "service_id", "name id")
-ORGANISATION_MEMBERS: Final = _members(organisation_members, "organisation_id", "create_time id")
+MEMBERS: Final = _members(tables.memberships, "service_id", "name id")
+ORGANISATION_MEMBERS: Final = _members(tables.organisation_members, "organisation_id", "create_time id")
 
 API_KEYS: Final = Resource(
-    api_key_pb2.ApiKey,
-    api_keys,
+    ApiKey,
+    tables.api_keys,
     missing="API_KEY_NOT_FOUND",
     order="-create_time -id",
     hidden="encrypted_secret",
     audit=Audit("service_id", of_api_keys=True),
 )
 VERIFICATION_KEYS: Final = Resource(
-    api_key_pb2.VerificationKey,
-    api_keys,
+    VerificationKey,
+    tables.api_keys,
     missing="API_KEY_NOT_FOUND",
     order="-works -create_time -id",
     # as stored: whoever may know the secret decrypts it
     renamed={"api_key_id": "id", "secret": "encrypted_secret"},
-    computed={"works": api_keys.c.revoke_time.is_(None)},
+    computed={"works": tables.api_keys.c.revoke_time.is_(None)},
     hidden="service_id name created_by_id create_time",
 )
 
 VERSIONS: Final = Resource(
-    template_pb2.Template,
+    Template,
     template_versions,
     missing="TEMPLATE_NOT_FOUND",
     renamed={"id": "template_id", "create_time": "make_time"},
@@ -148,7 +134,7 @@ _OF_VERSIONS = (
 )
 _makers = users.alias("makers")
 TEMPLATES: Final = Resource(
-    template_pb2.Template,
+    Template,
     templates,
     missing="TEMPLATE_NOT_FOUND",
     order="name channel id",
@@ -170,7 +156,7 @@ TEMPLATES: Final = Resource(
 """Templates at each of their versions; `current_version` is which one counts."""
 
 DATA_RETENTION: Final = Resource(
-    service_setting_pb2.DataRetention,
+    DataRetention,
     tables.data_retention,
     missing="SETTING_NOT_FOUND",
     order="place id",
@@ -179,7 +165,7 @@ DATA_RETENTION: Final = Resource(
     audit=_OF_SERVICE,
 )
 CALLBACKS: Final = Resource(
-    service_setting_pb2.Callback,
+    Callback,
     tables.callbacks,
     missing="SETTING_NOT_FOUND",
     hidden="encrypted_bearer_token signing_secret_id encrypted_signing_secret "
@@ -187,14 +173,10 @@ CALLBACKS: Final = Resource(
     audit=Audit("service_id", noted="encrypted_bearer_token encrypted_signing_secret"),
 )
 FOLDERS: Final = Resource(
-    template_folder_pb2.TemplateFolder,
-    tables.template_folders,
-    missing="FOLDER_NOT_FOUND",
-    unkept="user_ids",
-    audit=_OF_SERVICE,
+    TemplateFolder, tables.template_folders, missing="FOLDER_NOT_FOUND", unkept="user_ids", audit=_OF_SERVICE
 )
 ORGANISATIONS: Final = Resource(
-    organisation_pb2.Organisation,
+    Organisation,
     tables.organisations,
     missing="ORGANISATION_NOT_FOUND",
     unkept="domains live_service_count",
@@ -204,62 +186,52 @@ ORGANISATIONS: Final = Resource(
         f"{_BILLING_CONTACTS}",
     ),
 )
-EMAIL_BRANDINGS: Final = Resource(
-    branding_pb2.EmailBranding,
-    tables.email_brandings,
-    missing="BRANDING_NOT_FOUND",
-    order="name id",
-    audit=_ITS_OWN,
-)
-LETTER_BRANDINGS: Final = Resource(
-    branding_pb2.LetterBranding,
-    tables.letter_brandings,
-    missing="BRANDING_NOT_FOUND",
-    order="name id",
-    audit=_ITS_OWN,
-)
+
+
+def _brandings(message: type[M], table: Table) -> Resource[M]:
+    return Resource(message, table, missing="BRANDING_NOT_FOUND", order="name id", audit=_ITS_OWN)
+
+
+EMAIL_BRANDINGS: Final = _brandings(EmailBranding, tables.email_brandings)
+LETTER_BRANDINGS: Final = _brandings(LetterBranding, tables.letter_brandings)
 INBOUND_NUMBERS: Final = Resource(
-    inbound_number_pb2.InboundNumber,
-    inbound_numbers,
+    InboundNumber,
+    tables.inbound_numbers,
     missing="SETTING_NOT_FOUND",
-    computed={"available": sa.and_(inbound_numbers.c.active, inbound_numbers.c.service_id.is_(None))},
+    computed={
+        "available": sa.and_(tables.inbound_numbers.c.active, tables.inbound_numbers.c.service_id.is_(None))
+    },
     audit=_ITS_OWN,
 )
 CREDENTIALS: Final = Resource(
-    webauthn_credential_pb2.WebauthnCredential,
+    WebauthnCredential,
     tables.webauthn_credentials,
     missing="CREDENTIAL_NOT_FOUND",
     audit=Audit("user_id", personal="registration_response credential_data", unrecorded="logged_in_time"),
 )
 INVITATIONS: Final = Resource(
-    invitation_pb2.Invitation,
+    Invitation,
     tables.invitations,
     missing="INVITATION_NOT_FOUND",
     audit=Audit("service_id organisation_id", personal="email_address"),
 )
 JOIN_REQUESTS: Final = Resource(
-    join_request_pb2.JoinRequest,
+    JoinRequest,
     tables.join_requests,
     missing="JOIN_REQUEST_NOT_FOUND",
     audit=Audit("service_id", personal="reason"),
 )
-EVENTS: Final = Resource(platform_service_pb2.Event, tables.events, missing="INTERNAL")
+EVENTS: Final = Resource(Event, tables.events, missing="INTERNAL")
 EMAIL_FILES: Final = Resource(
-    template_email_file_pb2.TemplateEmailFile,
+    TemplateEmailFile,
     tables.template_email_files,
     missing="FILE_NOT_FOUND",
     taken="FILENAME_TAKEN",
     audit=_OF_SERVICE,
 )
 LETTER_ATTACHMENTS: Final = Resource(
-    letter_attachment_pb2.LetterAttachment,
-    tables.letter_attachments,
-    missing="FILE_NOT_FOUND",
-    audit=_OF_SERVICE,
+    LetterAttachment, tables.letter_attachments, missing="FILE_NOT_FOUND", audit=_OF_SERVICE
 )
 EMAIL_FILE_STATES: Final = Resource(
-    template_email_file_pb2.TemplateEmailFile,
-    tables.template_email_file_states,
-    missing="FILE_NOT_FOUND",
-    order="id version",
+    TemplateEmailFile, tables.template_email_file_states, missing="FILE_NOT_FOUND", order="id version"
 )

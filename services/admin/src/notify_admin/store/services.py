@@ -1,6 +1,6 @@
 """Which services a list is asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from notify.admin.v1.services_service_pb2 import ListServicesRequest
@@ -17,15 +17,6 @@ def of_member(tx: Tx, ask: ListServicesRequest) -> list[ColumnElement[bool]]:
     """Return the condition that a service has the member whom a request names, if any."""
     mine = sa.select(memberships.c.service_id).where(memberships.c.user_id == ask.user_id)
     return [services.c.id.in_(mine)] if ask.user_id else []
-
-
-def lock(tx: Tx, keys: Mapping[str, object]) -> None:
-    """Lock the services with these values of columns until the transaction ends, in the order of their ids,
-    so that none who does the same waits in a circle.
-    """
-    c = services.c
-    mine = [c[name].is_(value) if value is None else c[name] == value for name, value in keys.items()]
-    tx.execute(sa.select(c.id).where(*mine).order_by(c.id).with_for_update())
 
 
 def count_live(tx: Tx, organisation_ids: Sequence[str]) -> dict[str, int]:

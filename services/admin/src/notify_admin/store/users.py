@@ -1,12 +1,10 @@
 """Rows of users beyond what the resource says."""
 
-from collections.abc import Sequence
 from datetime import UTC
 
 import sqlalchemy as sa
 from notify.admin.v1.user_pb2 import User
 from notify.admin.v1.users_service_pb2 import ListUsersRequest
-from notify_common.db.arrays import id_array
 from notify_common.db.unit_of_work import Tx
 from sqlalchemy import ColumnElement
 
@@ -18,12 +16,6 @@ def by_email_address(tx: Tx, email_address: str) -> User | None:
     """Return the user with this address, without regard to case."""
     found = USERS.find(tx, sa.func.lower(users.c.email_address) == email_address.lower())
     return found[0] if found else None
-
-
-def people(tx: Tx, user_ids: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Return id, name and email address of those users that there are."""
-    query = sa.select(users.c.id, users.c.name, users.c.email_address)
-    return [tuple(row) for row in tx.execute(query.where(users.c.id == sa.any_(id_array(user_ids))))]
 
 
 def in_times(tx: Tx, ask: ListUsersRequest) -> list[ColumnElement[bool]]:

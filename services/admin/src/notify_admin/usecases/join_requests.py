@@ -13,7 +13,7 @@ from notify_common.errors import NotifyError
 from notify_admin.domain import services as rules
 from notify_admin.domain.mail import MailTemplate
 from notify_admin.store import changes, folders, members
-from notify_admin.store.resources import JOIN_REQUESTS, USERS
+from notify_admin.store.resources import JOIN_REQUESTS, MEMBERS, USERS
 from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.reads import Gets
 from notify_admin.usecases.services import lock_service
@@ -32,7 +32,7 @@ def create_join_request(mailer: Mailer, tx: Tx, ask: pb.CreateJoinRequestRequest
     given = ask.join_request
     service = lock_service(tx, given.service_id)
     requester = USERS.one(tx, id=given.requester_id)
-    if members.is_in_service(tx, service.id, requester.id):
+    if MEMBERS.count(tx, service_id=service.id, id=requester.id):
         raise NotifyError("ALREADY_MEMBER")
     contacted = set(given.contacted_user_ids)
     managing = [user for user in who_manage(tx, service.id) if user.id in contacted]

@@ -50,7 +50,7 @@ class Mailer:
             request_id=current.request_id.get(),
             traceparent=current.traceparent.get(),
         )
-        mail.append(tx, [(message_id, self.box.encrypt_bytes(written.SerializeToString()))])
+        mail.append(tx, message_id, self.box.encrypt_bytes(written.SerializeToString()))
 
 
 def list_platform_mail_events(

@@ -167,7 +167,6 @@ def _bring_nhs_branding(tx: Tx, organisation: Organisation) -> bool:
 def _change_services(tx: Tx, organisation_id: str, only: dict[str, Any], **columns: object) -> None:
     """Set columns of an organisation's services, or of those `only` with these values; archived ones stay."""
     keys = {"organisation_id": organisation_id, "active": True, **only}
-    services.lock(tx, keys)
     for service in SERVICES.change(tx, keys, **columns):
         changes.append(tx, "service", service.id)
 

@@ -50,7 +50,6 @@ REPLY_TO: Final = SenderKind(
 LETTER_CONTACT: Final = SenderKind(
     LETTER_CONTACTS, "letter_contact", "contact_block", rules.contact_block, default_needed=False
 )
-KINDS: Final = {"SmsSender": SMS, "ReplyToAddress": REPLY_TO, "LetterContact": LETTER_CONTACT}
 
 
 def create_sender(kind: SenderKind, tx: Tx, ask: Any) -> Message:
@@ -147,13 +146,14 @@ def _refuse_second(kind: SenderKind, tx: Tx, live: dict[str, Any], stored: str) 
 
 def _methods() -> Iterator[tuple[str, UseCase | Gets | Lists]]:
     live = {"archived": False}
-    for name, kind in KINDS.items():
-        plural = f"{name}es" if name.endswith("s") else f"{name}s"
-        yield f"Create{name}", partial(create_sender, kind)
-        yield f"Get{name}", Gets(kind.resource, live)
-        yield f"List{plural}", Lists(kind.resource, live, parent=SERVICES)
-        yield f"Set{name}", partial(set_sender, kind)
-        yield f"Archive{name}", partial(archive_sender, kind)
+    for kind in (SMS, REPLY_TO, LETTER_CONTACT):
+        plural = f"{kind.name}es" if kind.name.endswith("s") else f"{kind.name}s"
+        yield f"create_{kind.name}", partial(create_sender, kind)
+        yield f"get_{kind.name}", Gets(kind.resource, live)
+        yield f"list_{plural}", Lists(kind.resource, live, parent=SERVICES)
+        yield f"set_{kind.name}", partial(set_sender, kind)
+        yield f"archive_{kind.name}", partial(archive_sender, kind)
 
 
 METHODS: Final = dict(_methods())
+"""Use cases by the names of methods."""

@@ -5,7 +5,6 @@ from secrets import token_bytes
 from typing import Final
 
 from notify.admin.v1 import callback_targets_service_pb2 as targets_pb
-from notify.admin.v1 import service_setting_pb2
 from notify.admin.v1 import service_settings_service_pb2 as pb
 from notify.admin.v1.service_setting_pb2 import Callback, DataRetention
 from notify_common import clock
@@ -16,12 +15,7 @@ from notify_common.errors import NotifyError
 from notify_admin.domain.mail import MailTemplate
 from notify_admin.domain.senders import reply_to_address
 from notify_admin.store import callbacks, changes
-from notify_admin.store.resources import (
-    CALLBACKS,
-    DATA_RETENTION,
-    REPLY_TO_ADDRESSES,
-    USERS,
-)
+from notify_admin.store.resources import CALLBACKS, DATA_RETENTION, REPLY_TO_ADDRESSES, USERS
 from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.reads import Gets, Lists
 from notify_admin.usecases.secrets import SecretBox
@@ -151,7 +145,7 @@ def verify_reply_to(mailer: Mailer, tx: Tx, ask: pb.VerifyReplyToRequest) -> pb.
     return pb.VerifyReplyToResponse(notification_id=ask.request_id)
 
 
-def checked(given: service_setting_pb2.Callback) -> Callback:
+def checked(given: Callback) -> Callback:
     """Return the same callback. Raises NotifyError INVALID_FIELD."""
     with Violations("callback") as violations:
         violations.require_known(given.type, list(CallbackType), "type")

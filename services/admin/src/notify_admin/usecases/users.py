@@ -5,7 +5,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from notify.admin.v1 import people_service_pb2 as people_pb
-from notify.admin.v1 import user_pb2
 from notify.admin.v1 import users_service_pb2 as pb
 from notify.admin.v1.service_pb2 import Service
 from notify.admin.v1.user_pb2 import User, UserAccess
@@ -56,12 +55,10 @@ def get_user(tx: Tx, ask: pb.GetUserRequest) -> User:
 
 def get_people(tx: Tx, ask: people_pb.GetPeopleRequest) -> people_pb.GetPeopleResponse:
     """Return who users are; those that there are not are left out."""
-    return people_pb.GetPeopleResponse(
-        people=(
-            people_pb.Person(user_id=id, name=name, email_address=email)
-            for id, name, email in users.people(tx, ask.user_ids)
-        )
-    )
+    answer = people_pb.GetPeopleResponse()
+    for user in USERS.of_ids(tx, ask.user_ids):
+        answer.people.add(user_id=user.id, name=user.name, email_address=user.email_address)
+    return answer
 
 
 def get_user_by_email(hasher: PasswordHasher, tx: Tx, ask: pb.GetUserByEmailRequest) -> User:
@@ -240,7 +237,7 @@ def checked(given: User) -> User:
     Raises:
         NotifyError: INVALID_FIELD, with all violations.
     """
-    stored = user_pb2.User()
+    stored = User()
     stored.CopyFrom(given)
     stored.state, stored.auth_type = given.state or "active", given.auth_type or "sms_auth"
     with Violations("user") as violations:
