@@ -8,34 +8,21 @@ from typing import Final
 
 from notify_content import email_address, phone
 
-PERMISSIONS: Final = frozenset(
-    {
-        "sms",
-        "email",
-        "letter",
-        "international_sms",
-        "sms_to_uk_landlines",
-        "international_letters",
-        "inbound_sms",
-        "email_auth",
-        "edit_folder_permissions",
-    }
+_PERMISSIONS = (
+    "sms email letter international_sms sms_to_uk_landlines international_letters inbound_sms email_auth "
+    "edit_folder_permissions"
 )
+PERMISSIONS: Final = frozenset(_PERMISSIONS.split())
 """Everything that a service may be allowed."""
 
 DEFAULT_PERMISSIONS: Final = ("email", "international_letters", "international_sms", "letter", "sms")
 """What a new service may do unless its creator says otherwise (internal-api.md §4.1)."""
 
-OWNER_PERMISSIONS: Final = (
-    "manage_users",
-    "manage_templates",
-    "manage_settings",
-    "send_texts",
-    "send_emails",
-    "send_letters",
-    "manage_api_keys",
-    "view_activity",
+_OWNER_PERMISSIONS = (
+    "manage_users manage_templates manage_settings send_texts send_emails send_letters manage_api_keys "
+    "view_activity"
 )
+OWNER_PERMISSIONS: Final = tuple(_OWNER_PERMISSIONS.split())
 """What the first member of a service may do (internal-api.md §4.1)."""
 
 MEMBER_PERMISSIONS: Final = frozenset({*OWNER_PERMISSIONS, "platform_admin"})
@@ -55,21 +42,11 @@ NHS_TYPES: Final = frozenset({"nhs_central", "nhs_local", "nhs_gp"})
 _NHS_DOMAINS: Final = frozenset({"nhs.uk", "nhs.net"})
 MANAGING: Final = "manage_settings"
 """What those are allowed of whom a service needs some (internal-api.md §4.5)."""
-GOVERNMENT_DOMAINS: Final = frozenset(
-    {
-        "gov.uk",
-        "gov.scot",
-        "gov.wales",
-        "mod.uk",
-        "nhs.uk",
-        "nhs.net",
-        "nhs.scot",
-        "parliament.uk",
-        "parliament.scot",
-        "police.uk",
-        "senedd.wales",
-    }
+_GOVERNMENT_DOMAINS = (
+    "gov.uk gov.scot gov.wales mod.uk nhs.uk nhs.net nhs.scot parliament.uk parliament.scot police.uk "
+    "senedd.wales"
 )
+GOVERNMENT_DOMAINS: Final = frozenset(_GOVERNMENT_DOMAINS.split())
 """Of public bodies, besides those of organisations."""
 
 MAX_NAME_LENGTH: Final = 255
@@ -160,11 +137,6 @@ def is_email_address(text: str) -> bool:
     except email_address.InvalidEmailAddress:
         return False
     return True
-
-
-def is_phone_number(text: str) -> bool:
-    """Tell whether texts can be sent to it, here or abroad."""
-    return international(text) is not None
 
 
 def international(mobile_number: str) -> str | None:

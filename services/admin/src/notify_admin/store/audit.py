@@ -102,8 +102,7 @@ def verify(tx: Tx, chain_id: str) -> Broken | None:
     """
     previous = b""
     for number, row in enumerate(_rows(tx, chain_id), 1):
-        values = {column.name: row[index] for index, column in enumerate(_HASHED)}
-        if row.number != number or bytes(row.hash) != _hash(values, previous):
+        if row.number != number or bytes(row.hash) != _hash(row._mapping, previous):
             return Broken(chain_id, number)
         previous = bytes(row.hash)
     return None

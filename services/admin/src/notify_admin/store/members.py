@@ -14,6 +14,9 @@ from sqlalchemy.dialects.postgresql import insert
 from notify_admin.store import audit
 from notify_admin.store.tables import memberships, organisation_members, users
 
+_active = memberships.join(users, sa.and_(users.c.id == memberships.c.user_id, users.c.state == "active"))
+"""Memberships of those who can sign in."""
+
 
 def add(
     tx: Tx, service_id: str, user_id: str, permissions: Sequence[str] = (), folder_ids: Sequence[str] = ()
@@ -95,25 +98,16 @@ def leave_all(tx: Tx, user_id: str) -> None:
 def folders(tx: Tx, service_id: str) -> dict[str, list[str]]:
     """Return the folders that the members of a service see, by member; those who can't sign in left out."""
     c = memberships.c
-    joined = memberships.join(users, users.c.id == c.user_id)
-    rows = tx.execute(
-        sa.select(c.user_id, c.folder_ids)
-        .select_from(joined)
-        .where(c.service_id == service_id, users.c.state == "active")
-        .order_by(c.user_id)
-    )
-    return {row.user_id: list(row.folder_ids) for row in rows}
+    found = sa.select(c.user_id, c.folder_ids).select_from(_active).where(c.service_id == service_id)
+    return {row.user_id: list(row.folder_ids) for row in tx.execute(found.order_by(c.user_id))}
 
 
 def who_sees(tx: Tx, service_id: str, folder_ids: Sequence[str]) -> dict[str, list[str]]:
     """Return the members who see these folders, by folder; those who can't sign in left out."""
     c = memberships.c
-    seen = (
-        sa.select(c.user_id, sa.func.unnest(c.folder_ids, type_=id_type()).label("folder_id"))
-        .select_from(memberships.join(users, users.c.id == c.user_id))
-        .where(c.service_id == service_id, users.c.state == "active")
-        .subquery()
-    )
+    each = sa.func.unnest(c.folder_ids, type_=id_type()).label("folder_id")
+    mine = sa.select(c.user_id, each).select_from(_active).where(c.service_id == service_id)
+    seen = mine.subquery()
     wanted = sa.select(seen).where(seen.c.folder_id == sa.func.any(id_array(folder_ids)))
     found: dict[str, list[str]] = {}
     for user_id, folder_id in tx.execute(wanted.order_by(seen.c.user_id)):

@@ -1,9 +1,10 @@
 """Email domains of organisations."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 from notify_common.db.unit_of_work import Tx
+from notify_common.errors import NotifyError
 from sqlalchemy.dialects.postgresql import insert
 
 from notify_admin.store import audit
@@ -21,16 +22,18 @@ def domains(tx: Tx, organisation_ids: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def set_domains(tx: Tx, organisation_id: str, wanted: Sequence[str]) -> bool:
-    """Replace the domains of an organisation; return False if one is another's."""
-    after = {"domains": list(wanted)}
+def set_domains(tx: Tx, organisation_id: str, domains: Iterable[str]) -> None:
+    """Replace the domains of an organisation. Raises NotifyError DOMAIN_TAKEN where one is another's."""
+    wanted = sorted({domain.lower() for domain in domains})
+    after = {"domains": wanted}
     audit.append(tx, organisation_id, "update", "Organisation", [organisation_id], {}, after)
     tx.execute(sa.delete(organisation_domains).where(_c.organisation_id == organisation_id))
     if not wanted:
-        return True
+        return
     rows = [{"domain": domain, "organisation_id": organisation_id} for domain in wanted]
     statement = insert(organisation_domains).values(rows).on_conflict_do_nothing().returning(_c.domain)
-    return len(tx.execute(statement).all()) == len(rows)
+    if len(tx.execute(statement).all()) < len(rows):
+        raise NotifyError("DOMAIN_TAKEN")
 
 
 def of_domain(tx: Tx, candidates: Sequence[str]) -> str | None:

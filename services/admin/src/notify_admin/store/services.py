@@ -32,10 +32,3 @@ def live_counts(tx: Tx) -> tuple[int, int]:
     organisations = sa.func.count(services.c.organisation_id.distinct())
     counted, owners = tx.execute(sa.select(sa.func.count(), organisations).where(_live)).one()
     return counted, owners
-
-
-def made_by(tx: Tx, user_id: str) -> list[str]:
-    """Return the ids of the active services that a user made, in order."""
-    query = sa.select(sa.cast(services.c.id, sa.Text))
-    mine = query.where(services.c.created_by_id == user_id, services.c.active)
-    return list(tx.execute(mine.order_by(services.c.id)).scalars())

@@ -275,11 +275,7 @@ webauthn_credentials = _table(
 )
 
 config_changes = feed_table(
-    "config_changes",
-    metadata,
-    *texts("kind"),
-    *ids("service_id"),
-    *ids("template_id", nullable=True),
+    "config_changes", metadata, *texts("kind"), *ids("service_id"), *ids("template_id", nullable=True)
 )
 
 verify_codes = _table(

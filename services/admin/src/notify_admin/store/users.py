@@ -30,10 +30,6 @@ def in_times(tx: Tx, ask: ListUsersRequest) -> list[ColumnElement[bool]]:
     return [is_at(getattr(ask, name).ToDatetime(UTC)) for name, is_at in sides.items() if ask.HasField(name)]
 
 
-def made_by_tests(tx: Tx, name: str) -> list[tuple[str, str]]:
-    """Return id and email address of the users whose address begins with a name and a plus, in order of the
-    ids.
-    """
-    mine = users.c.email_address.istartswith(f"{name}+", autoescape=True)
-    query = sa.select(sa.cast(users.c.id, sa.Text), users.c.email_address).where(mine).order_by(users.c.id)
-    return [(row[0], row[1]) for row in tx.execute(query)]
+def made_by_tests(tx: Tx, name: str) -> list[User]:
+    """Return the users whose address begins with a name and a plus, in order of their ids."""
+    return USERS.find(tx, users.c.email_address.istartswith(f"{name}+", autoescape=True), order="id")

@@ -11,7 +11,7 @@ from notify_common.db.unit_of_work import Tx
 from notify_common.errors import NotifyError
 
 from notify_admin.domain import services as rules
-from notify_admin.store import branding, tables
+from notify_admin.store import branding
 from notify_admin.store.mapping import Resource
 from notify_admin.store.resources import EMAIL_BRANDINGS, LETTER_BRANDINGS, ORGANISATIONS
 from notify_admin.usecases.reads import Gets, Lists
@@ -26,7 +26,6 @@ class Kind(NamedTuple):
 
     name: str
     resource: Resource[Any]
-    table: Any
     nhs_id: str
     """That of the NHS (internal-api.md §8)."""
 
@@ -36,10 +35,8 @@ class Kind(NamedTuple):
         return f"{self.name}_branding_id"
 
 
-EMAIL: Final = Kind("email", EMAIL_BRANDINGS, tables.email_brandings, "a7dc4e56-660b-4db7-8cff-12c37b12b5ea")
-LETTER: Final = Kind(
-    "letter", LETTER_BRANDINGS, tables.letter_brandings, "2cd354bb-6b85-eda3-c0ad-6b613150459f"
-)
+EMAIL: Final = Kind("email", EMAIL_BRANDINGS, "a7dc4e56-660b-4db7-8cff-12c37b12b5ea")
+LETTER: Final = Kind("letter", LETTER_BRANDINGS, "2cd354bb-6b85-eda3-c0ad-6b613150459f")
 KINDS: Final = {BrandingKind.BRANDING_KIND_EMAIL: EMAIL, BrandingKind.BRANDING_KIND_LETTER: LETTER}
 
 
@@ -101,7 +98,7 @@ def get_branding_uses(tx: Tx, ask: pb.GetBrandingUsesRequest) -> pb.GetBrandingU
 
 def suggest_branding_name(tx: Tx, ask: pb.SuggestBrandingNameRequest) -> pb.SuggestBrandingNameResponse:
     """Return the name, or a like one, that no branding of the kind has in any case."""
-    taken = branding.names_like(tx, KINDS[ask.kind].table, ask.name)
+    taken = branding.names_like(tx, KINDS[ask.kind].resource.table, ask.name)
     names = (ask.name, *(f"{ask.name} (alternate {n})" for n in range(1, MAX_ALTERNATES + 1)))
     free = next((name for name in names if name.lower() not in taken), None)
     if free is None:
@@ -155,7 +152,7 @@ def of_pool(kind: Kind, tx: Tx, ask: Any) -> list[Any]:
     if not ask.organisation_id:
         return []
     ORGANISATIONS.one(tx, id=ask.organisation_id)
-    return [branding.pooled(kind.table, kind.name, ask.organisation_id)]
+    return [branding.pooled(kind.resource.table, kind.name, ask.organisation_id)]
 
 
 get_email_branding = Gets(EMAIL_BRANDINGS)

@@ -66,9 +66,7 @@ def move_to_folder(tx: Tx, ask: pb.MoveToFolderRequest) -> None:
         if folder_id in above:
             itself = "itself" if folder_id == ask.target_id else "below"
             raise NotifyError("FOLDER_IN_ITSELF", metadata={"place": itself})
-    live: list[str] = []
-    for template_id in ask.template_ids:
-        live += [] if templates.lock(tx, ask.service_id, template_id).archived else [template_id]
+    live = [id_ for id_ in ask.template_ids if not templates.lock(tx, ask.service_id, id_).archived]
     folders.move(tx, ask.service_id, list(ask.folder_ids), live, ask.target_id or None)
 
 

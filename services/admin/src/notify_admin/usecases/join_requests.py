@@ -12,12 +12,11 @@ from notify_common.errors import NotifyError
 
 from notify_admin.domain import services as rules
 from notify_admin.domain.mail import MailTemplate
-from notify_admin.store import changes, folders, members
 from notify_admin.store.resources import JOIN_REQUESTS, MEMBERS, USERS
 from notify_admin.usecases.mail import Mailer
 from notify_admin.usecases.reads import Gets
 from notify_admin.usecases.services import lock_service
-from notify_admin.usecases.users import AUTH_TYPES, who_manage
+from notify_admin.usecases.users import AUTH_TYPES, join, who_manage
 from notify_admin.usecases.violations import Violations
 
 APPROVED: Final = "approved"
@@ -73,11 +72,8 @@ def _admit(
     decider: User,
 ) -> None:
     requester = USERS.one(tx, locked=True, id=found.requester_id)
-    known = folders.parents(tx, service.id)
-    seen = [folder_id for folder_id in ask.folder_ids if folder_id in known]
-    if not members.add(tx, service.id, requester.id, ask.permissions, seen):
+    if not join(tx, service.id, requester.id, ask):
         return
-    changes.append(tx, "service", service.id)
     # a key is the stronger proof, and codes need a number
     can = requester.auth_type != "webauthn_auth" and (ask.auth_type != "sms_auth" or requester.mobile_number)
     if ask.auth_type and can and ask.auth_type != requester.auth_type:

@@ -23,19 +23,8 @@ from notify_admin.usecases.services import lock_service
 from notify_admin.usecases.users import with_access
 from notify_admin.usecases.violations import Violations
 
-ORGANISATION_TYPES: Final = frozenset(
-    [
-        "central",
-        "local",
-        "nhs_central",
-        "nhs_local",
-        "nhs_gp",
-        "nhs_notify",
-        "emergency_service",
-        "school_or_college",
-        "other",
-    ]
-)
+_TYPES = "central local nhs_central nhs_local nhs_gp nhs_notify emergency_service school_or_college other"
+ORGANISATION_TYPES: Final = frozenset(_TYPES.split())
 
 
 def create_organisation(tx: Tx, ask: pb.CreateOrganisationRequest) -> Organisation:
@@ -45,7 +34,7 @@ def create_organisation(tx: Tx, ask: pb.CreateOrganisationRequest) -> Organisati
     if not given.permissions:
         given.permissions.append(rules.JOINING)
     if ORGANISATIONS.add(tx, ask, given):
-        _set_domains(tx, ask.request_id, given.domains)
+        organisations.set_domains(tx, ask.request_id, given.domains)
         made = ORGANISATIONS.one(tx, id=ask.request_id)
         if _bring_nhs_branding(tx, made):
             ORGANISATIONS.save(tx, made)
@@ -70,7 +59,7 @@ def set_organisation(mailer: Mailer, tx: Tx, ask: pb.SetOrganisationRequest) -> 
     wanted = ORGANISATIONS.merge(current, ask.organisation, ask.update_mask)
     _check(wanted)
     if "domains" in ask.update_mask.paths:
-        _set_domains(tx, wanted.id, wanted.domains)
+        organisations.set_domains(tx, wanted.id, wanted.domains)
     if wanted.agreement_signed and not current.agreement_signed:
         if not wanted.HasField("agreement_signed_time"):
             wanted.agreement_signed_time.FromDatetime(clock.now())
@@ -172,7 +161,6 @@ def _change_services(tx: Tx, organisation_id: str, only: dict[str, Any], **colum
 
 
 def _tell_of_agreement(mailer: Mailer, tx: Tx, organisation: Organisation) -> None:
-    """Tell who accepted the agreement, and for whom."""
     if not organisation.agreement_signed_by_id:
         return
     signer = USERS.one(tx, id=organisation.agreement_signed_by_id)
@@ -188,12 +176,6 @@ def _tell_of_agreement(mailer: Mailer, tx: Tx, organisation: Organisation) -> No
     values["on_behalf_of_name"] = organisation.agreement_signed_on_behalf_of_name
     mailer.write(tx, ids.new_id(), MailTemplate.AGREEMENT_FOR_ANOTHER, signer.email_address, values)
     mailer.write(tx, ids.new_id(), MailTemplate.AGREEMENT_FOR_YOU, principal, values)
-
-
-def _set_domains(tx: Tx, organisation_id: str, domains: Iterable[str]) -> None:
-    wanted = sorted({domain.lower() for domain in domains})
-    if not organisations.set_domains(tx, organisation_id, wanted):
-        raise NotifyError("DOMAIN_TAKEN")
 
 
 def completed(tx: Tx, found: Iterable[Organisation]) -> list[Organisation]:

@@ -7,7 +7,8 @@ from notify.admin.v1.services_service_pb2 import ArchiveServiceRequest
 from notify.admin.v1.users_service_pb2 import ArchiveUserRequest
 from notify_common.db.unit_of_work import UnitOfWork
 
-from notify_admin.store import services, users
+from notify_admin.store import users
+from notify_admin.store.resources import SERVICES
 from notify_admin.usecases.services import archive_service
 from notify_admin.usecases.users import archive_user
 
@@ -25,11 +26,11 @@ def purge_functional_test_data(uow: UnitOfWork, archive_domain: str, name: str) 
     with uow.begin() as tx:
         found = users.made_by_tests(tx, name)
     archived = 0
-    people = [user_id for user_id, address in found if _MADE.fullmatch(address[len(name) + 1 :])]
-    for user_id in people:
+    people = [user for user in found if _MADE.fullmatch(user.email_address[len(name) + 1 :])]
+    for user in people:
         with uow.begin() as tx:
-            for service_id in services.made_by(tx, user_id):
-                archive_service(tx, ArchiveServiceRequest(service_id=service_id))
+            for service in SERVICES.find(tx, order="id", created_by_id=user.id, active=True):
+                archive_service(tx, ArchiveServiceRequest(service_id=service.id))
                 archived += 1
-            archive_user(archive_domain, tx, ArchiveUserRequest(user_id=user_id))
+            archive_user(archive_domain, tx, ArchiveUserRequest(user_id=user.id))
     return len(people), archived

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
-from notify.admin.v1 import branding_service_pb2 as branding_pb
 from notify.admin.v1 import services_service_pb2 as services_pb
 from notify.admin.v1.branding_pb2 import EmailBranding, LetterBranding
+from notify.admin.v1.branding_service_pb2 import CreateEmailBrandingRequest, CreateLetterBrandingRequest
 from notify.admin.v1.service_pb2 import ReplyToAddress, Service, SmsSender
 from notify.admin.v1.template_pb2 import Template
 from notify.admin.v1.templates_service_pb2 import CreateTemplateRequest
@@ -71,53 +71,37 @@ def seed_platform(uow: UnitOfWork, email_address: str) -> int:
         email_address: of the platform's user, and where answers to its emails go.
     """
     seeds = list(_seeds(email_address))
-    for create, ask in seeds:
+    for create, request, id_, given in seeds:
+        field = next(f for f in request.DESCRIPTOR.fields if f.message_type is given.DESCRIPTOR)
         # made before, with other content: by an earlier release, or with other settings
         try:
             with uow.begin() as tx:
-                create(tx, ask)
+                create(tx, request(request_id=id_, **{field.name: given}))
         except NotifyError as error:
             if error.reason not in ("REQUEST_ID_REUSED", "NAME_TAKEN", "FILENAME_TAKEN"):
                 raise
     return len(seeds)
 
 
-def _seeds(email_address: str) -> Iterator[tuple[Callable[[Tx, Any], object], Message]]:
-    """Yield use cases with what they are asked for."""
+def _seeds(email_address: str) -> Iterator[tuple[Callable[[Tx, Any], object], type[Any], str, Message]]:
+    """Yield use cases with what they are asked for: the request's class, its id and what it holds."""
     user = User(name="Notify", email_address=email_address)
-    yield partial(create_user, _NOBODY), CreateUserRequest(request_id=USER_ID, user=user)
+    yield partial(create_user, _NOBODY), CreateUserRequest, USER_ID, user
     service = Service(name="Notify", permissions=_PERMISSIONS, prefix_sms=True)
-    ask = services_pb.CreateServiceRequest(request_id=SERVICE_ID, service=service)
-    yield partial(create_service, _DEFAULT_SENDER), ask
-    sender = SmsSender(service_id=SERVICE_ID, sender=_NUMERIC_SENDER)
-    sender_id = child_id(SERVICE_ID, senders.SMS.name)
-    yield (
-        partial(senders.create_sender, senders.SMS),
-        services_pb.CreateSmsSenderRequest(request_id=sender_id, sms_sender=sender),
-    )
+    yield partial(create_service, _DEFAULT_SENDER), services_pb.CreateServiceRequest, SERVICE_ID, service
+    numeric = SmsSender(service_id=SERVICE_ID, sender=_NUMERIC_SENDER)
     address = ReplyToAddress(service_id=SERVICE_ID, email_address=email_address, is_default=True)
-    address_id = child_id(SERVICE_ID, senders.REPLY_TO.name)
-    yield (
-        partial(senders.create_sender, senders.REPLY_TO),
-        services_pb.CreateReplyToAddressRequest(request_id=address_id, reply_to_address=address),
-    )
+    for kind, request, sender in (
+        (senders.SMS, services_pb.CreateSmsSenderRequest, numeric),
+        (senders.REPLY_TO, services_pb.CreateReplyToAddressRequest, address),
+    ):
+        yield partial(senders.create_sender, kind), request, child_id(SERVICE_ID, kind.name), sender
     for seed in TEMPLATES:
-        template = Template(
-            service_id=SERVICE_ID,
-            channel=CHANNEL_EMAIL if seed.subject else CHANNEL_SMS,
-            name=seed.name,
-            subject=seed.subject,
-            content=seed.content,
-            created_by_id=USER_ID,
-        )
-        yield create_template, CreateTemplateRequest(request_id=seed.id, template=template)
+        channel = CHANNEL_EMAIL if seed.subject else CHANNEL_SMS
+        template = Template(service_id=SERVICE_ID, channel=channel, created_by_id=USER_ID)
+        template.name, template.subject, template.content = seed.name, seed.subject, seed.content
+        yield create_template, CreateTemplateRequest, seed.id, template
     email = EmailBranding(name=_NHS, brand_type="org", colour="#005eb8", alt_text=_NHS)
-    yield (
-        branding.create_email_branding,
-        branding_pb.CreateEmailBrandingRequest(request_id=branding.EMAIL.nhs_id, email_branding=email),
-    )
+    yield branding.create_email_branding, CreateEmailBrandingRequest, branding.EMAIL.nhs_id, email
     letter = LetterBranding(name=_NHS, filename="nhs")
-    yield (
-        branding.create_letter_branding,
-        branding_pb.CreateLetterBrandingRequest(request_id=branding.LETTER.nhs_id, letter_branding=letter),
-    )
+    yield branding.create_letter_branding, CreateLetterBrandingRequest, branding.LETTER.nhs_id, letter

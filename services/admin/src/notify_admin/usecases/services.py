@@ -177,9 +177,9 @@ def checked(given: service_pb2.Service) -> service_pb2.Service:
 def _check_guests(guests: service_pb2.GuestList, violations: Violations) -> None:
     for field, values, is_valid, kind in (
         ("email_addresses", guests.email_addresses, rules.is_email_address, "email address"),
-        ("phone_numbers", guests.phone_numbers, rules.is_phone_number, "phone number"),
+        ("phone_numbers", guests.phone_numbers, rules.international, "phone number"),
     ):
         path = f"guest_list.{field}"
         violations.require(len(values) <= rules.MAX_GUESTS, path, f"holds more than {rules.MAX_GUESTS}")
         for index, value in enumerate(values):
-            violations.require(is_valid(value), f"{path}[{index}]", f"is not a valid {kind}")
+            violations.require(bool(is_valid(value)), f"{path}[{index}]", f"is not a valid {kind}")

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from notify.admin.v1 import people_service_pb2 as people_pb
 from notify.admin.v1 import users_service_pb2 as pb
+from notify.admin.v1.invitations_service_pb2 import DecideJoinRequestRequest
 from notify.admin.v1.service_pb2 import Service
 from notify.admin.v1.user_pb2 import User, UserAccess
 from notify_common import clock
@@ -116,13 +117,20 @@ def add_member(tx: Tx, ask: pb.AddMemberRequest) -> User:
     require_known(ask.permissions)
     lock_service(tx, ask.service_id)
     USERS.one(tx, id=ask.user_id)
-    known = folders.parents(tx, ask.service_id)
-    seen = [folder_id for folder_id in ask.folder_ids if folder_id in known]
-    if members.add(tx, ask.service_id, ask.user_id, ask.permissions, seen):
-        changes.append(tx, "service", ask.service_id)
-    elif ask.must_be_new:
+    if not join(tx, ask.service_id, ask.user_id, ask) and ask.must_be_new:
         raise NotifyError("ALREADY_MEMBER")
     return get_user(tx, pb.GetUserRequest(user_id=ask.user_id))
+
+
+def join(tx: Tx, service_id: str, user_id: str, ask: pb.AddMemberRequest | DecideJoinRequestRequest) -> bool:
+    """Make a user a member as a request says, who sees those of its folders that there are; return False if
+    it is one.
+    """
+    known = folders.parents(tx, service_id)
+    made = members.add(tx, service_id, user_id, ask.permissions, [x for x in ask.folder_ids if x in known])
+    if made:
+        changes.append(tx, "service", service_id)
+    return made
 
 
 def remove_member(tx: Tx, ask: pb.RemoveMemberRequest) -> None:
