@@ -15,29 +15,14 @@ from notify.notifications.v1.notification_pb2 import Notification
 from notify_common.rpc import enums
 
 from notify_gateway.admin.days import Days
+from notify_gateway.admin.forms import words
 from notify_gateway.admin.routes import Call
 from notify_gateway.clients import InternalClients
 
-SERVICE, MONTH, CHANNEL, TEMPLATE, KEY_TYPE, STATE, DAY = (
-    pb.COUNT_GROUP_SERVICE,
-    pb.COUNT_GROUP_MONTH,
-    pb.COUNT_GROUP_CHANNEL,
-    pb.COUNT_GROUP_TEMPLATE,
-    pb.COUNT_GROUP_KEY_TYPE,
-    pb.COUNT_GROUP_STATE,
-    pb.COUNT_GROUP_DAY,
-)
 CHANNELS: Final = ("sms", "email", "letter")
 DELIVERED: Final = frozenset({"delivered", "sent"})
-FAILED: Final = frozenset(
-    {
-        "technical-failure",
-        "temporary-failure",
-        "permanent-failure",
-        "validation-failed",
-        "virus-scan-failed",
-        "expired",
-    }
+FAILED: Final = words(
+    "technical-failure temporary-failure permanent-failure validation-failed virus-scan-failed expired"
 )
 _SERVICES_AT_ONCE: Final = 250
 _TEMPLATES_AT_ONCE: Final = 100
@@ -64,26 +49,28 @@ def service_of(clients: InternalClients, call: Call) -> Service:
 def counts(
     clients: InternalClients,
     days: Days,
-    *groups: pb.CountGroup,
+    groups: str,
     services: Iterable[str] | None = None,
     **asked: Any,
 ) -> Iterator[pb.MessageCount]:
-    """Yield counts of services, or of all of them together."""
+    """Yield counts of services, or of all of them together, by groups such as `month channel`."""
+    group_by = _groups(pb.CountGroup, groups)
     ids = None if services is None else list(services)
     for some in [[]] if ids is None else _chunks(ids, _SERVICES_AT_ONCE):
-        ask = pb.GetMessageCountsRequest(service_ids=some, group_by=groups, **days.asked(), **asked)
+        ask = pb.GetMessageCountsRequest(service_ids=some, group_by=group_by, **days.asked(), **asked)
         yield from clients.ask(ask).counts
 
 
 def usage(
     clients: InternalClients,
     days: Days,
-    *groups: usage_pb.UsageGroup,
+    groups: str,
     services: Iterable[Service] | None = None,
 ) -> Iterator[usage_pb.SumUsageResponse]:
     """Yield what services used, in several answers, or all of them together; days of several financial years
-    leave their allowances aside.
+    leave their allowances aside. Groups are such as `month channel`.
     """
+    group_by = _groups(usage_pb.UsageGroup, groups)
     named = None if services is None else list(services)
     for some in [[]] if named is None else _chunks(named, _SERVICES_AT_ONCE):
         of_types = [
@@ -92,7 +79,7 @@ def usage(
         yield clients.ask(
             usage_pb.SumUsageRequest(
                 services=of_types,
-                group_by=groups,
+                group_by=group_by,
                 without_allowances=not days.of_one_year,
                 **days.asked(),
             )
@@ -125,6 +112,10 @@ def templates_of(clients: InternalClients, service_id: str, ids: Iterable[str]) 
         found |= {one.template.id: one.template for one in answered if one.HasField("template")}
         waiting = waiting[len(answered) :]
     return found
+
+
+def _groups(enum: Any, groups: str) -> list[Any]:
+    return [enums.from_text(enum, group) for group in groups.split()]
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -11,8 +11,7 @@ from notify.notifications.v1.statistics_service_pb2 import MessageCount
 from notify_content import email_address, phone
 
 from notify_gateway.admin import forms
-from notify_gateway.admin.counted import CHANNEL, STATE, channel_of, counts, service_of, stats
-from notify_gateway.admin.counted import SERVICE as SERVICE_GROUP
+from notify_gateway.admin.counted import channel_of, counts, service_of, stats
 from notify_gateway.admin.days import last_days, range_or_today
 from notify_gateway.admin.forms import InvalidForm, fields, nullable, schema, words
 from notify_gateway.admin.routes import Answer, Call, Routes, bare, by_field, data, nothing
@@ -149,7 +148,7 @@ def routes(clients: InternalClients) -> Routes:
             service_of(clients, call),
             last_days(0 if call.flag("today_only") else _STATISTICS_DAYS),
         )
-        found = counts(clients, days, CHANNEL, STATE, services=[service.id], without_test_keys=True)
+        found = counts(clients, days, "channel state", services=[service.id], without_test_keys=True)
         lists = {
             "data_retention": ListDataRetentionRequest(service_id=service.id),
             "letter_contacts": pb.ListLetterContactsRequest(service_id=service.id),
@@ -185,7 +184,7 @@ def _with_statistics(
     found: defaultdict[str, list[MessageCount]] = defaultdict(list)
     without = call.query("include_from_test_key").lower() == "false"
     ids = [each.id for each in services]
-    for each in counts(clients, days, SERVICE_GROUP, CHANNEL, STATE, services=ids, without_test_keys=without):
+    for each in counts(clients, days, "service channel state", services=ids, without_test_keys=without):
         found[each.service_id].append(each)
     for service in services:
         if service.id in found or days == last_days(0):

@@ -10,18 +10,10 @@ from notify.admin.v1.template_pb2 import Template
 from notify.admin.v1.templates_service_pb2 import GetTemplateRequest
 from notify.common.v1.common_pb2 import KEY_TYPE_TEST, Channel
 from notify.notifications.v1.statistics_service_pb2 import MessageCount
-from notify.notifications.v1.usage_service_pb2 import USAGE_GROUP_CHANNEL
 from notify_common.rpc import enums
 
 from notify_gateway.admin.counted import (
-    CHANNEL,
     CHANNELS,
-    DAY,
-    KEY_TYPE,
-    MONTH,
-    SERVICE,
-    STATE,
-    TEMPLATE,
     channel_of,
     counts,
     service_of,
@@ -31,6 +23,7 @@ from notify_gateway.admin.counted import (
     usage,
 )
 from notify_gateway.admin.days import (
+    Days,
     financial_year,
     last_days,
     number_of_days,
@@ -55,15 +48,15 @@ def routes(clients: InternalClients) -> Routes:
     made = Routes("statistics", clients)
     one = "/service/<uuid:service_id>"
 
-    def live(call: Call, days: Any, *groups: Any, **asked: Any) -> Iterable[MessageCount]:
+    def live(call: Call, days: Days, groups: str, **asked: Any) -> Iterable[MessageCount]:
         ids = [call.id("service_id")]
-        return counts(clients, days, *groups, services=ids, without_test_keys=True, **asked)
+        return counts(clients, days, groups, services=ids, without_test_keys=True, **asked)
 
     @made.get(f"{one}/notifications/count")
     def count_sent(call: Call) -> Answer:
         days = last_days(number_of_days(call, "limit_days", "7"))
         types = request.args.getlist("template_type") or CHANNELS
-        answers = usage(clients, days, USAGE_GROUP_CHANNEL, services=[service_of(clients, call)])
+        answers = usage(clients, days, "channel", services=[service_of(clients, call)])
         sums = [each for answer in answers for each in answer.sums]
         return bare(
             {"notifications_sent_count": sum(s.message_count for s in sums if channel_of(s) in types)}
@@ -74,14 +67,14 @@ def routes(clients: InternalClients) -> Routes:
         days = financial_year(call, NO_YEAR)
         service_of(clients, call)
         months: dict[str, Any] = {month: {channel: {} for channel in CHANNELS} for month in days.months()}
-        for each in live(call, days, MONTH, CHANNEL, STATE):
+        for each in live(call, days, "month channel state"):
             months[each.day[:7]][channel_of(each)][state_of(each)] = each.count
         return data(months)
 
     @made.get(f"{one}/notifications/templates_usage/monthly")
     def count_templates_by_month(call: Call) -> Answer:
         sums: defaultdict[tuple[str, str], int] = defaultdict(int)
-        for each in live(call, financial_year(call, NO_YEAR), MONTH, TEMPLATE, STATE):
+        for each in live(call, financial_year(call, NO_YEAR), "month template state"):
             if state_of(each) != "cancelled":
                 sums[each.day, each.template_id] += each.count
         templates = templates_of(clients, call.id("service_id"), (id for _, id in sums))
@@ -103,11 +96,11 @@ def routes(clients: InternalClients) -> Routes:
     @made.get(f"{one}/statistics")
     def get_statistics(call: Call) -> Answer:
         number = 0 if call.flag("today_only") else number_of_days(call, "limit_days", "7")
-        return data(stats(live(call, last_days(number), CHANNEL, STATE)))
+        return data(stats(live(call, last_days(number), "channel state")))
 
     @made.get(f"{one}/template-statistics")
     def count_templates(call: Call) -> Answer:
-        found = list(live(call, last_days(_whole_days(call)), TEMPLATE, STATE))
+        found = list(live(call, last_days(_whole_days(call)), "template state"))
         templates = templates_of(clients, call.id("service_id"), (each.template_id for each in found))
         return data(
             [
@@ -128,7 +121,7 @@ def routes(clients: InternalClients) -> Routes:
     def get_last_use(call: Call) -> Answer:
         service_id, template_id = call.id("service_id"), call.id("template_id")
         clients.ask(GetTemplateRequest(service_id=service_id, template_id=template_id))
-        days = [each.day for each in live(call, last_days(_A_YEAR), DAY, template_id=template_id)]
+        days = [each.day for each in live(call, last_days(_A_YEAR), "day", template_id=template_id)]
         return bare({"last_date_used": f"{max(days)}T00:00:00.000000Z" if days else None})
 
     return made
@@ -142,9 +135,9 @@ def report_routes(clients: InternalClients) -> Routes:
     def count_by_service(call: Call) -> Answer:
         asked = ListServicesRequest(only_active=True)
         services = {each.id: each for each in clients.all(asked) if not each.restricted}
-        groups = (SERVICE, MONTH, CHANNEL, STATE)
+        groups = "service month channel state"
         rows: defaultdict[tuple[str, str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        for each in counts(clients, range_asked(call), *groups, services=services, without_test_keys=True):
+        for each in counts(clients, range_asked(call), groups, services=services, without_test_keys=True):
             state = "sending" if state_of(each) == "pending" else state_of(each)
             if state != "created":
                 rows[each.day, each.service_id, channel_of(each)][state] += each.count
@@ -162,7 +155,7 @@ def report_routes(clients: InternalClients) -> Routes:
             channel: {"total": 0, "test-key": 0, "failures": dict.fromkeys(_FAILURES, 0)}
             for channel in CHANNELS
         }
-        for each in counts(clients, days, CHANNEL, KEY_TYPE, STATE):
+        for each in counts(clients, days, "channel key-type state"):
             figures = made[channel_of(each)]
             if each.key_type == KEY_TYPE_TEST:
                 figures["test-key"] += each.count

@@ -7,10 +7,6 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 from notify.common.v1.common_pb2 import Postage
 from notify.notifications.v1 import usage_service_pb2 as pb
-from notify.notifications.v1.usage_service_pb2 import USAGE_GROUP_CHANNEL as CHANNEL
-from notify.notifications.v1.usage_service_pb2 import USAGE_GROUP_MONTH as MONTH
-from notify.notifications.v1.usage_service_pb2 import USAGE_GROUP_POSTAGE as POSTAGE
-from notify.notifications.v1.usage_service_pb2 import USAGE_GROUP_RATE as RATE
 from notify_common.rpc import enums
 
 from notify_gateway.admin.counted import channel_of, service_of, usage
@@ -50,8 +46,6 @@ LETTER_RATE = Shape(
     start_date=as_("valid_from_time", naive_time),
 )
 ALLOWANCE = Shape(pb.Allowance, free_sms_fragment_limit="fragment_count", financial_year_start="year")
-MONTHLY = (MONTH, CHANNEL, POSTAGE, RATE)
-YEARLY = (CHANNEL, RATE)
 NO_YEAR: Final = "No valid year provided"
 SET = schema("free_sms_fragment_limit", free_sms_fragment_limit={"type": "integer", "minimum": 0})
 
@@ -65,9 +59,9 @@ def routes(clients: InternalClients) -> Routes:
     def organisation_type(call: Call) -> str:
         return service_of(clients, call).organisation_type
 
-    def used(call: Call, *groups: pb.UsageGroup) -> list[pb.UsageSum]:
+    def used(call: Call, groups: str) -> list[pb.UsageSum]:
         days = financial_year(call, NO_YEAR)
-        (answer,) = usage(clients, days, *groups, services=[service_of(clients, call)])
+        (answer,) = usage(clients, days, groups, services=[service_of(clients, call)])
         return sorted(answer.sums, key=lambda each: (each.day, channel_of(each), each.rate_micropounds))
 
     @made.get(f"{billing}/monthly-usage")
@@ -79,14 +73,14 @@ def routes(clients: InternalClients) -> Routes:
                     "postage": enums.to_text(Postage, each.postage) if each.postage else "none",
                     **_used(each),
                 }
-                for each in used(call, *MONTHLY)
+                for each in used(call, "month channel postage rate")
                 if channel_of(each) != "email"
             ]
         )
 
     @made.get(f"{billing}/yearly-usage-summary")
     def list_yearly_usage(call: Call) -> Answer:
-        return bare([_used(each) for each in used(call, *YEARLY)])
+        return bare([_used(each) for each in used(call, "channel rate")])
 
     @made.get(one)
     def get_allowance(call: Call) -> Answer:

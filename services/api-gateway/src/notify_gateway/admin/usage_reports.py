@@ -28,12 +28,6 @@ from notify_gateway.admin.usage import NO_YEAR, money
 from notify_gateway.clients import InternalClients
 
 _SECONDS: Final = 28.0
-_PER_SERVICE: Final = (
-    pb.USAGE_GROUP_SERVICE,
-    pb.USAGE_GROUP_CHANNEL,
-    pb.USAGE_GROUP_POSTAGE,
-    pb.USAGE_GROUP_RATE,
-)
 _ABROAD: Final = frozenset({"europe", "rest-of-world"})
 _PLURALS: Final = {"email": "emails", "sms": "sms", "letter": "letters"}
 _POUND: Final = 1_000_000
@@ -56,6 +50,13 @@ BILLED_SERVICE = Shape(
     service_name="name",
     contact_names="billing_contact_names",
     contact_email_addresses="billing_contact_email_addresses",
+)
+OF_PROVIDER = Shape(pb.UsageSum, "day provider")
+OF_TEXTS = Shape(
+    pb.UsageSum,
+    sms_totals="message_count",
+    sms_fragment_totals="unit_count",
+    sms_chargeable_units="chargeable_count",
 )
 
 
@@ -124,16 +125,14 @@ def routes(clients: InternalClients) -> Routes:
     @made.get("/platform-stats/daily-volumes-report")
     def list_days(call: Call) -> Answer:
         by_day: defaultdict[str, Used] = defaultdict(Used)
-        for answer in usage(clients, range_asked(call), pb.USAGE_GROUP_DAY, pb.USAGE_GROUP_CHANNEL):
+        for answer in usage(clients, range_asked(call), "day channel"):
             for each in answer.sums:
                 by_day[each.day].add(each)
         return bare(
             [
                 {
                     "day": day,
-                    "sms_totals": used.texts.message_count,
-                    "sms_fragment_totals": used.texts.unit_count,
-                    "sms_chargeable_units": used.texts.chargeable_count,
+                    **OF_TEXTS.json(used.texts),
                     "email_totals": used.emails.message_count,
                     "letter_totals": used.letters.message_count,
                     "letter_sheet_totals": used.letters.unit_count,
@@ -144,18 +143,10 @@ def routes(clients: InternalClients) -> Routes:
 
     @made.get("/platform-stats/daily-sms-provider-volumes-report")
     def list_days_of_providers(call: Call) -> Answer:
-        groups = (pb.USAGE_GROUP_DAY, pb.USAGE_GROUP_PROVIDER, pb.USAGE_GROUP_CHANNEL)
         return bare(
             [
-                {
-                    "day": each.day,
-                    "provider": each.provider,
-                    "sms_totals": each.message_count,
-                    "sms_fragment_totals": each.unit_count,
-                    "sms_chargeable_units": each.chargeable_count,
-                    "sms_cost": money(each.cost_micropounds),
-                }
-                for answer in usage(clients, range_asked(call), *groups)
+                {**OF_PROVIDER.json(each), **OF_TEXTS.json(each), "sms_cost": money(each.cost_micropounds)}
+                for answer in usage(clients, range_asked(call), "day provider channel")
                 for each in answer.sums
                 if channel_of(each) == "sms"
             ]
@@ -207,7 +198,7 @@ def routes(clients: InternalClients) -> Routes:
 
 def _by_service(clients: InternalClients, days: Days, services: Iterable[Service]) -> defaultdict[str, Used]:
     used: defaultdict[str, Used] = defaultdict(Used)
-    for answer in usage(clients, days, *_PER_SERVICE, services=services):
+    for answer in usage(clients, days, "service channel postage rate", services=services):
         for each in answer.sums:
             used[each.service_id].add(each)
         for allowance in answer.allowances:
