@@ -21,6 +21,8 @@ from notify_admin.usecases import senders
 from notify_admin.usecases.reads import Gets, Lists, UseCase
 
 _READS = ("Get", "List")
+_SEVERAL = object()
+"""Stands for a name that modules of use cases have given to different things."""
 
 
 def registrations(uow: UnitOfWork, parts: Mapping[str, Any]) -> list[Registration]:
@@ -30,9 +32,12 @@ def registrations(uow: UnitOfWork, parts: Mapping[str, Any]) -> list[Registratio
     Reads are one statement each, or several that need not agree; everything else is a transaction.
 
     Raises:
-        TypeError: a method has no use case, or its types are not the method's.
+        TypeError: a method has no use case or several, or its types are not the method's.
     """
-    found = {name: made for module in _modules(usecases) for name, made in vars(module).items()}
+    found: dict[str, Any] = {}
+    for module in _modules(usecases):
+        for name, made in vars(module).items():
+            found[name] = made if found.get(name, made) is made else _SEVERAL
     return [
         _registration(uow, parts, service, found | senders.METHODS)
         for module in _modules(protos)
@@ -46,8 +51,10 @@ def _registration(
     servicer = SimpleNamespace()
     for name, method in service.methods_by_name.items():
         made = found.get(re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())
-        if made is None:
-            raise TypeError(f"{method.full_name} has no use case")
+        if made is None or made is _SEVERAL:
+            raise TypeError(
+                f"{method.full_name} has {'no use case' if made is None else 'several use cases'}"
+            )
         if isinstance(made, Gets | Lists):
             usecase = made.usecase(method, parts)
         else:
