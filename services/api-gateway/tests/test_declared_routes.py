@@ -33,7 +33,7 @@ def test_what_fits_nowhere_is_told_when_it_is_declared(
     rule: str, request_type: Any, shape: Any, options: dict[str, Any], told: str
 ) -> None:
     nobody: Any = object()
-    made = Routes("test", nobody, None)
+    made = Routes("test", nobody)
     with pytest.raises(TypeError, match=told):
         made.call("POST", rule, request_type, shape, **options)
     made.call("POST", ONE, pb.SetEmailBrandingRequest, EMAIL_BRANDING, form=NAME)
