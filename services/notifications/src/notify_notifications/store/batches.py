@@ -16,10 +16,7 @@ from notify_notifications.store.tables import batch_counts, batches
 
 _b, _c = batches.c, batch_counts.c
 _FIELDS: Final = [field.name for field in fields(Batch)]
-_COLUMNS: Final = [
-    sa.cast(_b[name], sa.Text).label(name) if isinstance(_b[name].type, sa.Uuid) else _b[name]
-    for name in _FIELDS
-]
+_COLUMNS: Final = [_b[name] for name in _FIELDS]
 _RENEW: Final = (
     sa.update(batches)
     .where(
@@ -89,7 +86,7 @@ def batch_of(tx: Tx, service_id: str, batch_id: str) -> Batch | None:
 def state_counts(tx: Tx, batch_ids: Sequence[str]) -> dict[str, dict[State, int]]:
     """Return how many messages of batches or jobs stand in each state that has any, by batch."""
     found: dict[str, dict[State, int]] = {id: {} for id in batch_ids}
-    wanted = sa.select(sa.cast(_c.batch_id, sa.Text), _c.state, _c.count)
+    wanted = sa.select(_c.batch_id, _c.state, _c.count)
     for id, state, count in tx.execute(wanted.where(_c.batch_id.in_(batch_ids), _c.count != 0)):
         found[id][State(state)] = count
     return found

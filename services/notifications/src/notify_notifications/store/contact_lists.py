@@ -16,12 +16,7 @@ from notify_notifications.store.tables import contact_lists, jobs
 
 _c = contact_lists.c
 _j = jobs.c
-_COLUMNS: Final = [
-    sa.cast(_c[field.name], sa.Text).label(field.name)
-    if isinstance(_c[field.name].type, sa.Uuid)
-    else _c[field.name]
-    for field in fields(ContactList)
-]
+_COLUMNS: Final = [_c[field.name] for field in fields(ContactList)]
 
 
 def add(tx: Tx, made: ContactList) -> None:
@@ -52,7 +47,7 @@ def job_counts(
     """
     time = sa.func.coalesce(_j.start_time, _j.create_time)
     recent = [sa.and_(_j.channel == channel, time >= first) for channel, first in since.items()]
-    wanted = sa.select(sa.cast(_j.contact_list_id, sa.Text), sa.func.count()).where(
+    wanted = sa.select(_j.contact_list_id, sa.func.count()).where(
         _j.service_id == service_id, _j.contact_list_id.in_(list_ids), sa.or_(*recent)
     )
     return {row[0]: row[1] for row in tx.execute(wanted.group_by(_j.contact_list_id))}

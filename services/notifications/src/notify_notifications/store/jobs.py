@@ -17,14 +17,7 @@ from notify_notifications.store.tables import jobs
 
 _j = jobs.c
 _STATE: Final = sa.case((_j.parked_at.is_not(None), JobState.ERROR.value), else_=_j.state).label("state")
-_COLUMNS: Final = [
-    _STATE
-    if field.name == "state"
-    else sa.cast(_j[field.name], sa.Text).label(field.name)
-    if isinstance(_j[field.name].type, sa.Uuid)
-    else _j[field.name]
-    for field in fields(Job)
-]
+_COLUMNS: Final = [_STATE if field.name == "state" else _j[field.name] for field in fields(Job)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
